@@ -1,0 +1,5 @@
+pub mod checks;
+pub mod net;
+pub mod outcome;
+pub mod process;
+pub mod spec;

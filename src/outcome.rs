@@ -1,0 +1,167 @@
+//! What a check found, and every way in which it can fail to find it.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The four states of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Healthy,
+    Degraded,
+    Error,
+    Skipped,
+}
+
+/// What a check that could do its work found: facts for the report, without a judgement of the whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    pub status: Status,
+    pub message: String,
+    pub details: Map<String, Value>,
+}
+
+impl Finding {
+    pub fn new(status: Status, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), details: Map::new() }
+    }
+
+    pub fn healthy(message: impl Into<String>) -> Self {
+        Self::new(Status::Healthy, message)
+    }
+
+    pub fn degraded(message: impl Into<String>) -> Self {
+        Self::new(Status::Degraded, message)
+    }
+
+    pub fn error(message: impl Into<String>) -> Self {
+        Self::new(Status::Error, message)
+    }
+
+    pub fn skipped(message: impl Into<String>) -> Self {
+        Self::new(Status::Skipped, message)
+    }
+
+    /// The same finding with one more detail.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// What a check was doing when it failed or ran out of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    #[default]
+    Start,
+    Resolve,
+    Connect,
+    Tls,
+    Authenticate,
+    Query,
+    Close,
+}
+
+impl Phase {
+    /// The phase as the end of "no answer within 5 s ...".
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Start => "before it got anywhere",
+            Self::Resolve => "while resolving the host name",
+            Self::Connect => "while connecting",
+            Self::Tls => "during the TLS handshake",
+            Self::Authenticate => "while authenticating",
+            Self::Query => "while waiting for the answer",
+            Self::Close => "while closing the connection",
+        }
+    }
+
+    pub(crate) fn from_u8(value: u8) -> Self {
+        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Close]
+            .get(usize::from(value))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Why a check could not do its work. No variant carries text from an unknown source: a message is made from
+/// configured, public names (`target` is `host:port` or a path) and from our own words.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CheckError {
+    #[error("no answer within {} s, {}", .after.as_secs_f64(), .phase.doing())]
+    Timeout { after: Duration, phase: Phase },
+    #[error("the host name {host} does not resolve")]
+    NameResolution { host: String },
+    #[error("{target} refused the connection")]
+    Refused { target: String },
+    #[error("{target} closed the connection {}", .phase.doing())]
+    Closed { target: String, phase: Phase },
+    #[error("{target} cannot be reached: {reason}")]
+    Unreachable { target: String, reason: Cow<'static, str> },
+    #[error("TLS with {target} failed: {reason}")]
+    Tls { target: String, reason: Cow<'static, str> },
+    #[error("{target} rejected the credentials: {reason}")]
+    Authentication { target: String, reason: Cow<'static, str> },
+    #[error("{target} does not speak {expected}")]
+    Protocol { target: String, expected: Cow<'static, str> },
+    #[error("{target} answered more than {limit} bytes")]
+    TooLarge { target: String, limit: usize },
+    /// The server is there and says that it cannot serve now: too many connections, 5xx, out of memory.
+    #[error("{target} cannot serve: {reason}")]
+    Unavailable { target: String, reason: Cow<'static, str> },
+    /// The server refused this request: a missing right, an unknown database, SQLSTATE 42501.
+    #[error("{target} refused the request: {reason}")]
+    Rejected { target: String, reason: Cow<'static, str> },
+    /// What is configured cannot be used: a certificate file that is missing, a service that is not defined.
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{class} raised{}", .location.as_deref().map(|l| format!(" in {l}")).unwrap_or_default())]
+    Raised { class: String, location: Option<String> },
+    #[error("the check returned {0}")]
+    Returned(String),
+    #[error("the previous run has not returned: still running for {} s", .seconds)]
+    StillRunning { seconds: u64 },
+    #[error("the check failed by a fault of its own; please report it")]
+    Panicked,
+}
+
+impl CheckError {
+    /// The stable code that stands in `error_type`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Timeout { .. } => "TimeoutError",
+            Self::NameResolution { .. } => "NameResolutionError",
+            Self::Refused { .. } => "ConnectionRefusedError",
+            Self::Closed { .. } => "ConnectionResetError",
+            Self::Unreachable { .. } => "ConnectionError",
+            Self::Tls { .. } => "TLSError",
+            Self::Authentication { .. } => "AuthenticationError",
+            Self::Protocol { .. } => "ProtocolError",
+            Self::TooLarge { .. } => "ResponseTooLargeError",
+            Self::Unavailable { .. } => "UnavailableError",
+            Self::Rejected { .. } => "RequestRejectedError",
+            Self::Configuration(_) => "ConfigurationError",
+            Self::Raised { class, .. } => class,
+            Self::Returned(_) => "TypeError",
+            Self::StillRunning { .. } => "StillRunningError",
+            Self::Panicked => "InternalError",
+        }
+    }
+
+    /// Whether a circuit breaker counts it: the dependency is ill, as opposed to misconfigured by us.
+    pub fn trips_breaker(&self) -> bool {
+        !matches!(
+            self,
+            Self::Authentication { .. }
+                | Self::Rejected { .. }
+                | Self::Configuration(_)
+                | Self::Returned(_)
+                | Self::Panicked
+        )
+    }
+}
