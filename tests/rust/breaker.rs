@@ -1,5 +1,7 @@
 //! The circuit breaker: its rules one by one, then random histories against a naive model.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use lifesigns::breaker::{Breaker, Mode, Permit, Refused, State, Transition, Verdict};

@@ -34,7 +34,9 @@ fn step((choice, n, millis): (u8, usize, u64)) -> Step {
         0..40 => Step::Acquire,
         40..80 => Step::Record(n / 8, verdict, Duration::from_millis(millis % 3_000)),
         80..83 => Step::Lose(n),
-        83..98 => Step::Advance(Duration::from_millis(millis % 20_000)),
+        83..90 => Step::Advance(Duration::from_millis(millis % 20_000)),
+        // Whole seconds, as the specifications have them, meet their boundaries.
+        90..98 => Step::Advance(Duration::from_secs(millis % 30)),
         98..102 => Step::Advance(Duration::from_millis(millis % 900_000)),
         102 => Step::ForceOpen,
         103 => Step::ForceClosed,
