@@ -1,5 +1,6 @@
 //! Resolve, connect and TLS for every network check: one way to reach a server, and one way to name what failed.
 
+pub mod http;
 mod resolve;
 mod tls;
 
@@ -111,8 +112,13 @@ pub async fn secure(
 /// number, so that they hold nothing that the server sent.
 pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
     let target = target.to_owned();
-    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return CheckError::Tls { target, reason: tls::reason(error) };
+    if let Some(inner) = error.get_ref() {
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            return CheckError::Tls { target, reason: tls::reason(error) };
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return io_error(&target, phase, error);
+        }
     }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => CheckError::Refused { target },
