@@ -96,6 +96,7 @@ impl Engine {
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
         let kind: Kind = parse(name, spec)?;
+        kind.validate()?;
         self.register(name, options, |_| checks::build(kind))
     }
 
