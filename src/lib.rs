@@ -1,3 +1,4 @@
+pub mod breaker;
 pub mod checks;
 pub mod net;
 pub mod outcome;
