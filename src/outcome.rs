@@ -91,7 +91,8 @@ impl Outcome {
             Err(error) => {
                 let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
                 let ran = !matches!(error, CheckError::StillRunning { .. });
-                (Finding::error(error.to_string()), Some(error.code().to_owned()), timeout, ran)
+                let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
+                (finding, Some(error.code().to_owned()), timeout, ran)
             }
         };
         Self {
