@@ -108,8 +108,7 @@ pub async fn secure(
         .map_err(|error| io_error(&target, Phase::Tls, &error))
 }
 
-/// What an I/O error on a connection to `target` means, in our words. The operating system's are made from its error
-/// number, so that they hold nothing that the server sent.
+/// What an I/O error on a connection to `target` means, in our words: nothing in them comes from the server.
 pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
     let target = target.to_owned();
     if let Some(inner) = error.get_ref() {
@@ -126,11 +125,13 @@ pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => CheckError::Closed { target, phase },
-        kind => {
-            let system = error.raw_os_error().map(|code| io::Error::from_raw_os_error(code).to_string());
-            CheckError::Unreachable { target, reason: system.unwrap_or_else(|| kind.to_string()).into() }
-        }
+        _ => CheckError::Unreachable { target, reason: words(error).into() },
     }
+}
+
+/// The operating system's words for an error number, else those of its kind.
+fn words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.kind().to_string(), |code| io::Error::from_raw_os_error(code).to_string())
 }
 
 macro_rules! each {
