@@ -8,6 +8,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
+mod mqtt;
+mod redis;
+
+pub use mqtt::{Mqtt, MqttProtocol};
+pub use redis::{Credentials, Redis, RedisAddress, RedisServer, Topology};
+
 /// A wrong specification, saying what was wrong and what would be right. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -259,49 +265,6 @@ pub struct TaskWorkers {
     pub expected_workers: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redis {
-    /// `redis://`, `rediss://` or `unix://`, with user, password and database number as usual.
-    pub url: Secret,
-    #[serde(default)]
-    pub username: Option<String>,
-    #[serde(default)]
-    pub password: Option<Secret>,
-    #[serde(default)]
-    pub tls: Tls,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub enum MqttProtocol {
-    #[default]
-    #[serde(rename = "3.1.1")]
-    V311,
-    #[serde(rename = "5")]
-    V5,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mqtt {
-    pub host: String,
-    /// Default 1883, with TLS 8883.
-    #[serde(default)]
-    pub port: Option<u16>,
-    #[serde(default)]
-    pub username: Option<String>,
-    #[serde(default)]
-    pub password: Option<Secret>,
-    /// `None`: no TLS.
-    #[serde(default)]
-    pub tls: Option<Tls>,
-    #[serde(default)]
-    pub protocol: MqttProtocol,
-    /// Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended.
-    #[serde(default)]
-    pub round_trip_topic: Option<String>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SmtpSecurity {
@@ -456,6 +419,16 @@ pub enum Kind {
     Cpu(Cpu),
     Directories(Directories),
     Skipped(Skipped),
+}
+
+impl Kind {
+    /// Checks what can be wrong about a target and does not already fail to parse.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.validate(),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// When a circuit breaker opens and for how long. At least one of the three rules is set.
