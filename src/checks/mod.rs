@@ -1,5 +1,6 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod blocking;
 mod filesystem;
 mod http;
 mod mqtt;
@@ -8,6 +9,7 @@ mod redis;
 mod smtp;
 mod system;
 mod tcp;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
