@@ -533,9 +533,26 @@ pub struct CheckSpec {
     pub ttl: Duration,
     pub breaker: Option<BreakerSpec>,
     pub depends_on: Vec<String>,
+    /// In a row, before an error is shown, and before it is taken back.
+    pub failures_before_error: u32,
+    pub successes_before_healthy: u32,
 }
 
 impl CheckSpec {
+    /// A critical check with nothing special about it.
+    pub fn new(name: impl Into<String>, timeout: Duration, ttl: Duration) -> Self {
+        Self {
+            name: name.into(),
+            critical: true,
+            timeout,
+            ttl,
+            breaker: None,
+            depends_on: Vec::new(),
+            failures_before_error: 1,
+            successes_before_healthy: 1,
+        }
+    }
+
     /// Checks what can be wrong about a specification by itself.
     pub fn validate(&self) -> Result<(), SpecError> {
         let name = &self.name;
@@ -543,6 +560,11 @@ impl CheckSpec {
         if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
             return Err(SpecError(format!(
                 "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
+            )));
+        }
+        if self.failures_before_error == 0 || self.successes_before_healthy == 0 {
+            return Err(SpecError(format!(
+                "{name}: failures_before_error and successes_before_healthy must be at least 1"
             )));
         }
         self.breaker.as_ref().map_or(Ok(()), BreakerSpec::validate)

@@ -1,8 +1,13 @@
-//! HTTP.
+//! HTTP: a URL that answers with the expected status, and the APIs of Google Maps, OpenAI and Anthropic.
 
 use async_trait::async_trait;
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::checks::{Check, Context};
+use crate::net::http::{Answer, get};
 use crate::outcome::{CheckError, Finding};
 use crate::spec;
 
@@ -10,8 +15,16 @@ pub struct Get(pub spec::Http);
 
 #[async_trait]
 impl Check for Get {
-    async fn run(&self, _context: &Context) -> Result<Finding, CheckError> {
-        Err(CheckError::Configuration(format!("{:?} is not written yet", self.0)))
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let url = parse("url", self.0.url.expose())?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.0.headers {
+            let known = HeaderName::from_bytes(name.as_bytes());
+            let known = known.map_err(|_| CheckError::Configuration(format!("{name:?} is no HTTP header name")))?;
+            headers.append(known, header(name, value.expose())?);
+        }
+        let answer = get(context, url, headers, &self.0.tls).await?;
+        judge_status(&answer.target, answer.status, self.0.expect_status)
     }
 }
 
@@ -19,17 +32,44 @@ pub struct GoogleMaps(pub spec::GoogleMaps);
 
 #[async_trait]
 impl Check for GoogleMaps {
-    async fn run(&self, _context: &Context) -> Result<Finding, CheckError> {
-        Err(CheckError::Configuration(format!("{:?} is not written yet", self.0)))
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        #[derive(Deserialize)]
+        struct Geocode {
+            status: String,
+        }
+        let base = self.0.base_url.as_deref().unwrap_or("https://maps.googleapis.com");
+        let mut url = below(base, &["maps", "api", "geocode", "json"])?;
+        url.query_pairs_mut()
+            .append_pair("address", "1600 Amphitheatre Parkway, Mountain View, CA")
+            .append_pair("key", self.0.api_key.expose());
+        let answer = get(context, url, HeaderMap::new(), &self.0.tls).await?;
+        if let Some(limited) = judge_api(&answer.target, answer.status)? {
+            return Ok(limited);
+        }
+        let Geocode { status } = json(&answer, "the Geocoding API")?;
+        judge_geocode(&answer.target, &status)
     }
+}
+
+/// A list of models, as OpenAI and Anthropic answer it.
+#[derive(Deserialize)]
+struct Models {
+    data: Vec<IgnoredAny>,
 }
 
 pub struct OpenAi(pub spec::OpenAi);
 
 #[async_trait]
 impl Check for OpenAi {
-    async fn run(&self, _context: &Context) -> Result<Finding, CheckError> {
-        Err(CheckError::Configuration(format!("{:?} is not written yet", self.0)))
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let url = below(self.0.base_url.as_deref().unwrap_or("https://api.openai.com/v1"), &["models"])?;
+        let bearer = header("api_key", &format!("Bearer {}", self.0.api_key.expose()))?;
+        let answer = get(context, url, HeaderMap::from_iter([(AUTHORIZATION, bearer)]), &self.0.tls).await?;
+        if let Some(limited) = judge_api(&answer.target, answer.status)? {
+            return Ok(limited);
+        }
+        let Models { data } = json(&answer, "the OpenAI API")?;
+        Ok(accepted(&answer.target).with("models_available", data.len()))
     }
 }
 
@@ -37,7 +77,179 @@ pub struct Anthropic(pub spec::Anthropic);
 
 #[async_trait]
 impl Check for Anthropic {
-    async fn run(&self, _context: &Context) -> Result<Finding, CheckError> {
-        Err(CheckError::Configuration(format!("{:?} is not written yet", self.0)))
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let url = below(self.0.base_url.as_deref().unwrap_or("https://api.anthropic.com"), &["v1", "models"])?;
+        let headers = HeaderMap::from_iter([
+            (HeaderName::from_static("x-api-key"), header("api_key", self.0.api_key.expose())?),
+            (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01")),
+        ]);
+        let answer = get(context, url, headers, &self.0.tls).await?;
+        if let Some(limited) = judge_api(&answer.target, answer.status)? {
+            return Ok(limited);
+        }
+        // Not counted: the list comes in pages.
+        let Models { .. } = json(&answer, "the Anthropic API")?;
+        Ok(accepted(&answer.target))
+    }
+}
+
+fn accepted(target: &str) -> Finding {
+    Finding::healthy(format!("{target} accepted the key")).with("authentication", "valid")
+}
+
+/// What is configured as `name`, as a URL.
+fn parse(name: &str, url: &str) -> Result<Url, CheckError> {
+    let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    parsed.ok_or_else(|| CheckError::Configuration(format!("{name} is no valid http or https URL")))
+}
+
+/// The URL of a path below an API's base URL.
+fn below(base: &str, path: &[&str]) -> Result<Url, CheckError> {
+    let mut url = parse("base_url", base)?;
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    Ok(url)
+}
+
+/// A header that is in no debug output.
+fn header(name: &str, value: &str) -> Result<HeaderValue, CheckError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        CheckError::Configuration(format!(
+            "{name} holds characters that an HTTP header cannot carry, such as a line end"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn json<'a, T: Deserialize<'a>>(answer: &'a Answer, expected: &'static str) -> Result<T, CheckError> {
+    serde_json::from_slice(&answer.body)
+        .map_err(|_| CheckError::Protocol { target: answer.target.clone(), expected: expected.into() })
+}
+
+fn judge_status(target: &str, status: u16, expected: u16) -> Result<Finding, CheckError> {
+    if status == expected {
+        return Ok(Finding::healthy(format!("{target} answered {status}")).with("status_code", status));
+    }
+    let target = target.to_owned();
+    let reason = format!("HTTP status {status} instead of {expected}").into();
+    Err(match status {
+        500.. => CheckError::Unavailable { target, reason },
+        _ => CheckError::Rejected { target, reason },
+    })
+}
+
+/// What the HTTP status of an API means; `None`: its answer is to be read.
+fn judge_api(target: &str, status: u16) -> Result<Option<Finding>, CheckError> {
+    let target = target.to_owned();
+    let reason = format!("HTTP status {status}").into();
+    match status {
+        200 => Ok(None),
+        429 => Ok(Some(limited(&target, status))),
+        401 | 403 => Err(CheckError::Authentication { target, reason: "authentication invalid".into() }),
+        500.. => Err(CheckError::Unavailable { target, reason }),
+        _ => Err(CheckError::Rejected { target, reason }),
+    }
+}
+
+/// An API that works and will not answer us now; it does not always look at the key then.
+fn limited(target: &str, said: impl std::fmt::Display) -> Finding {
+    Finding::degraded(format!("{target} limits our requests: {said}")).with("authentication", "unknown")
+}
+
+/// <https://developers.google.com/maps/documentation/geocoding/requests-geocoding#StatusCodes>
+fn judge_geocode(target: &str, status: &str) -> Result<Finding, CheckError> {
+    let found = |finding: Finding| Ok(finding.with("api_status", status));
+    match status {
+        "OK" | "ZERO_RESULTS" => found(accepted(target)),
+        "OVER_QUERY_LIMIT" | "OVER_DAILY_LIMIT" => found(limited(target, status)),
+        "REQUEST_DENIED" => {
+            Err(CheckError::Authentication { target: target.to_owned(), reason: "REQUEST_DENIED".into() })
+        }
+        "INVALID_REQUEST" => Err(CheckError::Rejected { target: target.to_owned(), reason: "INVALID_REQUEST".into() }),
+        "UNKNOWN_ERROR" => Err(CheckError::Unavailable { target: target.to_owned(), reason: "UNKNOWN_ERROR".into() }),
+        _ => Err(CheckError::Protocol { target: target.to_owned(), expected: "the Geocoding API".into() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::outcome::Status;
+
+    fn outcome(judged: Result<Finding, CheckError>) -> String {
+        judged.map_or_else(|error| error.code().to_owned(), |finding| format!("{:?}", finding.status))
+    }
+
+    #[test]
+    fn expected_status() {
+        for (status, expected, found) in [
+            (200, 200, "Healthy"),
+            (503, 503, "Healthy"),
+            (301, 200, "RequestRejectedError"),
+            (404, 200, "RequestRejectedError"),
+            (200, 204, "RequestRejectedError"),
+            (500, 200, "UnavailableError"),
+            (599, 200, "UnavailableError"),
+        ] {
+            assert_eq!(outcome(judge_status("http://a", status, expected)), found, "{status} for {expected}");
+        }
+    }
+
+    #[test]
+    fn status_of_an_api() {
+        for (status, found) in [
+            (429, "Degraded"),
+            (401, "AuthenticationError"),
+            (403, "AuthenticationError"),
+            (302, "RequestRejectedError"),
+            (404, "RequestRejectedError"),
+            (500, "UnavailableError"),
+            (529, "UnavailableError"),
+        ] {
+            assert_eq!(outcome(judge_api("https://a", status).map(Option::unwrap)), found, "{status}");
+        }
+        assert_eq!(judge_api("https://a", 200), Ok(None));
+    }
+
+    #[test]
+    fn status_of_the_geocoding_api() {
+        for (status, found) in [
+            ("OK", "Healthy"),
+            ("ZERO_RESULTS", "Healthy"),
+            ("OVER_QUERY_LIMIT", "Degraded"),
+            ("OVER_DAILY_LIMIT", "Degraded"),
+            ("REQUEST_DENIED", "AuthenticationError"),
+            ("INVALID_REQUEST", "RequestRejectedError"),
+            ("UNKNOWN_ERROR", "UnavailableError"),
+            ("ok", "ProtocolError"),
+        ] {
+            assert_eq!(outcome(judge_geocode("https://a", status)), found, "{status}");
+        }
+        assert_eq!(judge_geocode("https://a", "OK").unwrap().status, Status::Healthy);
+    }
+
+    #[test]
+    fn urls_below_a_base() {
+        for (base, url) in [
+            ("https://api.openai.com/v1", Some("https://api.openai.com/v1/models")),
+            ("https://api.openai.com/v1/", Some("https://api.openai.com/v1/models")),
+            ("http://[::1]:8080", Some("http://[::1]:8080/models")),
+            ("ftp://api.openai.com", None),
+            ("api.openai.com/v1", None),
+            ("", None),
+        ] {
+            assert_eq!(below(base, &["models"]).ok().as_ref().map(Url::as_str), url, "{base}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_no_header_is_not_shown() {
+        let error = header("api_key", "sk-secret\n").unwrap_err().to_string();
+        assert!(error.starts_with("api_key holds") && !error.contains("sk-secret"), "{error}");
+        assert!(!format!("{:?}", header("api_key", "sk-secret").unwrap()).contains("sk-secret"));
+        assert!(!parse("url", "postgres://u:secret@h").unwrap_err().to_string().contains("secret"));
     }
 }

@@ -1,6 +1,7 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
 mod blocking;
+pub mod callable;
 mod filesystem;
 mod http;
 mod mqtt;
@@ -25,6 +26,12 @@ use crate::spec::Kind;
 #[async_trait]
 pub trait Check: Send + Sync {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
+
+    /// Whether a finding in error means that the dependency is ill, as far as a circuit breaker is concerned. A native
+    /// check that has something to find got its answer; what a callable means by an error only it knows.
+    fn errors_trip_breaker(&self) -> bool {
+        false
+    }
 }
 
 /// What a run is given: the state of this process, and where to note how far it got.

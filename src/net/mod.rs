@@ -1,20 +1,32 @@
 //! Resolve, connect and TLS for every network check: one way to reach a server, and one way to name what failed.
 
+pub mod http;
+mod resolve;
+mod tls;
+
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as Task, Poll};
+use std::time::Duration;
 
-use rustls::ClientConfig;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
+
+pub use resolve::Resolver;
+pub use tls::tls_config;
 
 use crate::checks::Context;
 use crate::outcome::{CheckError, Phase};
-use crate::process::Process;
 use crate::spec::Tls;
+
+/// How long an address is waited for before the next one is tried beside it (RFC 8305).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connection to a server, encrypted or not.
 pub enum Stream {
@@ -24,16 +36,45 @@ pub enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+/// `host:port` as it stands in messages.
+pub fn target(host: &str, port: u16) -> String {
+    let host = resolve::bare(host);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// Resolves `host` and connects to the first of its addresses that answers. No deadline of its own: the slot has one.
 pub async fn connect(context: &Context, host: &str, port: u16) -> Result<TcpStream, CheckError> {
     context.enter(Phase::Resolve);
-    let addresses: Vec<_> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|_| CheckError::NameResolution { host: host.to_owned() })?
-        .collect();
+    let mut addresses = resolve::lookup(&context.process, host).await?;
+    addresses.iter_mut().for_each(|address| address.set_port(port));
     context.enter(Phase::Connect);
-    let target = format!("{host}:{port}");
-    TcpStream::connect(&*addresses).await.map_err(|error| io_error(&target, Phase::Connect, &error))
+    let stream = race(&addresses).await.map_err(|error| io_error(&target(host, port), Phase::Connect, &error))?;
+    // Requests are small and answered at once; where it cannot be set, the next read says why.
+    stream.set_nodelay(true).ok();
+    Ok(stream)
+}
+
+/// Tries the addresses in turn, the next one as soon as one fails or stays silent for a stagger. All failed: a refusal
+/// says more than the network's errors, since there is a host that answered.
+async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        match waiting.next() {
+            Some(address) => attempts.push(TcpStream::connect(*address)),
+            None if attempts.is_empty() => return Err(failure),
+            None => {}
+        }
+        tokio::select! {
+            Some(outcome) = attempts.next() => match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(error) if failure.kind() != io::ErrorKind::ConnectionRefused => failure = error,
+                Err(_) => {}
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+    }
 }
 
 /// Connects to a Unix socket.
@@ -54,9 +95,12 @@ pub async fn secure(
     tls: &Tls,
 ) -> Result<TlsStream<TcpStream>, CheckError> {
     context.enter(Phase::Tls);
-    let target = format!("{host}:{port}");
-    let name = rustls_pki_types::ServerName::try_from(host.to_owned())
-        .map_err(|_| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
+    let target = target(host, port);
+    // Certificates know no root dot.
+    let name = resolve::ascii(resolve::bare(host)).map(|name| name.trim_end_matches('.').to_owned());
+    let name = name
+        .and_then(|name| rustls_pki_types::ServerName::try_from(name).ok())
+        .ok_or_else(|| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
     let config = tls_config(&context.process, tls)?;
     tokio_rustls::TlsConnector::from(config)
         .connect(name, stream)
@@ -64,21 +108,28 @@ pub async fn secure(
         .map_err(|error| io_error(&target, Phase::Tls, &error))
 }
 
-/// The TLS configuration for these options, made once per process (the first costs 8-10 ms).
-pub fn tls_config(_process: &Process, _tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
-    Err(CheckError::Configuration("TLS is not written yet".into()))
-}
-
-/// What an I/O error on a connection to `target` means, in our words.
+/// What an I/O error on a connection to `target` means, in our words. The operating system's are made from its error
+/// number, so that they hold nothing that the server sent.
 pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
     let target = target.to_owned();
+    if let Some(inner) = error.get_ref() {
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            return CheckError::Tls { target, reason: tls::reason(error) };
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return io_error(&target, phase, error);
+        }
+    }
     match error.kind() {
         io::ErrorKind::ConnectionRefused => CheckError::Refused { target },
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => CheckError::Closed { target, phase },
-        kind => CheckError::Unreachable { target, reason: kind.to_string().into() },
+        kind => {
+            let system = error.raw_os_error().map(|code| io::Error::from_raw_os_error(code).to_string());
+            CheckError::Unreachable { target, reason: system.unwrap_or_else(|| kind.to_string()).into() }
+        }
     }
 }
 

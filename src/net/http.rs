@@ -1,0 +1,224 @@
+//! One bounded HTTP request on a kept connection.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::iter;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, Url};
+use rustls::ClientConfig;
+
+use crate::checks::Context;
+use crate::net::{self, Resolver};
+use crate::outcome::{CheckError, Phase};
+use crate::process::{Process, lock};
+use crate::spec::{Tls, Verify};
+
+/// The longest body that is read, in bytes.
+const MAX_BODY: usize = 1 << 20;
+/// How long a connection is kept without a request: a little less than the 60 s of most load balancers.
+const IDLE: Duration = Duration::from_secs(55);
+
+/// What a server answered.
+pub struct Answer {
+    /// `scheme://host[:port]` of the server, as it stands in messages.
+    pub target: String,
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// `GET`s a URL. A redirect is an answer: it is not followed.
+pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<Answer, CheckError> {
+    // No TLS, no certificates to load, which a small container may not even have.
+    let plain = Tls { verify: Verify::Nothing, ..Tls::default() };
+    let client = client(&context.process, if url.scheme() == "https" { tls } else { &plain })?;
+    let target = url.origin().ascii_serialization();
+    let send = async || {
+        let sent = client.get(url.clone()).headers(headers.clone()).send().await;
+        sent.map_err(|error| failure(&target, &error))
+    };
+    context.enter(Phase::Query);
+    let response = match send().await {
+        // It may have been a kept connection that the server had given up: a new one tells.
+        Err(CheckError::Closed { .. }) => send().await?,
+        first => first?,
+    };
+    let status = response.status().as_u16();
+    let body = body(&target, response).await?;
+    Ok(Answer { target, status, body })
+}
+
+async fn body(target: &str, mut response: Response) -> Result<Vec<u8>, CheckError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(target, &error))? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(CheckError::TooLarge { target: target.to_owned(), limit: MAX_BODY });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The client of one set of TLS options, and the configuration that it was made of.
+#[derive(Default)]
+struct Kept(Mutex<Option<(Arc<ClientConfig>, Client)>>);
+
+fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
+    let config = net::tls_config(process, tls)?;
+    let kept = process.shared::<Kept>(&format!("{tls:?}"));
+    let mut kept = lock(&kept.0);
+    if let Some((_, client)) = kept.as_ref().filter(|(made_of, _)| Arc::ptr_eq(made_of, &config)) {
+        return Ok(client.clone());
+    }
+    let client = Client::builder()
+        .user_agent(concat!("lifesigns/", env!("CARGO_PKG_VERSION")))
+        .tls_backend_preconfigured(ClientConfig::clone(&config))
+        .dns_resolver(Arc::new(Resolver(Arc::downgrade(process))))
+        .redirect(Policy::none())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        .build()
+        .map_err(|_| CheckError::Configuration("no HTTP client can be made of the proxy settings here".into()))?;
+    *kept = Some((config, client.clone()));
+    Ok(client)
+}
+
+/// What reqwest's error means, in our words: the first of its causes that says what happened.
+fn failure(target: &str, error: &reqwest::Error) -> CheckError {
+    let phase = if error.is_connect() { Phase::Connect } else { Phase::Query };
+    iter::successors(error.source(), |cause| Error::source(*cause))
+        .find_map(|cause| explain(target, phase, cause))
+        .unwrap_or_else(|| CheckError::Unreachable {
+            target: target.to_owned(),
+            reason: "the request failed on the way".into(),
+        })
+}
+
+fn explain(target: &str, phase: Phase, cause: &(dyn Error + 'static)) -> Option<CheckError> {
+    let protocol = || CheckError::Protocol { target: target.to_owned(), expected: "HTTP".into() };
+    if let Some(error) = cause.downcast_ref::<CheckError>() {
+        return Some(error.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<io::Error>() {
+        return Some(match net::io_error(target, phase, error) {
+            // hyper's word for a body that is not encoded as its header says.
+            CheckError::Unreachable { .. }
+                if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::InvalidInput) =>
+            {
+                protocol()
+            }
+            known => known,
+        });
+    }
+    let error = cause.downcast_ref::<hyper::Error>()?;
+    if error.is_parse() {
+        Some(protocol())
+    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        Some(CheckError::Closed { target: target.to_owned(), phase })
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+    /// Runs `check` against a server that answers one connection after another with `answers`, then closes it.
+    fn against<F: Future>(answers: &'static [&'static [u8]], check: impl FnOnce(Context, Url) -> F) -> F::Output {
+        let process = Process::current().unwrap();
+        process.runtime.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = Url::parse(&format!("http://{}/private?key=secret", listener.local_addr().unwrap())).unwrap();
+            let server = process.runtime.spawn(async move {
+                for answer in answers {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    request(&mut stream).await;
+                    stream.write_all(answer).await.unwrap();
+                }
+            });
+            let found = check(Context::new(process.clone()), url).await;
+            server.abort();
+            found
+        })
+    }
+
+    async fn request(stream: &mut TcpStream) {
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            seen.push(stream.read_u8().await.unwrap());
+        }
+    }
+
+    fn code(answer: &'static [u8]) -> String {
+        against(Box::leak(Box::new([answer, answer])), async |context, url| {
+            match get(&context, url, HeaderMap::new(), &Tls::default()).await {
+                Ok(answer) => answer.status.to_string(),
+                Err(error) => {
+                    assert!(!error.to_string().contains("secret"), "{error}");
+                    error.code().to_owned()
+                }
+            }
+        })
+    }
+
+    #[test]
+    fn what_servers_answer() {
+        for (answer, found) in [
+            (OK, "200"),
+            (b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", "302"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\nok", "ConnectionResetError"),
+            (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n", "ProtocolError"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n", "ConnectionResetError"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "ProtocolError"),
+            (b"\x15\x03\x01\x00\x02\x02\x0a", "ProtocolError"),
+            (b"", "ConnectionResetError"),
+        ] {
+            assert_eq!(code(answer), found, "{}", String::from_utf8_lossy(answer));
+        }
+    }
+
+    #[test]
+    fn a_kept_connection_that_is_dead_is_replaced_once() {
+        let statuses = against(&[OK, OK, b"", OK], async |context, url| {
+            let mut statuses = Vec::new();
+            for _ in 0..3 {
+                statuses.push(get(&context, url.clone(), HeaderMap::new(), &Tls::default()).await.unwrap().status);
+            }
+            statuses
+        });
+        assert_eq!(statuses, [200, 200, 200]);
+    }
+
+    #[test]
+    fn the_length_of_a_body_is_bounded() {
+        let long: &'static [u8] =
+            [&b"HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n"[..], &vec![b'x'; MAX_BODY + 1]].concat().leak();
+        assert_eq!(code(long), "ResponseTooLargeError");
+    }
+
+    #[test]
+    fn names_that_do_not_resolve_and_ports_that_refuse() {
+        let process = Process::current().unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        for (url, found) in [
+            ("http://unknown.invalid/".to_owned(), "NameResolutionError"),
+            (format!("http://127.0.0.1:{port}/"), "ConnectionRefusedError"),
+            (format!("http://localhost:{port}/"), "ConnectionRefusedError"),
+        ] {
+            let context = Context::new(process.clone());
+            let url = Url::parse(&url).unwrap();
+            let failed = process.runtime.block_on(get(&context, url, HeaderMap::new(), &Tls::default()));
+            assert_eq!(failed.err().unwrap().code(), found);
+        }
+    }
+}

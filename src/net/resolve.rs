@@ -1,0 +1,137 @@
+//! Host names to addresses, with one look-up in flight per name: `getaddrinfo` cannot be cancelled.
+
+use std::borrow::Cow;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, Weak};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::watch;
+
+use crate::outcome::CheckError;
+use crate::process::{Process, lock};
+
+/// What a look-up found; `None` until it is over. Nothing found is an empty list.
+type Answer = Option<Arc<[SocketAddr]>>;
+
+/// The latest look-up of one name. A resolver that never answers holds one thread per name, however many ask.
+#[derive(Default)]
+struct Flight(Mutex<Option<watch::Receiver<Answer>>>);
+
+/// The addresses of `host`, the family that the system prefers first, then in turn. The port is 0.
+pub(super) async fn lookup(process: &Process, host: &str) -> Result<Vec<SocketAddr>, CheckError> {
+    if let Ok(address) = bare(host).parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, 0)]);
+    }
+    let unknown = || CheckError::NameResolution { host: host.to_owned() };
+    let name = ascii(host).ok_or_else(unknown)?.into_owned();
+    let mut answer = join(process, name);
+    let found = answer.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+    found.filter(|addresses| !addresses.is_empty()).map(|addresses| alternate(&addresses)).ok_or_else(unknown)
+}
+
+/// Joins the look-up in flight, or starts one. It is over once its sender is gone.
+fn join(process: &Process, name: String) -> watch::Receiver<Answer> {
+    let flight = process.shared::<Flight>(&name);
+    let mut latest = lock(&flight.0);
+    if let Some(answer) = latest.as_ref().filter(|answer| answer.has_changed().is_ok()) {
+        return answer.clone();
+    }
+    let (sender, receiver) = watch::channel(None);
+    *latest = Some(receiver.clone());
+    process.runtime.spawn(async move {
+        let found = tokio::net::lookup_host((name, 0)).await;
+        sender.send_replace(Some(found.map(Iterator::collect).unwrap_or_default()));
+    });
+    receiver
+}
+
+/// `host` without the brackets of an IPv6 address.
+pub(super) fn bare(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host)
+}
+
+/// `host` as the DNS and certificates know it: international names in Punycode.
+pub(super) fn ascii(host: &str) -> Option<Cow<'_, str>> {
+    if host.is_ascii() {
+        return Some(Cow::Borrowed(host));
+    }
+    url::Host::parse(host).ok().map(|host| Cow::Owned(host.to_string()))
+}
+
+/// The same addresses with the two families in turn, so that one that is black-holed delays the other by one stagger.
+fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let prefers_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, other): (Vec<_>, Vec<_>) = addresses.iter().partition(|address| address.is_ipv6() == prefers_v6);
+    let mut other = other.into_iter();
+    let mut ordered: Vec<_> =
+        preferred.into_iter().flat_map(|address| [Some(address), other.next()]).flatten().collect();
+    ordered.extend(other);
+    ordered
+}
+
+/// The same look-ups for reqwest. It is kept by a client that `Process` keeps, hence the weak reference.
+pub struct Resolver(pub Weak<Process>);
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let process = self.0.upgrade();
+        Box::pin(async move {
+            let unknown = || CheckError::NameResolution { host: name.as_str().to_owned() };
+            let addresses = lookup(&*process.ok_or_else(unknown)?, name.as_str()).await?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let parse = |text: &str| -> Vec<SocketAddr> {
+            text.split_whitespace().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()
+        };
+        for (given, ordered) in [
+            ("", ""),
+            ("10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"),
+            ("::1 ::2 ::3 10.0.0.1", "::1 10.0.0.1 ::2 ::3"),
+            ("10.0.0.1 ::1 ::2 ::3", "10.0.0.1 ::1 ::2 ::3"),
+        ] {
+            assert_eq!(alternate(&parse(given)), parse(ordered), "{given}");
+        }
+    }
+
+    #[test]
+    fn names_as_the_dns_knows_them() {
+        assert_eq!(bare("[::1]"), "::1");
+        assert_eq!(bare("example.org"), "example.org");
+        assert_eq!(ascii("mail_1.example.org").unwrap(), "mail_1.example.org");
+        assert_eq!(ascii("bücher.example").unwrap(), "xn--bcher-kva.example");
+        assert_eq!(ascii("bü cher"), None);
+    }
+
+    #[test]
+    fn one_lookup_in_flight_serves_all_who_ask() {
+        let process = Process::current().unwrap();
+        let first = join(&process, "localhost".into());
+        let (sender, never) = watch::channel(None);
+        *lock(&process.shared::<Flight>("localhost").0) = Some(never);
+        assert!(join(&process, "localhost".into()).same_channel(&join(&process, "localhost".into())));
+        assert!(!join(&process, "localhost".into()).same_channel(&first));
+        drop(sender);
+        let found = process.runtime.block_on(lookup(&process, "localhost")).unwrap();
+        assert!(found.iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[test]
+    fn addresses_are_not_looked_up_and_unknown_names_are_named() {
+        let process = Process::current().unwrap();
+        assert_eq!(process.runtime.block_on(lookup(&process, "[::1]")).unwrap(), ["[::1]:0".parse().unwrap()]);
+        assert_eq!(
+            process.runtime.block_on(lookup(&process, "unknown.invalid")),
+            Err(CheckError::NameResolution { host: "unknown.invalid".into() })
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The one TLS configuration: rustls with `ring`, verified as far as the target's options say.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use rustls_pki_types::pem::{Error as PemError, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::outcome::CheckError;
+use crate::process::{Process, lock};
+use crate::spec::{Tls, Verify};
+
+/// When the files of a configuration last changed: certificates are renewed on disk.
+type Changed = Vec<Option<SystemTime>>;
+
+/// The configuration of one set of options.
+#[derive(Default)]
+struct Made(Mutex<Option<(Changed, Arc<ClientConfig>)>>);
+
+/// The TLS configuration for these options, made once per process (the first costs 8-10 ms) and again when one of its
+/// files has changed.
+pub fn tls_config(process: &Process, tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
+    let made = process.shared::<Made>(&format!("{tls:?}"));
+    let mut made = lock(&made.0);
+    let files = [&tls.ca, &tls.cert, &tls.key].into_iter().flatten();
+    let changed: Changed = files.map(|path| path.metadata().and_then(|file| file.modified()).ok()).collect();
+    if let Some((_, config)) = made.as_ref().filter(|(then, _)| *then == changed) {
+        return Ok(config.clone());
+    }
+    let config = Arc::new(make(tls)?);
+    *made = Some((changed, config.clone()));
+    Ok(config)
+}
+
+fn make(tls: &Tls) -> Result<ClientConfig, CheckError> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(Verifier::new(tls, provider.clone())?);
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| CheckError::Configuration("no TLS version can be used".into()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    match (&tls.cert, &tls.key) {
+        (None, None) => Ok(builder.with_no_client_auth()),
+        (Some(cert), Some(key)) => {
+            let chain = certificates(cert)?;
+            let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "private key", &error))?;
+            builder.with_client_auth_cert(chain, secret).map_err(|_| {
+                let (cert, key) = (cert.display(), key.display());
+                CheckError::Configuration(format!("the private key in {key} does not fit the certificate in {cert}"))
+            })
+        }
+        _ => Err(CheckError::Configuration("a client certificate needs both: the certificate and its key".into())),
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CheckError> {
+    let unusable = |error| unusable(path, "certificate", &error);
+    let found: Vec<_> =
+        CertificateDer::pem_file_iter(path).map_err(unusable)?.collect::<Result<_, _>>().map_err(unusable)?;
+    if found.is_empty() { Err(unusable(PemError::NoItemsFound)) } else { Ok(found) }
+}
+
+/// What is wrong with a PEM file, without a word of its content.
+fn unusable(path: &Path, wanted: &str, error: &PemError) -> CheckError {
+    let path = path.display();
+    CheckError::Configuration(match error {
+        PemError::Io(error) => format!("{path} cannot be read: {}", error.kind()),
+        PemError::NoItemsFound => format!("{path} holds no {wanted} (PEM, not encrypted)"),
+        _ => format!("{path} is no valid PEM file"),
+    })
+}
+
+/// Verifies the server's certificate in three modes. Where libpq and OpenSSL trust a certificate because it is itself
+/// listed, webpki refuses the usual `openssl req -x509` one (an authority used as a server); `listed` trusts it too.
+#[derive(Debug)]
+struct Verifier {
+    mode: Verify,
+    roots: RootCertStore,
+    listed: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    fn new(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Self, CheckError> {
+        let mut roots = RootCertStore::empty();
+        let listed = match &tls.ca {
+            _ if tls.verify == Verify::Nothing => Vec::new(),
+            Some(path) => {
+                let listed = certificates(path)?;
+                roots.add_parsable_certificates(listed.iter().cloned());
+                listed
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+                if roots.is_empty() {
+                    return Err(CheckError::Configuration("this system has no trusted certificates: set `ca`".into()));
+                }
+                Vec::new()
+            }
+        };
+        Ok(Self { mode: tls.verify, roots, listed, provider })
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if self.mode == Verify::Nothing {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        match verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms) {
+            // webpki looks at the dates before anything else: a listed certificate with another fault is in date.
+            Err(error) if is_out_of_date(&error) || !self.listed.contains(end_entity) => return Err(error),
+            _ => {}
+        }
+        if self.mode == Verify::Full {
+            verify_server_name(&certificate, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn is_out_of_date(error: &Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    matches!(
+        error,
+        Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
+    )
+}
+
+/// Why a handshake failed, in our words.
+pub(super) fn reason(error: &Error) -> Cow<'static, str> {
+    use CertificateError as Certificate;
+    match error {
+        Error::InvalidCertificate(fault) => match fault {
+            Certificate::Expired | Certificate::ExpiredContext { .. } => "the certificate has expired",
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => "the certificate is not valid yet",
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                "the certificate is not valid for this host name"
+            }
+            Certificate::UnknownIssuer => "the certificate is signed by an unknown authority",
+            Certificate::Revoked => "the certificate is revoked",
+            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+                "the certificate is not meant for servers"
+            }
+            Certificate::Other(_) => "the certificate is self-signed or not meant for servers, and not listed in `ca`",
+            _ => "the certificate is invalid",
+        },
+        Error::AlertReceived(alert) => match alert {
+            AlertDescription::CertificateRequired => "the server asks for a client certificate",
+            AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::AccessDenied => "the server refused the client certificate",
+            AlertDescription::UnrecognisedName => "the server does not know this host name",
+            _ => "the server refused the handshake",
+        },
+        Error::InvalidMessage(_) => "the server does not speak TLS",
+        Error::PeerIncompatible(_) => "the server and this client share no TLS version or cipher",
+        Error::NoCertificatesPresented => "the server presented no certificate",
+        _ => "the handshake failed",
+    }
+    .into()
+}
