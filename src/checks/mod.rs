@@ -1,5 +1,6 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod blocking;
 pub mod callable;
 mod filesystem;
 mod http;
@@ -9,6 +10,7 @@ mod redis;
 mod smtp;
 mod system;
 mod tcp;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
