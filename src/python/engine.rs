@@ -12,7 +12,7 @@ use super::{not_negative, parse};
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::engine::{self, Selection};
-use crate::spec::{BreakerSpec, CheckSpec, Kind, positive_seconds};
+use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
 #[pyclass(frozen, module = "lifesigns._core")]
@@ -49,7 +49,8 @@ impl Engine {
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
         let kind: Kind = parse(name, spec)?;
-        self.register(name, options, |_| checks::build(kind))
+        let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
+        self.register(name, options, |_| check)
     }
 
     /// Adds a callable; `id` comes back in each job that calls it.

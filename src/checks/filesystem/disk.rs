@@ -192,7 +192,7 @@ mod tests {
         ];
         for (readings, status, message) in table {
             let readings = readings.into_iter().map(|(path, reading): (&str, _)| (path.to_owned(), reading)).collect();
-            let finding = judge(readings, Thresholds::PERCENT);
+            let finding = judge(readings, Thresholds::new(80.0, 90.0));
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
         }
     }
@@ -203,7 +203,7 @@ mod tests {
         let inodes = Some(Share { total: 300, used: 100, free: 200 });
         let readings =
             vec![("/".to_owned(), Reading::Usage(Usage { space, inodes })), ("/a".to_owned(), Reading::Missing)];
-        let finding = judge(readings, Thresholds::PERCENT);
+        let finding = judge(readings, Thresholds::new(80.0, 90.0));
         let expected = json!({
             "/": {
                 "total_gb": 100.0, "used_gb": 20.0, "free_gb": 75.0, "percent_used": 21.05, "status": "healthy",

@@ -162,10 +162,11 @@ mod tests {
         ];
         for (percent, status, message) in table {
             let total = 2048 * MB;
-            let finding = judge(Usage { total, used: total / 100 * percent, source: "cgroup v2" }, Thresholds::PERCENT);
+            let finding =
+                judge(Usage { total, used: total / 100 * percent, source: "cgroup v2" }, Thresholds::new(80.0, 90.0));
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
         }
-        let finding = judge(Usage { total: 2048 * MB, used: 512 * MB, source: "host" }, Thresholds::PERCENT);
+        let finding = judge(Usage { total: 2048 * MB, used: 512 * MB, source: "host" }, Thresholds::new(80.0, 90.0));
         assert_eq!(finding.message, "Memory usage is normal: 25.0 % of the 2 GB used");
         let details = serde_json::json!({
             "total_gb": 2.0, "used_gb": 0.5, "available_gb": 1.5, "percent_used": 25.0, "source": "host",
