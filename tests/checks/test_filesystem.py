@@ -238,6 +238,21 @@ def test_hung_mount__costs_one_thread_and_no_other_check(hung_mount: HungMount, 
     assert str(hung_mount.path) in result["message"]
 
 
+@needs_root
+def test_hung_mount__does_not_hold_up_the_exit(hung_mount: HungMount) -> None:
+    code = "\n".join(
+        [
+            "import sys, lifesigns",
+            "engine = lifesigns.Engine()",
+            "engine.register('x', {'kind': 'disk', 'paths': [sys.argv[1]]}, timeout=0.2)",
+            "print(engine.check('x')['error_type'])",
+        ]
+    )
+    command = [sys.executable, "-W", "error", "-c", code, str(hung_mount.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "TimeoutError\n", "")
+
+
 # Directories
 
 
