@@ -1,10 +1,11 @@
 //! What a check found, and every way in which it can fail to find it.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 /// The four states of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,6 +51,71 @@ impl Finding {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.details.insert(key.to_owned(), value.into());
         self
+    }
+}
+
+/// The state of a check's circuit breaker, as a result shows it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circuit {
+    pub state: &'static str,
+    pub retry_after: Option<Duration>,
+}
+
+/// What came of one attempt to get an answer from a check: a run, or the reason why it was not run.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub status: Status,
+    /// What the run itself said, where hysteresis holds the status back.
+    pub raw_status: Option<Status>,
+    pub message: String,
+    pub details: Map<String, Value>,
+    pub error_type: Option<String>,
+    /// The check's timeout, if that is what ended it.
+    pub timeout: Option<Duration>,
+    pub circuit: Option<Circuit>,
+    /// The check in error on which this one depends.
+    pub blocked_by: Option<String>,
+    /// False: nothing was run, so there is nothing worth keeping.
+    pub ran: bool,
+    pub at: SystemTime,
+    pub finished: Instant,
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// The outcome of a run that began at `started`.
+    pub fn of(result: Result<Finding, CheckError>, started: Instant) -> Self {
+        let finished = Instant::now();
+        let (finding, error_type, timeout, ran) = match result {
+            Ok(finding) => (finding, None, None, true),
+            Err(error) => {
+                let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
+                let ran = !matches!(error, CheckError::StillRunning { .. });
+                let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
+                (finding, Some(error.code().to_owned()), timeout, ran)
+            }
+        };
+        Self {
+            status: finding.status,
+            raw_status: None,
+            message: finding.message,
+            details: finding.details,
+            error_type,
+            timeout,
+            circuit: None,
+            blocked_by: None,
+            ran,
+            at: SystemTime::now(),
+            finished,
+            took: finished.duration_since(started),
+        }
+    }
+
+    /// An error that took no run to find.
+    pub fn refused(message: String, error_type: &str) -> Self {
+        let now = Instant::now();
+        let outcome = Self::of(Ok(Finding::error(message)), now);
+        Self { error_type: Some(error_type.to_owned()), ran: false, ..outcome }
     }
 }
 

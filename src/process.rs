@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::lane::Lanes;
+
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static CURRENT: PerProcess<Process> = PerProcess::new();
 
@@ -116,6 +118,7 @@ impl<T> Drop for PerProcess<T> {
 /// What one process runs checks with.
 pub struct Process {
     pub runtime: Runtime,
+    pub lanes: Lanes,
     shared: Mutex<HashMap<(TypeId, String), Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -132,7 +135,7 @@ impl Process {
             .thread_name("lifesigns")
             .enable_all()
             .build()?;
-        Ok(Self { runtime, shared: Mutex::default() })
+        Ok(Self { runtime, lanes: Lanes::default(), shared: Mutex::default() })
     }
 
     /// State that all checks of one target share in this process, such as a kept connection; made on first use.

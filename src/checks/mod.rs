@@ -1,5 +1,7 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod blocking;
+pub mod callable;
 mod filesystem;
 mod http;
 mod mqtt;
@@ -8,6 +10,7 @@ mod redis;
 mod smtp;
 mod system;
 mod tcp;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,13 +19,19 @@ use async_trait::async_trait;
 
 use crate::outcome::{CheckError, Finding, Phase};
 use crate::process::Process;
-use crate::spec::Kind;
+use crate::spec::{Kind, SpecError};
 
 /// One check: it does its work once and says what it found. It holds no timeout, retry, cache, breaker or log call
 /// (the slot does), and no socket (`Context::process` keeps those, since a fork kills them).
 #[async_trait]
 pub trait Check: Send + Sync {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
+
+    /// Whether a finding in error means that the dependency is ill, as far as a circuit breaker is concerned. A native
+    /// check that has something to find got its answer; what a callable means by an error only it knows.
+    fn errors_trip_breaker(&self) -> bool {
+        false
+    }
 }
 
 /// What a run is given: the state of this process, and where to note how far it got.
@@ -47,8 +56,9 @@ impl Context {
 }
 
 /// The check of a kind: the only place that knows all of them.
-pub fn build(kind: Kind) -> Arc<dyn Check> {
-    match kind {
+pub fn build(kind: Kind) -> Result<Arc<dyn Check>, SpecError> {
+    kind.validate()?;
+    Ok(match kind {
         Kind::Postgres(spec) => Arc::new(postgres::Connectivity(spec)),
         Kind::Postgis(spec) => Arc::new(postgres::Postgis(spec)),
         Kind::PostgresFunctions(spec) => Arc::new(postgres::Functions(spec)),
@@ -72,7 +82,7 @@ pub fn build(kind: Kind) -> Arc<dyn Check> {
         Kind::Memory(spec) => Arc::new(system::Memory(spec)),
         Kind::Cpu(spec) => Arc::new(system::Cpu(spec)),
         Kind::Skipped(spec) => Arc::new(Skipped(spec)),
-    }
+    })
 }
 
 struct Skipped(crate::spec::Skipped);

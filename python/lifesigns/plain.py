@@ -1,0 +1,59 @@
+"""Turns what a callable put into its details into plain JSON data of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_VALUES = 2_000
+MAX_TEXT = 65_536
+MAX_DEPTH = 8
+
+
+class TooLargeError(ValueError):
+    """More than a result may hold."""
+
+
+def plain(value: Any) -> Any:
+    """A copy of `value` in dicts, lists, strings, numbers, bools and None.
+
+    Other types are shown by `str`. Raises `TooLargeError` past 2,000 values, 65,536 characters or a depth of 8, before
+    more than that was copied.
+    """
+    return _Copy().copy(value, 0)
+
+
+class _Copy:
+    def __init__(self) -> None:
+        self.values = MAX_VALUES
+        self.text = MAX_TEXT
+
+    def copy(self, value: Any, depth: int) -> Any:
+        self.values -= 1
+        if self.values < 0:
+            raise TooLargeError(f"more than {MAX_VALUES} values")
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return int(value) if -(2**63) <= value < 2**63 else self.string(hex(value))
+        if isinstance(value, float):
+            # JSON knows no infinity and no NaN.
+            return float(value) if value - value == 0 else str(value)
+        if depth > MAX_DEPTH:
+            raise TooLargeError(f"more than {MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            return {self.string(key): self.copy(item, depth + 1) for key, item in value.items()}
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+            return [self.copy(item, depth + 1) for item in value]
+        return self.string(value)
+
+    def string(self, value: Any) -> str:
+        text = value if isinstance(value, str) else str(value)
+        self.text -= len(text)
+        if self.text < 0:
+            raise TooLargeError(f"more than {MAX_TEXT} characters")
+        # Lone surrogates cannot be encoded; they come from undecodable file names.
+        return text.encode("utf-8", "replace").decode()

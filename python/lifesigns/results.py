@@ -1,0 +1,55 @@
+"""The shapes in which results and reports are given."""
+
+from typing import Any, Literal, TypedDict
+
+Status = Literal["healthy", "degraded", "error", "skipped"]
+
+
+class _Result(TypedDict):
+    status: Status
+    message: str
+    timestamp: str
+    duration_ms: float
+    cached: bool
+
+
+class Result(_Result, total=False):
+    """What came of one check; keys that do not apply are left out.
+
+    ``timestamp`` is ISO 8601 in UTC. ``raw_status`` is what the run itself said, where ``failures_before_error`` or
+    ``successes_before_healthy`` holds the status back. ``pending`` is true where nothing was known within the caller's
+    deadline. ``age_seconds`` stands beside ``cached: True``.
+    """
+
+    details: dict[str, Any]
+    error_type: str
+    timeout_seconds: float
+    raw_status: Status
+    circuit_state: Literal["closed", "open", "half-open"]
+    retry_after_seconds: float
+    blocked_by: str
+    age_seconds: float
+    pending: bool
+
+
+class Summary(TypedDict):
+    """How many checks are in which state; ``health_percentage`` is healthy / (total - skipped)."""
+
+    total_checks: int
+    healthy: int
+    degraded: int
+    errors: int
+    skipped: int
+    health_percentage: float
+
+
+class Report(TypedDict):
+    """What came of a sweep. ``unhealthy`` if and only if a critical check is in error."""
+
+    status: Literal["healthy", "degraded", "unhealthy"]
+    message: str
+    timestamp: str
+    uptime_seconds: float
+    summary: Summary
+    checks: dict[str, Result]
+    correlation_id: str

@@ -1,0 +1,26 @@
+//! A check written in Python, run on a thread of Python's own.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::checks::{Check, Context};
+use crate::outcome::{CheckError, Finding, Phase};
+
+/// The callable that Python knows by `id`.
+pub struct Callable {
+    pub id: u64,
+    pub timeout: Duration,
+}
+
+#[async_trait]
+impl Check for Callable {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        context.enter(Phase::Query);
+        context.process.lanes.call(self.id, self.timeout).await
+    }
+
+    fn errors_trip_breaker(&self) -> bool {
+        true
+    }
+}

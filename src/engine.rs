@@ -1,0 +1,209 @@
+//! Selects checks, starts them all at once and collects what is known of them by the caller's deadline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::checks::Check;
+use crate::outcome::Outcome;
+use crate::process::Process;
+use crate::report::{self, Row};
+use crate::slot::Slot;
+use crate::spec::{CheckSpec, SpecError};
+use crate::store::{Claim, Flight};
+
+/// How much longer than its longest check a sweep may take.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// A set of checks that are run together.
+pub struct Engine {
+    slots: ArcSwap<Vec<Arc<Slot>>>,
+    max_stale: Duration,
+    started: Instant,
+}
+
+/// Why a sweep could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    #[error("unknown check {unknown:?}; known are: {}", .known.join(", "))]
+    UnknownCheck { unknown: String, known: Vec<String> },
+    #[error("the engine's threads cannot be started: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// What is asked of a sweep.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// All checks, if `None`.
+    pub names: Option<Vec<String>>,
+    pub critical_only: bool,
+    /// Accept nothing that was known before.
+    pub refresh: bool,
+    /// Accept nothing older, even if the check's own time to live would allow it.
+    pub max_age: Option<Duration>,
+}
+
+impl Engine {
+    /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
+    pub fn new(max_stale: Duration) -> Self {
+        Self { slots: ArcSwap::default(), max_stale, started: Instant::now() }
+    }
+
+    /// Adds a check. Those it depends on must be there already, so that no circle can arise.
+    pub fn register(&self, spec: CheckSpec, check: Arc<dyn Check>) -> Result<(), SpecError> {
+        spec.validate()?;
+        if spec.ttl > self.max_stale {
+            let (ttl, max_stale) = (spec.ttl.as_secs_f64(), self.max_stale.as_secs_f64());
+            return Err(SpecError(format!("{}: ttl ({ttl}) must not exceed max_stale ({max_stale})", spec.name)));
+        }
+        let slots = self.slots.load_full();
+        if slots.iter().any(|slot| slot.spec.name == spec.name) {
+            return Err(SpecError(format!("a check named {:?} is registered already", spec.name)));
+        }
+        let parent = |name: &String| {
+            slots.iter().find(|slot| slot.spec.name == *name).cloned().ok_or_else(|| {
+                SpecError(format!(
+                    "{}: depends_on names {name:?}, which is not registered (register it first)",
+                    spec.name
+                ))
+            })
+        };
+        let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
+        let slot = Arc::new(Slot::new(spec, parents, check));
+        self.slots.rcu(|slots| {
+            let mut slots = Vec::clone(slots);
+            slots.push(slot.clone());
+            slots
+        });
+        Ok(())
+    }
+
+    /// The names of all checks, in the order of registration.
+    pub fn names(&self) -> Vec<String> {
+        self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
+    }
+
+    fn select(&self, selection: &Selection) -> Result<Vec<Arc<Slot>>, BeginError> {
+        let slots = self.slots.load();
+        let mut selected = match &selection.names {
+            None => Vec::clone(&slots),
+            Some(names) => names
+                .iter()
+                .map(|name| {
+                    slots
+                        .iter()
+                        .find(|slot| slot.spec.name == *name)
+                        .cloned()
+                        .ok_or_else(|| BeginError::UnknownCheck { unknown: name.clone(), known: self.names() })
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        selected.retain(|slot| slot.spec.critical || !selection.critical_only);
+        Ok(selected)
+    }
+
+    /// Starts whatever of the selection is not fresh, all at once. `done` is called from a thread of the runtime when
+    /// everything is known; never, if it is already ([`Sweep::is_done`]).
+    pub fn begin(&self, selection: &Selection, done: impl FnOnce() + Send + 'static) -> Result<Sweep, BeginError> {
+        let process = Process::current()?;
+        let started = Instant::now();
+        let mut asked = Vec::new();
+        let runs = FuturesUnordered::new();
+        let mut flights = Vec::new();
+        let mut timeout = Duration::ZERO;
+        for slot in self.select(selection)? {
+            let answer = match slot.claim(selection.max_age, selection.refresh) {
+                Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
+                Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
+                Claim::Joined { flight, previous } => Answer::Awaited { flight, previous },
+                Claim::Led { lease, flight, previous } => {
+                    runs.push(slot.clone().lead(lease, process.clone()));
+                    Answer::Awaited { flight, previous }
+                }
+            };
+            if let Answer::Awaited { flight, .. } = &answer {
+                flights.push(flight.clone());
+                timeout = timeout.max(slot.spec.timeout);
+            }
+            asked.push((slot, answer));
+        }
+        if !flights.is_empty() {
+            // One task for the whole sweep: a task for each check would cost five times as much. It outlives the
+            // caller's patience, since others may wait for the same runs.
+            process.runtime.spawn(async move {
+                runs.collect::<()>().await;
+                for mut flight in flights {
+                    flight.wait().await;
+                }
+                done();
+            });
+        }
+        Ok(Sweep {
+            asked,
+            deadline: started + timeout + GRACE,
+            max_stale: self.max_stale,
+            uptime: started.duration_since(self.started),
+        })
+    }
+}
+
+enum Answer {
+    Known { outcome: Arc<Outcome>, cached: bool },
+    Awaited { flight: Flight, previous: Option<Arc<Outcome>> },
+}
+
+/// A sweep under way.
+pub struct Sweep {
+    asked: Vec<(Arc<Slot>, Answer)>,
+    /// When it has ended, whatever happens.
+    pub deadline: Instant,
+    max_stale: Duration,
+    uptime: Duration,
+}
+
+impl Sweep {
+    /// Whether every outcome is known.
+    pub fn is_done(&self) -> bool {
+        self.asked.iter().all(|(_, answer)| match answer {
+            Answer::Known { .. } => true,
+            Answer::Awaited { flight, .. } => flight.landed().is_some(),
+        })
+    }
+
+    /// What is known now, in the order asked for.
+    pub fn rows(&self) -> Vec<Row> {
+        self.asked.iter().map(|(slot, answer)| self.row(slot, answer)).collect()
+    }
+
+    fn row(&self, slot: &Slot, answer: &Answer) -> Row {
+        let row = |outcome: Arc<Outcome>, cached: bool| {
+            let age = cached.then(|| outcome.finished.elapsed());
+            Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
+        };
+        match answer {
+            Answer::Known { outcome, cached } => row(outcome.clone(), *cached),
+            Answer::Awaited { flight, previous } => {
+                let stale = |outcome: &&Arc<Outcome>| outcome.ran && outcome.finished.elapsed() < self.max_stale;
+                match (flight.landed(), previous.as_ref().filter(stale)) {
+                    (Some(outcome), _) => row(outcome, false),
+                    (None, Some(outcome)) => row(outcome.clone(), true),
+                    (None, None) => {
+                        let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
+                        Row { pending: true, ..row(Arc::new(outcome), false) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The report on what is known now.
+    pub fn report(&self) -> Value {
+        let correlation_id = uuid::Uuid::new_v4().to_string();
+        report::report(&self.rows(), self.uptime, SystemTime::now(), &correlation_id)
+    }
+}

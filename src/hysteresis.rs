@@ -1,0 +1,88 @@
+//! Holds a status back until it was seen often enough: one lost packet need not page anybody.
+
+use crate::outcome::{Outcome, Status};
+use crate::spec::CheckSpec;
+
+/// Counts outcomes that contradict the status shown.
+#[derive(Debug)]
+pub struct Hysteresis {
+    failures_before_error: u32,
+    successes_before_healthy: u32,
+    shown: Option<Status>,
+    against: u32,
+}
+
+impl Hysteresis {
+    pub fn of(spec: &CheckSpec) -> Self {
+        Self {
+            failures_before_error: spec.failures_before_error,
+            successes_before_healthy: spec.successes_before_healthy,
+            shown: None,
+            against: 0,
+        }
+    }
+
+    /// Replaces the status of `outcome` by the one to be shown, and notes its own where they differ. The first outcome
+    /// is shown as it is: there is nothing to hold on to.
+    pub fn apply(&mut self, outcome: &mut Outcome) {
+        let seen = outcome.status;
+        let shown = self.shown.unwrap_or(seen);
+        let needed = match (shown == Status::Error, seen == Status::Error) {
+            (false, true) => self.failures_before_error,
+            (true, false) => self.successes_before_healthy,
+            _ => 1,
+        };
+        self.against = if shown == seen { 0 } else { self.against + 1 };
+        if self.against >= needed {
+            self.against = 0;
+            self.shown = Some(seen);
+        } else {
+            self.shown = Some(shown);
+            if shown != seen {
+                outcome.raw_status = Some(seen);
+                outcome.status = shown;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::outcome::Finding;
+
+    #[test]
+    fn a_status_is_shown_once_it_was_seen_often_enough() {
+        use Status::{Degraded, Error, Healthy};
+        let spec = CheckSpec {
+            failures_before_error: 3,
+            successes_before_healthy: 2,
+            ..CheckSpec::new("x", Duration::from_secs(1), Duration::from_secs(1))
+        };
+        let mut hysteresis = Hysteresis::of(&spec);
+        let history = [
+            (Healthy, Healthy),
+            (Error, Healthy),
+            (Error, Healthy),
+            (Healthy, Healthy),
+            (Error, Healthy),
+            (Error, Healthy),
+            (Error, Error),
+            (Healthy, Error),
+            (Error, Error),
+            (Healthy, Error),
+            (Degraded, Degraded),
+            (Healthy, Healthy),
+        ];
+        for (index, (seen, expected)) in history.into_iter().enumerate() {
+            let mut outcome = Outcome::of(Ok(Finding::new(seen, "m")), Instant::now());
+            hysteresis.apply(&mut outcome);
+            assert_eq!(outcome.status, expected, "outcome {index}");
+            assert_eq!(outcome.raw_status, (seen != expected).then_some(seen), "outcome {index}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The judgement of the whole from the facts of its parts, and the shape in which both are shown: pure.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Map, Value, json};
+
+use crate::outcome::{Outcome, Status};
+
+/// One check in a report.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub name: Arc<str>,
+    pub critical: bool,
+    pub outcome: Arc<Outcome>,
+    /// Known before it was asked for.
+    pub cached: bool,
+    /// How old a cached outcome is.
+    pub age: Option<Duration>,
+    /// Not known within the caller's budget; `outcome` says so.
+    pub pending: bool,
+}
+
+/// The state of the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+impl Health {
+    /// Unhealthy if a critical check is in error, else degraded if any check is degraded or in error.
+    pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
+        rows.into_iter().fold(Self::Healthy, |health, row| match (row.outcome.status, row.critical) {
+            (Status::Error, true) => Self::Unhealthy,
+            (Status::Error | Status::Degraded, _) if health == Self::Healthy => Self::Degraded,
+            _ => health,
+        })
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Healthy => "All systems operational",
+            Self::Degraded => "Service operational with reduced functionality",
+            Self::Unhealthy => "Critical systems failing",
+        }
+    }
+}
+
+/// The report as SPEC's dict.
+pub fn report(rows: &[Row], uptime: Duration, at: SystemTime, correlation_id: &str) -> Value {
+    let health = Health::of(rows);
+    let checks: Map<String, Value> = rows.iter().map(|row| (row.name.to_string(), result(row))).collect();
+    json!({
+        "status": health.name(),
+        "message": health.message(),
+        "timestamp": timestamp(at),
+        "uptime_seconds": rounded(uptime.as_secs_f64(), 3),
+        "summary": summary(rows),
+        "checks": checks,
+        "correlation_id": correlation_id,
+    })
+}
+
+fn summary(rows: &[Row]) -> Value {
+    let count = |status: Status| rows.iter().filter(|row| row.outcome.status == status).count();
+    let (healthy, skipped) = (count(Status::Healthy), count(Status::Skipped));
+    let counted = rows.len() - skipped;
+    let percentage = if counted == 0 { 100.0 } else { rounded(100.0 * healthy as f64 / counted as f64, 1) };
+    json!({
+        "total_checks": rows.len(),
+        "healthy": healthy,
+        "degraded": count(Status::Degraded),
+        "errors": count(Status::Error),
+        "skipped": skipped,
+        "health_percentage": percentage,
+    })
+}
+
+/// One result as SPEC's dict; keys that do not apply are left out.
+pub fn result(row: &Row) -> Value {
+    let outcome = &row.outcome;
+    let mut result = Map::new();
+    result.insert("status".into(), json!(outcome.status));
+    result.insert("message".into(), json!(outcome.message));
+    result.insert("timestamp".into(), json!(timestamp(outcome.at)));
+    result.insert("duration_ms".into(), json!(rounded(outcome.took.as_secs_f64() * 1000.0, 3)));
+    result.insert("cached".into(), json!(row.cached));
+    let mut optional = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            result.insert(key.into(), value);
+        }
+    };
+    optional("details", (!outcome.details.is_empty()).then(|| Value::Object(outcome.details.clone())));
+    optional("error_type", outcome.error_type.as_ref().map(|name| json!(name)));
+    optional("timeout_seconds", outcome.timeout.map(|timeout| json!(timeout.as_secs_f64())));
+    optional("raw_status", outcome.raw_status.map(|status| json!(status)));
+    optional("circuit_state", outcome.circuit.map(|circuit| json!(circuit.state)));
+    let retry_after = outcome.circuit.and_then(|circuit| circuit.retry_after);
+    optional("retry_after_seconds", retry_after.map(|wait| json!(rounded(wait.as_secs_f64(), 3))));
+    optional("blocked_by", outcome.blocked_by.as_ref().map(|parent| json!(parent)));
+    optional("age_seconds", row.age.map(|age| json!(rounded(age.as_secs_f64(), 3))));
+    optional("pending", row.pending.then(|| json!(true)));
+    Value::Object(result)
+}
+
+/// ISO 8601 in UTC with microseconds.
+fn timestamp(at: SystemTime) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|_| String::new(), |at| format!("{at:.6}"))
+}
+
+fn rounded(value: f64, decimals: i32) -> f64 {
+    let factor = 10f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::indexing_slicing)]
+    use super::*;
+    use crate::outcome::Finding;
+    use tokio::time::Instant;
+
+    fn row(status: Status, critical: bool) -> Row {
+        let outcome = Outcome::of(Ok(Finding::new(status, "m")), Instant::now());
+        Row { name: "x".into(), critical, outcome: Arc::new(outcome), cached: false, age: None, pending: false }
+    }
+
+    #[test]
+    fn health_is_the_worst_of_its_parts_as_far_as_they_are_critical() {
+        use Status::{Degraded, Error, Healthy, Skipped};
+        let table: [(&[(Status, bool)], Health); 7] = [
+            (&[], Health::Healthy),
+            (&[(Healthy, true), (Skipped, true)], Health::Healthy),
+            (&[(Skipped, true)], Health::Healthy),
+            (&[(Degraded, true), (Healthy, true)], Health::Degraded),
+            (&[(Error, false), (Healthy, true)], Health::Degraded),
+            (&[(Error, true), (Degraded, false)], Health::Unhealthy),
+            (&[(Degraded, false), (Error, true)], Health::Unhealthy),
+        ];
+        for (parts, expected) in table {
+            let rows: Vec<Row> = parts.iter().map(|(status, critical)| row(*status, *critical)).collect();
+            assert_eq!(Health::of(&rows), expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn summary_counts_skipped_checks_neither_for_nor_against() {
+        let rows = [
+            row(Status::Healthy, true),
+            row(Status::Healthy, true),
+            row(Status::Error, false),
+            row(Status::Skipped, true),
+        ];
+        let summary = summary(&rows);
+        assert_eq!(summary["total_checks"], 4);
+        assert_eq!(summary["health_percentage"], 66.7);
+        assert_eq!(super::summary(&[row(Status::Skipped, true)])["health_percentage"], 100.0);
+    }
+
+    #[test]
+    fn timestamps_are_iso_8601_in_utc() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        assert_eq!(timestamp(at), "1970-01-01T00:00:01.500000Z");
+    }
+
+    #[test]
+    fn a_result_leaves_out_what_does_not_apply() {
+        let shown = result(&row(Status::Healthy, true));
+        let keys: Vec<&String> = shown.as_object().map(|map| map.keys().collect()).unwrap_or_default();
+        assert_eq!(keys, ["status", "message", "timestamp", "duration_ms", "cached"]);
+    }
+}

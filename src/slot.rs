@@ -1,0 +1,99 @@
+//! What surrounds every check, read top to bottom: lease, dependencies, deadline, panic.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout_at};
+
+use crate::breaker::Verdict;
+use crate::checks::{Check, Context};
+use crate::outcome::{CheckError, Finding, Outcome, Status};
+use crate::process::{PerProcess, Process};
+use crate::spec::CheckSpec;
+use crate::store::{Cell, Claim, Lease};
+
+/// A registered check with all that surrounds it.
+pub struct Slot {
+    pub spec: CheckSpec,
+    pub name: Arc<str>,
+    /// The checks it depends on.
+    pub parents: Vec<Arc<Slot>>,
+    pub check: Arc<dyn Check>,
+    cell: PerProcess<Cell>,
+}
+
+impl Slot {
+    pub fn new(spec: CheckSpec, parents: Vec<Arc<Self>>, check: Arc<dyn Check>) -> Self {
+        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new() }
+    }
+
+    pub fn cell(&self) -> Arc<Cell> {
+        self.cell.get_or_init(|| Cell::new(&self.spec))
+    }
+
+    /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
+    pub fn claim(&self, max_age: Option<Duration>, refresh: bool) -> Claim {
+        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl), refresh)
+    }
+
+    /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
+    pub fn lead(self: Arc<Self>, lease: Lease, process: Arc<Process>) -> BoxFuture<'static, ()> {
+        Box::pin(async move { self.run(lease, process).await })
+    }
+
+    async fn run(&self, lease: Lease, process: Arc<Process>) {
+        let started = Instant::now();
+        let deadline = started + self.spec.timeout;
+
+        for parent in &self.parents {
+            if let Err(blocked) = parent.clone().must_not_fail(deadline, &process).await {
+                return lease.settle(blocked, Verdict::Ignored);
+            }
+        }
+
+        let context = Context::new(process);
+        let run = AssertUnwindSafe(self.check.run(&context)).catch_unwind();
+        let result = match timeout_at(deadline, run).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_panic)) => Err(CheckError::Panicked),
+            Err(_elapsed) => Err(CheckError::Timeout { after: self.spec.timeout, phase: context.phase() }),
+        };
+        let verdict = verdict(&result, self.check.errors_trip_breaker());
+        lease.settle(Outcome::of(result, started), verdict);
+    }
+
+    /// Waits for the outcome of this check, on behalf of one that depends on it.
+    async fn must_not_fail(self: Arc<Self>, deadline: Instant, process: &Arc<Process>) -> Result<(), Outcome> {
+        let blocked = |message: String| Outcome {
+            blocked_by: Some(self.spec.name.clone()),
+            ..Outcome::refused(message, "DependencyError")
+        };
+        let outcome = match self.claim(None, false) {
+            Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
+            Claim::Joined { mut flight, .. } => timeout_at(deadline, flight.wait()).await,
+            Claim::Led { lease, mut flight, .. } => {
+                process.runtime.spawn(self.clone().lead(lease, process.clone()));
+                timeout_at(deadline, flight.wait()).await
+            }
+        };
+        match outcome {
+            Ok(outcome) if outcome.status == Status::Error => {
+                Err(blocked(format!("not run: {} is in error", self.name)))
+            }
+            Ok(_) => Ok(()),
+            Err(_elapsed) => Err(blocked(format!("not run: {} has not answered", self.name))),
+        }
+    }
+}
+
+fn verdict(result: &Result<Finding, CheckError>, errors_trip_breaker: bool) -> Verdict {
+    match result {
+        Ok(finding) if finding.status == Status::Error && errors_trip_breaker => Verdict::Failure,
+        Ok(_) => Verdict::Success,
+        Err(error) if error.trips_breaker() => Verdict::Failure,
+        Err(_) => Verdict::Ignored,
+    }
+}

@@ -1,0 +1,141 @@
+//! What this process knows of each check: the latest outcome, the run in flight, the breaker.
+//!
+//! The only place that decides whether an outcome is fresh, who runs a check, and whether its breaker lets it. Those who
+//! ask at the same time share one run (single flight); the lease of whoever runs it is given back on every way out.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::breaker::{Breaker, Permit, Refused, Verdict};
+use crate::hysteresis::Hysteresis;
+use crate::outcome::{CheckError, Circuit, Outcome};
+use crate::process::lock;
+use crate::spec::CheckSpec;
+
+/// The run of a check, watched by all who wait for it.
+#[derive(Clone, Debug)]
+pub struct Flight(watch::Receiver<Option<Arc<Outcome>>>);
+
+impl Flight {
+    /// The outcome, if the run has ended.
+    pub fn landed(&self) -> Option<Arc<Outcome>> {
+        self.0.borrow().clone()
+    }
+
+    pub async fn wait(&mut self) -> Arc<Outcome> {
+        match self.0.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+            Ok(Some(outcome)) => outcome,
+            // The lease was dropped without an outcome: a bug in the slot, not in the dependency.
+            _ => Arc::new(Outcome::of(Err(CheckError::Panicked), Instant::now())),
+        }
+    }
+}
+
+/// How the store answers who asks for an outcome.
+pub enum Claim {
+    /// Fresh enough.
+    Fresh(Arc<Outcome>),
+    /// The breaker does not allow a run.
+    Refused(Arc<Outcome>),
+    /// Somebody else runs it already; `previous` is what was known before.
+    Joined { flight: Flight, previous: Option<Arc<Outcome>> },
+    /// The caller has to run it.
+    Led { lease: Lease, flight: Flight, previous: Option<Arc<Outcome>> },
+}
+
+struct State {
+    latest: Option<Arc<Outcome>>,
+    flight: Option<Flight>,
+    breaker: Option<Breaker>,
+    hysteresis: Hysteresis,
+}
+
+/// What is known of one check.
+pub struct Cell(Mutex<State>);
+
+impl Cell {
+    pub fn new(spec: &CheckSpec) -> Self {
+        // Longer than any run can take: its permit comes back before.
+        let trial_lease = spec.timeout * 2;
+        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let breaker = spec.breaker.clone().map(|breaker| Breaker::new(breaker, trial_lease, seed));
+        Self(Mutex::new(State { latest: None, flight: None, breaker, hysteresis: Hysteresis::of(spec) }))
+    }
+
+    /// Asks for an outcome not older than `max_age`; with `refresh` for one of a run that has not ended yet.
+    pub fn claim(self: &Arc<Self>, max_age: Duration, refresh: bool) -> Claim {
+        let mut state = lock(&self.0);
+        let now = Instant::now();
+        let fresh = |outcome: &&Arc<Outcome>| outcome.ran && now.duration_since(outcome.finished) < max_age;
+        if let Some(outcome) = state.latest.as_ref().filter(|_| !refresh).filter(fresh) {
+            return Claim::Fresh(outcome.clone());
+        }
+        let previous = state.latest.clone();
+        if let Some(flight) = &state.flight {
+            return Claim::Joined { flight: flight.clone(), previous };
+        }
+        let permit = match state.breaker.as_mut().map(|breaker| breaker.acquire(now)).transpose() {
+            Ok(permit) => permit,
+            Err(refused) => return Claim::Refused(Arc::new(circuit_open(refused))),
+        };
+        let (sender, receiver) = watch::channel(None);
+        let flight = Flight(receiver);
+        state.flight = Some(flight.clone());
+        let lease = Lease { cell: self.clone(), sender, permit, taken: now };
+        Claim::Led { lease, flight, previous }
+    }
+}
+
+fn circuit_open(refused: Refused) -> Outcome {
+    let message = match refused.retry_after {
+        Some(wait) => format!("Circuit breaker open: next attempt in {} s", wait.as_secs_f64().ceil()),
+        None => "Circuit breaker open".to_owned(),
+    };
+    let circuit = Circuit { state: refused.state.as_str(), retry_after: refused.retry_after };
+    Outcome { circuit: Some(circuit), ..Outcome::refused(message, "CircuitOpenError") }
+}
+
+/// The duty to run a check and to say what came of it.
+pub struct Lease {
+    cell: Arc<Cell>,
+    sender: watch::Sender<Option<Arc<Outcome>>>,
+    permit: Option<Permit>,
+    taken: Instant,
+}
+
+impl Lease {
+    /// Publishes what came of the run, and what it means for the breaker.
+    pub fn settle(mut self, mut outcome: Outcome, verdict: Verdict) {
+        let cell = self.cell.clone();
+        let mut state = lock(&cell.0);
+        let now = Instant::now();
+        if let (Some(breaker), Some(permit)) = (state.breaker.as_mut(), self.permit.take()) {
+            breaker.record(permit, verdict, outcome.took, now);
+            outcome.circuit =
+                Some(Circuit { state: breaker.state(now).as_str(), retry_after: breaker.retry_after(now) });
+        }
+        state.hysteresis.apply(&mut outcome);
+        let outcome = Arc::new(outcome);
+        state.latest = Some(outcome.clone());
+        state.flight = None;
+        drop(state);
+        self.sender.send_replace(Some(outcome));
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if self.sender.borrow().is_some() {
+            return;
+        }
+        let mut state = lock(&self.cell.0);
+        let now = Instant::now();
+        if let (Some(breaker), Some(permit)) = (state.breaker.as_mut(), self.permit.take()) {
+            breaker.record(permit, Verdict::Ignored, now.duration_since(self.taken), now);
+        }
+        state.flight = None;
+    }
+}
