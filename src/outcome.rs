@@ -130,6 +130,7 @@ pub enum Phase {
     Tls,
     Authenticate,
     Query,
+    Lock,
     Close,
 }
 
@@ -143,12 +144,13 @@ impl Phase {
             Self::Tls => "during the TLS handshake",
             Self::Authenticate => "while authenticating",
             Self::Query => "while waiting for the answer",
+            Self::Lock => "while waiting for a lock",
             Self::Close => "while closing the connection",
         }
     }
 
     pub(crate) fn from_u8(value: u8) -> Self {
-        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Close]
+        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Lock, Self::Close]
             .get(usize::from(value))
             .copied()
             .unwrap_or_default()
