@@ -5,6 +5,19 @@ from typing import Any, final
 
 from lifesigns.results import Report, Result
 
+__all__ = [
+    "Engine",
+    "Sweep",
+    "UnknownCheckError",
+    "Waker",
+    "__version__",
+    "job_done",
+    "new_callable_id",
+    "next_job",
+    "reserve_threads",
+    "thread_ended",
+]
+
 __version__: str
 
 class UnknownCheckError(LookupError):

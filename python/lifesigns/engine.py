@@ -82,7 +82,9 @@ class Engine:
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
         else:
-            raise ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(check).__name__}")
+            raise ValueError(
+                f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(check).__name__}"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:

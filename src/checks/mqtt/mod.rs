@@ -1,0 +1,164 @@
+//! MQTT: the broker lets the application in and, where a topic is configured, hands on what is published.
+
+mod packet;
+mod refusal;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use uuid::Uuid;
+
+use crate::checks::{Check, Context};
+use crate::net::{self, Stream};
+use crate::outcome::{CheckError, Finding, Phase};
+use crate::spec::{self, MqttProtocol};
+use packet::{Heard, Wrong};
+use refusal::refusal;
+
+/// What a broker may send per run: a CONNACK and the answers of one round trip take some hundred bytes.
+const LIMIT: usize = 256 * 1024;
+
+/// CONNECT as the application does, optionally one message there and back, DISCONNECT.
+pub struct Broker(pub spec::Mqtt);
+
+#[async_trait]
+impl Check for Broker {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let broker = &self.0;
+        let port = broker.port.unwrap_or(if broker.tls.is_some() { 8883 } else { 1883 });
+        let stream = net::connect(context, &broker.host, port).await?;
+        let stream = match &broker.tls {
+            Some(tls) => Stream::Tls(Box::new(net::secure(context, stream, &broker.host, port, tls).await?)),
+            None => Stream::Plain(stream),
+        };
+        let mut session = Session {
+            stream,
+            received: BytesMut::new(),
+            total: 0,
+            protocol: broker.protocol,
+            target: net::target(&broker.host, port),
+            phase: Phase::Authenticate,
+        };
+        context.enter(Phase::Authenticate);
+        let code = session.connect(broker).await?;
+        let mut finding = Finding::healthy(format!("{} accepted the connection", session.target))
+            .with("broker", broker.host.clone())
+            .with("port", port)
+            .with("connection_test", "passed")
+            .with("return_code", code);
+        let mut round_trip = Ok(());
+        if let Some(below) = &broker.round_trip_topic {
+            context.enter(Phase::Query);
+            session.phase = Phase::Query;
+            round_trip = session.round_trip(below).await;
+            finding.message = format!("{} handed on a message", session.target);
+            finding = finding.with("round_trip", "passed");
+        }
+        context.enter(Phase::Close);
+        session.disconnect().await;
+        round_trip.map(|()| finding)
+    }
+}
+
+/// One connection to a broker, used for one run.
+struct Session {
+    stream: Stream,
+    received: BytesMut,
+    total: usize,
+    protocol: MqttProtocol,
+    target: String,
+    phase: Phase,
+}
+
+impl Session {
+    /// The return code of a connection that was accepted, which is 0.
+    async fn connect(&mut self, broker: &spec::Mqtt) -> Result<u8, CheckError> {
+        let connect = packet::connect(broker).ok_or_else(unsendable)?;
+        self.say(&connect).await?;
+        match self.hear(packet::decode_connack).await? {
+            0 => Ok(0),
+            code => Err(refusal(&self.target, code)),
+        }
+    }
+
+    /// Subscribes to a topic that nobody else uses, publishes to it and waits for the message.
+    async fn round_trip(&mut self, below: &str) -> Result<(), CheckError> {
+        let name = Uuid::new_v4().to_string();
+        let topic = format!("{}/{name}", below.trim_end_matches('/'));
+        let subscribe = packet::subscribe(self.protocol, &topic).ok_or_else(unsendable)?;
+        self.say(&subscribe).await?;
+        while self.answer("subscribing to", &topic).await? != Some(Step::Subscribed) {}
+        let publish = packet::publish(self.protocol, &topic, &name).ok_or_else(unsendable)?;
+        self.say(&publish).await?;
+        while self.answer("publishing to", &topic).await? != Some(Step::Received(name.clone().into())) {}
+        Ok(())
+    }
+
+    /// The next packet, if it is a step of the round trip.
+    async fn answer(&mut self, doing: &str, topic: &str) -> Result<Option<Step>, CheckError> {
+        match self.hear(packet::decode).await? {
+            Heard::Suback { accepted: true } => Ok(Some(Step::Subscribed)),
+            Heard::Suback { accepted: false } | Heard::Puback { accepted: false } => {
+                let reason = format!("{doing} the topic of the round trip is not allowed").into();
+                Err(CheckError::Rejected { target: self.target.clone(), reason })
+            }
+            Heard::Publish { topic: heard, payload } if heard == topic => Ok(Some(Step::Received(payload))),
+            Heard::Disconnect(code) => Err(refusal(&self.target, code)),
+            Heard::Publish { .. } | Heard::Puback { accepted: true } | Heard::Other => Ok(None),
+        }
+    }
+
+    /// Says goodbye, so that the broker logs no lost client. That it was there is known by now.
+    async fn disconnect(&mut self) {
+        if self.say(packet::DISCONNECT).await.is_ok() {
+            self.stream.shutdown().await.ok();
+        }
+    }
+
+    async fn say(&mut self, packet: &[u8]) -> Result<(), CheckError> {
+        let sent = async {
+            self.stream.write_all(packet).await?;
+            self.stream.flush().await
+        };
+        sent.await.map_err(|error| net::io_error(&self.target, self.phase, &error))
+    }
+
+    async fn hear<T>(&mut self, decode: Decode<T>) -> Result<T, CheckError> {
+        loop {
+            match decode(self.protocol, &mut self.received) {
+                Ok(Some(heard)) => return Ok(heard),
+                Ok(None) => {}
+                Err(Wrong::TooLarge) => return Err(self.too_large()),
+                Err(Wrong::Malformed) => {
+                    return Err(CheckError::Protocol { target: self.target.clone(), expected: "MQTT".into() });
+                }
+            }
+            if self.total > LIMIT {
+                return Err(self.too_large());
+            }
+            self.received.reserve(1024);
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) => return Err(CheckError::Closed { target: self.target.clone(), phase: self.phase }),
+                Ok(count) => self.total += count,
+                Err(error) => return Err(net::io_error(&self.target, self.phase, &error)),
+            }
+        }
+    }
+
+    fn too_large(&self) -> CheckError {
+        CheckError::TooLarge { target: self.target.clone(), limit: LIMIT }
+    }
+}
+
+type Decode<T> = fn(MqttProtocol, &mut BytesMut) -> Result<Option<T>, Wrong>;
+
+#[derive(PartialEq)]
+enum Step {
+    Subscribed,
+    Received(Bytes),
+}
+
+/// The specification was validated, so this is never seen.
+fn unsendable() -> CheckError {
+    CheckError::Configuration("the MQTT user name, password or topic cannot be sent".into())
+}

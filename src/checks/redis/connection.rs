@@ -1,0 +1,223 @@
+//! The one connection that a process keeps to a Redis server: opened on first use, replaced when dead, closed when idle.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, Value, cmd};
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::refusal::refusal;
+use super::wire::{LIMIT, TooMany, Wire};
+use crate::checks::Context;
+use crate::net::{self, Stream};
+use crate::outcome::{CheckError, Phase};
+use crate::spec::{RedisAddress, RedisServer, Secret};
+
+/// A connection that no run used for so long is closed.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// The address as it stands in messages.
+pub fn target(address: &RedisAddress) -> String {
+    match address {
+        RedisAddress::Tcp { host, port } => net::target(host, *port),
+        RedisAddress::Unix(path) => path.display().to_string(),
+    }
+}
+
+/// The place of the connection. Its lock is held while connecting, so that runs that start together open one; never
+/// while asking.
+#[derive(Default)]
+pub struct Kept(Mutex<Option<Arc<Session>>>);
+
+impl Kept {
+    /// The place for this server and these credentials (and this `role`, where the address is not what identifies it).
+    pub fn of(context: &Context, server: &RedisServer, role: &str) -> Arc<Self> {
+        let password = server.credentials.password.as_ref().map(Secret::expose);
+        context.process.shared(&format!("{server:?} {password:?} {role}"))
+    }
+
+    /// The answers to `commands`, in their order. A kept connection that turns out dead is replaced once: a server
+    /// that was restarted, or that closes idle clients, is no failure.
+    pub async fn ask(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        let (session, fresh) = self.session(context, server).await?;
+        match self.ask_on(context, session, commands).await {
+            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) if !fresh => {
+                let (session, _) = self.session(context, server).await?;
+                self.ask_on(context, session, commands).await
+            }
+            answers => answers,
+        }
+    }
+
+    /// The kept session, or else a new one (true).
+    async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<Session>, bool), CheckError> {
+        context.enter(Phase::Connect);
+        let mut kept = self.0.lock().await;
+        if let Some(session) = kept.as_ref().filter(|session| session.serves(&server.address)) {
+            return Ok((session.clone(), false));
+        }
+        *kept = None;
+        let session = Arc::new(Session::open(context, server).await?);
+        *kept = Some(session.clone());
+        Ok((session, true))
+    }
+
+    async fn ask_on(
+        &self,
+        context: &Context,
+        session: Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        context.enter(Phase::Query);
+        let unanswered = Unanswered { kept: self, session: &session };
+        let answers = session.ask(Phase::Query, commands).await?;
+        std::mem::forget(unanswered);
+        Ok(answers)
+    }
+
+    fn forget(&self, session: &Arc<Session>) {
+        // Whoever holds the lock is connecting and puts a new session here.
+        if let Ok(mut kept) = self.0.try_lock() {
+            kept.take_if(|kept| Arc::ptr_eq(kept, session));
+        }
+    }
+}
+
+/// Forgets the session when a run fails or is cancelled: an answer that is still to come must not be taken for the
+/// answer to the next question. Other runs that wait on the session go on; the last of them closes it.
+struct Unanswered<'a> {
+    kept: &'a Kept,
+    session: &'a Arc<Session>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.kept.forget(self.session);
+    }
+}
+
+/// An open connection, and the task that drives it.
+struct Session {
+    address: RedisAddress,
+    connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    /// Bytes that may still be read.
+    left: Arc<AtomicUsize>,
+    used: Arc<Notify>,
+}
+
+impl Session {
+    async fn open(context: &Context, server: &RedisServer) -> Result<Self, CheckError> {
+        let stream = match &server.address {
+            RedisAddress::Tcp { host, port } => {
+                let stream = net::connect(context, host, *port).await?;
+                match &server.tls {
+                    Some(tls) => Stream::Tls(Box::new(net::secure(context, stream, host, *port, tls).await?)),
+                    None => Stream::Plain(stream),
+                }
+            }
+            #[cfg(unix)]
+            RedisAddress::Unix(path) => Stream::Unix(net::connect_unix(context, path).await?),
+            #[cfg(not(unix))]
+            RedisAddress::Unix(_) => {
+                return Err(CheckError::Configuration("there are no Unix sockets on this system".into()));
+            }
+        };
+        let left = Arc::new(AtomicUsize::new(LIMIT));
+        // Nothing is sent by this: who we are is told below, so that a refusal is ours to understand.
+        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+        // The deadline is the slot's.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&silent, Wire::new(stream, left.clone()), config)
+                .await
+                .map_err(|error| failure(&server.address, Phase::Connect, &error))?;
+        let used = Arc::new(Notify::new());
+        let driver = tokio::spawn(drive(driver, used.clone()));
+        let session = Self { address: server.address.clone(), connection, driver, left, used };
+        session.introduce(context, server).await?;
+        Ok(session)
+    }
+
+    /// Authenticates, and tells the server's administrator who is connected.
+    async fn introduce(&self, context: &Context, server: &RedisServer) -> Result<(), CheckError> {
+        context.enter(Phase::Authenticate);
+        let mut commands = Vec::new();
+        let credentials = &server.credentials;
+        if !credentials.is_empty() {
+            let password = credentials.password.as_ref().map_or("", Secret::expose);
+            commands.push(cmd("AUTH").arg(&credentials.username).arg(password).take());
+        }
+        commands.push(cmd("CLIENT").arg("SETNAME").arg("lifesigns").take());
+        let answers = self.ask(Phase::Authenticate, &commands).await?;
+        let target = target(&self.address);
+        for (index, answer) in answers.iter().enumerate() {
+            let is_auth = index + 1 < commands.len();
+            let Value::ServerError(error) = answer else { continue };
+            match refusal(&target, if is_auth { "AUTH" } else { "CLIENT SETNAME" }, error) {
+                // A user who may not set a name, or a server that knows no names.
+                CheckError::Rejected { .. } if !is_auth => {}
+                error => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the connection is alive, as far as is known, and leads to `address`.
+    fn serves(&self, address: &RedisAddress) -> bool {
+        !self.driver.is_finished() && self.address == *address
+    }
+
+    /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
+    /// loses the reason when the connection breaks.
+    async fn ask(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
+        self.left.store(LIMIT, Ordering::Relaxed);
+        self.used.notify_one();
+        let answers = commands.iter().map(|command| {
+            let mut connection = self.connection.clone();
+            async move { connection.send_packed_command(command).await }
+        });
+        let answers = join_all(answers).await.into_iter().collect::<Result<_, RedisError>>();
+        answers.map_err(|error| failure(&self.address, phase, &error))
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Drives a connection until it breaks or is idle for too long.
+async fn drive(connection: impl Future<Output = ()>, used: Arc<Notify>) {
+    let idle = async { while timeout(IDLE, used.notified()).await.is_ok() {} };
+    tokio::select! {
+        () = connection => {}
+        () = idle => {}
+    }
+}
+
+/// Why no answer came.
+fn failure(address: &RedisAddress, phase: Phase, error: &RedisError) -> CheckError {
+    let target = target(address);
+    match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
+        Some(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMany>()) => {
+            CheckError::TooLarge { target, limit: LIMIT }
+        }
+        Some(error) => net::io_error(&target, phase, error),
+        None if error.kind() == ErrorKind::Io => CheckError::Closed { target, phase },
+        None => CheckError::Protocol { target, expected: "Redis".into() },
+    }
+}

@@ -1,0 +1,93 @@
+//! Which server is the master: what Redis Sentinel says.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use redis::{Value, cmd};
+use tokio::time::sleep;
+
+use super::connection::{Kept, target};
+use super::refusal::refusal;
+use crate::checks::Context;
+use crate::outcome::CheckError;
+use crate::spec::{RedisAddress, RedisServer};
+
+/// How long a sentinel is waited for before the next one is asked, too.
+const STAGGER: Duration = Duration::from_millis(100);
+
+/// The address of `master`, by the first sentinel that knows it.
+pub async fn master(context: &Context, sentinels: &[RedisServer], master: &str) -> Result<RedisAddress, CheckError> {
+    let mut waiting = sentinels.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = None;
+    loop {
+        match waiting.next() {
+            Some(sentinel) => attempts.push(ask(context, sentinel, master)),
+            None if attempts.is_empty() => {
+                return Err(failure.unwrap_or(CheckError::Configuration("no sentinel is configured".into())));
+            }
+            None => {}
+        }
+        tokio::select! {
+            Some(answer) = attempts.next() => match answer {
+                Ok(address) => return Ok(address),
+                // A wrong name or password says more than a sentinel that is down.
+                Err(error) if failure.as_ref().is_none_or(CheckError::trips_breaker) => failure = Some(error),
+                Err(_) => {}
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+async fn ask(context: &Context, sentinel: &RedisServer, master: &str) -> Result<RedisAddress, CheckError> {
+    let question = cmd("SENTINEL").arg("get-master-addr-by-name").arg(master).take();
+    let kept = Kept::of(context, sentinel, "");
+    let answers = kept.ask(context, sentinel, &[question]).await?;
+    let target = target(&sentinel.address);
+    match answers.first() {
+        Some(Value::Array(parts)) => {
+            address(parts).ok_or_else(|| CheckError::Protocol { target, expected: "Redis Sentinel".into() })
+        }
+        Some(Value::Nil) => {
+            Err(CheckError::Rejected { target, reason: format!("it knows no master {master:?}").into() })
+        }
+        Some(Value::ServerError(error)) => Err(refusal(&target, "SENTINEL", error)),
+        _ => Err(CheckError::Protocol { target, expected: "Redis Sentinel".into() }),
+    }
+}
+
+/// Host and port of an answer. The host will stand in messages, so it must look like one.
+fn address(parts: &[Value]) -> Option<RedisAddress> {
+    let [Value::BulkString(host), Value::BulkString(port)] = parts else { return None };
+    let host = str::from_utf8(host).ok()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
+    let port = str::from_utf8(port).ok()?.parse().ok()?;
+    let fits = !host.is_empty() && host.len() <= 253 && host.chars().all(plain) && port != 0;
+    fits.then(|| RedisAddress::Tcp { host: host.to_owned(), port })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn address_what_looks_like_one() {
+        let parts = |host: &str, port: &str| [Value::BulkString(host.into()), Value::BulkString(port.into())];
+        for (host, port, expected) in [
+            ("10.0.0.5", "6379", true),
+            ("::1", "6379", true),
+            ("redis-0.redis", "7000", true),
+            ("", "6379", false),
+            ("a b", "6379", false),
+            ("a", "0", false),
+            ("a", "70000", false),
+            ("a", "x", false),
+        ] {
+            assert_eq!(address(&parts(host, port)).is_some(), expected, "{host:?} {port:?}");
+        }
+        assert_eq!(address(&[Value::Nil, Value::Int(1)]), None);
+        assert_eq!(address(&[]), None);
+    }
+}
