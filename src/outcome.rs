@@ -91,7 +91,8 @@ impl Outcome {
             Err(error) => {
                 let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
                 let ran = !matches!(error, CheckError::StillRunning { .. });
-                (Finding::error(error.to_string()), Some(error.code().to_owned()), timeout, ran)
+                let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
+                (finding, Some(error.code().to_owned()), timeout, ran)
             }
         };
         Self {
@@ -129,6 +130,7 @@ pub enum Phase {
     Tls,
     Authenticate,
     Query,
+    Lock,
     Close,
 }
 
@@ -142,12 +144,13 @@ impl Phase {
             Self::Tls => "during the TLS handshake",
             Self::Authenticate => "while authenticating",
             Self::Query => "while waiting for the answer",
+            Self::Lock => "while waiting for a lock",
             Self::Close => "while closing the connection",
         }
     }
 
     pub(crate) fn from_u8(value: u8) -> Self {
-        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Close]
+        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Lock, Self::Close]
             .get(usize::from(value))
             .copied()
             .unwrap_or_default()
@@ -193,6 +196,9 @@ pub enum CheckError {
     StillRunning { seconds: u64 },
     #[error("the check failed by a fault of its own; please report it")]
     Panicked,
+    /// An error, and what was found out with it.
+    #[error("{error}")]
+    Detailed { error: Box<CheckError>, details: Map<String, Value> },
 }
 
 impl CheckError {
@@ -215,18 +221,39 @@ impl CheckError {
             Self::Returned(_) => "TypeError",
             Self::StillRunning { .. } => "StillRunningError",
             Self::Panicked => "InternalError",
+            Self::Detailed { error, .. } => error.code(),
         }
     }
 
     /// Whether a circuit breaker counts it: the dependency is ill, as opposed to misconfigured by us.
     pub fn trips_breaker(&self) -> bool {
-        !matches!(
-            self,
+        match self {
             Self::Authentication { .. }
-                | Self::Rejected { .. }
-                | Self::Configuration(_)
-                | Self::Returned(_)
-                | Self::Panicked
-        )
+            | Self::Rejected { .. }
+            | Self::Configuration(_)
+            | Self::Returned(_)
+            | Self::Panicked => false,
+            Self::Detailed { error, .. } => error.trips_breaker(),
+            _ => true,
+        }
+    }
+
+    /// The same error with one more detail for the report.
+    #[must_use]
+    pub fn with(self, key: &str, value: impl Into<Value>) -> Self {
+        let (error, mut details) = match self {
+            Self::Detailed { error, details } => (error, details),
+            error => (Box::new(error), Map::new()),
+        };
+        details.insert(key.to_owned(), value.into());
+        Self::Detailed { error, details }
+    }
+
+    /// What was found out with it.
+    pub fn details(&self) -> Map<String, Value> {
+        match self {
+            Self::Detailed { details, .. } => details.clone(),
+            _ => Map::new(),
+        }
     }
 }

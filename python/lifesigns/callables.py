@@ -1,7 +1,7 @@
 """The threads that run Python callables, and what their return values mean.
 
-The engine never calls Python. These threads ask it for the next call to make, make it and hand the answer back. They are
-daemon threads: a callable that never returns holds up neither the others nor the end of the process.
+The engine never calls Python. These threads ask it for the next call to make, make it and hand the answer back. They
+are daemon threads: a callable that never returns holds up neither the others nor the end of the process.
 """
 
 from __future__ import annotations
@@ -44,19 +44,18 @@ def start_threads(callable_ids: list[int]) -> None:
 
 
 def _serve() -> None:
-    try:
-        while True:
-            token, callable_id, timeout = _core.next_job()
-            try:
-                answer = _answer(_call(_functions[callable_id], timeout))
-            except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
-                _core.job_done(token, callable_id, _raised(error))
-                if isinstance(error, (SystemExit, KeyboardInterrupt)):
-                    raise
-            else:
-                _core.job_done(token, callable_id, answer)
-    finally:
-        _core.thread_ended()
+    while True:
+        token, callable_id, timeout = _core.next_job()
+        try:
+            answer = _answer(_call(_functions[callable_id], timeout))
+        except (SystemExit, KeyboardInterrupt) as error:
+            # They end this thread, as they would end any. First, so that the next run finds or starts another.
+            _core.thread_ended()
+            _core.job_done(token, callable_id, _raised(error))
+            raise
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
+            answer = _raised(error)
+        _core.job_done(token, callable_id, answer)
 
 
 def _call(function: Callable[[], Any], timeout: float) -> Any:

@@ -93,10 +93,6 @@ impl Check for Anthropic {
     }
 }
 
-fn accepted(target: &str) -> Finding {
-    Finding::healthy(format!("{target} accepted the key")).with("authentication", "valid")
-}
-
 /// What is configured as `name`, as a URL.
 fn parse(name: &str, url: &str) -> Result<Url, CheckError> {
     let parsed = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
@@ -134,43 +130,53 @@ fn judge_status(target: &str, status: u16, expected: u16) -> Result<Finding, Che
     }
     let target = target.to_owned();
     let reason = format!("HTTP status {status} instead of {expected}").into();
-    Err(match status {
+    let error = match status {
         500.. => CheckError::Unavailable { target, reason },
         _ => CheckError::Rejected { target, reason },
-    })
+    };
+    Err(error.with("status_code", status))
 }
 
 /// What the HTTP status of an API means; `None`: its answer is to be read.
 fn judge_api(target: &str, status: u16) -> Result<Option<Finding>, CheckError> {
-    let target = target.to_owned();
-    let reason = format!("HTTP status {status}").into();
+    let reason = format!("HTTP status {status}");
     match status {
         200 => Ok(None),
-        429 => Ok(Some(limited(&target, status))),
-        401 | 403 => Err(CheckError::Authentication { target, reason: "authentication invalid".into() }),
-        500.. => Err(CheckError::Unavailable { target, reason }),
-        _ => Err(CheckError::Rejected { target, reason }),
+        429 => Ok(Some(limited(target, &reason))),
+        401 | 403 => Err(denied(target)),
+        500.. => Err(CheckError::Unavailable { target: target.to_owned(), reason: reason.into() }),
+        _ => Err(CheckError::Rejected { target: target.to_owned(), reason: reason.into() }),
     }
 }
 
-/// An API that works and will not answer us now; it does not always look at the key then.
-fn limited(target: &str, said: impl std::fmt::Display) -> Finding {
+/// What the status in the answer of the Geocoding API means:
+/// <https://developers.google.com/maps/documentation/geocoding/requests-geocoding#StatusCodes>
+fn judge_geocode(target: &str, status: &str) -> Result<Finding, CheckError> {
+    let reason = status.to_owned().into();
+    let error = match status {
+        "OK" | "ZERO_RESULTS" => return Ok(accepted(target).with("api_status", status)),
+        "OVER_QUERY_LIMIT" | "OVER_DAILY_LIMIT" => return Ok(limited(target, status).with("api_status", status)),
+        "REQUEST_DENIED" => denied(target),
+        "INVALID_REQUEST" => CheckError::Rejected { target: target.to_owned(), reason },
+        "UNKNOWN_ERROR" => CheckError::Unavailable { target: target.to_owned(), reason },
+        // Not one of the documented words: it is not repeated.
+        _ => return Err(CheckError::Protocol { target: target.to_owned(), expected: "the Geocoding API".into() }),
+    };
+    Err(error.with("api_status", status))
+}
+
+fn accepted(target: &str) -> Finding {
+    Finding::healthy(format!("{target} accepted the key")).with("authentication", "valid")
+}
+
+/// An API that works and will not serve us now; it does not always look at the key then.
+fn limited(target: &str, said: &str) -> Finding {
     Finding::degraded(format!("{target} limits our requests: {said}")).with("authentication", "unknown")
 }
 
-/// <https://developers.google.com/maps/documentation/geocoding/requests-geocoding#StatusCodes>
-fn judge_geocode(target: &str, status: &str) -> Result<Finding, CheckError> {
-    let found = |finding: Finding| Ok(finding.with("api_status", status));
-    match status {
-        "OK" | "ZERO_RESULTS" => found(accepted(target)),
-        "OVER_QUERY_LIMIT" | "OVER_DAILY_LIMIT" => found(limited(target, status)),
-        "REQUEST_DENIED" => {
-            Err(CheckError::Authentication { target: target.to_owned(), reason: "REQUEST_DENIED".into() })
-        }
-        "INVALID_REQUEST" => Err(CheckError::Rejected { target: target.to_owned(), reason: "INVALID_REQUEST".into() }),
-        "UNKNOWN_ERROR" => Err(CheckError::Unavailable { target: target.to_owned(), reason: "UNKNOWN_ERROR".into() }),
-        _ => Err(CheckError::Protocol { target: target.to_owned(), expected: "the Geocoding API".into() }),
-    }
+fn denied(target: &str) -> CheckError {
+    CheckError::Authentication { target: target.to_owned(), reason: "authentication invalid".into() }
+        .with("authentication", "invalid")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod blocking;
 pub mod callable;
 mod filesystem;
 mod http;
@@ -9,6 +10,7 @@ mod redis;
 mod smtp;
 mod system;
 mod tcp;
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -17,7 +19,7 @@ use async_trait::async_trait;
 
 use crate::outcome::{CheckError, Finding, Phase};
 use crate::process::Process;
-use crate::spec::Kind;
+use crate::spec::{Kind, SpecError};
 
 /// One check: it does its work once and says what it found. It holds no timeout, retry, cache, breaker or log call
 /// (the slot does), and no socket (`Context::process` keeps those, since a fork kills them).
@@ -54,8 +56,9 @@ impl Context {
 }
 
 /// The check of a kind: the only place that knows all of them.
-pub fn build(kind: Kind) -> Arc<dyn Check> {
-    match kind {
+pub fn build(kind: Kind) -> Result<Arc<dyn Check>, SpecError> {
+    kind.validate()?;
+    Ok(match kind {
         Kind::Postgres(spec) => Arc::new(postgres::Connectivity(spec)),
         Kind::Postgis(spec) => Arc::new(postgres::Postgis(spec)),
         Kind::PostgresFunctions(spec) => Arc::new(postgres::Functions(spec)),
@@ -79,7 +82,7 @@ pub fn build(kind: Kind) -> Arc<dyn Check> {
         Kind::Memory(spec) => Arc::new(system::Memory(spec)),
         Kind::Cpu(spec) => Arc::new(system::Cpu(spec)),
         Kind::Skipped(spec) => Arc::new(Skipped(spec)),
-    }
+    })
 }
 
 struct Skipped(crate::spec::Skipped);

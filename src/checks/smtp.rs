@@ -193,7 +193,7 @@ fn judge(target: &str, code: u16, expected: u16) -> Result<(), CheckError> {
     let reason = format!("SMTP reply {code}").into();
     match code {
         _ if code == expected => Ok(()),
-        530 | 534 | 535 | 538 => Err(CheckError::Authentication { target, reason }),
+        530 | 534 | 535 | 538 => Err(CheckError::Authentication { target, reason }.with("authentication", "failed")),
         400..=499 => Err(CheckError::Unavailable { target, reason }),
         500..=599 => Err(CheckError::Rejected { target, reason }),
         _ => Err(CheckError::Protocol { target, expected: "SMTP".into() }),

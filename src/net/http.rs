@@ -86,15 +86,15 @@ fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
     Ok(client)
 }
 
-/// What reqwest's error means, in our words: the first of its causes that says what happened.
+/// What reqwest's error means, in our words: the innermost of its causes that says what happened.
 fn failure(target: &str, error: &reqwest::Error) -> CheckError {
     let phase = if error.is_connect() { Phase::Connect } else { Phase::Query };
-    iter::successors(error.source(), |cause| Error::source(*cause))
-        .find_map(|cause| explain(target, phase, cause))
-        .unwrap_or_else(|| CheckError::Unreachable {
-            target: target.to_owned(),
-            reason: "the request failed on the way".into(),
-        })
+    let causes: Vec<_> = iter::successors(error.source(), |cause| Error::source(*cause)).collect();
+    let explained = causes.into_iter().rev().find_map(|cause| explain(target, phase, cause));
+    explained.unwrap_or_else(|| CheckError::Unreachable {
+        target: target.to_owned(),
+        reason: "the request failed on the way".into(),
+    })
 }
 
 fn explain(target: &str, phase: Phase, cause: &(dyn Error + 'static)) -> Option<CheckError> {
@@ -114,10 +114,11 @@ fn explain(target: &str, phase: Phase, cause: &(dyn Error + 'static)) -> Option<
         });
     }
     let error = cause.downcast_ref::<hyper::Error>()?;
-    if error.is_parse() {
-        Some(protocol())
-    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         Some(CheckError::Closed { target: target.to_owned(), phase })
+    } else if error.is_parse() || error.source().is_none() {
+        // The one without a cause: it spoke before it was asked.
+        Some(protocol())
     } else {
         None
     }

@@ -108,8 +108,7 @@ pub async fn secure(
         .map_err(|error| io_error(&target, Phase::Tls, &error))
 }
 
-/// What an I/O error on a connection to `target` means, in our words. The operating system's are made from its error
-/// number, so that they hold nothing that the server sent.
+/// What an I/O error on a connection to `target` means, in our words: nothing in them comes from the server.
 pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
     let target = target.to_owned();
     if let Some(inner) = error.get_ref() {
@@ -126,11 +125,13 @@ pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => CheckError::Closed { target, phase },
-        kind => {
-            let system = error.raw_os_error().map(|code| io::Error::from_raw_os_error(code).to_string());
-            CheckError::Unreachable { target, reason: system.unwrap_or_else(|| kind.to_string()).into() }
-        }
+        _ => CheckError::Unreachable { target, reason: words(error).into() },
     }
+}
+
+/// The operating system's words for an error number, else those of its kind.
+fn words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.kind().to_string(), |code| io::Error::from_raw_os_error(code).to_string())
 }
 
 macro_rules! each {
@@ -161,5 +162,52 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn targets_as_they_stand_in_messages() {
+        for (host, text) in [("mail.example.org", "mail.example.org:25"), ("::1", "[::1]:25"), ("[::1]", "[::1]:25")] {
+            assert_eq!(target(host, 25), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let answers = listener.local_addr().unwrap();
+        let refuses = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // TEST-NET-1: lost or unreachable, whatever the network here is like.
+        let lost: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        for addresses in [&[answers][..], &[refuses, answers], &[lost, answers], &[lost, refuses, lost, answers]] {
+            assert_eq!(race(addresses).await.unwrap().peer_addr().unwrap(), answers);
+        }
+        for addresses in [&[refuses][..], &[refuses, refuses]] {
+            assert_eq!(race(addresses).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        }
+        assert_eq!(race(&[]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn errors_of_the_system_and_of_tls() {
+        let expired = rustls::Error::from(rustls::CertificateError::Expired);
+        for (error, code) in [
+            (io::ErrorKind::ConnectionRefused.into(), "ConnectionRefusedError"),
+            (io::ErrorKind::UnexpectedEof.into(), "ConnectionResetError"),
+            (io::ErrorKind::BrokenPipe.into(), "ConnectionResetError"),
+            (io::ErrorKind::HostUnreachable.into(), "ConnectionError"),
+            (io::Error::other("secret"), "ConnectionError"),
+            (io::Error::other(expired.clone()), "TLSError"),
+            (io::Error::other(io::Error::other(expired)), "TLSError"),
+        ] {
+            let found = io_error("host:1", Phase::Query, &error);
+            assert_eq!(found.code(), code, "{error:?}");
+            assert!(!found.to_string().contains("secret"));
+        }
     }
 }

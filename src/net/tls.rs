@@ -74,7 +74,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CheckError>
 fn unusable(path: &Path, wanted: &str, error: &PemError) -> CheckError {
     let path = path.display();
     CheckError::Configuration(match error {
-        PemError::Io(error) => format!("{path} cannot be read: {}", error.kind()),
+        PemError::Io(error) => format!("{path} cannot be read: {}", super::words(error)),
         PemError::NoItemsFound => format!("{path} holds no {wanted} (PEM, not encrypted)"),
         _ => format!("{path} is no valid PEM file"),
     })
@@ -204,4 +204,51 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
         _ => "the handshake failed",
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rustls::{InvalidMessage, PeerMisbehaved};
+
+    use super::*;
+
+    #[test]
+    fn reasons_are_our_words() {
+        for (error, said) in [
+            (CertificateError::Expired.into(), "the certificate has expired"),
+            (CertificateError::NotValidYet.into(), "the certificate is not valid yet"),
+            (CertificateError::NotValidForName.into(), "the certificate is not valid for this host name"),
+            (CertificateError::UnknownIssuer.into(), "the certificate is signed by an unknown authority"),
+            (CertificateError::BadEncoding.into(), "the certificate is invalid"),
+            (Error::AlertReceived(AlertDescription::CertificateRequired), "the server asks for a client certificate"),
+            (Error::AlertReceived(AlertDescription::UnknownCA), "the server refused the client certificate"),
+            (Error::AlertReceived(AlertDescription::HandshakeFailure), "the server refused the handshake"),
+            (InvalidMessage::InvalidContentType.into(), "the server does not speak TLS"),
+            (PeerMisbehaved::InvalidCertCompression.into(), "the handshake failed"),
+            (Error::General("secret".into()), "the handshake failed"),
+        ] {
+            assert_eq!(reason(&error), said, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_made_once() {
+        let process = Process::current().unwrap();
+        let nothing = Tls { verify: Verify::Nothing, ..Tls::default() };
+        assert!(Arc::ptr_eq(&tls_config(&process, &nothing).unwrap(), &tls_config(&process, &nothing).unwrap()));
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_named() {
+        let process = Process::current().unwrap();
+        let missing = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
+        let alone = Tls { cert: Some("/nowhere/client.pem".into()), verify: Verify::Nothing, ..Tls::default() };
+        for (tls, said) in [
+            (missing, "/nowhere/ca.pem cannot be read: No such file or directory (os error 2)"),
+            (alone, "a client certificate needs both: the certificate and its key"),
+        ] {
+            assert_eq!(tls_config(&process, &tls).unwrap_err(), CheckError::Configuration(said.into()));
+        }
+    }
 }

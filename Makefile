@@ -1,0 +1,77 @@
+# Everything that a user, a developer or CI runs. `make help` lists it.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
+MATURIN := $(BIN)/maturin develop --quiet
+
+.PHONY: help build demo test test-rust test-python test-matrix lint fmt bench clean services
+
+help: ## Lists the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(BIN)/python:
+	$(PYTHON) scripts/make-venv $(VENV)
+
+# What the demo needs; what tests and linters need comes on top.
+$(VENV)/.demo: django_integration/pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet 'maturin>=1.9.4,<2'
+	$(MATURIN)
+	$(BIN)/pip install --quiet --editable ./django_integration
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
+	$(MATURIN)
+
+services: ## Installs the servers that the tests start (Debian packages, needs root)
+	scripts/install-debian
+
+demo: build ## Serves examples/demo on 127.0.0.1:$PORT; FULL=1: with real PostgreSQL, Redis, MQTT, SMTP, HTTP servers
+ifdef FULL
+	scripts/install-debian
+	$(MAKE) --no-print-directory $(VENV)/.dev
+endif
+	PORT=$(PORT) $(BIN)/python examples/demo/run.py $(if $(FULL),--full)
+
+test: services $(VENV)/.dev test-rust test-matrix test-python ## Runs all tests; pytest's closing line is the last
+
+test-rust:
+	cargo test --quiet --no-default-features --all-targets
+
+# Python 3.10 to 3.13 with the Django versions they are meant for, as far as these interpreters are here.
+test-matrix: $(VENV)/.dev
+	$(BIN)/python scripts/test-matrix
+
+test-python: $(VENV)/.dev
+	$(MATURIN)
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
+	$(MATURIN)
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- --deny warnings
+	cargo clippy --quiet --all-targets --no-default-features -- --deny warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest lifesigns._core
+
+fmt: $(VENV)/.dev ## Formats everything
+	cargo fmt
+	$(BIN)/ruff check --fix --quiet
+	$(BIN)/ruff format --quiet
+
+bench: $(VENV)/.dev ## Release build and benchmarks, as ratios in one run
+	$(MATURIN) --release
+	cargo bench --no-default-features --bench engine
+	$(BIN)/python benches/sweep.py
+
+clean: ## Removes what was built
+	rm -rf target $(VENV)

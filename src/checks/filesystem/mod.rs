@@ -1,0 +1,18 @@
+//! The checks of file systems: space and inodes left, and directories that must be writable.
+
+mod directories;
+mod disk;
+
+use crate::outcome::Status;
+
+pub use directories::Directories;
+pub use disk::Disk;
+
+/// Orders statuses by how bad they are.
+fn severity(status: Status) -> u8 {
+    match status {
+        Status::Healthy | Status::Skipped => 0,
+        Status::Degraded => 1,
+        Status::Error => 2,
+    }
+}

@@ -1,0 +1,87 @@
+//! How much of the server's connections the database takes, and what they do.
+
+use async_trait::async_trait;
+
+use super::answer::Answer;
+use super::connection;
+use super::extensions::percent;
+use crate::checks::{Check, Context};
+use crate::outcome::{CheckError, Finding};
+use crate::spec;
+
+/// Without the right of `pg_monitor` the state and type of other users' connections are `NULL`, but they do count.
+const ACTIVITY: &str = "\
+    SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 \
+             - coalesce(current_setting('reserved_connections', true)::int8, 0), \
+           count(*) FILTER (WHERE here), \
+           count(*) FILTER (WHERE here AND state IN ('active', 'fastpath function call')), \
+           count(*) FILTER (WHERE here AND state = 'idle'), \
+           count(*) FILTER (WHERE here AND state LIKE 'idle in transaction%'), \
+           count(*) FILTER (WHERE here AND state IS NULL), \
+           count(*), \
+           max(extract(epoch FROM clock_timestamp() - state_change)) \
+             FILTER (WHERE here AND state LIKE 'idle in transaction%'), \
+           max(extract(epoch FROM clock_timestamp() - query_start)) \
+             FILTER (WHERE here AND state = 'active' AND pid <> pg_backend_pid()) \
+    FROM (SELECT *, datname = current_database() AS here FROM pg_stat_activity) AS activity \
+    WHERE backend_type = 'client backend' OR backend_type IS NULL AND datname IS NOT NULL";
+
+pub struct Connections(pub spec::PostgresConnections);
+
+#[async_trait]
+impl Check for Connections {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let answer = connection::ask(context, &self.0.server, &[ACTIVITY.to_owned()]).await?;
+        judge(&self.0, &answer)
+    }
+}
+
+fn judge(spec: &spec::PostgresConnections, answer: &Answer) -> Result<Finding, CheckError> {
+    let row = answer.row(0, "read pg_stat_activity")?;
+    let (usable, total) = (row.count(0), row.count(1));
+    let utilization = percent(total, usable);
+    let message = format!("{total} of {usable} usable connections are taken ({utilization} %)");
+    Ok(Finding::new(spec.thresholds.judge(utilization), message)
+        .with("active_connections", row.count(2))
+        .with("idle_connections", row.count(3))
+        .with("idle_in_transaction_connections", row.count(4))
+        .with("hidden_connections", row.count(5))
+        .with("total_connections", total)
+        .with("max_connections", usable)
+        .with("utilization", utilization)
+        .with("server_connections", row.count(6))
+        .with("longest_idle_in_transaction_seconds", row.tenths(7))
+        .with("longest_query_seconds", row.tenths(8)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::checks::postgres::answer::tests::answer;
+    use crate::outcome::Status;
+    use crate::spec::{PostgresServer, Thresholds};
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_share_of_usable_connections_decides() {
+        let spec = spec::PostgresConnections {
+            server: PostgresServer::default(),
+            thresholds: Thresholds { degraded_above: 70.0, error_above: 90.0 },
+        };
+        for (total, status) in [
+            (0, Status::Healthy),
+            (70, Status::Healthy),
+            (71, Status::Degraded),
+            (90, Status::Degraded),
+            (91, Status::Error),
+        ] {
+            let row = format!("100|{total}|1|2|3|0|95|12.34|-");
+            let finding = judge(&spec, &answer(&[&[&row]], None)).unwrap();
+            assert_eq!(finding.status, status, "{total}");
+            assert_eq!(finding.details["utilization"], json!(f64::from(total)));
+            assert_eq!(finding.details["longest_idle_in_transaction_seconds"], json!(12.3));
+            assert_eq!(finding.details["longest_query_seconds"], Value::Null);
+        }
+    }
+}

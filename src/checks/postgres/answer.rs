@@ -1,0 +1,120 @@
+//! What a server answered to one message: plain rows, so that judging them is a pure function.
+
+use std::time::Duration;
+
+use super::sqlstate;
+use crate::outcome::CheckError;
+
+/// One row of text values, as the simple-query protocol sends them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Row(pub Vec<Option<String>>);
+
+impl Row {
+    pub fn text(&self, column: usize) -> Option<&str> {
+        self.0.get(column)?.as_deref()
+    }
+
+    pub fn is_true(&self, column: usize) -> bool {
+        self.text(column) == Some("t")
+    }
+
+    pub fn integer(&self, column: usize) -> Option<i64> {
+        self.text(column)?.parse().ok()
+    }
+
+    /// A count, which cannot be below 0; `NULL` counts as 0.
+    pub fn count(&self, column: usize) -> u64 {
+        self.text(column).and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+
+    /// A number of seconds or milliseconds, to one decimal.
+    pub fn tenths(&self, column: usize) -> Option<f64> {
+        let value: f64 = self.text(column)?.parse().ok()?;
+        value.is_finite().then(|| (value * 10.0).round() / 10.0)
+    }
+}
+
+/// The rows of each statement up to the first that failed.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub target: String,
+    pub sets: Vec<Vec<Row>>,
+    /// The SQLSTATE of the statement that failed; none after it was run.
+    pub failed: Option<String>,
+    pub after: Duration,
+}
+
+impl Answer {
+    /// The rows of a statement; none if it failed or was not reached.
+    pub fn rows(&self, statement: usize) -> &[Row] {
+        self.sets.get(statement).map_or(&[], Vec::as_slice)
+    }
+
+    /// The row of a statement that must have one. `right` names what the role needs to run it.
+    pub fn row(&self, statement: usize, right: &str) -> Result<&Row, CheckError> {
+        match self.rows(statement).first() {
+            Some(row) => Ok(row),
+            None => Err(self.error(right)),
+        }
+    }
+
+    pub fn failed_with(&self, code: &str) -> bool {
+        self.failed.as_deref() == Some(code)
+    }
+
+    /// Why there is not what there should be.
+    pub fn error(&self, right: &str) -> CheckError {
+        let target = self.target.clone();
+        match self.failed.as_deref() {
+            Some(sqlstate::MISSING_RIGHT) => {
+                CheckError::Rejected { target, reason: format!("the role lacks the right to {right}").into() }
+            }
+            Some(code) => sqlstate::error(&self.target, code, self.after),
+            None => CheckError::Protocol { target, expected: "PostgreSQL".into() },
+        }
+    }
+}
+
+/// A text as an SQL literal, whatever `standard_conforming_strings` says.
+pub fn literal(text: &str) -> String {
+    let quoted = text.replace('\0', "").replace('\'', "''");
+    if quoted.contains('\\') { format!(" E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
+/// Names as a table expression with one column `name`, in their order.
+pub fn names(names: &[String]) -> String {
+    let list: Vec<_> = names.iter().map(|name| literal(name)).collect();
+    format!("unnest(ARRAY[{}]::text[]) WITH ORDINALITY AS l(name, place)", list.join(", "))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// An answer of rows written as `a|b` with `-` for `NULL`, one list per statement.
+    pub fn answer(sets: &[&[&str]], failed: Option<&str>) -> Answer {
+        let value = |text: &str| (text != "-").then(|| text.to_owned());
+        let row = |line: &&str| Row(line.split('|').map(value).collect());
+        Answer {
+            target: "db:5432".to_owned(),
+            sets: sets.iter().map(|lines| lines.iter().map(row).collect()).collect(),
+            failed: failed.map(str::to_owned),
+            after: Duration::from_secs(1),
+        }
+    }
+
+    #[test]
+    fn literals_keep_what_they_hold() {
+        let cases = [("a", "'a'"), ("it's", "'it''s'"), (r"a\'b", r" E'a\\''b'"), ("a\0b", "'ab'")];
+        for (text, expected) in cases {
+            assert_eq!(literal(text), expected);
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_missing_right() {
+        let error = answer(&[], Some("42501")).error("read the table jobs");
+        assert!(error.to_string().contains("lacks the right to read the table jobs"), "{error}");
+        assert_eq!(answer(&[&[]], None).error("x").code(), "ProtocolError");
+    }
+}

@@ -1,0 +1,75 @@
+//! The database answers: `SELECT 1`, its version, and how many sessions Django keeps there.
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use super::answer::Answer;
+use super::connection;
+use crate::checks::{Check, Context};
+use crate::outcome::{CheckError, Finding};
+use crate::spec;
+
+/// Up to here sessions are counted; beyond, the planner's estimate is reported. A count of all rows of a table that
+/// has grown to millions would be the most expensive thing that a probe does.
+const COUNTED: u32 = 10_000;
+
+pub struct Connectivity(pub spec::Postgres);
+
+#[async_trait]
+impl Check for Connectivity {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        // The second may fail (no such table, no right, locked) without harm to the first.
+        let statements = [
+            "SELECT 1, left(current_setting('server_version'), 100)".to_owned(),
+            format!(
+                "SELECT CASE WHEN n <= {COUNTED} THEN n ELSE greatest(n, (SELECT reltuples::int8 FROM pg_class \
+                 WHERE oid = to_regclass('django_session'))) END, n > {COUNTED} FROM (SELECT count(*) AS n FROM \
+                 (SELECT 1 FROM django_session LIMIT {COUNTED} + 1) AS some) AS counted"
+            ),
+        ];
+        judge(&connection::ask(context, &self.0.server, &statements).await?)
+    }
+}
+
+fn judge(answer: &Answer) -> Result<Finding, CheckError> {
+    let row = answer.row(0, "run SELECT 1")?;
+    if row.integer(0) != Some(1) {
+        return Err(CheckError::Protocol { target: answer.target.clone(), expected: "PostgreSQL".into() });
+    }
+    let sessions = answer.rows(1).first();
+    let finding = Finding::healthy("the database answers")
+        .with("database_version", row.text(1))
+        .with("session_count", sessions.and_then(|row| row.integer(0)).map_or(Value::Null, Value::from))
+        .with("connection_status", "connected");
+    Ok(if sessions.is_some_and(|row| row.is_true(1)) { finding.with("session_count_estimated", true) } else { finding })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::checks::postgres::answer::tests::answer;
+    use crate::outcome::Status;
+
+    #[test]
+    fn sessions_are_counted_where_they_can_be() {
+        let cases: [(&[&[&str]], _, _); 4] = [
+            (&[&["1|15.4"], &["12|f"]], None, Value::from(12)),
+            (&[&["1|15.4"], &["2000000|t"]], None, Value::from(2_000_000)),
+            (&[&["1|15.4"]], Some("42P01"), Value::Null),
+            (&[&["1|15.4"]], Some("55P03"), Value::Null),
+        ];
+        for (sets, failed, count) in cases {
+            let finding = judge(&answer(sets, failed)).unwrap();
+            assert_eq!(finding.status, Status::Healthy);
+            assert_eq!(finding.details["session_count"], count);
+            assert_eq!(finding.details["database_version"], "15.4");
+        }
+    }
+
+    #[test]
+    fn a_wrong_answer_is_an_error() {
+        assert_eq!(judge(&answer(&[&["2|15.4"]], None)).unwrap_err().code(), "ProtocolError");
+        assert_eq!(judge(&answer(&[], Some("57014"))).unwrap_err().code(), "TimeoutError");
+    }
+}

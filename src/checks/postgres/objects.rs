@@ -1,0 +1,229 @@
+//! What the application needs in the database is there: functions, tables, materialized views.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::answer::{Answer, Row, literal, names};
+use super::connection;
+use crate::checks::{Check, Context};
+use crate::outcome::{CheckError, Finding};
+use crate::spec;
+
+pub struct Functions(pub spec::PostgresFunctions);
+
+#[async_trait]
+impl Check for Functions {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        if self.0.functions.is_empty() {
+            return Ok(no_functions());
+        }
+        let statement = functions_statement(&self.0.functions);
+        judge_functions(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+    }
+}
+
+fn no_functions() -> Finding {
+    Finding::skipped("there are no such functions here: set LIFESIGNS[\"POSTGRESQL_FUNCTIONS\"] to those to be checked")
+}
+
+/// A name without a schema must be found the way a call finds it.
+fn functions_statement(functions: &[String]) -> String {
+    let rows: Vec<_> = functions
+        .iter()
+        .map(|name| match name.rsplit_once('.') {
+            Some((schema, function)) => {
+                format!("({}, {}, {})", literal(name), literal(schema), literal(function))
+            }
+            None => format!("({}, NULL, {0})", literal(name)),
+        })
+        .collect();
+    format!(
+        "SELECT l.name, EXISTS (SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+         WHERE p.proname = l.function::name AND CASE WHEN l.schema IS NULL THEN pg_function_is_visible(p.oid) \
+         ELSE n.nspname = l.schema END) FROM (VALUES {}) AS l(name, schema, function)",
+        rows.join(", ")
+    )
+}
+
+fn judge_functions(spec: &spec::PostgresFunctions, answer: &Answer) -> Result<Finding, CheckError> {
+    let rows = complete(answer, spec.functions.len())?;
+    let missing = lacking(rows);
+    let available = rows.len() - missing.len();
+    if available == 0 && !spec.required {
+        return Ok(no_functions());
+    }
+    let state = |row: &Row| if row.is_true(1) { "available" } else { "missing" };
+    let functions: Map<_, _> = rows.iter().map(|row| (name(row), Value::from(state(row)))).collect();
+    let finding = match &missing[..] {
+        [] => Finding::healthy(format!("all {available} functions are there")),
+        names => Finding::error(format!("missing functions: {}", names.join(", "))),
+    };
+    Ok(finding.with("functions", functions).with("total_functions", rows.len()).with("available_count", available))
+}
+
+pub struct TaskTables(pub spec::TaskTables);
+
+#[async_trait]
+impl Check for TaskTables {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        if self.0.tables.is_empty() {
+            return Ok(no_task_queue());
+        }
+        let statement =
+            format!("SELECT l.name, to_regclass(l.name) IS NOT NULL FROM {} ORDER BY l.place", names(&self.0.tables));
+        judge_tables(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+    }
+}
+
+pub fn no_task_queue() -> Finding {
+    Finding::skipped("there are no tables of a task queue here: set LIFESIGNS[\"TASK_QUEUE\"] to the queue in use")
+}
+
+fn judge_tables(spec: &spec::TaskTables, answer: &Answer) -> Result<Finding, CheckError> {
+    let rows = complete(answer, spec.tables.len())?;
+    let missing = lacking(rows);
+    let count = rows.len() - missing.len();
+    if count == 0 && !spec.required {
+        return Ok(no_task_queue());
+    }
+    let finding = match &missing[..] {
+        [] => Finding::healthy(format!("all {count} tables of the task queue are there")),
+        names => Finding::error(format!("missing tables of the task queue: {}", names.join(", "))),
+    };
+    Ok(finding
+        .with("task_tables_available", missing.is_empty())
+        .with("table_count", count)
+        .with("missing_tables", missing)
+        .with("backend", &*spec.backend))
+}
+
+pub struct Views(pub spec::MaterializedViews);
+
+#[async_trait]
+impl Check for Views {
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        if self.0.views.is_empty() {
+            return Ok(Finding::skipped(
+                "no materialized view is configured: set LIFESIGNS[\"MATERIALIZED_VIEWS\"] to those in use",
+            ));
+        }
+        let statement = format!(
+            "SELECT l.name, coalesce(c.relkind = 'm' AND c.relispopulated, false), c.relkind = 'm' FROM {} \
+             LEFT JOIN pg_class c ON c.oid = to_regclass(l.name) ORDER BY l.place",
+            names(&self.0.views)
+        );
+        judge_views(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+    }
+}
+
+fn judge_views(spec: &spec::MaterializedViews, answer: &Answer) -> Result<Finding, CheckError> {
+    let rows = complete(answer, spec.views.len())?;
+    let missing = lacking(rows);
+    let state = |row: &Row| match (row.is_true(1), row.text(2)) {
+        (true, _) => "populated",
+        (false, Some("t")) => "not populated",
+        (false, Some(_)) => "not a materialized view",
+        (false, None) => "missing",
+    };
+    let views: Map<_, _> = rows.iter().map(|row| (name(row), Value::from(state(row)))).collect();
+    let finding = match &missing[..] {
+        [] => Finding::healthy(format!("all {} materialized views are populated", rows.len())),
+        names => Finding::degraded(format!("using fallback queries: no populated view {}", names.join(", ")))
+            .with("note", "using fallback queries"),
+    };
+    Ok(finding.with("materialized_views", views))
+}
+
+/// One row for each of the names that were asked for.
+fn complete(answer: &Answer, expected: usize) -> Result<&[Row], CheckError> {
+    let rows = answer.rows(0);
+    if rows.len() == expected { Ok(rows) } else { Err(answer.error("read the system catalogs")) }
+}
+
+fn name(row: &Row) -> String {
+    row.text(0).unwrap_or_default().to_owned()
+}
+
+/// The names of the rows that say no.
+fn lacking(rows: &[Row]) -> Vec<String> {
+    rows.iter().filter(|row| !row.is_true(1)).map(name).collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::checks::postgres::answer::tests::answer;
+    use crate::outcome::Status;
+    use crate::spec::PostgresServer;
+    use serde_json::json;
+
+    fn two() -> Vec<String> {
+        vec!["a".to_owned(), "s.b".to_owned()]
+    }
+
+    #[test]
+    fn functions_are_looked_up_by_schema_where_one_is_named() {
+        let statement = functions_statement(&two());
+        assert!(statement.contains("(VALUES ('a', NULL, 'a'), ('s.b', 's', 'b'))"), "{statement}");
+    }
+
+    #[test]
+    fn a_missing_function_is_an_error_unless_all_are_and_none_is_required() {
+        let cases = [
+            (["a|t", "s.b|t"], true, Status::Healthy, Some(2)),
+            (["a|t", "s.b|f"], true, Status::Error, Some(1)),
+            (["a|t", "s.b|f"], false, Status::Error, Some(1)),
+            (["a|f", "s.b|f"], true, Status::Error, Some(0)),
+            (["a|f", "s.b|f"], false, Status::Skipped, None),
+        ];
+        for (rows, required, status, available) in cases {
+            let spec = spec::PostgresFunctions { server: PostgresServer::default(), functions: two(), required };
+            let finding = judge_functions(&spec, &answer(&[&rows], None)).unwrap();
+            assert_eq!(finding.status, status, "{rows:?} {required}");
+            assert_eq!(finding.details.get("available_count"), available.map(|n: usize| json!(n)).as_ref());
+            assert_eq!(finding.message.contains("POSTGRESQL_FUNCTIONS"), status == Status::Skipped);
+        }
+    }
+
+    #[test]
+    fn a_missing_table_is_an_error_unless_all_are_and_none_is_required() {
+        let cases = [
+            (["a|t", "s.b|t"], true, Status::Healthy),
+            (["a|t", "s.b|f"], false, Status::Error),
+            (["a|f", "s.b|f"], true, Status::Error),
+            (["a|f", "s.b|f"], false, Status::Skipped),
+        ];
+        for (rows, required, status) in cases {
+            let (server, backend) = (PostgresServer::default(), "procrastinate".to_owned());
+            let spec = spec::TaskTables { server, backend, tables: two(), required };
+            let finding = judge_tables(&spec, &answer(&[&rows], None)).unwrap();
+            assert_eq!(finding.status, status, "{rows:?} {required}");
+        }
+    }
+
+    #[test]
+    fn a_view_that_is_not_populated_is_degraded() {
+        let cases = [
+            (["a|t|t", "s.b|t|t"], Status::Healthy, "populated"),
+            (["a|f|t", "s.b|t|t"], Status::Degraded, "not populated"),
+            (["a|f|f", "s.b|t|t"], Status::Degraded, "not a materialized view"),
+            (["a|f|-", "s.b|t|t"], Status::Degraded, "missing"),
+        ];
+        for (rows, status, state) in cases {
+            let spec = spec::MaterializedViews { server: PostgresServer::default(), views: two() };
+            let finding = judge_views(&spec, &answer(&[&rows], None)).unwrap();
+            assert_eq!(finding.status, status, "{rows:?}");
+            assert_eq!(finding.details["materialized_views"]["a"], json!(state));
+            assert_eq!(finding.message.contains("using fallback queries"), status == Status::Degraded);
+        }
+    }
+
+    #[test]
+    fn an_incomplete_answer_is_an_error() {
+        let spec = spec::MaterializedViews { server: PostgresServer::default(), views: two() };
+        assert_eq!(judge_views(&spec, &answer(&[&["a|t|t"]], None)).unwrap_err().code(), "ProtocolError");
+        let denied = judge_views(&spec, &answer(&[], Some("42501"))).unwrap_err();
+        assert_eq!(denied.code(), "RequestRejectedError");
+    }
+}

@@ -1,0 +1,182 @@
+//! One open session: asked by many checks at once, driven by one task, and left clean or not at all.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_postgres::{Client, Connection, Error, SimpleQueryMessage};
+
+use super::answer::{Answer, Row};
+use super::sqlstate;
+use super::transport::{Fault, Transport};
+use crate::outcome::{CheckError, Phase};
+use crate::process::lock;
+
+/// A session that nobody has used for so long is closed.
+pub const IDLE: Duration = Duration::from_secs(300);
+/// How long an abandoned session may take to be cancelled and to answer what others asked.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// More rows than any statement of ours returns.
+const ROW_LIMIT: usize = 10_000;
+
+pub struct Session {
+    target: String,
+    /// Taken out when the session is to take no more questions; it closes once all are answered.
+    client: Mutex<Option<Arc<Client>>>,
+    fault: Fault,
+    used: Mutex<Instant>,
+    /// A check went away without its answer, so the server may be stuck with it.
+    abandoned: AtomicBool,
+    wake: Notify,
+}
+
+impl Session {
+    /// Starts to drive `connection`. `cancel` asks the server to stop what it is doing for this session.
+    pub fn start(
+        target: String,
+        client: Client,
+        connection: Connection<Transport, Transport>,
+        fault: Fault,
+        cancel: impl Future<Output = ()> + Send + 'static,
+    ) -> Arc<Self> {
+        let session = Arc::new(Self {
+            target,
+            client: Mutex::new(Some(Arc::new(client))),
+            fault,
+            used: Mutex::new(Instant::now()),
+            abandoned: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
+        tokio::spawn(drive(session.clone(), connection, cancel));
+        session
+    }
+
+    pub fn is_open(&self) -> bool {
+        lock(&self.client).as_ref().is_some_and(|client| !client.is_closed())
+    }
+
+    fn close(&self) {
+        lock(&self.client).take();
+    }
+
+    /// Sends `statements` in one message. An error means that the session is lost, and another one may do better.
+    pub async fn ask(&self, statements: &str) -> Result<Answer, CheckError> {
+        let client = lock(&self.client).clone().ok_or_else(|| self.lost())?;
+        let started = Instant::now();
+        *lock(&self.used) = started;
+        let unanswered = Unanswered(self);
+        let mut answer = Answer { target: self.target.clone(), ..Answer::default() };
+        let outcome = receive(&client, statements, &mut answer).await;
+        std::mem::forget(unanswered);
+        *lock(&self.used) = Instant::now();
+        answer.after = started.elapsed();
+        let code = match outcome {
+            Ok(()) => return Ok(answer),
+            Err(Received::TooMuch) => {
+                self.close();
+                return Err(CheckError::TooLarge { target: self.target.clone(), limit: ROW_LIMIT });
+            }
+            Err(Received::Failed(error)) => match error.code() {
+                Some(code) => code.code().to_owned(),
+                None => return Err(self.lost()),
+            },
+        };
+        // A cancel request meant for another check may have hit this one.
+        let hit = code == sqlstate::CANCELLED && self.abandoned.load(Ordering::Relaxed);
+        if hit || sqlstate::ends_session(&code) {
+            self.close();
+            return Err(sqlstate::error(&self.target, &code, answer.after));
+        }
+        answer.failed = Some(code);
+        Ok(answer)
+    }
+
+    fn lost(&self) -> CheckError {
+        let closed = || CheckError::Closed { target: self.target.clone(), phase: Phase::Query };
+        self.fault.get().cloned().unwrap_or_else(closed)
+    }
+}
+
+/// A question on its way. Dropped with it, unless the answer came: then the session is of no more use, since every
+/// later question would wait behind this one.
+struct Unanswered<'a>(&'a Session);
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.abandoned.store(true, Ordering::Relaxed);
+        self.0.close();
+        self.0.wake.notify_one();
+    }
+}
+
+enum Received {
+    Failed(Error),
+    TooMuch,
+}
+
+async fn receive(client: &Client, statements: &str, answer: &mut Answer) -> Result<(), Received> {
+    let mut messages = pin!(client.simple_query_raw(statements).await.map_err(Received::Failed)?);
+    let mut rows = Vec::new();
+    let mut count = 0;
+    while let Some(message) = messages.next().await {
+        count += 1;
+        if count > ROW_LIMIT {
+            return Err(Received::TooMuch);
+        }
+        match message.map_err(Received::Failed)? {
+            SimpleQueryMessage::Row(row) => {
+                let value = |column| row.try_get(column).map(|value| value.map(str::to_owned));
+                rows.push(Row((0..row.len()).map(value).collect::<Result<_, _>>().map_err(Received::Failed)?));
+            }
+            SimpleQueryMessage::CommandComplete(_) => answer.sets.push(std::mem::take(&mut rows)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Moves the session's bytes until it ends: by itself, when idle, or abandoned.
+async fn drive(
+    session: Arc<Session>,
+    connection: Connection<Transport, Transport>,
+    cancel: impl Future<Output = ()> + Send,
+) {
+    let mut connection = pin!(connection);
+    loop {
+        let idle_at = *lock(&session.used) + IDLE;
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    session.fault.set(fault(&session.target, &error)).ok();
+                }
+                break;
+            }
+            () = session.wake.notified() => {
+                // What others asked may still be answered once the server is free; a server that hangs is left alone.
+                timeout(FAREWELL, async { tokio::join!(cancel, connection) }).await.ok();
+                break;
+            }
+            () = sleep_until(idle_at) => {
+                if *lock(&session.used) + IDLE <= Instant::now() {
+                    session.close();
+                    timeout(FAREWELL, connection).await.ok();
+                    break;
+                }
+            }
+        }
+    }
+    session.close();
+}
+
+/// Why the session ended, where its bytes were those of PostgreSQL.
+fn fault(target: &str, error: &Error) -> CheckError {
+    match error.code() {
+        Some(code) => sqlstate::error(target, code.code(), Duration::ZERO),
+        None => CheckError::Protocol { target: target.to_owned(), expected: "PostgreSQL".into() },
+    }
+}

@@ -1,0 +1,119 @@
+//! PostgreSQL's error codes as errors in our words: nothing of the server's own text gets through.
+
+use std::time::Duration;
+
+use crate::outcome::{CheckError, Phase};
+
+/// SQLSTATEs that the code asks for by name.
+pub const NO_LOGIN_RULE: &str = "28000";
+pub const MISSING_RIGHT: &str = "42501";
+pub const MISSING_TABLE: &str = "42P01";
+pub const MISSING_FUNCTION: &str = "42883";
+pub const MISSING_SCHEMA: &str = "3F000";
+pub const NOT_PRELOADED: &str = "55000";
+pub const CANCELLED: &str = "57014";
+
+/// What the code of an error that `target` reported `after` so long means.
+pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
+    let target = target.to_owned();
+    let after = Duration::from_millis(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let authentication = |reason: &'static str| (Kind::Authentication, reason);
+    let unavailable = |reason: &'static str| (Kind::Unavailable, reason);
+    let rejected = |reason: &'static str| (Kind::Rejected, reason);
+    let class = code.get(..2).unwrap_or_default();
+    let (kind, reason) = match code {
+        CANCELLED => return CheckError::Timeout { after, phase: Phase::Query },
+        "55P03" => return CheckError::Timeout { after, phase: Phase::Lock },
+        "28P01" => authentication("the user or the password is wrong"),
+        NO_LOGIN_RULE => authentication("its rules (pg_hba.conf) or the role's attributes do not allow this login"),
+        "3D000" => rejected("the database does not exist"),
+        "53100" => unavailable("its disk is full"),
+        "53200" => unavailable("it is out of memory"),
+        "53300" => unavailable("all of its connections are taken"),
+        "57P01" | "57P02" => unavailable("it is shutting down"),
+        "57P03" => unavailable("it is starting up, shutting down or recovering"),
+        "57P04" => rejected("the database has been dropped"),
+        "25006" => rejected("the statement writes, and checks are read-only"),
+        MISSING_RIGHT => rejected("a right is missing"),
+        MISSING_TABLE => rejected("a table that the statement names does not exist"),
+        "42703" => rejected("a column that the statement names does not exist"),
+        MISSING_FUNCTION => rejected("a function that the statement names does not exist"),
+        "42601" => rejected("the statement's syntax is wrong"),
+        // What PgBouncer says when it cannot serve, whatever the cause.
+        "08P01" => unavailable("a connection pooler or the server refuses the session"),
+        _ => match class {
+            "28" => authentication("it refuses this login"),
+            "08" => unavailable("it has lost its own connection"),
+            "53" => unavailable("it lacks a resource"),
+            "54" => unavailable("a limit of it is exceeded"),
+            "57" => unavailable("an operator intervened"),
+            "58" => unavailable("its operating system reports an error"),
+            "XX" => unavailable("it reports an internal error"),
+            _ => rejected("the statement fails there"),
+        },
+    };
+    // The code itself is worth knowing, and a well-formed one can hold no text.
+    let known = code.len() == 5 && code.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let reason = if known { format!("{reason} (SQLSTATE {code})").into() } else { reason.into() };
+    match kind {
+        Kind::Authentication => CheckError::Authentication { target, reason },
+        Kind::Unavailable => CheckError::Unavailable { target, reason },
+        Kind::Rejected => CheckError::Rejected { target, reason },
+    }
+}
+
+enum Kind {
+    Authentication,
+    Unavailable,
+    Rejected,
+}
+
+/// Whether the session ends with this error, so that another one may do better.
+pub fn ends_session(code: &str) -> bool {
+    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P05")
+}
+
+/// Whether a server or pooler refuses a start-up parameter by this error: unknown (before PostgreSQL 14), or none but
+/// the usual ones (PgBouncer and other poolers).
+pub fn refuses_parameter(code: &str) -> bool {
+    matches!(code, "42704" | "08P01" | "0A000" | "22023")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_becomes_an_error_of_its_kind() {
+        let cases = [
+            ("28P01", "AuthenticationError", "the password is wrong"),
+            ("28000", "AuthenticationError", "pg_hba.conf"),
+            ("28X00", "AuthenticationError", "refuses this login"),
+            ("3D000", "RequestRejectedError", "the database does not exist (SQLSTATE 3D000)"),
+            ("42501", "RequestRejectedError", "a right is missing"),
+            ("42P01", "RequestRejectedError", "a table"),
+            ("42P99", "RequestRejectedError", "fails there (SQLSTATE 42P99)"),
+            ("53300", "UnavailableError", "connections are taken"),
+            ("53999", "UnavailableError", "resource"),
+            ("57P03", "UnavailableError", "starting up"),
+            ("XX001", "UnavailableError", "internal error"),
+            ("08006", "UnavailableError", "lost"),
+            ("57014", "TimeoutError", "no answer within 1.5 s, while waiting for the answer"),
+            ("55P03", "TimeoutError", "no answer within 1.5 s, while waiting for a lock"),
+            ("", "RequestRejectedError", "fails there"),
+        ];
+        for (code, kind, words) in cases {
+            let error = error("db:5432", code, Duration::from_micros(1_500_321));
+            assert_eq!(error.code(), kind, "{code}");
+            assert!(error.to_string().contains(words), "{code}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_code_that_is_none_is_not_shown() {
+        for code in ["hunter2", "ab c!", "28<b>", "5€€"] {
+            let text = error("db:5432", code, Duration::ZERO).to_string();
+            assert!(!text.contains(code), "{text}");
+        }
+    }
+}

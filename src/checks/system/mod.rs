@@ -1,0 +1,8 @@
+//! The checks of the machine, as far as this process may use it: memory and processors.
+
+mod cgroup;
+mod cpu;
+mod memory;
+
+pub use cpu::Cpu;
+pub use memory::Memory;

@@ -1,0 +1,112 @@
+//! The boundary to Python: the only folder that knows pyo3.
+//!
+//! Every call here came from Python. No thread of the engine's ever attaches to the interpreter, since that aborts the
+//! process when it happens during interpreter exit.
+
+mod breaker;
+mod engine;
+mod jobs;
+mod sweep;
+mod waker;
+
+use std::time::Duration;
+
+use pyo3::create_exception;
+use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pythonize::depythonize;
+use serde::de::DeserializeOwned;
+
+use crate::engine::BeginError;
+use crate::process;
+use crate::spec::SpecError;
+
+create_exception!(_core, UnknownCheckError, PyLookupError, "A check name that is not registered.");
+
+impl From<SpecError> for PyErr {
+    fn from(error: SpecError) -> Self {
+        PyValueError::new_err(error.to_string())
+    }
+}
+
+impl From<BeginError> for PyErr {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::UnknownCheck { .. } => UnknownCheckError::new_err(error.to_string()),
+            BeginError::Runtime(error) => PyOSError::new_err(error.to_string()),
+        }
+    }
+}
+
+fn not_negative(what: &str, seconds: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| PyValueError::new_err(format!("{what} must be a number of seconds from 0, not {seconds}")))
+}
+
+/// Data from Python as a Rust value. Its errors name what was expected, and nothing that was given as a value.
+fn parse<T: DeserializeOwned>(what: &str, data: &Bound<'_, PyAny>) -> PyResult<T> {
+    depythonize(data).map_err(|error| PyValueError::new_err(format!("{what}: {}", without_values(&error.to_string()))))
+}
+
+/// serde quotes a string of the wrong type; it may be a secret that was put in the wrong place.
+fn without_values(message: &str) -> String {
+    match (message.find("string \""), message.rfind("\", expected")) {
+        (Some(start), Some(end)) if start < end => {
+            format!(
+                "{}a string{}",
+                message.get(..start).unwrap_or_default(),
+                message.get(end + 1..).unwrap_or_default()
+            )
+        }
+        _ => message.to_owned(),
+    }
+}
+
+/// Marks this process as about to end: it is not ready any more, though alive.
+#[pyfunction]
+fn drain() {
+    process::drain();
+}
+
+/// Whether `drain` was called in this process.
+#[pyfunction]
+fn draining() -> bool {
+    process::draining()
+}
+
+#[pymodule(gil_used = false)]
+mod _core {
+    use super::*;
+
+    #[pymodule_export]
+    use super::breaker::Breaker;
+    #[pymodule_export]
+    use super::engine::Engine;
+    #[pymodule_export]
+    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads, thread_ended};
+    #[pymodule_export]
+    use super::sweep::Sweep;
+    #[pymodule_export]
+    use super::waker::Waker;
+    #[pymodule_export]
+    use super::{UnknownCheckError, drain, draining};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        process::watch_forks();
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn a_string_in_the_wrong_place_is_not_quoted() {
+        let message = r#"invalid type: string "postgresql://u:hunter2@h", expected struct PostgresServer"#;
+        assert_eq!(without_values(message), "invalid type: a string, expected struct PostgresServer");
+        let message = "unknown field `hots`, expected `host`";
+        assert_eq!(without_values(message), message);
+    }
+}

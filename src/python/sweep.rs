@@ -1,0 +1,92 @@
+//! `_core.Sweep`: waits for a sweep and shows what is known of it.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pythonize::pythonize;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::not_negative;
+use crate::engine;
+use crate::process::lock;
+use crate::report;
+
+/// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// A flag that a thread can wait for.
+#[derive(Default)]
+pub(super) struct Done {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Done {
+    pub(super) fn set(&self) {
+        *lock(&self.set) = true;
+        self.changed.notify_all();
+    }
+
+    fn wait(&self, at_most: Duration) {
+        let waiting = self.changed.wait_timeout_while(lock(&self.set), at_most, |set| !*set);
+        drop(waiting.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A sweep under way.
+#[pyclass(frozen, module = "lifesigns._core")]
+pub struct Sweep {
+    inner: engine::Sweep,
+    done: Arc<Done>,
+}
+
+impl Sweep {
+    pub(super) fn new(inner: engine::Sweep, done: Arc<Done>) -> Self {
+        Self { inner, done }
+    }
+}
+
+#[pymethods]
+impl Sweep {
+    /// Whether every answer is there.
+    #[getter]
+    fn done(&self) -> bool {
+        self.inner.is_done()
+    }
+
+    /// Seconds from now until the sweep has ended, whatever happens.
+    #[getter]
+    fn remaining(&self) -> f64 {
+        self.inner.deadline.saturating_duration_since(Instant::now()).as_secs_f64()
+    }
+
+    /// Waits until every answer is there, at most until the sweep's own deadline or for `deadline` seconds.
+    #[pyo3(signature = (deadline=None))]
+    fn wait(&self, py: Python<'_>, deadline: Option<f64>) -> PyResult<()> {
+        let budget = deadline.map(|seconds| not_negative("deadline", seconds)).transpose()?;
+        let end = budget.and_then(|budget| Instant::now().checked_add(budget)).unwrap_or(self.inner.deadline);
+        let end = end.min(self.inner.deadline);
+        while !self.inner.is_done() {
+            let remaining = end.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                break;
+            }
+            py.detach(|| self.done.wait(remaining.min(SLICE)));
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// The report on what is known now, as a dict.
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize(py, &self.inner.report())?)
+    }
+
+    /// The result of the first check, as a dict.
+    fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let result = self.inner.rows().first().map_or(Value::Null, report::result);
+        Ok(pythonize(py, &result)?)
+    }
+}

@@ -1,0 +1,145 @@
+//! What is to be checked and how, as validated, immutable values: whatever can be wrong is found before the first probe.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+mod breaker;
+mod host;
+mod mqtt;
+mod network;
+mod postgres;
+mod redis;
+mod secret;
+mod tasks;
+mod thresholds;
+mod tls;
+
+pub use breaker::BreakerSpec;
+pub use host::{Cpu, Directories, Directory, Disk, Memory};
+pub use mqtt::{Mqtt, MqttProtocol};
+pub use network::{Anthropic, GoogleMaps, Http, OpenAi, Smtp, SmtpSecurity, Tcp};
+pub use postgres::{
+    MaterializedViews, Postgres, PostgresConnections, PostgresFunctions, PostgresServer, PostgresStatements, SslMode,
+};
+pub use redis::{Credentials, Redis, RedisAddress, RedisServer, Topology};
+pub use secret::Secret;
+pub use tasks::{FailedTasks, PendingTasks, TaskTables, TaskWorkers};
+pub use thresholds::Thresholds;
+pub use tls::{Tls, Verify};
+
+/// A wrong specification, saying what was wrong and what would be right. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpecError(pub String);
+
+impl SpecError {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// A check that has no target here: always skipped, with the reason.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Skipped {
+    pub reason: String,
+}
+
+/// Every kind of native check.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Kind {
+    Postgres(Postgres),
+    Postgis(Postgres),
+    PostgresFunctions(PostgresFunctions),
+    PostgresStatements(PostgresStatements),
+    PostgresConnections(PostgresConnections),
+    MaterializedViews(MaterializedViews),
+    TaskTables(TaskTables),
+    PendingTasks(PendingTasks),
+    FailedTasks(FailedTasks),
+    TaskWorkers(TaskWorkers),
+    Redis(Redis),
+    Mqtt(Mqtt),
+    Smtp(Smtp),
+    Http(Http),
+    GoogleMaps(GoogleMaps),
+    #[serde(rename = "openai")]
+    OpenAi(OpenAi),
+    Anthropic(Anthropic),
+    Tcp(Tcp),
+    Disk(Disk),
+    Memory(Memory),
+    Cpu(Cpu),
+    Directories(Directories),
+    Skipped(Skipped),
+}
+
+impl Kind {
+    /// Checks what can be wrong about a target and does not already fail to parse.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        match self {
+            Self::Mqtt(mqtt) => mqtt.validate(),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How a check is run, whatever it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckSpec {
+    pub name: String,
+    pub critical: bool,
+    pub timeout: Duration,
+    pub ttl: Duration,
+    pub breaker: Option<BreakerSpec>,
+    pub depends_on: Vec<String>,
+    /// In a row, before an error is shown, and before it is taken back.
+    pub failures_before_error: u32,
+    pub successes_before_healthy: u32,
+}
+
+impl CheckSpec {
+    /// A critical check with nothing special about it.
+    pub fn new(name: impl Into<String>, timeout: Duration, ttl: Duration) -> Self {
+        Self {
+            name: name.into(),
+            critical: true,
+            timeout,
+            ttl,
+            breaker: None,
+            depends_on: Vec::new(),
+            failures_before_error: 1,
+            successes_before_healthy: 1,
+        }
+    }
+
+    /// Checks what can be wrong about a specification by itself.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        let name = &self.name;
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+            return Err(SpecError(format!(
+                "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
+            )));
+        }
+        if self.failures_before_error == 0 || self.successes_before_healthy == 0 {
+            return Err(SpecError(format!(
+                "{name}: failures_before_error and successes_before_healthy must be at least 1"
+            )));
+        }
+        self.breaker.as_ref().map_or(Ok(()), BreakerSpec::validate)
+    }
+}
+
+/// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
+pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
+    let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
+    duration
+        .ok_or_else(|| SpecError(format!("{what} must be a number of seconds above 0 and below 86400, not {value}")))
+}
+
+fn yes() -> bool {
+    true
+}

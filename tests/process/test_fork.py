@@ -1,0 +1,129 @@
+"""Forks: an engine that was imported, configured and used before works in parent and child."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PREAMBLE = """
+import multiprocessing, os, signal, sys, threading, time, warnings
+import lifesigns
+# Python warns of any fork beside threads; that this works is what is tested here.
+warnings.simplefilter("ignore", DeprecationWarning)
+engine = lifesigns.Engine()
+engine.register("native", {"kind": "skipped", "reason": "none"})
+engine.register("callable", lambda: {"status": "healthy", "message": str(os.getpid())})
+
+def check():
+    report = engine.run(refresh=True)
+    assert report["status"] == "healthy", report
+    assert report["checks"]["callable"]["message"] == str(os.getpid()), report
+
+def fork_and_check(times=1):
+    "Forks, checks in the child within 10 s, and says whether all children did."
+    children = []
+    for _ in range(times):
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(10)
+            code = 1
+            try:
+                check()
+                code = 0
+            finally:
+                os._exit(code)
+        children.append(pid)
+    return [os.waitpid(pid, 0)[1] for pid in children] == [0] * times
+"""
+
+
+def run(script: str) -> None:
+    result = subprocess.run([sys.executable, "-c", PREAMBLE + script], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("before", ["", "check()"])
+def test_fork__leaves_a_working_engine_in_parent_and_child(before: str) -> None:
+    run(f"{before}\nassert fork_and_check(5)\ncheck()\nassert fork_and_check(5)\ncheck()")
+
+
+def test_fork__of_a_fork() -> None:
+    run(
+        """
+check()
+pid = os.fork()
+if pid == 0:
+    check()
+    assert fork_and_check()
+    check()
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+check()
+"""
+    )
+
+
+def test_fork__under_load_hangs_no_child() -> None:
+    run(
+        """
+stop = threading.Event()
+def load():
+    while not stop.is_set():
+        engine.run(refresh=True)
+threads = [threading.Thread(target=load) for _ in range(3)]
+for thread in threads:
+    thread.start()
+try:
+    for _ in range(50):
+        assert fork_and_check(4)
+finally:
+    stop.set()
+    for thread in threads:
+        thread.join()
+check()
+"""
+    )
+
+
+def test_fork__while_a_callable_runs_does_not_leave_it_running_in_the_child() -> None:
+    run(
+        """
+hold = threading.Event()
+engine.register("held", lambda: hold.wait(60) and None or None, timeout=0.05)
+assert engine.check("held")["error_type"] == "TimeoutError"
+assert engine.check("held", refresh=True)["error_type"] == "StillRunningError"
+pid = os.fork()
+if pid == 0:
+    os._exit(0 if engine.check("held")["error_type"] == "TimeoutError" else 1)
+assert os.waitpid(pid, 0)[1] == 0
+hold.set()
+"""
+    )
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing__with_every_start_method(method: str, tmp_path: object) -> None:
+    script = """
+import multiprocessing, os, sys, warnings
+import lifesigns
+
+def work(_):
+    warnings.simplefilter("ignore", DeprecationWarning)
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: str(os.getpid()))
+    return engine.check("x")["message"] == str(os.getpid())
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", DeprecationWarning)
+    assert work(0)
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
+        assert pool.map(work, range(8)) == [True] * 8
+"""
+    from pathlib import Path
+
+    path = Path(str(tmp_path), "work.py")
+    path.write_text(script)
+    result = subprocess.run([sys.executable, str(path), method], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,199 @@
+"""What a Python callable may return, raise and refuse to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import lifesigns
+
+
+def result_of(check: Callable[[], Any], **options: Any) -> Any:
+    engine = lifesigns.Engine()
+    engine.register("x", check, **options)
+    return engine.check("x")
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "message"),
+    [
+        (None, "healthy", ""),
+        (True, "healthy", ""),
+        (False, "error", "the check returned False"),
+        ("degraded", "degraded", ""),
+        ("12 invoices wait", "healthy", "12 invoices wait"),
+        ({"status": "skipped"}, "skipped", ""),
+        ({"status": "error", "message": "no paper", "duration_ms": 3, "timestamp": "x"}, "error", "no paper"),
+    ],
+)
+def test_return_value__means(value: Any, status: str, message: str) -> None:
+    result = result_of(lambda: value)
+    assert (result["status"], result["message"]) == (status, message)
+    assert "error_type" not in result
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (42, "int"),
+        ([], "list"),
+        (object(), "object"),
+        ({}, "'status'"),
+        ({"status": "fine"}, "'status'"),
+        ({"status": ["healthy"]}, "'status'"),
+        ({"status": "healthy", "message": 3}, "'message'"),
+        ({"status": "healthy", "details": [1]}, "'details'"),
+        ({"status": "healthy", "details": {"x": "y" * 70_000}}, "65536 characters"),
+        ({"status": "healthy", "details": {"x": list(range(3_000))}}, "2000 values"),
+    ],
+)
+def test_return_value__that_means_nothing_is_an_error_that_says_what_it_was(value: Any, said: str) -> None:
+    result = result_of(lambda: value)
+    assert (result["status"], result["error_type"]) == ("error", "TypeError")
+    assert said in result["message"]
+
+
+def test_details__of_any_type_become_plain_data() -> None:
+    details = {
+        "when": date(2026, 1, 2),
+        "sum": Decimal("1.50"),
+        "set": {1},
+        "nan": float("nan"),
+        "big": 2**70,
+        3: "\ud800",
+    }
+    result = result_of(lambda: {"status": "healthy", "details": details})
+    assert result["details"] == {
+        "when": "2026-01-02", "sum": "1.50", "set": [1], "nan": "nan", "big": hex(2**70), "3": "?",
+    }  # fmt: skip
+
+
+def test_details__that_contain_themselves_are_an_error() -> None:
+    details: dict[str, Any] = {}
+    details["self"] = details
+    assert result_of(lambda: {"status": "healthy", "details": details})["error_type"] == "TypeError"
+
+
+def test_details__of_100_mb_are_not_copied() -> None:
+    details = {str(index): "x" * 1_000_000 for index in range(100)}
+    assert result_of(lambda: {"status": "healthy", "details": details})["error_type"] == "TypeError"
+
+
+def raise_secret() -> None:
+    raise ValueError("password=hunter2")
+
+
+def test_exception__shows_its_class_and_place_but_not_its_text() -> None:
+    result = result_of(raise_secret)
+    assert (result["status"], result["error_type"]) == ("error", "ValueError")
+    assert "test_callables.py" in result["message"]
+    assert "raise_secret" in result["message"]
+    assert "hunter2" not in str(result)
+
+
+def recurse() -> None:
+    recurse()
+
+
+@pytest.mark.parametrize(("check", "error_type"), [(recurse, "RecursionError"), (lambda: 1 / 0, "ZeroDivisionError")])
+def test_exception__of_any_kind_is_the_result_and_the_next_run_works(check: Callable[[], Any], error_type: str) -> None:
+    engine = lifesigns.Engine()
+    engine.register("x", check)
+    engine.register("y", lambda: None)
+    for _ in range(3):
+        report = engine.run(refresh=True)
+        assert report["checks"]["x"]["error_type"] == error_type
+        assert report["checks"]["y"]["status"] == "healthy"
+
+
+def callable_threads() -> int:
+    return sum(thread.name == "lifesigns-callable" for thread in threading.enumerate())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_system_exit__ends_its_thread_and_the_next_run_finds_another() -> None:
+    ended: list[threading.Thread] = []
+
+    def leave() -> None:
+        ended.append(threading.current_thread())
+        sys.exit(3)
+
+    engine = lifesigns.Engine()
+    engine.register("x", leave)
+    engine.register("y", lambda: None)
+    for _ in range(5):
+        report = engine.run(refresh=True)
+        assert report["checks"]["x"]["error_type"] == "SystemExit"
+        assert report["checks"]["y"]["status"] == "healthy"
+    for thread in ended:
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def test_overrun__holds_one_thread_and_is_not_started_again() -> None:
+    release = threading.Event()
+    runs = []
+
+    def hangs() -> None:
+        runs.append(1)
+        release.wait(60)
+
+    engine = lifesigns.Engine()
+    engine.register("hangs", hangs, timeout=0.1)
+    engine.register("fine", lambda: None)
+    assert engine.check("hangs")["error_type"] == "TimeoutError"
+    threads = callable_threads()
+    for _ in range(5):
+        report = engine.run(refresh=True)
+        assert report["checks"]["hangs"]["error_type"] == "StillRunningError"
+        assert "still running for" in report["checks"]["hangs"]["message"]
+        assert report["checks"]["fine"]["status"] == "healthy"
+    assert len(runs) == 1
+    assert callable_threads() <= threads + 1
+    release.set()
+    end = time.monotonic() + 10
+    while engine.check("hangs", refresh=True)["status"] != "healthy" and time.monotonic() < end:
+        time.sleep(0.01)
+    assert len(runs) == 2
+
+
+def test_threads__are_no_more_than_the_callables() -> None:
+    before = callable_threads()
+    engine = lifesigns.Engine()
+    for index in range(5):
+        engine.register(str(index), lambda: None)
+    for _ in range(50):
+        engine.run(refresh=True)
+    assert callable_threads() <= max(before, 5)
+
+
+def test_async__callable_is_awaited() -> None:
+    async def check() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return {"status": "degraded", "message": "slow"}
+
+    result = result_of(check)
+    assert (result["status"], result["message"]) == ("degraded", "slow")
+
+
+def test_async__callable_is_cancelled_at_its_deadline() -> None:
+    cancelled = threading.Event()
+
+    async def check() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    result = result_of(check, timeout=0.1)
+    assert (result["error_type"], result["timeout_seconds"]) == ("TimeoutError", 0.1)
+    assert cancelled.wait(10)
