@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from lifesigns import Engine
 
+from lifesigns import Engine
 from tests.servers import misbehaving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.services import HttpApis, Proxy, wait_until

@@ -9,8 +9,8 @@ import socket
 from typing import Any
 
 import pytest
-from lifesigns import Engine
 
+from lifesigns import Engine
 from tests.servers import misbehaving
 from tests.servers.misbehaving import MisbehavingServer
 from tests.services import Certificates, Proxy, Smtp, wait_until

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from lifesigns import Engine
 
+from lifesigns import Engine
 from tests.servers import misbehaving
+from tests.services import wait_until
 
 
 def probe(host: str, port: int, timeout: float = 5.0) -> dict[str, Any]:
@@ -132,4 +133,5 @@ def test_name_that_never_resolves__holds_one_thread(tmp_path: Any) -> None:
 def test_whatever_a_server_does_after_accepting(mode: str) -> None:
     with misbehaving.MODES[mode]() as server:
         result = probe("127.0.0.1", server.port)
+        wait_until(lambda: server.connections == 1, 10, "nobody came")
     assert result["status"] == "healthy", result

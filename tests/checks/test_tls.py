@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from lifesigns import Engine
 
+from lifesigns import Engine
 from tests.servers import misbehaving
 from tests.services import Certificates, HttpApis, Pair
 

@@ -58,10 +58,6 @@ impl Answer {
         }
     }
 
-    pub fn failed_with(&self, code: &str) -> bool {
-        self.failed.as_deref() == Some(code)
-    }
-
     /// Why there is not what there should be.
     pub fn error(&self, right: &str) -> CheckError {
         let target = self.target.clone();

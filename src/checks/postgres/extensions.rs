@@ -3,22 +3,26 @@
 use async_trait::async_trait;
 use serde_json::json;
 
-use super::answer::{Answer, literal};
+use super::answer::{Answer, Row, literal};
+use super::connection;
 use super::scrub::scrub;
-use super::{connection, sqlstate};
 use crate::checks::{Check, Context};
 use crate::outcome::{CheckError, Finding};
 use crate::spec;
 
-/// The extension's version, if it is installed. Its schema, often none that the role looks into, is searched from the
-/// next statement on.
-fn installed(extension: &str) -> String {
+/// One row if the extension is installed; `ready` then says whether it can be used. Its schema, often none that the
+/// role looks into, is searched from the next statement on.
+fn installed(extension: &str, ready: &str) -> String {
     format!(
-        "SELECT e.extversion, set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), \
+        "SELECT {ready}, set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), \
          quote_ident(n.nspname)), true) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
          WHERE e.extname = {}",
         literal(extension)
     )
+}
+
+fn is_ready(rows: &[Row]) -> bool {
+    rows.first().is_some_and(|row| row.is_true(0))
 }
 
 pub struct Postgis(pub spec::Postgres);
@@ -26,11 +30,9 @@ pub struct Postgis(pub spec::Postgres);
 #[async_trait]
 impl Check for Postgis {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let statements = [
-            installed("postgis"),
-            "SELECT left(PostGIS_version(), 100), left(ST_AsText(ST_MakePoint(0, 0)), 100)".to_owned(),
-        ];
-        judge_postgis(&connection::ask(context, &self.0.server, &statements).await?)
+        let test = "SELECT left(PostGIS_version(), 100), left(ST_AsText(ST_MakePoint(0, 0)), 100)".to_owned();
+        let guard = installed("postgis", "true");
+        judge_postgis(&connection::ask_guarded(context, &self.0.server, guard, is_ready, vec![test]).await?)
     }
 }
 
@@ -58,8 +60,7 @@ pub struct Statements(pub spec::PostgresStatements);
 impl Check for Statements {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let here = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        let statements = [
-            installed("pg_stat_statements"),
+        let statements = vec![
             format!(
                 "SELECT count(*), count(*) FILTER (WHERE mean_exec_time > {}) FROM pg_stat_statements(false) WHERE {here}",
                 self.0.slow_ms
@@ -69,7 +70,10 @@ impl Check for Statements {
                  ORDER BY mean_exec_time DESC LIMIT 5"
             ),
         ];
-        judge_statements(&self.0, &connection::ask(context, &self.0.server, &statements).await?)
+        // Its settings are there only where it is loaded.
+        let guard = installed("pg_stat_statements", "current_setting('pg_stat_statements.max', true) IS NOT NULL");
+        let answer = connection::ask_guarded(context, &self.0.server, guard, is_ready, statements).await?;
+        judge_statements(&self.0, &answer)
     }
 }
 
@@ -79,7 +83,7 @@ fn judge_statements(spec: &spec::PostgresStatements, answer: &Answer) -> Result<
             "the extension pg_stat_statements is not installed: run CREATE EXTENSION pg_stat_statements",
         ));
     }
-    if answer.failed_with(sqlstate::NOT_PRELOADED) {
+    if answer.rows(0).first().is_some_and(|row| !row.is_true(0)) {
         return Ok(Finding::degraded(
             "pg_stat_statements is installed but not loaded: add it to shared_preload_libraries and restart the server",
         ));
@@ -122,15 +126,15 @@ mod tests {
     #[test]
     fn postgis_must_be_there_and_compute() {
         let cases: [(&[&[&str]], _, _, _); 3] = [
-            (&[&["3.3|"], &["3.3 USE_GEOS=1|POINT(0 0)"]], None, Status::Healthy, "passed"),
-            (&[&["3.3|"], &["3.3 USE_GEOS=1|POINT(0 1)"]], None, Status::Error, "failed"),
-            (&[&[]], Some("42883"), Status::Error, "not run"),
+            (&[&["t|"], &["3.3 USE_GEOS=1|POINT(0 0)"]], None, Status::Healthy, "passed"),
+            (&[&["t|"], &["3.3 USE_GEOS=1|POINT(0 1)"]], None, Status::Error, "failed"),
+            (&[&[]], None, Status::Error, "not run"),
         ];
         for (sets, failed, status, test) in cases {
             let finding = judge_postgis(&answer(sets, failed)).unwrap();
             assert_eq!((finding.status, &finding.details["function_test"]), (status, &json!(test)));
         }
-        let broken = judge_postgis(&answer(&[&["3.3|"]], Some("58P01"))).unwrap_err();
+        let broken = judge_postgis(&answer(&[&["t|"]], Some("58P01"))).unwrap_err();
         assert_eq!(broken.code(), "UnavailableError");
     }
 
@@ -149,15 +153,13 @@ mod tests {
             ("100|31", Status::Error),
         ];
         for (counts, status) in cases {
-            let answer = answer(&[&["1.10|"], &[counts], &["SELECT 'x'|12.345|3"]], None);
+            let answer = answer(&[&["t|"], &[counts], &["SELECT 'x'|12.345|3"]], None);
             let finding = judge_statements(&spec, &answer).unwrap();
             assert_eq!(finding.status, status, "{counts}");
             assert_eq!(finding.details["slowest"], json!([{"query": "SELECT ?", "mean_ms": 12.3, "calls": 3}]));
         }
-        for (sets, failed, words) in
-            [(&[&[][..]][..], "42P01", "not installed"), (&[&["1.10|"][..]][..], "55000", "shared_preload_libraries")]
-        {
-            let finding = judge_statements(&spec, &answer(sets, Some(failed))).unwrap();
+        for (rows, words) in [(&[][..], "not installed"), (&["f|"][..], "shared_preload_libraries")] {
+            let finding = judge_statements(&spec, &answer(&[rows], None)).unwrap();
             assert_eq!(finding.status, Status::Degraded);
             assert!(finding.message.contains(words), "{}", finding.message);
         }

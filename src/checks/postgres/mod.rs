@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! check ─► ask ─► Hub (one per server and process) ─► Session ─► Transport ─► net::Stream
-//!            server.rs, service.rs, passfile.rs, tls.rs: what libpq would connect with
+//!            server.rs, address.rs, service.rs, passfile.rs, tls.rs: what libpq would connect with
 //! ```
 //!
 //! All statements of a check travel in one simple-query message. So they are one transaction without a `BEGIN`: its
@@ -10,10 +10,12 @@
 //! check gets in between, and no prepared statement and no look-up of a type is ever needed.
 
 mod activity;
+mod address;
 mod answer;
 mod connection;
 mod connectivity;
 mod extensions;
+mod login;
 mod objects;
 mod passfile;
 mod scrub;

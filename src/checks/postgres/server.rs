@@ -5,16 +5,12 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::address::{self, Address};
 use super::passfile::{self, Password};
 use super::service;
 use super::tls::{self, Encryption};
-use crate::net;
 use crate::outcome::CheckError;
 use crate::spec::{PostgresServer, Secret};
-
-const PORT: u16 = 5432;
-/// Where a server's socket is when no host is given: as Debian, Red Hat and PostgreSQL itself build it.
-const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 /// All that is needed to connect.
 #[derive(Debug)]
@@ -34,25 +30,6 @@ pub struct Endpoint {
     pub address: Address,
     pub password: Password,
     pub ways: Vec<Encryption>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Address {
-    /// The certificate is for `host`; `address` (libpq's `hostaddr`) is the host again, or saves its look-up.
-    Tcp { host: String, address: String, port: u16 },
-    #[cfg(unix)]
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// The address as it stands in messages.
-    pub fn target(&self) -> String {
-        match self {
-            Self::Tcp { host, port, .. } => net::target(host, *port),
-            #[cfg(unix)]
-            Self::Unix(socket) => socket.display().to_string(),
-        }
-    }
 }
 
 /// What libpq looks at beside the parameters: the environment and the home directory.
@@ -127,7 +104,7 @@ pub fn resolve(spec: &PostgresServer, around: &Surroundings) -> Result<Login, Ch
         key: path(&spec.sslkey, "sslkey", "PGSSLKEY"),
     };
 
-    let addresses = addresses(
+    let addresses = address::all(
         given(spec.host.clone(), "host", "PGHOST"),
         given(None, "hostaddr", "PGHOSTADDR"),
         given(spec.port.map(|port| port.to_string()), "port", "PGPORT"),
@@ -164,63 +141,8 @@ pub fn resolve(spec: &PostgresServer, around: &Surroundings) -> Result<Login, Ch
     })
 }
 
-fn wrong(text: &str) -> CheckError {
+pub fn wrong(text: &str) -> CheckError {
     CheckError::Configuration(format!("PostgreSQL: {text}"))
-}
-
-/// The comma-separated hosts, host addresses and ports, combined as libpq does.
-fn addresses(
-    hosts: Option<String>,
-    hostaddrs: Option<String>,
-    ports: Option<String>,
-) -> Result<Vec<Address>, CheckError> {
-    let list = |text: Option<String>| -> Vec<String> {
-        text.map(|text| text.split(',').map(|item| item.trim().to_owned()).collect()).unwrap_or_default()
-    };
-    let (hosts, hostaddrs) = (list(hosts), list(hostaddrs));
-    let ports = list(ports).iter().map(|text| port(text)).collect::<Result<Vec<_>, _>>()?;
-    let count = hosts.len().max(hostaddrs.len()).max(1);
-    let fits = |len: usize| len == 0 || len == count;
-    if !fits(hosts.len()) || !fits(hostaddrs.len()) || !(ports.len() == 1 || fits(ports.len())) {
-        return Err(wrong("host, hostaddr and port name different numbers of servers"));
-    }
-    let filled = |items: &[String], at: usize| items.get(at).filter(|item| !item.is_empty()).cloned();
-    let each = (0..count).map(|at| {
-        let port = ports.get(at).or(ports.first()).copied().unwrap_or(PORT);
-        match (filled(&hosts, at), filled(&hostaddrs, at)) {
-            (host, Some(address)) => Address::Tcp { host: host.unwrap_or_else(|| address.clone()), address, port },
-            #[cfg(unix)]
-            (Some(directory), None) if directory.starts_with('/') => Address::Unix(socket(Path::new(&directory), port)),
-            (Some(host), None) => Address::Tcp { address: host.clone(), host, port },
-            (None, None) => default_address(port),
-        }
-    });
-    Ok(each.collect())
-}
-
-fn port(text: &str) -> Result<u16, CheckError> {
-    match text.parse() {
-        _ if text.is_empty() => Ok(PORT),
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(wrong("port is no number from 1 to 65535")),
-    }
-}
-
-#[cfg(unix)]
-fn socket(directory: &Path, port: u16) -> PathBuf {
-    directory.join(format!(".s.PGSQL.{port}"))
-}
-
-#[cfg(unix)]
-fn default_address(port: u16) -> Address {
-    let sockets = SOCKET_DIRECTORIES.map(|directory| socket(Path::new(directory), port));
-    let [usual, _] = &sockets;
-    Address::Unix(sockets.iter().find(|path| path.exists()).unwrap_or(usual).clone())
-}
-
-#[cfg(not(unix))]
-fn default_address(port: u16) -> Address {
-    Address::Tcp { host: "localhost".to_owned(), address: "localhost".to_owned(), port }
 }
 
 fn look_up(file: &Path, address: &Address, dbname: &str, user: &str) -> Password {
@@ -230,7 +152,7 @@ fn look_up(file: &Path, address: &Address, dbname: &str, user: &str) -> Password
         Address::Unix(socket) => {
             let directory = socket.parent().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
             // The default directory goes by the name of localhost there.
-            let default = SOCKET_DIRECTORIES.contains(&&*directory);
+            let default = address::SOCKET_DIRECTORIES.contains(&&*directory);
             let port = socket.extension().map(|port| port.to_string_lossy().into_owned()).unwrap_or_default();
             (if default { "localhost".to_owned() } else { directory }, port)
         }
@@ -296,26 +218,6 @@ mod tests {
         assert!(matches!(resolve(&spec, &around), Err(CheckError::Configuration(_))));
     }
 
-    #[test]
-    fn several_servers_are_combined_with_their_ports() {
-        let some = |text: &str| Some(text.to_owned());
-        let cases = [
-            (some("a"), None, None, vec![tcp("a", "a", 5432)]),
-            (some("a,b"), None, some("1"), vec![tcp("a", "a", 1), tcp("b", "b", 1)]),
-            (some("a,b"), None, some("1,"), vec![tcp("a", "a", 1), tcp("b", "b", 5432)]),
-            (some("a"), some("::1"), some("1"), vec![tcp("a", "::1", 1)]),
-            (None, some("::1"), None, vec![tcp("::1", "::1", 5432)]),
-            #[cfg(unix)]
-            (some("/run/pg"), None, some("7"), vec![Address::Unix("/run/pg/.s.PGSQL.7".into())]),
-        ];
-        for (hosts, hostaddrs, ports, expected) in cases {
-            assert_eq!(addresses(hosts.clone(), hostaddrs, ports).unwrap(), expected, "{hosts:?}");
-        }
-        for (hosts, ports) in [("a,b", "1,2,3"), ("a", "0"), ("a", "x"), ("a", "65536")] {
-            assert!(addresses(some(hosts), None, some(ports)).is_err(), "{hosts} {ports}");
-        }
-    }
-
     #[cfg(unix)]
     #[test]
     fn the_password_file_knows_the_default_socket_as_localhost() {
@@ -324,7 +226,7 @@ mod tests {
         std::fs::write(&file, "localhost:5432:d:u:socket\n/run/pg:5432:d:u:directory\n").unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         for (directory, expected) in [("/tmp", "socket"), ("/run/pg", "directory")] {
-            let address = Address::Unix(socket(Path::new(directory), 5432));
+            let address = Address::Unix(Path::new(directory).join(".s.PGSQL.5432"));
             assert_eq!(look_up(&file, &address, "d", "u"), Password::Found(Secret::new(expected)));
         }
         std::fs::remove_file(&file).unwrap();

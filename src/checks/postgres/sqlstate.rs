@@ -7,10 +7,6 @@ use crate::outcome::{CheckError, Phase};
 /// SQLSTATEs that the code asks for by name.
 pub const NO_LOGIN_RULE: &str = "28000";
 pub const MISSING_RIGHT: &str = "42501";
-pub const MISSING_TABLE: &str = "42P01";
-pub const MISSING_FUNCTION: &str = "42883";
-pub const MISSING_SCHEMA: &str = "3F000";
-pub const NOT_PRELOADED: &str = "55000";
 pub const CANCELLED: &str = "57014";
 
 /// What the code of an error that `target` reported `after` so long means.
@@ -35,9 +31,9 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "57P04" => rejected("the database has been dropped"),
         "25006" => rejected("the statement writes, and checks are read-only"),
         MISSING_RIGHT => rejected("a right is missing"),
-        MISSING_TABLE => rejected("a table that the statement names does not exist"),
+        "42P01" => rejected("a table that the statement names does not exist"),
         "42703" => rejected("a column that the statement names does not exist"),
-        MISSING_FUNCTION => rejected("a function that the statement names does not exist"),
+        "42883" => rejected("a function that the statement names does not exist"),
         "42601" => rejected("the statement's syntax is wrong"),
         // What PgBouncer says when it cannot serve, whatever the cause.
         "08P01" => unavailable("a connection pooler or the server refuses the session"),
