@@ -129,6 +129,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::Instant;
 
     use super::*;
 
@@ -147,7 +148,7 @@ mod tests {
                     stream.write_all(answer).await.unwrap();
                 }
             });
-            let found = check(Context::new(process.clone()), url).await;
+            let found = check(Context::new(process.clone(), Instant::now() + Duration::from_secs(5)), url).await;
             server.abort();
             found
         })
@@ -216,7 +217,7 @@ mod tests {
             (format!("http://127.0.0.1:{port}/"), "ConnectionRefusedError"),
             (format!("http://localhost:{port}/"), "ConnectionRefusedError"),
         ] {
-            let context = Context::new(process.clone());
+            let context = Context::new(process.clone(), Instant::now() + Duration::from_secs(5));
             let url = Url::parse(&url).unwrap();
             let failed = process.runtime.block_on(get(&context, url, HeaderMap::new(), &Tls::default()));
             assert_eq!(failed.err().unwrap().code(), found);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
@@ -23,6 +24,8 @@ use crate::spec::{PostgresServer, Tls};
 
 /// The protocol's request for TLS, which is answered by one byte.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// How long a request to cancel may take.
+const CANCEL: Duration = Duration::from_secs(1);
 
 /// Logs in to the first server that lets us. `plain` remembers that one refused our own start-up parameter.
 pub async fn connect(context: &Context, server: &PostgresServer, plain: &mut bool) -> Result<Arc<Session>, CheckError> {
@@ -135,7 +138,7 @@ async fn log_in(
     let (process, address, way) = (Arc::downgrade(&context.process), endpoint.address.clone(), way.clone());
     let cancel = async move {
         let Some(process) = Weak::<Process>::upgrade(&process) else { return };
-        if let Ok(transport) = open(&Context::new(process), &address, &way).await {
+        if let Ok(transport) = open(&Context::new(process, Instant::now() + CANCEL), &address, &way).await {
             token.cancel_query_raw(transport, Secured).await.ok();
         }
     };

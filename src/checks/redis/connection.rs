@@ -50,13 +50,27 @@ impl Kept {
         commands: &[Cmd],
     ) -> Result<Vec<Value>, CheckError> {
         let (session, fresh) = self.session(context, server).await?;
-        match self.ask_on(context, session, commands).await {
-            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) if !fresh => {
-                let (session, _) = self.session(context, server).await?;
-                self.ask_on(context, session, commands).await
-            }
+        if fresh {
+            return self.ask_on(context, session, commands).await;
+        }
+        let anew = || self.ask_anew(context, server, &session, commands);
+        match net::hedged(context, self.ask_on(context, session.clone(), commands), anew()).await {
+            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) => anew().await,
             answers => answers,
         }
+    }
+
+    /// Asks on another session than `lost`.
+    async fn ask_anew(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        lost: &Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        self.forget(lost);
+        let (session, _) = self.session(context, server).await?;
+        self.ask_on(context, session, commands).await
     }
 
     /// The kept session, or else a new one (true).
