@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use crate::checks::Context;
 use crate::net::{self, Resolver};
@@ -41,11 +42,16 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
         sent.map_err(|error| failure(&target, &error))
     };
     context.enter(Phase::Query);
-    let response = match send().await {
-        // It may have been a kept connection that the server had given up: a new one tells.
-        Err(CheckError::Closed { .. }) => send().await?,
-        first => first?,
+    let last = context.process.shared::<LastAnswer>(&target);
+    let response = match last.is_recent() {
+        // It may be on a kept connection that is dead by now, with a word or without one: a new one tells.
+        true => match net::hedged(context, send(), send()).await {
+            Err(CheckError::Closed { .. }) => send().await?,
+            first => first?,
+        },
+        false => send().await?,
     };
+    last.is_now();
     let status = response.status().as_u16();
     let body = body(&target, response).await?;
     Ok(Answer { target, status, body })
@@ -60,6 +66,20 @@ async fn body(target: &str, mut response: Response) -> Result<Vec<u8>, CheckErro
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// When a server answered last: as long as its connection is kept, the next request goes over it.
+#[derive(Default)]
+struct LastAnswer(Mutex<Option<Instant>>);
+
+impl LastAnswer {
+    fn is_recent(&self) -> bool {
+        lock(&self.0).is_some_and(|at| at.elapsed() < IDLE)
+    }
+
+    fn is_now(&self) {
+        *lock(&self.0) = Some(Instant::now());
+    }
 }
 
 /// The client of one set of TLS options, and the configuration that it was made of.
@@ -129,7 +149,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::time::Instant;
 
     use super::*;
 
