@@ -138,6 +138,7 @@ def test_connectivity__no_connection_left(postgres: Postgres) -> None:
 
 def test_every_kind__is_healthy_or_says_why(postgres: Postgres) -> None:
     postgres.heartbeat()
+    postgres.sql("SELECT pg_stat_statements_reset()")
     for kind in KINDS:
         result = run(spec(kind, server(postgres)))
         assert result["status"] == ("degraded" if kind == "materialized_views" else "healthy"), (kind, result)

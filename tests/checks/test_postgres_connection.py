@@ -311,11 +311,16 @@ def test_a_hostile_server(answer: Callable[[asyncio.StreamWriter], Any], error_t
 
 
 def test_a_hostile_server__that_hangs_in_its_answer() -> None:
-    async def behave(writer: asyncio.StreamWriter) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(READY)
+        await reader.read(1000)
         writer.write(message(b"T", struct.pack(">h", 0)))
-        await writer.drain()
-        await asyncio.sleep(30)
+        while await reader.read(1000):
+            pass
 
-    with hostile(behave) as bad:
+    with misbehaving.MisbehavingServer(behave) as bad:
         result = run(spec("postgres", server(bad, sslmode="disable")), 0.5)
         assert result["error_type"] == "TimeoutError"
+        # The second is the request to cancel.
+        wait_until(lambda: bad.connections == 2 and bad.active == 0, 10)
