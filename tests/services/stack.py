@@ -66,6 +66,7 @@ class Stack:
     def settings(self) -> dict[str, object]:
         """Django settings with which every dependency is there and well."""
         self.postgres.heartbeat()
+        self.postgres.forget_statements()
         return {
             "DATABASES": {"default": self.postgres.database()},
             "CACHES": {"default": self._cache(1), "select2": self._cache(2)},
