@@ -10,8 +10,9 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::checks::Check;
+use crate::events::{Event, Events};
 use crate::outcome::Outcome;
-use crate::process::Process;
+use crate::process::{PerProcess, Process};
 use crate::report::{self, Row};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
@@ -23,6 +24,7 @@ const GRACE: Duration = Duration::from_millis(50);
 /// A set of checks that are run together.
 pub struct Engine {
     slots: ArcSwap<Vec<Arc<Slot>>>,
+    events: Arc<PerProcess<Events>>,
     max_stale: Duration,
     started: Instant,
 }
@@ -51,7 +53,7 @@ pub struct Selection {
 impl Engine {
     /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
     pub fn new(max_stale: Duration) -> Self {
-        Self { slots: ArcSwap::default(), max_stale, started: Instant::now() }
+        Self { slots: ArcSwap::default(), events: Arc::default(), max_stale, started: Instant::now() }
     }
 
     /// Adds a check. Those it depends on must be there already, so that no circle can arise.
@@ -74,7 +76,7 @@ impl Engine {
             })
         };
         let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
-        let slot = Arc::new(Slot::new(spec, parents, check));
+        let slot = Arc::new(Slot::new(spec, parents, check, self.events.clone()));
         self.slots.rcu(|slots| {
             let mut slots = Vec::clone(slots);
             slots.push(slot.clone());
@@ -88,20 +90,25 @@ impl Engine {
         self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
     }
 
-    fn select(&self, selection: &Selection) -> Result<Vec<Arc<Slot>>, BeginError> {
+    /// The state changes of circuit breakers since the last call.
+    pub fn take_events(&self) -> Vec<Event> {
+        self.events.get().map(|events| events.take()).unwrap_or_default()
+    }
+
+    /// The check of that name.
+    pub fn slot(&self, name: &str) -> Result<Arc<Slot>, BeginError> {
         let slots = self.slots.load();
+        slots
+            .iter()
+            .find(|slot| slot.spec.name == *name)
+            .cloned()
+            .ok_or_else(|| BeginError::UnknownCheck { unknown: name.to_owned(), known: self.names() })
+    }
+
+    fn select(&self, selection: &Selection) -> Result<Vec<Arc<Slot>>, BeginError> {
         let mut selected = match &selection.names {
-            None => Vec::clone(&slots),
-            Some(names) => names
-                .iter()
-                .map(|name| {
-                    slots
-                        .iter()
-                        .find(|slot| slot.spec.name == *name)
-                        .cloned()
-                        .ok_or_else(|| BeginError::UnknownCheck { unknown: name.clone(), known: self.names() })
-                })
-                .collect::<Result<_, _>>()?,
+            None => Vec::clone(&self.slots.load()),
+            Some(names) => names.iter().map(|name| self.slot(name)).collect::<Result<_, _>>()?,
         };
         selected.retain(|slot| slot.spec.critical || !selection.critical_only);
         Ok(selected)

@@ -16,6 +16,7 @@
 pub mod breaker;
 pub mod checks;
 pub mod engine;
+pub mod events;
 pub mod hysteresis;
 pub mod lane;
 pub mod net;

@@ -8,7 +8,7 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -113,6 +113,18 @@ impl<T> Drop for PerProcess<T> {
             mem::forget(self.slot.swap(None));
         }
     }
+}
+
+static DRAINING: PerProcess<AtomicBool> = PerProcess::new();
+
+/// Marks this process as about to end: it is not ready any more, though alive.
+pub fn drain() {
+    DRAINING.get_or_init(AtomicBool::default).store(true, Ordering::Relaxed);
+}
+
+/// Whether [`drain`] was called in this process.
+pub fn draining() -> bool {
+    DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))
 }
 
 /// What one process runs checks with.

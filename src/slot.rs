@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::breaker::Verdict;
 use crate::checks::{Check, Context};
+use crate::events::Events;
 use crate::outcome::{CheckError, Finding, Outcome, Status};
 use crate::process::{PerProcess, Process};
 use crate::spec::CheckSpec;
@@ -23,15 +24,21 @@ pub struct Slot {
     pub parents: Vec<Arc<Slot>>,
     pub check: Arc<dyn Check>,
     cell: PerProcess<Cell>,
+    events: Arc<PerProcess<Events>>,
 }
 
 impl Slot {
-    pub fn new(spec: CheckSpec, parents: Vec<Arc<Self>>, check: Arc<dyn Check>) -> Self {
-        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new() }
+    pub fn new(
+        spec: CheckSpec,
+        parents: Vec<Arc<Self>>,
+        check: Arc<dyn Check>,
+        events: Arc<PerProcess<Events>>,
+    ) -> Self {
+        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new(), events }
     }
 
     pub fn cell(&self) -> Arc<Cell> {
-        self.cell.get_or_init(|| Cell::new(&self.spec))
+        self.cell.get_or_init(|| Cell::new(self.name.clone(), &self.spec, self.events.get_or_init(Events::default)))
     }
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
@@ -54,7 +61,7 @@ impl Slot {
             }
         }
 
-        let context = Context::new(process);
+        let context = Context::new(process, deadline);
         let run = AssertUnwindSafe(self.check.run(&context)).catch_unwind();
         let result = match timeout_at(deadline, run).await {
             Ok(Ok(result)) => result,

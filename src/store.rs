@@ -4,12 +4,13 @@
 //! ask at the same time share one run (single flight); the lease of whoever runs it is given back on every way out.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::breaker::{Breaker, Permit, Refused, Verdict};
+use crate::breaker::{Breaker, Mode, Permit, Refused, Transition, Verdict};
+use crate::events::{Event, Events};
 use crate::hysteresis::Hysteresis;
 use crate::outcome::{CheckError, Circuit, Outcome};
 use crate::process::lock;
@@ -46,6 +47,15 @@ pub enum Claim {
     Led { lease: Lease, flight: Flight, previous: Option<Arc<Outcome>> },
 }
 
+/// What an operator does to a circuit breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    ForceOpen,
+    ForceClosed,
+    Disable,
+    Reset,
+}
+
 struct State {
     latest: Option<Arc<Outcome>>,
     flight: Option<Flight>,
@@ -54,20 +64,25 @@ struct State {
 }
 
 /// What is known of one check.
-pub struct Cell(Mutex<State>);
+pub struct Cell {
+    name: Arc<str>,
+    state: Mutex<State>,
+    events: Arc<Events>,
+}
 
 impl Cell {
-    pub fn new(spec: &CheckSpec) -> Self {
+    pub fn new(name: Arc<str>, spec: &CheckSpec, events: Arc<Events>) -> Self {
         // Longer than any run can take: its permit comes back before.
         let trial_lease = spec.timeout * 2;
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         let breaker = spec.breaker.clone().map(|breaker| Breaker::new(breaker, trial_lease, seed));
-        Self(Mutex::new(State { latest: None, flight: None, breaker, hysteresis: Hysteresis::of(spec) }))
+        let state = State { latest: None, flight: None, breaker, hysteresis: Hysteresis::of(spec) };
+        Self { name, state: Mutex::new(state), events }
     }
 
     /// Asks for an outcome not older than `max_age`; with `refresh` for one of a run that has not ended yet.
     pub fn claim(self: &Arc<Self>, max_age: Duration, refresh: bool) -> Claim {
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         let now = Instant::now();
         let fresh = |outcome: &&Arc<Outcome>| outcome.ran && now.duration_since(outcome.finished) < max_age;
         if let Some(outcome) = state.latest.as_ref().filter(|_| !refresh).filter(fresh) {
@@ -81,12 +96,49 @@ impl Cell {
             Ok(permit) => permit,
             Err(refused) => return Claim::Refused(Arc::new(circuit_open(refused))),
         };
+        self.tell(permit.as_ref().and_then(|permit| permit.transition));
         let (sender, receiver) = watch::channel(None);
         let flight = Flight(receiver);
         state.flight = Some(flight.clone());
         let lease = Lease { cell: self.clone(), sender, permit, taken: now };
         Claim::Led { lease, flight, previous }
     }
+
+    fn tell(&self, transition: Option<Transition>) {
+        if let Some(transition) = transition {
+            self.events.push(Event { check: self.name.clone(), transition, at: SystemTime::now() });
+        }
+    }
+
+    /// Gives a permit back.
+    fn record(&self, state: &mut State, permit: Option<Permit>, verdict: Verdict, took: Duration, now: Instant) {
+        if let (Some(breaker), Some(permit)) = (state.breaker.as_mut(), permit) {
+            self.tell(breaker.record(permit, verdict, took, now));
+        }
+    }
+
+    /// The state of the breaker and who decides on it; `None` without one.
+    pub fn breaker(&self) -> Option<(Circuit, Mode)> {
+        let state = lock(&self.state);
+        state.breaker.as_ref().map(|breaker| (circuit(breaker, Instant::now()), breaker.mode()))
+    }
+
+    /// Has an operator's way with the breaker, if there is one.
+    pub fn operate(&self, operation: Operation) {
+        let mut state = lock(&self.state);
+        let Some(breaker) = state.breaker.as_mut() else { return };
+        let transition = match operation {
+            Operation::ForceOpen => breaker.force_open(),
+            Operation::ForceClosed => breaker.force_closed(),
+            Operation::Disable => breaker.disable(),
+            Operation::Reset => breaker.reset(),
+        };
+        self.tell(transition);
+    }
+}
+
+fn circuit(breaker: &Breaker, now: Instant) -> Circuit {
+    Circuit { state: breaker.state(now).as_str(), retry_after: breaker.retry_after(now) }
 }
 
 fn circuit_open(refused: Refused) -> Outcome {
@@ -110,13 +162,10 @@ impl Lease {
     /// Publishes what came of the run, and what it means for the breaker.
     pub fn settle(mut self, mut outcome: Outcome, verdict: Verdict) {
         let cell = self.cell.clone();
-        let mut state = lock(&cell.0);
+        let mut state = lock(&cell.state);
         let now = Instant::now();
-        if let (Some(breaker), Some(permit)) = (state.breaker.as_mut(), self.permit.take()) {
-            breaker.record(permit, verdict, outcome.took, now);
-            outcome.circuit =
-                Some(Circuit { state: breaker.state(now).as_str(), retry_after: breaker.retry_after(now) });
-        }
+        cell.record(&mut state, self.permit.take(), verdict, outcome.took, now);
+        outcome.circuit = state.breaker.as_ref().map(|breaker| circuit(breaker, now));
         state.hysteresis.apply(&mut outcome);
         let outcome = Arc::new(outcome);
         state.latest = Some(outcome.clone());
@@ -131,11 +180,9 @@ impl Drop for Lease {
         if self.sender.borrow().is_some() {
             return;
         }
-        let mut state = lock(&self.cell.0);
+        let mut state = lock(&self.cell.state);
         let now = Instant::now();
-        if let (Some(breaker), Some(permit)) = (state.breaker.as_mut(), self.permit.take()) {
-            breaker.record(permit, Verdict::Ignored, now.duration_since(self.taken), now);
-        }
+        self.cell.record(&mut state, self.permit.take(), Verdict::Ignored, now.duration_since(self.taken), now);
         state.flight = None;
     }
 }

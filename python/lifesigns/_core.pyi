@@ -1,16 +1,19 @@
 """The native engine. Private: `lifesigns.Engine` is its public face."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, Literal, final
 
 from lifesigns.results import Report, Result
 
 __all__ = [
+    "Breaker",
     "Engine",
     "Sweep",
     "UnknownCheckError",
     "Waker",
     "__version__",
+    "drain",
+    "draining",
     "job_done",
     "new_callable_id",
     "next_job",
@@ -36,6 +39,12 @@ class Engine:
     def register_callable(self, name: str, id: int, options: Mapping[str, Any]) -> None:
         """Adds a callable; ``id`` comes back in each job that calls it."""
 
+    def breaker(self, name: str) -> Breaker:
+        """The circuit breaker of a check; ValueError if it has none."""
+
+    def take_events(self) -> list[tuple[str, str, str, float]]:
+        """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+
     def begin(
         self,
         names: Sequence[str] | None,
@@ -46,6 +55,32 @@ class Engine:
         token: int = 0,
     ) -> Sweep:
         """Starts a sweep. ``waker`` is told ``token`` once every answer is there, unless they are at once."""
+
+@final
+class Breaker:
+    """The circuit breaker of one check, in this process."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "half-open"]: ...
+    @property
+    def mode(self) -> Literal["automatic", "forced-open", "forced-closed", "disabled"]:
+        """Who decides on the state: the results, or an operator until `reset`."""
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the next attempt; None where calls go ahead, or where only an operator changes that."""
+
+    def force_open(self) -> None:
+        """Refuses every run until `reset`."""
+
+    def force_closed(self) -> None:
+        """Allows every run until `reset`, whatever comes of it."""
+
+    def disable(self) -> None:
+        """As without a circuit breaker, until `reset`."""
+
+    def reset(self) -> None:
+        """Closed, as at the start; the results decide again."""
 
 @final
 class Sweep:
@@ -96,3 +131,9 @@ def next_job() -> tuple[int, int, float]:
 
 def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
+
+def drain() -> None:
+    """Marks this process as about to end: it is not ready any more, though alive."""
+
+def draining() -> bool:
+    """Whether `drain` was called in this process."""

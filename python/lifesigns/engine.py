@@ -5,12 +5,14 @@ from __future__ import annotations
 import weakref
 
 from lifesigns import _core, callables
+from lifesigns.events import publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from lifesigns.events import BreakerEvent
     from lifesigns.results import Report, Result
     from lifesigns.specs import Breaker, Spec
 
@@ -31,6 +33,7 @@ class Engine:
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
         self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale)
         self._callables: dict[str, int] = {}
+        self._subscribers: list[Callable[[BreakerEvent], object]] = []
         weakref.finalize(self, callables.forget, self._callables).atexit = False
 
     def register(
@@ -91,6 +94,17 @@ class Engine:
         """The names of all checks, in the order of registration."""
         return tuple(self._native.names)
 
+    def breaker(self, name: str) -> _core.Breaker:
+        """The circuit breaker of a check, to look at or to force. ValueError if it has none."""
+        return self._native.breaker(name)
+
+    def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
+        """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
+
+        Each change is also logged, to the logger ``lifesigns``.
+        """
+        self._subscribers.append(subscriber)
+
     def run(
         self,
         names: Iterable[str] | None = None,
@@ -115,6 +129,7 @@ class Engine:
         """
         sweep = self._begin(names, critical_only, refresh, max_age)
         sweep.wait(deadline)
+        self._publish()
         return sweep.report()
 
     def check(
@@ -123,6 +138,7 @@ class Engine:
         """Runs one check, as `run` does, and gives its result."""
         sweep = self._begin((name,), False, refresh, max_age)
         sweep.wait(deadline)
+        self._publish()
         return sweep.result()
 
     async def arun(
@@ -170,9 +186,16 @@ class Engine:
     ) -> _core.Sweep:
         from lifesigns import aio  # here, since asyncio takes longer to import than the rest together
 
-        return await aio.finish(
+        sweep = await aio.finish(
             lambda waker, token: self._begin(names, critical_only, refresh, max_age, waker, token), deadline
         )
+        self._publish()
+        return sweep
+
+    def _publish(self) -> None:
+        events = self._native.take_events()
+        if events:
+            publish(events, tuple(self._subscribers))
 
 
 def _plain(value: Any) -> Any:

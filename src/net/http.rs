@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use crate::checks::Context;
 use crate::net::{self, Resolver};
@@ -41,11 +42,16 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
         sent.map_err(|error| failure(&target, &error))
     };
     context.enter(Phase::Query);
-    let response = match send().await {
-        // It may have been a kept connection that the server had given up: a new one tells.
-        Err(CheckError::Closed { .. }) => send().await?,
-        first => first?,
+    let last = context.process.shared::<LastAnswer>(&target);
+    let response = match last.is_recent() {
+        // It may be on a kept connection that is dead by now, with a word or without one: a new one tells.
+        true => match net::hedged(context, send(), send()).await {
+            Err(CheckError::Closed { .. }) => send().await?,
+            first => first?,
+        },
+        false => send().await?,
     };
+    last.is_now();
     let status = response.status().as_u16();
     let body = body(&target, response).await?;
     Ok(Answer { target, status, body })
@@ -60,6 +66,20 @@ async fn body(target: &str, mut response: Response) -> Result<Vec<u8>, CheckErro
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// When a server answered last: as long as its connection is kept, the next request goes over it.
+#[derive(Default)]
+struct LastAnswer(Mutex<Option<Instant>>);
+
+impl LastAnswer {
+    fn is_recent(&self) -> bool {
+        lock(&self.0).is_some_and(|at| at.elapsed() < IDLE)
+    }
+
+    fn is_now(&self) {
+        *lock(&self.0) = Some(Instant::now());
+    }
 }
 
 /// The client of one set of TLS options, and the configuration that it was made of.
@@ -86,15 +106,15 @@ fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
     Ok(client)
 }
 
-/// What reqwest's error means, in our words: the first of its causes that says what happened.
+/// What reqwest's error means, in our words: the innermost of its causes that says what happened.
 fn failure(target: &str, error: &reqwest::Error) -> CheckError {
     let phase = if error.is_connect() { Phase::Connect } else { Phase::Query };
-    iter::successors(error.source(), |cause| Error::source(*cause))
-        .find_map(|cause| explain(target, phase, cause))
-        .unwrap_or_else(|| CheckError::Unreachable {
-            target: target.to_owned(),
-            reason: "the request failed on the way".into(),
-        })
+    let causes: Vec<_> = iter::successors(error.source(), |cause| Error::source(*cause)).collect();
+    let explained = causes.into_iter().rev().find_map(|cause| explain(target, phase, cause));
+    explained.unwrap_or_else(|| CheckError::Unreachable {
+        target: target.to_owned(),
+        reason: "the request failed on the way".into(),
+    })
 }
 
 fn explain(target: &str, phase: Phase, cause: &(dyn Error + 'static)) -> Option<CheckError> {
@@ -114,10 +134,11 @@ fn explain(target: &str, phase: Phase, cause: &(dyn Error + 'static)) -> Option<
         });
     }
     let error = cause.downcast_ref::<hyper::Error>()?;
-    if error.is_parse() {
-        Some(protocol())
-    } else if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         Some(CheckError::Closed { target: target.to_owned(), phase })
+    } else if error.is_parse() || error.source().is_none() {
+        // The one without a cause: it spoke before it was asked.
+        Some(protocol())
     } else {
         None
     }
@@ -146,7 +167,7 @@ mod tests {
                     stream.write_all(answer).await.unwrap();
                 }
             });
-            let found = check(Context::new(process.clone()), url).await;
+            let found = check(Context::new(process.clone(), Instant::now() + Duration::from_secs(5)), url).await;
             server.abort();
             found
         })
@@ -215,7 +236,7 @@ mod tests {
             (format!("http://127.0.0.1:{port}/"), "ConnectionRefusedError"),
             (format!("http://localhost:{port}/"), "ConnectionRefusedError"),
         ] {
-            let context = Context::new(process.clone());
+            let context = Context::new(process.clone(), Instant::now() + Duration::from_secs(5));
             let url = Url::parse(&url).unwrap();
             let failed = process.runtime.block_on(get(&context, url, HeaderMap::new(), &Tls::default()));
             assert_eq!(failed.err().unwrap().code(), found);

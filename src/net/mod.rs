@@ -1,5 +1,6 @@
 //! Resolve, connect and TLS for every network check: one way to reach a server, and one way to name what failed.
 
+mod hedge;
 pub mod http;
 mod resolve;
 mod tls;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
+pub use hedge::hedged;
 pub use resolve::Resolver;
 pub use tls::tls_config;
 
@@ -162,5 +164,52 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
         each!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn targets_as_they_stand_in_messages() {
+        for (host, text) in [("mail.example.org", "mail.example.org:25"), ("::1", "[::1]:25"), ("[::1]", "[::1]:25")] {
+            assert_eq!(target(host, 25), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let answers = listener.local_addr().unwrap();
+        let refuses = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // TEST-NET-1: lost or unreachable, whatever the network here is like.
+        let lost: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        for addresses in [&[answers][..], &[refuses, answers], &[lost, answers], &[lost, refuses, lost, answers]] {
+            assert_eq!(race(addresses).await.unwrap().peer_addr().unwrap(), answers);
+        }
+        for addresses in [&[refuses][..], &[refuses, refuses]] {
+            assert_eq!(race(addresses).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        }
+        assert_eq!(race(&[]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn errors_of_the_system_and_of_tls() {
+        let expired = rustls::Error::from(rustls::CertificateError::Expired);
+        for (error, code) in [
+            (io::ErrorKind::ConnectionRefused.into(), "ConnectionRefusedError"),
+            (io::ErrorKind::UnexpectedEof.into(), "ConnectionResetError"),
+            (io::ErrorKind::BrokenPipe.into(), "ConnectionResetError"),
+            (io::ErrorKind::HostUnreachable.into(), "ConnectionError"),
+            (io::Error::other("secret"), "ConnectionError"),
+            (io::Error::other(expired.clone()), "TLSError"),
+            (io::Error::other(io::Error::other(expired)), "TLSError"),
+        ] {
+            let found = io_error("host:1", Phase::Query, &error);
+            assert_eq!(found.code(), code, "{error:?}");
+            assert!(!found.to_string().contains("secret"));
+        }
     }
 }

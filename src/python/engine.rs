@@ -1,14 +1,16 @@
 //! `_core.Engine`: registers checks and begins sweeps.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use serde::Deserialize;
 
+use super::breaker::Breaker;
 use super::sweep::{Done, Sweep};
 use super::waker::Waker;
 use super::{not_negative, parse};
+use crate::breaker::Transition;
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::engine::{self, Selection};
@@ -49,6 +51,7 @@ impl Engine {
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
         let kind: Kind = parse(name, spec)?;
+        kind.validate()?;
         let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
         self.register(name, options, |_| check)
     }
@@ -61,6 +64,23 @@ impl Engine {
     #[getter]
     fn names(&self) -> Vec<String> {
         self.inner.names()
+    }
+
+    /// The circuit breaker of a check.
+    fn breaker(&self, name: &str) -> PyResult<Breaker> {
+        Breaker::of(self.inner.slot(name)?)
+    }
+
+    /// The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970).
+    fn take_events(&self) -> Vec<(String, &'static str, &'static str, f64)> {
+        let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let events = self.inner.take_events().into_iter();
+        events
+            .map(|event| {
+                let Transition { from, to } = event.transition;
+                (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
+            })
+            .collect()
     }
 
     /// Starts a sweep. `waker` is told `token` once every answer is there, unless they are at once.

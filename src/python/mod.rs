@@ -3,6 +3,7 @@
 //! Every call here came from Python. No thread of the engine's ever attaches to the interpreter, since that aborts the
 //! process when it happens during interpreter exit.
 
+mod breaker;
 mod engine;
 mod jobs;
 mod sweep;
@@ -61,12 +62,24 @@ fn without_values(message: &str) -> String {
     }
 }
 
+/// Marks this process as about to end: it is not ready any more, though alive.
+#[pyfunction]
+fn drain() {
+    process::drain();
+}
+
+/// Whether `drain` was called in this process.
+#[pyfunction]
+fn draining() -> bool {
+    process::draining()
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
 
     #[pymodule_export]
-    use super::UnknownCheckError;
+    use super::breaker::Breaker;
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
@@ -75,6 +88,8 @@ mod _core {
     use super::sweep::Sweep;
     #[pymodule_export]
     use super::waker::Waker;
+    #[pymodule_export]
+    use super::{UnknownCheckError, drain, draining};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -38,7 +38,11 @@ impl Hash for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // serde quotes the offending value in "invalid type" errors; a secret must not end up there.
-        String::deserialize(deserializer).map(Self).map_err(|_| serde::de::Error::custom("a secret must be a string"))
+        // serde quotes the offending value in "invalid type" errors; a secret must not end up there. That it is missing
+        // altogether is said by serde, too.
+        String::deserialize(deserializer).map(Self).map_err(|error: D::Error| {
+            let missing = error.to_string().starts_with("missing field");
+            if missing { error } else { serde::de::Error::custom("a secret must be a string") }
+        })
     }
 }

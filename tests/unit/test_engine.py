@@ -338,3 +338,45 @@ def test_run__works_in_any_thread() -> None:
     engine.register("x", lambda: "fine")
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(engine.run).result()["status"] == "healthy"
+
+
+def test_breaker__obeys_its_operator() -> None:
+    check = Counting()
+    engine = lifesigns.Engine()
+    engine.register("x", check, breaker={"failures": 1, "wait": 60})
+    engine.register("plain", SKIPPED)
+    breaker = engine.breaker("x")
+    assert (breaker.state, breaker.mode, breaker.retry_after) == ("closed", "automatic", None)
+    breaker.force_open()
+    assert (breaker.state, breaker.mode) == ("open", "forced-open")
+    assert engine.check("x", refresh=True)["error_type"] == "CircuitOpenError"
+    breaker.force_closed()
+    check.result = False
+    for _ in range(3):
+        assert engine.check("x", refresh=True)["circuit_state"] == "closed"
+    breaker.reset()
+    assert engine.check("x", refresh=True)["circuit_state"] == "open"
+    assert engine.breaker("x").retry_after is not None
+    breaker.disable()
+    assert engine.check("x", refresh=True)["message"] == "the check returned False"
+    assert breaker.mode == "disabled"
+    with pytest.raises(ValueError, match='"plain" has no circuit breaker'):
+        engine.breaker("plain")
+    with pytest.raises(lifesigns.UnknownCheckError):
+        engine.breaker("nope")
+
+
+def test_breaker__tells_the_log_and_subscribers_of_each_change(caplog: pytest.LogCaptureFixture) -> None:
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: False, breaker={"failures": 2, "wait": 60})
+    events: list[lifesigns.BreakerEvent] = []
+    engine.subscribe(lambda _: 1 / 0)
+    engine.subscribe(events.append)
+    for _ in range(3):
+        engine.check("x", refresh=True)
+    assert [event[:3] for event in events] == [("x", "closed", "open")]
+    assert abs(events[0].at - time.time()) < 60
+    assert "circuit breaker of x: closed -> open" in caplog.messages
+    engine.breaker("x").reset()
+    engine.check("x")
+    assert [event[:3] for event in events] == [("x", "closed", "open"), ("x", "open", "closed")]

@@ -72,8 +72,12 @@ struct Session {
 
 impl Session {
     /// The return code of a connection that was accepted, which is 0.
+    ///
+    /// Each run has an identifier of its own: with a fixed one the processes of an application would throw each other
+    /// off. An empty one, for which the broker chooses, some brokers refuse; 23 letters and digits none may.
     async fn connect(&mut self, broker: &spec::Mqtt) -> Result<u8, CheckError> {
-        let connect = packet::connect(broker).ok_or_else(unsendable)?;
+        let client_id = format!("lifesigns{:.14}", Uuid::new_v4().simple().to_string());
+        let connect = packet::connect(broker, &client_id).ok_or_else(unsendable)?;
         self.say(&connect).await?;
         match self.hear(packet::decode_connack).await? {
             0 => Ok(0),

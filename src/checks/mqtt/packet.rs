@@ -35,16 +35,15 @@ pub enum Wrong {
     TooLarge,
 }
 
-/// CONNECT with an empty client identifier and a clean session: with a fixed one the processes of an application would
-/// throw each other off. `None` where it cannot be written.
-pub fn connect(broker: &Mqtt) -> Option<BytesMut> {
+/// CONNECT with a clean session and this client identifier. `None` where it cannot be written.
+pub fn connect(broker: &Mqtt, client_id: &str) -> Option<BytesMut> {
     let username = broker.username.clone().filter(|name| !name.is_empty());
     let password = broker.password.as_ref().map(Secret::expose).filter(|password| !password.is_empty());
     let password = password.map(|password| Bytes::copy_from_slice(password.as_bytes()));
     let mut bytes = BytesMut::new();
     match broker.protocol {
         MqttProtocol::V311 => {
-            let mut connect = v4::Connect::new("");
+            let mut connect = v4::Connect::new(client_id);
             connect.keep_alive = KEEP_ALIVE;
             connect.auth = match (username, password) {
                 (Some(username), Some(password)) => v4::ConnectAuth::UsernamePassword { username, password },
@@ -54,8 +53,12 @@ pub fn connect(broker: &Mqtt) -> Option<BytesMut> {
             connect.write(&mut bytes).ok()?;
         }
         MqttProtocol::V5 => {
-            let connect =
-                v5::Connect { keep_alive: KEEP_ALIVE, client_id: String::new(), clean_start: true, properties: None };
+            let connect = v5::Connect {
+                keep_alive: KEEP_ALIVE,
+                client_id: client_id.to_owned(),
+                clean_start: true,
+                properties: None,
+            };
             let auth = match (username, password) {
                 (Some(username), Some(password)) => v5::ConnectAuth::UsernamePassword { username, password },
                 (Some(username), None) => v5::ConnectAuth::Username { username },

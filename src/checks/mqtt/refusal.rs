@@ -17,7 +17,7 @@ pub fn refusal(target: &str, code: u8) -> CheckError {
         0x9C => CheckError::Unavailable { target, reason: reason("it names another server to use") },
         0x9F => CheckError::Unavailable { target, reason: reason("the connection rate is exceeded") },
         1 | 0x84 => CheckError::Rejected { target, reason: reason("it does not take this version of MQTT") },
-        2 | 0x85 => CheckError::Rejected { target, reason: reason("it takes no client without an identifier") },
+        2 | 0x85 => CheckError::Rejected { target, reason: reason("it does not take the client's identifier") },
         0x8A => CheckError::Rejected { target, reason: reason("this client is banned") },
         0x9D => CheckError::Rejected { target, reason: reason("the server has moved") },
         _ => CheckError::Rejected { target, reason: reason("the connection was refused") },

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
@@ -23,9 +24,8 @@ use crate::spec::{PostgresServer, Tls};
 
 /// The protocol's request for TLS, which is answered by one byte.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MS: u32 = 1_500;
+/// How long a request to cancel may take.
+const CANCEL: Duration = Duration::from_secs(1);
 
 /// Logs in to the first server that lets us. `plain` remembers that one refused our own start-up parameter.
 pub async fn connect(context: &Context, server: &PostgresServer, plain: &mut bool) -> Result<Arc<Session>, CheckError> {
@@ -139,7 +139,9 @@ async fn log_in(
     let cancel = async move {
         // Behind a pooler the statement's own timeout must do: PgBouncer 1.18 dies of a cancel request that is given up.
         let Some(process) = Weak::<Process>::upgrade(&process).filter(|_| !plain) else { return };
-        let Ok(mut transport) = open(&Context::new(process), &address, &way).await else { return };
+        let Ok(mut transport) = open(&Context::new(process, Instant::now() + CANCEL), &address, &way).await else {
+            return;
+        };
         if token.cancel_query_raw(Lent(&mut transport), Secured).await.is_ok() {
             // The server closes once it has passed the request on, as libpq waits for it to do.
             transport.read_u8().await.ok();
@@ -202,7 +204,6 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
         Address::Unix(path) => Stream::Unix(net::connect_unix(context, path).await?),
         Address::Tcp { host, address, port } => {
             let stream = net::connect(context, address, *port).await?;
-            limit_silence(&stream);
             match way {
                 Encryption::Off => Stream::Plain(stream),
                 Encryption::Offered(tls) => secure(context, stream, host, *port, tls, false).await?,
@@ -212,16 +213,6 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
     };
     Ok(Transport::new(stream, target))
 }
-
-/// A kept connection whose other end is gone without a word (a firewall that forgot it, a host that lost power) is found
-/// dead by this time, and replaced within the same run. A server that hangs still acknowledges, and is waited for.
-#[cfg(target_os = "linux")]
-fn limit_silence(stream: &TcpStream) {
-    rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS).ok();
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit_silence(_stream: &TcpStream) {}
 
 async fn secure(
     context: &Context,

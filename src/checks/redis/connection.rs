@@ -1,24 +1,22 @@
 //! The one connection that a process keeps to a Redis server: opened on first use, replaced when dead, closed when idle.
 
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ErrorKind, RedisConnectionInfo, RedisError, Value, cmd};
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value, cmd};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::refusal::refusal;
-use super::wire::{LIMIT, TooMany, Wire};
+use super::wire::{Gauge, LIMIT, Wire};
 use crate::checks::Context;
 use crate::net::{self, Stream};
 use crate::outcome::{CheckError, Phase};
-use crate::spec::{RedisAddress, RedisServer, Secret};
+use crate::spec::{Credentials, RedisAddress, RedisServer, Secret};
 
 /// A connection that no run used for so long is closed.
 const IDLE: Duration = Duration::from_secs(300);
@@ -52,13 +50,27 @@ impl Kept {
         commands: &[Cmd],
     ) -> Result<Vec<Value>, CheckError> {
         let (session, fresh) = self.session(context, server).await?;
-        match self.ask_on(context, session, commands).await {
-            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) if !fresh => {
-                let (session, _) = self.session(context, server).await?;
-                self.ask_on(context, session, commands).await
-            }
+        if fresh {
+            return self.ask_on(context, session, commands).await;
+        }
+        let anew = || self.ask_anew(context, server, &session, commands);
+        match net::hedged(context, self.ask_on(context, session.clone(), commands), anew()).await {
+            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) => anew().await,
             answers => answers,
         }
+    }
+
+    /// Asks on another session than `lost`.
+    async fn ask_anew(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        lost: &Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        self.forget(lost);
+        let (session, _) = self.session(context, server).await?;
+        self.ask_on(context, session, commands).await
     }
 
     /// The kept session, or else a new one (true).
@@ -88,15 +100,16 @@ impl Kept {
     }
 
     fn forget(&self, session: &Arc<Session>) {
-        // Whoever holds the lock is connecting and puts a new session here.
+        session.is_retired.store(true, Ordering::Relaxed);
+        // Else whoever holds the lock replaces it.
         if let Ok(mut kept) = self.0.try_lock() {
             kept.take_if(|kept| Arc::ptr_eq(kept, session));
         }
     }
 }
 
-/// Forgets the session when a run fails or is cancelled: an answer that is still to come must not be taken for the
-/// answer to the next question. Other runs that wait on the session go on; the last of them closes it.
+/// Forgets the session when a run fails or is cancelled: a connection that does not answer may be dead without our
+/// knowing, so the next run must open another. Other runs that wait on it go on; the last of them closes it.
 struct Unanswered<'a> {
     kept: &'a Kept,
     session: &'a Arc<Session>,
@@ -113,9 +126,10 @@ struct Session {
     address: RedisAddress,
     connection: MultiplexedConnection,
     driver: JoinHandle<()>,
-    /// Bytes that may still be read.
-    left: Arc<AtomicUsize>,
+    gauge: Arc<Gauge>,
     used: Arc<Notify>,
+    /// A run got no answer.
+    is_retired: AtomicBool,
 }
 
 impl Session {
@@ -135,18 +149,25 @@ impl Session {
                 return Err(CheckError::Configuration("there are no Unix sockets on this system".into()));
             }
         };
-        let left = Arc::new(AtomicUsize::new(LIMIT));
+        let gauge = Arc::new(Gauge::default());
         // Nothing is sent by this: who we are is told below, so that a refusal is ours to understand.
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
         // The deadline is the slot's.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let (connection, driver) =
-            MultiplexedConnection::new_with_config(&silent, Wire::new(stream, left.clone()), config)
+            MultiplexedConnection::new_with_config(&silent, Wire::new(stream, gauge.clone()), config)
                 .await
-                .map_err(|error| failure(&server.address, Phase::Connect, &error))?;
+                .map_err(|_| CheckError::Protocol { target: target(&server.address), expected: "Redis".into() })?;
         let used = Arc::new(Notify::new());
         let driver = tokio::spawn(drive(driver, used.clone()));
-        let session = Self { address: server.address.clone(), connection, driver, left, used };
+        let session = Self {
+            address: server.address.clone(),
+            connection,
+            driver,
+            gauge,
+            used,
+            is_retired: AtomicBool::new(false),
+        };
         session.introduce(context, server).await?;
         Ok(session)
     }
@@ -154,43 +175,56 @@ impl Session {
     /// Authenticates, and tells the server's administrator who is connected.
     async fn introduce(&self, context: &Context, server: &RedisServer) -> Result<(), CheckError> {
         context.enter(Phase::Authenticate);
-        let mut commands = Vec::new();
-        let credentials = &server.credentials;
-        if !credentials.is_empty() {
-            let password = credentials.password.as_ref().map_or("", Secret::expose);
-            commands.push(cmd("AUTH").arg(&credentials.username).arg(password).take());
+        let Credentials { username, password } = &server.credentials;
+        if !server.credentials.is_empty() {
+            let password = password.as_ref().map_or("", Secret::expose);
+            self.tell("AUTH", cmd("AUTH").arg(username).arg(password)).await?;
         }
-        commands.push(cmd("CLIENT").arg("SETNAME").arg("lifesigns").take());
-        let answers = self.ask(Phase::Authenticate, &commands).await?;
-        let target = target(&self.address);
-        for (index, answer) in answers.iter().enumerate() {
-            let is_auth = index + 1 < commands.len();
-            let Value::ServerError(error) = answer else { continue };
-            match refusal(&target, if is_auth { "AUTH" } else { "CLIENT SETNAME" }, error) {
-                // A user who may not set a name, or a server that knows no names.
-                CheckError::Rejected { .. } if !is_auth => {}
-                error => return Err(error),
-            }
+        match self.tell("CLIENT SETNAME", cmd("CLIENT").arg("SETNAME").arg("lifesigns")).await {
+            // A user who may not set a name, or a server that knows no names.
+            Err(CheckError::Rejected { .. }) => Ok(()),
+            told => told,
         }
-        Ok(())
+    }
+
+    /// One command alone: a server that is full answers the first one only.
+    async fn tell(&self, name: &'static str, command: &Cmd) -> Result<(), CheckError> {
+        match self.ask(Phase::Authenticate, std::slice::from_ref(command)).await?.first() {
+            Some(Value::ServerError(error)) => Err(refusal(&target(&self.address), name, error)),
+            _ => Ok(()),
+        }
     }
 
     /// Whether the connection is alive, as far as is known, and leads to `address`.
     fn serves(&self, address: &RedisAddress) -> bool {
-        !self.driver.is_finished() && self.address == *address
+        !self.driver.is_finished() && !self.is_retired.load(Ordering::Relaxed) && self.address == *address
     }
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
     /// loses the reason when the connection breaks.
     async fn ask(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
-        self.left.store(LIMIT, Ordering::Relaxed);
+        self.gauge.refill();
         self.used.notify_one();
         let answers = commands.iter().map(|command| {
             let mut connection = self.connection.clone();
             async move { connection.send_packed_command(command).await }
         });
         let answers = join_all(answers).await.into_iter().collect::<Result<_, RedisError>>();
-        answers.map_err(|error| failure(&self.address, phase, &error))
+        answers.map_err(|error| self.failure(phase, &error))
+    }
+
+    /// Why no answer came.
+    fn failure(&self, phase: Phase, error: &RedisError) -> CheckError {
+        let target = target(&self.address);
+        if self.gauge.is_used_up() {
+            CheckError::TooLarge { target, limit: LIMIT }
+        } else if let Some(error) = self.gauge.take_failure() {
+            net::io_error(&target, phase, &error)
+        } else if error.is_io_error() {
+            CheckError::Closed { target, phase }
+        } else {
+            CheckError::Protocol { target, expected: "Redis".into() }
+        }
     }
 }
 
@@ -209,15 +243,26 @@ async fn drive(connection: impl Future<Output = ()>, used: Arc<Notify>) {
     }
 }
 
-/// Why no answer came.
-fn failure(address: &RedisAddress, phase: Phase, error: &RedisError) -> CheckError {
-    let target = target(address);
-    match error.source().and_then(|source| source.downcast_ref::<io::Error>()) {
-        Some(error) if error.get_ref().is_some_and(|inner| inner.is::<TooMany>()) => {
-            CheckError::TooLarge { target, limit: LIMIT }
-        }
-        Some(error) => net::io_error(&target, phase, error),
-        None if error.kind() == ErrorKind::Io => CheckError::Closed { target, phase },
-        None => CheckError::Protocol { target, expected: "Redis".into() },
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_when_nobody_used_it_for_long() {
+        let (start, used) = (Instant::now(), Arc::new(Notify::new()));
+        let driver = tokio::spawn(drive(pending(), used.clone()));
+        sleep(IDLE / 2).await;
+        used.notify_one();
+        assert!(driver.await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE).as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_with_the_connection() {
+        drive(sleep(IDLE / 2), Arc::default()).await;
     }
 }

@@ -39,6 +39,9 @@ pub fn refusal(target: &str, command: &'static str, error: &ServerError) -> Chec
         None if error.code() == "NOPERM" => {
             CheckError::Rejected { target, reason: format!("this user may not run {command}").into() }
         }
+        None if text.contains("cluster support disabled") => {
+            CheckError::Rejected { target, reason: "it is no node of a cluster".into() }
+        }
         None => CheckError::Rejected { target, reason: format!("{command} failed").into() },
     }
 }
@@ -72,6 +75,7 @@ mod tests {
             ("PING", "MISCONF Errors writing to the AOF file", "UnavailableError", "save to disk"),
             ("INFO", "NOPERM User x has no permissions", "RequestRejectedError", "may not run INFO"),
             ("SELECT", "ERR DB index is out of range", "RequestRejectedError", "SELECT failed"),
+            ("CLUSTER INFO", "ERR This instance has cluster support disabled", "RequestRejectedError", "no node"),
             ("PING", "hunter2", "RequestRejectedError", "PING failed"),
         ] {
             let line = format!("-{answer}\r\n");

@@ -2,34 +2,61 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::net::Stream;
+use crate::process::lock;
 
 /// What a server may send per run. INFO is 5 to 10 KB, with hundreds of replicas or databases 50 KB; the parser makes
 /// up to 20 times as much of it in memory.
 pub const LIMIT: usize = 256 * 1024;
 
-/// The server sent more than [`LIMIT`].
-#[derive(Debug, thiserror::Error)]
-#[error("too many bytes")]
-pub struct TooMany;
+/// What a connection's wire tells its session.
+#[derive(Default)]
+pub struct Gauge {
+    left: AtomicUsize,
+    failure: Mutex<Option<io::Error>>,
+}
 
-/// A stream that ends with [`TooMany`] once `left` bytes were read, and that reads nothing before something was
-/// written: "max number of clients reached" comes at once, and would be dropped as an answer to no question.
+impl Gauge {
+    /// Lets a run read its share.
+    pub fn refill(&self) {
+        self.left.store(LIMIT, Ordering::Relaxed);
+    }
+
+    pub fn is_used_up(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    /// The error that ended the connection, which the library does not hand on as it was.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        lock(&self.failure).take()
+    }
+
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        polled.map_err(|error| {
+            let kind = error.kind();
+            *lock(&self.failure) = Some(error);
+            kind.into()
+        })
+    }
+}
+
+/// A stream that fails once the gauge is used up, and that reads nothing before something was written: "max number of
+/// clients reached" comes at once, and would be dropped as an answer to no question.
 pub struct Wire {
     stream: Stream,
-    left: Arc<AtomicUsize>,
+    gauge: Arc<Gauge>,
     asked: bool,
 }
 
 impl Wire {
-    pub fn new(stream: Stream, left: Arc<AtomicUsize>) -> Self {
-        Self { stream, left, asked: false }
+    pub fn new(stream: Stream, gauge: Arc<Gauge>) -> Self {
+        Self { stream, gauge, asked: false }
     }
 }
 
@@ -39,15 +66,15 @@ impl AsyncRead for Wire {
         if !wire.asked {
             return Poll::Pending;
         }
-        let left = wire.left.load(Ordering::Relaxed);
-        if left == 0 {
-            return Poll::Ready(Err(io::Error::other(TooMany)));
+        if wire.gauge.is_used_up() {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
         }
         let before = buffer.filled().len();
         let polled = Pin::new(&mut wire.stream).poll_read(task, buffer);
         let read = buffer.filled().len().saturating_sub(before);
-        wire.left.store(left.saturating_sub(read), Ordering::Relaxed);
-        polled
+        let left = wire.gauge.left.load(Ordering::Relaxed);
+        wire.gauge.left.store(left.saturating_sub(read), Ordering::Relaxed);
+        wire.gauge.note(polled)
     }
 }
 
@@ -59,7 +86,7 @@ impl AsyncWrite for Wire {
             // The reading half said "pending" without asking to be woken; both halves belong to one task.
             task.waker().wake_by_ref();
         }
-        Pin::new(&mut wire.stream).poll_write(task, data)
+        wire.gauge.note(Pin::new(&mut wire.stream).poll_write(task, data))
     }
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {

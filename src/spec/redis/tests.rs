@@ -107,6 +107,7 @@ fn fields_each_wrong_one_is_named_and_no_password_shown() {
         (json!({"url": "unix://:hunter2@run/redis.sock"}), "three slashes"),
         (json!({"url": "unix://"}), "three slashes"),
         (json!({"url": ["hunter2"]}), "must be a string"),
+        (json!({"password": "hunter2"}), "missing field `url`"),
         (json!({"url": "redis://:hunter2@h", "sentinel": []}), "sentinels"),
         (json!({"url": "redis://:hunter2@h", "master": "m"}), "sentinels"),
         (json!({"url": "redis://:hunter2@h", "sentinels": ["a:b"]}), "host:port"),

@@ -22,12 +22,12 @@ fn broker(protocol: MqttProtocol, username: Option<&str>, password: Option<&str>
 
 #[test]
 fn connect_bytes_of_the_standard() {
-    let v311 = connect(&broker(MqttProtocol::V311, Some("u"), Some("p"))).unwrap();
-    assert_eq!(&v311[..], b"\x10\x12\x00\x04MQTT\x04\xc2\x00\x3c\x00\x00\x00\x01u\x00\x01p");
-    let v5 = connect(&broker(MqttProtocol::V5, None, Some("p"))).unwrap();
-    assert_eq!(&v5[..], b"\x10\x10\x00\x04MQTT\x05\x42\x00\x3c\x00\x00\x00\x00\x01p");
+    let v311 = connect(&broker(MqttProtocol::V311, Some("u"), Some("p")), "id").unwrap();
+    assert_eq!(&v311[..], b"\x10\x14\x00\x04MQTT\x04\xc2\x00\x3c\x00\x02id\x00\x01u\x00\x01p");
+    let v5 = connect(&broker(MqttProtocol::V5, None, Some("p")), "id").unwrap();
+    assert_eq!(&v5[..], b"\x10\x12\x00\x04MQTT\x05\x42\x00\x3c\x00\x00\x02id\x00\x01p");
     for protocol in BOTH {
-        let without = connect(&broker(protocol, Some(""), Some(""))).unwrap();
+        let without = connect(&broker(protocol, Some(""), Some("")), "id").unwrap();
         assert_eq!(without.get(9), Some(&0x02), "a clean session and no credentials");
     }
 }

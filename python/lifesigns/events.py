@@ -1,0 +1,37 @@
+"""State changes of circuit breakers: to the log, and to whoever subscribed."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import NamedTuple
+
+    class BreakerEvent(NamedTuple):
+        """A circuit breaker has changed its state (``closed``, ``open``, ``half-open``); ``at``: seconds since 1970."""
+
+        check: str
+        from_state: str
+        to_state: str
+        at: float
+else:
+    BreakerEvent = namedtuple("BreakerEvent", "check from_state to_state at")
+
+
+def publish(
+    events: Iterable[tuple[str, str, str, float]], subscribers: Iterable[Callable[[BreakerEvent], object]]
+) -> None:
+    """Logs each event and hands it to each subscriber; one that raises does not keep it from the others."""
+    import logging
+
+    logger = logging.getLogger("lifesigns")
+    for event in map(BreakerEvent._make, events):
+        level = logging.WARNING if event.to_state == "open" else logging.INFO
+        logger.log(level, "circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state)
+        for subscriber in subscribers:
+            try:
+                subscriber(event)
+            except Exception as error:  # noqa: BLE001  # a subscriber must not cost anybody the health answer
+                logger.error("a subscriber to circuit breaker events raised %s", type(error).__name__)

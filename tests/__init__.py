@@ -1,0 +1,1 @@
+"""The tests of both distributions, and the real services they run against."""

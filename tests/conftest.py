@@ -1,0 +1,81 @@
+"""Fixtures of all tests: real services, each started when a test first asks for it, and none left at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import services
+from tests.services import wait_until, workspace
+
+__all__ = ["wait_until"]
+
+SERVICES = {"session_stack", "stack", "postgres", "redis_server", "mosquitto", "smtp_server", "http_apis"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "services: starts real servers (set for every test that asks for one)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and SERVICES.intersection(item.fixturenames):
+            item.add_marker("services")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_service_survives() -> Iterator[None]:
+    """Set up first, so that it looks after all the others have ended."""
+    yield
+    assert workspace.survivors() == []
+
+
+@pytest.fixture(scope="session")
+def session_stack() -> Iterator[services.Stack]:
+    """The services of this session, none of them started yet."""
+    stack = services.Stack()
+    yield stack
+    stack.close()
+
+
+@pytest.fixture(scope="session")
+def stack(session_stack: services.Stack) -> services.Stack:
+    """All of them running; `stack.settings()` are the Django settings."""
+    session_stack.start()
+    return session_stack
+
+
+@pytest.fixture(scope="session")
+def postgres(session_stack: services.Stack) -> services.Postgres:
+    session_stack.postgres.start()
+    return session_stack.postgres
+
+
+@pytest.fixture(scope="session")
+def redis_server(session_stack: services.Stack) -> services.Redis:
+    session_stack.redis.start()
+    return session_stack.redis
+
+
+@pytest.fixture(scope="session")
+def mosquitto(session_stack: services.Stack) -> services.Mosquitto:
+    session_stack.mosquitto.start()
+    return session_stack.mosquitto
+
+
+@pytest.fixture(scope="session")
+def smtp_server(session_stack: services.Stack) -> services.Smtp:
+    session_stack.smtp.start()
+    return session_stack.smtp
+
+
+@pytest.fixture(scope="session")
+def http_apis(session_stack: services.Stack) -> services.HttpApis:
+    session_stack.http.start()
+    return session_stack.http
+
+
+@pytest.fixture(scope="session")
+def certificates() -> services.Certificates:
+    return services.certificates()

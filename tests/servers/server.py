@@ -1,0 +1,72 @@
+"""A TCP server on loopback that runs a given behaviour for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tests.services.proxy import stop_tasks
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+START_SECONDS = 10
+
+Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class MisbehavingServer:
+    """Runs a behaviour for each connection, in a thread of its own; `connections` counts those accepted."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.port = 0
+        self.connections = 0
+        self._behaviour = behaviour
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = asyncio.Event()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="misbehaving", daemon=True)
+
+    @property
+    def active(self) -> int:
+        """How many connections it is still busy with."""
+        return len(self._tasks)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._listening.wait(START_SECONDS)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(self._accept, self.host, 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        await self._closing.wait()
+        server.close()
+        await stop_tasks(self._tasks)
+        await asyncio.sleep(0)  # the loop closes the sockets
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.ensure_future(self._behave(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(ConnectionError):
+                await self._behaviour(reader, writer)
+                writer.close()
+                await writer.wait_closed()
+        finally:
+            writer.transport.abort()

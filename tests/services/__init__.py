@@ -1,0 +1,34 @@
+"""Real services for tests and for the demo: started on free loopback ports, gone afterwards whatever happens."""
+
+from tests.services.base import Service, ServiceError, free_port
+from tests.services.certificates import Certificates, Pair, certificates
+from tests.services.cluster import Cluster
+from tests.services.http import HttpApis
+from tests.services.mosquitto import Mosquitto
+from tests.services.pgbouncer import PgBouncer
+from tests.services.postgres import Postgres
+from tests.services.processes import wait_until
+from tests.services.proxy import Proxy
+from tests.services.redis import Redis
+from tests.services.smtp import Smtp
+from tests.services.stack import Stack, start_all
+
+__all__ = [
+    "Certificates",
+    "Cluster",
+    "HttpApis",
+    "Mosquitto",
+    "Pair",
+    "PgBouncer",
+    "Postgres",
+    "Proxy",
+    "Redis",
+    "Service",
+    "ServiceError",
+    "Smtp",
+    "Stack",
+    "certificates",
+    "free_port",
+    "start_all",
+    "wait_until",
+]

@@ -1,0 +1,62 @@
+"""An SMTP server (aiosmtpd in a child process) with authentication, STARTTLS, implicit TLS or neither."""
+
+from __future__ import annotations
+
+import json
+import socket
+from contextlib import suppress
+from typing import Literal
+
+from tests.services.base import Service
+from tests.services.certificates import certificates
+from tests.services.workspace import module_command, module_environment
+
+USER = "app"
+PASSWORD = "app:smtp/p@ss%46"
+
+Security = Literal["starttls", "tls", "plain"]
+
+
+class Smtp(Service):
+    """Refuses mail before authentication, and authentication before STARTTLS where that is the mode."""
+
+    name = "smtp"
+
+    def __init__(self, security: Security = "plain", *, mechanisms: tuple[str, ...] = ("LOGIN", "PLAIN")) -> None:
+        super().__init__()
+        self.security = security
+        self.mechanisms = mechanisms
+
+    def arguments(self) -> list[str]:
+        options: dict[str, object] = {
+            "host": self.host,
+            "port": self.port,
+            "user": USER,
+            "password": PASSWORD,
+            "security": self.security,
+            "mechanisms": self.mechanisms,
+        }
+        if self.security != "plain":
+            server = certificates().server
+            options |= {"certificate": str(server.certificate), "key": str(server.key)}
+        return module_command("smtp_server", json.dumps(options))
+
+    def environment(self) -> dict[str, str]:
+        return module_environment()
+
+    def ready(self) -> bool:
+        with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1) as connection:
+            return self.security == "tls" or connection.recv(4) == b"220 "
+        return False
+
+    def django_settings(self) -> dict[str, object]:
+        """The EMAIL_* settings."""
+        return {
+            "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+            "EMAIL_HOST": self.host,
+            "EMAIL_PORT": self.port,
+            "EMAIL_HOST_USER": USER,
+            "EMAIL_HOST_PASSWORD": PASSWORD,
+            "EMAIL_USE_TLS": self.security == "starttls",
+            "EMAIL_USE_SSL": self.security == "tls",
+        }

@@ -1,0 +1,48 @@
+"""The process behind `Smtp`: aiosmtpd with one user, which accepts mail and forgets it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+from contextlib import suppress
+from typing import Any
+
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+
+async def serve(options: dict[str, Any]) -> None:
+    expected = LoginPassword(options["user"].encode(), options["password"].encode())
+
+    def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, given: Any) -> AuthResult:
+        return AuthResult(success=given == expected, handled=False)  # not handled: aiosmtpd answers 535
+
+    context = None
+    if options["security"] != "plain":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options["certificate"], options["key"])
+    starttls = options["security"] == "starttls"
+
+    def protocol() -> SMTP:
+        return SMTP(
+            Sink(),
+            hostname="smtp.test",
+            tls_context=context if starttls else None,
+            require_starttls=starttls,
+            authenticator=authenticate,
+            auth_required=True,
+            auth_require_tls=starttls,
+            auth_exclude_mechanism={"LOGIN", "PLAIN"} - set(options["mechanisms"]),
+        )
+
+    server = await asyncio.get_running_loop().create_server(
+        protocol, options["host"], options["port"], ssl=None if starttls else context
+    )
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        asyncio.run(serve(json.loads(sys.argv[1])))
