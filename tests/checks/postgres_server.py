@@ -54,7 +54,7 @@ def spec(kind: str, where: dict[str, Any], **fields: Any) -> dict[str, Any]:
     return {"kind": kind, "server": where, **KINDS[kind], **fields}
 
 
-def engine(timeout: float = 5.0, **specs: dict[str, Any]) -> lifesigns.Engine:
+def engine(timeout: float = 5.0, /, **specs: dict[str, Any]) -> lifesigns.Engine:
     made = lifesigns.Engine(default_timeout=timeout)
     for name, one in specs.items():
         made.register(name, one)
