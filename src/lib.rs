@@ -15,6 +15,7 @@
 
 pub mod breaker;
 pub mod checks;
+pub mod clock;
 pub mod engine;
 pub mod events;
 pub mod hysteresis;

@@ -1,7 +1,7 @@
 """Health checks that answer within their budget under every fault."""
 
-from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining
+from lifesigns._core import Breaker, UnknownCheckError, __version__, beat, drain, draining
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
 
-__all__ = ["Breaker", "BreakerEvent", "Engine", "UnknownCheckError", "__version__", "drain", "draining"]
+__all__ = ["Breaker", "BreakerEvent", "Engine", "UnknownCheckError", "__version__", "beat", "drain", "draining"]
