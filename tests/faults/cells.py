@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tests.faults import callables, crowds
 from tests.faults.dependencies import Dependency, Gate
 from tests.faults.names import Names
-from tests.faults.system import System
+from tests.faults.project import Project
 from tests.servers import misbehaving
 from tests.servers.black_hole import FullBacklog
 from tests.servers.server import MisbehavingServer
@@ -26,7 +26,7 @@ BEGINNINGS = {
     "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n",
 }
 
-Apply = Callable[[System, Dependency], AbstractContextManager[None]]
+Apply = Callable[[Project, Dependency], AbstractContextManager[None]]
 
 _orders = itertools.count()
 
@@ -50,7 +50,7 @@ class Fault:
 
 
 @contextmanager
-def _stopped(system: System, dependency: Dependency) -> Iterator[None]:
+def _stopped(project: Project, dependency: Dependency) -> Iterator[None]:
     dependency.service.suspend()
     try:
         yield
@@ -59,7 +59,7 @@ def _stopped(system: System, dependency: Dependency) -> Iterator[None]:
 
 
 @contextmanager
-def _killed(system: System, dependency: Dependency) -> Iterator[None]:
+def _killed(project: Project, dependency: Dependency) -> Iterator[None]:
     dependency.service.kill()
     try:
         yield
@@ -68,7 +68,7 @@ def _killed(system: System, dependency: Dependency) -> Iterator[None]:
 
 
 @contextmanager
-def _restarted(system: System, dependency: Dependency) -> Iterator[None]:
+def _restarted(project: Project, dependency: Dependency) -> Iterator[None]:
     dependency.service.kill()
     dependency.service.start()
     yield
@@ -80,7 +80,7 @@ def _gate(dependency: Dependency) -> Gate:
 
 
 @contextmanager
-def _dropped(system: System, dependency: Dependency) -> Iterator[None]:
+def _dropped(project: Project, dependency: Dependency) -> Iterator[None]:
     _gate(dependency).drop()
     try:
         yield
@@ -89,7 +89,7 @@ def _dropped(system: System, dependency: Dependency) -> Iterator[None]:
 
 
 @contextmanager
-def _forgotten(system: System, dependency: Dependency) -> Iterator[None]:
+def _forgotten(project: Project, dependency: Dependency) -> Iterator[None]:
     _gate(dependency).forget()
     try:
         yield
@@ -97,26 +97,26 @@ def _forgotten(system: System, dependency: Dependency) -> Iterator[None]:
         _gate(dependency).reset()
 
 
-def _names(system: System) -> Names:
-    assert system.names is not None
-    return system.names
+def _names(project: Project) -> Names:
+    assert project.names is not None
+    return project.names
 
 
 @contextmanager
-def _black_holed(system: System, dependency: Dependency) -> Iterator[None]:
+def _black_holed(project: Project, dependency: Dependency) -> Iterator[None]:
     with FullBacklog(BLACK_HOLE, dependency.port):
-        _names(system).point(dependency.host_name, BLACK_HOLE)
+        _names(project).point(dependency.host_name, BLACK_HOLE)
         _gate(dependency).cut()
         try:
             yield
         finally:
-            _names(system).reset()
+            _names(project).reset()
 
 
 def _named(*, answers: bool) -> Apply:
     @contextmanager
-    def apply(system: System, dependency: Dependency) -> Iterator[None]:
-        names = _names(system)
+    def apply(project: Project, dependency: Dependency) -> Iterator[None]:
+        names = _names(project)
         names.answers = answers
         names.point(dependency.host_name, None)
         _gate(dependency).cut()
@@ -132,7 +132,7 @@ def _led_to(server: Callable[[str], MisbehavingServer]) -> Apply:
     """Instead of the real server there is one that misbehaves."""
 
     @contextmanager
-    def apply(system: System, dependency: Dependency) -> Iterator[None]:
+    def apply(project: Project, dependency: Dependency) -> Iterator[None]:
         with ExitStack() as undo:
             instead = undo.enter_context(server(dependency.name))
             undo.callback(_gate(dependency).reset)
@@ -150,20 +150,20 @@ def _resets(name: str) -> MisbehavingServer:
 
 def _called(misbehaviour: str) -> Apply:
     @contextmanager
-    def apply(system: System, dependency: Dependency) -> Iterator[None]:
-        system.order.write_text(f"{misbehaviour} {next(_orders)}")
+    def apply(project: Project, dependency: Dependency) -> Iterator[None]:
+        project.order.write_text(f"{misbehaviour} {next(_orders)}")
         try:
             yield
         finally:
-            system.order.write_text("")
+            project.order.write_text("")
 
     return apply
 
 
 def _through_apis(**answers: object) -> Apply:
     @contextmanager
-    def apply(system: System, dependency: Dependency) -> Iterator[None]:
-        http = system.dependencies.stack.http
+    def apply(project: Project, dependency: Dependency) -> Iterator[None]:
+        http = project.dependencies.stack.http
         http.control(google=answers, openai=answers, anthropic=answers)
         try:
             yield
@@ -173,8 +173,8 @@ def _through_apis(**answers: object) -> Apply:
     return apply
 
 
-def _crowded(crowd: Callable[[System], AbstractContextManager[None]]) -> Apply:
-    return lambda system, _: crowd(system)
+def _crowded(crowd: Callable[[Project], AbstractContextManager[None]]) -> Apply:
+    return lambda project, _: crowd(project)
 
 
 NOT_TOLD = "found dead and replaced within the same check: no false alarm"
@@ -226,7 +226,6 @@ FAULTS = (
             on=("callable",),
             gates=False,
             held=callables.GIL_SECONDS if misbehaviour == "holds_gil" else 0.0,
-            tells=misbehaviour != "holds_gil",
             note=note,
         )
         for name, misbehaviour, note in (

@@ -10,13 +10,13 @@ import psycopg
 from redis import Redis as Client
 
 if TYPE_CHECKING:
-    from tests.faults.system import System
+    from tests.faults.project import Project
 
 
 @contextmanager
-def postgres(system: System) -> Iterator[None]:
+def postgres(project: Project) -> Iterator[None]:
     """Every connection that the application's role may have is taken, after its own were ended."""
-    server = system.dependencies.stack.postgres
+    server = project.dependencies.stack.postgres
     server.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -31,9 +31,9 @@ def postgres(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def redis(system: System) -> Iterator[None]:
+def redis(project: Project) -> Iterator[None]:
     """One client, this one, is all that the server allows; the others were ended."""
-    with closing(Client.from_url(system.dependencies.stack.redis.url)) as client:
+    with closing(Client.from_url(project.dependencies.stack.redis.url)) as client:
         usual = client.config_get("maxclients")["maxclients"] or ""
         client.config_set("maxclients", 1)
         client.client_kill_filter(_type="normal", skipme=True)
@@ -44,9 +44,9 @@ def redis(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def redis_memory(system: System) -> Iterator[None]:
+def redis_memory(project: Project) -> Iterator[None]:
     """Reads are answered, writes refused."""
-    with closing(Client.from_url(system.dependencies.stack.redis.url)) as client:
+    with closing(Client.from_url(project.dependencies.stack.redis.url)) as client:
         client.config_set("maxmemory", 1)
         try:
             yield

@@ -20,6 +20,12 @@ class Load:
     connections: int
     on_server: int
 
+    def within(self, allowed: Load) -> bool:
+        return most_of(self, allowed) == allowed
+
+    def plus(self, spare: int) -> Load:
+        return Load(self.threads + spare, self.connections + spare, self.on_server + spare)
+
 
 NONE = Load(0, 0, 0)
 

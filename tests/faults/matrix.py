@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 
 from tests.faults import names
 from tests.faults.cells import CELLS, Cell
-from tests.faults.dependencies import Dependencies
-from tests.faults.measure import HEALTH_BOUND, READY_BOUND, UNAFFECTED_BOUND, Row, measure
-from tests.faults.system import System
+from tests.faults.measure import BOUNDS, Row, measure
+from tests.faults.system import running
 
 HEADER = (
     "fault",
@@ -51,8 +50,8 @@ def main(words: list[str]) -> int:
     broken = sum(bool(row.broken) for row in rows)
     print(
         f"\n{len(rows)} cells in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores; {broken} broke a bound. "
-        f"Bounds: /ready/ {READY_BOUND} s, /health/ {HEALTH_BOUND} s, another check's median within "
-        f"{UNAFFECTED_BOUND * 1000:.0f} ms of its usual one, healed without a restart, threads and connections back."
+        f"Bounds: /ready/ {BOUNDS.ready} s, /health/ {BOUNDS.health} s, another check's median within "
+        f"{BOUNDS.unaffected * 1000:.0f} ms of its usual one, healed without a restart, threads and connections back."
     )
     return 1 if broken else 0
 
@@ -61,8 +60,7 @@ def drive(cells: list[Cell], *, gates: bool) -> Iterator[Row]:
     """Measure the cells on one system, which lives through all of them."""
     if not cells:
         return
-    by_name = gates and names.possible()
-    with Dependencies(gates=gates) as dependencies, System(dependencies, by_name=by_name) as system:
+    with running(gates=gates) as system:
         for cell in cells:
             yield measure(system, cell)
 
