@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 import threading
@@ -12,9 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-NAME_SERVER = "127.0.0.77"
-# The look-up of one name takes as long as four of the system's own attempts; the default is 10 s.
-RESOLV_CONF = f"nameserver {NAME_SERVER}\noptions timeout:1 attempts:4\n"
+# The look-up of one name that is not answered takes 4 s; by the system's default it is 10.
+OPTIONS = "timeout:1 attempts:4"
 NO_SUCH_NAME = 3
 
 
@@ -29,10 +29,12 @@ class Names:
     def __init__(self, directory: Path, names: dict[str, str]) -> None:
         self.usual = names
         self.answers = True
+        # One of our own: several may run at a time.
+        self._server = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.53"
         self._files = {
             path: directory / Path(path).name for path in ("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf")
         }
-        self._files["/etc/resolv.conf"].write_text(RESOLV_CONF)
+        self._files["/etc/resolv.conf"].write_text(f"nameserver {self._server}\noptions {OPTIONS}\n")
         self._files["/etc/nsswitch.conf"].write_text("hosts: files dns\n")
         self.reset()
 
@@ -55,14 +57,14 @@ class Names:
 
     def __enter__(self) -> Self:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((NAME_SERVER, 53))
+        self._socket.bind((self._server, 53))
         self._thread = threading.Thread(target=self._serve, name="names", daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.sendto(b"", (NAME_SERVER, 53))  # wakes it
+            client.sendto(b"", (self._server, 53))  # wakes it
         self._thread.join()
         self._socket.close()
 
