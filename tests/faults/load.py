@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from tests.faults import sockets
 
-SAMPLE_SECONDS = 0.02
+SAMPLE_SECONDS = 0.05
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from tests.services import wait_until
 SWEEPS, SEED = 10_000, 1
 TIMEOUT = 0.2
 BREAKER = {"failures": 3, "wait": 0.2, "max_wait": 0.5}
-FAULT_SECONDS, PAUSE_SECONDS = (0.05, 0.5), (0.2, 0.9)
+FAULT_SECONDS, PAUSE_SECONDS = (0.05, 0.3), (0.3, 1.2)
 LIMIT_SECONDS = 1200.0
 BACK_SECONDS = 5.0
 RSS_GROWTH = 5 * 1024 * 1024

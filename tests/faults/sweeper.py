@@ -13,7 +13,7 @@ from collections import Counter
 
 import django
 
-PAUSE_SECONDS = 0.012
+PAUSE_SECONDS = 0.005
 WARM_UP_SWEEPS = 200
 
 
