@@ -86,7 +86,7 @@ fmt: $(VENV)/.dev ## Formats everything
 
 bench: $(VENV)/.dev ## Release build and benchmarks, as ratios in one run
 	$(MATURIN) --release
-	cargo bench --no-default-features --bench engine
+	cargo bench --no-default-features --bench engine --bench store
 	$(BIN)/python benches/sweep.py
 
 clean: ## Removes what was built
