@@ -72,7 +72,7 @@ class Engine:
             "timeout": timeout,
             "ttl": ttl,
             "breaker": _plain(breaker),
-            "depends_on": [depends_on] if isinstance(depends_on, str) else list(depends_on),
+            "depends_on": _names("depends_on", depends_on),
             "failures_before_error": failures_before_error,
             "successes_before_healthy": successes_before_healthy,
         }
@@ -168,9 +168,7 @@ class Engine:
         waker: _core.Waker | None = None,
         token: int = 0,
     ) -> _core.Sweep:
-        if isinstance(names, str):
-            raise ValueError(f"names must be a list of names, not the string {names!r}")
-        chosen = None if names is None else list(names)
+        chosen = None if names is None else _names("names", names)
         if self._callables:
             ids = self._callables.values() if chosen is None else map(self._callables.get, chosen)
             callables.start_threads([callable_id for callable_id in ids if callable_id])
@@ -196,6 +194,13 @@ class Engine:
         events = self._native.take_events()
         if events:
             publish(events, tuple(self._subscribers))
+
+
+def _names(what: str, names: Iterable[str]) -> list[str]:
+    """A list of names; a string would be taken for a list of letters."""
+    if isinstance(names, str) or not hasattr(names, "__iter__"):
+        raise ValueError(f"{what} must be a list of names, not {names!r}")
+    return list(names)
 
 
 def _plain(value: Any) -> Any:

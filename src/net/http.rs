@@ -44,11 +44,8 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
     context.enter(Phase::Query);
     let last = context.process.shared::<LastAnswer>(&target);
     let response = match last.is_recent() {
-        // It may be on a kept connection that is dead by now, with a word or without one: a new one tells.
-        true => match net::hedged(context, send(), send()).await {
-            Err(CheckError::Closed { .. }) => send().await?,
-            first => first?,
-        },
+        // It goes over the kept connection, which the server or a firewall may have given up: a new one tells.
+        true => net::hedged(context, send(), |error| matches!(error, CheckError::Closed { .. }), send()).await?,
         false => send().await?,
     };
     last.is_now();

@@ -53,11 +53,11 @@ impl Kept {
         if fresh {
             return self.ask_on(context, session, commands).await;
         }
-        let anew = || self.ask_anew(context, server, &session, commands);
-        match net::hedged(context, self.ask_on(context, session.clone(), commands), anew()).await {
-            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) => anew().await,
-            answers => answers,
-        }
+        let kept = self.ask_on(context, session.clone(), commands);
+        let lost = |error: &CheckError| {
+            matches!(error, CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. })
+        };
+        net::hedged(context, kept, lost, self.ask_anew(context, server, &session, commands)).await
     }
 
     /// Asks on another session than `lost`.
