@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::checks::Check;
 use crate::events::{Event, Events};
-use crate::outcome::Outcome;
+use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
 use crate::report::{self, Row};
 use crate::slot::Slot;
@@ -161,6 +161,7 @@ impl Engine {
         }
         Ok(Sweep {
             asked,
+            started,
             deadline: started + timeout + GRACE,
             max_stale: self.max_stale,
             uptime: started.duration_since(self.started),
@@ -176,6 +177,7 @@ enum Answer {
 /// A sweep under way.
 pub struct Sweep {
     asked: Vec<(Arc<Slot>, Answer)>,
+    started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
     max_stale: Duration,
@@ -205,8 +207,14 @@ impl Sweep {
             Answer::Known { outcome, cached } => row(outcome.clone(), *cached),
             Answer::Awaited { flight, previous } => {
                 let stale = |outcome: &&Arc<Outcome>| outcome.ran && outcome.finished.elapsed() < self.max_stale;
+                let timeout = slot.spec.timeout;
                 match (flight.landed(), previous.as_ref().filter(stale)) {
                     (Some(outcome), _) => row(outcome, false),
+                    // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
+                    (None, _) if self.started.elapsed() >= timeout => {
+                        let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
+                        row(Arc::new(Outcome::of(Err(overrun), self.started)), false)
+                    }
                     (None, Some(outcome)) => row(outcome.clone(), true),
                     (None, None) => {
                         let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
