@@ -97,6 +97,7 @@ def main(sweeps: int = SWEEPS, seed: int = SEED) -> int:
         cells = possible(project)
         for cell in cells:  # the warm-up: each of them once
             inflict(cell, project, 0.2)
+        time.sleep(BACK_SECONDS)
         warm, warm_sweeps = sweeper.resident(), sweeper.done
         print(f"after each of {len(cells)} faults once: {warm_sweeps} sweeps, {warm / 1e6:.1f} MB", flush=True)
         choose, inflicted = random.Random(seed), 0
