@@ -365,6 +365,16 @@ class Directories(Spec):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat(Spec):
+    """Whoever calls `lifesigns.beat(name)`, in this process or in one that shares a store with it, did so within `max_age`
+    seconds."""
+
+    kind: ClassVar[str] = "heartbeat"
+    name: str
+    max_age: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped(Spec):
     """Always skipped, for this reason."""
 

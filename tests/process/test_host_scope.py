@@ -26,7 +26,15 @@ class Worker:
     """A process that answers expressions (see `host_worker`)."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
-        command = [sys.executable, "-W", "error", "-m", "tests.process.host_worker", str(directory), json.dumps(options)]
+        command = [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.process.host_worker",
+            str(directory),
+            json.dumps(options),
+        ]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def send(self, expression: str) -> None:
@@ -219,7 +227,18 @@ def damage(path: Path, how: str) -> None:
         file.write(content)
 
 
-DAMAGES = ["other version", "garbage", "garbage after the header", "text", "0", "10", "5000", "20000", "131072", "140000"]
+DAMAGES = [
+    "other version",
+    "garbage",
+    "garbage after the header",
+    "text",
+    "0",
+    "10",
+    "5000",
+    "20000",
+    "131072",
+    "140000",
+]
 
 
 @pytest.mark.parametrize("how", DAMAGES)
