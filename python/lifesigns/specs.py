@@ -366,7 +366,7 @@ class Directories(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat(Spec):
-    """Whoever calls `lifesigns.beat(name)`, in this process or in one that shares a store with it, did so within `max_age`
+    """Somebody, in this process or in one that shares a store with it, called `lifesigns.beat(name)` within `max_age`
     seconds."""
 
     kind: ClassVar[str] = "heartbeat"
