@@ -46,7 +46,10 @@ class Engine:
         """Adds a native check from ``{"kind": ...}``. ValueError names the wrong key and those that are right."""
 
     def register_callable(self, name: str, id: int, identity: str, options: Mapping[str, Any]) -> None:
-        """Adds a callable; ``id`` comes back in each job that calls it, ``identity`` tells it from other processes' ones."""
+        """Adds a callable; ``id`` comes back in each job that calls it.
+
+        ``identity`` tells it from what other processes have under this name.
+        """
 
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
@@ -142,10 +145,10 @@ def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
 
 def beat(name: str) -> None:
-    """Notes that ``name`` is alive, for checks of kind ``heartbeat`` in this process and in all that share a store with it.
+    """Notes that ``name`` is alive, for checks of kind ``heartbeat`` in this process and those that share its store.
 
-    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"`` first,
-    so that it is known where to note it.
+    Takes some microseconds. A process without checks of its own makes an `Engine` with ``share="host"`` first, so that
+    it is known where to note it.
     """
 
 def default_store() -> Path:
