@@ -366,8 +366,8 @@ class Directories(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat(Spec):
-    """Somebody, in this process or in one that shares a store with it, called `lifesigns.beat(name)` within `max_age`
-    seconds."""
+    """Something said `lifesigns.beat(name)` within the last `max_age` seconds, in this process or, where the engine
+    has ``share="host"``, in any that shares its store."""
 
     kind: ClassVar[str] = "heartbeat"
     name: str
