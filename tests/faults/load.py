@@ -43,7 +43,8 @@ class Loads:
 
     def now(self, port: int) -> Load:
         """With what the server at `port` has."""
-        return Load(sockets.threads(self.pid), sockets.outgoing(self.pid, self.ports), sockets.incoming(self.pid, port))
+        connections = sockets.outgoing(self.pid, self.ports).total()
+        return Load(sockets.threads(self.pid), connections, sockets.incoming(self.pid, port))
 
     @contextmanager
     def sampled(self, *ports: int) -> Iterator[Most]:

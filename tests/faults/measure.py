@@ -46,6 +46,7 @@ class Row:
     before: Load = NONE
     during: Load = NONE
     after: Load = NONE
+    connections: dict[str, int] = field(default_factory=dict)
     healed: float | None = None
     same_worker: bool = True
     broken: list[str] = field(default_factory=list)
@@ -78,6 +79,7 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     row.healed = _waited(lambda: not system.ill().keys() & set(affected) and ready(system), lifted, HEAL_SECONDS)
     _waited(lambda: loads.now(applied.port).within(allowed), time.monotonic(), BACK_SECONDS)
     row.after = loads.now(applied.port)
+    row.connections = system.connections()
     row.same_worker = system.same_worker()
     row.broken = list(_broken(row, bounds, allowed, must_tell, healths, others))
     return row
@@ -142,7 +144,7 @@ def _broken(
     if not row.same_worker:
         yield "the worker was replaced"
     if not row.after.within(allowed):
-        yield f"not back: {row.after}, allowed are {allowed}"
+        yield f"not back: {row.after}, allowed are {allowed}; {row.connections}"
     for name in must_tell:
         statuses = {answer.body["checks"][name]["status"] for answer in healths}
         if fault.tells and "healthy" in statuses and len(statuses) == 1:

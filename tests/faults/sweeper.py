@@ -13,7 +13,7 @@ from collections import Counter
 
 import django
 
-PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.002
 WARM_UP_SWEEPS = 200
 
 
