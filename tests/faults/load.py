@@ -23,8 +23,8 @@ class Load:
     def within(self, allowed: Load) -> bool:
         return most_of(self, allowed) == allowed
 
-    def plus(self, spare: int) -> Load:
-        return Load(self.threads + spare, self.connections + spare, self.on_server + spare)
+    def plus(self, *, threads: int = 0, connections: int = 0, on_server: int = 0) -> Load:
+        return Load(self.threads + threads, self.connections + connections, self.on_server + on_server)
 
 
 NONE = Load(0, 0, 0)

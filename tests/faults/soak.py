@@ -123,7 +123,7 @@ def main(sweeps: int = SWEEPS, seed: int = SEED) -> int:
 
 
 def possible(project: Project) -> list[Cell]:
-    """Not those that hold the GIL: a sweep would be that long. And not the Redis that announces a gigabyte and sends it:
+    """Not those that hold the GIL: a sweep would be that long. Nor the Redis that announces a gigabyte and sends it:
     redis-py, behind Django's caches, takes it all (the native check stops after 256 KiB)."""
     return [
         cell
