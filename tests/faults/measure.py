@@ -21,8 +21,7 @@ PAUSE_SECONDS = 0.05
 
 
 # Django's Redis cache has a connection for each alias and thread. Those of a thread that ended (`sys.exit`), and those
-# that Redis ended, stay until Python's garbage collector comes by. What the engine itself has is counted exactly, on the
-# servers.
+# that Redis ended, stay until Python's garbage collector comes by. Those of the engine are counted on the servers.
 REDIS_SPARE = 12
 
 
