@@ -97,4 +97,4 @@ if __name__ == "__main__":
     overhead()
     refused()
     hanging()
-    sys.exit("\n".join(broken))
+    sys.exit("\n".join(broken) or 0)
