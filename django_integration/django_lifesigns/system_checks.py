@@ -8,6 +8,7 @@ from typing import Any
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from django_lifesigns import exposure
 from django_lifesigns.callables.dotted import Dotted
 from django_lifesigns.conf import read
 from django_lifesigns.discovery import discover
@@ -18,7 +19,7 @@ from django_lifesigns.problems import WRONG_OPTION, Problem
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
     built = build(read())
-    return [_message(problem) for problem in (*built.problems, *_not_importable())]
+    return [_message(problem) for problem in (*built.problems, *_not_importable(), *exposure.problems(built.conf))]
 
 
 def _not_importable() -> list[Problem]:
