@@ -14,6 +14,7 @@ WRONG_TARGET = "E005"
 NOT_SUPPORTED_YET = "W001"
 TARGET_IN_PART = "W002"
 EXPOSED = "W010"
+NOT_FIRST = "W011"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 

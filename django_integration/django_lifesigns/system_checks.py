@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 from django_lifesigns import exposure
 from django_lifesigns.callables.dotted import Dotted
-from django_lifesigns.conf import read
+from django_lifesigns.conf import Conf, read
 from django_lifesigns.discovery import discover
 from django_lifesigns.engine import build
-from django_lifesigns.problems import WRONG_OPTION, Problem
+from django_lifesigns.problems import NOT_FIRST, WRONG_OPTION, Problem
+
+MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 
 
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
     built = build(read())
-    return [_message(problem) for problem in (*built.problems, *_not_importable(), *exposure.problems(built.conf))]
+    return [_message(problem) for problem in _problems(built.conf, built.problems)]
+
+
+def _problems(conf: Conf, found: Sequence[Problem]) -> Iterator[Problem]:
+    yield from found
+    yield from _not_importable()
+    yield from exposure.problems(conf)
+    if MIDDLEWARE in settings.MIDDLEWARE[1:]:
+        message = f"{MIDDLEWARE} is not the first of MIDDLEWARE: what stands before it may refuse or delay probes."
+        yield Problem(NOT_FIRST, message, "Move it to the top.")
 
 
 def _not_importable() -> list[Problem]:
