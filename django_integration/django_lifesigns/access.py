@@ -11,23 +11,22 @@ from django.db import Error as DatabaseError
 from django.http import HttpRequest
 
 from django_lifesigns.conf import Conf
-from lifesigns import Engine
+from django_lifesigns.engine import Built
 
-DATABASE = "database_connectivity"
 SCHEME = "bearer "
 
 
-def sees_details(request: HttpRequest, conf: Conf, engine: Engine | None = None) -> bool:
-    """Whether messages and details are for this caller; with an `engine` a session is asked for, too."""
+def sees_details(request: HttpRequest, conf: Conf, built: Built | None = None) -> bool:
+    """Whether messages and details are for this caller; with `built` a session is asked for, too."""
     if conf.show_details == "authorized":
-        return is_authorized(request, conf, engine)
+        return is_authorized(request, conf, built)
     return conf.show_details == "always"
 
 
-def is_authorized(request: HttpRequest, conf: Conf, engine: Engine | None = None) -> bool:
-    """Whether the caller is known by a token or a network, or, with an `engine`, by the session of a staff user."""
+def is_authorized(request: HttpRequest, conf: Conf, built: Built | None = None) -> bool:
+    """Whether the caller is known by a token or a network, or, with `built`, by the session of a staff user."""
     known = _has_token(request, conf) or _in_network(request, conf)
-    return known or (engine is not None and _is_staff(request, engine, conf.ready_max_age))
+    return known or (built is not None and _is_staff(request, built))
 
 
 def client_address(request: HttpRequest, trusted_proxies: int) -> IPv4Address | IPv6Address | None:
@@ -43,11 +42,12 @@ def client_address(request: HttpRequest, trusted_proxies: int) -> IPv4Address | 
     return _address(hops[-1 - trusted_proxies]) if len(hops) > trusted_proxies else None
 
 
-def _is_staff(request: HttpRequest, engine: Engine, max_age: float) -> bool:
+def _is_staff(request: HttpRequest, built: Built) -> bool:
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or not hasattr(request, "user"):
         return False
     # Looking up a session would hang with the database, and the answer about the database with it.
-    if DATABASE in engine.names and engine.check(DATABASE, max_age=max_age)["status"] == "error":
+    database = built.names.get("database_connectivity")
+    if database and built.engine.check(database, max_age=built.conf.ready_max_age)["status"] == "error":
         return False
     try:
         return bool(request.user.is_active and getattr(request.user, "is_staff", False))

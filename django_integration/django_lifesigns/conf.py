@@ -12,6 +12,7 @@ from django.conf import settings
 
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.problems import NOT_SUPPORTED_YET, UNKNOWN_CHECK, UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
+from lifesigns import declared
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +72,7 @@ def parse(raw: object) -> Conf:
 
 
 def _unknown_checks(conf: Conf) -> list[Problem]:
-    known = CATALOGUE.keys() | conf.checks.keys()
+    known = CATALOGUE.keys() | conf.checks.keys() | declared.CHECKS.keys()
     return [
         Problem(UNKNOWN_CHECK, f"LIFESIGNS[{key!r}] names an unknown check {name!r}.", did_you_mean(name, known))
         for key, names in (("DISABLED", conf.disabled), ("REQUIRED", conf.required))

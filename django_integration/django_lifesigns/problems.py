@@ -15,6 +15,7 @@ NOT_SUPPORTED_YET = "W001"
 TARGET_IN_PART = "W002"
 EXPOSED = "W010"
 NOT_FIRST = "W011"
+WITHOUT_URL = "W012"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 

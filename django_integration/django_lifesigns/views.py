@@ -70,10 +70,10 @@ def health_check(request: HttpRequest) -> HttpResponse:
     """`/health/`: all checks. Writes nothing."""
     built = current()
     refresh = _wants_refresh(request)
-    if refresh and not is_authorized(request, built.conf, built.engine):
+    if refresh and not is_authorized(request, built.conf, built):
         return _refuse_refresh(request)
     report: Any = built.engine.run(refresh=refresh)
-    if not sees_details(request, built.conf, built.engine):
+    if not sees_details(request, built.conf, built):
         report = statuses_only(report)
     return answer(request, report, 503 if report["status"] == "unhealthy" else 200)
 
@@ -85,10 +85,10 @@ def single_check(request: HttpRequest, check: str) -> HttpResponse:
         body = {"status": "unknown", "message": f"Unknown check {check[:100]!r}", "known": built.engine.names}
         return answer(request, body, 404)
     refresh = _wants_refresh(request)
-    if refresh and not is_authorized(request, built.conf, built.engine):
+    if refresh and not is_authorized(request, built.conf, built):
         return _refuse_refresh(request)
     result: Any = built.engine.check(check, refresh=refresh)
-    if not sees_details(request, built.conf, built.engine):
+    if not sees_details(request, built.conf, built):
         result = statuses_only(result, results=None)
     return answer(request, result, 503 if result["status"] == "error" else 200, results=None)
 

@@ -1,7 +1,8 @@
 """Health checks that answer within their budget under every fault."""
 
 from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining
+from lifesigns.declared import check
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
 
-__all__ = ["Breaker", "BreakerEvent", "Engine", "UnknownCheckError", "__version__", "drain", "draining"]
+__all__ = ["Breaker", "BreakerEvent", "Engine", "UnknownCheckError", "__version__", "check", "drain", "draining"]

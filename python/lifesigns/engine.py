@@ -67,6 +67,8 @@ class Engine:
         Raises:
             ValueError: anything of this is wrong; the message names the key and what would be right.
         """
+        if not isinstance(critical, bool):  # any string would count as true, "no" too
+            raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
         options = {
             "critical": critical,
             "timeout": timeout,
@@ -88,6 +90,20 @@ class Engine:
             raise ValueError(
                 f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(check).__name__}"
             )
+
+    def register_declared(self) -> None:
+        """Adds the checks that were declared with `lifesigns.check` in the modules imported so far.
+
+        What is registered under the same name already stays as it is.
+
+        Raises:
+            ValueError: one depends on a check that there is not.
+        """
+        from lifesigns.declared import CHECKS, parents_first
+
+        for name in parents_first(CHECKS):
+            if name not in self._native.names:
+                self.register(name, CHECKS[name].check, **CHECKS[name].options)
 
     @property
     def names(self) -> tuple[str, ...]:

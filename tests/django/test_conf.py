@@ -68,6 +68,7 @@ def test_parse__all() -> None:
         ({"CHECKS": {"memory_usage": {"timout": 1}}}, "E004", "'timeout'"),
         ({"CHECKS": {"memory_usage": {"timeout": 0}}}, "E004", "memory_usage"),
         ({"CHECKS": {"memory_usage": {"timeout": "hunter2"}}}, "E004", "memory_usage"),
+        ({"CHECKS": {"memory_usage": {"critical": "no"}}}, "E004", "critical"),
         ({"CHECKS": {"memory_usage": {"enabled": "no"}}}, "E004", "'enabled'"),
         ({"CHECKS": {"memory_usage": {"depends_on": "x"}}}, "E004", "'depends_on'"),
         ({"CHECKS": {"memory_usage": {"depends_on": ["nothing"]}}}, "E004", "nothing"),
