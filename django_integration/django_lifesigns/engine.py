@@ -15,8 +15,10 @@ from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
 from django_lifesigns.connections import returning_connections
 from django_lifesigns.discovery import OWN, Found, discover
+from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
 from lifesigns import Engine
+from lifesigns.redaction import hide
 from lifesigns.specs import Spec
 
 logger = logging.getLogger("django_lifesigns")
@@ -51,6 +53,7 @@ def current() -> Built:
 
 def build(conf: Conf) -> Built:
     """An engine with every check; one that is wrong is registered as an error, and the others still run."""
+    hide(secrets())
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale)
     found, problems = discover(conf)
     names = {check.key: check.name for check in found}

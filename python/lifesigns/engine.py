@@ -81,6 +81,7 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
+            _hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
             self._native.register_callable(name, callable_id, options)
@@ -217,6 +218,13 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise ValueError(f"{what} must be a list of names, not {names!r}")
     return list(names)
+
+
+def _hide_secrets(spec: dict[str, Any]) -> None:
+    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
+    from lifesigns.redaction import hide, secrets_in
+
+    hide(secrets_in(spec))
 
 
 def _plain(value: Any) -> Any:
