@@ -15,7 +15,6 @@ from django_lifesigns.conf import read
 from django_lifesigns.discovery import discover
 from django_lifesigns.engine import Built, build
 from django_lifesigns.problems import NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
-from lifesigns.redaction import redact
 
 MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 PAGES = {"detailed", "dashboard"}
@@ -48,7 +47,7 @@ def _not_importable() -> list[Problem]:
             except ImportError as error:
                 where = f"LIFESIGNS['CHECKS'][{found.key!r}]"
                 message = f"{where} names {found.check.path!r}, which cannot be imported."
-                problems.append(Problem(WRONG_OPTION, message, redact(str(error))))
+                problems.append(Problem(WRONG_OPTION, message, str(error)))
     return problems
 
 
