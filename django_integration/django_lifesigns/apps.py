@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core import checks
+from django.utils.module_loading import autodiscover_modules
+
+# Of each installed app: where it declares its checks, as `admin` is where it declares its admin pages.
+MODULE = "health"
 
 
 class LifesignsConfig(AppConfig):
-    """Registers the system checks."""
+    """Registers the system checks, and finds the checks that the project's apps declare."""
 
     name = "django_lifesigns"
     label = "lifesigns"
@@ -18,3 +22,4 @@ class LifesignsConfig(AppConfig):
         from django_lifesigns.system_checks import check_settings
 
         checks.register(check_settings)
+        autodiscover_modules(MODULE)

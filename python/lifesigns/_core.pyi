@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, final
 
 from lifesigns.results import Report, Result
 
 __all__ = [
     "Breaker",
+    "Circuit",
     "Engine",
+    "Permit",
     "Sweep",
     "UnknownCheckError",
     "Waker",
@@ -99,6 +102,38 @@ class Breaker:
 
     def reset(self) -> None:
         """Closed, as at the start; the results decide again."""
+
+@final
+class Circuit:
+    """A circuit breaker around calls that are no checks. A forked child begins with a closed one."""
+
+    def __new__(cls, spec: Mapping[str, Any], trial_lease: float) -> Circuit:
+        """``trial_lease``: seconds after which a trial that has not ended is written off."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "half-open"]: ...
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the next attempt; None where calls go ahead."""
+
+    @property
+    def failures(self) -> int:
+        """How many calls in a row have failed."""
+
+    def acquire(self) -> Permit | None:
+        """The right to make one call; None while the circuit is open."""
+
+    def reset(self) -> None:
+        """Closed, as at the start."""
+
+@final
+class Permit:
+    """The right to make one call: in a ``with`` block, of which an `Exception` counts as a failure."""
+
+    def __enter__(self) -> Permit: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
+    ) -> None: ...
 
 @final
 class Sweep:

@@ -91,6 +91,8 @@ class Engine:
         Raises:
             ValueError: anything of this is wrong; the message names the key and what would be right.
         """
+        if not isinstance(critical, bool):  # any string would count as true, "no" too
+            raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
         options = {
             "critical": critical,
             "timeout": timeout,
@@ -103,6 +105,7 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
+            _hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
             self._native.register_callable(name, callable_id, callables.identity(check), options)
@@ -124,6 +127,7 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.replace_spec(name, spec)
+            _hide_secrets(spec)
         elif callable(check):
             # The number stays: a former callable that still runs is not begun a second time beside it.
             callable_id = self._callables.get(name) or _core.new_callable_id()
@@ -148,6 +152,20 @@ class Engine:
             ValueError: a value is out of range.
         """
         self._native.limit(response_time, error_rate)
+
+    def register_declared(self) -> None:
+        """Adds the checks that were declared with `lifesigns.check` in the modules imported so far.
+
+        What is registered under the same name already stays as it is.
+
+        Raises:
+            ValueError: one depends on a check that there is not.
+        """
+        from lifesigns.declared import CHECKS, parents_first
+
+        for name in parents_first(CHECKS):
+            if name not in self._native.names:
+                self.register(name, CHECKS[name].check, **CHECKS[name].options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -286,6 +304,13 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
 
 def _not_a_check(name: str, value: object) -> ValueError:
     return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
+
+
+def _hide_secrets(spec: dict[str, Any]) -> None:
+    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
+    from lifesigns.redaction import hide, secrets_in
+
+    hide(secrets_in(spec))
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@
 //! process when it happens during interpreter exit.
 
 mod breaker;
+mod circuit;
 mod engine;
 mod jobs;
 mod sweep;
@@ -106,6 +107,8 @@ mod _core {
 
     #[pymodule_export]
     use super::breaker::Breaker;
+    #[pymodule_export]
+    use super::circuit::{Circuit, Permit};
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
