@@ -10,14 +10,15 @@ from typing import Any, cast
 
 from django.core.signals import setting_changed
 
+from django_lifesigns import recorder
 from django_lifesigns.callables.verdict import Verdict
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
-from django_lifesigns.connections import returning_connections
+from django_lifesigns.connections import runnable
 from django_lifesigns.discovery import OWN, Found, discover
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.thresholds import Follower
 from lifesigns import Engine
-from lifesigns.specs import Spec
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -29,6 +30,7 @@ class Built:
     conf: Conf
     engine: Engine
     problems: tuple[Problem, ...]
+    thresholds: Follower
 
 
 def get_engine() -> Engine:
@@ -36,8 +38,12 @@ def get_engine() -> Engine:
     return current().engine
 
 
-def current() -> Built:
-    """What came of the settings as they are now."""
+def current(patience: float | None = None) -> Built:
+    """What came of the settings as they are now.
+
+    `patience`: how many seconds to wait at most for the thresholds that were saved (a quarter of `READY_BUDGET`). Only
+    the first caller of a process waits, and one who comes after nobody has asked for long.
+    """
     if "built" not in _current:
         built = build(read())
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
@@ -45,7 +51,10 @@ def current() -> Built:
             for problem in built.problems:
                 level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
                 logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
-    return _current["built"]
+    built = _current["built"]
+    built.thresholds.follow(built.conf.ready_budget / 4 if patience is None else patience)
+    recorder.nudge()
+    return built
 
 
 def build(conf: Conf) -> Built:
@@ -54,14 +63,15 @@ def build(conf: Conf) -> Built:
     found, problems = discover(conf)
     for check in _parents_first(found):
         try:
-            engine.register(check.name, _runnable(check), **cast("dict[str, Any]", check.options))
+            engine.register(check.name, runnable(check.check), **cast("dict[str, Any]", check.options))
         except ValueError as error:
             problem = _wrong(check.name, conf, str(error))
             problems.append(problem)
             with suppress(ValueError):  # the name itself may be what is wrong
                 critical = CATALOGUE.get(check.name, OWN).critical
                 engine.register(check.name, Verdict("error", problem.message), critical=critical)
-    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems))
+    follower = Follower(engine, {check.name: check.check for check in found})
+    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), thresholds=follower)
 
 
 def reset(**_: object) -> None:
@@ -72,11 +82,6 @@ def reset(**_: object) -> None:
 setting_changed.connect(reset)
 
 _current: dict[str, Built] = {}
-
-
-def _runnable(found: Found) -> Any:
-    check = found.check
-    return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
 
 
 def _wrong(name: str, conf: Conf, reason: str) -> Problem:
