@@ -186,7 +186,7 @@ def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
 
 def beat(name: str) -> None:
-    """Notes that ``name`` is alive, for checks of kind ``heartbeat`` here and in processes that share a store with this.
+    """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.
 
     Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"``
     first, so that it is known where to note it.

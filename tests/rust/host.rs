@@ -1,7 +1,7 @@
 //! Two engines at one store: what is counted and found is the same whichever is asked, and outlives both.
 
 #![cfg(any(target_os = "linux", target_os = "macos"))]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
