@@ -15,10 +15,13 @@
 
 pub mod breaker;
 pub mod checks;
+pub mod companions;
+pub mod descriptors;
 pub mod engine;
 pub mod events;
 pub mod hysteresis;
 pub mod lane;
+pub mod listener;
 pub mod net;
 pub mod outcome;
 pub mod process;

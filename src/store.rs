@@ -104,6 +104,11 @@ impl Cell {
         Claim::Led { lease, flight, previous }
     }
 
+    /// What came of the last run, however long ago.
+    pub fn latest(&self) -> Option<Arc<Outcome>> {
+        lock(&self.state).latest.clone()
+    }
+
     fn tell(&self, transition: Option<Transition>) {
         if let Some(transition) = transition {
             self.events.push(Event { check: self.name.clone(), transition, at: SystemTime::now() });

@@ -3,5 +3,16 @@
 from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
+from lifesigns.serving import ProbeServer, serve
 
-__all__ = ["Breaker", "BreakerEvent", "Engine", "UnknownCheckError", "__version__", "drain", "draining"]
+__all__ = [
+    "Breaker",
+    "BreakerEvent",
+    "Engine",
+    "ProbeServer",
+    "UnknownCheckError",
+    "__version__",
+    "drain",
+    "draining",
+    "serve",
+]

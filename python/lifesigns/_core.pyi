@@ -8,6 +8,7 @@ from lifesigns.results import Report, Result
 __all__ = [
     "Breaker",
     "Engine",
+    "Server",
     "Sweep",
     "UnknownCheckError",
     "Waker",
@@ -44,6 +45,9 @@ class Engine:
 
     def take_events(self) -> list[tuple[str, str, str, float]]:
         """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+
+    def resume(self) -> None:
+        """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
 
     def begin(
         self,
@@ -100,11 +104,23 @@ class Sweep:
         Lets other threads run, and signal handlers: a KeyboardInterrupt ends the waiting, not the checks.
         """
 
-    def report(self) -> Report:
-        """The report on what is known now."""
+    def report(self, details: bool = True) -> Report:
+        """The report on what is known now; without ``details`` only how it is, not why."""
 
-    def result(self) -> Result:
-        """The result of the first check, as far as it is known now."""
+    def result(self, details: bool = True) -> Result:
+        """The result of the first check, as far as it is known now; without ``details`` only how it is, not why."""
+
+@final
+class Server:
+    """A probe server, in every process that uses its engine."""
+
+    def __new__(cls, engine: Engine, startup: Engine | None, address: str, options: Mapping[str, Any]) -> Server: ...
+    @property
+    def address(self) -> str:
+        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+
+    def close(self) -> None:
+        """Stops listening in this process."""
 
 @final
 class Waker:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lifesigns.events import BreakerEvent
     from lifesigns.results import Report, Result
+    from lifesigns.serving import ProbeServer
     from lifesigns.specs import Breaker, Spec
 
 
@@ -98,6 +99,16 @@ class Engine:
         """The circuit breaker of a check, to look at or to force. ValueError if it has none."""
         return self._native.breaker(name)
 
+    def serve(self, address: str, **options: Any) -> ProbeServer:
+        """Answers probes about these checks at `address`: see `lifesigns.serve`."""
+        from lifesigns.serving import serve
+
+        return serve(address, self, **options)
+
+    def resume(self) -> None:
+        """Starts again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
+        self._native.resume()
+
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
 
@@ -113,6 +124,7 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """Runs what is not fresh, all at once, and reports.
 
@@ -123,6 +135,7 @@ class Engine:
             deadline: seconds after which to report what is known by then: the last result where it is younger than
                 ``max_stale``, else an error marked ``pending``. The runs go on for whoever asks next.
             max_age: seconds; take a fresh result only if it is not older.
+            details: without them only how each check is, not why: what anybody may see.
 
         Raises:
             UnknownCheckError: a name is not registered.
@@ -130,16 +143,22 @@ class Engine:
         sweep = self._begin(names, critical_only, refresh, max_age)
         sweep.wait(deadline)
         self._publish()
-        return sweep.report()
+        return sweep.report(details)
 
     def check(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """Runs one check, as `run` does, and gives its result."""
         sweep = self._begin((name,), False, refresh, max_age)
         sweep.wait(deadline)
         self._publish()
-        return sweep.result()
+        return sweep.result(details)
 
     async def arun(
         self,
@@ -149,15 +168,22 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """`run` for async code: holds up neither the event loop nor a thread of its executor."""
-        return (await self._abegin(names, critical_only, refresh, max_age, deadline)).report()
+        return (await self._abegin(names, critical_only, refresh, max_age, deadline)).report(details)
 
     async def acheck(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """`check` for async code."""
-        return (await self._abegin((name,), False, refresh, max_age, deadline)).result()
+        return (await self._abegin((name,), False, refresh, max_age, deadline)).result(details)
 
     def _begin(
         self,

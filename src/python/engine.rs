@@ -13,13 +13,15 @@ use super::{not_negative, parse};
 use crate::breaker::Transition;
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
+use crate::companions::Companions;
 use crate::engine::{self, Selection};
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
 #[pyclass(frozen, module = "lifesigns._core")]
 pub struct Engine {
-    inner: engine::Engine,
+    inner: Arc<engine::Engine>,
+    companions: Companions,
     default_timeout: Duration,
     default_ttl: Duration,
 }
@@ -42,7 +44,8 @@ impl Engine {
     #[new]
     fn new(default_timeout: f64, default_ttl: f64, max_stale: f64) -> PyResult<Self> {
         Ok(Self {
-            inner: engine::Engine::new(positive_seconds("max_stale", max_stale)?),
+            inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?)),
+            companions: Companions::default(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
             default_ttl: positive_seconds("default_ttl", default_ttl)?,
         })
@@ -82,6 +85,11 @@ impl Engine {
             .collect()
     }
 
+    /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.
+    fn resume(&self) {
+        self.companions.resume();
+    }
+
     /// Starts a sweep. `waker` is told `token` once every answer is there, unless they are at once.
     #[pyo3(signature = (names, critical_only, refresh, max_age, waker=None, token=0))]
     fn begin(
@@ -93,8 +101,9 @@ impl Engine {
         waker: Option<&Bound<'_, Waker>>,
         token: u64,
     ) -> PyResult<Sweep> {
+        self.companions.resume();
         let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
-        let selection = Selection { names, critical_only, refresh, max_age };
+        let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
         let done = Arc::new(Done::default());
         let waker = waker.map(|waker| waker.get().signal());
         let signal = {
@@ -111,6 +120,14 @@ impl Engine {
 }
 
 impl Engine {
+    pub(super) fn inner(&self) -> Arc<engine::Engine> {
+        self.inner.clone()
+    }
+
+    pub(super) fn companions(&self) -> &Companions {
+        &self.companions
+    }
+
     fn register(
         &self,
         name: &str,

@@ -6,6 +6,7 @@
 mod breaker;
 mod engine;
 mod jobs;
+mod serve;
 mod sweep;
 mod waker;
 
@@ -84,6 +85,8 @@ mod _core {
     use super::engine::Engine;
     #[pymodule_export]
     use super::jobs::{job_done, new_callable_id, next_job, reserve_threads, thread_ended};
+    #[pymodule_export]
+    use super::serve::Server;
     #[pymodule_export]
     use super::sweep::Sweep;
     #[pymodule_export]
