@@ -92,6 +92,11 @@ impl Engine {
         self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
     }
 
+    /// All checks, in the order of registration.
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
     /// How long ago it was made.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

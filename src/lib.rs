@@ -25,6 +25,7 @@ pub mod listener;
 pub mod net;
 pub mod outcome;
 pub mod process;
+pub mod refresh;
 pub mod report;
 pub mod slot;
 pub mod spec;

@@ -19,7 +19,6 @@ __all__ = [
     "new_callable_id",
     "next_job",
     "reserve_threads",
-    "thread_ended",
 ]
 
 __version__: str
@@ -45,6 +44,9 @@ class Engine:
 
     def take_events(self) -> list[tuple[str, str, str, float]]:
         """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+
+    def start_background(self, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, those of critical checks before they are that old."""
 
     def resume(self) -> None:
         """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
@@ -138,9 +140,6 @@ def new_callable_id() -> int:
 
 def reserve_threads(callables: Sequence[int]) -> int:
     """How many more threads have to run `next_job` so that these callables can run at once."""
-
-def thread_ended() -> None:
-    """Says that a thread has left `next_job` for good."""
 
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""

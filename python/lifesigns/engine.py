@@ -34,6 +34,8 @@ class Engine:
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
         self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale)
         self._callables: dict[str, int] = {}
+        # The callables that the engine itself may begin, without anybody who asks from Python.
+        self._unasked: list[dict[str, int]] = []
         self._subscribers: list[Callable[[BreakerEvent], object]] = []
         weakref.finalize(self, callables.forget, self._callables).atexit = False
 
@@ -85,6 +87,7 @@ class Engine:
             self._native.register_callable(name, callable_id, options)
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
+            self._start_threads(())
         else:
             raise ValueError(
                 f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(check).__name__}"
@@ -99,6 +102,25 @@ class Engine:
         """The circuit breaker of a check, to look at or to force. ValueError if it has none."""
         return self._native.breaker(name)
 
+    def start_background(self, *, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, so that nobody who asks waits for a dependency.
+
+        Goes on as long as this engine does; in a forked child it starts again with the first run there. Serving probes
+        starts it, too.
+
+        Args:
+            critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
+                ttl is longer.
+        """
+        self._native.start_background(critical_max_age)
+        if self._callables not in self._unasked:
+            self._begins_by_itself(self)
+
+    def _begins_by_itself(self, engine: Engine) -> None:
+        """From now on callables of `engine` may be begun without Python."""
+        self._unasked.append(engine._callables)
+        self._start_threads(())
+
     def serve(self, address: str, **options: Any) -> ProbeServer:
         """Answers probes about these checks at `address`: see `lifesigns.serve`."""
         from lifesigns.serving import serve
@@ -107,6 +129,7 @@ class Engine:
 
     def resume(self) -> None:
         """Starts again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
+        self._start_threads(())
         self._native.resume()
 
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
@@ -197,10 +220,16 @@ class Engine:
         if isinstance(names, str):
             raise ValueError(f"names must be a list of names, not the string {names!r}")
         chosen = None if names is None else list(names)
-        if self._callables:
-            ids = self._callables.values() if chosen is None else map(self._callables.get, chosen)
-            callables.start_threads([callable_id for callable_id in ids if callable_id])
+        self._start_threads(self._callables if chosen is None else chosen)
         return self._native.begin(chosen, critical_only, refresh, max_age, waker, token)
+
+    def _start_threads(self, names: Iterable[str]) -> None:
+        """Sees to it that there are threads for the callables of these names, and for those that may begin any time."""
+        ids = [callable_id for callable_id in map(self._callables.get, names) if callable_id]
+        for unasked in self._unasked:
+            ids += unasked.values()
+        if ids:
+            callables.start_threads(ids)
 
     async def _abegin(
         self,

@@ -29,7 +29,8 @@ def serve(
     """Answers probes at `address` from a native thread, while every Python thread is busy or stuck.
 
     It stops with the process, or with `close` of what is returned. In a forked child it starts again with the first use
-    of `engine` there. Every process of a host may be given the same address: all of them serve it.
+    of `engine` there. Every process of a host may be given the same address: all of them serve it. Results are renewed
+    in the background, so that no probe waits for a dependency: see `Engine.start_background`.
 
     Args:
         address: ``127.0.0.1:9464``, ``[::1]:9464``, ``0.0.0.0:9464`` (all interfaces) or ``unix:/path``.
@@ -56,6 +57,9 @@ def serve(
     }
     first = startup._native if startup else None
     native = _core.Server(engine._native, first, address, options)
+    engine.start_background(critical_max_age=ready_max_age)
+    if startup:
+        engine._begins_by_itself(startup)
     return ProbeServer(native, (engine, startup))
 
 

@@ -89,7 +89,13 @@ impl Probes {
         let critical = self.rows(&self.sources.engine, critical());
         let (rows, first) = match &self.sources.startup {
             None => (critical.await?, Vec::new()),
-            Some(engine) => tokio::try_join!(critical, self.rows(engine, Selection::default()))?,
+            Some(engine) => {
+                if !self.started.load(Ordering::Relaxed) {
+                    // Callables among them begin to run; whoever asks next sees what came of it.
+                    engine.begin(&Selection::default(), || {})?;
+                }
+                tokio::try_join!(critical, self.rows(engine, Selection::default()))?
+            }
         };
         let passed = [&rows, &first].iter().all(|rows| Health::of(*rows) != Health::Unhealthy);
         let started = self.started.fetch_or(passed, Ordering::Relaxed) || passed;

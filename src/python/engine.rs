@@ -1,6 +1,6 @@
 //! `_core.Engine`: registers checks and begins sweeps.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
@@ -15,6 +15,7 @@ use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::companions::Companions;
 use crate::engine::{self, Selection};
+use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
@@ -22,6 +23,7 @@ use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 pub struct Engine {
     inner: Arc<engine::Engine>,
     companions: Companions,
+    refresh: OnceLock<Arc<Refresh>>,
     default_timeout: Duration,
     default_ttl: Duration,
 }
@@ -46,6 +48,7 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?)),
             companions: Companions::default(),
+            refresh: OnceLock::new(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
             default_ttl: positive_seconds("default_ttl", default_ttl)?,
         })
@@ -83,6 +86,22 @@ impl Engine {
                 (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
             })
             .collect()
+    }
+
+    /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
+    #[pyo3(signature = (critical_max_age=None))]
+    fn start_background(&self, critical_max_age: Option<f64>) -> PyResult<()> {
+        let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
+        let made = Arc::new(Refresh::of(&self.inner));
+        let refresh = self.refresh.get_or_init(|| made.clone());
+        if let Some(max_age) = max_age {
+            refresh.limit_critical(max_age);
+        }
+        if Arc::ptr_eq(refresh, &made) {
+            self.companions.add(made)?;
+        }
+        self.companions.resume();
+        Ok(())
     }
 
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.

@@ -84,7 +84,7 @@ mod _core {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads, thread_ended};
+    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
     #[pymodule_export]
     use super::serve::Server;
     #[pymodule_export]
