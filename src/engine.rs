@@ -97,6 +97,11 @@ impl Engine {
         self.slots.load_full()
     }
 
+    /// How old an outcome may be to say anything.
+    pub fn max_stale(&self) -> Duration {
+        self.max_stale
+    }
+
     /// How long ago it was made.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()

@@ -22,6 +22,7 @@ pub mod events;
 pub mod hysteresis;
 pub mod lane;
 pub mod listener;
+pub mod metrics;
 pub mod net;
 pub mod outcome;
 pub mod process;

@@ -8,13 +8,26 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 /// The four states of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Healthy,
     Degraded,
     Error,
     Skipped,
+}
+
+impl Status {
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Degraded, Self::Error, Self::Skipped];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// What a check that could do its work found: facts for the report, without a judgement of the whole.

@@ -30,9 +30,16 @@ pub enum Health {
 }
 
 impl Health {
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
     /// Unhealthy if a critical check is in error, else degraded if any check is degraded or in error.
     pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
-        rows.into_iter().fold(Self::Healthy, |health, row| match (row.outcome.status, row.critical) {
+        Self::of_statuses(rows.into_iter().map(|row| (row.outcome.status, row.critical)))
+    }
+
+    /// The same from statuses, and whether each is that of a critical check.
+    pub fn of_statuses(statuses: impl IntoIterator<Item = (Status, bool)>) -> Self {
+        statuses.into_iter().fold(Self::Healthy, |health, status| match status {
             (Status::Error, true) => Self::Unhealthy,
             (Status::Error | Status::Degraded, _) if health == Self::Healthy => Self::Degraded,
             _ => health,

@@ -3,6 +3,8 @@
 //! The only place that decides whether an outcome is fresh, who runs a check, and whether its breaker lets it. Those who
 //! ask at the same time share one run (single flight); the lease of whoever runs it is given back on every way out.
 
+pub mod counters;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +17,7 @@ use crate::hysteresis::Hysteresis;
 use crate::outcome::{CheckError, Circuit, Outcome};
 use crate::process::lock;
 use crate::spec::CheckSpec;
+use counters::Counters;
 
 /// The run of a check, watched by all who wait for it.
 #[derive(Clone, Debug)]
@@ -56,7 +59,17 @@ pub enum Operation {
     Reset,
 }
 
+/// What is known of a check without asking for more.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub latest: Option<Arc<Outcome>>,
+    /// The state of the breaker and who decides on it; `None` without one.
+    pub breaker: Option<(Circuit, Mode)>,
+    pub counters: Counters,
+}
+
 struct State {
+    counters: Counters,
     latest: Option<Arc<Outcome>>,
     flight: Option<Flight>,
     breaker: Option<Breaker>,
@@ -76,7 +89,13 @@ impl Cell {
         let trial_lease = spec.timeout * 2;
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         let breaker = spec.breaker.clone().map(|breaker| Breaker::new(breaker, trial_lease, seed));
-        let state = State { latest: None, flight: None, breaker, hysteresis: Hysteresis::of(spec) };
+        let state = State {
+            counters: Counters::default(),
+            latest: None,
+            flight: None,
+            breaker,
+            hysteresis: Hysteresis::of(spec),
+        };
         Self { name, state: Mutex::new(state), events }
     }
 
@@ -107,6 +126,13 @@ impl Cell {
     /// What came of the last run, however long ago.
     pub fn latest(&self) -> Option<Arc<Outcome>> {
         lock(&self.state).latest.clone()
+    }
+
+    /// What is known without asking for more.
+    pub fn view(&self) -> View {
+        let state = lock(&self.state);
+        let breaker = state.breaker.as_ref().map(|breaker| (circuit(breaker, Instant::now()), breaker.mode()));
+        View { latest: state.latest.clone(), breaker, counters: state.counters.clone() }
     }
 
     fn tell(&self, transition: Option<Transition>) {
@@ -171,6 +197,7 @@ impl Lease {
         let now = Instant::now();
         cell.record(&mut state, self.permit.take(), verdict, outcome.took, now);
         outcome.circuit = state.breaker.as_ref().map(|breaker| circuit(breaker, now));
+        state.counters.count(&outcome);
         state.hysteresis.apply(&mut outcome);
         let outcome = Arc::new(outcome);
         state.latest = Some(outcome.clone());

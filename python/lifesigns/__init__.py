@@ -1,9 +1,9 @@
 """Health checks that answer within their budget under every fault."""
 
-from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining
+from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining, metrics_format
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
-from lifesigns.serving import ProbeServer, serve
+from lifesigns.serving import ProbeServer, metrics, serve
 
 __all__ = [
     "Breaker",
@@ -14,5 +14,7 @@ __all__ = [
     "__version__",
     "drain",
     "draining",
+    "metrics",
+    "metrics_format",
     "serve",
 ]

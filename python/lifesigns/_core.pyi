@@ -16,6 +16,7 @@ __all__ = [
     "drain",
     "draining",
     "job_done",
+    "metrics_format",
     "new_callable_id",
     "next_job",
     "reserve_threads",
@@ -44,6 +45,9 @@ class Engine:
 
     def take_events(self) -> list[tuple[str, str, str, float]]:
         """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+
+    def metrics(self, openmetrics: bool) -> str:
+        """The metrics as Prometheus text or as OpenMetrics."""
 
     def start_background(self, critical_max_age: float | None = None) -> None:
         """Renews results shortly before they expire, those of critical checks before they are that old."""
@@ -152,3 +156,6 @@ def drain() -> None:
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""
+
+def metrics_format(accept: str) -> tuple[bool, str]:
+    """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""

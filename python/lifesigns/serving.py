@@ -1,4 +1,4 @@
-"""The probe server: `/alive`, `/ready`, `/startup` and `/health` from a native thread."""
+"""The probe server, and the metrics that it and others show."""
 
 from __future__ import annotations
 
@@ -61,6 +61,14 @@ def serve(
     if startup:
         engine._begins_by_itself(startup)
     return ProbeServer(native, (engine, startup))
+
+
+def metrics(engine: Engine, openmetrics: bool = False) -> str:
+    """What is known of the checks of `engine`, as Prometheus text or as OpenMetrics. Runs nothing.
+
+    `metrics_format` says which of the two a client wants.
+    """
+    return engine._native.metrics(openmetrics)
 
 
 class ProbeServer:

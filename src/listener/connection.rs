@@ -9,7 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    WWW_AUTHENTICATE,
+};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -21,8 +24,9 @@ use tokio::time::{sleep, timeout};
 
 use super::access::Access;
 use super::probes::Probes;
-use super::route::route;
+use super::route::{Probe, route};
 use super::socket::{Accepted, Socket};
+use crate::metrics::Format;
 
 const MAX_CONNECTIONS: usize = 1_000;
 /// How long a request may take to arrive, and how long a connection may wait for one.
@@ -106,28 +110,35 @@ async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Option<IpAd
 impl Handler {
     async fn respond(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Full<Bytes>> {
         let has_body = !request.body().is_end_stream();
-        let mut response = if let Some(probe) = route(request.uri().path()) {
-            if request.method() != Method::GET && request.method() != Method::HEAD {
-                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-                response
-            } else if has_body {
-                text(StatusCode::PAYLOAD_TOO_LARGE, "a probe has no body\n")
-            } else {
-                let authorization = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes);
-                let answer = self.probes.answer(probe, self.access.shown(peer, authorization)).await;
-                let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                response(code, "application/json", answer.body.to_string())
+        let mut response = match route(request.uri().path()) {
+            None => text(StatusCode::NOT_FOUND, "no such probe\n"),
+            Some(_) if request.method() != Method::GET && request.method() != Method::HEAD => {
+                let response = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD only\n");
+                with(response, ALLOW, "GET, HEAD")
             }
-        } else {
-            text(StatusCode::NOT_FOUND, "no such probe\n")
+            Some(_) if has_body => text(StatusCode::PAYLOAD_TOO_LARGE, "a probe has no body\n"),
+            Some(probe) => self.answer(probe, request.headers(), peer).await,
         };
         if has_body {
             // It is not read, so nothing after it can be understood.
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response = with(response, CONNECTION, "close");
         }
         response
     }
+
+    async fn answer(&self, probe: Probe<'_>, headers: &HeaderMap, peer: Option<IpAddr>) -> Response<Full<Bytes>> {
+        let shown = self.access.shown(peer, headers.get(AUTHORIZATION).map(HeaderValue::as_bytes));
+        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let answer = self.probes.answer(probe, shown, Format::accepted(accept)).await;
+        let code = StatusCode::from_u16(answer.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let response = response(code, answer.content_type, answer.body);
+        if code == StatusCode::UNAUTHORIZED { with(response, WWW_AUTHENTICATE, "Bearer") } else { response }
+    }
+}
+
+fn with(mut response: Response<Full<Bytes>>, name: HeaderName, value: &'static str) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+    response
 }
 
 fn text(code: StatusCode, body: &'static str) -> Response<Full<Bytes>> {

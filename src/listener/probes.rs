@@ -10,6 +10,7 @@ use tokio::time::timeout_at;
 
 use super::route::Probe;
 use crate::engine::{BeginError, Engine, Selection};
+use crate::metrics::{Format, Snapshot, expose};
 use crate::outcome::Status;
 use crate::process;
 use crate::report::{self, Health, Row, Shown, rounded, timestamp};
@@ -20,7 +21,14 @@ const MARGIN: Duration = Duration::from_millis(50);
 /// What is answered, and with which status code.
 pub struct Answer {
     pub code: u16,
-    pub body: Value,
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+impl Answer {
+    fn json(code: u16, body: &Value) -> Self {
+        Self { code, content_type: "application/json", body: body.to_string() }
+    }
 }
 
 /// What the probes are about.
@@ -47,19 +55,20 @@ impl Probes {
         Self { sources, started: AtomicBool::default() }
     }
 
-    pub async fn answer(&self, probe: Probe<'_>, shown: Shown) -> Answer {
+    pub async fn answer(&self, probe: Probe<'_>, shown: Shown, format: Format) -> Answer {
         let answer = match probe {
             Probe::Alive => Ok(self.alive()),
             Probe::Ready => self.ready(shown).await,
             Probe::Startup => self.startup(shown).await,
             Probe::Health => self.health(shown).await,
             Probe::Check(name) => self.check(name, shown).await,
+            Probe::Metrics => Ok(self.metrics(shown, format)),
         };
         answer.unwrap_or_else(|error| match error {
-            BeginError::UnknownCheck { unknown, known } => Answer {
-                code: 404,
-                body: json!({"status": "unknown", "message": format!("Unknown check {unknown:?}"), "known": known}),
-            },
+            BeginError::UnknownCheck { unknown, known } => {
+                let message = format!("Unknown check {unknown:?}");
+                Answer::json(404, &json!({"status": "unknown", "message": message, "known": known}))
+            }
             BeginError::Runtime(_) => said(503, "error", "The engine's threads cannot be started", Map::new()),
         })
     }
@@ -113,7 +122,8 @@ impl Probes {
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
         let correlation_id = uuid::Uuid::new_v4().to_string();
-        Ok(Answer { code, body: report::report(&rows, shown, engine.uptime(), SystemTime::now(), &correlation_id) })
+        let report = report::report(&rows, shown, engine.uptime(), SystemTime::now(), &correlation_id);
+        Ok(Answer::json(code, &report))
     }
 
     async fn check(&self, name: &str, shown: Shown) -> Result<Answer, BeginError> {
@@ -121,7 +131,19 @@ impl Probes {
         let rows = self.rows(&self.sources.engine, selection).await?;
         let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
         let body = rows.first().map_or(Value::Null, |row| report::result(row, shown));
-        Ok(Answer { code: if failing { 503 } else { 200 }, body })
+        Ok(Answer::json(if failing { 503 } else { 200 }, &body))
+    }
+
+    /// What is known, and nothing run for it. All of it is details.
+    fn metrics(&self, shown: Shown, format: Format) -> Answer {
+        match shown {
+            Shown::Everything => Answer {
+                code: 200,
+                content_type: format.content_type(),
+                body: expose(Snapshot::of(&self.sources.engine), format),
+            },
+            Shown::Statuses => said(401, "unauthorized", "Metrics take a bearer token", Map::new()),
+        }
     }
 
     /// What is known of the selected checks once the native ones have answered, at the latest at the end of the budget.
@@ -150,5 +172,5 @@ fn said(code: u16, status: &str, message: &str, more: Map<String, Value>) -> Ans
     body.insert("timestamp".to_owned(), json!(timestamp(SystemTime::now())));
     body.insert("message".to_owned(), json!(message));
     body.extend(more);
-    Answer { code, body: Value::Object(body) }
+    Answer::json(code, &Value::Object(body))
 }

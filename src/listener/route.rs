@@ -9,6 +9,7 @@ pub enum Probe<'a> {
     Health,
     /// One check, by its name.
     Check(&'a str),
+    Metrics,
 }
 
 /// The probe of a path, which may end in a slash.
@@ -19,6 +20,7 @@ pub fn route(path: &str) -> Option<Probe<'_>> {
         "/ready" => Some(Probe::Ready),
         "/startup" => Some(Probe::Startup),
         "/health" => Some(Probe::Health),
+        "/metrics" => Some(Probe::Metrics),
         _ => {
             let name = path.strip_prefix("/health/")?;
             (!name.is_empty() && !name.contains('/')).then_some(Probe::Check(name))
@@ -39,6 +41,7 @@ mod tests {
             ("/startup/", Some(Probe::Startup)),
             ("/health", Some(Probe::Health)),
             ("/health/", Some(Probe::Health)),
+            ("/metrics/", Some(Probe::Metrics)),
             ("/health/disk", Some(Probe::Check("disk"))),
             ("/health/disk/", Some(Probe::Check("disk"))),
             ("/health//", None),

@@ -15,6 +15,7 @@ use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::companions::Companions;
 use crate::engine::{self, Selection};
+use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 
@@ -86,6 +87,12 @@ impl Engine {
                 (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
             })
             .collect()
+    }
+
+    /// The metrics as Prometheus text or as OpenMetrics.
+    fn metrics(&self, openmetrics: bool) -> String {
+        let format = if openmetrics { Format::OpenMetrics } else { Format::Prometheus };
+        metrics::expose(Snapshot::of(&self.inner), format)
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.

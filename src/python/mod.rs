@@ -19,6 +19,7 @@ use pythonize::depythonize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
+use crate::metrics::Format;
 use crate::process;
 use crate::spec::SpecError;
 
@@ -75,6 +76,13 @@ fn draining() -> bool {
     process::draining()
 }
 
+/// What an `Accept` header asks metrics to be: whether OpenMetrics, and the content type.
+#[pyfunction]
+fn metrics_format(accept: &str) -> (bool, &'static str) {
+    let format = Format::accepted(accept);
+    (format == Format::OpenMetrics, format.content_type())
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -92,7 +100,7 @@ mod _core {
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{UnknownCheckError, drain, draining};
+    use super::{UnknownCheckError, drain, draining, metrics_format};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
