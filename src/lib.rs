@@ -31,6 +31,7 @@ pub mod report;
 pub mod slot;
 pub mod spec;
 pub mod store;
+pub mod watchdog;
 
 #[cfg(feature = "python")]
 mod python;

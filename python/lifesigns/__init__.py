@@ -4,6 +4,7 @@ from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, drai
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
 from lifesigns.serving import ProbeServer, metrics, serve
+from lifesigns.wedge import watch_loop
 
 __all__ = [
     "Breaker",
@@ -17,4 +18,5 @@ __all__ = [
     "metrics",
     "metrics_format",
     "serve",
+    "watch_loop",
 ]

@@ -16,10 +16,13 @@ __all__ = [
     "drain",
     "draining",
     "job_done",
+    "loop_ended",
+    "loop_runs",
     "metrics_format",
     "new_callable_id",
     "next_job",
     "reserve_threads",
+    "stop_pulse",
 ]
 
 __version__: str
@@ -159,3 +162,12 @@ def draining() -> bool:
 
 def metrics_format(accept: str) -> tuple[bool, str]:
     """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""
+
+def stop_pulse() -> None:
+    """Says that the interpreter is about to end: nobody is to wait for it any more."""
+
+def loop_runs(id: int, every: float) -> None:
+    """Says that an event loop runs, and will say so again after ``every`` seconds."""
+
+def loop_ended(id: int) -> None:
+    """Says that an event loop is no more."""

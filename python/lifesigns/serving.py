@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
+from lifesigns.wedge import dump_signal, stop_at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def serve(
     show_details: Literal["authorized", "always", "never"] = "authorized",
     ready_budget: float = 0.8,
     ready_max_age: float = 5.0,
+    wedged_after: float = 30.0,
+    alive_requires: Literal["any", "all"] = "any",
+    dump_on_wedge: bool = False,
     startup: Engine | None = None,
 ) -> ProbeServer:
     """Answers probes at `address` from a native thread, while every Python thread is busy or stuck.
@@ -40,6 +44,10 @@ def serve(
         show_details: ``authorized``, or ``always`` or ``never`` whoever asks. Everybody sees statuses.
         ready_budget: seconds within which every probe is answered with what is known by then.
         ready_max_age: seconds; `/ready` rests on no older result of a native check.
+        wedged_after: seconds; `/alive` is 503 once the interpreter has not run for so long. With many busy threads a
+            fraction of a second is normal: less than 5 is asking for false alarms.
+        alive_requires: ``any``: 503 once every process that is known is wedged; ``all``: once one of them is.
+        dump_on_wedge: write the Python stacks of all threads to standard error when this process gets wedged.
         startup: checks which must pass once, beside the critical ones of `engine`, before `/startup` is 200.
 
     Raises:
@@ -54,7 +62,11 @@ def serve(
         "show_details": show_details,
         "ready_budget": ready_budget,
         "ready_max_age": ready_max_age,
+        "wedged_after": wedged_after,
+        "alive_requires": alive_requires,
+        "signal_when_wedged": dump_signal() if dump_on_wedge else None,
     }
+    stop_at_exit()
     first = startup._native if startup else None
     native = _core.Server(engine._native, first, address, options)
     engine.start_background(critical_max_age=ready_max_age)

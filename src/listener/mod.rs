@@ -23,6 +23,8 @@ pub use probes::Sources;
 
 use crate::companions::Companion;
 use crate::process::{PerProcess, lock};
+#[cfg(unix)]
+use crate::watchdog;
 use connection::Handler;
 use probes::Probes;
 use socket::Socket;
@@ -72,6 +74,10 @@ impl Server {
         };
         // It was set already if this is a child.
         let _ = self.bound.set(socket.address()?);
+        #[cfg(unix)]
+        if let Some(signal) = self.sources.signal_when_wedged {
+            runtime.spawn(watchdog::signal_when_wedged(signal, self.sources.wedged_after));
+        }
         let handler = Handler { access: self.access.clone(), probes: Probes::new(self.sources.clone()) };
         let (stop, stopped) = oneshot::channel();
         let serve = move || runtime.block_on(connection::serve(socket, Arc::new(handler), stopped));

@@ -14,6 +14,7 @@ use crate::metrics::{Format, Snapshot, expose};
 use crate::outcome::Status;
 use crate::process;
 use crate::report::{self, Health, Row, Shown, rounded, timestamp};
+use crate::watchdog::{self, Requires};
 
 /// What is kept of the budget for all that is not waiting.
 const MARGIN: Duration = Duration::from_millis(50);
@@ -41,6 +42,11 @@ pub struct Sources {
     pub budget: Duration,
     /// How old a result may be on which readiness rests.
     pub ready_max_age: Duration,
+    /// How long an interpreter may not run before its process counts as dead.
+    pub wedged_after: Duration,
+    pub alive_requires: Requires,
+    /// Sent to this process when it is wedged.
+    pub signal_when_wedged: Option<i32>,
 }
 
 /// The probes of one process.
@@ -74,8 +80,18 @@ impl Probes {
     }
 
     fn alive(&self) -> Answer {
-        let uptime = json!(rounded(self.sources.engine.uptime().as_secs_f64(), 3));
-        said(200, "alive", "Service is alive", Map::from_iter([("uptime_seconds".to_owned(), uptime)]))
+        let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
+        let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
+        match watchdog::wedged(&watchdog::lags(), self.sources.wedged_after, self.sources.alive_requires) {
+            None => said(200, "alive", "Service is alive", Map::from_iter([uptime])),
+            Some(wedged) => {
+                let longest = wedged.iter().map(|(_, lag)| lag.as_secs()).max().unwrap_or_default();
+                let message = format!("The interpreter has not run for {longest} s");
+                let wedged: Vec<Value> =
+                    wedged.iter().map(|(pid, lag)| json!({"pid": pid, "seconds": seconds(*lag)})).collect();
+                said(503, "wedged", &message, Map::from_iter([uptime, ("wedged".to_owned(), json!(wedged))]))
+            }
+        }
     }
 
     async fn ready(&self, shown: Shown) -> Result<Answer, BeginError> {

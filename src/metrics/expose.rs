@@ -71,6 +71,7 @@ impl Collector for Exposition {
         self.statuses(encoder)?;
         self.runs(encoder)?;
         self.durations(encoder)?;
+        self.lags(encoder)?;
         self.findings(encoder)
     }
 }
@@ -133,6 +134,15 @@ impl Exposition {
             }
         }
         Ok(())
+    }
+
+    fn lags(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let pids: Vec<String> = self.snapshot.lags.iter().map(|lag| lag.pid.to_string()).collect();
+        let lags = || self.snapshot.lags.iter().zip(&pids);
+        let interpreters = lags().map(|(lag, pid)| (vec![("pid", pid.as_str())], lag.interpreter.as_secs_f64()));
+        gauge(encoder, "health_interpreter_lag_seconds", "How long the interpreter has been waited for", interpreters)?;
+        let loops = lags().filter_map(|(lag, pid)| Some((vec![("pid", pid.as_str())], lag.event_loop?.as_secs_f64())));
+        gauge(encoder, "health_event_loop_lag_seconds", "How late the slowest event loop is", loops)
     }
 
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

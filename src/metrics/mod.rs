@@ -14,6 +14,7 @@ use crate::outcome::{Circuit, Status};
 use crate::report::Health;
 use crate::slot::Slot;
 use crate::store::View;
+use crate::watchdog::{self, Lag};
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub struct Snapshot {
     pub checks: Vec<Check>,
     /// An outcome older than this says nothing about now.
     pub max_stale: Duration,
+    pub lags: Vec<Lag>,
 }
 
 impl Snapshot {
@@ -46,7 +48,8 @@ impl Snapshot {
             timeout: slot.spec.timeout,
             view: slot.cell().view(),
         };
-        Self { checks: engine.slots().iter().map(check).collect(), max_stale: engine.max_stale() }
+        let checks = engine.slots().iter().map(check).collect();
+        Self { checks, max_stale: engine.max_stale(), lags: watchdog::lags() }
     }
 
     /// How a check is: none before its first run, an error where its last outcome is too old or its circuit is open.

@@ -1,11 +1,12 @@
 //! The boundary to Python: the only folder that knows pyo3.
 //!
-//! Every call here came from Python. No thread of the engine's ever attaches to the interpreter, since that aborts the
-//! process when it happens during interpreter exit.
+//! Every call here came from Python. No thread of the engine's attaches to the interpreter, since that aborts the
+//! process when it happens during interpreter exit; `pulse.rs` has the one exception and says why it is safe.
 
 mod breaker;
 mod engine;
 mod jobs;
+mod pulse;
 mod serve;
 mod sweep;
 mod waker;
@@ -93,6 +94,8 @@ mod _core {
     use super::engine::Engine;
     #[pymodule_export]
     use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
+    #[pymodule_export]
+    use super::pulse::{loop_ended, loop_runs, stop_pulse};
     #[pymodule_export]
     use super::serve::Server;
     #[pymodule_export]

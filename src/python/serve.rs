@@ -7,8 +7,10 @@ use serde::Deserialize;
 
 use super::engine::Engine;
 use super::parse;
+use super::pulse::Interpreter;
 use crate::listener::{self, Access, Address, ShowDetails, Sources};
 use crate::spec::{Secret, positive_seconds};
+use crate::watchdog::Requires;
 
 /// A probe server, in every process that uses its engine.
 #[pyclass(frozen, module = "lifesigns._core")]
@@ -22,6 +24,9 @@ struct Options {
     show_details: ShowDetails,
     ready_budget: f64,
     ready_max_age: f64,
+    wedged_after: f64,
+    alive_requires: Requires,
+    signal_when_wedged: Option<i32>,
 }
 
 #[pymethods]
@@ -41,9 +46,14 @@ impl Server {
             startup: startup.map(|engine| engine.get().inner()),
             budget: positive_seconds("ready_budget", options.ready_budget)?,
             ready_max_age: positive_seconds("ready_max_age", options.ready_max_age)?,
+            wedged_after: positive_seconds("wedged_after", options.wedged_after)?,
+            alive_requires: options.alive_requires,
+            signal_when_wedged: options.signal_when_wedged,
         };
         let server = Arc::new(listener::Server::new(address, access, sources));
-        engine.get().companions().add(server.clone())?;
+        let companions = engine.get().companions();
+        companions.add(Arc::new(Interpreter))?;
+        companions.add(server.clone())?;
         Ok(Self(server))
     }
 

@@ -70,6 +70,8 @@ def say(*words):
 class Script:
     """A Python process that serves probes; what it prints with `say` is read line by line."""
 
+    preamble = PREAMBLE
+
     def __init__(self, script: str, *arguments: str) -> None:
         command = [sys.executable, "-c", PREAMBLE + script, *arguments]
         self.process = subprocess.Popen(
