@@ -29,7 +29,8 @@ def measure(run: Callable[[], object], times: int) -> list[float]:
 
 def show(what: str, seconds: list[float], yardstick: list[float] | None = None) -> None:
     quantiles = statistics.quantiles(seconds, n=20)
-    line = f"{what:<58}{statistics.median(seconds) * 1e6:>11.1f} µs ({quantiles[0] * 1e6:.1f} to {quantiles[-1] * 1e6:.1f})"
+    spread = f"({quantiles[0] * 1e6:.1f} to {quantiles[-1] * 1e6:.1f})"
+    line = f"{what:<58}{statistics.median(seconds) * 1e6:>11.1f} µs {spread}"
     if yardstick is not None:
         line += f"   {statistics.median(seconds) / statistics.median(yardstick):.3f} x"
     print(line)
@@ -66,7 +67,7 @@ def hanging() -> None:
         taken.append(time.perf_counter() - started)
         assert report["checks"]["hangs"]["error_type"] == "TimeoutError"
     worst = (max(taken) - timeout) * 1000
-    print(f"{CHECKS} checks, one hanging: ends {worst:.1f} ms after its timeout at worst, of {len(taken)} (allowed: 50 ms)")
+    print(f"{CHECKS} checks, one hanging: over {worst:.1f} ms after its timeout at worst (allowed: 50 ms)")
 
 
 if __name__ == "__main__":

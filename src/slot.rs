@@ -61,7 +61,7 @@ impl Slot {
             }
         }
 
-        let context = Context::new(process);
+        let context = Context::new(process, deadline);
         let run = AssertUnwindSafe(self.check.run(&context)).catch_unwind();
         let result = match timeout_at(deadline, run).await {
             Ok(Ok(result)) => result,

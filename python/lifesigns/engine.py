@@ -75,7 +75,7 @@ class Engine:
             "timeout": timeout,
             "ttl": ttl,
             "breaker": _plain(breaker),
-            "depends_on": [depends_on] if isinstance(depends_on, str) else list(depends_on),
+            "depends_on": _names("depends_on", depends_on),
             "failures_before_error": failures_before_error,
             "successes_before_healthy": successes_before_healthy,
         }
@@ -217,9 +217,7 @@ class Engine:
         waker: _core.Waker | None = None,
         token: int = 0,
     ) -> _core.Sweep:
-        if isinstance(names, str):
-            raise ValueError(f"names must be a list of names, not the string {names!r}")
-        chosen = None if names is None else list(names)
+        chosen = None if names is None else _names("names", names)
         self._start_threads(self._callables if chosen is None else chosen)
         return self._native.begin(chosen, critical_only, refresh, max_age, waker, token)
 
@@ -251,6 +249,13 @@ class Engine:
         events = self._native.take_events()
         if events:
             publish(events, tuple(self._subscribers))
+
+
+def _names(what: str, names: Iterable[str]) -> list[str]:
+    """A list of names; a string would be taken for a list of letters."""
+    if isinstance(names, str) or not hasattr(names, "__iter__"):
+        raise ValueError(f"{what} must be a list of names, not {names!r}")
+    return list(names)
 
 
 def _plain(value: Any) -> Any:

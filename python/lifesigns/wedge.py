@@ -1,4 +1,4 @@
-"""What tells the engine that Python runs: the end of the interpreter, event loops, and the stacks of a wedged process."""
+"""What tells the engine that Python runs: event loops, the end of the interpreter, the stacks of a wedged process."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use crate::checks::Context;
 use crate::net::{self, Resolver};
@@ -41,11 +42,13 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
         sent.map_err(|error| failure(&target, &error))
     };
     context.enter(Phase::Query);
-    let response = match send().await {
-        // It may have been a kept connection that the server had given up: a new one tells.
-        Err(CheckError::Closed { .. }) => send().await?,
-        first => first?,
+    let last = context.process.shared::<LastAnswer>(&target);
+    let response = match last.is_recent() {
+        // It goes over the kept connection, which the server or a firewall may have given up: a new one tells.
+        true => net::hedged(context, send(), |error| matches!(error, CheckError::Closed { .. }), send()).await?,
+        false => send().await?,
     };
+    last.is_now();
     let status = response.status().as_u16();
     let body = body(&target, response).await?;
     Ok(Answer { target, status, body })
@@ -60,6 +63,20 @@ async fn body(target: &str, mut response: Response) -> Result<Vec<u8>, CheckErro
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+/// When a server answered last: as long as its connection is kept, the next request goes over it.
+#[derive(Default)]
+struct LastAnswer(Mutex<Option<Instant>>);
+
+impl LastAnswer {
+    fn is_recent(&self) -> bool {
+        lock(&self.0).is_some_and(|at| at.elapsed() < IDLE)
+    }
+
+    fn is_now(&self) {
+        *lock(&self.0) = Some(Instant::now());
+    }
 }
 
 /// The client of one set of TLS options, and the configuration that it was made of.
@@ -147,7 +164,7 @@ mod tests {
                     stream.write_all(answer).await.unwrap();
                 }
             });
-            let found = check(Context::new(process.clone()), url).await;
+            let found = check(Context::new(process.clone(), Instant::now() + Duration::from_secs(5)), url).await;
             server.abort();
             found
         })
@@ -216,7 +233,7 @@ mod tests {
             (format!("http://127.0.0.1:{port}/"), "ConnectionRefusedError"),
             (format!("http://localhost:{port}/"), "ConnectionRefusedError"),
         ] {
-            let context = Context::new(process.clone());
+            let context = Context::new(process.clone(), Instant::now() + Duration::from_secs(5));
             let url = Url::parse(&url).unwrap();
             let failed = process.runtime.block_on(get(&context, url, HeaderMap::new(), &Tls::default()));
             assert_eq!(failed.err().unwrap().code(), found);

@@ -1,5 +1,6 @@
 //! Resolve, connect and TLS for every network check: one way to reach a server, and one way to name what failed.
 
+mod hedge;
 pub mod http;
 mod resolve;
 mod tls;
@@ -18,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
+pub use hedge::hedged;
 pub use resolve::Resolver;
 pub use tls::tls_config;
 

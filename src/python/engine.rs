@@ -58,6 +58,7 @@ impl Engine {
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
         let kind: Kind = parse(name, spec)?;
+        kind.validate()?;
         let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
         self.register(name, options, |_| check)
     }

@@ -224,7 +224,7 @@ def test_connection__suspended_server_leaves_nothing_behind() -> None:
 def test_connection__slow_answer_is_not_taken_for_the_next_one(server: Configured) -> None:
     assert_healthy(check(server.url))
     server.command("CLIENT", "PAUSE", "600", "ALL")
-    assert_error(check(server.url, timeout=0.2), "TimeoutError", "waiting for the answer")
+    assert_error(check(server.url, timeout=0.2), "TimeoutError", "no answer within 0.2 s")
     assert_healthy(check(server.url))
     assert_healthy(check(server.url))
 
@@ -368,14 +368,14 @@ def test_cluster__node_of_none(server: Configured) -> None:
 
 # --- sentinel ------------------------------------------------------------------------------------------------------
 
-BY_SENTINEL = {"sentinel_username": USER, "sentinel_password": PASSWORD}
+BY_SENTINEL: dict[str, Any] = {"sentinel_username": USER, "sentinel_password": PASSWORD}
 
 
 def test_sentinel__finds_the_master(sentinel: Sentinel) -> None:
     url = f"redis://{USER}:{quote(PASSWORD, safe='')}@mymaster/2"
     assert_healthy(check(url, sentinels=[sentinel.address], **BY_SENTINEL))
-    fields = {"url": "redis://", "username": USER, "password": PASSWORD, "master": "mymaster", **BY_SENTINEL}
-    assert_healthy(check(**fields, sentinels=[sentinel.address]))
+    credentials: dict[str, Any] = {"username": USER, "password": PASSWORD}
+    assert_healthy(check("redis://", **credentials, master="mymaster", sentinels=[sentinel.address], **BY_SENTINEL))
 
 
 def test_sentinel__one_of_them_is_enough(server: Configured, sentinel: Sentinel) -> None:
@@ -403,14 +403,36 @@ def test_sentinel__wrong_password_of_the_master(server: Configured, sentinel: Se
     assert_error(result, "AuthenticationError", str(server.port))
 
 
+def test_sentinel__failover(server: Configured) -> None:
+    now = [server]
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            words = [(await reader.readline(), await reader.readline())[1] for _ in range(int(line[1:]))]
+            writer.write(master_at(now[0]) if words[0] == b"SENTINEL\r\n" else b"+OK\r\n")
+
+    with Configured() as promoted, misbehaving.MisbehavingServer(behave) as sentinel:
+        before = set(server.clients())
+        for now[0] in (server, promoted, server, promoted):
+            url = f"redis://{USER}:{quote(PASSWORD, safe='')}@failover"
+            assert_healthy(check(url, sentinels=[f"{sentinel.host}:{sentinel.port}"]))
+        assert len(promoted.clients()) == 1
+        wait_until(lambda: len(server.clients()) <= len(before), 5, "the former master keeps a connection")
+        assert sentinel.connections == 1
+
+
+def master_at(server: services.Redis) -> bytes:
+    """A sentinel's answer."""
+    words = (server.host, str(server.port))
+    return b"*2\r\n" + b"".join(f"${len(word)}\r\n{word}\r\n".encode() for word in words)
+
+
 def test_sentinel__names_a_replica(server: Configured) -> None:
-    with Configured(f"replicaof {server.host} {server.port}") as replica:
-        host, port = replica.host, replica.port
-        answer = f"*2\r\n${len(host)}\r\n{host}\r\n${len(str(port))}\r\n{port}\r\n".encode()
-        with answers(b"+OK\r\n", answer) as sentinel:
-            url = replica.url.replace(f"{host}:{port}", "mymaster")
-            result = check(url, sentinels=[f"{sentinel.host}:{sentinel.port}"])
-            assert_error(result, "UnavailableError", "it is a replica")
+    replica = Configured(f"replicaof {server.host} {server.port}")
+    with replica, answers(b"+OK\r\n", master_at(replica)) as sentinel:
+        url = replica.url.replace(f"{replica.host}:{replica.port}", "mymaster")
+        result = check(url, sentinels=[f"{sentinel.host}:{sentinel.port}"])
+        assert_error(result, "UnavailableError", "it is a replica")
 
 
 @pytest.mark.parametrize(
@@ -467,7 +489,10 @@ def url_of(server: Any) -> str:
         (misbehaving.flood, {"ProtocolError"}),
         (lambda: misbehaving.flood(b"+"), {"ResponseTooLargeError"}),
         (lambda: misbehaving.flood(b"$99999999999\r\n"), {"ResponseTooLargeError"}),
-        (lambda: misbehaving.drip(b"*1\r\n", interval=0.001), {"TimeoutError", "ResponseTooLargeError", "ProtocolError"}),
+        (
+            lambda: misbehaving.drip(b"*1\r\n", interval=0.001),
+            {"TimeoutError", "ResponseTooLargeError", "ProtocolError"},
+        ),
         (lambda: answers(b"$9223372036854775807\r\n"), {"TimeoutError", "ProtocolError"}),
         (lambda: answers(b"*2147483647\r\n"), {"TimeoutError", "ProtocolError"}),
         (lambda: answers(b"%9223372036854775807\r\n"), {"TimeoutError", "ProtocolError"}),
@@ -515,10 +540,9 @@ def test_redis__kept_connection_that_floods() -> None:
 
 def test_redis__memory_is_bounded() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for mode in (lambda: misbehaving.flood(b"$9999999999\r\n"), lambda: misbehaving.flood(b"+")):
-        for _ in range(3):
-            with mode() as server:
-                assert_error(check(url_of(server)), "ResponseTooLargeError")
+    for prefix in (b"$9999999999\r\n", b"+") * 3:
+        with misbehaving.flood(prefix) as server:
+            assert_error(check(url_of(server)), "ResponseTooLargeError")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024  # KiB
 
 

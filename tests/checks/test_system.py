@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import lifesigns
 import pytest
+
+import lifesigns
 
 V1 = Path("/sys/fs/cgroup")
 MB = 1 << 20

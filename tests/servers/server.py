@@ -53,6 +53,8 @@ class MisbehavingServer:
         self._listening.set()
         await self._closing.wait()
         server.close()
+        # Connections that asyncio has accepted and is still setting up, though their clients may have left already.
+        await asyncio.gather(*asyncio.all_tasks() - self._tasks - {asyncio.current_task()})
         await stop_tasks(self._tasks)
         await asyncio.sleep(0)  # the loop closes the sockets
 

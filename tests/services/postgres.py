@@ -32,6 +32,10 @@ class Postgres(Cluster):
         """Make the worker in `background_task_worker` alive now (the checks look back five minutes)."""
         self.sql("UPDATE background_task_worker SET last_heartbeat = now()")
 
+    def forget_statements(self) -> None:
+        """Let `pg_stat_statements` begin anew: what it took to set a database up is no load of an application's."""
+        self.sql("SELECT pg_stat_statements_reset()")
+
     def create_objects(self, database: str) -> None:
         """Make functions, task tables and their rows in another database of `app`, such as Django's test database."""
         self.sql_file(OBJECTS, database)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+NEVER = {"degraded_above": 1000, "error_above": 1000}
+
+
 class Stack:
     """With `tls`, every service is asked by TLS; `environment()` then makes clients trust their authority."""
 
@@ -63,6 +66,7 @@ class Stack:
     def settings(self) -> dict[str, object]:
         """Django settings with which every dependency is there and well."""
         self.postgres.heartbeat()
+        self.postgres.forget_statements()
         return {
             "DATABASES": {"default": self.postgres.database()},
             "CACHES": {"default": self._cache(1), "select2": self._cache(2)},
@@ -80,7 +84,11 @@ class Stack:
                 "anthropic": {"api_key": self.http.anthropic_key, "base_url": self.http.anthropic_base_url},
             },
             **{name: str(self._folder(name.lower())) for name in ("MEDIA_ROOT", "STATIC_ROOT", "LOG_DIR")},
-            "LIFESIGNS": {"GOOGLE_MAPS_BASE_URL": self.http.google_base_url},
+            "LIFESIGNS": {
+                "GOOGLE_MAPS_BASE_URL": self.http.google_base_url,
+                # The services are what is shown: a machine that has just compiled the engine is busy, and may be full.
+                "CHECKS": {name: {"thresholds": NEVER} for name in ("cpu_load", "disk_space", "memory_usage")},
+            },
         }
 
     def environment(self) -> dict[str, str]:

@@ -84,7 +84,7 @@ def test_run__names_the_known_checks_when_one_is_unknown() -> None:
         engine.run(["disk"])
     with pytest.raises(LookupError):
         engine.check("nope")
-    with pytest.raises(ValueError, match="list of names"):
+    with pytest.raises(ValueError, match="names must be a list of names"):
         engine.run("disk_space")
 
 
@@ -106,6 +106,8 @@ def test_run__names_the_known_checks_when_one_is_unknown() -> None:
         (SKIPPED, {"breaker": {"failures": 0}}, "failures and minimum_calls must be at least 1"),
         (SKIPPED, {"breaker": {"failure_rate": 1.5}}, "failure_rate must be above 0 and at most 1"),
         (SKIPPED, {"depends_on": ["later"]}, 'depends_on names "later"'),
+        (SKIPPED, {"depends_on": "later"}, "depends_on must be a list of names, not 'later'"),
+        (SKIPPED, {"depends_on": 3}, "depends_on must be a list of names, not 3"),
         (SKIPPED, {"failures_before_error": 0}, "must be at least 1"),
     ],
 )
@@ -249,7 +251,7 @@ def test_dependencies__a_child_is_not_run_while_its_parent_is_in_error() -> None
     parent, child = Counting(False), Counting()
     engine = lifesigns.Engine()
     engine.register("parent", parent, ttl=0.01)
-    engine.register("child", child, depends_on="parent")
+    engine.register("child", child, depends_on=["parent"])
     result = engine.check("child")
     assert (result["status"], result["blocked_by"], child.runs) == ("error", "parent", 0)
     assert list(engine.run(["child"])["checks"]) == ["child"]

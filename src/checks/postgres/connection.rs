@@ -8,6 +8,7 @@ use super::login::connect;
 use super::session::Session;
 use super::sqlstate;
 use crate::checks::Context;
+use crate::net;
 use crate::outcome::{CheckError, Phase};
 use crate::spec::PostgresServer;
 
@@ -19,12 +20,14 @@ const LOCK_TIMEOUT_MS: u32 = 1_000;
 pub async fn ask(context: &Context, server: &PostgresServer, statements: &[String]) -> Result<Answer, CheckError> {
     let hub = context.process.shared::<Hub>(&key(server));
     let text = format!("{};\n{}", settings(server), statements.join(";\n"));
-    let first = converse(&hub, context, server, &text).await;
-    let mut answer = match first {
-        Err(Stage::Lost(_)) => converse(&hub, context, server, &text).await,
-        other => other,
-    }
-    .map_err(Stage::error)?;
+    let (session, kept) = hub.session(context, server).await?;
+    context.enter(Phase::Query);
+    let mut answer = match kept {
+        true => {
+            net::hedged(context, session.ask(&text), |_| true, ask_anew(&hub, context, server, &session, &text)).await
+        }
+        false => session.ask(&text).await,
+    }?;
     if answer.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match answer.failed.as_deref() {
@@ -62,22 +65,18 @@ pub async fn ask_guarded(
 #[derive(Default)]
 struct Known(AtomicBool);
 
-enum Stage {
-    Connect(CheckError),
-    Lost(CheckError),
-}
-
-impl Stage {
-    fn error(self) -> CheckError {
-        let (Self::Connect(error) | Self::Lost(error)) = self;
-        error
-    }
-}
-
-async fn converse(hub: &Hub, context: &Context, server: &PostgresServer, text: &str) -> Result<Answer, Stage> {
-    let session = hub.session(context, server).await.map_err(Stage::Connect)?;
+/// Asks on another session than `lost`.
+async fn ask_anew(
+    hub: &Hub,
+    context: &Context,
+    server: &PostgresServer,
+    lost: &Session,
+    text: &str,
+) -> Result<Answer, CheckError> {
+    lost.close();
+    let (session, _) = hub.session(context, server).await?;
     context.enter(Phase::Query);
-    session.ask(text).await.map_err(Stage::Lost)
+    session.ask(text).await
 }
 
 /// Tells servers, databases and users apart. The password does not show in `Debug`, and does tell logins apart.
@@ -117,14 +116,14 @@ struct Slot {
 }
 
 impl Hub {
-    /// The kept session, or a new one. Who comes while another check connects shares what comes of it.
-    async fn session(&self, context: &Context, server: &PostgresServer) -> Result<Arc<Session>, CheckError> {
+    /// The kept session (true), or a new one. Who comes while another check connects shares what comes of it.
+    async fn session(&self, context: &Context, server: &PostgresServer) -> Result<(Arc<Session>, bool), CheckError> {
         context.enter(Phase::Connect);
         let before = self.attempts.load(Ordering::Acquire);
         // Held while connecting: that is what makes the attempt one.
         let mut slot = self.slot.lock().await;
         if let Some(session) = slot.session.as_ref().filter(|session| session.is_open()) {
-            return Ok(session.clone());
+            return Ok((session.clone(), true));
         }
         if self.attempts.load(Ordering::Acquire) != before
             && let Some(error) = &slot.failure
@@ -136,7 +135,7 @@ impl Hub {
         self.attempts.fetch_add(1, Ordering::Release);
         slot.failure = outcome.as_ref().err().cloned();
         slot.session = outcome.as_ref().ok().cloned();
-        outcome
+        outcome.map(|session| (session, false))
     }
 }
 

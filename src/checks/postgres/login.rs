@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 
@@ -14,7 +15,7 @@ use super::server::{self, Endpoint, Login, Surroundings};
 use super::session::{IDLE, Session};
 use super::sqlstate;
 use super::tls::Encryption;
-use super::transport::{Secured, Transport};
+use super::transport::{Lent, Secured, Transport};
 use crate::checks::Context;
 use crate::net::{self, Stream};
 use crate::outcome::{CheckError, Phase};
@@ -23,6 +24,11 @@ use crate::spec::{PostgresServer, Tls};
 
 /// The protocol's request for TLS, which is answered by one byte.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// How long a request to cancel may take.
+const CANCEL: Duration = Duration::from_secs(1);
+
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED_MS: u32 = 1_500;
 
 /// Logs in to the first server that lets us. `plain` remembers that one refused our own start-up parameter.
 pub async fn connect(context: &Context, server: &PostgresServer, plain: &mut bool) -> Result<Arc<Session>, CheckError> {
@@ -117,7 +123,7 @@ async fn log_in(
     let fault = transport.fault();
     let config = config(login, endpoint, transport.is_encrypted(), plain);
     let (client, connection) = config.connect_raw(transport, Secured).await.map_err(|error| {
-        let code = error.code().map(|code| code.code());
+        let code = error.as_db_error().map(sqlstate::of_login);
         let another = match code {
             Some(sqlstate::NO_LOGIN_RULE) => Another::Encryption,
             Some(code) if sqlstate::refuses_parameter(code) => Another::Plain,
@@ -134,9 +140,14 @@ async fn log_in(
     let token = client.cancel_token();
     let (process, address, way) = (Arc::downgrade(&context.process), endpoint.address.clone(), way.clone());
     let cancel = async move {
-        let Some(process) = Weak::<Process>::upgrade(&process) else { return };
-        if let Ok(transport) = open(&Context::new(process), &address, &way).await {
-            token.cancel_query_raw(transport, Secured).await.ok();
+        // Behind a pooler the statement's own timeout must do: PgBouncer 1.18 dies of a cancel request that is given up.
+        let Some(process) = Weak::<Process>::upgrade(&process).filter(|_| !plain) else { return };
+        let Ok(mut transport) = open(&Context::new(process, Instant::now() + CANCEL), &address, &way).await else {
+            return;
+        };
+        if token.cancel_query_raw(Lent(&mut transport), Secured).await.is_ok() {
+            // The server closes once it has passed the request on, as libpq waits for it to do.
+            transport.read_u8().await.ok();
         }
     };
     Ok(Session::start(target, client, connection, fault, cancel))
@@ -196,6 +207,7 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
         Address::Unix(path) => Stream::Unix(net::connect_unix(context, path).await?),
         Address::Tcp { host, address, port } => {
             let stream = net::connect(context, address, *port).await?;
+            limit_silence(&stream);
             match way {
                 Encryption::Off => Stream::Plain(stream),
                 Encryption::Offered(tls) => secure(context, stream, host, *port, tls, false).await?,
@@ -205,6 +217,16 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
     };
     Ok(Transport::new(stream, target))
 }
+
+/// A kept connection whose other end is gone without a word (a firewall that forgot it, a host that lost power) is found
+/// dead by this time, and replaced within the same run. A server that hangs still acknowledges, and is waited for.
+#[cfg(target_os = "linux")]
+fn limit_silence(stream: &TcpStream) {
+    rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS).ok();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_silence(_stream: &TcpStream) {}
 
 async fn secure(
     context: &Context,

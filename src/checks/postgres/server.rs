@@ -1,6 +1,5 @@
 //! Where to connect, and as whom: libpq's sources of connection parameters, in its order.
 
-use std::collections::HashMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,26 +33,23 @@ pub struct Endpoint {
 
 /// What libpq looks at beside the parameters: the environment and the home directory.
 pub struct Surroundings {
-    variables: HashMap<String, String>,
+    variable: fn(&str) -> Option<String>,
     home: Option<PathBuf>,
 }
 
 impl Surroundings {
     pub fn real() -> Self {
         let home = if cfg!(windows) { env::var_os("APPDATA").map(PathBuf::from) } else { env::home_dir() };
-        let known =
-            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Self { variables: known.filter(|(name, _)| name.starts_with("PG")).collect(), home }
+        Self { variable: |name| env::var(name).ok(), home }
     }
 
     #[cfg(test)]
-    pub fn fixed(variables: &[(&str, &str)]) -> Self {
-        let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        Self { variables: owned.collect(), home: None }
+    pub fn fixed(variable: fn(&str) -> Option<String>) -> Self {
+        Self { variable, home: None }
     }
 
     pub fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
+        (self.variable)(name)
     }
 
     /// A file in the home directory, by its Unix name without the leading dot where it lies in a folder.
@@ -169,19 +165,24 @@ mod tests {
         Address::Tcp { host: host.into(), address: address.into(), port }
     }
 
+    fn services() -> PathBuf {
+        env::temp_dir().join(format!("lifesigns-services-{}", std::process::id()))
+    }
+
     #[test]
     fn explicit_values_come_before_the_service_and_that_before_the_environment() {
-        let file = env::temp_dir().join(format!("lifesigns-services-{}", std::process::id()));
+        let file = services();
         std::fs::write(&file, "[app]\nhost=service\nuser=service\nport=5433\nsslmode=require\n").unwrap();
-        let around = Surroundings::fixed(&[
-            ("PGSERVICEFILE", file.to_str().unwrap()),
-            ("PGSERVICE", "app"),
-            ("PGHOST", "environment"),
-            ("PGUSER", "environment"),
-            ("PGDATABASE", "environment"),
-            ("PGPASSWORD", "hidden"),
-            ("PGCONNECT_TIMEOUT", "7"),
-        ]);
+        let around = Surroundings::fixed(|name| {
+            Some(match name {
+                "PGSERVICEFILE" => services().to_string_lossy().into_owned(),
+                "PGSERVICE" => "app".to_owned(),
+                "PGHOST" | "PGUSER" | "PGDATABASE" => "environment".to_owned(),
+                "PGPASSWORD" => "hidden".to_owned(),
+                "PGCONNECT_TIMEOUT" => "7".to_owned(),
+                _ => return None,
+            })
+        });
         let spec = PostgresServer { host: Some("explicit".into()), ..PostgresServer::default() };
         let login = resolve(&spec, &around).unwrap();
         std::fs::remove_file(&file).unwrap();
@@ -196,7 +197,9 @@ mod tests {
 
     #[test]
     fn without_anything_it_is_the_local_server_and_the_own_name() {
-        let login = resolve(&PostgresServer::default(), &Surroundings::fixed(&[("PGHOST", "")])).unwrap();
+        let login =
+            resolve(&PostgresServer::default(), &Surroundings::fixed(|name| (name == "PGHOST").then(String::new)))
+                .unwrap();
         assert_eq!(login.user, whoami::username().unwrap());
         assert_eq!(login.dbname, login.user);
         assert_eq!(login.connect_timeout, None);
@@ -207,14 +210,15 @@ mod tests {
     #[test]
     fn an_explicit_empty_host_hides_the_environment() {
         let spec = PostgresServer { host: Some(String::new()), ..PostgresServer::default() };
-        let login = resolve(&spec, &Surroundings::fixed(&[("PGHOST", "elsewhere")])).unwrap();
+        let login =
+            resolve(&spec, &Surroundings::fixed(|name| (name == "PGHOST").then(|| "elsewhere".to_owned()))).unwrap();
         assert!(!login.endpoints[0].address.target().contains("elsewhere"));
     }
 
     #[test]
     fn a_service_that_is_defined_nowhere_is_a_wrong_configuration() {
         let spec = PostgresServer { service: Some("nowhere".into()), ..PostgresServer::default() };
-        let around = Surroundings::fixed(&[("PGSYSCONFDIR", "/nonexistent")]);
+        let around = Surroundings::fixed(|name| (name == "PGSYSCONFDIR").then(|| "/nonexistent".to_owned()));
         assert!(matches!(resolve(&spec, &around), Err(CheckError::Configuration(_))));
     }
 

@@ -60,7 +60,8 @@ impl Session {
         lock(&self.client).as_ref().is_some_and(|client| !client.is_closed())
     }
 
-    fn close(&self) {
+    /// Takes no more questions.
+    pub fn close(&self) {
         lock(&self.client).take();
     }
 
@@ -178,5 +179,60 @@ fn fault(target: &str, error: &Error) -> CheckError {
     match error.code() {
         Some(code) => sqlstate::error(target, code.code(), Duration::ZERO),
         None => CheckError::Protocol { target: target.to_owned(), expected: "PostgreSQL".into() },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_postgres::Config;
+    use tokio_postgres::config::SslMode;
+
+    use super::*;
+    use crate::checks::postgres::transport::Secured;
+    use crate::net::Stream;
+
+    const LET_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
+    const TERMINATE: &[u8] = b"X\0\0\0\x04";
+
+    /// A session with a server that lets anyone in and then says nothing, and the server's end.
+    async fn session() -> (Arc<Session>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut server = accepted.unwrap().0;
+        let transport = Transport::new(Stream::Plain(stream.unwrap()), "db:5432".to_owned());
+        let fault = transport.fault();
+        let mut config = Config::new();
+        config.user("me").ssl_mode(SslMode::Disable);
+        server.write_all(LET_IN).await.unwrap();
+        let (client, connection) = config.connect_raw(transport, Secured).await.unwrap();
+        let mut startup = vec![0; 1000];
+        assert!(server.read(&mut startup).await.unwrap() > 8);
+        (Session::start("db:5432".to_owned(), client, connection, fault, async {}), server)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_session_is_closed_the_polite_way() {
+        let (session, mut server) = session().await;
+        let opened = Instant::now();
+        let mut rest = Vec::new();
+        server.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, TERMINATE);
+        assert!(opened.elapsed() >= IDLE - Duration::from_secs(1));
+        assert!(!session.is_open());
+    }
+
+    #[tokio::test]
+    async fn a_session_whose_check_went_away_takes_no_more_questions() {
+        let (session, mut server) = session().await;
+        assert!(timeout(Duration::from_millis(20), session.ask("SELECT 1")).await.is_err());
+        assert!(!session.is_open());
+        let mut rest = Vec::new();
+        timeout(2 * FAREWELL, server.read_to_end(&mut rest)).await.unwrap().ok();
+        assert!(rest.starts_with(b"Q"));
+        assert_eq!(session.ask("SELECT 1").await.unwrap_err().code(), "ConnectionResetError");
     }
 }

@@ -2,12 +2,29 @@
 
 use std::time::Duration;
 
+use tokio_postgres::error::DbError;
+
 use crate::outcome::{CheckError, Phase};
 
 /// SQLSTATEs that the code asks for by name.
 pub const NO_LOGIN_RULE: &str = "28000";
 pub const MISSING_RIGHT: &str = "42501";
 pub const CANCELLED: &str = "57014";
+
+/// The code of an error that ended a login. PgBouncer before 1.20 has one code for all; its texts, which are never shown,
+/// tell the cases apart.
+pub fn of_login(error: &DbError) -> &str {
+    told_apart(error.code().code(), error.message())
+}
+
+fn told_apart<'a>(code: &'a str, text: &str) -> &'a str {
+    match code {
+        "08P01" if text.contains("authentication failed") || text.starts_with("no such user") => "28P01",
+        "08P01" if text.starts_with("no such database") => "3D000",
+        "08P01" if text.starts_with("unsupported startup parameter") => "0A000",
+        code => code,
+    }
+}
 
 /// What the code of an error that `target` reported `after` so long means.
 pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
@@ -29,6 +46,7 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "57P01" | "57P02" => unavailable("it is shutting down"),
         "57P03" => unavailable("it is starting up, shutting down or recovering"),
         "57P04" => rejected("the database has been dropped"),
+        "0A000" => rejected("it does not support this, such as start-up options"),
         "25006" => rejected("the statement writes, and checks are read-only"),
         MISSING_RIGHT => rejected("a right is missing"),
         "42P01" => rejected("a table that the statement names does not exist"),
@@ -102,6 +120,20 @@ mod tests {
             let error = error("db:5432", code, Duration::from_micros(1_500_321));
             assert_eq!(error.code(), kind, "{code}");
             assert!(error.to_string().contains(words), "{code}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_texts_of_an_old_pgbouncer_are_told_apart() {
+        let cases = [
+            ("08P01", "SASL authentication failed", "28P01"),
+            ("08P01", "no such database: app", "3D000"),
+            ("08P01", "unsupported startup parameter: options", "0A000"),
+            ("08P01", "client_login_timeout (server down)", "08P01"),
+            ("57P03", "no such database: app", "57P03"),
+        ];
+        for (code, text, expected) in cases {
+            assert_eq!(told_apart(code, text), expected, "{text}");
         }
     }
 

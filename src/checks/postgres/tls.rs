@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn each_mode_means_what_libpq_means() {
-        let around = Surroundings::fixed(&[]);
+        let around = Surroundings::fixed(|_| None);
         let present = std::env::current_exe().unwrap();
         let absent = Path::new("/nonexistent/root.crt");
         let tls = |verify, ca: Option<&Path>| Tls { verify, ca: ca.map(Path::to_owned), cert: None, key: None };
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_certificate_needs_its_key() {
-        let around = Surroundings::fixed(&[]);
+        let around = Surroundings::fixed(|_| None);
         let present = std::env::current_exe().unwrap();
         let mut options = Options { cert: Some(present), ..options("require", None) };
         assert!(ways(&options, &around).is_err());

@@ -1,5 +1,6 @@
 //! The bytes of a PostgreSQL session, followed message by message: nothing else is let through, and not without end.
 
+use std::future::Ready;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -94,13 +95,42 @@ impl AsyncWrite for Transport {
 /// The TLS handshake is done before tokio-postgres gets the connection; this tells it so.
 pub struct Secured;
 
-impl TlsConnect<Transport> for Secured {
-    type Stream = Transport;
+impl<S: TlsStream + Unpin> TlsConnect<S> for Secured {
+    type Stream = S;
     type Error = io::Error;
-    type Future = std::future::Ready<io::Result<Transport>>;
+    type Future = Ready<io::Result<S>>;
 
-    fn connect(self, stream: Transport) -> Self::Future {
+    fn connect(self, stream: S) -> Self::Future {
         std::future::ready(Ok(stream))
+    }
+}
+
+/// A connection that is written to and then kept: its user does not get to close it.
+pub struct Lent<'a>(pub &'a mut Transport);
+
+impl AsyncRead for Lent<'_> {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().0).poll_read(task, buffer)
+    }
+}
+
+impl AsyncWrite for Lent<'_> {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Task<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut *self.get_mut().0).poll_write(task, data)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.get_mut().0).poll_flush(task)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(task)
+    }
+}
+
+impl TlsStream for Lent<'_> {
+    fn channel_binding(&self) -> ChannelBinding {
+        self.0.channel_binding()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The one connection that a process keeps to a Redis server: opened on first use, replaced when dead, closed when idle.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -49,13 +50,27 @@ impl Kept {
         commands: &[Cmd],
     ) -> Result<Vec<Value>, CheckError> {
         let (session, fresh) = self.session(context, server).await?;
-        match self.ask_on(context, session, commands).await {
-            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. }) if !fresh => {
-                let (session, _) = self.session(context, server).await?;
-                self.ask_on(context, session, commands).await
-            }
-            answers => answers,
+        if fresh {
+            return self.ask_on(context, session, commands).await;
         }
+        let kept = self.ask_on(context, session.clone(), commands);
+        let lost = |error: &CheckError| {
+            matches!(error, CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. })
+        };
+        net::hedged(context, kept, lost, self.ask_anew(context, server, &session, commands)).await
+    }
+
+    /// Asks on another session than `lost`.
+    async fn ask_anew(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        lost: &Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        self.forget(lost);
+        let (session, _) = self.session(context, server).await?;
+        self.ask_on(context, session, commands).await
     }
 
     /// The kept session, or else a new one (true).
@@ -85,15 +100,16 @@ impl Kept {
     }
 
     fn forget(&self, session: &Arc<Session>) {
-        // Whoever holds the lock is connecting and puts a new session here.
+        session.is_retired.store(true, Ordering::Relaxed);
+        // Else whoever holds the lock replaces it.
         if let Ok(mut kept) = self.0.try_lock() {
             kept.take_if(|kept| Arc::ptr_eq(kept, session));
         }
     }
 }
 
-/// Forgets the session when a run fails or is cancelled: an answer that is still to come must not be taken for the
-/// answer to the next question. Other runs that wait on the session go on; the last of them closes it.
+/// Forgets the session when a run fails or is cancelled: a connection that does not answer may be dead without our
+/// knowing, so the next run must open another. Other runs that wait on it go on; the last of them closes it.
 struct Unanswered<'a> {
     kept: &'a Kept,
     session: &'a Arc<Session>,
@@ -112,6 +128,8 @@ struct Session {
     driver: JoinHandle<()>,
     gauge: Arc<Gauge>,
     used: Arc<Notify>,
+    /// A run got no answer.
+    is_retired: AtomicBool,
 }
 
 impl Session {
@@ -142,7 +160,14 @@ impl Session {
                 .map_err(|_| CheckError::Protocol { target: target(&server.address), expected: "Redis".into() })?;
         let used = Arc::new(Notify::new());
         let driver = tokio::spawn(drive(driver, used.clone()));
-        let session = Self { address: server.address.clone(), connection, driver, gauge, used };
+        let session = Self {
+            address: server.address.clone(),
+            connection,
+            driver,
+            gauge,
+            used,
+            is_retired: AtomicBool::new(false),
+        };
         session.introduce(context, server).await?;
         Ok(session)
     }
@@ -172,7 +197,7 @@ impl Session {
 
     /// Whether the connection is alive, as far as is known, and leads to `address`.
     fn serves(&self, address: &RedisAddress) -> bool {
-        !self.driver.is_finished() && self.address == *address
+        !self.driver.is_finished() && !self.is_retired.load(Ordering::Relaxed) && self.address == *address
     }
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
@@ -215,5 +240,29 @@ async fn drive(connection: impl Future<Output = ()>, used: Arc<Notify>) {
     tokio::select! {
         () = connection => {}
         () = idle => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_when_nobody_used_it_for_long() {
+        let (start, used) = (Instant::now(), Arc::new(Notify::new()));
+        let driver = tokio::spawn(drive(pending(), used.clone()));
+        sleep(IDLE / 2).await;
+        used.notify_one();
+        assert!(driver.await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE).as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_with_the_connection() {
+        drive(sleep(IDLE / 2), Arc::default()).await;
     }
 }

@@ -1,0 +1,1 @@
+"""Checks in Python: what only Django, or a library of the project, can reach."""

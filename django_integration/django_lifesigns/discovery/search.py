@@ -1,0 +1,34 @@
+"""What a finder of a check's target is given, and the ways in which it says that there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from django_lifesigns.conf import Conf
+from django_lifesigns.problems import TARGET_IN_PART, Problem
+
+
+class NoTargetError(LookupError):
+    """Nothing to check is configured; the text says which setting would."""
+
+
+class WrongTargetError(ValueError):
+    """What is configured cannot be checked; the text names the setting and says what would be right."""
+
+
+@dataclass(kw_only=True)
+class Search:
+    """For one check: the settings, whether it has to apply, and what was found wrong on the way."""
+
+    name: str
+    conf: Conf
+    required: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+    def in_part(self, where: str, ignored: set[str]) -> None:
+        """Notes what of a target is left out of its check."""
+        if ignored:
+            names = ", ".join(sorted(ignored))
+            message = f"{where}: {names} cannot be honoured by the check {self.name}."
+            hint = f"If it matters there, replace the check: LIFESIGNS['CHECKS'][{self.name!r}] = 'dotted.path'."
+            self.problems.append(Problem(TARGET_IN_PART, message, hint))

@@ -1,0 +1,104 @@
+"""The engine of this process, built from the settings when it is first needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.core.signals import setting_changed
+
+from django_lifesigns.callables.verdict import Verdict
+from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.conf import Conf, read
+from django_lifesigns.connections import returning_connections
+from django_lifesigns.discovery import OWN, Found, discover
+from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from lifesigns import Engine
+from lifesigns.specs import Spec
+
+logger = logging.getLogger("django_lifesigns")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """What came of the settings."""
+
+    conf: Conf
+    engine: Engine
+    problems: tuple[Problem, ...]
+
+
+def get_engine() -> Engine:
+    """The engine with all checks of this project; threads and connections start with its first run."""
+    return current().engine
+
+
+def current() -> Built:
+    """What came of the settings as they are now."""
+    if "built" not in _current:
+        built = build(read())
+        # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
+        if _current.setdefault("built", built) is built:
+            for problem in built.problems:
+                level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
+                logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
+    return _current["built"]
+
+
+def build(conf: Conf) -> Built:
+    """An engine with every check; one that is wrong is registered as an error, and the others still run."""
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale)
+    found, problems = discover(conf)
+    for check in _parents_first(found):
+        try:
+            engine.register(check.name, _runnable(check), **cast("dict[str, Any]", check.options))
+        except ValueError as error:
+            problem = _wrong(check.name, conf, str(error))
+            problems.append(problem)
+            with suppress(ValueError):  # the name itself may be what is wrong
+                critical = CATALOGUE.get(check.name, OWN).critical
+                engine.register(check.name, Verdict("error", problem.message), critical=critical)
+    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems))
+
+
+def reset(**_: object) -> None:
+    """Forget the engine: the settings have changed, as they do in tests."""
+    _current.clear()
+
+
+setting_changed.connect(reset)
+
+_current: dict[str, Built] = {}
+
+
+def _runnable(found: Found) -> Any:
+    check = found.check
+    return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
+
+
+def _wrong(name: str, conf: Conf, reason: str) -> Problem:
+    if name in conf.checks:
+        return Problem(WRONG_OPTION, f"LIFESIGNS['CHECKS'][{name!r}]: {reason}", OTHERS_RUN)
+    setting = CATALOGUE.get(name, OWN).setting
+    return Problem(WRONG_TARGET, f"{setting}: {reason}", OTHERS_RUN)
+
+
+def _parents_first(found: list[Found]) -> Iterator[Found]:
+    """The same checks, each after those it depends on, since the engine wants to know them first."""
+    by_name = {check.name: check for check in found}
+    done: set[str] = set()
+
+    def visit(check: Found) -> Iterator[Found]:
+        if check.name not in done:
+            done.add(check.name)
+            parents = cast("tuple[str, ...]", check.options.get("depends_on", ()))
+            for parent in parents:
+                if parent in by_name:
+                    yield from visit(by_name[parent])
+            yield check
+
+    for check in found:
+        yield from visit(check)

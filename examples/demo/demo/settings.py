@@ -1,0 +1,35 @@
+"""A project as small as it gets, on SQLite and local memory; with LIFESIGNS_DEMO_FULL=1 on the services of full.py.
+
+For a look on one's own machine only: the key is public.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+
+SECRET_KEY = "public, and good enough for a demo"
+DEBUG = False
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+USE_TZ = True
+ROOT_URLCONF = "demo.urls"
+WSGI_APPLICATION = "demo.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django_lifesigns",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": HERE / "db.sqlite3"}}
+
+if os.environ.get("LIFESIGNS_DEMO_FULL") == "1":
+    globals().update(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text()))

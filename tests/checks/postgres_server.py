@@ -1,0 +1,89 @@
+"""What the PostgreSQL tests share: specifications for a running server, and runs of one check."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import lifesigns
+from tests.services.cluster import DATABASE, PASSWORD, SUPERUSER_PASSWORD, USER
+
+SECRETS = (PASSWORD, SUPERUSER_PASSWORD)
+TASKS = ["background_task"]
+WORKERS = ["background_task_worker"]
+PENDING = "SELECT queue_name, count(*), min(created_at) FROM background_task WHERE status = 'pending' GROUP BY 1"
+FAILED = "SELECT count(*) FROM background_task WHERE status = 'failed' AND updated_at > {since}"
+ALIVE = "SELECT count(*) FROM background_task_worker WHERE last_heartbeat > {since}"
+
+KINDS: dict[str, dict[str, Any]] = {
+    "postgres": {},
+    "postgis": {},
+    "postgres_functions": {"functions": ["cleanup_expired_sessions"]},
+    "postgres_statements": {},
+    "postgres_connections": {},
+    "materialized_views": {"views": ["choices"]},
+    "task_tables": {"backend": "background_task", "tables": TASKS + WORKERS},
+    "pending_tasks": {"sql": PENDING, "tables": TASKS},
+    "failed_tasks": {"sql": FAILED, "tables": TASKS},
+    "task_workers": {"sql": ALIVE, "tables": WORKERS},
+}
+
+# How all of them are on the test server, which has no materialized view.
+WELL = {kind: "degraded" if kind == "materialized_views" else "healthy" for kind in KINDS}
+# How many hanging statements of `sleeper` run there.
+SLEEPING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE state = 'active' AND query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()"
+)
+
+
+def server(service: Any, /, **parameters: Any) -> dict[str, Any]:
+    """Connection parameters; one set to None is left out."""
+    given = {
+        "host": service.host,
+        "port": service.port,
+        "user": USER,
+        "password": PASSWORD,
+        "dbname": DATABASE,
+        **parameters,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def spec(kind: str, where: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"kind": kind, "server": where, **KINDS[kind], **fields}
+
+
+def engine(timeout: float = 5.0, /, **specs: dict[str, Any]) -> lifesigns.Engine:
+    made = lifesigns.Engine(default_timeout=timeout)
+    for name, one in specs.items():
+        made.register(name, one)
+    return made
+
+
+def run(one: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
+    """The result of a check of its own."""
+    return ask(engine(timeout, x=one))
+
+
+def ask(made: lifesigns.Engine, name: str = "x") -> dict[str, Any]:
+    """A new result of a registered check, which must tell no secret and end in time."""
+    started = time.monotonic()
+    result = dict(made.check(name, refresh=True))
+    assert time.monotonic() - started < 15
+    for secret in SECRETS:
+        assert secret not in str(result)
+    return result
+
+
+def statuses(report: Any) -> dict[str, str]:
+    return {name: result["status"] for name, result in report["checks"].items()}
+
+
+def every_kind(where: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {kind: spec(kind, where) for kind in KINDS}
+
+
+def sleeper(where: dict[str, Any]) -> dict[str, Any]:
+    """A check whose statement hangs."""
+    return spec("task_workers", where, sql="SELECT count(*) FROM (SELECT pg_sleep(60)) s")

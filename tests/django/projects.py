@@ -1,0 +1,61 @@
+"""Runs a Python program in a Django project of its own process: settings that Django reads once need a new one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.services import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+# A busy machine is no fault of the project.
+PATIENT = {"cpu_load": {"thresholds": {"degraded_above": 1000, "error_above": 1000}}}
+SECONDS = 60
+
+
+def environment(folder: Path, settings: dict[str, Any], **more: str) -> dict[str, str]:
+    """In which the demo project has these settings."""
+    lifesigns = {**settings.get("LIFESIGNS", {})}
+    lifesigns["CHECKS"] = {**PATIENT, **lifesigns.get("CHECKS", {})}
+    file = folder / "settings.json"
+    file.write_text(json.dumps({**settings, "LIFESIGNS": lifesigns}))
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "demo.settings",
+        "LIFESIGNS_DEMO_FULL": "1",
+        "LIFESIGNS_DEMO_STACK": str(file),
+        "PYTHONPATH": os.pathsep.join(
+            [str(ROOT), str(ROOT / "examples/demo"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        ),
+        **more,
+    }
+
+
+def run(folder: Path, settings: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The interpreter with these arguments in that environment."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment(folder, settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def run_json(folder: Path, settings: dict[str, Any], program: str) -> Any:
+    """What a program, begun with Django set up, prints as JSON."""
+    done = run(folder, settings, "-W", "ignore::DeprecationWarning", "-c", f"import django; django.setup()\n{program}")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def stack_settings(stack: Stack, **lifesigns: Any) -> dict[str, Any]:
+    """The settings of the stack, with more keys of LIFESIGNS."""
+    settings: dict[str, Any] = stack.settings()
+    return {**settings, "LIFESIGNS": {**settings["LIFESIGNS"], **lifesigns}}

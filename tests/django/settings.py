@@ -1,0 +1,30 @@
+"""A project as `startproject` makes it, with the app added: SQLite, local memory, nothing else configured."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+SECRET_KEY = "only-for-tests"
+ALLOWED_HOSTS = ["testserver"]
+ROOT_URLCONF = "tests.django.urls"
+USE_TZ = True
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.auth",
+    "django.contrib.sessions",
+    "django_lifesigns",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+]
+# A file, not memory: the checks run on the engine's threads, each with a connection of its own to close.
+DATABASE = str(Path(tempfile.gettempdir()) / f"lifesigns-tests-{os.getpid()}.sqlite3")
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATABASE, "TEST": {"NAME": DATABASE}}}
+# A busy machine is no fault of the project.
+LIFESIGNS = {"CHECKS": {"cpu_load": {"thresholds": {"degraded_above": 1000, "error_above": 1000}}}}

@@ -1,0 +1,110 @@
+"""The checks in Python of databases, caches and channel layers: what they find."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.core.cache import caches
+from django.core.cache.backends.locmem import LocMemCache
+from django.db import connection
+
+from django_lifesigns.callables.cache import CacheRoundTrip
+from django_lifesigns.callables.channels import ChannelRoundTrip
+from django_lifesigns.callables.database import DatabaseConnectivity
+
+LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+
+class ForgetfulCache(LocMemCache):
+    """Keeps nothing."""
+
+    def get(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class BrokenCache(LocMemCache):
+    """Cannot be read."""
+
+    def get(self, *args: Any, **kwargs: Any) -> None:
+        raise ConnectionError("redis://:hunter2@h")
+
+
+@pytest.mark.django_db
+def test_database__sqlite() -> None:
+    result = DatabaseConnectivity()()
+    details: Any = result["details"]
+    assert result["status"] == "healthy"
+    assert details["database_version"].startswith("SQLite 3.")
+    assert details["session_count"] == 0
+    assert details["connection_status"] == "connected"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_database__no_session_table() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_session RENAME TO elsewhere")
+    try:
+        details: Any = DatabaseConnectivity()()["details"]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO django_session")
+    assert details["session_count"] is None
+
+
+def test_cache__round_trip() -> None:
+    assert CacheRoundTrip(alias="default")()["details"] == {
+        "backend": "django.core.cache.backends.locmem.LocMemCache",
+        "read_write_test": "passed",
+    }
+
+
+def test_cache__leaves_no_key() -> None:
+    CacheRoundTrip(alias="default")()
+    assert not [key for key in vars(caches["default"])["_cache"] if "lifesigns" in key]
+
+
+def test_cache__keeps_nothing(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.ForgetfulCache"}}
+    result = CacheRoundTrip(alias="default")()
+    assert result["status"] == "error"
+    assert result["details"] == {"backend": f"{__name__}.ForgetfulCache", "read_write_test": "failed"}
+
+
+def test_cache__raises(settings: Any) -> None:
+    from django_lifesigns.engine import get_engine
+
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
+    result = get_engine().check("default_cache")
+    assert result["error_type"] == "ConnectionError"
+    assert "hunter2" not in str(result)
+
+
+def test_channels__round_trip(settings: Any) -> None:
+    settings.CHANNEL_LAYERS = LAYER
+    result: Any = asyncio.run(ChannelRoundTrip()())
+    assert result["status"] == "healthy"
+    assert result["details"] == {"backend": LAYER["default"]["BACKEND"], "send_receive_test": "passed"}
+
+
+def test_channels__does_not_touch_the_layer_in_use(stack: Any, settings: Any) -> None:
+    """channels_redis lets only one event loop receive on a layer; a consumer waits on it all the time."""
+    from channels.layers import channel_layers
+
+    settings.CHANNEL_LAYERS = stack.settings()["CHANNEL_LAYERS"]
+
+    async def consumer_and_check() -> tuple[Any, Any]:
+        layer = channel_layers["default"]
+        channel = await layer.new_channel()
+        waiting = asyncio.create_task(layer.receive(channel))
+        await asyncio.sleep(0.1)
+        result = await asyncio.to_thread(lambda: asyncio.run(ChannelRoundTrip()()))
+        await layer.send(channel, {"type": "hello"})
+        message = await asyncio.wait_for(waiting, 5)
+        await layer.close_pools()
+        return result, message
+
+    result, message = asyncio.run(consumer_and_check())
+    assert result["status"] == "healthy"
+    assert message == {"type": "hello"}

@@ -1,0 +1,119 @@
+"""The checks of a task queue through Django's own connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from django_lifesigns.callables.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers, judge, workers
+from django_lifesigns.task_queues import background_task
+from lifesigns.specs import Thresholds
+
+QUEUE = background_task()
+TABLES: dict[str, Any] = {"database": "default", "backend": "x"}
+
+
+@pytest.fixture
+def queue_tables(db: None) -> Iterator[None]:
+    now = timezone.now()
+    tasks = [
+        ("a", "pending", 30),
+        ("a", "pending", 10),
+        ("b", "pending", 20),
+        ("a", "failed", 30),
+        ("a", "failed", 4000),
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE background_task (queue_name text, status text, updated_at datetime)")
+        cursor.execute("CREATE TABLE background_task_worker (worker_id text, last_heartbeat datetime)")
+        for queue, status, seconds in tasks:
+            at = connection.ops.adapt_datetimefield_value(now - timedelta(seconds=seconds))
+            cursor.execute("INSERT INTO background_task VALUES (%s, %s, %s)", [queue, status, at])
+        for seconds in (10, 299, 301):
+            at = connection.ops.adapt_datetimefield_value(now - timedelta(seconds=seconds))
+            cursor.execute("INSERT INTO background_task_worker VALUES ('w', %s)", [at])
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE background_task")
+        cursor.execute("DROP TABLE background_task_worker")
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__tables() -> None:
+    result = TaskQueueTables(tables=QUEUE.tables, **TABLES)()
+    assert result["status"] == "healthy"
+    assert result["details"] == {
+        "task_tables_available": True,
+        "table_count": 2,
+        "missing_tables": [],
+        "backend": "x",
+    }
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("required", "status"), [(True, "error"), (False, "skipped")])
+def test_tasks__no_tables(required: bool, status: str) -> None:
+    assert TaskQueueTables(tables=QUEUE.tables, required=required, **TABLES)()["status"] == status
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__some_tables() -> None:
+    result: Any = TaskQueueTables(tables=("background_task", "gone"), required=False, **TABLES)()
+    assert (result["status"], result["details"]["missing_tables"]) == ("error", ["gone"])
+    pending = PendingTasks(tables=("background_task", "gone"), sql="SELECT 1", required=False, **TABLES)()
+    assert pending["status"] == "degraded"
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__pending() -> None:
+    result: Any = PendingTasks(tables=("background_task",), sql=str(QUEUE.pending_sql), **TABLES)()
+    details = result["details"]
+    assert result["status"] == "healthy"
+    assert details["queue_breakdown"] == {"a": 2, "b": 1}
+    assert (details["total_pending"], details["max_queue_depth"], details["queue_count"]) == (3, 2, 2)
+    assert 29 < details["oldest_pending_seconds"] < 60
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__pending_none() -> None:
+    sql = str(QUEUE.pending_sql).replace("'pending'", "'100% new'")
+    result: Any = PendingTasks(tables=("background_task",), sql=sql, **TABLES)()
+    assert result["status"] == "healthy"
+    assert result["details"]["queue_breakdown"] == {}
+    assert result["details"]["oldest_pending_seconds"] is None
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__failed() -> None:
+    few = Thresholds(degraded_above=0, error_above=5)
+    result = FailedTasks(tables=("background_task",), sql=str(QUEUE.failed_sql), thresholds=few, **TABLES)()
+    assert result["status"] == "degraded"
+    assert result["details"] == {"failed_count_last_hour": 1, "window_minutes": 60}
+
+
+@pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize(("expected", "status"), [(2, "healthy"), (3, "degraded")])
+def test_tasks__workers(expected: int, status: str) -> None:
+    tables = ("background_task_worker",)
+    result = TaskWorkers(tables=tables, sql=str(QUEUE.workers_sql), expected_workers=expected, **TABLES)()
+    assert result["status"] == status
+    assert result["details"] == {
+        "active_workers": 2,
+        "expected_workers": expected,
+        "heartbeat_window_minutes": 5,
+    }
+
+
+@pytest.mark.parametrize(("active", "expected", "status"), [(0, 0, "healthy"), (0, 1, "error"), (2, 1, "healthy")])
+def test_workers__table(active: int, expected: int, status: str) -> None:
+    assert workers(active, expected, "live")["status"] == status
+
+
+@pytest.mark.parametrize(("value", "status"), [(100, "healthy"), (101, "degraded"), (500, "degraded"), (501, "error")])
+def test_judge__table(value: int, status: str) -> None:
+    assert judge(value, Thresholds(degraded_above=100, error_above=500)) == status

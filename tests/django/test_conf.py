@@ -1,0 +1,189 @@
+"""LIFESIGNS: what each key does, and what is said of wrong ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.test import Client
+
+from django_lifesigns.callables.dotted import Dotted
+from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.conf import LATER, READERS, Conf, parse
+from django_lifesigns.engine import current, get_engine
+from lifesigns import specs
+
+
+def own_check() -> bool:
+    """A check of one's own."""
+    return True
+
+
+def test_parse__defaults() -> None:
+    conf = parse({})
+    assert conf == Conf(checks={})
+    assert (conf.default_timeout, conf.default_ttl, conf.max_stale) == (5, 30, 60)
+    assert (conf.ready_budget, conf.ready_max_age, conf.expected_workers) == (0.8, 5, 1)
+    assert parse(dict.fromkeys(READERS)) == conf
+
+
+def test_parse__all() -> None:
+    assert parse({"REQUIRED": "all"}).required == frozenset(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("lifesigns", "id", "named"),
+    [
+        ({"READY_BUGDET": 1}, "E001", "'READY_BUDGET'"),
+        ({"READY_BUDGET": 0}, "E002", "READY_BUDGET"),
+        ({"READY_BUDGET": "hunter2"}, "E002", "READY_BUDGET"),
+        ({"READY_MAX_AGE": float("nan")}, "E002", "READY_MAX_AGE"),
+        ({"DEFAULT_TIMEOUT": True}, "E002", "DEFAULT_TIMEOUT"),
+        ({"DEFAULT_TTL": 90}, "E002", "MAX_STALE"),
+        ({"EXPECTED_WORKERS": -1}, "E002", "EXPECTED_WORKERS"),
+        ({"DISABLED": "memory_usage"}, "E002", "DISABLED"),
+        ({"MATERIALIZED_VIEWS": [7]}, "E002", "MATERIALIZED_VIEWS"),
+        ({"GOOGLE_MAPS_BASE_URL": "hunter2"}, "E002", "GOOGLE_MAPS_BASE_URL"),
+        ({"TASK_QUEUE": 7}, "E002", "TASK_QUEUE"),
+        ({"CHECKS": ["hunter2"]}, "E002", "CHECKS"),
+        ({"DISABLED": ["memory_usages"]}, "E003", "'memory_usage'"),
+        ({"REQUIRED": ["memory_usages"]}, "E003", "'memory_usage'"),
+        ({"CHECKS": {"memory_usages": {"timeout": 1}}}, "E003", "'memory_usage'"),
+        ({"CHECKS": {"memory_usage": {"timout": 1}}}, "E004", "'timeout'"),
+        ({"CHECKS": {"memory_usage": {"timeout": 0}}}, "E004", "memory_usage"),
+        ({"CHECKS": {"memory_usage": {"timeout": "hunter2"}}}, "E004", "memory_usage"),
+        ({"CHECKS": {"memory_usage": {"enabled": "no"}}}, "E004", "'enabled'"),
+        ({"CHECKS": {"memory_usage": {"depends_on": "x"}}}, "E004", "'depends_on'"),
+        ({"CHECKS": {"memory_usage": {"depends_on": ["nothing"]}}}, "E004", "nothing"),
+        ({"CHECKS": {"memory_usage": {"breaker": {"failurs": 1}}}}, "E004", "failures"),
+        ({"CHECKS": {"memory_usage": {"thresholds": {"degraded_above": "x", "error_above": 1}}}}, "E004", "thresholds"),
+        ({"CHECKS": {"memory_usage": {"thresholds": {"degraded_above": 95, "error_above": 90}}}}, "E004", "thresholds"),
+        (
+            {"CHECKS": {"default_cache": {"thresholds": {"degraded_above": 1, "error_above": 2}}}},
+            "E004",
+            "'thresholds'",
+        ),
+        ({"CHECKS": {"mine": {"check": 7}}}, "E004", "mine"),
+        ({"CHECKS": {"mine": 7}}, "E004", "mine"),
+        ({"CHECKS": {"my check": own_check}}, "E004", "my check"),
+        ({"CHECKS": {"mine": "tests.django.test_conf.no_check"}}, "E004", "no_check"),
+        ({"CHECKS": {"mine": {"kind": "tpc", "host": "h", "port": 1}}}, "E004", "tcp"),
+        (7, "E002", "LIFESIGNS"),
+        *(({key: "x"}, "W001", key) for key in sorted(LATER)),
+    ],
+)
+def test_system_check__names_key_and_fix(settings: Any, lifesigns: Any, id: str, named: str) -> None:
+    settings.LIFESIGNS = lifesigns
+    messages = [message for message in run_checks() if str(message.id).startswith("lifesigns.")]
+    assert [message.id for message in messages] == [f"lifesigns.{id}"]
+    assert named in f"{messages[0].msg} {messages[0].hint}"
+    assert "hunter2" not in f"{messages[0].msg} {messages[0].hint}"
+    # The others run all the same.
+    assert get_engine().check("cpu_load")["status"] != "skipped"
+
+
+def test_system_check__nothing_to_say() -> None:
+    assert run_checks() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_engine__wrong_check_is_an_error_result(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"timeout": -1}}}
+    report = Client().get("/health/").json()
+    assert report["status"] == "degraded"
+    assert report["checks"]["memory_usage"]["status"] == "error"
+    assert "LIFESIGNS['CHECKS']['memory_usage']" in report["checks"]["memory_usage"]["message"]
+    assert "LIFESIGNS['CHECKS']['memory_usage']" in caplog.text
+
+
+def test_checks__disabled(settings: Any) -> None:
+    settings.LIFESIGNS = {"DISABLED": ["memory_usage"], "CHECKS": {"cpu_load": {"enabled": False}}}
+    assert set(CATALOGUE) - set(get_engine().names) == {"memory_usage", "cpu_load"}
+
+
+def test_checks__disabled_database(settings: Any, database: Any) -> None:
+    database(ENGINE="django.db.backends.postgresql", NAME="app")
+    settings.LIFESIGNS = {"DISABLED": ["database_connectivity"]}
+    assert current().problems == ()
+    assert len(get_engine().names) == 21
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        own_check,
+        "tests.django.test_conf.own_check",
+        specs.Cpu(),
+        {"kind": "cpu"},
+        {"check": own_check, "critical": False, "timeout": 1, "ttl": 5, "failures_before_error": 2},
+        {"check": {"kind": "cpu"}, "breaker": {"failures": 2}},
+    ],
+)
+def test_checks__own(settings: Any, check: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": check}}
+    assert current().problems == ()
+    assert get_engine().names[-1] == "mine"
+    assert get_engine().check("mine")["status"] in ("healthy", "degraded", "error")
+
+
+def test_checks__own_in_place_of_a_known_one(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mqtt_broker": own_check}}
+    assert get_engine().names == tuple(CATALOGUE)
+    assert get_engine().check("mqtt_broker")["status"] == "healthy"
+
+
+def test_checks__parents_are_registered_first(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"depends_on": ["mine"]}, "mine": lambda: False}}
+    assert current().problems == ()
+    assert get_engine().run(["mine", "memory_usage"])["checks"]["memory_usage"]["blocked_by"] == "mine"
+
+
+def test_checks__circle(settings: Any) -> None:
+    checks = {name: {"check": own_check, "depends_on": [other]} for name, other in (("a", "b"), ("b", "a"))}
+    settings.LIFESIGNS = {"CHECKS": checks}
+    assert [problem.id for problem in current().problems] == ["E004"]
+    assert {"a", "b"} <= set(get_engine().names)
+
+
+def test_checks__module_that_breaks(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": "tests.django.broken_module.check"}}
+    assert get_engine().check("mine")["error_type"] == "ZeroDivisionError"
+
+
+def test_dotted__not_importable() -> None:
+    assert Dotted("no.such.check")() == {"status": "error", "message": "no.such.check cannot be imported"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "field", "value"),
+    [
+        ("database_performance", {"slow_ms": 50}, "slow_ms", 50),
+        ("disk_space", {"paths": ["/tmp"]}, "paths", ["/tmp"]),
+        (
+            "cpu_load",
+            {"thresholds": {"degraded_above": 2, "error_above": 4}},
+            "thresholds",
+            specs.Thresholds(degraded_above=2, error_above=4),
+        ),
+        (
+            "cpu_load",
+            {"thresholds": specs.Thresholds(degraded_above=2, error_above=4)},
+            "thresholds",
+            specs.Thresholds(degraded_above=2, error_above=4),
+        ),
+        ("failed_tasks", {"window_minutes": 30}, "window_minutes", 30),
+    ],
+)
+def test_checks__fields(discovered: Any, database: Any, name: str, options: Any, field: str, value: Any) -> None:
+    database(ENGINE="django.db.backends.postgresql", NAME="app")
+    found, problems = discovered(LIFESIGNS={"CHECKS": {name: options}})
+    assert problems == []
+    assert getattr(found[name].check, field) == value
+
+
+def test_engine__one_until_settings_change(settings: Any) -> None:
+    engine = get_engine()
+    assert get_engine() is engine
+    settings.LIFESIGNS = {"DISABLED": ["cpu_load"]}
+    assert get_engine() is not engine

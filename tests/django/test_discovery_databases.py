@@ -1,0 +1,161 @@
+"""From DATABASES to the checks of databases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_lifesigns.callables.database import DatabaseConnectivity
+from django_lifesigns.callables.verdict import Verdict
+from django_lifesigns.discovery.databases import DEFAULT_FUNCTIONS, server_of
+from django_lifesigns.discovery.search import WrongTargetError
+from lifesigns import specs
+
+POSTGRESQL = "django.db.backends.postgresql"
+ON_POSTGRESQL = {
+    "database_connectivity": specs.Postgres,
+    "postgresql_functions": specs.PostgresFunctions,
+    "task_queue": specs.TaskTables,
+    "database_performance": specs.PostgresStatements,
+    "connection_pool": specs.PostgresConnections,
+    "pending_tasks": specs.PendingTasks,
+    "failed_tasks": specs.FailedTasks,
+    "task_workers": specs.TaskWorkers,
+}
+
+
+def settings_of(**given: Any) -> dict[str, Any]:
+    """As Django completes a database's settings."""
+    return {"NAME": "app", "USER": "", "PASSWORD": "", "HOST": "", "PORT": "", "OPTIONS": {}, **given}
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "ignored"),
+    [
+        ({}, {"dbname": "app"}, set()),
+        (
+            {"USER": "u", "PASSWORD": "p", "HOST": "h", "PORT": "5433"},
+            {"dbname": "app", "user": "u", "password": "p", "host": "h", "port": 5433},
+            set(),
+        ),
+        ({"NAME": None}, {"dbname": "postgres"}, set()),
+        ({"NAME": None, "OPTIONS": {"service": "s"}}, {"dbname": "postgres"}, set()),
+        ({"NAME": "", "OPTIONS": {"service": "s"}}, {"service": "s"}, set()),
+        ({"USER": "wins", "OPTIONS": {"user": "loses"}}, {"dbname": "app", "user": "wins"}, set()),
+        ({"OPTIONS": {"dbname": "wins"}}, {"dbname": "wins"}, set()),
+        ({"OPTIONS": {"assume_role": "r"}}, {"dbname": "app", "role": "r"}, set()),
+        ({"OPTIONS": {"connect_timeout": "3"}}, {"dbname": "app", "connect_timeout": 3}, set()),
+        (
+            {"OPTIONS": {"pool": True, "server_side_binding": True, "isolation_level": 2}},
+            {"dbname": "app"},
+            set(),
+        ),
+        (
+            {"OPTIONS": {"target_session_attrs": "any", "sslcrl": "x"}},
+            {"dbname": "app"},
+            {"target_session_attrs", "sslcrl"},
+        ),
+        *(
+            ({"OPTIONS": {key: value}}, {"dbname": "app", key: value}, set())
+            for key, value in {
+                "sslmode": "verify-full",
+                "sslrootcert": "/ca.pem",
+                "sslcert": "/cert.pem",
+                "sslkey": "/key.pem",
+                "options": "-c search_path=x",
+                "application_name": "web",
+                "passfile": "/pass",
+            }.items()
+        ),
+    ],
+)
+def test_server_of__table(given: Any, expected: Any, ignored: set[str]) -> None:
+    assert server_of(settings_of(**given), "X") == (specs.PostgresServer(**expected), ignored)
+
+
+@pytest.mark.parametrize("given", [{"NAME": ""}, {"PORT": "hunter2"}, {"OPTIONS": {"connect_timeout": "hunter2"}}])
+def test_server_of__wrong(given: Any) -> None:
+    with pytest.raises(WrongTargetError) as caught:
+        server_of(settings_of(**given), "DATABASES['x']")
+    assert "DATABASES['x']" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "engine", [POSTGRESQL, "django.contrib.gis.db.backends.postgis", "django_prometheus.db.backends.postgresql"]
+)
+def test_discover__postgresql(discovered: Any, database: Any, engine: str) -> None:
+    if engine.startswith("django_prometheus"):
+        pytest.importorskip("django_prometheus")
+    database(ENGINE=engine, NAME="app", HOST="db", PASSWORD="hunter2")
+    found, problems = discovered()
+    server = specs.PostgresServer(dbname="app", host="db", password="hunter2")
+    assert problems == []
+    for name, kind in ON_POSTGRESQL.items():
+        assert isinstance(found[name].check, kind)
+        assert found[name].check.server == server
+        expected = None if name == "database_connectivity" else ("database_connectivity",)
+        assert found[name].options.get("depends_on") == expected
+    assert isinstance(found["postgis_extension"].check, specs.Postgis if "gis" in engine else specs.Skipped)
+
+
+def test_discover__postgis_installed(discovered: Any, database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    database(ENGINE=POSTGRESQL, NAME="app")
+    monkeypatch.setattr("django_lifesigns.discovery.databases.apps.is_installed", "django.contrib.gis".__eq__)
+    assert isinstance(discovered()[0]["postgis_extension"].check, specs.Postgis)
+
+
+def test_discover__sqlite(discovered: Any) -> None:
+    found, problems = discovered()
+    assert problems == []
+    assert found["database_connectivity"].check == DatabaseConnectivity()
+    for name in ("postgis_extension", "postgresql_functions", "database_performance", "connection_pool"):
+        assert found[name].check == specs.Skipped(reason="use PostgreSQL in DATABASES['default'] for this check")
+
+
+def test_discover__no_database(discovered: Any, database: Any) -> None:
+    database()
+    found, problems = discovered()
+    assert problems == []
+    assert found["database_connectivity"].check == specs.Skipped(reason="set DATABASES to check a database")
+    assert isinstance(found["task_queue"].check, specs.Skipped)
+
+
+def test_discover__engine_that_is_not_installed(discovered: Any, database: Any) -> None:
+    database(ENGINE="no.such.engine", NAME="app")
+    found, problems = discovered()
+    assert {problem.id for problem in problems} == {"E005"}
+    assert isinstance(found["database_connectivity"].check, Verdict)
+    assert isinstance(found["memory_usage"].check, specs.Memory)
+
+
+@pytest.mark.parametrize(
+    ("lifesigns", "functions", "required"),
+    [
+        ({}, DEFAULT_FUNCTIONS, False),
+        ({"REQUIRED": ["postgresql_functions"]}, DEFAULT_FUNCTIONS, True),
+        ({"POSTGRESQL_FUNCTIONS": ["f"]}, ("f",), True),
+    ],
+)
+def test_discover__functions(discovered: Any, database: Any, lifesigns: Any, functions: Any, required: bool) -> None:
+    database(ENGINE=POSTGRESQL, NAME="app")
+    check = discovered(LIFESIGNS=lifesigns)[0]["postgresql_functions"].check
+    assert (tuple(check.functions), check.required) == (functions, required)
+
+
+def test_discover__options_in_part(discovered: Any, database: Any) -> None:
+    database(ENGINE=POSTGRESQL, NAME="app", OPTIONS={"target_session_attrs": "read-write"})
+    problems = discovered()[1]
+    assert {problem.id for problem in problems} == {"W002"}
+    assert "target_session_attrs" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("postgis_extension", "error"), ("connection_pool", "degraded"), ("mqtt_broker", "degraded")]
+)
+@pytest.mark.parametrize("as_list", [True, False])
+def test_discover__required_without_target(discovered: Any, name: str, status: str, as_list: bool) -> None:
+    check = discovered(LIFESIGNS={"REQUIRED": [name] if as_list else "all"})[0][name].check
+    assert isinstance(check, Verdict)
+    assert check.status == status

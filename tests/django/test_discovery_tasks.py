@@ -1,0 +1,174 @@
+"""From TASK_QUEUE and the installed apps to the checks of the task queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_lifesigns.callables import celery, django_q, tasks
+from django_lifesigns.callables.verdict import Verdict
+from lifesigns import specs
+
+POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "app"}
+CUSTOM = {
+    "backend": "ours",
+    "tables": ["job", "job_worker"],
+    "pending_sql": "SELECT queue, count(*), min(at) FROM job GROUP BY queue",
+    "failed_sql": "SELECT count(*) FROM job WHERE failed AND at >= {since}",
+    "workers_sql": "SELECT count(*) FROM job_worker WHERE seen >= {since}",
+}
+CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Makes an app look installed."""
+
+    def install(*names: str) -> None:
+        monkeypatch.setattr("django.apps.apps.is_installed", names.__contains__)
+
+    return install
+
+
+def test_tasks__default_tables(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    found, problems = discovered(LIFESIGNS={"EXPECTED_WORKERS": 3})
+    assert problems == []
+    assert found["task_queue"].check == specs.TaskTables(
+        server=specs.PostgresServer(dbname="app"),
+        backend="background_task",
+        tables=("background_task", "background_task_worker"),
+        required=False,
+    )
+    assert found["pending_tasks"].check.tables == ("background_task",)
+    assert found["failed_tasks"].check.tables == ("background_task",)
+    assert found["task_workers"].check.tables == ("background_task_worker",)
+    assert found["task_workers"].check.expected_workers == 3
+    assert not any(found[name].check.required for name in CHECKS)
+
+
+@pytest.mark.parametrize(
+    "lifesigns", [{"REQUIRED": list(CHECKS)}, {"TASK_QUEUE": "background_task"}, {"TASK_QUEUE": CUSTOM}]
+)
+def test_tasks__required(discovered: Any, database: Any, lifesigns: Any) -> None:
+    database(**POSTGRESQL)
+    found, _ = discovered(LIFESIGNS=lifesigns)
+    assert all(found[name].check.required for name in CHECKS)
+
+
+def test_tasks__custom(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": CUSTOM})
+    assert problems == []
+    assert found["task_queue"].check.backend == "ours"
+    assert found["pending_tasks"].check.sql == CUSTOM["pending_sql"]
+    assert found["task_workers"].check.tables == ("job_worker",)
+
+
+def test_tasks__custom_in_part(discovered: Any) -> None:
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": {"tables": ["job"]}})
+    assert problems == []
+    assert found["pending_tasks"].check == specs.Skipped(
+        reason="set 'pending_sql' in LIFESIGNS['TASK_QUEUE'] for this check"
+    )
+
+
+def test_tasks__tables_that_are_read(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    queue = {"tables": ["app.job", "job_worker"], "pending_sql": "SELECT q, count(*), min(at) FROM app.job GROUP BY q"}
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": queue})
+    assert problems == []
+    assert found["pending_tasks"].check.tables == ("app.job",)
+
+
+def test_tasks__no_tables_named(discovered: Any) -> None:
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": {"pending_sql": "SELECT 'q', 1, NULL"}})
+    assert problems == []
+    for name in ("task_queue", "pending_tasks"):
+        assert found[name].check == specs.Skipped(reason="set 'tables' in LIFESIGNS['TASK_QUEUE'] for this check")
+
+
+def test_tasks__other_database_engine(discovered: Any) -> None:
+    found, problems = discovered()
+    assert problems == []
+    kinds = [tasks.TaskQueueTables, tasks.PendingTasks, tasks.FailedTasks, tasks.TaskWorkers]
+    assert [type(found[name].check) for name in CHECKS] == kinds
+
+
+@pytest.mark.parametrize(
+    ("app", "backend", "unknown"),
+    [
+        ("procrastinate.contrib.django", "procrastinate", set()),
+        ("django_tasks_db", "django-tasks", {"task_workers"}),
+        ("django_tasks.backends.database", "django-tasks", {"task_workers"}),
+    ],
+)
+def test_tasks__preset_of_an_installed_app(
+    discovered: Any, database: Any, installed: Any, app: str, backend: str, unknown: set[str]
+) -> None:
+    database(**POSTGRESQL)
+    installed(app)
+    found, problems = discovered()
+    assert problems == []
+    assert found["task_queue"].check.backend == backend
+    assert {name for name in CHECKS if isinstance(found[name].check, specs.Skipped)} == unknown
+    assert all(found[name].check.required for name in set(CHECKS) - unknown)
+
+
+def test_tasks__django_q2(discovered: Any, database: Any, installed: Any) -> None:
+    database(**POSTGRESQL)
+    installed("django_q")
+    redis = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://h"}}
+    found, problems = discovered(Q_CLUSTER={"orm": "default"}, CACHES=redis, LIFESIGNS={"EXPECTED_WORKERS": 2})
+    assert problems == []
+    assert found["task_queue"].check.tables == ("django_q_ormq", "django_q_task")
+    assert found["pending_tasks"].check.tables == ("django_q_ormq",)
+    assert found["task_workers"].check == django_q.DjangoQWorkers(expected_workers=2)
+
+
+def test_tasks__django_q2_without_orm_and_shared_cache(discovered: Any, database: Any, installed: Any) -> None:
+    database(**POSTGRESQL)
+    installed("django_q")
+    found, _ = discovered(Q_CLUSTER={"redis": {}})
+    assert "Q_CLUSTER['orm']" in found["pending_tasks"].check.reason
+    assert "Q_CLUSTER['cache']" in found["task_workers"].check.reason
+    assert found["failed_tasks"].check.tables == ("django_q_task",)
+
+
+def test_tasks__celery(discovered: Any, database: Any, installed: Any) -> None:
+    database(**POSTGRESQL)
+    installed("django_celery_results")
+    lifesigns = {"CHECKS": {"pending_tasks": {"thresholds": {"degraded_above": 1, "error_above": 2}}}}
+    found, problems = discovered(CELERY_BROKER_URL="redis://h", LIFESIGNS=lifesigns)
+    assert problems == []
+    assert found["task_queue"].check == celery.CeleryBroker()
+    thresholds = specs.Thresholds(degraded_above=1, error_above=2)
+    assert found["pending_tasks"].check == celery.CeleryPending(thresholds=thresholds)
+    assert found["failed_tasks"].check.tables == ("django_celery_results_taskresult",)
+    assert found["task_workers"].check == celery.CeleryWorkers()
+
+
+def test_tasks__celery_without_results(discovered: Any) -> None:
+    found, problems = discovered(CELERY_BROKER_URL="redis://h")
+    assert problems == []
+    assert "django-celery-results" in found["failed_tasks"].check.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("celry", "'celery'"),
+        ({"pending": "SELECT"}, "'pending_sql'"),
+        ({"tables": "job"}, "'tables'"),
+        ({"pending_sql": 7}, "'pending_sql'"),
+        ({"database": "other"}, "'other'"),
+        (7, "preset"),
+    ],
+)
+def test_tasks__wrong(discovered: Any, value: Any, named: str) -> None:
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": value})
+    assert problems
+    assert all(problem.id in ("E002", "E005") for problem in problems)
+    assert any(named in problem.message + problem.hint for problem in problems)
+    assert isinstance(found["task_queue"].check, Verdict) or value == 7

@@ -1,0 +1,147 @@
+"""The probes over HTTP: codes, bodies and headers, under WSGI and ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from django.test import AsyncClient, Client
+
+from django_lifesigns import views
+from django_lifesigns.catalogue import CATALOGUE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+PROBES = ["/alive/", "/ready/", "/startup/", "/health/", "/health/default_cache/"]
+
+
+def failing() -> dict[str, object]:
+    """A check of one's own."""
+    return {"status": "error", "message": "it is broken", "details": {"part": 7}}
+
+
+FAILING = {"CHECKS": {"mine": failing}}
+FAILING_INFORMATIVE = {"CHECKS": {"mine": {"check": failing, "critical": False}}}
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def get(request: pytest.FixtureRequest) -> Any:
+    """A function that asks for a path as a client of that kind of server."""
+    if request.param == "wsgi":
+        return Client().get
+    return lambda path, **extra: asyncio.run(AsyncClient().get(path, **extra))
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probe__healthy_project(get: Any, path: str) -> None:
+    response = get(path)
+    assert response.status_code == 200, response.content
+    assert response["Cache-Control"] == "no-store"
+    assert response["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("path", PROBES)
+def test_probe__head(path: str) -> None:
+    response = Client().head(path)
+    assert (response.status_code, response.content) == (200, b"")
+
+
+@pytest.mark.parametrize("path", PROBES)
+@pytest.mark.parametrize("method", ["post", "put", "delete", "patch", "options"])
+def test_probe__other_methods(path: str, method: str) -> None:
+    response = getattr(Client(enforce_csrf_checks=True), method)(path)
+    assert response.status_code == 405
+    assert response["Allow"] == "GET, HEAD"
+
+
+def test_alive__body(get: Any) -> None:
+    body = get("/alive/").json()
+    assert body["status"] == "alive"
+    assert body["uptime_seconds"] >= 0
+    assert body["timestamp"].endswith("Z")
+    assert body["message"]
+
+
+def test_alive__asks_nothing(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = FAILING
+    assert get("/alive/").status_code == 200
+
+
+def test_ready__body(get: Any) -> None:
+    body = get("/ready/").json()
+    assert body.keys() == {"status", "timestamp", "message"}
+    assert body["status"] == "ready"
+
+
+def test_ready__critical_check_fails(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = FAILING
+    response = get("/ready/")
+    body = response.json()
+    assert response.status_code == 503
+    assert response["Cache-Control"] == "no-store"
+    assert body["status"] == "not_ready"
+    assert body["details"].keys() == {"mine"}
+    assert body["details"]["mine"]["message"] == "it is broken"
+
+
+def test_ready__other_check_fails(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = FAILING_INFORMATIVE
+    assert get("/ready/").status_code == 200
+
+
+def test_ready__draining(get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(views, "draining", lambda: True)
+    response = get("/ready/")
+    assert (response.status_code, response.json()["status"]) == (503, "draining")
+    assert get("/alive/").status_code == 200
+
+
+def test_health__report(get: Any) -> None:
+    body = get("/health/").json()
+    assert body["status"] == "healthy"
+    assert list(body["checks"]) == list(CATALOGUE)
+    assert body["summary"]["total_checks"] == 22
+    assert body["summary"]["errors"] == 0
+    assert body["checks"]["database_connectivity"]["status"] == "healthy"
+    assert body["checks"]["mqtt_broker"]["message"] == "set MQTT_CONFIG to check an MQTT broker"
+
+
+@pytest.mark.parametrize(
+    ("lifesigns", "status", "code"), [(FAILING, "unhealthy", 503), (FAILING_INFORMATIVE, "degraded", 200)]
+)
+def test_health__status(get: Any, settings: Any, lifesigns: Any, status: str, code: int) -> None:
+    settings.LIFESIGNS = lifesigns
+    response = get("/health/")
+    assert (response.status_code, response.json()["status"]) == (code, status)
+
+
+def test_single__one_result(get: Any) -> None:
+    body = get("/health/default_cache/").json()
+    assert body["status"] == "healthy"
+    assert body["details"]["read_write_test"] == "passed"
+
+
+def test_single__error(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = FAILING_INFORMATIVE
+    response = get("/health/mine/")
+    assert response.status_code == 503
+    assert response.json()["details"] == {"part": 7}
+
+
+def test_single__unknown(get: Any) -> None:
+    response = get("/health/defualt_cache/")
+    assert response.status_code == 404
+    assert "default_cache" in response.json()["known"]
+    assert response["Cache-Control"] == "no-store"
+
+
+def test_probe__atomic_requests_open_no_transaction(get: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import connections, transaction
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a probe must not depend on a transaction")
+
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(transaction, "atomic", refuse)
+    assert get("/alive/").status_code == 200
