@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -63,7 +65,8 @@ import lifesigns
 warnings.simplefilter("ignore", DeprecationWarning)
 engine = lifesigns.Engine()
 def say(*words):
-    print(*words, flush=True)
+    # One write, which no other thread or process gets into.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 """
 
 
@@ -75,21 +78,28 @@ class Script:
     def __init__(self, script: str, *arguments: str) -> None:
         command = [sys.executable, "-c", PREAMBLE + script, *arguments]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Script:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.process.kill()
+        # Its children, too.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.communicate()
 
     def line(self) -> str:
         """What it says next."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline().strip()
-        assert line, self.process.stderr and self.process.stderr.read()
+        assert line, "it has ended"
         return line
 
     def tell(self) -> None:
