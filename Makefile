@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix lint fmt bench clean services
+.PHONY: help build demo test test-rust test-python test-matrix kill-test lint fmt bench clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,10 @@ test-matrix: $(VENV)/.dev
 test-python: $(VENV)/.dev
 	$(MATURIN)
 	$(BIN)/python -m pytest $(PYTEST)
+
+kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants
+	$(MATURIN)
+	$(BIN)/python -m tests.kill.kill --kills 1000
 
 lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
 	$(MATURIN)

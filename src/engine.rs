@@ -16,7 +16,7 @@ use crate::process::{PerProcess, Process};
 use crate::report::{self, Row, Shown};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
-use crate::store::{Claim, Flight};
+use crate::store::{Claim, Flight, Share};
 
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
@@ -27,6 +27,7 @@ pub struct Engine {
     events: Arc<PerProcess<Events>>,
     max_stale: Duration,
     started: Instant,
+    share: Share,
 }
 
 /// Why a sweep could not begin.
@@ -55,7 +56,15 @@ pub struct Selection {
 impl Engine {
     /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
     pub fn new(max_stale: Duration) -> Self {
-        Self { slots: ArcSwap::default(), events: Arc::default(), max_stale, started: Instant::now() }
+        let (slots, events, started) = (ArcSwap::default(), Arc::default(), Instant::now());
+        Self { slots, events, max_stale, started, share: Share::Process }
+    }
+
+    /// The same engine, sharing what it knows; before checks are registered.
+    #[must_use]
+    pub fn shared(self, share: Share) -> Self {
+        share.announce();
+        Self { share, ..self }
     }
 
     /// Adds a check. Those it depends on must be there already, so that no circle can arise.
@@ -78,7 +87,7 @@ impl Engine {
             })
         };
         let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
-        let slot = Arc::new(Slot::new(spec, parents, check, self.events.clone()));
+        let slot = Arc::new(Slot::new(spec, parents, check, self.events.clone(), self.share.clone()));
         self.slots.rcu(|slots| {
             let mut slots = Vec::clone(slots);
             slots.push(slot.clone());
@@ -142,7 +151,7 @@ impl Engine {
         let mut timeout = Duration::ZERO;
         for slot in self.select(selection)? {
             if selection.without_python && slot.check.needs_python() {
-                let answer = Answer::Latest(slot.cell().latest());
+                let answer = Answer::Latest(slot.cell().view().latest);
                 asked.push((slot, answer));
                 continue;
             }

@@ -15,6 +15,7 @@
 
 pub mod breaker;
 pub mod checks;
+pub mod clock;
 pub mod companions;
 pub mod descriptors;
 pub mod engine;

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::breaker::State;
+use crate::clock;
+
 /// The four states of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -68,14 +71,14 @@ impl Finding {
 }
 
 /// The state of a check's circuit breaker, as a result shows it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Circuit {
-    pub state: &'static str,
+    pub state: State,
     pub retry_after: Option<Duration>,
 }
 
 /// What came of one attempt to get an answer from a check: a run, or the reason why it was not run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub status: Status,
     /// What the run itself said, where hysteresis holds the status back.
@@ -91,6 +94,7 @@ pub struct Outcome {
     /// False: nothing was run, so there is nothing worth keeping.
     pub ran: bool,
     pub at: SystemTime,
+    #[serde(with = "clock::instant")]
     pub finished: Instant,
     pub took: Duration,
 }

@@ -98,7 +98,7 @@ impl Plan {
     /// Begins a run if it is time, and says how long it is until the next look.
     fn follow(&mut self, slot: &Arc<Slot>, period: Duration, process: &Arc<Process>) -> Duration {
         let now = Instant::now();
-        let latest = slot.cell().latest();
+        let latest = slot.cell().view().latest;
         let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.took, self.share));
         let due = latest.as_ref().map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {

@@ -155,6 +155,7 @@ pub fn rounded(value: f64, decimals: i32) -> f64 {
 mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
+    use crate::breaker::State;
     use crate::outcome::{Circuit, Finding};
     use tokio::time::Instant;
 
@@ -214,7 +215,7 @@ mod tests {
     fn anybody_sees_how_it_is_and_not_why() {
         let outcome = Outcome {
             timeout: Some(Duration::from_secs(5)),
-            circuit: Some(Circuit { state: "open", retry_after: Some(Duration::from_secs(1)) }),
+            circuit: Some(Circuit { state: State::Open, retry_after: Some(Duration::from_secs(1)) }),
             blocked_by: Some("parent".to_owned()),
             raw_status: Some(Status::Healthy),
             error_type: Some("TimeoutError".to_owned()),

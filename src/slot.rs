@@ -14,7 +14,7 @@ use crate::events::Events;
 use crate::outcome::{CheckError, Finding, Outcome, Status};
 use crate::process::{PerProcess, Process};
 use crate::spec::CheckSpec;
-use crate::store::{Cell, Claim, Lease};
+use crate::store::{Cell, Claim, Lease, Share};
 
 /// A registered check with all that surrounds it.
 pub struct Slot {
@@ -25,6 +25,7 @@ pub struct Slot {
     pub check: Arc<dyn Check>,
     cell: PerProcess<Cell>,
     events: Arc<PerProcess<Events>>,
+    share: Share,
 }
 
 impl Slot {
@@ -33,12 +34,16 @@ impl Slot {
         parents: Vec<Arc<Self>>,
         check: Arc<dyn Check>,
         events: Arc<PerProcess<Events>>,
+        share: Share,
     ) -> Self {
-        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new(), events }
+        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new(), events, share }
     }
 
     pub fn cell(&self) -> Arc<Cell> {
-        self.cell.get_or_init(|| Cell::new(self.name.clone(), &self.spec, self.events.get_or_init(Events::default)))
+        self.cell.get_or_init(|| {
+            let events = self.events.get_or_init(Events::default);
+            Cell::new(self.name.clone(), &self.spec, events, self.share.store(&self.spec))
+        })
     }
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
@@ -52,6 +57,7 @@ impl Slot {
     }
 
     async fn run(&self, lease: Lease, process: Arc<Process>) {
+        let Some(lease) = lease.granted().await else { return };
         let started = Instant::now();
         let deadline = started + self.spec.timeout;
 

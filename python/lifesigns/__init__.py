@@ -1,6 +1,6 @@
 """Health checks that answer within their budget under every fault."""
 
-from lifesigns._core import Breaker, UnknownCheckError, __version__, drain, draining, metrics_format
+from lifesigns._core import Breaker, UnknownCheckError, __version__, beat, drain, draining, metrics_format
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
 from lifesigns.serving import ProbeServer, metrics, serve
@@ -13,6 +13,7 @@ __all__ = [
     "ProbeServer",
     "UnknownCheckError",
     "__version__",
+    "beat",
     "drain",
     "draining",
     "metrics",

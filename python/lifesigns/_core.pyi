@@ -1,6 +1,8 @@
 """The native engine. Private: `lifesigns.Engine` is its public face."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, final
 
 from lifesigns.results import Report, Result
@@ -13,6 +15,8 @@ __all__ = [
     "UnknownCheckError",
     "Waker",
     "__version__",
+    "beat",
+    "default_store",
     "drain",
     "draining",
     "job_done",
@@ -23,6 +27,7 @@ __all__ = [
     "next_job",
     "reserve_threads",
     "stop_pulse",
+    "take_notices",
 ]
 
 __version__: str
@@ -34,14 +39,18 @@ class UnknownCheckError(LookupError):
 class Engine:
     """A set of checks and what is known of them. Safe to use from any thread and after a fork."""
 
-    def __new__(cls, default_timeout: float, default_ttl: float, max_stale: float) -> Engine: ...
+    def __new__(
+        cls, default_timeout: float, default_ttl: float, max_stale: float, store: PathLike[str] | str | None = None
+    ) -> Engine:
+        """With `store` it knows what all processes know that name the same file."""
+
     @property
     def names(self) -> list[str]: ...
     def register_spec(self, name: str, spec: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Adds a native check from ``{"kind": ...}``. ValueError names the wrong key and those that are right."""
 
-    def register_callable(self, name: str, id: int, options: Mapping[str, Any]) -> None:
-        """Adds a callable; ``id`` comes back in each job that calls it."""
+    def register_callable(self, name: str, id: int, identity: str, options: Mapping[str, Any]) -> None:
+        """Adds a callable; ``id`` comes back in each job that calls it, ``identity`` tells it from other processes' ones."""
 
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
@@ -71,7 +80,7 @@ class Engine:
 
 @final
 class Breaker:
-    """The circuit breaker of one check, in this process."""
+    """The circuit breaker of one check: of this process, or with ``share="host"`` of all that share it."""
 
     @property
     def state(self) -> Literal["closed", "open", "half-open"]: ...
@@ -153,6 +162,19 @@ def next_job() -> tuple[int, int, float]:
 
 def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
+
+def beat(name: str) -> None:
+    """Notes that ``name`` is alive, for checks of kind ``heartbeat`` in this process and in all that share a store with it.
+
+    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"`` first,
+    so that it is known where to note it.
+    """
+
+def default_store() -> Path:
+    """The directory where the processes of this user find each other, unless they are told."""
+
+def take_notices() -> list[tuple[bool, str]]:
+    """What the log is to be told since the last call: (whether it is a warning, text)."""
 
 def drain() -> None:
     """Marks this process as about to end: it is not ready any more, though alive."""

@@ -28,6 +28,17 @@ def remember(callable_id: int, function: Callable[[], Any]) -> None:
     _functions[callable_id] = function
 
 
+def identity(function: Callable[[], Any]) -> str:
+    """What a callable is in every process that runs the same code: its name and where it was written."""
+    inner: Any = function
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    inner = inner if hasattr(inner, "__qualname__") else type(inner)
+    code = getattr(inner, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"{inner.__module__}.{inner.__qualname__} {place}"
+
+
 def forget(callables: dict[str, int]) -> None:
     """Forgets the callables of an engine that is gone."""
     for callable_id in callables.values():

@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 
 from lifesigns import _core, callables
-from lifesigns.events import publish
+from lifesigns.events import log, publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from os import PathLike
+    from typing import Any, Literal
 
     from lifesigns.events import BreakerEvent
     from lifesigns.results import Report, Result
@@ -21,18 +22,41 @@ if TYPE_CHECKING:
 class Engine:
     """A set of checks that are run together, with what is known of them.
 
-    Cheap to make: threads and connections start with the first run. Safe to use from any thread, from async code and
-    after a fork (each process runs checks for itself).
+    Cheap to make: threads, connections and the store start with the first run. Safe to use from any thread, from async
+    code and after a fork.
 
     Args:
         default_timeout: seconds that a check may take, where it names no timeout of its own.
         default_ttl: seconds for which a result is fresh, where the check names no ttl of its own.
         max_stale: seconds after which a result is not shown any more in place of one that is still awaited.
+        share: ``"process"``: each process checks for itself. ``"host"``: all processes of this user on this host (or
+            in this pod) that name the same ``application`` and ``store_path`` know the same: one runs a check for all,
+            circuit breakers and their forced states are one, and what is counted survives each of them. A store that
+            cannot be used is logged, and each process checks for itself until it can.
+        application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. Native
+            checks that differ in what they check or in an option are kept apart anyhow, callables by where they were
+            written: not by what they close over.
+        store_path: the directory of the store; made if it is not there, refused if it belongs to somebody else, is a
+            symbolic link or can be written to by others. None: one for each user in ``/dev/shm``, or in the directory
+            for temporary files where there is none.
+
+    Raises:
+        ValueError: anything of this is wrong.
     """
 
-    def __init__(self, default_timeout: float = 5.0, default_ttl: float = 30.0, *, max_stale: float = 60.0) -> None:
+    def __init__(
+        self,
+        default_timeout: float = 5.0,
+        default_ttl: float = 30.0,
+        *,
+        max_stale: float = 60.0,
+        share: Literal["process", "host"] = "process",
+        application: str = "default",
+        store_path: str | PathLike[str] | None = None,
+    ) -> None:
+        store = _store(share, application, store_path)
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
-        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale)
+        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
         self._callables: dict[str, int] = {}
         # The callables that the engine itself may begin, without anybody who asks from Python.
         self._unasked: list[dict[str, int]] = []
@@ -84,7 +108,7 @@ class Engine:
             self._native.register_spec(name, spec, options)
         elif callable(check):
             callable_id = _core.new_callable_id()
-            self._native.register_callable(name, callable_id, options)
+            self._native.register_callable(name, callable_id, callables.identity(check), options)
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
             self._start_threads(())
@@ -249,6 +273,23 @@ class Engine:
         events = self._native.take_events()
         if events:
             publish(events, tuple(self._subscribers))
+        notices = _core.take_notices()
+        if notices:
+            log(notices)
+
+
+def _store(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:
+    """The file that processes share; None if they do not."""
+    if share not in ("process", "host"):
+        raise ValueError(f"share must be 'process' or 'host', not {share!r}")
+    plain = application.replace("_", "").replace("-", "").replace(".", "")
+    if not (plain.isascii() and plain.isalnum() and len(application) <= 100):
+        raise ValueError(f"application must be 1 to 100 letters, digits, '_', '-' or '.', not {application!r}")
+    if share == "process":
+        return None
+    import os
+
+    return os.path.join(store_path or _core.default_store(), f"{application}.lifesigns")
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:

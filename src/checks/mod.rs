@@ -3,6 +3,7 @@
 mod blocking;
 pub mod callable;
 mod filesystem;
+mod heartbeat;
 mod http;
 mod mqtt;
 mod postgres;
@@ -95,6 +96,7 @@ pub fn build(kind: Kind) -> Result<Arc<dyn Check>, SpecError> {
         Kind::Directories(spec) => Arc::new(filesystem::Directories(spec)),
         Kind::Memory(spec) => Arc::new(system::Memory(spec)),
         Kind::Cpu(spec) => Arc::new(system::Cpu(spec)),
+        Kind::Heartbeat(spec) => Arc::new(heartbeat::Heartbeat(spec)),
         Kind::Skipped(spec) => Arc::new(Skipped(spec)),
     })
 }

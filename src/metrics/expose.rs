@@ -92,7 +92,7 @@ impl Exposition {
         let of_circuit = |check| {
             let check: &Check = check;
             let circuit = check.circuit()?;
-            Some(State::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each.as_str()))))
+            Some(State::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each))))
         };
         let circuits = self.checks().filter_map(of_circuit).flatten();
         gauge(encoder, "health_check_circuit_state", "The state of the circuit breaker of a check", circuits)

@@ -54,7 +54,7 @@ impl Snapshot {
 
     /// How a check is: none before its first run, an error where its last outcome is too old or its circuit is open.
     fn status(&self, check: &Check) -> Option<Status> {
-        if check.circuit().is_some_and(|circuit| circuit.state == State::Open.as_str()) {
+        if check.circuit().is_some_and(|circuit| circuit.state == State::Open) {
             return Some(Status::Error);
         }
         let latest = check.view.latest.as_ref()?;

@@ -1,10 +1,12 @@
 //! `_core.Engine`: registers checks and begins sweeps.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::breaker::Breaker;
 use super::sweep::{Done, Sweep};
@@ -18,6 +20,7 @@ use crate::engine::{self, Selection};
 use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
+use crate::store::Share;
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
 #[pyclass(frozen, module = "lifesigns._core")]
@@ -45,9 +48,11 @@ struct Options {
 #[pymethods]
 impl Engine {
     #[new]
-    fn new(default_timeout: f64, default_ttl: f64, max_stale: f64) -> PyResult<Self> {
+    #[pyo3(signature = (default_timeout, default_ttl, max_stale, store=None))]
+    fn new(default_timeout: f64, default_ttl: f64, max_stale: f64, store: Option<PathBuf>) -> PyResult<Self> {
+        let share = store.map_or(Share::Process, Share::Host);
         Ok(Self {
-            inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?)),
+            inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share)),
             companions: Companions::default(),
             refresh: OnceLock::new(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
@@ -60,12 +65,14 @@ impl Engine {
         let kind: Kind = parse(name, spec)?;
         kind.validate()?;
         let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
-        self.register(name, options, |_| check)
+        let mut identity: Value = parse(name, spec)?;
+        identity.sort_all_objects();
+        self.register(name, options, identity.to_string(), |_| check)
     }
 
-    /// Adds a callable; `id` comes back in each job that calls it.
-    fn register_callable(&self, name: &str, id: u64, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.register(name, options, |timeout| Arc::new(Callable { id, timeout }))
+    /// Adds a callable; `id` comes back in each job that calls it. `identity` tells it from others in other processes.
+    fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.register(name, options, identity, |timeout| Arc::new(Callable { id, timeout }))
     }
 
     #[getter]
@@ -159,6 +166,7 @@ impl Engine {
         &self,
         name: &str,
         options: &Bound<'_, PyAny>,
+        identity: String,
         check: impl FnOnce(Duration) -> Arc<dyn Check>,
     ) -> PyResult<()> {
         let options: Options = parse(name, options)?;
@@ -168,6 +176,7 @@ impl Engine {
         let timeout = seconds("timeout", options.timeout, self.default_timeout)?;
         let ttl = seconds("ttl", options.ttl, self.default_ttl)?;
         let spec = CheckSpec {
+            identity,
             critical: options.critical,
             breaker: options.breaker,
             depends_on: options.depends_on,

@@ -11,6 +11,7 @@ mod serve;
 mod sweep;
 mod waker;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::create_exception;
@@ -20,9 +21,11 @@ use pythonize::depythonize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
+use crate::events::Notice;
 use crate::metrics::Format;
 use crate::process;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, valid_name};
+use crate::store::beats;
 
 create_exception!(_core, UnknownCheckError, PyLookupError, "A check name that is not registered.");
 
@@ -84,6 +87,29 @@ fn metrics_format(accept: &str) -> (bool, &'static str) {
     (format == Format::OpenMetrics, format.content_type())
 }
 
+/// Notes that `name` is alive.
+#[pyfunction]
+fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
+    valid_name(name)?;
+    py.detach(|| beats::beat(name));
+    Ok(())
+}
+
+/// Where the processes of this user's application find each other, unless they are told.
+#[pyfunction]
+fn default_store() -> PathBuf {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    return crate::store::host::default_directory();
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    return std::env::temp_dir();
+}
+
+/// What the log is to be told since the last call: (whether it is a warning, text).
+#[pyfunction]
+fn take_notices() -> Vec<(bool, String)> {
+    Notice::take().into_iter().map(|notice| (notice.is_warning, notice.text)).collect()
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -103,7 +129,7 @@ mod _core {
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{UnknownCheckError, drain, draining, metrics_format};
+    use super::{UnknownCheckError, beat, default_store, drain, draining, metrics_format, take_notices};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -15,6 +15,7 @@ SECRET_KEY = "public, and good enough for a demo"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = "demo.urls"
 WSGI_APPLICATION = "demo.wsgi.application"
 INSTALLED_APPS = [

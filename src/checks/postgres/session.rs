@@ -30,6 +30,7 @@ pub struct Session {
     client: Mutex<Option<Arc<Client>>>,
     fault: Fault,
     used: Mutex<Instant>,
+    answered: Mutex<Option<Instant>>,
     /// A check went away without its answer, so the server may be stuck with it.
     abandoned: AtomicBool,
     wake: Notify,
@@ -49,6 +50,7 @@ impl Session {
             client: Mutex::new(Some(Arc::new(client))),
             fault,
             used: Mutex::new(Instant::now()),
+            answered: Mutex::new(None),
             abandoned: AtomicBool::new(false),
             wake: Notify::new(),
         });
@@ -60,7 +62,11 @@ impl Session {
         lock(&self.client).as_ref().is_some_and(|client| !client.is_closed())
     }
 
-    /// Takes no more questions.
+    pub fn has_answered_since(&self, instant: Instant) -> bool {
+        lock(&self.answered).is_some_and(|at| at >= instant)
+    }
+
+    /// Takes no more questions; those on their way are still answered.
     pub fn close(&self) {
         lock(&self.client).take();
     }
@@ -74,8 +80,12 @@ impl Session {
         let mut answer = Answer { target: self.target.clone(), ..Answer::default() };
         let outcome = receive(&client, statements, &mut answer).await;
         std::mem::forget(unanswered);
-        *lock(&self.used) = Instant::now();
-        answer.after = started.elapsed();
+        let ended = Instant::now();
+        *lock(&self.used) = ended;
+        answer.after = ended - started;
+        if !answer.sets.is_empty() {
+            *lock(&self.answered) = Some(ended);
+        }
         let code = match outcome {
             Ok(()) => return Ok(answer),
             Err(Received::TooMuch) => {
