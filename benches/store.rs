@@ -10,6 +10,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lifesigns::checks::{Check, Context};
 use lifesigns::engine::{Engine, Selection};
 use lifesigns::outcome::{CheckError, Finding};
+use lifesigns::report::Shown;
 use lifesigns::spec::{BreakerSpec, CheckSpec};
 use lifesigns::store::{Share, beats};
 
@@ -48,7 +49,7 @@ fn sweep(engine: &Engine, refresh: bool) -> serde_json::Value {
     if !sweep.is_done() {
         let _ = receiver.recv();
     }
-    sweep.report()
+    sweep.report(Shown::Everything)
 }
 
 fn store() -> PathBuf {

@@ -26,6 +26,8 @@ pub enum State {
 }
 
 impl State {
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",

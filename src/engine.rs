@@ -14,7 +14,7 @@ use crate::events::{Event, Events};
 use crate::limits::Limits;
 use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
-use crate::report::{self, Row};
+use crate::report::{self, Row, Shown};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
 use crate::store::{Claim, Flight, Share};
@@ -51,6 +51,8 @@ pub struct Selection {
     pub refresh: bool,
     /// Accept nothing older, even if the check's own time to live would allow it.
     pub max_age: Option<Duration>,
+    /// Wait for nothing that the interpreter has to do: what is known of callables stands, and none is begun.
+    pub without_python: bool,
 }
 
 impl Engine {
@@ -112,6 +114,21 @@ impl Engine {
         self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
     }
 
+    /// All checks, in the order of registration.
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
+    /// How old an outcome may be to say anything.
+    pub fn max_stale(&self) -> Duration {
+        self.max_stale
+    }
+
+    /// How long ago it was made.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// The state changes of circuit breakers since the last call.
     pub fn take_events(&self) -> Vec<Event> {
         self.events.get().map(|events| events.take()).unwrap_or_default()
@@ -146,6 +163,11 @@ impl Engine {
         let mut flights = Vec::new();
         let mut timeout = Duration::ZERO;
         for slot in self.select(selection)? {
+            if selection.without_python && slot.needs_python() {
+                let answer = Answer::Latest(slot.cell().view().latest);
+                asked.push((slot, answer));
+                continue;
+            }
             let answer = match slot.claim(selection.max_age, selection.refresh) {
                 Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
                 Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
@@ -183,8 +205,16 @@ impl Engine {
 }
 
 enum Answer {
-    Known { outcome: Arc<Outcome>, cached: bool },
-    Awaited { flight: Flight, previous: Option<Arc<Outcome>> },
+    Known {
+        outcome: Arc<Outcome>,
+        cached: bool,
+    },
+    Awaited {
+        flight: Flight,
+        previous: Option<Arc<Outcome>>,
+    },
+    /// Whatever came of the last run.
+    Latest(Option<Arc<Outcome>>),
 }
 
 /// A sweep under way.
@@ -201,7 +231,7 @@ impl Sweep {
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
         self.asked.iter().all(|(_, answer)| match answer {
-            Answer::Known { .. } => true,
+            Answer::Known { .. } | Answer::Latest(_) => true,
             Answer::Awaited { flight, .. } => flight.landed().is_some(),
         })
     }
@@ -216,31 +246,33 @@ impl Sweep {
             let age = cached.then(|| outcome.finished.elapsed());
             Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
         };
-        match answer {
-            Answer::Known { outcome, cached } => row(outcome.clone(), *cached),
-            Answer::Awaited { flight, previous } => {
-                let stale = |outcome: &&Arc<Outcome>| outcome.ran && outcome.finished.elapsed() < self.max_stale;
-                let timeout = slot.spec.timeout;
-                match (flight.landed(), previous.as_ref().filter(stale)) {
-                    (Some(outcome), _) => row(outcome, false),
-                    // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
-                    (None, _) if self.started.elapsed() >= timeout => {
-                        let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
-                        row(Arc::new(Outcome::of(Err(overrun), self.started)), false)
-                    }
-                    (None, Some(outcome)) => row(outcome.clone(), true),
-                    (None, None) => {
-                        let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
-                        Row { pending: true, ..row(Arc::new(outcome), false) }
-                    }
+        let presentable = |outcome: &&Arc<Outcome>| outcome.finished.elapsed() < self.max_stale;
+        let timeout = slot.spec.timeout;
+        let known = match answer {
+            Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
+            Answer::Latest(latest) => latest.as_ref().filter(presentable),
+            Answer::Awaited { flight, previous } => match flight.landed() {
+                Some(outcome) => return row(outcome, false),
+                // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
+                None if self.started.elapsed() >= timeout => {
+                    let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
+                    return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
                 }
-            }
-        }
+                None => previous.as_ref().filter(|outcome| outcome.ran).filter(presentable),
+            },
+        };
+        known.map_or_else(
+            || {
+                let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
+                Row { pending: true, ..row(Arc::new(outcome), false) }
+            },
+            |outcome| row(outcome.clone(), true),
+        )
     }
 
     /// The report on what is known now.
-    pub fn report(&self) -> Value {
+    pub fn report(&self, shown: Shown) -> Value {
         let correlation_id = uuid::Uuid::new_v4().to_string();
-        report::report(&self.rows(), self.uptime, SystemTime::now(), &correlation_id)
+        report::report(&self.rows(), shown, self.uptime, SystemTime::now(), &correlation_id)
     }
 }

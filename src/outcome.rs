@@ -20,6 +20,19 @@ pub enum Status {
     Skipped,
 }
 
+impl Status {
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Degraded, Self::Error, Self::Skipped];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 /// What a check that could do its work found: facts for the report, without a judgement of the whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {

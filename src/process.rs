@@ -15,6 +15,8 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
 
+#[cfg(unix)]
+use crate::descriptors;
 use crate::lane::Lanes;
 
 /// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
@@ -32,14 +34,20 @@ pub fn watch_forks() {
         {
             extern "C" fn in_child() {
                 GENERATION.fetch_add(1, Ordering::Relaxed);
+                descriptors::close_in_child();
             }
-            // SAFETY: the handler only adds to an atomic, which is async-signal-safe.
+            // SAFETY: the handler only changes atomics and closes descriptors, which is async-signal-safe.
             #[allow(unsafe_code, reason = "pthread_atfork is the only hook that also sees forks made in C")]
             unsafe {
                 libc::pthread_atfork(None, None, Some(in_child));
             }
         }
     });
+}
+
+/// How many forks lie between this process and the one that loaded the library.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
 }
 
 /// Locks, also after another thread panicked while it held the lock: our critical sections leave valid state.
@@ -65,7 +73,7 @@ impl<T> PerProcess<T> {
 
     /// The value of this process, if it was made already.
     pub fn get(&self) -> Option<Arc<T>> {
-        let generation = GENERATION.load(Ordering::Relaxed);
+        let generation = generation();
         self.slot.load().as_ref().filter(|tagged| tagged.generation == generation).map(|tagged| tagged.value.clone())
     }
 
@@ -75,7 +83,7 @@ impl<T> PerProcess<T> {
             return Ok(value);
         }
         watch_forks();
-        let generation = GENERATION.load(Ordering::Relaxed);
+        let generation = generation();
         let ours = Arc::new(Tagged { generation, value: Arc::new(make()?) });
         let winner = loop {
             let seen = self.slot.load();

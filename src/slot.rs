@@ -57,6 +57,11 @@ impl Slot {
         self.current.store(Arc::new(Current { check, since: Some(Instant::now()) }));
     }
 
+    /// Whether the check can only be run by a thread of Python's.
+    pub fn needs_python(&self) -> bool {
+        self.current.load().check.needs_python()
+    }
+
     pub fn cell(&self) -> Arc<Cell> {
         self.cell.get_or_init(|| {
             let events = self.events.get_or_init(Events::default);

@@ -13,6 +13,7 @@ __all__ = [
     "Circuit",
     "Engine",
     "Permit",
+    "Server",
     "Sweep",
     "UnknownCheckError",
     "Waker",
@@ -22,11 +23,14 @@ __all__ = [
     "drain",
     "draining",
     "job_done",
+    "loop_ended",
+    "loop_runs",
+    "metrics_format",
     "new_callable_id",
     "next_job",
     "reserve_threads",
+    "stop_pulse",
     "take_notices",
-    "thread_ended",
 ]
 
 __version__: str
@@ -65,6 +69,15 @@ class Engine:
 
     def take_events(self) -> list[tuple[str, str, str, float]]:
         """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+
+    def metrics(self, openmetrics: bool) -> str:
+        """The metrics as Prometheus text or as OpenMetrics."""
+
+    def start_background(self, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, those of critical checks before they are that old."""
+
+    def resume(self) -> None:
+        """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
 
     def begin(
         self,
@@ -153,11 +166,23 @@ class Sweep:
         Lets other threads run, and signal handlers: a KeyboardInterrupt ends the waiting, not the checks.
         """
 
-    def report(self) -> Report:
-        """The report on what is known now."""
+    def report(self, details: bool = True) -> Report:
+        """The report on what is known now; without ``details`` only how it is, not why."""
 
-    def result(self) -> Result:
-        """The result of the first check, as far as it is known now."""
+    def result(self, details: bool = True) -> Result:
+        """The result of the first check, as far as it is known now; without ``details`` only how it is, not why."""
+
+@final
+class Server:
+    """A probe server, in every process that uses its engine."""
+
+    def __new__(cls, engine: Engine, startup: Engine | None, address: str, options: Mapping[str, Any]) -> Server: ...
+    @property
+    def address(self) -> str:
+        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+
+    def close(self) -> None:
+        """Stops listening in this process."""
 
 @final
 class Waker:
@@ -175,9 +200,6 @@ def new_callable_id() -> int:
 
 def reserve_threads(callables: Sequence[int]) -> int:
     """How many more threads have to run `next_job` so that these callables can run at once."""
-
-def thread_ended() -> None:
-    """Says that a thread has left `next_job` for good."""
 
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""
@@ -203,3 +225,15 @@ def drain() -> None:
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""
+
+def metrics_format(accept: str) -> tuple[bool, str]:
+    """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""
+
+def stop_pulse() -> None:
+    """Says that the interpreter is about to end: nobody is to wait for it any more."""
+
+def loop_runs(id: int, every: float) -> None:
+    """Says that an event loop runs, and will say so again after ``every`` seconds."""
+
+def loop_ended(id: int) -> None:
+    """Says that an event loop is no more."""

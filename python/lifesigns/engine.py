@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lifesigns.events import BreakerEvent
     from lifesigns.results import Report, Result
+    from lifesigns.serving import ProbeServer
     from lifesigns.specs import Breaker, Spec
 
 
@@ -57,6 +58,8 @@ class Engine:
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
         self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
         self._callables: dict[str, int] = {}
+        # The callables that the engine itself may begin, without anybody who asks from Python.
+        self._unasked: list[dict[str, int]] = []
         self._subscribers: list[Callable[[BreakerEvent], object]] = []
         weakref.finalize(self, callables.forget, self._callables).atexit = False
 
@@ -111,6 +114,7 @@ class Engine:
             self._native.register_callable(name, callable_id, callables.identity(check), options)
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
+            self._start_threads(())
         else:
             raise _not_a_check(name, check)
 
@@ -176,6 +180,36 @@ class Engine:
         """The circuit breaker of a check, to look at or to force. ValueError if it has none."""
         return self._native.breaker(name)
 
+    def start_background(self, *, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, so that nobody who asks waits for a dependency.
+
+        Goes on as long as this engine does; in a forked child it starts again with the first run there. Serving probes
+        starts it, too.
+
+        Args:
+            critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
+                ttl is longer.
+        """
+        self._native.start_background(critical_max_age)
+        if self._callables not in self._unasked:
+            self._begins_by_itself(self)
+
+    def _begins_by_itself(self, engine: Engine) -> None:
+        """From now on callables of `engine` may be begun without Python."""
+        self._unasked.append(engine._callables)
+        self._start_threads(())
+
+    def serve(self, address: str, **options: Any) -> ProbeServer:
+        """Answers probes about these checks at `address`: see `lifesigns.serve`."""
+        from lifesigns.serving import serve
+
+        return serve(address, self, **options)
+
+    def resume(self) -> None:
+        """Starts again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
+        self._start_threads(())
+        self._native.resume()
+
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
 
@@ -191,6 +225,7 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """Runs what is not fresh, all at once, and reports.
 
@@ -201,22 +236,29 @@ class Engine:
             deadline: seconds after which to report what is known by then: the last result where it is younger than
                 ``max_stale``, else an error marked ``pending``. The runs go on for whoever asks next.
             max_age: seconds; take a fresh result only if it is not older.
+            details: without them only how each check is, not why: what anybody may see.
 
         Raises:
             UnknownCheckError: a name is not registered.
         """
         sweep = self._begin(names, critical_only, refresh, max_age)
         sweep.wait(deadline)
-        return self._reported(sweep)
+        return self._reported(sweep, details)
 
     def check(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """Runs one check, as `run` does, and gives its result."""
         sweep = self._begin((name,), False, refresh, max_age)
         sweep.wait(deadline)
         self._publish(None)
-        return sweep.result()
+        return sweep.result(details)
 
     async def arun(
         self,
@@ -226,17 +268,24 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """`run` for async code: holds up neither the event loop nor a thread of its executor."""
-        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline))
+        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline), details)
 
     async def acheck(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """`check` for async code."""
         sweep = await self._abegin((name,), False, refresh, max_age, deadline)
         self._publish(None)
-        return sweep.result()
+        return sweep.result(details)
 
     def _begin(
         self,
@@ -248,10 +297,16 @@ class Engine:
         token: int = 0,
     ) -> _core.Sweep:
         chosen = None if names is None else _names("names", names)
-        if self._callables:
-            ids = self._callables.values() if chosen is None else map(self._callables.get, chosen)
-            callables.start_threads([callable_id for callable_id in ids if callable_id])
+        self._start_threads(self._callables if chosen is None else chosen)
         return self._native.begin(chosen, critical_only, refresh, max_age, waker, token)
+
+    def _start_threads(self, names: Iterable[str]) -> None:
+        """Sees to it that there are threads for the callables of these names, and for those that may begin any time."""
+        ids = [callable_id for callable_id in map(self._callables.get, names) if callable_id]
+        for unasked in self._unasked:
+            ids += unasked.values()
+        if ids:
+            callables.start_threads(ids)
 
     async def _abegin(
         self,
@@ -267,8 +322,8 @@ class Engine:
             lambda waker, token: self._begin(names, critical_only, refresh, max_age, waker, token), deadline
         )
 
-    def _reported(self, sweep: _core.Sweep) -> Report:
-        report = sweep.report()
+    def _reported(self, sweep: _core.Sweep, details: bool) -> Report:
+        report = sweep.report(details)
         self._publish(report["correlation_id"])
         return report
 

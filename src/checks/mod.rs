@@ -30,6 +30,11 @@ use crate::spec::{Kind, SpecError};
 pub trait Check: Send + Sync {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
 
+    /// Whether it can only run while the interpreter does.
+    fn needs_python(&self) -> bool {
+        false
+    }
+
     /// Whether a finding in error means that the dependency is ill, as far as a circuit breaker is concerned. A native
     /// check that has something to find got its answer; what a callable means by an error only it knows.
     fn errors_trip_breaker(&self) -> bool {

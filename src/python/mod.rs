@@ -1,12 +1,14 @@
 //! The boundary to Python: the only folder that knows pyo3.
 //!
-//! Every call here came from Python. No thread of the engine's ever attaches to the interpreter, since that aborts the
-//! process when it happens during interpreter exit.
+//! Every call here came from Python. No thread of the engine's attaches to the interpreter, since that aborts the
+//! process when it happens during interpreter exit; `pulse.rs` has the one exception and says why it is safe.
 
 mod breaker;
 mod circuit;
 mod engine;
 mod jobs;
+mod pulse;
+mod serve;
 mod sweep;
 mod waker;
 
@@ -21,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
 use crate::events::Notice;
+use crate::metrics::Format;
 use crate::process;
 use crate::spec::{SpecError, valid_name};
 use crate::store::beats;
@@ -78,6 +81,13 @@ fn draining() -> bool {
     process::draining()
 }
 
+/// What an `Accept` header asks metrics to be: whether OpenMetrics, and the content type.
+#[pyfunction]
+fn metrics_format(accept: &str) -> (bool, &'static str) {
+    let format = Format::accepted(accept);
+    (format == Format::OpenMetrics, format.content_type())
+}
+
 /// Notes that `name` is alive.
 #[pyfunction]
 fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
@@ -112,13 +122,17 @@ mod _core {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads, thread_ended};
+    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
+    #[pymodule_export]
+    use super::pulse::{loop_ended, loop_runs, stop_pulse};
+    #[pymodule_export]
+    use super::serve::Server;
     #[pymodule_export]
     use super::sweep::Sweep;
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{UnknownCheckError, beat, default_store, drain, draining, take_notices};
+    use super::{UnknownCheckError, beat, default_store, drain, draining, metrics_format, take_notices};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,0 +1,70 @@
+//! `_core.Server`: starts and stops a probe server.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use serde::Deserialize;
+
+use super::engine::Engine;
+use super::parse;
+use super::pulse::Interpreter;
+use crate::listener::{self, Access, Address, ShowDetails, Sources};
+use crate::spec::{Secret, positive_seconds};
+use crate::watchdog::Requires;
+
+/// A probe server, in every process that uses its engine.
+#[pyclass(frozen, module = "lifesigns._core")]
+pub struct Server(Arc<listener::Server>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    tokens: Vec<Secret>,
+    networks: Vec<String>,
+    show_details: ShowDetails,
+    ready_budget: f64,
+    ready_max_age: f64,
+    wedged_after: f64,
+    alive_requires: Requires,
+    signal_when_wedged: Option<i32>,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(
+        engine: &Bound<'_, Engine>,
+        startup: Option<&Bound<'_, Engine>>,
+        address: &str,
+        options: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let options: Options = parse("serve", options)?;
+        let address: Address = address.parse()?;
+        let access = Access::new(options.show_details, options.tokens, &options.networks)?;
+        let sources = Sources {
+            engine: engine.get().inner(),
+            startup: startup.map(|engine| engine.get().inner()),
+            budget: positive_seconds("ready_budget", options.ready_budget)?,
+            ready_max_age: positive_seconds("ready_max_age", options.ready_max_age)?,
+            wedged_after: positive_seconds("wedged_after", options.wedged_after)?,
+            alive_requires: options.alive_requires,
+            signal_when_wedged: options.signal_when_wedged,
+        };
+        let server = Arc::new(listener::Server::new(address, access, sources));
+        let companions = engine.get().companions();
+        companions.add(Arc::new(Interpreter))?;
+        companions.add(server.clone())?;
+        Ok(Self(server))
+    }
+
+    /// Where it listens: with the port that the kernel chose where it was asked for port 0.
+    #[getter]
+    fn address(&self) -> String {
+        self.0.address().to_string()
+    }
+
+    /// Stops listening in this process.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
