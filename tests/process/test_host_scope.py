@@ -19,6 +19,8 @@ import pytest
 
 import lifesigns
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no host scope there")
 
 
@@ -28,7 +30,7 @@ class Worker:
     def __init__(self, directory: Path, **options: Any) -> None:
         arguments = ["-m", "tests.process.host_worker", str(directory), json.dumps(options)]
         command = [sys.executable, "-W", "error", *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     def send(self, expression: str) -> None:
         assert self.process.stdin is not None
@@ -448,5 +450,5 @@ def test_engine__says_what_is_wrong(options: dict[str, Any], error: str) -> None
 
 def test_kill__at_random_instants_hurts_nobody() -> None:
     command = [sys.executable, "-W", "error", "-m", "tests.kill.kill", "--kills", "60"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout
