@@ -19,6 +19,7 @@ pub mod engine;
 pub mod events;
 pub mod hysteresis;
 pub mod lane;
+pub mod limits;
 pub mod net;
 pub mod outcome;
 pub mod process;

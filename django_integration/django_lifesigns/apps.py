@@ -15,6 +15,7 @@ class LifesignsConfig(AppConfig):
 
     name = "django_lifesigns"
     label = "lifesigns"
+    default_auto_field = "django.db.models.BigAutoField"
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:

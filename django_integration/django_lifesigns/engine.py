@@ -10,16 +10,17 @@ from typing import Any, cast
 
 from django.core.signals import setting_changed
 
+from django_lifesigns import recorder
 from django_lifesigns.callables.verdict import Verdict
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
-from django_lifesigns.connections import returning_connections
+from django_lifesigns.connections import runnable
 from django_lifesigns.discovery import OWN, Found, discover
 from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.thresholds import Follower
 from lifesigns import Engine
 from lifesigns.redaction import hide
-from lifesigns.specs import Spec
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -32,6 +33,7 @@ class Built:
     engine: Engine
     problems: tuple[Problem, ...]
     names: Mapping[str, str]
+    thresholds: Follower
 
 
 def get_engine() -> Engine:
@@ -39,8 +41,12 @@ def get_engine() -> Engine:
     return current().engine
 
 
-def current() -> Built:
-    """What came of the settings as they are now."""
+def current(patience: float | None = None) -> Built:
+    """What came of the settings as they are now.
+
+    `patience`: how many seconds to wait at most for the thresholds that were saved (a quarter of `READY_BUDGET`). Only
+    the first caller of a process waits, and one who comes after nobody has asked for long.
+    """
     if "built" not in _current:
         built = build(read())
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
@@ -48,7 +54,10 @@ def current() -> Built:
             for problem in built.problems:
                 level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
                 logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
-    return _current["built"]
+    built = _current["built"]
+    built.thresholds.follow(built.conf.ready_budget / 4 if patience is None else patience)
+    recorder.nudge()
+    return built
 
 
 def build(conf: Conf) -> Built:
@@ -59,7 +68,7 @@ def build(conf: Conf) -> Built:
     names = {check.key: check.name for check in found}
     for check in _parents_first(found):
         try:
-            engine.register(check.name, _runnable(check), **cast("dict[str, Any]", check.options))
+            engine.register(check.name, runnable(check.check), **cast("dict[str, Any]", check.options))
         except ValueError as error:
             problem = _wrong(check.key, conf, str(error))
             problems.append(problem)
@@ -67,7 +76,8 @@ def build(conf: Conf) -> Built:
                 critical = CATALOGUE.get(check.key, OWN).critical
                 names[check.key] = check.key
                 engine.register(check.key, Verdict("error", problem.message), critical=critical)
-    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names)
+    follower = Follower(engine, {check.key: check.check for check in found}, names)
+    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names, thresholds=follower)
 
 
 def reset(**_: object) -> None:
@@ -78,11 +88,6 @@ def reset(**_: object) -> None:
 setting_changed.connect(reset)
 
 _current: dict[str, Built] = {}
-
-
-def _runnable(found: Found) -> Any:
-    check = found.check
-    return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
 
 
 def _wrong(name: str, conf: Conf, reason: str) -> Problem:

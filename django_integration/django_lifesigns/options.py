@@ -63,7 +63,7 @@ class Options:
 
     def _with_fields(self, check: Check) -> Check:
         record: Any = check
-        own = {item.name for item in dataclasses.fields(record)} if _is_record(check) else set()
+        own = {item.name for item in dataclasses.fields(record)} if is_record(check) else set()
         for name in self.fields.keys() - (own - TARGET_FIELDS):
             hint = did_you_mean(name, RUN_OPTIONS | OTHER_OPTIONS | (own - TARGET_FIELDS))
             raise ValueError(f"has an unknown option {name!r}. {hint}")
@@ -117,5 +117,6 @@ def _thresholds(value: object) -> Thresholds:
     raise ValueError("has thresholds that are not a dict of the numbers degraded_above and error_above.")
 
 
-def _is_record(check: Check) -> bool:
+def is_record(check: Check) -> bool:
+    """Whether it has fields, which can be changed in a copy."""
     return dataclasses.is_dataclass(check) and not isinstance(check, type)

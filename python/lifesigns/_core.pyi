@@ -42,6 +42,15 @@ class Engine:
     def register_callable(self, name: str, id: int, options: Mapping[str, Any]) -> None:
         """Adds a callable; ``id`` comes back in each job that calls it."""
 
+    def replace_spec(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Lets a registered name run another native check."""
+
+    def replace_callable(self, name: str, id: int) -> None:
+        """Lets a registered name run another callable."""
+
+    def limit(self, response_time: float | None, error_rate: float | None) -> None:
+        """Sets what degrades any check: seconds that a run took, percent of the latest runs that failed."""
+
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
 

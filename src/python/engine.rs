@@ -14,6 +14,7 @@ use crate::breaker::Transition;
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::engine::{self, Selection};
+use crate::limits::Limits;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
@@ -50,15 +51,34 @@ impl Engine {
 
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        let kind: Kind = parse(name, spec)?;
-        kind.validate()?;
-        let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
+        let check = build(name, spec)?;
         self.register(name, options, |_| check)
     }
 
     /// Adds a callable; `id` comes back in each job that calls it.
     fn register_callable(&self, name: &str, id: u64, options: &Bound<'_, PyAny>) -> PyResult<()> {
         self.register(name, options, |timeout| Arc::new(Callable { id, timeout }))
+    }
+
+    /// Lets a registered name run another native check.
+    fn replace_spec(&self, name: &str, spec: &Bound<'_, PyAny>) -> PyResult<()> {
+        Ok(self.inner.replace(name, build(name, spec)?)?)
+    }
+
+    /// Lets a registered name run another callable.
+    fn replace_callable(&self, name: &str, id: u64) -> PyResult<()> {
+        let timeout = self.inner.slot(name)?.spec.timeout;
+        Ok(self.inner.replace(name, Arc::new(Callable { id, timeout }))?)
+    }
+
+    /// Sets what degrades any check: seconds that a run took, percent of the latest runs that failed.
+    fn limit(&self, response_time: Option<f64>, error_rate: Option<f64>) -> PyResult<()> {
+        let response_time = response_time.map(|seconds| positive_seconds("response_time", seconds)).transpose()?;
+        if let Some(rate) = error_rate.filter(|rate| !(0.0..=100.0).contains(rate)) {
+            return Err(SpecError(format!("error_rate must be a number from 0 to 100, not {rate}")).into());
+        }
+        self.inner.limit(Limits { response_time, error_rate });
+        Ok(())
     }
 
     #[getter]
@@ -134,4 +154,9 @@ impl Engine {
         };
         Ok(self.inner.register(spec, check(timeout))?)
     }
+}
+
+fn build(name: &str, spec: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Check>> {
+    let kind: Kind = parse(name, spec)?;
+    Ok(checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?)
 }

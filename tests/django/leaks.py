@@ -20,7 +20,7 @@ class LeakyError(Exception):
 
 def planted() -> str:
     """Every secret of the settings, in one text."""
-    return json.dumps(settings.PLANTED)
+    return str(vars(settings._wrapped)["PLANTED"])
 
 
 def raises() -> None:
@@ -81,7 +81,7 @@ def outputs() -> Iterator[tuple[str, str]]:
         "/health/",
         *(f"/health/{name}/" for name in [*built.engine.names, "nil"]),
     ]
-    headers = [{}, {"authorization": f"Bearer {settings.LIFESIGNS['TOKENS'][0]}"}]
+    headers = [{}, {"authorization": f"Bearer {built.conf.tokens[0]}"}]
     for path, accept, header in itertools.product(paths, ACCEPT, headers):
         response = Client().get(path, headers={"accept": accept, "host": "localhost", **header})
         yield f"{path} {accept} {sorted(header)}", f"{response.serialize_headers()!r} {response.content.decode()}"
