@@ -36,10 +36,12 @@ Saved = Mapping[str, Mapping[str, float]]
 
 
 class Follower:
-    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks."""
+    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
+
+    `checks` and `names`, those in the report, are by the names in the settings.
+    """
 
     def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str]) -> None:
-        """`checks` and the `names` that they are registered under, by the name in the catalogue."""
         self._engine = engine
         self._checks = checks
         self._names = names
@@ -83,7 +85,7 @@ class Follower:
             levels = saved.get(metric, {})
             if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
                 try:
-                    self._engine.replace(name, runnable(_governed(check, metric, levels)))
+                    self._engine.replace(self._names[name], runnable(_governed(check, metric, levels)))
                     logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
                 except ValueError as error:  # saved past the admin's validation
                     logger.error("thresholds: %s keeps its present ones: %s", name, error)

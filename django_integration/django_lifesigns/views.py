@@ -15,11 +15,14 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from django_lifesigns import history
 from django_lifesigns.access import is_authorized, sees_details
 from django_lifesigns.conf import Conf
 from django_lifesigns.engine import current
+from django_lifesigns.recorder import record
 from django_lifesigns.renderers import answer
 from django_lifesigns.startup import get_startup
+from django_lifesigns.system_info import system_info
 from django_lifesigns.visibility import statuses_only
 from lifesigns import draining
 
@@ -76,6 +79,22 @@ def health_check(request: HttpRequest) -> HttpResponse:
     if not sees_details(request, built.conf, built):
         report = statuses_only(report)
     return answer(request, report, 503 if report["status"] == "unhealthy" else 200)
+
+
+def detailed_health_check(request: HttpRequest) -> HttpResponse:
+    """`/health/detailed/`: all checks, recorded, with what is known beside them."""
+    built = current()
+    refresh = _wants_refresh(request)
+    if refresh and not is_authorized(request, built.conf, built):
+        return _refuse_refresh(request)
+    report: Any = built.engine.run(refresh=refresh)
+    record(report)
+    if not sees_details(request, built.conf, built):
+        return answer(request, statuses_only(report))
+    database = report["checks"].get(built.names.get("database_connectivity"), {})
+    availability, hours = history.read() or (None, None)
+    more = {"system_info": system_info(database), "service_availability": availability, "history": hours}
+    return answer(request, {**report, **more})
 
 
 def single_check(request: HttpRequest, check: str) -> HttpResponse:

@@ -357,15 +357,15 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
     return list(names)
 
 
-def _not_a_check(name: str, value: object) -> ValueError:
-    return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
-
-
 def _hide_secrets(spec: dict[str, Any]) -> None:
     """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
     from lifesigns.redaction import hide, secrets_in
 
     hide(secrets_in(spec))
+
+
+def _not_a_check(name: str, value: object) -> ValueError:
+    return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:
