@@ -74,17 +74,14 @@ def outputs() -> Iterator[tuple[str, str]]:
     from django_lifesigns.health_checks import HealthCheckManager, global_health_manager, register_all_checks
 
     built = current()
-    paths = [
-        "/alive/",
-        "/ready/",
-        "/startup/",
-        "/health/",
-        *(f"/health/{name}/" for name in [*built.engine.names, "nil"]),
-    ]
+    names = [*built.engine.names, "nil"]
+    probes = ("health/detailed", "alive", "ready", "startup", "health", *(f"health/{name}" for name in names))
+    paths = [f"/{probe}/" for probe in probes]
     headers = [{}, {"authorization": f"Bearer {built.conf.tokens[0]}"}]
     for path, accept, header in itertools.product(paths, ACCEPT, headers):
         response = Client().get(path, headers={"accept": accept, "host": "localhost", **header})
         yield f"{path} {accept} {sorted(header)}", f"{response.serialize_headers()!r} {response.content.decode()}"
+    yield from _kept()
     for arguments in (["health_check"], ["health_check", "--format", "json"], ["check"]):
         yield " ".join(arguments), _command(call_command, *arguments)
     yield "repr", repr([built, read(), discover(read()), built.engine])
@@ -94,6 +91,27 @@ def outputs() -> Iterator[tuple[str, str]]:
         manager.register_check(check.__name__, check)
     for each in (manager, global_health_manager):
         yield type(each).__name__, repr([each.run_all_checks(), each.run_all_checks(parallel=False), each.checks])
+
+
+def _kept() -> Iterator[tuple[str, str]]:
+    """The history, as rows and as the admin shows it."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from django_lifesigns import recorder
+    from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+
+    assert recorder.flush(10)
+    for model in (HealthCheckLog, ServiceAvailability):
+        yield model.__name__, repr(list(model.objects.values()))
+    client = Client(headers={"host": "localhost"})
+    client.force_login(User.objects.create_superuser("someone"))
+    pages = [f"{name}/" for name in ("healthchecklog", "serviceavailability", "alertthreshold")]
+    pages += [f"healthchecklog/{row.pk}/change/" for row in HealthCheckLog.objects.filter(status="error")]
+    for page in pages:
+        response = client.get(f"/admin/lifesigns/{page}")
+        assert response.status_code == 200, page
+        yield page, response.content.decode()
 
 
 def _command(call_command: Callable[..., Any], *arguments: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
+import tests.django.settings
 from django_lifesigns.engine import get_engine
 from tests.django.leaks import OWN
 from tests.django.projects import run
@@ -40,6 +41,9 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     redis = f"127.0.0.1:{ports['redis']}"
     configured: dict[str, Any] = {
+        **{name: getattr(tests.django.settings, name) for name in ("INSTALLED_APPS", "MIDDLEWARE", "TEMPLATES")},
+        "STATIC_URL": "static/",
+        "ROOT_URLCONF": "tests.django.urls",
         "SECRET_KEY": secret("secret-key"),
         "DATABASES": {
             "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")},
@@ -126,6 +130,8 @@ def test_secrets__the_servers_were_asked_and_the_checks_ran(shown: Any) -> None:
     for name in refused:
         assert report["checks"][name]["error_type"] == "AuthenticationError", report["checks"][name]
     assert "***" in report["checks"]["quotes"]["message"]
+    assert "***" in shown["HealthCheckLog"]
+    assert len([where for where in shown if where.endswith("/change/")]) > 15
 
 
 def test_secrets__are_nowhere(shown: Any) -> None:

@@ -14,7 +14,7 @@ from django_lifesigns.models import HealthCheckLog
 from django_lifesigns.reports.durations import RESOLUTION, SHORTEST_MS, Durations
 
 SLICE = timedelta(hours=1)
-MOST_SLICES = 240
+MOST_SLICES = 96
 PROBLEMS = 20
 
 
