@@ -50,7 +50,26 @@ def overhead() -> None:
     show(f"{CHECKS} no-op functions on a ThreadPoolExecutor(5)", pooled)
     show(f"{CHECKS} no-op callables, fresh", measure(lambda: callables.run(refresh=True), 2000), pooled)
     show(f"{CHECKS} no-op native checks, fresh", measure(lambda: native.run(refresh=True), 2000), pooled)
-    show(f"{CHECKS} checks, cached", measure(native.run, 2000), pooled)
+    cached = measure(native.run, 2000)
+    show(f"{CHECKS} checks, cached", cached, pooled)
+    within("a cached sweep", cached, 200e-6)
+
+
+def refused() -> None:
+    """What a check costs whose circuit breaker is open: nothing is tried."""
+    engine = lifesigns.Engine()
+    engine.register("broken", lambda: 1 / 0, breaker={"failures": 1, "wait": 600})
+    engine.breaker("broken").force_open()
+    assert engine.check("broken", refresh=True)["circuit_state"] == "open"
+    taken = measure(lambda: engine.check("broken", refresh=True), 2000)
+    show("an open circuit breaker", taken)
+    within("an open circuit breaker", taken, 50e-6)
+
+
+def within(what: str, seconds: list[float], bound: float) -> None:
+    """The median is what is promised."""
+    median = statistics.median(seconds)
+    assert median < bound, f"{what} takes {median * 1e6:.1f} µs, not under {bound * 1e6:.0f}"
 
 
 def hanging() -> None:
@@ -72,4 +91,5 @@ def hanging() -> None:
 
 if __name__ == "__main__":
     overhead()
+    refused()
     hanging()

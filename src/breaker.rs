@@ -172,7 +172,10 @@ impl Breaker {
             }
             Circuit::Closed { failures_in_a_row, calls } => {
                 *failures_in_a_row = if failed { failures_in_a_row.saturating_add(1) } else { 0 };
-                calls.push_back(Call { at: now, failed, slow });
+                // Only the rates look back; without them there is nothing to keep, and to tell other processes.
+                if self.spec.failure_rate.is_some() || self.spec.slow_call_rate.is_some() {
+                    calls.push_back(Call { at: now, failed, slow });
+                }
                 if calls.len() > self.spec.window_calls {
                     calls.pop_front();
                 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::checks::Check;
 use crate::events::{Event, Events};
-use crate::outcome::Outcome;
+use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
 use crate::report::{self, Row, Shown};
 use crate::slot::Slot;
@@ -106,6 +106,11 @@ impl Engine {
         self.slots.load_full()
     }
 
+    /// With whom it shares what it knows.
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
     /// How old an outcome may be to say anything.
     pub fn max_stale(&self) -> Duration {
         self.max_stale
@@ -183,6 +188,7 @@ impl Engine {
         }
         Ok(Sweep {
             asked,
+            started,
             deadline: started + timeout + GRACE,
             max_stale: self.max_stale,
             uptime: started.duration_since(self.started),
@@ -206,6 +212,7 @@ enum Answer {
 /// A sweep under way.
 pub struct Sweep {
     asked: Vec<(Arc<Slot>, Answer)>,
+    started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
     max_stale: Duration,
@@ -232,11 +239,17 @@ impl Sweep {
             Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
         };
         let presentable = |outcome: &&Arc<Outcome>| outcome.finished.elapsed() < self.max_stale;
+        let timeout = slot.spec.timeout;
         let known = match answer {
             Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
             Answer::Latest(latest) => latest.as_ref().filter(presentable),
             Answer::Awaited { flight, previous } => match flight.landed() {
                 Some(outcome) => return row(outcome, false),
+                // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
+                None if self.started.elapsed() >= timeout => {
+                    let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
+                    return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
+                }
                 None => previous.as_ref().filter(|outcome| outcome.ran).filter(presentable),
             },
         };

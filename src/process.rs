@@ -10,6 +10,7 @@ use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
@@ -17,6 +18,10 @@ use tokio::runtime::{Builder, Runtime};
 #[cfg(unix)]
 use crate::descriptors;
 use crate::lane::Lanes;
+
+/// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
+/// up (a resolver or a disk that did not answer) are gone soon after it.
+const BLOCKING_IDLE: Duration = Duration::from_secs(2);
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static CURRENT: PerProcess<Process> = PerProcess::new();
@@ -152,6 +157,7 @@ impl Process {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(64)
+            .thread_keep_alive(BLOCKING_IDLE)
             .thread_name("lifesigns")
             .enable_all()
             .build()?;

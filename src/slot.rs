@@ -63,7 +63,7 @@ impl Slot {
 
         for parent in &self.parents {
             if let Err(blocked) = parent.clone().must_not_fail(deadline, &process).await {
-                return lease.settle(blocked, Verdict::Ignored);
+                return lease.settle(blocked, Verdict::Ignored).await;
             }
         }
 
@@ -75,7 +75,7 @@ impl Slot {
             Err(_elapsed) => Err(CheckError::Timeout { after: self.spec.timeout, phase: context.phase() }),
         };
         let verdict = verdict(&result, self.check.errors_trip_breaker());
-        lease.settle(Outcome::of(result, started), verdict);
+        lease.settle(Outcome::of(result, started), verdict).await;
     }
 
     /// Waits for the outcome of this check, on behalf of one that depends on it.

@@ -6,16 +6,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::record::{Owner, Turn, Want};
-use super::{Busy, CALLER_PATIENCE, Cell, Local, SETTLE_PATIENCE, circuit_open};
+use super::record::{Owner, Record, Turn, Want};
+use super::{Busy, Cell, Local, PATIENCE, STUCK, circuit_open};
 use crate::breaker::Verdict;
 use crate::outcome::{CheckError, Outcome};
 use crate::process::lock;
 
 /// How often to look whether another process has an answer: at first, and at the least.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
-/// How long no process can be waiting for a record but because of one that was stopped while it had it.
-const STUCK: Duration = Duration::from_millis(250);
 
 /// The run of a check, watched by all who wait for it.
 #[derive(Clone, Debug)]
@@ -82,8 +80,8 @@ impl Lease {
                     return None;
                 }
                 Err(Busy) if busy_since.get_or_insert_with(Instant::now).elapsed() < STUCK => {}
-                // Whoever has the record has died in a way that the system does not see: this process goes on alone.
                 Err(Busy) => {
+                    cell.store.gave_up();
                     local.record.release();
                     let want = Want::SettledAfter(self.after);
                     local.record.claim(want, self.owner, Instant::now(), |_| true);
@@ -102,7 +100,7 @@ impl Lease {
         match local.record.answer(want, now) {
             Some(outcome) => Ok(Turn::Answered(outcome.clone())),
             None if local.record.is_held(now, |owner| store.is_alive(owner)) => Ok(Turn::Held),
-            None => self.cell.turn(&mut local.record, want, self.owner, CALLER_PATIENCE),
+            None => self.cell.turn(&mut local.record, want, self.owner),
         }
     }
 
@@ -113,14 +111,30 @@ impl Lease {
     }
 
     /// Publishes what came of the run, and what it means for the breaker.
-    pub fn settle(self, outcome: Outcome, verdict: Verdict) {
+    pub async fn settle(self, outcome: Outcome, verdict: Verdict) {
         let cell = self.cell.clone();
-        let mut local = lock(&cell.local);
-        let settled = cell
-            .change(&mut local, SETTLE_PATIENCE, |record| record.settle(self.owner, outcome, verdict, Instant::now()));
-        if let Some((outcome, transition)) = settled {
-            cell.tell(transition);
-            self.publish(local, outcome);
+        let began = Instant::now();
+        let mut outcome = Some(outcome);
+        loop {
+            {
+                let mut local = lock(&cell.local);
+                let mut settled = None;
+                let mut settle = |record: &mut Record| {
+                    let outcome = outcome.take();
+                    settled = outcome.map(|outcome| record.settle(self.owner, outcome, verdict, Instant::now()));
+                    true
+                };
+                if cell.store.transact(&mut local.record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK
+                {
+                    cell.store.gave_up();
+                    settle(&mut local.record);
+                }
+                if let Some((outcome, transition)) = settled {
+                    cell.tell(transition);
+                    return self.publish(local, outcome);
+                }
+            }
+            sleep(POLL.0).await;
         }
     }
 }
@@ -132,7 +146,11 @@ impl Drop for Lease {
         }
         let mut local = lock(&self.cell.local);
         if self.granted {
-            self.cell.change(&mut local, SETTLE_PATIENCE, |record| record.give_back(self.owner));
+            let mut give_back = |record: &mut Record| record.give_back(self.owner);
+            if self.cell.store.transact(&mut local.record, PATIENCE, &mut give_back) == Err(Busy) {
+                // For the others it runs out.
+                give_back(&mut local.record);
+            }
         }
         local.flight = None;
     }

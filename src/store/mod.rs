@@ -34,12 +34,10 @@ pub use record::Operation;
 use record::{Owner, Record, Turn, Want};
 pub use share::Share;
 
-/// How long the caller's own thread may wait for another process to let go of a record: it may hold the interpreter.
-const CALLER_PATIENCE: Duration = Duration::from_millis(1);
-/// How long a run may wait to say what came of it.
-const SETTLE_PATIENCE: Duration = Duration::from_millis(20);
-/// How long an operator may wait.
-const OPERATOR_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a thread may wait for another process to let go of a record: it may hold the interpreter, or run others.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// How long no process has a record unless it was stopped meanwhile, however few the processors.
+const STUCK: Duration = Duration::from_millis(500);
 
 /// Where a record is kept, beside this process's memory.
 pub trait Store: Send + Sync {
@@ -60,6 +58,9 @@ pub trait Store: Send + Sync {
         patience: Duration,
         change: &mut dyn FnMut(&mut Record) -> bool,
     ) -> Result<(), Busy>;
+
+    /// Is told that a record could not be had for long, and that this process goes on without.
+    fn gave_up(&self);
 }
 
 /// Somebody else has the record.
@@ -118,7 +119,7 @@ impl Cell {
             return Claim::Joined { flight: flight.clone(), previous: local.record.latest().cloned() };
         }
         let owner = self.store.owner();
-        let granted = match self.turn(&mut local.record, want, owner, CALLER_PATIENCE) {
+        let granted = match self.turn(&mut local.record, want, owner) {
             Ok(Turn::Answered(outcome)) => return Claim::Fresh(outcome),
             Ok(Turn::Refused(refused)) => return Claim::Refused(Arc::new(circuit_open(refused))),
             Ok(Turn::Led(_)) => true,
@@ -132,9 +133,9 @@ impl Cell {
         Claim::Led { lease: Lease::new(self.clone(), sender, owner, after, granted), flight, previous }
     }
 
-    fn turn(&self, record: &mut Record, want: Want, owner: Owner, patience: Duration) -> Result<Turn, Busy> {
+    fn turn(&self, record: &mut Record, want: Want, owner: Owner) -> Result<Turn, Busy> {
         let mut turn = Turn::Held;
-        self.store.transact(record, patience, &mut |record| {
+        self.store.transact(record, PATIENCE, &mut |record| {
             let (found, changed) = record.claim(want, owner, Instant::now(), |owner| self.store.is_alive(owner));
             turn = found;
             changed
@@ -145,18 +146,20 @@ impl Cell {
         Ok(turn)
     }
 
-    /// Has its way with the record: with that of all processes if it can be had in time, else with that of this one.
-    fn change<T>(&self, local: &mut Local, patience: Duration, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        let mut change = Some(change);
+    /// Has its way with the record: with that of all processes, or after some patience with that of this one.
+    fn change<T>(&self, local: &mut Local, patience: Duration, mut change: impl FnMut(&mut Record) -> T) -> T {
         let mut result = None;
-        let mut once = |record: &mut Record| {
-            result = change.take().map(|change| change(record));
+        let shared = self.store.transact(&mut local.record, patience, &mut |record| {
+            result = Some(change(record));
             true
-        };
-        if self.store.transact(&mut local.record, patience, &mut once) == Err(Busy) {
-            once(&mut local.record);
+        });
+        match (shared, result) {
+            (Ok(()), Some(result)) => result,
+            _ => {
+                self.store.gave_up();
+                change(&mut local.record)
+            }
         }
-        result
     }
 
     fn tell(&self, transition: Option<Transition>) {
@@ -187,8 +190,8 @@ impl Cell {
     /// Has an operator's way with the breaker, if there is one.
     pub fn operate(&self, operation: Operation) {
         let mut local = lock(&self.local);
-        let transition = self.change(&mut local, OPERATOR_PATIENCE, |record| record.operate(operation));
-        self.tell(transition.flatten());
+        let transition = self.change(&mut local, STUCK, |record| record.operate(operation));
+        self.tell(transition);
     }
 }
 

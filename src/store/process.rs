@@ -27,4 +27,6 @@ impl Store for Memory {
         change(record);
         Ok(())
     }
+
+    fn gave_up(&self) {}
 }

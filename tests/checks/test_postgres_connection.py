@@ -135,6 +135,16 @@ def test_a_kept_connection_that_fell_silent_is_replaced_within_the_run(own: Post
     wait_until(lambda: own.sql(f"SELECT count(*) {where}") == "1", 10)
 
 
+def test_a_slow_statement_on_a_kept_connection_is_waited_for(own: Postgres) -> None:
+    where = server(own, application_name="slow")
+    sql = "SELECT count(*) FROM (SELECT pg_sleep(1.2)) s"
+    checks = engine(2.0, slow=spec("task_workers", where, sql=sql), **every_kind(where))
+    for _ in range(2):
+        assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow'"
+    wait_until(lambda: int(own.sql(count)) <= 1, 10)
+
+
 def test_a_query_that_overran_is_cancelled_and_harms_no_other(own: Postgres) -> None:
     where = server(own, options="-c statement_timeout=0")
     checks = lifesigns.Engine(default_timeout=5.0)

@@ -63,12 +63,11 @@ class MisbehavingServer:
         task = asyncio.ensure_future(self._behave(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # Not in the task's own `finally`: one that is cancelled before it began never gets there.
+        task.add_done_callback(lambda _: writer.transport.abort())
 
     async def _behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(ConnectionError):
-                await self._behaviour(reader, writer)
-                writer.close()
-                await writer.wait_closed()
-        finally:
-            writer.transport.abort()
+        with suppress(ConnectionError):
+            await self._behaviour(reader, writer)
+            writer.close()
+            await writer.wait_closed()

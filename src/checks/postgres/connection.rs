@@ -1,6 +1,5 @@
 //! The way to a session: one kept per server and process, opened once however many checks ask for it.
 
-use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -110,18 +109,20 @@ impl Hub {
             context.enter(Phase::Query);
             session.ask(text).await
         };
-        // A session that answers others is alive: then it is the statement that takes so long.
+        if !kept {
+            return match session.ask(text).await {
+                Err(_lost) => anew().await,
+                answer => answer,
+            };
+        }
         let if_silent = async {
+            // A session that answers others is alive: then it is the statement that takes so long.
             if session.has_answered_since(asked) {
-                pending::<()>().await;
+                session.ended().await;
             }
             anew().await
         };
-        let first = match kept {
-            true => net::hedged(context, session.ask(text), |_| false, if_silent).await,
-            false => session.ask(text).await,
-        };
-        if first.is_err() { anew().await } else { first }
+        net::hedged(context, session.ask(text), |_lost| true, if_silent).await
     }
 
     /// The kept session (true), or a new one. Who comes while another check connects shares what comes of it.

@@ -26,8 +26,6 @@ pub use shared::Shared;
 
 /// How long a store that could not be used is left alone.
 const RETRY: Duration = Duration::from_secs(30);
-/// Who waits less than this for a record asks again soon: nothing to complain about.
-const SHORT: Duration = Duration::from_millis(10);
 
 /// One store in this process.
 pub struct HostStore {
@@ -133,6 +131,10 @@ impl HostStore {
         self.complain(&mut lock(&self.state), Unusable::from(error).0);
     }
 
+    fn stuck(&self) {
+        self.complain(&mut lock(&self.state), "another process does not let go of a record: is it stopped?".to_owned());
+    }
+
     /// Says that it works again, once nothing has failed for a while: on a full disk some records can still be written.
     fn works(&self) {
         let mut state = lock(&self.state);
@@ -210,13 +212,7 @@ impl HostStore {
             let Some((file, index)) = self.locate(entry, &mut place).cloned() else { break };
             let locked = match file.lock(index, patience) {
                 Ok(Some(locked)) => locked,
-                Ok(None) => {
-                    if patience >= SHORT {
-                        let why = "another process does not let go of a record: is it stopped?";
-                        self.complain(&mut lock(&self.state), why.to_owned());
-                    }
-                    return Err(Busy);
-                }
+                Ok(None) => return Err(Busy),
                 Err(error) => {
                     self.failed(error);
                     continue;

@@ -61,4 +61,8 @@ impl Store for Shared {
             if change(record) { record.tell(CAPACITY) } else { None }
         })
     }
+
+    fn gave_up(&self) {
+        self.store.stuck();
+    }
 }
