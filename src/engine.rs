@@ -119,6 +119,11 @@ impl Engine {
         self.slots.load_full()
     }
 
+    /// With whom it shares what it knows.
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
     /// How old an outcome may be to say anything.
     pub fn max_stale(&self) -> Duration {
         self.max_stale

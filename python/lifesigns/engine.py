@@ -6,6 +6,7 @@ import weakref
 
 from lifesigns import _core, callables
 from lifesigns.events import log, publish
+from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -183,6 +184,9 @@ class Engine:
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renews results shortly before they expire, so that nobody who asks waits for a dependency.
 
+        Also looks whether the interpreter runs; with ``share="host"`` other processes, and ``python -m lifesigns
+        probe``, see whether this one is alive and ready.
+
         Goes on as long as this engine does; in a forked child it starts again with the first run there. Serving probes
         starts it, too.
 
@@ -190,6 +194,7 @@ class Engine:
             critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
                 ttl is longer.
         """
+        stop_at_exit()
         self._native.start_background(critical_max_age)
         if self._callables not in self._unasked:
             self._begins_by_itself(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.wedge import dump_signal, stop_at_exit
+from lifesigns.wedge import dump_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +66,6 @@ def serve(
         "alive_requires": alive_requires,
         "signal_when_wedged": dump_signal() if dump_on_wedge else None,
     }
-    stop_at_exit()
     first = startup._native if startup else None
     native = _core.Server(engine._native, first, address, options)
     engine.start_background(critical_max_age=ready_max_age)

@@ -82,7 +82,8 @@ impl Probes {
     fn alive(&self) -> Answer {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
         let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
-        match watchdog::wedged(&watchdog::lags(), self.sources.wedged_after, self.sources.alive_requires) {
+        let lags = watchdog::lags(self.sources.engine.share());
+        match watchdog::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
             None => said(200, "alive", "Service is alive", Map::from_iter([uptime])),
             Some(wedged) => {
                 let longest = wedged.iter().map(|(_, lag)| lag.as_secs()).max().unwrap_or_default();

@@ -49,7 +49,7 @@ impl Snapshot {
             view: slot.cell().view(),
         };
         let checks = engine.slots().iter().map(check).collect();
-        Self { checks, max_stale: engine.max_stale(), lags: watchdog::lags() }
+        Self { checks, max_stale: engine.max_stale(), lags: watchdog::lags(engine.share()) }
     }
 
     /// How a check is: none before its first run, an error where its last outcome is too old or its circuit is open.
@@ -60,6 +60,12 @@ impl Snapshot {
         let latest = check.view.latest.as_ref()?;
         let is_stale = latest.finished.elapsed() >= self.max_stale;
         Some(if is_stale { Status::Error } else { latest.status })
+    }
+
+    /// Whether every critical check has passed, and not too long ago.
+    pub fn is_ready(&self) -> bool {
+        let passes = |check: &Check| self.status(check).is_some_and(|status| status != Status::Error);
+        self.checks.iter().filter(|check| check.critical).all(passes)
     }
 
     /// How the whole is, as far as checks have run; none before any has.

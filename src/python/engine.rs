@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::breaker::Breaker;
+use super::pulse::Interpreter;
 use super::sweep::{Done, Sweep};
 use super::waker::Waker;
 use super::{not_negative, parse};
@@ -22,6 +23,7 @@ use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 use crate::store::Share;
+use crate::watchdog::Presence;
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
 #[pyclass(frozen, module = "lifesigns._core")]
@@ -134,6 +136,10 @@ impl Engine {
         }
         if Arc::ptr_eq(refresh, &made) {
             self.companions.add(made)?;
+            self.companions.add(Arc::new(Interpreter))?;
+            if *self.inner.share() != Share::Process {
+                self.companions.add(Arc::new(Presence::of(&self.inner)))?;
+            }
         }
         self.companions.resume();
         Ok(())

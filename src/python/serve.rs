@@ -7,7 +7,6 @@ use serde::Deserialize;
 
 use super::engine::Engine;
 use super::parse;
-use super::pulse::Interpreter;
 use crate::listener::{self, Access, Address, ShowDetails, Sources};
 use crate::spec::{Secret, positive_seconds};
 use crate::watchdog::Requires;
@@ -51,9 +50,7 @@ impl Server {
             signal_when_wedged: options.signal_when_wedged,
         };
         let server = Arc::new(listener::Server::new(address, access, sources));
-        let companions = engine.get().companions();
-        companions.add(Arc::new(Interpreter))?;
-        companions.add(server.clone())?;
+        engine.get().companions().add(server.clone())?;
         Ok(Self(server))
     }
 

@@ -14,7 +14,7 @@ pub mod host;
 mod lease;
 mod process;
 pub mod record;
-mod share;
+pub mod share;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};

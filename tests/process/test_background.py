@@ -6,6 +6,8 @@ import gc
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -161,6 +163,27 @@ ctypes.PyDLL(None).sleep(2)
         grows(counting, by=10)
         assert process.process.poll() is None
         process.finish()
+
+
+def test_host__many_processes_renew_as_often_as_one(counting: MisbehavingServer, tmp_path: Path) -> None:
+    script = f"""
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1], default_ttl=1.0)
+engine.register("x", {tcp(counting)!r})
+engine.start_background()
+say("ready")
+input()
+"""
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Script(script, str(tmp_path))) for _ in range(4)]
+        for worker in workers:
+            worker.line()
+        before = counting.connections
+        time.sleep(5)
+        assert 4 <= counting.connections - before <= 14
+        # Whoever is left goes on.
+        for worker in workers[1:]:
+            worker.process.kill()
+        grows(counting)
 
 
 def test_fork__a_child_renews_from_its_first_use() -> None:

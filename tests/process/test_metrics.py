@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lifesigns
 from lifesigns import Engine
-from tests.process.probes import ask
+from tests.process.probes import Script, ask
 from tests.process.prometheus import Prometheus, promtool
 from tests.servers import misbehaving
 from tests.services import free_port, wait_until
@@ -162,6 +163,35 @@ def test_access__metrics_are_details(engine: Engine) -> None:
         assert ask(server.address, "/metrics").code == 200
     with engine.serve("127.0.0.1:0", show_details="never", tokens=[TOKEN]) as server:
         assert ask(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 401
+
+
+def test_host__every_process_tells_the_same(tmp_path: Path) -> None:
+    script = """
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
+engine.register("x", {"kind": "skipped", "reason": "none"}, ttl=0.2)
+engine.register("bad", {"kind": "tcp", "host": "127.0.0.1", "port": 1}, breaker={"failures": 1, "wait": 60.0})
+say(engine.serve("127.0.0.1:0", show_details="always").address)
+input()
+"""
+
+    def told(address: str) -> list[bytes]:
+        body = ask(address, "/metrics").body
+        return [line for line in body.splitlines() if b"lag_seconds" not in line]
+
+    def runs(address: str) -> int:
+        series = b'health_check_runs_total{check_name="x",status="skipped"} '
+        return int(ask(address, "/metrics").body.partition(series)[2].split()[0])
+
+    with Script(script, str(tmp_path)) as first, Script(script, str(tmp_path)) as second:
+        addresses = [first.line(), second.line()]
+        wait_until(lambda: min(map(runs, addresses)) >= 5)
+        # Between two runs, however short that is.
+        wait_until(lambda: told(addresses[0]) == told(addresses[1]))
+        before = runs(addresses[1])
+        first.process.kill()
+        wait_until(lambda: runs(addresses[1]) > before)
+        with Script(script, str(tmp_path)) as third:
+            assert runs(third.line()) > before
 
 
 @pytest.mark.services

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,6 +96,45 @@ time.sleep(60)
         assert wedged["pid"] != process.process.pid
         # That address is served by both.
         wait_until(lambda: alive(parent)[0] == 200)
+
+
+SHARED = f"""
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
+options = dict(wedged_after=1.5, show_details="always", alive_requires=sys.argv[2])
+say(engine.serve("127.0.0.1:0", **options).address)
+input()
+{WEDGE.format(seconds=600)}
+"""
+
+
+def wedged_pids(address: str) -> list[int]:
+    return sorted(entry["pid"] for entry in alive(address)[1].get("wedged", ()))
+
+
+def test_host__all_processes_are_looked_at(tmp_path: Path) -> None:
+    def shared(requires: str) -> Script:
+        return Script(SHARED, str(tmp_path), requires)
+
+    with shared("any") as first, shared("all") as second, shared("any") as third:
+        addresses = [process.line() for process in (first, second, third)]
+        lenient, strict = addresses[:2]
+        pids = [process.process.pid for process in (first, second, third)]
+        wait_until(lambda: all(f'pid="{pid}"'.encode() in ask(lenient, "/metrics").body for pid in pids))
+
+        third.tell()
+        wait_until(lambda: wedged_pids(strict) == pids[2:])
+        assert [alive(address)[0] for address in addresses] == [200, 503, 200]
+        # One that is dead is not wedged.
+        third.process.kill()
+        wait_until(lambda: alive(strict)[0] == 200)
+        assert f'pid="{pids[2]}"'.encode() not in ask(lenient, "/metrics").body
+
+        first.tell()
+        second.tell()
+        wait_until(lambda: wedged_pids(lenient) == wedged_pids(strict) == sorted(pids[:2]))
+        # Nor is one that is stopped, which gives no sign of life.
+        second.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: wedged_pids(lenient) == pids[:1])
 
 
 LOOP = """
