@@ -22,7 +22,11 @@ thread = threading.Thread(target=drain_on_sigterm)
 thread.start()
 thread.join()
 untouched = signal.getsignal(signal.SIGTERM)
-ask = lambda path: (lambda answer: [answer.status_code, answer.json()["status"]])(Client(HTTP_HOST="localhost").get(path))
+
+def ask(path):
+    answer = Client(HTTP_HOST="localhost").get(path)
+    return [answer.status_code, answer.json()["status"]]
+
 before = [ask("/ready/"), ask("/alive/")]  # the first request puts draining before the server's handler
 replaced = signal.getsignal(signal.SIGTERM) is not untouched
 os.kill(os.getpid(), signal.SIGTERM)
