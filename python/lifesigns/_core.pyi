@@ -15,6 +15,8 @@ __all__ = [
     "UnknownCheckError",
     "Waker",
     "__version__",
+    "ask_server",
+    "ask_store",
     "beat",
     "default_store",
     "drain",
@@ -193,3 +195,9 @@ def loop_runs(id: int, every: float) -> None:
 
 def loop_ended(id: int) -> None:
     """Says that an event loop is no more."""
+
+def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
+    """Whether the probe server at that address says yes, and one line of why."""
+
+def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
+    """Whether any process that uses a store is alive, or ready, and one line of why."""

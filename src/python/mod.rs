@@ -6,6 +6,7 @@
 mod breaker;
 mod engine;
 mod jobs;
+mod probe;
 mod pulse;
 mod serve;
 mod sweep;
@@ -120,6 +121,8 @@ mod _core {
     use super::engine::Engine;
     #[pymodule_export]
     use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
+    #[pymodule_export]
+    use super::probe::{ask_server, ask_store};
     #[pymodule_export]
     use super::pulse::{loop_ended, loop_runs, stop_pulse};
     #[pymodule_export]
