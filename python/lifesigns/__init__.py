@@ -3,7 +3,7 @@
 from lifesigns._core import Breaker, UnknownCheckError, __version__, beat, drain, draining, metrics_format
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
-from lifesigns.serving import ProbeServer, metrics, serve
+from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
 from lifesigns.wedge import watch_loop
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "draining",
     "metrics",
     "metrics_format",
+    "notify_systemd",
     "serve",
     "watch_loop",
 ]

@@ -27,6 +27,7 @@ __all__ = [
     "metrics_format",
     "new_callable_id",
     "next_job",
+    "notify_systemd",
     "reserve_threads",
     "stop_pulse",
     "take_notices",
@@ -201,3 +202,6 @@ def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
 
 def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
     """Whether any process that uses a store is alive, or ready, and one line of why."""
+
+def notify_systemd(engine: Engine, wedged_after: float, alive_requires: str) -> bool:
+    """Tells systemd that this process is ready and alive; False if systemd does not want to be told."""

@@ -126,7 +126,7 @@ mod _core {
     #[pymodule_export]
     use super::pulse::{loop_ended, loop_runs, stop_pulse};
     #[pymodule_export]
-    use super::serve::Server;
+    use super::serve::{Server, notify_systemd};
     #[pymodule_export]
     use super::sweep::Sweep;
     #[pymodule_export]
