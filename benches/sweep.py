@@ -6,6 +6,7 @@ Prints medians (5th and 95th percentile) and ratios; ratios are what carries ove
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import lifesigns
 
 CHECKS = 22
+
+broken: list[str] = []
 
 
 def measure(run: Callable[[], object], times: int) -> list[float]:
@@ -67,9 +70,10 @@ def refused() -> None:
 
 
 def within(what: str, seconds: list[float], bound: float) -> None:
-    """The median is what is promised."""
+    """The median is what is promised, of a release build."""
     median = statistics.median(seconds)
-    assert median < bound, f"{what} takes {median * 1e6:.1f} µs, not under {bound * 1e6:.0f}"
+    if median >= bound:
+        broken.append(f"{what} takes {median * 1e6:.1f} µs, not under {bound * 1e6:.0f}")
 
 
 def hanging() -> None:
@@ -93,3 +97,4 @@ if __name__ == "__main__":
     overhead()
     refused()
     hanging()
+    sys.exit("\n".join(broken) or 0)

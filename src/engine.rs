@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::checks::Check;
 use crate::events::{Event, Events};
+use crate::limits::Limits;
 use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
 use crate::report::{self, Row, Shown};
@@ -25,6 +26,7 @@ const GRACE: Duration = Duration::from_millis(50);
 pub struct Engine {
     slots: ArcSwap<Vec<Arc<Slot>>>,
     events: Arc<PerProcess<Events>>,
+    limits: Arc<ArcSwap<Limits>>,
     max_stale: Duration,
     started: Instant,
     share: Share,
@@ -56,8 +58,8 @@ pub struct Selection {
 impl Engine {
     /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
     pub fn new(max_stale: Duration) -> Self {
-        let (slots, events, started) = (ArcSwap::default(), Arc::default(), Instant::now());
-        Self { slots, events, max_stale, started, share: Share::Process }
+        let (slots, events, limits) = (ArcSwap::default(), Arc::default(), Arc::default());
+        Self { slots, events, limits, max_stale, started: Instant::now(), share: Share::Process }
     }
 
     /// The same engine, sharing what it knows; before checks are registered.
@@ -87,13 +89,24 @@ impl Engine {
             })
         };
         let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
-        let slot = Arc::new(Slot::new(spec, parents, check, self.events.clone(), self.share.clone()));
+        let (events, limits, share) = (self.events.clone(), self.limits.clone(), self.share.clone());
+        let slot = Arc::new(Slot::new(spec, parents, check, events, limits, share));
         self.slots.rcu(|slots| {
             let mut slots = Vec::clone(slots);
             slots.push(slot.clone());
             slots
         });
         Ok(())
+    }
+
+    /// Runs another check under a name that is registered: what is known of it stays, how it is run too.
+    pub fn replace(&self, name: &str, check: Arc<dyn Check>) -> Result<(), BeginError> {
+        self.slot(name).map(|slot| slot.replace(check))
+    }
+
+    /// Sets what degrades any check, from the next run on.
+    pub fn limit(&self, limits: Limits) {
+        self.limits.store(Arc::new(limits));
     }
 
     /// The names of all checks, in the order of registration.
@@ -155,7 +168,7 @@ impl Engine {
         let mut flights = Vec::new();
         let mut timeout = Duration::ZERO;
         for slot in self.select(selection)? {
-            if selection.without_python && slot.check.needs_python() {
+            if selection.without_python && slot.needs_python() {
                 let answer = Answer::Latest(slot.cell().view().latest);
                 asked.push((slot, answer));
                 continue;

@@ -22,6 +22,7 @@ pub mod engine;
 pub mod events;
 pub mod hysteresis;
 pub mod lane;
+pub mod limits;
 pub mod listener;
 pub mod metrics;
 pub mod net;

@@ -1,9 +1,10 @@
 //! What surrounds every check, read top to bottom: lease, dependencies, deadline, panic.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
@@ -11,8 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::Verdict;
 use crate::checks::{Check, Context};
 use crate::events::Events;
+use crate::limits::{Latest, Limits};
 use crate::outcome::{CheckError, Finding, Outcome, Status};
-use crate::process::{PerProcess, Process};
+use crate::process::{PerProcess, Process, lock};
 use crate::spec::CheckSpec;
 use crate::store::{Cell, Claim, Lease, Share};
 
@@ -22,10 +24,18 @@ pub struct Slot {
     pub name: Arc<str>,
     /// The checks it depends on.
     pub parents: Vec<Arc<Slot>>,
-    pub check: Arc<dyn Check>,
+    current: ArcSwap<Current>,
     cell: PerProcess<Cell>,
     events: Arc<PerProcess<Events>>,
     share: Share,
+    limits: Arc<ArcSwap<Limits>>,
+    latest: PerProcess<Mutex<Latest>>,
+}
+
+/// The check as it is now, and since when if it took the place of another.
+struct Current {
+    check: Arc<dyn Check>,
+    since: Option<Instant>,
 }
 
 impl Slot {
@@ -34,9 +44,22 @@ impl Slot {
         parents: Vec<Arc<Self>>,
         check: Arc<dyn Check>,
         events: Arc<PerProcess<Events>>,
+        limits: Arc<ArcSwap<Limits>>,
         share: Share,
     ) -> Self {
-        Self { name: spec.name.as_str().into(), spec, parents, check, cell: PerProcess::new(), events, share }
+        let current = ArcSwap::from_pointee(Current { check, since: None });
+        let (cell, latest) = (PerProcess::new(), PerProcess::new());
+        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, share, limits, latest }
+    }
+
+    /// Runs another check from now on, with all that is known kept. What the former one found is fresh no more.
+    pub fn replace(&self, check: Arc<dyn Check>) {
+        self.current.store(Arc::new(Current { check, since: Some(Instant::now()) }));
+    }
+
+    /// Whether the check can only be run by a thread of Python's.
+    pub fn needs_python(&self) -> bool {
+        self.current.load().check.needs_python()
     }
 
     pub fn cell(&self) -> Arc<Cell> {
@@ -48,7 +71,8 @@ impl Slot {
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
     pub fn claim(&self, max_age: Option<Duration>, refresh: bool) -> Claim {
-        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl), refresh)
+        let since_replaced = self.current.load().since.map_or(Duration::MAX, |since| since.elapsed());
+        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl).min(since_replaced), refresh)
     }
 
     /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
@@ -67,15 +91,20 @@ impl Slot {
             }
         }
 
+        let current = self.current.load_full();
         let context = Context::new(process, deadline);
-        let run = AssertUnwindSafe(self.check.run(&context)).catch_unwind();
+        let run = AssertUnwindSafe(current.check.run(&context)).catch_unwind();
         let result = match timeout_at(deadline, run).await {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(CheckError::Panicked),
             Err(_elapsed) => Err(CheckError::Timeout { after: self.spec.timeout, phase: context.phase() }),
         };
-        let verdict = verdict(&result, self.check.errors_trip_breaker());
-        lease.settle(Outcome::of(result, started), verdict).await;
+        let verdict = verdict(&result, current.check.errors_trip_breaker());
+        let mut outcome = Outcome::of(result, started);
+        lock(&self.latest.get_or_init(Mutex::default)).judge(&mut outcome, &self.limits.load());
+        // Replaced meanwhile: those who wait get this answer, those who ask later do not.
+        outcome.ran &= Arc::ptr_eq(&current, &self.current.load());
+        lease.settle(outcome, verdict).await;
     }
 
     /// Waits for the outcome of this check, on behalf of one that depends on it.

@@ -8,6 +8,14 @@ from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.cache import close_caches
 from django.db import connections
 
+from django_lifesigns.options import Check
+from lifesigns.specs import Spec
+
+
+def runnable(check: Check) -> Check:
+    """The check as an engine gets it."""
+    return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
+
 
 def returning_connections(check: Callable[[], object]) -> Callable[[], object]:
     """The same check, which leaves no database or cache connection of its thread open, even if it raises."""

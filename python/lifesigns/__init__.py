@@ -1,6 +1,8 @@
 """Health checks that answer within their budget under every fault."""
 
 from lifesigns._core import Breaker, UnknownCheckError, __version__, beat, drain, draining, metrics_format
+from lifesigns.circuit import Circuit, CircuitOpenError
+from lifesigns.declared import check
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
 from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
@@ -9,11 +11,14 @@ from lifesigns.wedge import watch_loop
 __all__ = [
     "Breaker",
     "BreakerEvent",
+    "Circuit",
+    "CircuitOpenError",
     "Engine",
     "ProbeServer",
     "UnknownCheckError",
     "__version__",
     "beat",
+    "check",
     "drain",
     "draining",
     "metrics",

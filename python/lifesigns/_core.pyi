@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, final
 
 from lifesigns.results import Report, Result
 
 __all__ = [
     "Breaker",
+    "Circuit",
     "Engine",
+    "Permit",
     "Server",
     "Sweep",
     "UnknownCheckError",
@@ -53,7 +56,16 @@ class Engine:
         """Adds a native check from ``{"kind": ...}``. ValueError names the wrong key and those that are right."""
 
     def register_callable(self, name: str, id: int, identity: str, options: Mapping[str, Any]) -> None:
-        """Adds a callable; ``id`` comes back in each job that calls it, ``identity`` tells it from other processes' ones."""
+        """Adds a callable; ``id`` comes back in each job that calls it, ``identity`` is the same in all processes."""
+
+    def replace_spec(self, name: str, spec: Mapping[str, Any]) -> None:
+        """Lets a registered name run another native check."""
+
+    def replace_callable(self, name: str, id: int) -> None:
+        """Lets a registered name run another callable."""
+
+    def limit(self, response_time: float | None, error_rate: float | None) -> None:
+        """Sets what degrades any check: seconds that a run took, percent of the latest runs that failed."""
 
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
@@ -106,6 +118,38 @@ class Breaker:
 
     def reset(self) -> None:
         """Closed, as at the start; the results decide again."""
+
+@final
+class Circuit:
+    """A circuit breaker around calls that are no checks. A forked child begins with a closed one."""
+
+    def __new__(cls, spec: Mapping[str, Any], trial_lease: float) -> Circuit:
+        """``trial_lease``: seconds after which a trial that has not ended is written off."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "half-open"]: ...
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the next attempt; None where calls go ahead."""
+
+    @property
+    def failures(self) -> int:
+        """How many calls in a row have failed."""
+
+    def acquire(self) -> Permit | None:
+        """The right to make one call; None while the circuit is open."""
+
+    def reset(self) -> None:
+        """Closed, as at the start."""
+
+@final
+class Permit:
+    """The right to make one call: in a ``with`` block, of which an `Exception` counts as a failure."""
+
+    def __enter__(self) -> Permit: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
+    ) -> None: ...
 
 @final
 class Sweep:
@@ -167,10 +211,10 @@ def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
 
 def beat(name: str) -> None:
-    """Notes that ``name`` is alive, for checks of kind ``heartbeat`` in this process and in all that share a store with it.
+    """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.
 
-    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"`` first,
-    so that it is known where to note it.
+    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"``
+    first, so that it is known where to note it.
     """
 
 def default_store() -> Path:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 STATUSES = ("healthy", "degraded", "error", "skipped")
 MAX_MESSAGE = 1_000
+# Looked at for secrets before it is cut: half a secret is not recognised any more.
+MAX_READ = 20_000
 
 _functions: dict[int, Callable[[], Any]] = {}
 
@@ -112,7 +114,11 @@ def _answer(value: Any) -> dict[str, Any]:
 
 
 def _result(status: str, message: str, details: Any) -> dict[str, Any]:
-    return {"result": {"status": status, "message": message[:MAX_MESSAGE], "details": details}}
+    if message:
+        from lifesigns.redaction import redact
+
+        message = redact(message[:MAX_READ])[:MAX_MESSAGE]
+    return {"result": {"status": status, "message": message, "details": details}}
 
 
 def _raised(error: BaseException) -> dict[str, Any]:

@@ -95,6 +95,8 @@ class Engine:
         Raises:
             ValueError: anything of this is wrong; the message names the key and what would be right.
         """
+        if not isinstance(critical, bool):  # any string would count as true, "no" too
+            raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
         options = {
             "critical": critical,
             "timeout": timeout,
@@ -107,6 +109,7 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
+            _hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
             self._native.register_callable(name, callable_id, callables.identity(check), options)
@@ -114,9 +117,60 @@ class Engine:
             self._callables[name] = callable_id
             self._start_threads(())
         else:
-            raise ValueError(
-                f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(check).__name__}"
-            )
+            raise _not_a_check(name, check)
+
+    def replace(self, name: str, check: Spec | Mapping[str, Any] | Callable[[], Any]) -> None:
+        """Runs another check under a name that is registered, from the next run on.
+
+        How it is run, its circuit breaker and what is known of it stay; only that its last result is fresh no more. So
+        thresholds can change while the engine runs.
+
+        Raises:
+            UnknownCheckError: the name is not registered.
+            ValueError: the check is wrong; the present one stays.
+        """
+        spec = _plain(check)
+        if isinstance(spec, dict):
+            self._native.replace_spec(name, spec)
+            _hide_secrets(spec)
+        elif callable(check):
+            # The number stays: a former callable that still runs is not begun a second time beside it.
+            callable_id = self._callables.get(name) or _core.new_callable_id()
+            callables.remember(callable_id, check)
+            try:
+                self._native.replace_callable(name, callable_id)
+            except _core.UnknownCheckError:
+                callables.forget({name: callable_id})
+                raise
+            self._callables[name] = callable_id
+        else:
+            raise _not_a_check(name, check)
+
+    def limit(self, *, response_time: float | None = None, error_rate: float | None = None) -> None:
+        """Sets what makes any healthy check degraded, never an error, from its next run on; None: no limit.
+
+        Args:
+            response_time: seconds that a run may take (the first one of a process, which connects, is exempt).
+            error_rate: percent of the check's runs in the last 15 minutes, of 20 or more, that may be errors.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        self._native.limit(response_time, error_rate)
+
+    def register_declared(self) -> None:
+        """Adds the checks that were declared with `lifesigns.check` in the modules imported so far.
+
+        What is registered under the same name already stays as it is.
+
+        Raises:
+            ValueError: one depends on a check that there is not.
+        """
+        from lifesigns.declared import CHECKS, parents_first
+
+        for name in parents_first(CHECKS):
+            if name not in self._native.names:
+                self.register(name, CHECKS[name].check, **CHECKS[name].options)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -194,8 +248,7 @@ class Engine:
         """
         sweep = self._begin(names, critical_only, refresh, max_age)
         sweep.wait(deadline)
-        self._publish()
-        return sweep.report(details)
+        return self._reported(sweep, details)
 
     def check(
         self,
@@ -209,7 +262,7 @@ class Engine:
         """Runs one check, as `run` does, and gives its result."""
         sweep = self._begin((name,), False, refresh, max_age)
         sweep.wait(deadline)
-        self._publish()
+        self._publish(None)
         return sweep.result(details)
 
     async def arun(
@@ -223,7 +276,7 @@ class Engine:
         details: bool = True,
     ) -> Report:
         """`run` for async code: holds up neither the event loop nor a thread of its executor."""
-        return (await self._abegin(names, critical_only, refresh, max_age, deadline)).report(details)
+        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline), details)
 
     async def acheck(
         self,
@@ -235,7 +288,9 @@ class Engine:
         details: bool = True,
     ) -> Result:
         """`check` for async code."""
-        return (await self._abegin((name,), False, refresh, max_age, deadline)).result(details)
+        sweep = await self._abegin((name,), False, refresh, max_age, deadline)
+        self._publish(None)
+        return sweep.result(details)
 
     def _begin(
         self,
@@ -268,16 +323,19 @@ class Engine:
     ) -> _core.Sweep:
         from lifesigns import aio  # here, since asyncio takes longer to import than the rest together
 
-        sweep = await aio.finish(
+        return await aio.finish(
             lambda waker, token: self._begin(names, critical_only, refresh, max_age, waker, token), deadline
         )
-        self._publish()
-        return sweep
 
-    def _publish(self) -> None:
+    def _reported(self, sweep: _core.Sweep, details: bool) -> Report:
+        report = sweep.report(details)
+        self._publish(report["correlation_id"])
+        return report
+
+    def _publish(self, correlation_id: str | None) -> None:
         events = self._native.take_events()
         if events:
-            publish(events, tuple(self._subscribers))
+            publish(events, tuple(self._subscribers), correlation_id)
         notices = _core.take_notices()
         if notices:
             log(notices)
@@ -302,6 +360,17 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise ValueError(f"{what} must be a list of names, not {names!r}")
     return list(names)
+
+
+def _hide_secrets(spec: dict[str, Any]) -> None:
+    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
+    from lifesigns.redaction import hide, secrets_in
+
+    hide(secrets_in(spec))
+
+
+def _not_a_check(name: str, value: object) -> ValueError:
+    return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
 
 
 def _plain(value: Any) -> Any:

@@ -21,20 +21,26 @@ else:
 
 
 def publish(
-    events: Iterable[tuple[str, str, str, float]], subscribers: Iterable[Callable[[BreakerEvent], object]]
+    events: Iterable[tuple[str, str, str, float]],
+    subscribers: Iterable[Callable[[BreakerEvent], object]],
+    correlation_id: str | None,
 ) -> None:
-    """Logs each event and hands it to each subscriber; one that raises does not keep it from the others."""
+    """Logs each event, with the id of the sweep that came across it, and hands it to each subscriber.
+
+    One that raises does not keep it from the others.
+    """
     import logging
 
     logger = logging.getLogger("lifesigns")
     for event in map(BreakerEvent._make, events):
         level = logging.WARNING if event.to_state == "open" else logging.INFO
-        logger.log(level, "circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state)
+        extra = {"correlation_id": correlation_id, "check_name": event.check, "circuit_state": event.to_state}
+        logger.log(level, "circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state, extra=extra)
         for subscriber in subscribers:
             try:
                 subscriber(event)
             except Exception as error:  # noqa: BLE001  # a subscriber must not cost anybody the health answer
-                logger.error("a subscriber to circuit breaker events raised %s", type(error).__name__)
+                logger.error("a subscriber to circuit breaker events raised %s", type(error).__name__, extra=extra)
 
 
 def log(notices: Iterable[tuple[bool, str]]) -> None:

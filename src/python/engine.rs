@@ -18,6 +18,7 @@ use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::companions::Companions;
 use crate::engine::{self, Selection};
+use crate::limits::Limits;
 use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
@@ -64,9 +65,7 @@ impl Engine {
 
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        let kind: Kind = parse(name, spec)?;
-        kind.validate()?;
-        let check = checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?;
+        let check = build(name, spec)?;
         let mut identity: Value = parse(name, spec)?;
         identity.sort_all_objects();
         self.register(name, options, identity.to_string(), |_| check)
@@ -75,6 +74,27 @@ impl Engine {
     /// Adds a callable; `id` comes back in each job that calls it. `identity` tells it from others in other processes.
     fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
         self.register(name, options, identity, |timeout| Arc::new(Callable { id, timeout }))
+    }
+
+    /// Lets a registered name run another native check.
+    fn replace_spec(&self, name: &str, spec: &Bound<'_, PyAny>) -> PyResult<()> {
+        Ok(self.inner.replace(name, build(name, spec)?)?)
+    }
+
+    /// Lets a registered name run another callable.
+    fn replace_callable(&self, name: &str, id: u64) -> PyResult<()> {
+        let timeout = self.inner.slot(name)?.spec.timeout;
+        Ok(self.inner.replace(name, Arc::new(Callable { id, timeout }))?)
+    }
+
+    /// Sets what degrades any check: seconds that a run took, percent of the latest runs that failed.
+    fn limit(&self, response_time: Option<f64>, error_rate: Option<f64>) -> PyResult<()> {
+        let response_time = response_time.map(|seconds| positive_seconds("response_time", seconds)).transpose()?;
+        if let Some(rate) = error_rate.filter(|rate| !(0.0..=100.0).contains(rate)) {
+            return Err(SpecError(format!("error_rate must be a number from 0 to 100, not {rate}")).into());
+        }
+        self.inner.limit(Limits { response_time, error_rate });
+        Ok(())
     }
 
     #[getter]
@@ -192,4 +212,9 @@ impl Engine {
         };
         Ok(self.inner.register(spec, check(timeout))?)
     }
+}
+
+fn build(name: &str, spec: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Check>> {
+    let kind: Kind = parse(name, spec)?;
+    Ok(checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?)
 }

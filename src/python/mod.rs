@@ -4,6 +4,7 @@
 //! process when it happens during interpreter exit; `pulse.rs` has the one exception and says why it is safe.
 
 mod breaker;
+mod circuit;
 mod engine;
 mod jobs;
 mod probe;
@@ -117,6 +118,8 @@ mod _core {
 
     #[pymodule_export]
     use super::breaker::Breaker;
+    #[pymodule_export]
+    use super::circuit::{Circuit, Permit};
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]

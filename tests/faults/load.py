@@ -23,8 +23,8 @@ class Load:
     def within(self, allowed: Load) -> bool:
         return most_of(self, allowed) == allowed
 
-    def plus(self, spare: int) -> Load:
-        return Load(self.threads + spare, self.connections + spare, self.on_server + spare)
+    def plus(self, *, threads: int = 0, connections: int = 0, on_server: int = 0) -> Load:
+        return Load(self.threads + threads, self.connections + connections, self.on_server + on_server)
 
 
 NONE = Load(0, 0, 0)
@@ -43,7 +43,8 @@ class Loads:
 
     def now(self, port: int) -> Load:
         """With what the server at `port` has."""
-        return Load(sockets.threads(self.pid), sockets.outgoing(self.pid, self.ports), sockets.incoming(self.pid, port))
+        connections = sockets.outgoing(self.pid, self.ports).total()
+        return Load(sockets.threads(self.pid), connections, sockets.incoming(self.pid, port))
 
     @contextmanager
     def sampled(self, *ports: int) -> Iterator[Most]:

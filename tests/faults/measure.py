@@ -20,14 +20,19 @@ BACK_SECONDS = 5.0
 PAUSE_SECONDS = 0.05
 
 
+# Django's Redis cache has a connection for each alias and thread. Those of a thread that ended (`sys.exit`), and those
+# that Redis ended, stay until Python's garbage collector comes by. Those of the engine are counted on the servers.
+REDIS_SPARE = 12
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """Seconds, and how many more threads and connections than usual there may be in the end."""
+    """Seconds, and how many more threads than usual there may be in the end."""
 
     ready: float = 0.85
     health: float = TIMEOUT + 0.1
     unaffected: float = 0.05
-    spare: int = 0
+    threads: int = 0
 
 
 BOUNDS = Bounds()
@@ -46,6 +51,7 @@ class Row:
     before: Load = NONE
     during: Load = NONE
     after: Load = NONE
+    connections: dict[str, int] = field(default_factory=dict)
     healed: float | None = None
     same_worker: bool = True
     broken: list[str] = field(default_factory=list)
@@ -60,7 +66,9 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     other = f"/health/{dependency.unaffected if dependency else 'database_connectivity'}/"
     applied = dependency or system.dependencies.by_name["PostgreSQL"]
     loads = system.loads
-    allowed = system.usual[applied.port].plus(bounds.spare)
+    allowed = system.usual[applied.port].plus(
+        threads=bounds.threads, connections=REDIS_SPARE, on_server=REDIS_SPARE if cell.on == "Redis" else 0
+    )
 
     with loads.sampled(applied.port) as most:
         row.usual = statistics.median(one.seconds for one in _load(system, other, 1)[2])
@@ -78,6 +86,7 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     row.healed = _waited(lambda: not system.ill().keys() & set(affected) and ready(system), lifted, HEAL_SECONDS)
     _waited(lambda: loads.now(applied.port).within(allowed), time.monotonic(), BACK_SECONDS)
     row.after = loads.now(applied.port)
+    row.connections = system.connections()
     row.same_worker = system.same_worker()
     row.broken = list(_broken(row, bounds, allowed, must_tell, healths, others))
     return row
@@ -142,7 +151,7 @@ def _broken(
     if not row.same_worker:
         yield "the worker was replaced"
     if not row.after.within(allowed):
-        yield f"not back: {row.after}, allowed are {allowed}"
+        yield f"not back: {row.after}, allowed are {allowed}; {row.connections}"
     for name in must_tell:
         statuses = {answer.body["checks"][name]["status"] for answer in healths}
         if fault.tells and "healthy" in statuses and len(statuses) == 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Set
 from contextlib import suppress
 from pathlib import Path
@@ -31,10 +32,11 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def outgoing(pid: int, ports: Set[int]) -> int:
-    """How many connections the process has to these ports, those it tries to open included."""
+def outgoing(pid: int, ports: Set[int]) -> Counter[int]:
+    """How many connections the process has to each of these ports, those it tries to open included."""
     own = _inodes(pid)
-    return sum(connection.remote_port in ports and connection.inode in own for connection in _connections(pid))
+    ours = (connection for connection in _connections(pid) if connection.inode in own)
+    return Counter(connection.remote_port for connection in ours if connection.remote_port in ports)
 
 
 def incoming(pid: int, port: int) -> int:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.faults import sockets
 from tests.faults.dependencies import Dependencies
 from tests.faults.load import NONE, Load, Loads, most_of
 from tests.faults.project import Project
@@ -110,6 +111,11 @@ class System:
 
     def __exit__(self, *exception: object) -> None:
         self._undo.close()
+
+    def connections(self) -> dict[str, int]:
+        """How many the worker has to each dependency."""
+        found = sockets.outgoing(self.worker, self.loads.ports)
+        return {one.name: found[one.port] for one in self.dependencies.by_name.values()}
 
     def same_worker(self) -> bool:
         return self._worker() == self.worker

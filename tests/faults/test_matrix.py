@@ -16,7 +16,7 @@ pytestmark = pytest.mark.services
 
 # The dependencies in turn.
 CELLS = [Cell(fault, fault.on[index % len(fault.on)]) for index, fault in enumerate(FAULTS)]
-WIDE = Bounds(ready=3, health=5, unaffected=1, spare=16)
+WIDE = Bounds(ready=3, health=5, unaffected=1, threads=16)
 PROCESSES = 10
 
 

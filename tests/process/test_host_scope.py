@@ -19,6 +19,8 @@ import pytest
 
 import lifesigns
 
+ROOT = Path(__file__).resolve().parents[2]
+
 pytestmark = pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="no host scope there")
 
 
@@ -26,8 +28,9 @@ class Worker:
     """A process that answers expressions (see `host_worker`)."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
-        command = [sys.executable, "-W", "error", "-m", "tests.process.host_worker", str(directory), json.dumps(options)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        arguments = ["-m", "tests.process.host_worker", str(directory), json.dumps(options)]
+        command = [sys.executable, "-W", "error", *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 
     def send(self, expression: str) -> None:
         assert self.process.stdin is not None
@@ -194,7 +197,7 @@ def test_lock__that_is_never_let_go_costs_the_sharing_and_not_the_answer(directo
     assert worker.ask("engine.check('counted')")["status"] == "healthy"
     with open(store(directory), "r+b") as file:
         # All that can be locked lies beyond the end of any file.
-        fcntl.lockf(file, fcntl.LOCK_EX, 1 << 20, (1 << 40) + (1 << 20))
+        fcntl.lockf(file, fcntl.LOCK_EX, 1 << 20, (1 << 30) + (1 << 20))
         began = time.monotonic()
         assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
         assert time.monotonic() - began < 5
@@ -219,7 +222,8 @@ def damage(path: Path, how: str) -> None:
         file.write(content)
 
 
-DAMAGES = ["other version", "garbage", "garbage after the header", "text", "0", "10", "5000", "20000", "131072", "140000"]
+CUTS = ["0", "10", "5000", "20000", "131072", "140000"]
+DAMAGES = ["other version", "garbage", "garbage after the header", "text", *CUTS]
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -446,5 +450,5 @@ def test_engine__says_what_is_wrong(options: dict[str, Any], error: str) -> None
 
 def test_kill__at_random_instants_hurts_nobody() -> None:
     command = [sys.executable, "-W", "error", "-m", "tests.kill.kill", "--kills", "60"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout

@@ -29,7 +29,7 @@ def aws_ses(search: Search) -> Check:
     """Check 16."""
     if django.VERSION >= (6, 1) and hasattr(settings, "MAILERS"):
         where = "MAILERS['default']"
-        mailer = settings.MAILERS.get("default", {})
+        mailer = settings.MAILERS.get("default", {})  # type: ignore[misc]  # not in every Django
         backend, options = mailer.get("BACKEND", SMTP), mailer.get("OPTIONS", {})
     else:
         where = "EMAIL_HOST"

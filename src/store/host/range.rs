@@ -26,12 +26,12 @@ pub enum Part {
 
 impl Part {
     fn range(self, kind: impl TryInto<libc::c_short>) -> libc::flock {
-        const BEYOND: i64 = 1 << 40;
+        const BEYOND: libc::off_t = 1 << 30;
         let at = match self {
             Self::Header => 0,
             Self::Table => 1,
-            Self::Slot(index) => (1 << 20) + i64::try_from(index).unwrap_or_default(),
-            Self::Seat(seat) => (1 << 21) + i64::from(seat),
+            Self::Slot(index) => (1 << 20) + index as libc::off_t,
+            Self::Seat(seat) => (1 << 21) + seat as libc::off_t,
         };
         libc::flock {
             l_type: kind.try_into().unwrap_or_default(),

@@ -1,0 +1,180 @@
+"""What is kept: every result, each service's availability, and the thresholds that operators save.
+
+Tables and columns are those of the application that Lifesigns replaces, so that its history goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from django_lifesigns.availability import AvailabilityManager
+
+
+class Status(models.TextChoices):
+    """What is recorded of a check; skipped ones are not."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    ERROR = "error"
+
+
+class HealthCheckLog(models.Model):
+    """One result of one check."""
+
+    check_name = models.CharField(max_length=100)
+    status = models.CharField(max_length=20, choices=Status.choices)
+    message = models.TextField()
+    details = models.JSONField(default=dict, blank=True)
+    duration_ms = models.FloatField(validators=[MinValueValidator(0)])
+    checked_at = models.DateTimeField(default=timezone.now, db_index=True)
+    correlation_id = models.UUIDField(null=True, blank=True)
+
+    class Meta:
+        db_table = "core_health_check_log"
+        ordering = ("-checked_at",)
+        indexes = (
+            models.Index(fields=["check_name", "-checked_at"], name="core_health_check_n_idx"),
+            models.Index(fields=["status", "-checked_at"], name="core_health_status_idx"),
+        )
+        verbose_name = "health check result"
+
+    def __str__(self) -> str:
+        return f"{self.check_name}: {self.status} at {self.checked_at}"
+
+    @classmethod
+    def of(cls, name: str, result: Mapping[str, Any], correlation_id: str | None = None) -> HealthCheckLog:
+        """The row of a result, not saved yet."""
+        return cls(
+            check_name=name,
+            status=result["status"],
+            message=result.get("message", ""),
+            details=result.get("details", {}),
+            duration_ms=result.get("duration_ms", 0.0),
+            checked_at=parse_datetime(str(result.get("timestamp"))) or timezone.now(),
+            correlation_id=correlation_id,
+        )
+
+    @classmethod
+    def log_check(cls, name: str, result: Mapping[str, Any]) -> HealthCheckLog:
+        """Saves a result."""
+        row = cls.of(name, result)
+        row.save(force_insert=True)
+        return row
+
+
+class ServiceAvailability(models.Model):
+    """How often a check was well; `uptime_percentage` is the share of healthy results."""
+
+    service_name = models.CharField(max_length=100, unique=True)
+    total_checks = models.IntegerField(default=0)
+    successful_checks = models.IntegerField(default=0)
+    failed_checks = models.IntegerField(default=0)
+    degraded_checks = models.IntegerField(default=0)
+    last_check_at = models.DateTimeField(null=True, blank=True)
+    last_success_at = models.DateTimeField(null=True, blank=True)
+    last_failure_at = models.DateTimeField(null=True, blank=True)
+    uptime_percentage = models.FloatField(default=100.0, validators=[MinValueValidator(0), MaxValueValidator(100)])
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = AvailabilityManager()
+
+    class Meta:
+        db_table = "core_service_availability"
+        ordering = ("-uptime_percentage", "service_name")
+        verbose_name = "service availability"
+        verbose_name_plural = "service availabilities"
+
+    def __str__(self) -> str:
+        return f"{self.service_name}: {self.uptime_percentage:.2f} %"
+
+    def record_check(self, status: str) -> None:
+        """Counts a result. The database adds, so that no other process's result is lost."""
+        if self.pk is None:
+            self.save()
+        type(self).objects.record([(self.service_name, status, timezone.now())])
+        self.refresh_from_db()
+
+
+class AlertThreshold(models.Model):
+    """Where a metric becomes a warning (degraded) or critical (error): governs every process within 30 s."""
+
+    class Metric(models.TextChoices):
+        DISK_USAGE = "disk_usage", "Disk usage (%)"
+        MEMORY_USAGE = "memory_usage", "Memory usage (%)"
+        CPU_LOAD = "cpu_load", "Load per CPU"
+        RESPONSE_TIME = "response_time", "Response time (ms)"
+        ERROR_RATE = "error_rate", "Error rate (%)"
+        QUEUE_DEPTH = "queue_depth", "Queue depth"
+
+    class Level(models.TextChoices):
+        WARNING = "warning", "Warning"
+        CRITICAL = "critical", "Critical"
+
+    # What holds for a metric of which nothing is saved and enabled.
+    DEFAULTS: ClassVar[Mapping[str, Mapping[str, float]]] = {
+        "disk_usage": {"warning": 80.0, "critical": 90.0},
+        "memory_usage": {"warning": 80.0, "critical": 90.0},
+        "cpu_load": {"warning": 0.7, "critical": 0.9},
+        "queue_depth": {"warning": 100.0, "critical": 500.0},
+        "response_time": {"warning": 1000.0, "critical": 3000.0},
+        "error_rate": {"warning": 5.0, "critical": 10.0},
+    }
+    PERCENT: ClassVar[frozenset[str]] = frozenset(["disk_usage", "memory_usage", "error_rate"])
+
+    metric_type = models.CharField(max_length=50, choices=Metric.choices)
+    alert_level = models.CharField(max_length=20, choices=Level.choices)
+    threshold_value = models.FloatField()
+    enabled = models.BooleanField(default=True)
+    description = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "core_alert_threshold"
+        unique_together = (("metric_type", "alert_level"),)
+        ordering = ("metric_type", "alert_level")
+        verbose_name = "alert threshold"
+
+    def __str__(self) -> str:
+        return f"{self.metric_type} {self.alert_level}: {self.threshold_value:g}"
+
+    @property
+    def default(self) -> float:
+        """What holds where nothing is saved."""
+        return self.DEFAULTS[self.metric_type][self.alert_level]
+
+    @classmethod
+    def get_threshold(cls, metric_type: str, alert_level: str = "warning") -> float:
+        """What is saved and enabled, or the default; KeyError for what is no metric or level."""
+        default = cls.DEFAULTS[metric_type][alert_level]
+        saved = cls.objects.filter(metric_type=metric_type, alert_level=alert_level, enabled=True)
+        value = saved.values_list("threshold_value", flat=True).first()
+        return default if value is None else value
+
+    def clean(self) -> None:
+        """A threshold is a number in the metric's range, and a warning comes before it is critical."""
+        metric, level, value = self.metric_type, self.alert_level, self.threshold_value
+        if value is None or metric not in self.DEFAULTS or level not in self.DEFAULTS[metric]:
+            return  # said of the field itself already
+        most = 100 if metric in self.PERCENT else math.inf
+        if not 0 <= value <= most or math.isinf(value):
+            said = "a number from 0 to 100" if metric in self.PERCENT else "a number from 0"
+            raise ValidationError({"threshold_value": f"must be {said}"})
+        if not self.enabled:
+            value = self.default
+        other = "critical" if level == "warning" else "warning"
+        bound = self.get_threshold(metric, other)
+        if value >= bound if level == "warning" else value <= bound:
+            side = "below" if level == "warning" else "above"
+            raise ValidationError(
+                {"threshold_value": f"must be {side} the {other} threshold, {bound:g}: change that one first"}
+            )

@@ -1,0 +1,129 @@
+"""Lets the thresholds saved in the admin govern this process's checks, through the engine's own rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+
+from django_lifesigns.connections import returning_connections, runnable
+from django_lifesigns.options import Check, is_record
+from lifesigns import Engine
+from lifesigns.specs import Thresholds
+
+logger = logging.getLogger("django_lifesigns")
+
+CHECKS = {
+    "disk_usage": "disk_space",
+    "memory_usage": "memory_usage",
+    "cpu_load": "cpu_load",
+    "queue_depth": "pending_tasks",
+}
+
+# They are read again when somebody asks for a check and the last reading is this old, beside the request.
+EVERY_SECONDS = 10.0
+# The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
+AT_LATEST_SECONDS = 25.0
+READ_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+
+Saved = Mapping[str, Mapping[str, float]]
+
+
+class Follower:
+    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
+
+    `checks` and `names`, those in the report, are by the names in the settings.
+    """
+
+    def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._checks = checks
+        self._names = names
+        self._governing: Saved = {}
+        self._failing = False
+        self._next_look = 0.0
+        # A callable of an engine has a deadline, one thread at most, and survives a fork.
+        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS)
+        self._reader.register("thresholds", returning_connections(self._read))
+        self._limit({})
+
+    def follow(self, patience: float) -> None:
+        """Begins a reading if one is due; waits for it, at most `patience` seconds, only if the last is too old."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            if self._reader.check("thresholds", deadline=0).get("pending"):
+                self._reader.check("thresholds", deadline=patience)
+
+    def _read(self) -> None:
+        from django_lifesigns.models import AlertThreshold
+
+        saved: dict[str, dict[str, float]] = {}
+        rows = AlertThreshold.objects.filter(enabled=True).values_list("metric_type", "alert_level", "threshold_value")
+        try:
+            for metric, level, value in rows[:100]:
+                saved.setdefault(metric, {})[level] = value
+        except (Error, ImproperlyConfigured) as error:
+            if not self._failing:
+                logger.warning("thresholds: cannot be read (%s), the present ones stay", type(error).__name__)
+            self._failing = True
+            raise
+        self._failing = False
+        if saved != self._governing:
+            self._apply(saved)
+            self._governing = saved
+
+    def _apply(self, saved: Saved) -> None:
+        for metric, key in CHECKS.items():
+            check, name = self._checks.get(key), self._names.get(key, key)
+            levels = saved.get(metric, {})
+            if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
+                try:
+                    self._engine.replace(self._names[name], runnable(_governed(check, metric, levels)))
+                    logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
+                except ValueError as error:  # saved past the admin's validation
+                    logger.error("thresholds: %s keeps its present ones: %s", name, error)
+        self._limit(saved)
+
+    def _limit(self, saved: Saved) -> None:
+        """What may degrade every check. The error rate does only where one is saved: right after an outage it would
+        otherwise keep everybody degraded for minutes, with nothing wrong any more."""
+        response = judged("response_time", saved.get("response_time", {}))
+        rate = judged("error_rate", saved["error_rate"]).degraded_above if "error_rate" in saved else None
+        try:
+            self._engine.limit(response_time=response.degraded_above / 1000, error_rate=rate)
+        except ValueError as error:
+            logger.error("thresholds: response_time and error_rate keep their present ones: %s", error)
+
+
+def judged(metric: str, levels: Mapping[str, float], base: Thresholds | None = None) -> Thresholds:
+    """From where on a metric is degraded and in error: by the levels saved, else by `base`, else by default. Where only
+    one level is saved, the other gives way to it."""
+    from django_lifesigns.models import AlertThreshold
+
+    default = AlertThreshold.DEFAULTS[metric]
+    base = base or Thresholds(degraded_above=default["warning"], error_above=default["critical"])
+    warning, critical = levels.get("warning"), levels.get("critical")
+    if warning is None:
+        warning = base.degraded_above if critical is None else min(base.degraded_above, critical)
+    if critical is None:
+        critical = base.error_above
+    return Thresholds(degraded_above=warning, error_above=max(warning, critical))
+
+
+def has_thresholds(check: Check) -> bool:
+    """Whether it is a native check, or one of ours, that judges a measured value."""
+    return is_record(check) and any(field.name == "thresholds" for field in dataclasses.fields(cast("Any", check)))
+
+
+def _governed(check: Check, metric: str, levels: Mapping[str, float]) -> Check:
+    if not levels:
+        return check
+    record: Any = check
+    return cast("Check", dataclasses.replace(record, thresholds=judged(metric, levels, record.thresholds)))

@@ -1,0 +1,140 @@
+"""The models' own methods, on the project's SQLite."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+
+
+def test_log_check__a_row() -> None:
+    result = {"status": "error", "message": "full", "details": {"free": 0}, "duration_ms": 1.5}
+    HealthCheckLog.log_check("disk_space", {**result, "timestamp": "2026-01-01T12:00:00.000000Z"})
+    row = HealthCheckLog.objects.get()
+    assert (row.check_name, row.status, row.message, row.details) == ("disk_space", "error", "full", {"free": 0})
+    assert (row.duration_ms, row.checked_at, row.correlation_id) == (1.5, NOON, None)
+
+
+def test_log_check__without_a_timestamp() -> None:
+    row = HealthCheckLog.log_check("x", {"status": "healthy"})
+    assert abs(datetime.now(timezone.utc) - row.checked_at) < timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "counts", "uptime"),
+    [
+        (["healthy"], (1, 1, 0, 0), 100.0),
+        (["healthy", "degraded", "error", "error"], (4, 1, 1, 2), 25.0),
+        (["skipped"], (0, 0, 0, 0), 100.0),
+    ],
+)
+def test_record_check__counts(statuses: list[str], counts: tuple[int, ...], uptime: float) -> None:
+    service = ServiceAvailability(service_name="x")
+    for status in statuses:
+        service.record_check(status)
+    row = ServiceAvailability.objects.get(service_name="x")
+    found = (row.total_checks, row.successful_checks, row.degraded_checks, row.failed_checks)
+    assert (found, row.uptime_percentage) == (counts, uptime)
+    assert service.total_checks == row.total_checks
+
+
+def test_record_check__when() -> None:
+    service = ServiceAvailability.objects.create(service_name="x")
+    service.record_check("degraded")
+    assert service.last_check_at is not None
+    assert (service.last_success_at, service.last_failure_at) == (None, None)
+    service.record_check("error")
+    assert service.last_failure_at == service.last_check_at
+    service.record_check("healthy")
+    assert service.last_failure_at is not None
+    assert service.last_success_at == service.last_check_at > service.last_failure_at
+
+
+def test_record_check__a_stale_instance_overwrites_nothing() -> None:
+    ServiceAvailability.objects.create(service_name="x")
+    one, other = ServiceAvailability.objects.get(), ServiceAvailability.objects.get()
+    one.record_check("healthy")
+    other.record_check("error")
+    assert (other.total_checks, other.uptime_percentage) == (2, 50.0)
+
+
+def test_record__many_at_once_in_one_query(django_assert_num_queries: Any) -> None:
+    results = [("b", "healthy", NOON), ("a", "error", NOON), ("b", "error", NOON - timedelta(hours=1))]
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            ServiceAvailability.objects.record(results)
+    a, b = ServiceAvailability.objects.order_by("service_name")
+    assert (a.total_checks, a.failed_checks, a.last_success_at, a.uptime_percentage) == (2, 2, None, 0.0)
+    assert (b.total_checks, b.successful_checks, b.failed_checks, b.uptime_percentage) == (4, 2, 2, 50.0)
+    assert (b.last_check_at, b.last_success_at, b.last_failure_at) == (NOON, NOON, NOON - timedelta(hours=1))
+
+
+def test_record__late_results_do_not_turn_the_clock_back() -> None:
+    for at in (NOON, NOON - timedelta(hours=1)):
+        ServiceAvailability.objects.record([("x", "healthy", at)])
+    row = ServiceAvailability.objects.get()
+    assert (row.total_checks, row.last_check_at, row.last_success_at) == (2, NOON, NOON)
+
+
+def test_record__nothing(django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(0):
+        ServiceAvailability.objects.record([("x", "skipped", NOON)])
+
+
+@pytest.mark.parametrize("metric", AlertThreshold.DEFAULTS)
+@pytest.mark.parametrize("level", ["warning", "critical"])
+def test_threshold__default_saved_disabled_deleted(metric: str, level: str) -> None:
+    default = AlertThreshold.DEFAULTS[metric][level]
+    assert AlertThreshold.get_threshold(metric, level) == default
+    row = AlertThreshold.objects.create(metric_type=metric, alert_level=level, threshold_value=0)
+    assert AlertThreshold.get_threshold(metric, level) == 0
+    AlertThreshold.objects.update(enabled=False)
+    assert AlertThreshold.get_threshold(metric, level) == default
+    row.delete()
+    assert AlertThreshold.get_threshold(metric, level) == default
+
+
+@pytest.mark.parametrize(
+    ("metric", "level", "value", "valid"),
+    [
+        ("disk_usage", "warning", 70, True),
+        ("disk_usage", "warning", 90, False),
+        ("disk_usage", "warning", 95, False),
+        ("disk_usage", "critical", 95, True),
+        ("disk_usage", "critical", 80, False),
+        ("disk_usage", "critical", 101, False),
+        ("disk_usage", "warning", -1, False),
+        ("cpu_load", "critical", 16, True),
+        ("cpu_load", "warning", float("nan"), False),
+        ("cpu_load", "critical", float("inf"), False),
+        ("response_time", "critical", 60_000, True),
+        ("nonsense", "warning", 1, False),
+        ("disk_usage", "nonsense", 1, False),
+    ],
+)
+def test_threshold__validation(metric: str, level: str, value: float, valid: bool) -> None:
+    row = AlertThreshold(metric_type=metric, alert_level=level, threshold_value=value)
+    if valid:
+        row.full_clean()
+    else:
+        with pytest.raises(ValidationError):
+            row.full_clean()
+
+
+def test_threshold__validation_against_what_is_saved() -> None:
+    AlertThreshold.objects.create(metric_type="disk_usage", alert_level="critical", threshold_value=98)
+    row = AlertThreshold(metric_type="disk_usage", alert_level="warning", threshold_value=95)
+    row.full_clean()
+    row.save()
+    critical = AlertThreshold.objects.get(alert_level="critical")
+    critical.enabled = False  # 90 would hold, below the warning
+    with pytest.raises(ValidationError, match="warning threshold, 95"):
+        critical.full_clean()

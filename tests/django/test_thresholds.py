@@ -1,0 +1,237 @@
+"""Thresholds saved in the admin govern the checks, without a restart, and cost the request path nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from django_lifesigns import thresholds
+from django_lifesigns.engine import current
+from django_lifesigns.models import AlertThreshold
+from django_lifesigns.thresholds import AT_LATEST_SECONDS, EVERY_SECONDS, LOOK_SECONDS, Follower, judged
+from lifesigns import Engine
+from lifesigns.specs import Disk, Thresholds
+from tests.services import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NEVER = Thresholds(degraded_above=100, error_above=100)
+
+
+def save(metric: str, **levels: float) -> None:
+    for level, value in levels.items():
+        AlertThreshold.objects.update_or_create(
+            metric_type=metric, alert_level=level, defaults={"threshold_value": value, "enabled": True}
+        )
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thresholds, "EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(thresholds, "LOOK_SECONDS", 0.05)
+
+
+def follower(**checks: Any) -> tuple[Engine, Follower]:
+    engine = Engine()
+    for name, check in checks.items():
+        engine.register(name, check, ttl=60)
+    return engine, Follower(engine, checks, {name: name for name in checks})
+
+
+def governed(engine: Engine, following: Follower, name: str, status: str) -> None:
+    """Wait until the check has this status, as those do who ask for it again and again."""
+
+    def is_so() -> bool:
+        following.follow(0)
+        return engine.check(name)["status"] == status
+
+    wait_until(is_so, 10, f"{name} is not {status}")
+
+
+def test_promise__within_thirty_seconds() -> None:
+    """Who asks again and again gets them by the former bound, who asks once by the latter."""
+    assert EVERY_SECONDS + LOOK_SECONDS < AT_LATEST_SECONDS < 30
+
+
+def test_saved__governs_and_lets_go() -> None:
+    engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
+    governed(engine, following, "disk_space", "healthy")
+    save("disk_usage", warning=0)
+    governed(engine, following, "disk_space", "degraded")
+    save("disk_usage", warning=0, critical=0)
+    governed(engine, following, "disk_space", "error")
+    AlertThreshold.objects.filter(alert_level="critical").update(enabled=False)
+    governed(engine, following, "disk_space", "degraded")
+    AlertThreshold.objects.all().delete()
+    governed(engine, following, "disk_space", "healthy")
+
+
+def test_first__is_waited_for() -> None:
+    save("disk_usage", warning=0, critical=100)
+    engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
+    following.follow(10)
+    assert engine.check("disk_space")["status"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("levels", "base", "expected"),
+    [
+        ({}, None, (80, 90)),
+        ({}, (70, 75), (70, 75)),
+        ({"warning": 50}, None, (50, 90)),
+        ({"critical": 95}, None, (80, 95)),
+        ({"warning": 50, "critical": 60}, (70, 75), (50, 60)),
+        ({"warning": 95}, None, (95, 95)),
+        ({"critical": 60}, (70, 75), (60, 60)),
+        ({"warning": 0, "critical": 0}, None, (0, 0)),
+        ({"warning": 90, "critical": 10}, None, (90, 90)),
+    ],
+)
+def test_judged__levels_before_settings_before_defaults(levels: Any, base: Any, expected: tuple[float, float]) -> None:
+    own = None if base is None else Thresholds(degraded_above=base[0], error_above=base[1])
+    found = judged("disk_usage", levels, own)
+    assert (found.degraded_above, found.error_above) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "check"),
+    [("disk_usage", "disk_space"), ("memory_usage", "memory_usage"), ("queue_depth", "pending_tasks")],
+)
+def test_saved__by_metric_in_a_project(settings: Any, metric: str, check: str) -> None:
+    sql = "SELECT 'mail', 7, CURRENT_TIMESTAMP"
+    queue = {"tables": ["django_session"], "pending_sql": sql + " FROM (SELECT 1 AS django_session)"}
+    settings.LIFESIGNS = {
+        "TASK_QUEUE": queue,
+        "CHECKS": {check: {"thresholds": {"degraded_above": 1000, "error_above": 1000}}},
+    }
+    assert current().engine.check(check)["status"] == "healthy"
+    save(metric, warning=0, critical=100)
+    wait_until(lambda: current().engine.check(check)["status"] == "degraded", 10, f"{metric} does not govern {check}")
+
+
+def test_saved__response_time_degrades_any_check() -> None:
+    engine, following = follower(slow=lambda: time.sleep(0.05))
+    save("response_time", warning=20)
+    following.follow(10)
+    engine.check("slow")  # the first run of a process is exempt
+    result = engine.check("slow", refresh=True)
+    assert (result["status"], "more than 20 ms" in result["message"]) == ("degraded", True)
+
+
+def test_default__response_time_of_a_second(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"slow": lambda: time.sleep(1.05)}}
+    engine = current().engine
+    assert engine.check("slow")["status"] == "healthy"
+    assert "more than 1000 ms" in engine.check("slow", refresh=True)["message"]
+
+
+def test_saved__error_rate() -> None:
+    answers = iter([False] * 3 + [True] * 97)
+    engine, following = follower(flaky=lambda: next(answers))
+    save("error_rate", warning=10)
+    following.follow(10)
+    statuses = [engine.check("flaky", refresh=True)["status"] for _ in range(25)]
+    assert statuses[19] == "degraded"
+
+
+def test_follow__asks_no_database_of_its_caller(django_assert_num_queries: Any) -> None:
+    _, following = follower()
+    with django_assert_num_queries(0):
+        for _ in range(100):
+            following.follow(1)
+
+
+def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thresholds, "EVERY_SECONDS", 10)
+    reads: list[float] = []
+    monkeypatch.setattr(Follower, "_read", lambda self: reads.append(time.monotonic()))
+    _, following = follower()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        following.follow(1)
+        time.sleep(0.01)
+    assert len(reads) == 1
+
+
+def test_follow__a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging = threading.Event()
+    monkeypatch.setattr(Follower, "_read", lambda self: hanging.wait(20))
+    engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
+    began = time.monotonic()
+    following.follow(0.2)
+    assert 0.1 < time.monotonic() - began < 2
+    assert engine.check("disk_space")["status"] == "healthy"
+    hanging.set()
+
+
+def test_failure__the_present_ones_stay(caplog: pytest.LogCaptureFixture) -> None:
+    save("disk_usage", warning=0)
+    engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
+    governed(engine, following, "disk_space", "degraded")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE core_alert_threshold RENAME TO elsewhere")
+    try:
+
+        def warned() -> bool:
+            following.follow(0)
+            return "thresholds: cannot be read (OperationalError), the present ones stay" in caplog.messages
+
+        wait_until(warned)
+        time.sleep(0.5)
+        following.follow(1)
+        assert engine.check("disk_space", refresh=True)["status"] == "degraded"
+        assert len([message for message in caplog.messages if "cannot be read" in message]) == 1
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE elsewhere RENAME TO core_alert_threshold")
+    save("disk_usage", warning=100, critical=100)
+    governed(engine, following, "disk_space", "healthy")
+
+
+def test_saved__past_the_validation(caplog: pytest.LogCaptureFixture) -> None:
+    save("disk_usage", warning=-1)
+    save("response_time", warning=0)
+    save("memory_usage", warning=0, critical=100)
+    engine, following = follower(
+        disk_space=Disk(paths=["/"], thresholds=NEVER), memory_usage={"kind": "memory"}, cpu_load=lambda: True
+    )
+    following.follow(10)
+    assert engine.check("disk_space")["status"] == "healthy"
+    assert "thresholds: disk_space keeps its present ones" in caplog.text
+    assert "response_time and error_rate keep" in caplog.text
+
+
+def test_processes__each_is_governed(tmp_path: Path) -> None:
+    """Two processes of a project: what one saves, the other goes by."""
+    from tests.django.projects import run_json
+
+    program = """
+import json, os, time
+from django.core.management import call_command
+from django_lifesigns import thresholds
+from django_lifesigns.engine import current
+from django_lifesigns.models import AlertThreshold
+thresholds.EVERY_SECONDS, thresholds.LOOK_SECONDS = 0.2, 0.05
+call_command("migrate", "lifesigns", verbosity=0)
+current(5).engine.run(["disk_space"])
+ready, go = os.pipe()
+child = os.fork()
+if child == 0:
+    os.write(go, b"x")
+    end = time.monotonic() + 20
+    while time.monotonic() < end and current().engine.check("disk_space")["status"] != "degraded":
+        time.sleep(0.02)
+    os._exit(0 if time.monotonic() < end else 1)
+os.read(ready, 1)
+AlertThreshold.objects.create(metric_type="disk_usage", alert_level="warning", threshold_value=0)
+AlertThreshold.objects.create(metric_type="disk_usage", alert_level="critical", threshold_value=100)
+_, status = os.waitpid(child, 0)
+print(json.dumps(os.waitstatus_to_exitcode(status)))
+"""
+    settings = {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db")}}}
+    assert run_json(tmp_path, settings, program) == 0
