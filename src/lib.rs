@@ -33,6 +33,8 @@ pub mod report;
 pub mod slot;
 pub mod spec;
 pub mod store;
+#[cfg(unix)]
+pub mod systemd;
 pub mod watchdog;
 
 #[cfg(feature = "python")]

@@ -5,7 +5,7 @@ from lifesigns.circuit import Circuit, CircuitOpenError
 from lifesigns.declared import check
 from lifesigns.engine import Engine
 from lifesigns.events import BreakerEvent
-from lifesigns.serving import ProbeServer, metrics, serve
+from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
 from lifesigns.wedge import watch_loop
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "draining",
     "metrics",
     "metrics_format",
+    "notify_systemd",
     "serve",
     "watch_loop",
 ]

@@ -18,6 +18,8 @@ __all__ = [
     "UnknownCheckError",
     "Waker",
     "__version__",
+    "ask_server",
+    "ask_store",
     "beat",
     "default_store",
     "drain",
@@ -28,6 +30,7 @@ __all__ = [
     "metrics_format",
     "new_callable_id",
     "next_job",
+    "notify_systemd",
     "reserve_threads",
     "stop_pulse",
     "take_notices",
@@ -237,3 +240,12 @@ def loop_runs(id: int, every: float) -> None:
 
 def loop_ended(id: int) -> None:
     """Says that an event loop is no more."""
+
+def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
+    """Whether the probe server at that address says yes, and one line of why."""
+
+def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
+    """Whether any process that uses a store is alive, or ready, and one line of why."""
+
+def notify_systemd(engine: Engine, wedged_after: float, alive_requires: str) -> bool:
+    """Tells systemd that this process is ready and alive; False if systemd does not want to be told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.wedge import dump_signal
+from lifesigns.wedge import dump_signal, stop_at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +80,22 @@ def metrics(engine: Engine, openmetrics: bool = False) -> str:
     `metrics_format` says which of the two a client wants.
     """
     return engine._native.metrics(openmetrics)
+
+
+def notify_systemd(
+    engine: Engine | None = None, *, wedged_after: float = 30.0, alive_requires: Literal["any", "all"] = "any"
+) -> bool:
+    """Tells systemd (``Type=notify``, ``WatchdogSec=``) what `/alive` would say, from this process, until it ends.
+
+    ``READY=1`` now, ``WATCHDOG=1`` twice in each ``WatchdogSec`` while the interpreter runs, ``STOPPING=1`` once
+    draining. False, and nothing more, where systemd did not start this process or does not want to be told.
+
+    Args:
+        engine: one that shares with the processes of its host has `alive_requires` look at all of them.
+        wedged_after, alive_requires: see `serve`.
+    """
+    stop_at_exit()
+    return _core.notify_systemd((engine or Engine())._native, wedged_after, alive_requires)
 
 
 class ProbeServer:

@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod ask;
 mod connection;
 mod probes;
 mod route;
@@ -19,6 +20,7 @@ use tokio::sync::oneshot;
 
 pub use access::{Access, ShowDetails};
 pub use address::Address;
+pub use ask::ask;
 pub use probes::Sources;
 
 use crate::companions::Companion;

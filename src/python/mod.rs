@@ -7,6 +7,7 @@ mod breaker;
 mod circuit;
 mod engine;
 mod jobs;
+mod probe;
 mod pulse;
 mod serve;
 mod sweep;
@@ -124,9 +125,11 @@ mod _core {
     #[pymodule_export]
     use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
     #[pymodule_export]
+    use super::probe::{ask_server, ask_store};
+    #[pymodule_export]
     use super::pulse::{loop_ended, loop_runs, stop_pulse};
     #[pymodule_export]
-    use super::serve::Server;
+    use super::serve::{Server, notify_systemd};
     #[pymodule_export]
     use super::sweep::Sweep;
     #[pymodule_export]

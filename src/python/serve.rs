@@ -1,4 +1,4 @@
-//! `_core.Server`: starts and stops a probe server.
+//! `_core.Server`, the probe server, and what is told to systemd.
 
 use std::sync::Arc;
 
@@ -7,8 +7,14 @@ use serde::Deserialize;
 
 use super::engine::Engine;
 use super::parse;
+use super::pulse::Interpreter;
+use crate::companions::Companion;
 use crate::listener::{self, Access, Address, ShowDetails, Sources};
+#[cfg(unix)]
+use crate::process::Process;
 use crate::spec::{Secret, positive_seconds};
+#[cfg(unix)]
+use crate::systemd::Systemd;
 use crate::watchdog::Requires;
 
 /// A probe server, in every process that uses its engine.
@@ -64,4 +70,23 @@ impl Server {
     fn close(&self, py: Python<'_>) {
         py.detach(|| self.0.close());
     }
+}
+
+/// Tells systemd that this process is ready and alive; false if systemd does not want to be told.
+#[pyfunction]
+pub fn notify_systemd(
+    engine: &Bound<'_, Engine>,
+    wedged_after: f64,
+    alive_requires: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let wedged_after = positive_seconds("wedged_after", wedged_after)?;
+    let requires: Requires = parse("alive_requires", alive_requires)?;
+    Interpreter.resume()?;
+    #[cfg(unix)]
+    if let Some(systemd) = Systemd::from_environment()? {
+        let share = engine.get().inner().share().clone();
+        Process::current()?.runtime.spawn(systemd.tell(share, wedged_after, requires));
+        return Ok(true);
+    }
+    Ok(false)
 }
