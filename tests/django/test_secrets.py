@@ -192,6 +192,7 @@ WRONG = "s3cr3t-in-the-wrong-place"
     ],
 )
 @pytest.mark.filterwarnings("ignore:The EMAIL_")  # since Django 6.1
+@pytest.mark.django_db(transaction=True)  # which Django's own system checks of models ask
 def test_secrets__in_the_wrong_place(settings: Any, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]) -> None:
     for name, value in wrong.items():
         setattr(settings, name, value)
