@@ -20,6 +20,10 @@ class LifesignsConfig(AppConfig):
 
     def ready(self) -> None:
         from django_lifesigns.system_checks import check_settings
+        from django_lifesigns.termination import drain_on_sigterm
 
         checks.register(check_settings)
         autodiscover_modules(MODULE)
+        # Most servers have set their handlers by now. Those that fork after loading the application set them later:
+        # there the first request to the main thread does this.
+        drain_on_sigterm()

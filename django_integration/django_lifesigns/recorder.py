@@ -47,6 +47,12 @@ def flush(wait: float) -> bool:
     return recorder is None or recorder.write(wait)
 
 
+def waiting() -> int:
+    """How many results are not written yet."""
+    recorder = _current.get("recorder")
+    return len(recorder.buffer) if recorder else 0
+
+
 def nudge() -> None:
     """Begins to write what waits, if anything does and the last attempt is some time ago; waits for nothing itself."""
     if recorder := _current.get("recorder"):

@@ -80,8 +80,8 @@ class Follower:
             self._governing = saved
 
     def _apply(self, saved: Saved) -> None:
-        for metric, name in CHECKS.items():
-            check = self._checks.get(name)
+        for metric, key in CHECKS.items():
+            check, name = self._checks.get(key), self._names.get(key, key)
             levels = saved.get(metric, {})
             if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
                 try:

@@ -7,6 +7,7 @@ are daemon threads: a callable that never returns holds up neither the others no
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 
 from lifesigns import _core
 from lifesigns.plain import TooLargeError, plain
@@ -29,6 +30,17 @@ def remember(callable_id: int, function: Callable[[], Any]) -> None:
     _functions[callable_id] = function
 
 
+def identity(function: Callable[[], Any]) -> str:
+    """What a callable is in every process that runs the same code: its name and where it was written."""
+    inner: Any = function
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    inner = inner if hasattr(inner, "__qualname__") else type(inner)
+    code = getattr(inner, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"{inner.__module__}.{inner.__qualname__} {place}"
+
+
 def forget(callables: dict[str, int]) -> None:
     """Forgets the callables of an engine that is gone."""
     for callable_id in callables.values():
@@ -37,12 +49,14 @@ def forget(callables: dict[str, int]) -> None:
 
 def start_threads(callable_ids: list[int]) -> None:
     """Starts as many threads as it takes to run these callables at once, beside those that run already."""
-    missing = _core.reserve_threads(callable_ids)
-    if missing:
-        import threading
+    for _ in range(_core.reserve_threads(callable_ids)):
+        _start_thread()
 
-        for _ in range(missing):
-            threading.Thread(target=_serve, name="lifesigns-callable", daemon=True).start()
+
+def _start_thread() -> None:
+    import threading
+
+    threading.Thread(target=_serve, name="lifesigns-callable", daemon=True).start()
 
 
 def _serve() -> None:
@@ -51,8 +65,10 @@ def _serve() -> None:
         try:
             answer = _answer(_call(_functions[callable_id], timeout))
         except (SystemExit, KeyboardInterrupt) as error:
-            # They end this thread, as they would end any. First, so that the next run finds or starts another.
-            _core.thread_ended()
+            # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
+            # the next run by itself, cannot start one; at interpreter exit nobody can.
+            with suppress(RuntimeError):
+                _start_thread()
             _core.job_done(token, callable_id, _raised(error))
             raise
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.live import Live
 
-from django_lifesigns.engine import get_engine
+from django_lifesigns.engine import current
+from django_lifesigns.schedule import beats, seconds, until_stopped
+from django_lifesigns.service import PATIENCE_SECONDS
+from django_lifesigns.terminal import console, live, table
 from lifesigns import UnknownCheckError
-
-COLOURS = {"healthy": "green", "degraded": "yellow", "error": "red", "unhealthy": "red", "skipped": "dim"}
+from lifesigns.results import Report
 
 
 class Command(BaseCommand):
@@ -30,29 +32,49 @@ class Command(BaseCommand):
         parser.add_argument("--critical", action="store_true", help="only critical checks")
         parser.add_argument("--format", choices=("table", "json"), default="table", dest="output")
         parser.add_argument("--strict", action="store_true", help="exit with 1 if degraded")
+        parser.add_argument(
+            "--watch",
+            nargs="?",
+            type=seconds,
+            const=2.0,
+            metavar="SECONDS",
+            help="go on every so many seconds (2) until Ctrl-C; the exit code is that of the last time",
+        )
 
-    def handle(self, *, names: list[str], critical: bool, output: str, strict: bool, **_: Any) -> None:
+    def handle(
+        self, *, names: list[str], critical: bool, output: str, strict: bool, watch: float | None, **_: Any
+    ) -> None:
+        def sweep() -> Report:
+            return current(PATIENCE_SECONDS).engine.run(names or None, critical_only=critical)
+
         try:
-            report = get_engine().run(names or None, critical_only=critical)
+            report = sweep()
         except UnknownCheckError as error:
             raise CommandError(str(error), returncode=2) from error
-        if output == "json":
-            self.stdout.write(json.dumps(report, indent=2))
+        if watch is None:
+            self._show(report, output)
         else:
-            self._table(report)
+            with until_stopped():
+                for report in self._watch(sweep, watch, output):  # noqa: B007  # the last one counts
+                    pass
         if report["status"] == "unhealthy":
             sys.exit(2)
         if report["status"] == "degraded" and strict:
             sys.exit(1)
 
-    def _table(self, report: Any) -> None:
-        console = Console(file=self.stdout)  # type: ignore[arg-type]  # writes and flushes like a file
-        table = Table("Check", "Status", "ms", "Message", box=None, header_style="bold")
-        for name, result in report["checks"].items():
-            colour = COLOURS[result["status"]]
-            status = f"[{colour}]{result['status']}[/{colour}]"
-            table.add_row(name, status, f"{result['duration_ms']:.1f}", escape(result["message"]))
-        console.print(table)
-        summary, colour = report["summary"], COLOURS[report["status"]]
-        counts = ", ".join(f"{summary[key]} {key}" for key in ("healthy", "degraded", "errors", "skipped"))
-        console.print(f"[{colour}]{report['message']}[/{colour}]: {counts}")
+    def _watch(self, sweep: Callable[[], Report], interval: float, output: str) -> Iterator[Report]:
+        in_place = output == "table" and self.stdout.isatty()
+        with Live(console=console(self.stdout), auto_refresh=False) if in_place else nullcontext() as screen:
+            for _ in beats(interval):
+                report = sweep()
+                if screen:
+                    screen.update(live(report, f"every {interval:g} s"), refresh=True)
+                else:
+                    self._show(report, output, lines=True)
+                yield report
+
+    def _show(self, report: Report, output: str, *, lines: bool = False) -> None:
+        if output == "json":
+            self.stdout.write(json.dumps(report, indent=None if lines else 2))
+        else:
+            console(self.stdout).print(table(report))

@@ -1,0 +1,87 @@
+"""`HealthCheckService`: runs checks, keeps their results, and reads what was kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import Error
+
+from django_lifesigns import recorder
+from django_lifesigns.engine import current
+from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+from lifesigns.results import Report
+
+logger = logging.getLogger("django_lifesigns")
+
+# For the thresholds to be read, and for the results to be written: a database that hangs delays nobody longer.
+PATIENCE_SECONDS = 1.0
+MOST_ROWS = 10_000
+
+SERVICE_FIELDS = (
+    "service_name",
+    "uptime_percentage",
+    "total_checks",
+    "successful_checks",
+    "degraded_checks",
+    "failed_checks",
+    "last_check_at",
+    "last_success_at",
+    "last_failure_at",
+)
+LOG_FIELDS = ("check_name", "status", "message", "duration_ms", "checked_at", "details", "correlation_id")
+
+
+class HealthCheckService:
+    """Any thread may use it, and any number of instances."""
+
+    def run_all_checks(self, log_results: bool = True, update_availability: bool = True) -> Report:
+        """The report on all checks; what is new in it is kept. A history that cannot be written does no harm to it."""
+        report = current(PATIENCE_SECONDS).engine.run()
+        if log_results or update_availability:
+            recorder.record(report, log=log_results, availability=update_availability, wait=PATIENCE_SECONDS)
+        return report
+
+    def run_critical_checks_only(self) -> Report:
+        """The report on the critical checks; nothing is kept."""
+        return current(PATIENCE_SECONDS).engine.run(critical_only=True)
+
+    def get_service_health_summary(self) -> dict[str, Any]:
+        """`total_services`, and `services` by falling uptime; without the database none, and `error_type`."""
+        try:
+            rows = _rows(ServiceAvailability.objects.values(*SERVICE_FIELDS)[:MOST_ROWS])
+        except Error as error:
+            return {"total_services": 0, "services": [], "error_type": _unreadable(error)}
+        services = [{"name": row.pop("service_name"), **row} for row in rows]
+        return {"total_services": len(services), "services": services}
+
+    def get_recent_check_logs(self, check_name: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """The latest results, of one check or of all, newest first, at most 10,000; none without the database."""
+        if limit < 0:
+            raise ValueError(f"limit must be a number from 0, not {limit}")
+        logs = HealthCheckLog.objects.order_by("-checked_at")
+        if check_name is not None:
+            logs = logs.filter(check_name=check_name)
+        try:
+            return _rows(logs.values(*LOG_FIELDS)[: min(limit, MOST_ROWS)])
+        except Error as error:
+            _unreadable(error)
+            return []
+
+
+def _rows(rows: Any) -> list[dict[str, Any]]:
+    return [{name: _plain(value) for name, value in row.items()} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    """As JSON shows it."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, (str, int, float, dict, Sequence)) else str(value)
+
+
+def _unreadable(error: Error) -> str:
+    logger.error("history: cannot be read (%s)", type(error).__name__)
+    return type(error).__name__

@@ -1,0 +1,213 @@
+"""The commands that read and remove history: `generate_health_report` and `health_prune`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from django_lifesigns.management.commands import health_prune
+from django_lifesigns.models import HealthCheckLog
+from django_lifesigns.reports.collect import MOST_SLICES, collect, slices
+from django_lifesigns.reports.durations import Durations
+
+pytestmark = pytest.mark.django_db
+
+FORMATS = ["text", "json", "html", "markdown", "csv"]
+HOSTILE = "full <script>alert(1)</script> [red]| x\nsecond line"
+
+
+def add(name: str, status: str, *, minutes: float, count: int = 1, duration: float = 10.0, message: str = "m") -> None:
+    at = timezone.now() - timedelta(minutes=minutes)
+    HealthCheckLog.objects.bulk_create(
+        HealthCheckLog(check_name=name, status=status, message=message, duration_ms=duration, checked_at=at)
+        for _ in range(count)
+    )
+
+
+@pytest.fixture
+def history() -> None:
+    add("disk_space", "healthy", minutes=30, count=90, duration=10)
+    add("disk_space", "healthy", minutes=90, count=5, duration=1_000)
+    add("disk_space", "degraded", minutes=60, count=3, duration=0)
+    add("disk_space", "error", minutes=45, count=2, duration=200, message=HOSTILE)
+    add("openai_api", "healthy", minutes=10)
+    add("openai_api", "error", minutes=60 * 25)  # before the last 24 hours
+
+
+def report(*arguments: str) -> str:
+    out = StringIO()
+    call_command("generate_health_report", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def test_json__figures(history: None) -> None:
+    found = json.loads(report("--format", "json"))
+    disk, openai = found["checks"]
+    assert disk["last_error_at"] is not None
+    del disk["last_error_at"]
+    assert disk == {
+        "check": "disk_space",
+        "results": 100,
+        "healthy": 95,
+        "degraded": 3,
+        "errors": 2,
+        "uptime_percentage": 95.0,
+        "median_ms": pytest.approx(10, rel=0.03),
+        "p95_ms": pytest.approx(200, rel=0.03),
+        "max_ms": 1000.0,
+    }
+    assert (openai["check"], openai["results"], openai["errors"], openai["last_error_at"]) == ("openai_api", 1, 0, None)
+    assert (found["results"], found["uptime_percentage"]) == (101, 95.05)
+    assert len(found["timeline"]) == 24
+    assert sum(part["errors"] for part in found["timeline"]) == 2
+    assert [problem["message"] for problem in found["latest_errors"]] == [HOSTILE] * 2
+
+
+def test_hours__how_far_back(history: None) -> None:
+    assert json.loads(report("--format", "json", "--hours", "48"))["results"] == 102
+    assert json.loads(report("--format", "json", "--hours", "0.25"))["results"] == 1
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_formats__name_every_check(history: None, form: str) -> None:
+    found = report("--format", form)
+    assert "disk_space" in found
+    assert "openai_api" in found
+    assert found.endswith("\n")
+
+
+def test_csv__is_csv(history: None) -> None:
+    rows = list(csv.DictReader(StringIO(report("--format", "csv"))))
+    assert [row["check"] for row in rows] == ["disk_space", "openai_api"]
+    assert (rows[0]["results"], rows[0]["uptime_percentage"]) == ("100", "95.0")
+
+
+def test_html__escapes(history: None) -> None:
+    page = report("--format", "html")
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count('<tr class="error">') == 1
+    assert page.count('<tr class="healthy">') == 1
+
+
+def test_markdown__one_row_each(history: None) -> None:
+    lines = report("--format", "markdown").splitlines()
+    [first, second] = [line for line in lines if "full" in line]
+    assert first == second
+    assert "\\|" in first
+    assert "<script>" not in first
+    widths = {line.replace("\\|", "").count("|") for line in lines if line.startswith("|") and "full" not in line}
+    assert widths == {11, 4}
+
+
+def test_text__markup_is_text(history: None) -> None:
+    assert "[red]| x second line" in report()
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_empty__no_history(form: str) -> None:
+    assert report("--format", form)
+
+
+def test_output__whole_or_not_there(history: None, tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("before")
+    assert str(path) in report("--format", "json", "--output", str(path))
+    assert json.loads(path.read_text())["results"] == 101
+    with pytest.raises(CommandError, match="No such file"):
+        report("--output", str(tmp_path / "nowhere" / "report"))
+    assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan", "1e9"])
+def test_hours__out_of_range(hours: str) -> None:
+    with pytest.raises(CommandError, match="hours"):
+        report("--hours", hours)
+
+
+@pytest.mark.parametrize(
+    ("hours", "count"), [(0.1, 1), (1, 1), (1.5, 2), (24, 24), (240, MOST_SLICES), (24 * 365, MOST_SLICES)]
+)
+def test_slices__cover_the_time_and_are_not_too_many(hours: float, count: int) -> None:
+    until = timezone.now()
+    since = until - timedelta(hours=hours)
+    parts = slices(since, until)
+    assert len(parts) == count
+    assert (parts[0][0], parts[-1][1]) == (since, until)
+    assert all(one[1] == other[0] for one, other in pairwise(parts))
+
+
+def test_collect__one_query_a_slice(history: None, django_assert_num_queries: Any) -> None:
+    until = timezone.now()
+    done: list[int] = []
+    with django_assert_num_queries(24 + 1):
+        collect(until - timedelta(hours=24), until, lambda: done.append(1))
+    assert len(done) == 24
+
+
+def test_durations__percentiles() -> None:
+    import math
+
+    durations = Durations()
+    assert durations.percentile(50) is None
+    for millis in range(1, 1001):
+        durations.add(math.floor(math.log(millis) * 20), 1, millis)
+    for percent in (1, 50, 95, 100):
+        assert durations.percentile(percent) == pytest.approx(10 * percent, rel=0.06)
+    assert durations.longest == 1000
+
+
+def prune(*arguments: str) -> str:
+    out = StringIO()
+    call_command("health_prune", *arguments, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def old() -> None:
+    add("x", "healthy", minutes=60 * 24 * 40, count=7)  # all at the same time: no batch ends between them
+    for days in range(31, 41):
+        add("x", "healthy", minutes=60 * 24 * days)
+    add("x", "healthy", minutes=60 * 24 * 29, count=3)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 100])
+def test_prune__only_what_is_old(old: None, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(health_prune, "BATCH", batch)
+    assert prune().startswith("17 results from before ")
+    assert HealthCheckLog.objects.count() == 3
+    assert prune().startswith("0 results")
+
+
+def test_prune__days(old: None) -> None:
+    assert prune("--days", "35").startswith("13 results")
+    assert prune("--days", "0").startswith("7 results")
+
+
+def test_prune__dry_run(old: None) -> None:
+    assert "17 results from before" in prune("--dry-run")
+    assert HealthCheckLog.objects.count() == 20
+
+
+def test_prune__negative() -> None:
+    with pytest.raises(CommandError, match="--days"):
+        prune("--days", "-1")
+
+
+@pytest.mark.parametrize("command", [report, prune])
+def test_without_the_table__an_error_that_says_so(command: Callable[..., str]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE core_health_check_log RENAME TO elsewhere")
+    with pytest.raises((CommandError, DatabaseError), match="core_health_check_log"):
+        command()
