@@ -105,6 +105,7 @@ def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     }
     configured["LIFESIGNS"] = {
         "TOKENS": [TOKEN, secret("second-token")],
+        "NETWORKS": [],
         "GOOGLE_MAPS_BASE_URL": f"http://127.0.0.1:{ports['http']}",
         "DEFAULT_TIMEOUT": 3,
         "CHECKS": {
