@@ -105,6 +105,7 @@ def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     }
     configured["LIFESIGNS"] = {
         "TOKENS": [TOKEN, secret("second-token")],
+        "NETWORKS": [],
         "GOOGLE_MAPS_BASE_URL": f"http://127.0.0.1:{ports['http']}",
         "DEFAULT_TIMEOUT": 3,
         "CHECKS": {
@@ -192,6 +193,7 @@ WRONG = "s3cr3t-in-the-wrong-place"
     ],
 )
 @pytest.mark.filterwarnings("ignore:The EMAIL_")  # since Django 6.1
+@pytest.mark.django_db(transaction=True)  # which Django's own system checks of models ask
 def test_secrets__in_the_wrong_place(settings: Any, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]) -> None:
     for name, value in wrong.items():
         setattr(settings, name, value)
