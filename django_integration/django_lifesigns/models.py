@@ -45,6 +45,8 @@ class HealthCheckLog(models.Model):
             models.Index(fields=["status", "-checked_at"], name="core_health_status_idx"),
         )
         verbose_name = "health check result"
+        # Without it Django 6.1 asks the database in `manage.py check` whether it has JSON fields.
+        required_db_features = ("supports_json_field",)
 
     def __str__(self) -> str:
         return f"{self.check_name}: {self.status} at {self.checked_at}"
