@@ -56,9 +56,9 @@ class HealthCheckLog(models.Model):
         """The row of a result, not saved yet."""
         return cls(
             check_name=name,
-            status=result["status"],
-            message=result.get("message", ""),
-            details=result.get("details", {}),
+            status=result.get("status", "error"),
+            message=result.get("message") or "",
+            details=result.get("details") or {},
             duration_ms=result.get("duration_ms", 0.0),
             checked_at=parse_datetime(str(result.get("timestamp"))) or timezone.now(),
             correlation_id=correlation_id,
