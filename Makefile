@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix lint fmt bench clean services
+.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,22 @@ test-python: $(VENV)/.dev
 	$(MATURIN)
 	$(BIN)/python -m pytest $(PYTEST)
 
+kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants
+	$(MATURIN)
+	$(BIN)/python -m tests.kill.kill --kills 1000
+
+faults: services $(VENV)/.dev ## Drives every fault against every dependency; prints the matrix, fails if a bound is broken
+	$(MATURIN)
+	$(BIN)/python -W error -m tests.faults.matrix $(CELLS)
+
+soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random: nothing may be left of them
+	$(MATURIN)
+	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
+
+forks: $(VENV)/.dev ## 200 processes forked under load, 200 exits with a hung callable
+	$(MATURIN)
+	$(BIN)/python -W error -m tests.faults.forks
+
 lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
 	$(MATURIN)
 	cargo fmt --check
@@ -70,7 +86,7 @@ fmt: $(VENV)/.dev ## Formats everything
 
 bench: $(VENV)/.dev ## Release build and benchmarks, as ratios in one run
 	$(MATURIN) --release
-	cargo bench --no-default-features --bench engine
+	cargo bench --no-default-features --bench engine --bench store
 	$(BIN)/python benches/sweep.py
 
 clean: ## Removes what was built

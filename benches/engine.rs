@@ -8,6 +8,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use lifesigns::checks::{Check, Context};
 use lifesigns::engine::{Engine, Selection};
 use lifesigns::outcome::{CheckError, Finding};
+use lifesigns::report::Shown;
 use lifesigns::spec::CheckSpec;
 
 struct Nothing;
@@ -39,7 +40,7 @@ fn sweep(engine: &Engine, selection: &Selection) -> serde_json::Value {
     if !sweep.is_done() {
         let _ = receiver.recv();
     }
-    sweep.report()
+    sweep.report(Shown::Everything)
 }
 
 fn benches(criterion: &mut Criterion) {

@@ -6,6 +6,7 @@ Prints medians (5th and 95th percentile) and ratios; ratios are what carries ove
 from __future__ import annotations
 
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import lifesigns
 
 CHECKS = 22
+
+broken: list[str] = []
 
 
 def measure(run: Callable[[], object], times: int) -> list[float]:
@@ -50,7 +53,27 @@ def overhead() -> None:
     show(f"{CHECKS} no-op functions on a ThreadPoolExecutor(5)", pooled)
     show(f"{CHECKS} no-op callables, fresh", measure(lambda: callables.run(refresh=True), 2000), pooled)
     show(f"{CHECKS} no-op native checks, fresh", measure(lambda: native.run(refresh=True), 2000), pooled)
-    show(f"{CHECKS} checks, cached", measure(native.run, 2000), pooled)
+    cached = measure(native.run, 2000)
+    show(f"{CHECKS} checks, cached", cached, pooled)
+    within("a cached sweep", cached, 200e-6)
+
+
+def refused() -> None:
+    """What a check costs whose circuit breaker is open: nothing is tried."""
+    engine = lifesigns.Engine()
+    engine.register("broken", lambda: 1 / 0, breaker={"failures": 1, "wait": 600})
+    engine.breaker("broken").force_open()
+    assert engine.check("broken", refresh=True)["circuit_state"] == "open"
+    taken = measure(lambda: engine.check("broken", refresh=True), 2000)
+    show("an open circuit breaker", taken)
+    within("an open circuit breaker", taken, 50e-6)
+
+
+def within(what: str, seconds: list[float], bound: float) -> None:
+    """The median is what is promised, of a release build."""
+    median = statistics.median(seconds)
+    if median >= bound:
+        broken.append(f"{what} takes {median * 1e6:.1f} µs, not under {bound * 1e6:.0f}")
 
 
 def hanging() -> None:
@@ -72,4 +95,6 @@ def hanging() -> None:
 
 if __name__ == "__main__":
     overhead()
+    refused()
     hanging()
+    sys.exit("\n".join(broken) or 0)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::clock;
 use crate::spec::BreakerSpec;
 
 /// What the breaker does with the next call.
@@ -25,6 +26,8 @@ pub enum State {
 }
 
 impl State {
+    pub const ALL: [Self; 3] = [Self::Closed, Self::Open, Self::HalfOpen];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -54,7 +57,7 @@ pub enum Verdict {
     Ignored,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
     pub from: State,
     pub to: State,
@@ -62,7 +65,7 @@ pub struct Transition {
 
 /// The right to make one call, to be given back through [`Breaker::record`]. A permit that never comes back costs
 /// nothing while closed; a trial's is written off after its lease.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 #[must_use = "give it back with `record`"]
 pub struct Permit {
     pub is_trial: bool,
@@ -78,24 +81,34 @@ pub struct Refused {
     pub retry_after: Option<Duration>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 enum Circuit {
-    Closed { failures_in_a_row: u32, calls: VecDeque<Call> },
-    Open { since: Instant, wait: Duration },
-    HalfOpen { trial_since: Option<Instant> },
+    Closed {
+        failures_in_a_row: u32,
+        calls: VecDeque<Call>,
+    },
+    Open {
+        #[serde(with = "clock::instant")]
+        since: Instant,
+        wait: Duration,
+    },
+    HalfOpen {
+        #[serde(with = "clock::optional")]
+        trial_since: Option<Instant>,
+    },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Call {
+    #[serde(with = "clock::instant")]
     at: Instant,
     failed: bool,
     slow: bool,
 }
 
-#[derive(Debug)]
-pub struct Breaker {
-    spec: BreakerSpec,
-    trial_lease: Duration,
+/// What a breaker remembers: all that another process must know to go on in its place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Memory {
     mode: Mode,
     circuit: Circuit,
     /// Changes with the state and with each trial: what was admitted before says nothing about now.
@@ -105,20 +118,28 @@ pub struct Breaker {
     jitter: Jitter,
 }
 
+#[derive(Debug)]
+pub struct Breaker {
+    spec: BreakerSpec,
+    trial_lease: Duration,
+    memory: Memory,
+}
+
 impl Breaker {
     /// `trial_lease` must exceed the time that a call can take: after it, another trial may start. `seed` should differ
     /// between processes, so that they do not retry in step.
     pub fn new(spec: BreakerSpec, trial_lease: Duration, seed: u64) -> Self {
-        let backoff = spec.wait;
-        Self {
-            spec,
-            trial_lease,
-            mode: Mode::Automatic,
-            circuit: Circuit::closed(),
-            generation: 0,
-            backoff,
-            jitter: Jitter(seed),
-        }
+        let (mode, circuit, backoff, jitter) = (Mode::Automatic, Circuit::closed(), spec.wait, Jitter(seed));
+        Self { spec, trial_lease, memory: Memory { mode, circuit, generation: 0, backoff, jitter } }
+    }
+
+    pub fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Goes on from what another breaker of the same specification remembers.
+    pub fn recall(&mut self, memory: Memory) {
+        self.memory = memory;
     }
 
     /// Asks to make a call.
@@ -126,10 +147,10 @@ impl Breaker {
         let state = self.state(now);
         let retry_after = self.retry_after(now);
         match state {
-            State::Closed => Ok(Permit { is_trial: false, transition: None, generation: self.generation }),
+            State::Closed => Ok(Permit { is_trial: false, transition: None, generation: self.memory.generation }),
             State::HalfOpen if retry_after.is_none() => {
                 let transition = self.enter(Circuit::HalfOpen { trial_since: Some(now) });
-                Ok(Permit { is_trial: true, transition, generation: self.generation })
+                Ok(Permit { is_trial: true, transition, generation: self.memory.generation })
             }
             State::Open | State::HalfOpen => Err(Refused { state, retry_after }),
         }
@@ -138,12 +159,12 @@ impl Breaker {
     /// Gives back the permit of a call that took `took`. Results of calls admitted before the last change of state, and
     /// those of a trial that outlived its lease, are not counted.
     pub fn record(&mut self, permit: Permit, verdict: Verdict, took: Duration, now: Instant) -> Option<Transition> {
-        if permit.generation != self.generation || self.mode != Mode::Automatic {
+        if permit.generation != self.memory.generation || self.memory.mode != Mode::Automatic {
             return None;
         }
         let failed = verdict == Verdict::Failure;
         let slow = self.spec.slow_call_rate.is_some() && took > self.spec.slow_call;
-        match &mut self.circuit {
+        match &mut self.memory.circuit {
             Circuit::Closed { .. } if verdict == Verdict::Ignored => None,
             Circuit::HalfOpen { trial_since } if verdict == Verdict::Ignored => {
                 *trial_since = None;
@@ -151,7 +172,10 @@ impl Breaker {
             }
             Circuit::Closed { failures_in_a_row, calls } => {
                 *failures_in_a_row = if failed { failures_in_a_row.saturating_add(1) } else { 0 };
-                calls.push_back(Call { at: now, failed, slow });
+                // Only the rates look back; without them there is nothing to keep, and to tell other processes.
+                if self.spec.failure_rate.is_some() || self.spec.slow_call_rate.is_some() {
+                    calls.push_back(Call { at: now, failed, slow });
+                }
                 if calls.len() > self.spec.window_calls {
                     calls.pop_front();
                 }
@@ -159,11 +183,11 @@ impl Breaker {
                 if !must_open(&self.spec, *failures_in_a_row, calls) {
                     return None;
                 }
-                self.enter(Circuit::Open { since: now, wait: self.backoff })
+                self.enter(Circuit::Open { since: now, wait: self.memory.backoff })
             }
             Circuit::HalfOpen { .. } if failed || slow => {
-                self.backoff = self.backoff.saturating_mul(2).min(self.spec.max_wait);
-                let wait = self.jitter.spread(self.backoff).min(self.spec.max_wait);
+                self.memory.backoff = self.memory.backoff.saturating_mul(2).min(self.spec.max_wait);
+                let wait = self.memory.jitter.spread(self.memory.backoff).min(self.spec.max_wait);
                 self.enter(Circuit::Open { since: now, wait })
             }
             Circuit::HalfOpen { .. } => self.close(Mode::Automatic),
@@ -173,7 +197,7 @@ impl Breaker {
     }
 
     pub fn state(&self, now: Instant) -> State {
-        match (self.entered(), &self.circuit) {
+        match (self.entered(), &self.memory.circuit) {
             (State::Open, Circuit::Open { since, wait }) if now.saturating_duration_since(*since) >= *wait => {
                 State::HalfOpen
             }
@@ -182,12 +206,12 @@ impl Breaker {
     }
 
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.memory.mode
     }
 
     /// How long until a call may go ahead at the latest; `None` if one may now, or if only an operator changes that.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
-        let left = match (self.mode, &self.circuit) {
+        let left = match (self.memory.mode, &self.memory.circuit) {
             (Mode::Automatic, Circuit::Open { since, wait }) => {
                 wait.saturating_sub(now.saturating_duration_since(*since))
             }
@@ -221,7 +245,7 @@ impl Breaker {
 
     /// The state that was last entered, which is what transitions report.
     fn entered(&self) -> State {
-        match (self.mode, &self.circuit) {
+        match (self.memory.mode, &self.memory.circuit) {
             (Mode::ForcedOpen, _) => State::Open,
             (Mode::ForcedClosed | Mode::Disabled, _) | (Mode::Automatic, Circuit::Closed { .. }) => State::Closed,
             (Mode::Automatic, Circuit::Open { .. }) => State::Open,
@@ -231,8 +255,8 @@ impl Breaker {
 
     fn close(&mut self, mode: Mode) -> Option<Transition> {
         let from = self.entered();
-        self.mode = mode;
-        self.backoff = self.spec.wait;
+        self.memory.mode = mode;
+        self.memory.backoff = self.spec.wait;
         self.enter(Circuit::closed());
         let to = self.entered();
         (from != to).then_some(Transition { from, to })
@@ -240,8 +264,8 @@ impl Breaker {
 
     fn enter(&mut self, circuit: Circuit) -> Option<Transition> {
         let from = self.entered();
-        self.circuit = circuit;
-        self.generation = self.generation.wrapping_add(1);
+        self.memory.circuit = circuit;
+        self.memory.generation = self.memory.generation.wrapping_add(1);
         let to = self.entered();
         (from != to).then_some(Transition { from, to })
     }
@@ -265,7 +289,7 @@ fn must_open(spec: &BreakerSpec, failures_in_a_row: u32, calls: &VecDeque<Call>)
 }
 
 /// A splitmix64 generator: spreads retries without a dependency on a source of randomness.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Jitter(u64);
 
 impl Jitter {

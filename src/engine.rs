@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use crate::checks::Check;
 use crate::events::{Event, Events};
 use crate::limits::Limits;
-use crate::outcome::Outcome;
+use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
-use crate::report::{self, Row};
+use crate::report::{self, Row, Shown};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
-use crate::store::{Claim, Flight};
+use crate::store::{Claim, Flight, Share};
 
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
@@ -29,6 +29,7 @@ pub struct Engine {
     limits: Arc<ArcSwap<Limits>>,
     max_stale: Duration,
     started: Instant,
+    share: Share,
 }
 
 /// Why a sweep could not begin.
@@ -50,13 +51,22 @@ pub struct Selection {
     pub refresh: bool,
     /// Accept nothing older, even if the check's own time to live would allow it.
     pub max_age: Option<Duration>,
+    /// Wait for nothing that the interpreter has to do: what is known of callables stands, and none is begun.
+    pub without_python: bool,
 }
 
 impl Engine {
     /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
     pub fn new(max_stale: Duration) -> Self {
         let (slots, events, limits) = (ArcSwap::default(), Arc::default(), Arc::default());
-        Self { slots, events, limits, max_stale, started: Instant::now() }
+        Self { slots, events, limits, max_stale, started: Instant::now(), share: Share::Process }
+    }
+
+    /// The same engine, sharing what it knows; before checks are registered.
+    #[must_use]
+    pub fn shared(self, share: Share) -> Self {
+        share.announce();
+        Self { share, ..self }
     }
 
     /// Adds a check. Those it depends on must be there already, so that no circle can arise.
@@ -79,7 +89,8 @@ impl Engine {
             })
         };
         let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
-        let slot = Arc::new(Slot::new(spec, parents, check, self.events.clone(), self.limits.clone()));
+        let (events, limits, share) = (self.events.clone(), self.limits.clone(), self.share.clone());
+        let slot = Arc::new(Slot::new(spec, parents, check, events, limits, share));
         self.slots.rcu(|slots| {
             let mut slots = Vec::clone(slots);
             slots.push(slot.clone());
@@ -101,6 +112,26 @@ impl Engine {
     /// The names of all checks, in the order of registration.
     pub fn names(&self) -> Vec<String> {
         self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
+    }
+
+    /// All checks, in the order of registration.
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
+    /// With whom it shares what it knows.
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
+    /// How old an outcome may be to say anything.
+    pub fn max_stale(&self) -> Duration {
+        self.max_stale
+    }
+
+    /// How long ago it was made.
+    pub fn uptime(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// The state changes of circuit breakers since the last call.
@@ -137,6 +168,11 @@ impl Engine {
         let mut flights = Vec::new();
         let mut timeout = Duration::ZERO;
         for slot in self.select(selection)? {
+            if selection.without_python && slot.needs_python() {
+                let answer = Answer::Latest(slot.cell().view().latest);
+                asked.push((slot, answer));
+                continue;
+            }
             let answer = match slot.claim(selection.max_age, selection.refresh) {
                 Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
                 Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
@@ -165,6 +201,7 @@ impl Engine {
         }
         Ok(Sweep {
             asked,
+            started,
             deadline: started + timeout + GRACE,
             max_stale: self.max_stale,
             uptime: started.duration_since(self.started),
@@ -173,13 +210,22 @@ impl Engine {
 }
 
 enum Answer {
-    Known { outcome: Arc<Outcome>, cached: bool },
-    Awaited { flight: Flight, previous: Option<Arc<Outcome>> },
+    Known {
+        outcome: Arc<Outcome>,
+        cached: bool,
+    },
+    Awaited {
+        flight: Flight,
+        previous: Option<Arc<Outcome>>,
+    },
+    /// Whatever came of the last run.
+    Latest(Option<Arc<Outcome>>),
 }
 
 /// A sweep under way.
 pub struct Sweep {
     asked: Vec<(Arc<Slot>, Answer)>,
+    started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
     max_stale: Duration,
@@ -190,7 +236,7 @@ impl Sweep {
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
         self.asked.iter().all(|(_, answer)| match answer {
-            Answer::Known { .. } => true,
+            Answer::Known { .. } | Answer::Latest(_) => true,
             Answer::Awaited { flight, .. } => flight.landed().is_some(),
         })
     }
@@ -205,25 +251,33 @@ impl Sweep {
             let age = cached.then(|| outcome.finished.elapsed());
             Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
         };
-        match answer {
-            Answer::Known { outcome, cached } => row(outcome.clone(), *cached),
-            Answer::Awaited { flight, previous } => {
-                let stale = |outcome: &&Arc<Outcome>| outcome.ran && outcome.finished.elapsed() < self.max_stale;
-                match (flight.landed(), previous.as_ref().filter(stale)) {
-                    (Some(outcome), _) => row(outcome, false),
-                    (None, Some(outcome)) => row(outcome.clone(), true),
-                    (None, None) => {
-                        let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
-                        Row { pending: true, ..row(Arc::new(outcome), false) }
-                    }
+        let presentable = |outcome: &&Arc<Outcome>| outcome.finished.elapsed() < self.max_stale;
+        let timeout = slot.spec.timeout;
+        let known = match answer {
+            Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
+            Answer::Latest(latest) => latest.as_ref().filter(presentable),
+            Answer::Awaited { flight, previous } => match flight.landed() {
+                Some(outcome) => return row(outcome, false),
+                // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
+                None if self.started.elapsed() >= timeout => {
+                    let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
+                    return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
                 }
-            }
-        }
+                None => previous.as_ref().filter(|outcome| outcome.ran).filter(presentable),
+            },
+        };
+        known.map_or_else(
+            || {
+                let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
+                Row { pending: true, ..row(Arc::new(outcome), false) }
+            },
+            |outcome| row(outcome.clone(), true),
+        )
     }
 
     /// The report on what is known now.
-    pub fn report(&self) -> Value {
+    pub fn report(&self, shown: Shown) -> Value {
         let correlation_id = uuid::Uuid::new_v4().to_string();
-        report::report(&self.rows(), self.uptime, SystemTime::now(), &correlation_id)
+        report::report(&self.rows(), shown, self.uptime, SystemTime::now(), &correlation_id)
     }
 }

@@ -1,5 +1,7 @@
 //! Holds a status back until it was seen often enough: one lost packet need not page anybody.
 
+use serde::{Deserialize, Serialize};
+
 use crate::outcome::{Outcome, Status};
 use crate::spec::CheckSpec;
 
@@ -8,6 +10,12 @@ use crate::spec::CheckSpec;
 pub struct Hysteresis {
     failures_before_error: u32,
     successes_before_healthy: u32,
+    memory: Memory,
+}
+
+/// What it remembers: all that another process must know to go on in its place.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Memory {
     shown: Option<Status>,
     against: u32,
 }
@@ -17,27 +25,35 @@ impl Hysteresis {
         Self {
             failures_before_error: spec.failures_before_error,
             successes_before_healthy: spec.successes_before_healthy,
-            shown: None,
-            against: 0,
+            memory: Memory::default(),
         }
+    }
+
+    pub fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Goes on from what another one of the same specification remembers.
+    pub fn recall(&mut self, memory: Memory) {
+        self.memory = memory;
     }
 
     /// Replaces the status of `outcome` by the one to be shown, and notes its own where they differ. The first outcome
     /// is shown as it is: there is nothing to hold on to.
     pub fn apply(&mut self, outcome: &mut Outcome) {
         let seen = outcome.status;
-        let shown = self.shown.unwrap_or(seen);
+        let shown = self.memory.shown.unwrap_or(seen);
         let needed = match (shown == Status::Error, seen == Status::Error) {
             (false, true) => self.failures_before_error,
             (true, false) => self.successes_before_healthy,
             _ => 1,
         };
-        self.against = if shown == seen { 0 } else { self.against + 1 };
-        if self.against >= needed {
-            self.against = 0;
-            self.shown = Some(seen);
+        self.memory.against = if shown == seen { 0 } else { self.memory.against + 1 };
+        if self.memory.against >= needed {
+            self.memory.against = 0;
+            self.memory.shown = Some(seen);
         } else {
-            self.shown = Some(shown);
+            self.memory.shown = Some(shown);
             if shown != seen {
                 outcome.raw_status = Some(seen);
                 outcome.status = shown;

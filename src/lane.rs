@@ -131,12 +131,6 @@ impl Lanes {
         state.threads += missing;
         missing
     }
-
-    /// A thread has ended.
-    pub fn thread_ended(&self) {
-        let mut state = lock(&self.state);
-        state.threads = state.threads.saturating_sub(1);
-    }
 }
 
 struct Withdraw<'a> {
@@ -207,7 +201,6 @@ mod tests {
         let (sender, _receiver) = oneshot::channel();
         lanes.submit(9, LONG, sender).unwrap();
         assert_eq!(lanes.reserve_threads(&[1, 2, 3]), 1);
-        lanes.thread_ended();
-        assert_eq!(lanes.reserve_threads(&[1, 2, 3]), 1);
+        assert_eq!(lanes.reserve_threads(&[1, 2, 3]), 0);
     }
 }

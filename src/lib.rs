@@ -15,18 +15,27 @@
 
 pub mod breaker;
 pub mod checks;
+pub mod clock;
+pub mod companions;
+pub mod descriptors;
 pub mod engine;
 pub mod events;
 pub mod hysteresis;
 pub mod lane;
 pub mod limits;
+pub mod listener;
+pub mod metrics;
 pub mod net;
 pub mod outcome;
 pub mod process;
+pub mod refresh;
 pub mod report;
 pub mod slot;
 pub mod spec;
 pub mod store;
+#[cfg(unix)]
+pub mod systemd;
+pub mod watchdog;
 
 #[cfg(feature = "python")]
 mod python;

@@ -7,14 +7,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use crate::breaker::State;
+use crate::clock;
+
 /// The four states of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     Healthy,
     Degraded,
     Error,
     Skipped,
+}
+
+impl Status {
+    pub const ALL: [Self; 4] = [Self::Healthy, Self::Degraded, Self::Error, Self::Skipped];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Error => "error",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// What a check that could do its work found: facts for the report, without a judgement of the whole.
@@ -55,14 +71,14 @@ impl Finding {
 }
 
 /// The state of a check's circuit breaker, as a result shows it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Circuit {
-    pub state: &'static str,
+    pub state: State,
     pub retry_after: Option<Duration>,
 }
 
 /// What came of one attempt to get an answer from a check: a run, or the reason why it was not run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub status: Status,
     /// What the run itself said, where hysteresis holds the status back.
@@ -78,6 +94,7 @@ pub struct Outcome {
     /// False: nothing was run, so there is nothing worth keeping.
     pub ran: bool,
     pub at: SystemTime,
+    #[serde(with = "clock::instant")]
     pub finished: Instant,
     pub took: Duration,
 }

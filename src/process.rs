@@ -10,11 +10,18 @@ use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Runtime};
 
+#[cfg(unix)]
+use crate::descriptors;
 use crate::lane::Lanes;
+
+/// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
+/// up (a resolver or a disk that did not answer) are gone soon after it.
+const BLOCKING_IDLE: Duration = Duration::from_secs(2);
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static CURRENT: PerProcess<Process> = PerProcess::new();
@@ -27,14 +34,20 @@ pub fn watch_forks() {
         {
             extern "C" fn in_child() {
                 GENERATION.fetch_add(1, Ordering::Relaxed);
+                descriptors::close_in_child();
             }
-            // SAFETY: the handler only adds to an atomic, which is async-signal-safe.
+            // SAFETY: the handler only changes atomics and closes descriptors, which is async-signal-safe.
             #[allow(unsafe_code, reason = "pthread_atfork is the only hook that also sees forks made in C")]
             unsafe {
                 libc::pthread_atfork(None, None, Some(in_child));
             }
         }
     });
+}
+
+/// How many forks lie between this process and the one that loaded the library.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
 }
 
 /// Locks, also after another thread panicked while it held the lock: our critical sections leave valid state.
@@ -60,7 +73,7 @@ impl<T> PerProcess<T> {
 
     /// The value of this process, if it was made already.
     pub fn get(&self) -> Option<Arc<T>> {
-        let generation = GENERATION.load(Ordering::Relaxed);
+        let generation = generation();
         self.slot.load().as_ref().filter(|tagged| tagged.generation == generation).map(|tagged| tagged.value.clone())
     }
 
@@ -70,7 +83,7 @@ impl<T> PerProcess<T> {
             return Ok(value);
         }
         watch_forks();
-        let generation = GENERATION.load(Ordering::Relaxed);
+        let generation = generation();
         let ours = Arc::new(Tagged { generation, value: Arc::new(make()?) });
         let winner = loop {
             let seen = self.slot.load();
@@ -144,6 +157,7 @@ impl Process {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .max_blocking_threads(64)
+            .thread_keep_alive(BLOCKING_IDLE)
             .thread_name("lifesigns")
             .enable_all()
             .build()?;

@@ -30,9 +30,16 @@ pub enum Health {
 }
 
 impl Health {
+    pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
+
     /// Unhealthy if a critical check is in error, else degraded if any check is degraded or in error.
     pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
-        rows.into_iter().fold(Self::Healthy, |health, row| match (row.outcome.status, row.critical) {
+        Self::of_statuses(rows.into_iter().map(|row| (row.outcome.status, row.critical)))
+    }
+
+    /// The same from statuses, and whether each is that of a critical check.
+    pub fn of_statuses(statuses: impl IntoIterator<Item = (Status, bool)>) -> Self {
+        statuses.into_iter().fold(Self::Healthy, |health, status| match status {
             (Status::Error, true) => Self::Unhealthy,
             (Status::Error | Status::Degraded, _) if health == Self::Healthy => Self::Degraded,
             _ => health,
@@ -56,10 +63,18 @@ impl Health {
     }
 }
 
+/// How much of what is known is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    Everything,
+    /// What anybody may know: how it is, not why.
+    Statuses,
+}
+
 /// The report as SPEC's dict.
-pub fn report(rows: &[Row], uptime: Duration, at: SystemTime, correlation_id: &str) -> Value {
+pub fn report(rows: &[Row], shown: Shown, uptime: Duration, at: SystemTime, correlation_id: &str) -> Value {
     let health = Health::of(rows);
-    let checks: Map<String, Value> = rows.iter().map(|row| (row.name.to_string(), result(row))).collect();
+    let checks = results(rows, shown);
     json!({
         "status": health.name(),
         "message": health.message(),
@@ -86,20 +101,36 @@ fn summary(rows: &[Row]) -> Value {
     })
 }
 
+/// The results by name.
+pub fn results(rows: &[Row], shown: Shown) -> Map<String, Value> {
+    rows.iter().map(|row| (row.name.to_string(), result(row, shown))).collect()
+}
+
 /// One result as SPEC's dict; keys that do not apply are left out.
-pub fn result(row: &Row) -> Value {
+pub fn result(row: &Row, shown: Shown) -> Value {
     let outcome = &row.outcome;
+    let everything = shown == Shown::Everything;
     let mut result = Map::new();
-    result.insert("status".into(), json!(outcome.status));
-    result.insert("message".into(), json!(outcome.message));
-    result.insert("timestamp".into(), json!(timestamp(outcome.at)));
-    result.insert("duration_ms".into(), json!(rounded(outcome.took.as_secs_f64() * 1000.0, 3)));
-    result.insert("cached".into(), json!(row.cached));
     let mut optional = |key: &str, value: Option<Value>| {
         if let Some(value) = value {
             result.insert(key.into(), value);
         }
     };
+    optional("status", Some(json!(outcome.status)));
+    optional("message", everything.then(|| json!(outcome.message)));
+    optional("timestamp", Some(json!(timestamp(outcome.at))));
+    optional("duration_ms", everything.then(|| json!(rounded(outcome.took.as_secs_f64() * 1000.0, 3))));
+    optional("cached", Some(json!(row.cached)));
+    if everything {
+        explain(outcome, &mut optional);
+    }
+    optional("age_seconds", row.age.map(|age| json!(rounded(age.as_secs_f64(), 3))));
+    optional("pending", row.pending.then(|| json!(true)));
+    Value::Object(result)
+}
+
+/// Why an outcome is what it is.
+fn explain(outcome: &Outcome, optional: &mut impl FnMut(&str, Option<Value>)) {
     optional("details", (!outcome.details.is_empty()).then(|| Value::Object(outcome.details.clone())));
     optional("error_type", outcome.error_type.as_ref().map(|name| json!(name)));
     optional("timeout_seconds", outcome.timeout.map(|timeout| json!(timeout.as_secs_f64())));
@@ -108,17 +139,14 @@ pub fn result(row: &Row) -> Value {
     let retry_after = outcome.circuit.and_then(|circuit| circuit.retry_after);
     optional("retry_after_seconds", retry_after.map(|wait| json!(rounded(wait.as_secs_f64(), 3))));
     optional("blocked_by", outcome.blocked_by.as_ref().map(|parent| json!(parent)));
-    optional("age_seconds", row.age.map(|age| json!(rounded(age.as_secs_f64(), 3))));
-    optional("pending", row.pending.then(|| json!(true)));
-    Value::Object(result)
 }
 
 /// ISO 8601 in UTC with microseconds.
-fn timestamp(at: SystemTime) -> String {
+pub fn timestamp(at: SystemTime) -> String {
     jiff::Timestamp::try_from(at).map_or_else(|_| String::new(), |at| format!("{at:.6}"))
 }
 
-fn rounded(value: f64, decimals: i32) -> f64 {
+pub fn rounded(value: f64, decimals: i32) -> f64 {
     let factor = 10f64.powi(decimals);
     (value * factor).round() / factor
 }
@@ -127,11 +155,15 @@ fn rounded(value: f64, decimals: i32) -> f64 {
 mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
-    use crate::outcome::Finding;
+    use crate::breaker::State;
+    use crate::outcome::{Circuit, Finding};
     use tokio::time::Instant;
 
     fn row(status: Status, critical: bool) -> Row {
-        let outcome = Outcome::of(Ok(Finding::new(status, "m")), Instant::now());
+        row_of(Outcome::of(Ok(Finding::new(status, "m")), Instant::now()), critical)
+    }
+
+    fn row_of(outcome: Outcome, critical: bool) -> Row {
         Row { name: "x".into(), critical, outcome: Arc::new(outcome), cached: false, age: None, pending: false }
     }
 
@@ -175,8 +207,27 @@ mod tests {
 
     #[test]
     fn a_result_leaves_out_what_does_not_apply() {
-        let shown = result(&row(Status::Healthy, true));
-        let keys: Vec<&String> = shown.as_object().map(|map| map.keys().collect()).unwrap_or_default();
-        assert_eq!(keys, ["status", "message", "timestamp", "duration_ms", "cached"]);
+        let shown = result(&row(Status::Healthy, true), Shown::Everything);
+        assert_eq!(keys(&shown), ["status", "message", "timestamp", "duration_ms", "cached"]);
+    }
+
+    #[test]
+    fn anybody_sees_how_it_is_and_not_why() {
+        let outcome = Outcome {
+            timeout: Some(Duration::from_secs(5)),
+            circuit: Some(Circuit { state: State::Open, retry_after: Some(Duration::from_secs(1)) }),
+            blocked_by: Some("parent".to_owned()),
+            raw_status: Some(Status::Healthy),
+            error_type: Some("TimeoutError".to_owned()),
+            ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
+        };
+        let row = Row { age: Some(Duration::from_secs(2)), cached: true, ..row_of(outcome, true) };
+        let shown = report(&[row], Shown::Statuses, Duration::ZERO, SystemTime::now(), "id");
+        assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
+        assert!(!shown.to_string().contains("why"));
+    }
+
+    fn keys(value: &Value) -> Vec<&String> {
+        value.as_object().map(|map| map.keys().collect()).unwrap_or_default()
     }
 }

@@ -16,7 +16,7 @@ use crate::limits::{Latest, Limits};
 use crate::outcome::{CheckError, Finding, Outcome, Status};
 use crate::process::{PerProcess, Process, lock};
 use crate::spec::CheckSpec;
-use crate::store::{Cell, Claim, Lease};
+use crate::store::{Cell, Claim, Lease, Share};
 
 /// A registered check with all that surrounds it.
 pub struct Slot {
@@ -27,6 +27,7 @@ pub struct Slot {
     current: ArcSwap<Current>,
     cell: PerProcess<Cell>,
     events: Arc<PerProcess<Events>>,
+    share: Share,
     limits: Arc<ArcSwap<Limits>>,
     latest: PerProcess<Mutex<Latest>>,
 }
@@ -44,10 +45,11 @@ impl Slot {
         check: Arc<dyn Check>,
         events: Arc<PerProcess<Events>>,
         limits: Arc<ArcSwap<Limits>>,
+        share: Share,
     ) -> Self {
         let current = ArcSwap::from_pointee(Current { check, since: None });
         let (cell, latest) = (PerProcess::new(), PerProcess::new());
-        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, limits, latest }
+        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, share, limits, latest }
     }
 
     /// Runs another check from now on, with all that is known kept. What the former one found is fresh no more.
@@ -55,8 +57,16 @@ impl Slot {
         self.current.store(Arc::new(Current { check, since: Some(Instant::now()) }));
     }
 
+    /// Whether the check can only be run by a thread of Python's.
+    pub fn needs_python(&self) -> bool {
+        self.current.load().check.needs_python()
+    }
+
     pub fn cell(&self) -> Arc<Cell> {
-        self.cell.get_or_init(|| Cell::new(self.name.clone(), &self.spec, self.events.get_or_init(Events::default)))
+        self.cell.get_or_init(|| {
+            let events = self.events.get_or_init(Events::default);
+            Cell::new(self.name.clone(), &self.spec, events, self.share.store(&self.spec))
+        })
     }
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
@@ -71,12 +81,13 @@ impl Slot {
     }
 
     async fn run(&self, lease: Lease, process: Arc<Process>) {
+        let Some(lease) = lease.granted().await else { return };
         let started = Instant::now();
         let deadline = started + self.spec.timeout;
 
         for parent in &self.parents {
             if let Err(blocked) = parent.clone().must_not_fail(deadline, &process).await {
-                return lease.settle(blocked, Verdict::Ignored);
+                return lease.settle(blocked, Verdict::Ignored).await;
             }
         }
 
@@ -93,7 +104,7 @@ impl Slot {
         lock(&self.latest.get_or_init(Mutex::default)).judge(&mut outcome, &self.limits.load());
         // Replaced meanwhile: those who wait get this answer, those who ask later do not.
         outcome.ran &= Arc::ptr_eq(&current, &self.current.load());
-        lease.settle(outcome, verdict);
+        lease.settle(outcome, verdict).await;
     }
 
     /// Waits for the outcome of this check, on behalf of one that depends on it.

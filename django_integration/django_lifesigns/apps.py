@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core import checks
+from django.utils.module_loading import autodiscover_modules
+
+# Of each installed app: where it declares its checks, as `admin` is where it declares its admin pages.
+MODULE = "health"
 
 
 class LifesignsConfig(AppConfig):
-    """Registers the system checks."""
+    """Registers the system checks, and finds the checks that the project's apps declare."""
 
     name = "django_lifesigns"
     label = "lifesigns"
@@ -16,5 +20,10 @@ class LifesignsConfig(AppConfig):
 
     def ready(self) -> None:
         from django_lifesigns.system_checks import check_settings
+        from django_lifesigns.termination import drain_on_sigterm
 
         checks.register(check_settings)
+        autodiscover_modules(MODULE)
+        # Most servers have set their handlers by now. Those that fork after loading the application set them later:
+        # there the first request to the main thread does this.
+        drain_on_sigterm()

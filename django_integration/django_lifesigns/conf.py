@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import cast
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal, cast
 
 from django.conf import settings
 
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.problems import NOT_SUPPORTED_YET, UNKNOWN_CHECK, UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
+from lifesigns import declared
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Conf:
     """One attribute for each key, in lower case. Times are in seconds."""
 
-    checks: Mapping[str, object]
+    checks: Mapping[str, object] = field(repr=False)
     disabled: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
     default_timeout: float = 5.0
@@ -25,7 +27,11 @@ class Conf:
     ready_budget: float = 0.8
     ready_max_age: float = 5.0
     max_stale: float = 60.0
-    task_queue: str | Mapping[str, object] | None = None
+    show_details: Literal["authorized", "always", "never"] = "authorized"
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: int = 0
+    task_queue: str | Mapping[str, object] | None = field(default=None, repr=False)
     postgresql_functions: tuple[str, ...] | None = None
     materialized_views: tuple[str, ...] = ()
     expected_workers: int = 1
@@ -66,7 +72,7 @@ def parse(raw: object) -> Conf:
 
 
 def _unknown_checks(conf: Conf) -> list[Problem]:
-    known = CATALOGUE.keys() | conf.checks.keys()
+    known = CATALOGUE.keys() | conf.checks.keys() | declared.CHECKS.keys()
     return [
         Problem(UNKNOWN_CHECK, f"LIFESIGNS[{key!r}] names an unknown check {name!r}.", did_you_mean(name, known))
         for key, names in (("DISABLED", conf.disabled), ("REQUIRED", conf.required))
@@ -118,6 +124,27 @@ def _url(value: object) -> str:
     raise ValueError("must be a URL that begins with https:// or http://")
 
 
+def _show_details(value: object) -> str:
+    if isinstance(value, str) and value in ("authorized", "always", "never"):
+        return value
+    raise ValueError("must be 'authorized', 'always' or 'never'")
+
+
+def _tokens(value: object) -> tuple[str, ...]:
+    tokens = _strings(value)
+    # An empty one would let everybody in; others cannot be sent as a header.
+    if not all(token.isascii() and token.isprintable() and token and " " not in token for token in tokens):
+        raise ValueError("must be a list of tokens of printable ASCII characters without spaces")
+    return tokens
+
+
+def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(network, strict=False) for network in _strings(value))
+    except ValueError as error:
+        raise ValueError("must be a list of networks ('10.0.0.0/8', 'fd00::/8') or addresses") from error
+
+
 def _task_queue(value: object) -> object:
     if isinstance(value, (str, Mapping)):
         return value
@@ -133,6 +160,10 @@ READERS: dict[str, Callable[[object], object]] = {
     "READY_BUDGET": _seconds,
     "READY_MAX_AGE": _seconds,
     "MAX_STALE": _seconds,
+    "SHOW_DETAILS": _show_details,
+    "TOKENS": _tokens,
+    "NETWORKS": _networks,
+    "TRUSTED_PROXIES": _count,
     "TASK_QUEUE": _task_queue,
     "POSTGRESQL_FUNCTIONS": _strings,
     "MATERIALIZED_VIEWS": _strings,
@@ -143,9 +174,6 @@ READERS: dict[str, Callable[[object], object]] = {
 # Keys of the contract whose features are not there yet.
 LATER = frozenset(
     [
-        "SHOW_DETAILS",
-        "TOKENS",
-        "NETWORKS",
         "SHARE",
         "STORE_PATH",
         "BACKGROUND",

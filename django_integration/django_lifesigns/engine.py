@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,20 +16,24 @@ from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
 from django_lifesigns.connections import runnable
 from django_lifesigns.discovery import OWN, Found, discover
+from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.termination import drain_on_sigterm
 from django_lifesigns.thresholds import Follower
 from lifesigns import Engine
+from lifesigns.redaction import hide
 
 logger = logging.getLogger("django_lifesigns")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """What came of the settings."""
+    """What came of the settings; `names` are those of the checks in the report, by those in the settings."""
 
     conf: Conf
     engine: Engine
     problems: tuple[Problem, ...]
+    names: Mapping[str, str]
     thresholds: Follower
 
 
@@ -44,6 +48,7 @@ def current(patience: float | None = None) -> Built:
     `patience`: how many seconds to wait at most for the thresholds that were saved (a quarter of `READY_BUDGET`). Only
     the first caller of a process waits, and one who comes after nobody has asked for long.
     """
+    drain_on_sigterm()
     if "built" not in _current:
         built = build(read())
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
@@ -59,19 +64,22 @@ def current(patience: float | None = None) -> Built:
 
 def build(conf: Conf) -> Built:
     """An engine with every check; one that is wrong is registered as an error, and the others still run."""
+    hide(secrets())
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale)
     found, problems = discover(conf)
+    names = {check.key: check.name for check in found}
     for check in _parents_first(found):
         try:
             engine.register(check.name, runnable(check.check), **cast("dict[str, Any]", check.options))
         except ValueError as error:
-            problem = _wrong(check.name, conf, str(error))
+            problem = _wrong(check.key, conf, str(error))
             problems.append(problem)
             with suppress(ValueError):  # the name itself may be what is wrong
-                critical = CATALOGUE.get(check.name, OWN).critical
-                engine.register(check.name, Verdict("error", problem.message), critical=critical)
-    follower = Follower(engine, {check.name: check.check for check in found})
-    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), thresholds=follower)
+                critical = CATALOGUE.get(check.key, OWN).critical
+                names[check.key] = check.key
+                engine.register(check.key, Verdict("error", problem.message), critical=critical)
+    follower = Follower(engine, {check.key: check.check for check in found}, names)
+    return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names, thresholds=follower)
 
 
 def reset(**_: object) -> None:

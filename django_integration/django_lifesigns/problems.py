@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from lifesigns.redaction import redact
+
 UNKNOWN_KEY = "E001"
 WRONG_VALUE = "E002"
 UNKNOWN_CHECK = "E003"
@@ -13,6 +15,9 @@ WRONG_OPTION = "E004"
 WRONG_TARGET = "E005"
 NOT_SUPPORTED_YET = "W001"
 TARGET_IN_PART = "W002"
+EXPOSED = "W010"
+NOT_FIRST = "W011"
+WITHOUT_URL = "W012"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 
@@ -24,6 +29,11 @@ class Problem:
     id: str
     message: str
     hint: str
+
+    def __post_init__(self) -> None:
+        # A URL may stand where a name belongs, and an import may fail with any words.
+        object.__setattr__(self, "message", redact(self.message))
+        object.__setattr__(self, "hint", redact(self.hint))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from django_lifesigns import exposure
 from django_lifesigns.callables.dotted import Dotted
 from django_lifesigns.conf import read
 from django_lifesigns.discovery import discover
-from django_lifesigns.engine import build
-from django_lifesigns.problems import WRONG_OPTION, Problem
+from django_lifesigns.engine import Built, build
+from django_lifesigns.problems import NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
+
+MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
+PAGES = {"detailed", "dashboard"}
 
 
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
     """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
-    built = build(read())
-    return [_message(problem) for problem in (*built.problems, *_not_importable())]
+    return [_message(problem) for problem in _problems(build(read()))]
+
+
+def _problems(built: Built) -> Iterator[Problem]:
+    yield from built.problems
+    yield from _not_importable()
+    yield from exposure.problems(built.conf)
+    if MIDDLEWARE in settings.MIDDLEWARE[1:]:
+        message = f"{MIDDLEWARE} is not the first of MIDDLEWARE: what stands before it may refuse or delay probes."
+        yield Problem(NOT_FIRST, message, "Move it to the top.")
+    for name in sorted(PAGES & set(built.names.values())):
+        message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
+        yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")
 
 
 def _not_importable() -> list[Problem]:
@@ -29,7 +45,7 @@ def _not_importable() -> list[Problem]:
             try:
                 import_string(found.check.path)
             except ImportError as error:
-                where = f"LIFESIGNS['CHECKS'][{found.name!r}]"
+                where = f"LIFESIGNS['CHECKS'][{found.key!r}]"
                 message = f"{where} names {found.check.path!r}, which cannot be imported."
                 problems.append(Problem(WRONG_OPTION, message, str(error)))
     return problems

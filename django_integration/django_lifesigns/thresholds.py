@@ -36,11 +36,15 @@ Saved = Mapping[str, Mapping[str, float]]
 
 
 class Follower:
-    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks."""
+    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
 
-    def __init__(self, engine: Engine, checks: Mapping[str, Check]) -> None:
+    `checks` and `names`, those in the report, are by the names in the settings.
+    """
+
+    def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str]) -> None:
         self._engine = engine
         self._checks = checks
+        self._names = names
         self._governing: Saved = {}
         self._failing = False
         self._next_look = 0.0
@@ -76,12 +80,12 @@ class Follower:
             self._governing = saved
 
     def _apply(self, saved: Saved) -> None:
-        for metric, name in CHECKS.items():
-            check = self._checks.get(name)
+        for metric, key in CHECKS.items():
+            check, name = self._checks.get(key), self._names.get(key, key)
             levels = saved.get(metric, {})
             if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
                 try:
-                    self._engine.replace(name, runnable(_governed(check, metric, levels)))
+                    self._engine.replace(self._names[name], runnable(_governed(check, metric, levels)))
                     logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
                 except ValueError as error:  # saved past the admin's validation
                     logger.error("thresholds: %s keeps its present ones: %s", name, error)

@@ -29,5 +29,6 @@ urlpatterns = [
     path("ready/", probe(views.readiness_check), name="readiness_check"),
     path("startup/", probe(views.startup_check), name="startup_check"),
     path("health/", probe(views.health_check), name="health_check"),
+    path("health/detailed/", probe(views.detailed_health_check), name="detailed_health_check"),
     path("health/<str:check>/", probe(views.single_check), name="single_check"),
 ]

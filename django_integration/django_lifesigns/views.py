@@ -3,21 +3,28 @@
 They are `def`, not `async def`. Under ASGI Django gives a `def` view a thread of its own request, so nothing blocks the
 event loop; that costs about 0.1 ms of 1.4. Under WSGI an `async def` view would get an event loop and a thread for
 each request: 0.55 ms instead of 0.05 (measured), and be refused where a database has ATOMIC_REQUESTS.
+
+What is shown to whom is decided in `access`, what is left out in `visibility`, and how it is written in `renderers`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse
 
+from django_lifesigns import history
+from django_lifesigns.access import is_authorized, sees_details
 from django_lifesigns.conf import Conf
 from django_lifesigns.engine import current
+from django_lifesigns.recorder import record
+from django_lifesigns.renderers import answer
 from django_lifesigns.startup import get_startup
-from lifesigns import UnknownCheckError, draining
+from django_lifesigns.system_info import system_info
+from django_lifesigns.visibility import statuses_only
+from lifesigns import draining
 
 # The engine ends a sweep at most this long after its deadline.
 ENGINE_GRACE = 0.05
@@ -25,29 +32,30 @@ ENGINE_GRACE = 0.05
 _imported = time.monotonic()
 
 
-def liveness_check(request: HttpRequest) -> JsonResponse:
+def liveness_check(request: HttpRequest) -> HttpResponse:
     """`/alive/`: the process serves requests. Asks nothing else, since a restart mends no dependency."""
     uptime = round(time.monotonic() - _imported, 3)
     body = {"status": "alive", "timestamp": _now(), "uptime_seconds": uptime, "message": "Service is alive"}
-    return _answer(body)
+    return answer(request, body)
 
 
-def readiness_check(request: HttpRequest) -> JsonResponse:
+def readiness_check(request: HttpRequest) -> HttpResponse:
     """`/ready/`: the critical checks, none older than `READY_MAX_AGE`, within `READY_BUDGET`; no more once draining."""
     if draining():
-        return _answer({"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
+        return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
     began = time.monotonic()
     built = current()
     deadline = _deadline(built.conf, began)
     report = built.engine.run(critical_only=True, deadline=deadline, max_age=built.conf.ready_max_age)
     if report["status"] != "unhealthy":
-        return _answer({"status": "ready", "timestamp": _now(), "message": "Service is ready"})
+        return answer(request, {"status": "ready", "timestamp": _now(), "message": "Service is ready"})
     failing = {name: result for name, result in report["checks"].items() if result["status"] == "error"}
     message = f"Critical checks failing: {', '.join(failing)}"
-    return _answer({"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}, 503)
+    body = {"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}
+    return answer(request, _for_probe(request, built.conf, body, "details"), 503, results="details")
 
 
-def startup_check(request: HttpRequest) -> JsonResponse:
+def startup_check(request: HttpRequest) -> HttpResponse:
     """`/startup/`: migrations are applied and the critical checks have passed once, within `READY_BUDGET`."""
     began = time.monotonic()
     built = current()
@@ -58,23 +66,64 @@ def startup_check(request: HttpRequest) -> JsonResponse:
         "message": "Service has started" if started else "Service is starting",
         "checks": checks,
     }
-    return _answer(body, 200 if started else 503)
+    return answer(request, _for_probe(request, built.conf, body, "checks"), 200 if started else 503)
 
 
-def health_check(request: HttpRequest) -> JsonResponse:
+def health_check(request: HttpRequest) -> HttpResponse:
     """`/health/`: all checks. Writes nothing."""
-    report = current().engine.run()
-    return _answer(report, 503 if report["status"] == "unhealthy" else 200)
+    built = current()
+    refresh = _wants_refresh(request)
+    if refresh and not is_authorized(request, built.conf, built):
+        return _refuse_refresh(request)
+    report: Any = built.engine.run(refresh=refresh)
+    if not sees_details(request, built.conf, built):
+        report = statuses_only(report)
+    return answer(request, report, 503 if report["status"] == "unhealthy" else 200)
 
 
-def single_check(request: HttpRequest, check: str) -> JsonResponse:
+def detailed_health_check(request: HttpRequest) -> HttpResponse:
+    """`/health/detailed/`: all checks, recorded, with what is known beside them."""
+    built = current()
+    refresh = _wants_refresh(request)
+    if refresh and not is_authorized(request, built.conf, built):
+        return _refuse_refresh(request)
+    report: Any = built.engine.run(refresh=refresh)
+    record(report)
+    if not sees_details(request, built.conf, built):
+        return answer(request, statuses_only(report))
+    database = report["checks"].get(built.names.get("database_connectivity"), {})
+    availability, hours = history.read() or (None, None)
+    more = {"system_info": system_info(database), "service_availability": availability, "history": hours}
+    return answer(request, {**report, **more})
+
+
+def single_check(request: HttpRequest, check: str) -> HttpResponse:
     """`/health/<check>/`: one check."""
-    engine = current().engine
-    try:
-        result = engine.check(check)
-    except UnknownCheckError:
-        return _answer({"status": "unknown", "message": f"Unknown check {check!r}", "known": engine.names}, 404)
-    return _answer(result, 503 if result["status"] == "error" else 200)
+    built = current()
+    if check not in built.engine.names:
+        body = {"status": "unknown", "message": f"Unknown check {check[:100]!r}", "known": built.engine.names}
+        return answer(request, body, 404)
+    refresh = _wants_refresh(request)
+    if refresh and not is_authorized(request, built.conf, built):
+        return _refuse_refresh(request)
+    result: Any = built.engine.check(check, refresh=refresh)
+    if not sees_details(request, built.conf, built):
+        result = statuses_only(result, results=None)
+    return answer(request, result, 503 if result["status"] == "error" else 200, results=None)
+
+
+def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: str) -> dict[str, Any]:
+    # Sessions are not asked for: that takes the database, and these answers have a budget.
+    return body if sees_details(request, conf) else statuses_only(body, results)
+
+
+def _wants_refresh(request: HttpRequest) -> bool:
+    return request.GET.get("refresh", "0") not in ("0", "false")
+
+
+def _refuse_refresh(request: HttpRequest) -> HttpResponse:
+    # Whatever SHOW_DETAILS says: a refresh is load on what is checked.
+    return answer(request, {"status": "forbidden", "message": "A refresh takes a token, a network or a session"}, 403)
 
 
 def _deadline(conf: Conf, began: float) -> float:
@@ -84,8 +133,3 @@ def _deadline(conf: Conf, began: float) -> float:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
-
-
-def _answer(body: Mapping[str, Any], status: int = 200) -> JsonResponse:
-    # A cached answer, whoever keeps it, is about the past.
-    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})

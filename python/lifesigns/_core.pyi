@@ -1,24 +1,39 @@
 """The native engine. Private: `lifesigns.Engine` is its public face."""
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, final
 
 from lifesigns.results import Report, Result
 
 __all__ = [
     "Breaker",
+    "Circuit",
     "Engine",
+    "Permit",
+    "Server",
     "Sweep",
     "UnknownCheckError",
     "Waker",
     "__version__",
+    "ask_server",
+    "ask_store",
+    "beat",
+    "default_store",
     "drain",
     "draining",
     "job_done",
+    "loop_ended",
+    "loop_runs",
+    "metrics_format",
     "new_callable_id",
     "next_job",
+    "notify_systemd",
     "reserve_threads",
-    "thread_ended",
+    "stop_pulse",
+    "take_notices",
 ]
 
 __version__: str
@@ -30,14 +45,18 @@ class UnknownCheckError(LookupError):
 class Engine:
     """A set of checks and what is known of them. Safe to use from any thread and after a fork."""
 
-    def __new__(cls, default_timeout: float, default_ttl: float, max_stale: float) -> Engine: ...
+    def __new__(
+        cls, default_timeout: float, default_ttl: float, max_stale: float, store: PathLike[str] | str | None = None
+    ) -> Engine:
+        """With `store` it knows what all processes know that name the same file."""
+
     @property
     def names(self) -> list[str]: ...
     def register_spec(self, name: str, spec: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Adds a native check from ``{"kind": ...}``. ValueError names the wrong key and those that are right."""
 
-    def register_callable(self, name: str, id: int, options: Mapping[str, Any]) -> None:
-        """Adds a callable; ``id`` comes back in each job that calls it."""
+    def register_callable(self, name: str, id: int, identity: str, options: Mapping[str, Any]) -> None:
+        """Adds a callable; ``id`` comes back in each job that calls it, ``identity`` is the same in all processes."""
 
     def replace_spec(self, name: str, spec: Mapping[str, Any]) -> None:
         """Lets a registered name run another native check."""
@@ -54,6 +73,15 @@ class Engine:
     def take_events(self) -> list[tuple[str, str, str, float]]:
         """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
 
+    def metrics(self, openmetrics: bool) -> str:
+        """The metrics as Prometheus text or as OpenMetrics."""
+
+    def start_background(self, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, those of critical checks before they are that old."""
+
+    def resume(self) -> None:
+        """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
+
     def begin(
         self,
         names: Sequence[str] | None,
@@ -67,7 +95,7 @@ class Engine:
 
 @final
 class Breaker:
-    """The circuit breaker of one check, in this process."""
+    """The circuit breaker of one check: of this process, or with ``share="host"`` of all that share it."""
 
     @property
     def state(self) -> Literal["closed", "open", "half-open"]: ...
@@ -92,6 +120,38 @@ class Breaker:
         """Closed, as at the start; the results decide again."""
 
 @final
+class Circuit:
+    """A circuit breaker around calls that are no checks. A forked child begins with a closed one."""
+
+    def __new__(cls, spec: Mapping[str, Any], trial_lease: float) -> Circuit:
+        """``trial_lease``: seconds after which a trial that has not ended is written off."""
+
+    @property
+    def state(self) -> Literal["closed", "open", "half-open"]: ...
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds until the next attempt; None where calls go ahead."""
+
+    @property
+    def failures(self) -> int:
+        """How many calls in a row have failed."""
+
+    def acquire(self) -> Permit | None:
+        """The right to make one call; None while the circuit is open."""
+
+    def reset(self) -> None:
+        """Closed, as at the start."""
+
+@final
+class Permit:
+    """The right to make one call: in a ``with`` block, of which an `Exception` counts as a failure."""
+
+    def __enter__(self) -> Permit: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, _value: BaseException | None, _traceback: TracebackType | None, /
+    ) -> None: ...
+
+@final
 class Sweep:
     """A sweep under way."""
 
@@ -109,11 +169,23 @@ class Sweep:
         Lets other threads run, and signal handlers: a KeyboardInterrupt ends the waiting, not the checks.
         """
 
-    def report(self) -> Report:
-        """The report on what is known now."""
+    def report(self, details: bool = True) -> Report:
+        """The report on what is known now; without ``details`` only how it is, not why."""
 
-    def result(self) -> Result:
-        """The result of the first check, as far as it is known now."""
+    def result(self, details: bool = True) -> Result:
+        """The result of the first check, as far as it is known now; without ``details`` only how it is, not why."""
+
+@final
+class Server:
+    """A probe server, in every process that uses its engine."""
+
+    def __new__(cls, engine: Engine, startup: Engine | None, address: str, options: Mapping[str, Any]) -> Server: ...
+    @property
+    def address(self) -> str:
+        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+
+    def close(self) -> None:
+        """Stops listening in this process."""
 
 @final
 class Waker:
@@ -132,17 +204,48 @@ def new_callable_id() -> int:
 def reserve_threads(callables: Sequence[int]) -> int:
     """How many more threads have to run `next_job` so that these callables can run at once."""
 
-def thread_ended() -> None:
-    """Says that a thread has left `next_job` for good."""
-
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""
 
 def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
     """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
 
+def beat(name: str) -> None:
+    """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.
+
+    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"``
+    first, so that it is known where to note it.
+    """
+
+def default_store() -> Path:
+    """The directory where the processes of this user find each other, unless they are told."""
+
+def take_notices() -> list[tuple[bool, str]]:
+    """What the log is to be told since the last call: (whether it is a warning, text)."""
+
 def drain() -> None:
     """Marks this process as about to end: it is not ready any more, though alive."""
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""
+
+def metrics_format(accept: str) -> tuple[bool, str]:
+    """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""
+
+def stop_pulse() -> None:
+    """Says that the interpreter is about to end: nobody is to wait for it any more."""
+
+def loop_runs(id: int, every: float) -> None:
+    """Says that an event loop runs, and will say so again after ``every`` seconds."""
+
+def loop_ended(id: int) -> None:
+    """Says that an event loop is no more."""
+
+def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
+    """Whether the probe server at that address says yes, and one line of why."""
+
+def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
+    """Whether any process that uses a store is alive, or ready, and one line of why."""
+
+def notify_systemd(engine: Engine, wedged_after: float, alive_requires: str) -> bool:
+    """Tells systemd that this process is ready and alive; False if systemd does not want to be told."""

@@ -7,6 +7,7 @@ are daemon threads: a callable that never returns holds up neither the others no
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 
 from lifesigns import _core
 from lifesigns.plain import TooLargeError, plain
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 STATUSES = ("healthy", "degraded", "error", "skipped")
 MAX_MESSAGE = 1_000
+# Looked at for secrets before it is cut: half a secret is not recognised any more.
+MAX_READ = 20_000
 
 _functions: dict[int, Callable[[], Any]] = {}
 
@@ -25,6 +28,17 @@ _functions: dict[int, Callable[[], Any]] = {}
 def remember(callable_id: int, function: Callable[[], Any]) -> None:
     """Makes `function` known to the threads."""
     _functions[callable_id] = function
+
+
+def identity(function: Callable[[], Any]) -> str:
+    """What a callable is in every process that runs the same code: its name and where it was written."""
+    inner: Any = function
+    while hasattr(inner, "func"):  # functools.partial
+        inner = inner.func
+    inner = inner if hasattr(inner, "__qualname__") else type(inner)
+    code = getattr(inner, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"{inner.__module__}.{inner.__qualname__} {place}"
 
 
 def forget(callables: dict[str, int]) -> None:
@@ -35,12 +49,14 @@ def forget(callables: dict[str, int]) -> None:
 
 def start_threads(callable_ids: list[int]) -> None:
     """Starts as many threads as it takes to run these callables at once, beside those that run already."""
-    missing = _core.reserve_threads(callable_ids)
-    if missing:
-        import threading
+    for _ in range(_core.reserve_threads(callable_ids)):
+        _start_thread()
 
-        for _ in range(missing):
-            threading.Thread(target=_serve, name="lifesigns-callable", daemon=True).start()
+
+def _start_thread() -> None:
+    import threading
+
+    threading.Thread(target=_serve, name="lifesigns-callable", daemon=True).start()
 
 
 def _serve() -> None:
@@ -49,8 +65,10 @@ def _serve() -> None:
         try:
             answer = _answer(_call(_functions[callable_id], timeout))
         except (SystemExit, KeyboardInterrupt) as error:
-            # They end this thread, as they would end any. First, so that the next run finds or starts another.
-            _core.thread_ended()
+            # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
+            # the next run by itself, cannot start one; at interpreter exit nobody can.
+            with suppress(RuntimeError):
+                _start_thread()
             _core.job_done(token, callable_id, _raised(error))
             raise
         except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
@@ -96,7 +114,11 @@ def _answer(value: Any) -> dict[str, Any]:
 
 
 def _result(status: str, message: str, details: Any) -> dict[str, Any]:
-    return {"result": {"status": status, "message": message[:MAX_MESSAGE], "details": details}}
+    if message:
+        from lifesigns.redaction import redact
+
+        message = redact(message[:MAX_READ])[:MAX_MESSAGE]
+    return {"result": {"status": status, "message": message, "details": details}}
 
 
 def _raised(error: BaseException) -> dict[str, Any]:

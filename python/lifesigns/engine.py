@@ -5,34 +5,62 @@ from __future__ import annotations
 import weakref
 
 from lifesigns import _core, callables
-from lifesigns.events import publish
+from lifesigns.events import log, publish
+from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from os import PathLike
+    from typing import Any, Literal
 
     from lifesigns.events import BreakerEvent
     from lifesigns.results import Report, Result
+    from lifesigns.serving import ProbeServer
     from lifesigns.specs import Breaker, Spec
 
 
 class Engine:
     """A set of checks that are run together, with what is known of them.
 
-    Cheap to make: threads and connections start with the first run. Safe to use from any thread, from async code and
-    after a fork (each process runs checks for itself).
+    Cheap to make: threads, connections and the store start with the first run. Safe to use from any thread, from async
+    code and after a fork.
 
     Args:
         default_timeout: seconds that a check may take, where it names no timeout of its own.
         default_ttl: seconds for which a result is fresh, where the check names no ttl of its own.
         max_stale: seconds after which a result is not shown any more in place of one that is still awaited.
+        share: ``"process"``: each process checks for itself. ``"host"``: all processes of this user on this host (or
+            in this pod) that name the same ``application`` and ``store_path`` know the same: one runs a check for all,
+            circuit breakers and their forced states are one, and what is counted survives each of them. A store that
+            cannot be used is logged, and each process checks for itself until it can.
+        application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. Native
+            checks that differ in what they check or in an option are kept apart anyhow, callables by where they were
+            written: not by what they close over.
+        store_path: the directory of the store; made if it is not there, refused if it belongs to somebody else, is a
+            symbolic link or can be written to by others. None: one for each user in ``/dev/shm``, or in the directory
+            for temporary files where there is none.
+
+    Raises:
+        ValueError: anything of this is wrong.
     """
 
-    def __init__(self, default_timeout: float = 5.0, default_ttl: float = 30.0, *, max_stale: float = 60.0) -> None:
+    def __init__(
+        self,
+        default_timeout: float = 5.0,
+        default_ttl: float = 30.0,
+        *,
+        max_stale: float = 60.0,
+        share: Literal["process", "host"] = "process",
+        application: str = "default",
+        store_path: str | PathLike[str] | None = None,
+    ) -> None:
+        store = _store(share, application, store_path)
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
-        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale)
+        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
         self._callables: dict[str, int] = {}
+        # The callables that the engine itself may begin, without anybody who asks from Python.
+        self._unasked: list[dict[str, int]] = []
         self._subscribers: list[Callable[[BreakerEvent], object]] = []
         weakref.finalize(self, callables.forget, self._callables).atexit = False
 
@@ -67,6 +95,8 @@ class Engine:
         Raises:
             ValueError: anything of this is wrong; the message names the key and what would be right.
         """
+        if not isinstance(critical, bool):  # any string would count as true, "no" too
+            raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
         options = {
             "critical": critical,
             "timeout": timeout,
@@ -79,11 +109,13 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
+            _hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
-            self._native.register_callable(name, callable_id, options)
+            self._native.register_callable(name, callable_id, callables.identity(check), options)
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
+            self._start_threads(())
         else:
             raise _not_a_check(name, check)
 
@@ -100,6 +132,7 @@ class Engine:
         spec = _plain(check)
         if isinstance(spec, dict):
             self._native.replace_spec(name, spec)
+            _hide_secrets(spec)
         elif callable(check):
             # The number stays: a former callable that still runs is not begun a second time beside it.
             callable_id = self._callables.get(name) or _core.new_callable_id()
@@ -125,6 +158,20 @@ class Engine:
         """
         self._native.limit(response_time, error_rate)
 
+    def register_declared(self) -> None:
+        """Adds the checks that were declared with `lifesigns.check` in the modules imported so far.
+
+        What is registered under the same name already stays as it is.
+
+        Raises:
+            ValueError: one depends on a check that there is not.
+        """
+        from lifesigns.declared import CHECKS, parents_first
+
+        for name in parents_first(CHECKS):
+            if name not in self._native.names:
+                self.register(name, CHECKS[name].check, **CHECKS[name].options)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all checks, in the order of registration."""
@@ -133,6 +180,40 @@ class Engine:
     def breaker(self, name: str) -> _core.Breaker:
         """The circuit breaker of a check, to look at or to force. ValueError if it has none."""
         return self._native.breaker(name)
+
+    def start_background(self, *, critical_max_age: float | None = None) -> None:
+        """Renews results shortly before they expire, so that nobody who asks waits for a dependency.
+
+        Also looks whether the interpreter runs; with ``share="host"`` other processes, and ``python -m lifesigns
+        probe``, see whether this one is alive and ready.
+
+        Goes on as long as this engine does; in a forked child it starts again with the first run there. Serving probes
+        starts it, too.
+
+        Args:
+            critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
+                ttl is longer.
+        """
+        stop_at_exit()
+        self._native.start_background(critical_max_age)
+        if self._callables not in self._unasked:
+            self._begins_by_itself(self)
+
+    def _begins_by_itself(self, engine: Engine) -> None:
+        """From now on callables of `engine` may be begun without Python."""
+        self._unasked.append(engine._callables)
+        self._start_threads(())
+
+    def serve(self, address: str, **options: Any) -> ProbeServer:
+        """Answers probes about these checks at `address`: see `lifesigns.serve`."""
+        from lifesigns.serving import serve
+
+        return serve(address, self, **options)
+
+    def resume(self) -> None:
+        """Starts again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
+        self._start_threads(())
+        self._native.resume()
 
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
@@ -149,6 +230,7 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """Runs what is not fresh, all at once, and reports.
 
@@ -159,22 +241,29 @@ class Engine:
             deadline: seconds after which to report what is known by then: the last result where it is younger than
                 ``max_stale``, else an error marked ``pending``. The runs go on for whoever asks next.
             max_age: seconds; take a fresh result only if it is not older.
+            details: without them only how each check is, not why: what anybody may see.
 
         Raises:
             UnknownCheckError: a name is not registered.
         """
         sweep = self._begin(names, critical_only, refresh, max_age)
         sweep.wait(deadline)
-        return self._reported(sweep)
+        return self._reported(sweep, details)
 
     def check(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """Runs one check, as `run` does, and gives its result."""
         sweep = self._begin((name,), False, refresh, max_age)
         sweep.wait(deadline)
         self._publish(None)
-        return sweep.result()
+        return sweep.result(details)
 
     async def arun(
         self,
@@ -184,17 +273,24 @@ class Engine:
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        details: bool = True,
     ) -> Report:
         """`run` for async code: holds up neither the event loop nor a thread of its executor."""
-        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline))
+        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline), details)
 
     async def acheck(
-        self, name: str, *, refresh: bool = False, deadline: float | None = None, max_age: float | None = None
+        self,
+        name: str,
+        *,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+        details: bool = True,
     ) -> Result:
         """`check` for async code."""
         sweep = await self._abegin((name,), False, refresh, max_age, deadline)
         self._publish(None)
-        return sweep.result()
+        return sweep.result(details)
 
     def _begin(
         self,
@@ -206,10 +302,16 @@ class Engine:
         token: int = 0,
     ) -> _core.Sweep:
         chosen = None if names is None else _names("names", names)
-        if self._callables:
-            ids = self._callables.values() if chosen is None else map(self._callables.get, chosen)
-            callables.start_threads([callable_id for callable_id in ids if callable_id])
+        self._start_threads(self._callables if chosen is None else chosen)
         return self._native.begin(chosen, critical_only, refresh, max_age, waker, token)
+
+    def _start_threads(self, names: Iterable[str]) -> None:
+        """Sees to it that there are threads for the callables of these names, and for those that may begin any time."""
+        ids = [callable_id for callable_id in map(self._callables.get, names) if callable_id]
+        for unasked in self._unasked:
+            ids += unasked.values()
+        if ids:
+            callables.start_threads(ids)
 
     async def _abegin(
         self,
@@ -225,8 +327,8 @@ class Engine:
             lambda waker, token: self._begin(names, critical_only, refresh, max_age, waker, token), deadline
         )
 
-    def _reported(self, sweep: _core.Sweep) -> Report:
-        report = sweep.report()
+    def _reported(self, sweep: _core.Sweep, details: bool) -> Report:
+        report = sweep.report(details)
         self._publish(report["correlation_id"])
         return report
 
@@ -234,6 +336,23 @@ class Engine:
         events = self._native.take_events()
         if events:
             publish(events, tuple(self._subscribers), correlation_id)
+        notices = _core.take_notices()
+        if notices:
+            log(notices)
+
+
+def _store(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:
+    """The file that processes share; None if they do not."""
+    if share not in ("process", "host"):
+        raise ValueError(f"share must be 'process' or 'host', not {share!r}")
+    plain = application.replace("_", "").replace("-", "").replace(".", "")
+    if not (plain.isascii() and plain.isalnum() and len(application) <= 100):
+        raise ValueError(f"application must be 1 to 100 letters, digits, '_', '-' or '.', not {application!r}")
+    if share == "process":
+        return None
+    import os
+
+    return os.path.join(store_path or _core.default_store(), f"{application}.lifesigns")
 
 
 def _names(what: str, names: Iterable[str]) -> list[str]:
@@ -241,6 +360,13 @@ def _names(what: str, names: Iterable[str]) -> list[str]:
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise ValueError(f"{what} must be a list of names, not {names!r}")
     return list(names)
+
+
+def _hide_secrets(spec: dict[str, Any]) -> None:
+    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
+    from lifesigns.redaction import hide, secrets_in
+
+    hide(secrets_in(spec))
 
 
 def _not_a_check(name: str, value: object) -> ValueError:

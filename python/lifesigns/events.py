@@ -1,4 +1,4 @@
-"""State changes of circuit breakers: to the log, and to whoever subscribed."""
+"""What happened beside the results: to the log, and state changes of circuit breakers also to whoever subscribed."""
 
 from __future__ import annotations
 
@@ -41,3 +41,12 @@ def publish(
                 subscriber(event)
             except Exception as error:  # noqa: BLE001  # a subscriber must not cost anybody the health answer
                 logger.error("a subscriber to circuit breaker events raised %s", type(error).__name__, extra=extra)
+
+
+def log(notices: Iterable[tuple[bool, str]]) -> None:
+    """Logs what is not about a check, such as a store that cannot be used."""
+    import logging
+
+    logger = logging.getLogger("lifesigns")
+    for is_warning, text in notices:
+        logger.log(logging.WARNING if is_warning else logging.INFO, text)

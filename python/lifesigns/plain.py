@@ -1,4 +1,4 @@
-"""Turns what a callable put into its details into plain JSON data of bounded size."""
+"""Turns what a callable put into its details into plain JSON data of bounded size, and without secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TooLargeError(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """A copy of `value` in dicts, lists, strings, numbers, bools and None.
+    """A copy of `value` in dicts, lists, strings, numbers, bools and None, with secrets masked.
 
     Other types are shown by `str`. Raises `TooLargeError` past 2,000 values, 65,536 characters or a depth of 8, before
     more than that was copied.
@@ -28,6 +28,9 @@ def plain(value: Any) -> Any:
 
 class _Copy:
     def __init__(self) -> None:
+        from lifesigns import redaction  # here, since regular expressions take longer to import than the rest
+
+        self.redaction = redaction
         self.values = MAX_VALUES
         self.text = MAX_TEXT
 
@@ -45,10 +48,14 @@ class _Copy:
         if depth > MAX_DEPTH:
             raise TooLargeError(f"more than {MAX_DEPTH} levels")
         if isinstance(value, Mapping):
-            return {self.string(key): self.copy(item, depth + 1) for key, item in value.items()}
+            return {self.string(key): self.item(key, item, depth + 1) for key, item in value.items()}
         if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
             return [self.copy(item, depth + 1) for item in value]
         return self.string(value)
+
+    def item(self, key: Any, value: Any, depth: int) -> Any:
+        secret = isinstance(key, str) and isinstance(value, (str, bytes)) and self.redaction.is_secret(key)
+        return self.redaction.MASK if secret else self.copy(value, depth)
 
     def string(self, value: Any) -> str:
         text = value if isinstance(value, str) else str(value)
@@ -56,4 +63,4 @@ class _Copy:
         if self.text < 0:
             raise TooLargeError(f"more than {MAX_TEXT} characters")
         # Lone surrogates cannot be encoded; they come from undecodable file names.
-        return text.encode("utf-8", "replace").decode()
+        return self.redaction.redact(text.encode("utf-8", "replace").decode())

@@ -18,7 +18,8 @@ class Result(_Result, total=False):
 
     ``timestamp`` is ISO 8601 in UTC. ``raw_status`` is what the run itself said, where ``failures_before_error`` or
     ``successes_before_healthy`` holds the status back. ``pending`` is true where nothing was known within the caller's
-    deadline. ``age_seconds`` stands beside ``cached: True``.
+    deadline. ``age_seconds`` stands beside ``cached: True``. Asked for without details it is ``status``, ``timestamp``,
+    ``cached``, and where they apply ``age_seconds`` and ``pending``.
     """
 
     details: dict[str, Any]

@@ -365,6 +365,16 @@ class Directories(Spec):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat(Spec):
+    """Something said `lifesigns.beat(name)` within the last `max_age` seconds, in this process or, where the engine
+    has ``share="host"``, in any that shares its store."""
+
+    kind: ClassVar[str] = "heartbeat"
+    name: str
+    max_age: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped(Spec):
     """Always skipped, for this reason."""
 

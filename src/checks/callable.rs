@@ -20,6 +20,10 @@ impl Check for Callable {
         context.process.lanes.call(self.id, self.timeout).await
     }
 
+    fn needs_python(&self) -> bool {
+        true
+    }
+
     fn errors_trip_breaker(&self) -> bool {
         true
     }

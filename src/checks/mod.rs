@@ -3,6 +3,7 @@
 mod blocking;
 pub mod callable;
 mod filesystem;
+mod heartbeat;
 mod http;
 mod mqtt;
 mod postgres;
@@ -28,6 +29,11 @@ use crate::spec::{Kind, SpecError};
 #[async_trait]
 pub trait Check: Send + Sync {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
+
+    /// Whether it can only run while the interpreter does.
+    fn needs_python(&self) -> bool {
+        false
+    }
 
     /// Whether a finding in error means that the dependency is ill, as far as a circuit breaker is concerned. A native
     /// check that has something to find got its answer; what a callable means by an error only it knows.
@@ -90,6 +96,7 @@ pub fn build(kind: Kind) -> Result<Arc<dyn Check>, SpecError> {
         Kind::Directories(spec) => Arc::new(filesystem::Directories(spec)),
         Kind::Memory(spec) => Arc::new(system::Memory(spec)),
         Kind::Cpu(spec) => Arc::new(system::Cpu(spec)),
+        Kind::Heartbeat(spec) => Arc::new(heartbeat::Heartbeat(spec)),
         Kind::Skipped(spec) => Arc::new(Skipped(spec)),
     })
 }

@@ -10,7 +10,7 @@ use crate::outcome::Circuit;
 use crate::slot::Slot;
 use crate::store::Operation;
 
-/// The circuit breaker of one check, in this process.
+/// The circuit breaker of one check, as far as its engine shares what it knows.
 #[pyclass(frozen, module = "lifesigns._core")]
 pub struct Breaker(Arc<Slot>);
 
@@ -22,6 +22,10 @@ impl Breaker {
         }
     }
 
+    fn operate(&self, py: Python<'_>, operation: Operation) {
+        py.detach(|| self.0.cell().operate(operation));
+    }
+
     fn now(&self) -> PyResult<(Circuit, Mode)> {
         self.0.cell().breaker().ok_or_else(|| PyValueError::new_err("no circuit breaker"))
     }
@@ -31,7 +35,7 @@ impl Breaker {
 impl Breaker {
     #[getter]
     fn state(&self) -> PyResult<&'static str> {
-        Ok(self.now()?.0.state)
+        Ok(self.now()?.0.state.as_str())
     }
 
     #[getter]
@@ -49,19 +53,19 @@ impl Breaker {
         Ok(self.now()?.0.retry_after.map(|wait| wait.as_secs_f64()))
     }
 
-    fn force_open(&self) {
-        self.0.cell().operate(Operation::ForceOpen);
+    fn force_open(&self, py: Python<'_>) {
+        self.operate(py, Operation::ForceOpen);
     }
 
-    fn force_closed(&self) {
-        self.0.cell().operate(Operation::ForceClosed);
+    fn force_closed(&self, py: Python<'_>) {
+        self.operate(py, Operation::ForceClosed);
     }
 
-    fn disable(&self) {
-        self.0.cell().operate(Operation::Disable);
+    fn disable(&self, py: Python<'_>) {
+        self.operate(py, Operation::Disable);
     }
 
-    fn reset(&self) {
-        self.0.cell().operate(Operation::Reset);
+    fn reset(&self, py: Python<'_>) {
+        self.operate(py, Operation::Reset);
     }
 }

@@ -1,26 +1,36 @@
 //! `_core.Engine`: registers checks and begins sweeps.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::breaker::Breaker;
+use super::pulse::Interpreter;
 use super::sweep::{Done, Sweep};
 use super::waker::Waker;
 use super::{not_negative, parse};
 use crate::breaker::Transition;
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
+use crate::companions::Companions;
 use crate::engine::{self, Selection};
 use crate::limits::Limits;
+use crate::metrics::{self, Format, Snapshot};
+use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
+use crate::store::Share;
+use crate::watchdog::Presence;
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
 #[pyclass(frozen, module = "lifesigns._core")]
 pub struct Engine {
-    inner: engine::Engine,
+    inner: Arc<engine::Engine>,
+    companions: Companions,
+    refresh: OnceLock<Arc<Refresh>>,
     default_timeout: Duration,
     default_ttl: Duration,
 }
@@ -41,9 +51,13 @@ struct Options {
 #[pymethods]
 impl Engine {
     #[new]
-    fn new(default_timeout: f64, default_ttl: f64, max_stale: f64) -> PyResult<Self> {
+    #[pyo3(signature = (default_timeout, default_ttl, max_stale, store=None))]
+    fn new(default_timeout: f64, default_ttl: f64, max_stale: f64, store: Option<PathBuf>) -> PyResult<Self> {
+        let share = store.map_or(Share::Process, Share::Host);
         Ok(Self {
-            inner: engine::Engine::new(positive_seconds("max_stale", max_stale)?),
+            inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share)),
+            companions: Companions::default(),
+            refresh: OnceLock::new(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
             default_ttl: positive_seconds("default_ttl", default_ttl)?,
         })
@@ -52,12 +66,14 @@ impl Engine {
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
         let check = build(name, spec)?;
-        self.register(name, options, |_| check)
+        let mut identity: Value = parse(name, spec)?;
+        identity.sort_all_objects();
+        self.register(name, options, identity.to_string(), |_| check)
     }
 
-    /// Adds a callable; `id` comes back in each job that calls it.
-    fn register_callable(&self, name: &str, id: u64, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.register(name, options, |timeout| Arc::new(Callable { id, timeout }))
+    /// Adds a callable; `id` comes back in each job that calls it. `identity` tells it from others in other processes.
+    fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.register(name, options, identity, |timeout| Arc::new(Callable { id, timeout }))
     }
 
     /// Lets a registered name run another native check.
@@ -103,6 +119,37 @@ impl Engine {
             .collect()
     }
 
+    /// The metrics as Prometheus text or as OpenMetrics.
+    fn metrics(&self, openmetrics: bool) -> String {
+        let format = if openmetrics { Format::OpenMetrics } else { Format::Prometheus };
+        metrics::expose(Snapshot::of(&self.inner), format)
+    }
+
+    /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
+    #[pyo3(signature = (critical_max_age=None))]
+    fn start_background(&self, critical_max_age: Option<f64>) -> PyResult<()> {
+        let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
+        let made = Arc::new(Refresh::of(&self.inner));
+        let refresh = self.refresh.get_or_init(|| made.clone());
+        if let Some(max_age) = max_age {
+            refresh.limit_critical(max_age);
+        }
+        if Arc::ptr_eq(refresh, &made) {
+            self.companions.add(made)?;
+            self.companions.add(Arc::new(Interpreter))?;
+            if *self.inner.share() != Share::Process {
+                self.companions.add(Arc::new(Presence::of(&self.inner)))?;
+            }
+        }
+        self.companions.resume();
+        Ok(())
+    }
+
+    /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.
+    fn resume(&self) {
+        self.companions.resume();
+    }
+
     /// Starts a sweep. `waker` is told `token` once every answer is there, unless they are at once.
     #[pyo3(signature = (names, critical_only, refresh, max_age, waker=None, token=0))]
     fn begin(
@@ -114,8 +161,9 @@ impl Engine {
         waker: Option<&Bound<'_, Waker>>,
         token: u64,
     ) -> PyResult<Sweep> {
+        self.companions.resume();
         let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
-        let selection = Selection { names, critical_only, refresh, max_age };
+        let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
         let done = Arc::new(Done::default());
         let waker = waker.map(|waker| waker.get().signal());
         let signal = {
@@ -132,10 +180,19 @@ impl Engine {
 }
 
 impl Engine {
+    pub(super) fn inner(&self) -> Arc<engine::Engine> {
+        self.inner.clone()
+    }
+
+    pub(super) fn companions(&self) -> &Companions {
+        &self.companions
+    }
+
     fn register(
         &self,
         name: &str,
         options: &Bound<'_, PyAny>,
+        identity: String,
         check: impl FnOnce(Duration) -> Arc<dyn Check>,
     ) -> PyResult<()> {
         let options: Options = parse(name, options)?;
@@ -145,6 +202,7 @@ impl Engine {
         let timeout = seconds("timeout", options.timeout, self.default_timeout)?;
         let ttl = seconds("ttl", options.ttl, self.default_ttl)?;
         let spec = CheckSpec {
+            identity,
             critical: options.critical,
             breaker: options.breaker,
             depends_on: options.depends_on,

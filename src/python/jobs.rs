@@ -23,13 +23,6 @@ pub fn reserve_threads(callables: Vec<u64>) -> PyResult<usize> {
     Ok(Process::current()?.lanes.reserve_threads(&callables))
 }
 
-/// Says that a thread has left `next_job` for good.
-#[pyfunction]
-pub fn thread_ended() -> PyResult<()> {
-    Process::current()?.lanes.thread_ended();
-    Ok(())
-}
-
 /// Waits for the next call to make: (token, callable, timeout in seconds).
 #[pyfunction]
 pub fn next_job(py: Python<'_>) -> PyResult<(u64, u64, f64)> {

@@ -1,14 +1,19 @@
 //! The boundary to Python: the only folder that knows pyo3.
 //!
-//! Every call here came from Python. No thread of the engine's ever attaches to the interpreter, since that aborts the
-//! process when it happens during interpreter exit.
+//! Every call here came from Python. No thread of the engine's attaches to the interpreter, since that aborts the
+//! process when it happens during interpreter exit; `pulse.rs` has the one exception and says why it is safe.
 
 mod breaker;
+mod circuit;
 mod engine;
 mod jobs;
+mod probe;
+mod pulse;
+mod serve;
 mod sweep;
 mod waker;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::create_exception;
@@ -18,8 +23,11 @@ use pythonize::depythonize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
+use crate::events::Notice;
+use crate::metrics::Format;
 use crate::process;
-use crate::spec::SpecError;
+use crate::spec::{SpecError, valid_name};
+use crate::store::beats;
 
 create_exception!(_core, UnknownCheckError, PyLookupError, "A check name that is not registered.");
 
@@ -74,6 +82,36 @@ fn draining() -> bool {
     process::draining()
 }
 
+/// What an `Accept` header asks metrics to be: whether OpenMetrics, and the content type.
+#[pyfunction]
+fn metrics_format(accept: &str) -> (bool, &'static str) {
+    let format = Format::accepted(accept);
+    (format == Format::OpenMetrics, format.content_type())
+}
+
+/// Notes that `name` is alive.
+#[pyfunction]
+fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
+    valid_name(name)?;
+    py.detach(|| beats::beat(name));
+    Ok(())
+}
+
+/// Where the processes of this user's application find each other, unless they are told.
+#[pyfunction]
+fn default_store() -> PathBuf {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    return crate::store::host::default_directory();
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    return std::env::temp_dir();
+}
+
+/// What the log is to be told since the last call: (whether it is a warning, text).
+#[pyfunction]
+fn take_notices() -> Vec<(bool, String)> {
+    Notice::take().into_iter().map(|notice| (notice.is_warning, notice.text)).collect()
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -81,15 +119,23 @@ mod _core {
     #[pymodule_export]
     use super::breaker::Breaker;
     #[pymodule_export]
+    use super::circuit::{Circuit, Permit};
+    #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads, thread_ended};
+    use super::jobs::{job_done, new_callable_id, next_job, reserve_threads};
+    #[pymodule_export]
+    use super::probe::{ask_server, ask_store};
+    #[pymodule_export]
+    use super::pulse::{loop_ended, loop_runs, stop_pulse};
+    #[pymodule_export]
+    use super::serve::{Server, notify_systemd};
     #[pymodule_export]
     use super::sweep::Sweep;
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{UnknownCheckError, drain, draining};
+    use super::{UnknownCheckError, beat, default_store, drain, draining, metrics_format, take_notices};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::not_negative;
 use crate::engine;
 use crate::process::lock;
-use crate::report;
+use crate::report::{self, Shown};
 
 /// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
 const SLICE: Duration = Duration::from_millis(50);
@@ -79,14 +79,20 @@ impl Sweep {
         Ok(())
     }
 
-    /// The report on what is known now, as a dict.
-    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize(py, &self.inner.report())?)
+    /// The report on what is known now, as a dict; without `details` only how it is, not why.
+    #[pyo3(signature = (details=true))]
+    fn report<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyAny>> {
+        Ok(pythonize(py, &self.inner.report(shown(details)))?)
     }
 
-    /// The result of the first check, as a dict.
-    fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let result = self.inner.rows().first().map_or(Value::Null, report::result);
+    /// The result of the first check, as a dict; without `details` only how it is, not why.
+    #[pyo3(signature = (details=true))]
+    fn result<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyAny>> {
+        let result = self.inner.rows().first().map_or(Value::Null, |row| report::result(row, shown(details)));
         Ok(pythonize(py, &result)?)
     }
+}
+
+fn shown(details: bool) -> Shown {
+    if details { Shown::Everything } else { Shown::Statuses }
 }

@@ -48,7 +48,7 @@ impl Default for BreakerSpec {
 }
 
 impl BreakerSpec {
-    pub(super) fn validate(&self) -> Result<(), SpecError> {
+    pub fn validate(&self) -> Result<(), SpecError> {
         let rate = |name: &str, value: Option<f64>| match value {
             Some(rate) if !(rate > 0.0 && rate <= 1.0) => {
                 Err(SpecError(format!("breaker: {name} must be above 0 and at most 1, not {rate}")))

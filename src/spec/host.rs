@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{Thresholds, yes};
+use super::{Thresholds, seconds, yes};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +46,16 @@ pub struct Directory {
 pub struct Directories {
     /// By the name under which the directory stands in the details.
     pub directories: BTreeMap<String, Directory>,
+}
+
+/// Something that says `beat` now and then.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    pub name: String,
+    /// Not heard for longer is an error.
+    #[serde(deserialize_with = "seconds")]
+    pub max_age: Duration,
 }
 
 fn percent_thresholds() -> Thresholds {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 mod breaker;
 mod host;
@@ -16,7 +16,7 @@ mod thresholds;
 mod tls;
 
 pub use breaker::BreakerSpec;
-pub use host::{Cpu, Directories, Directory, Disk, Memory};
+pub use host::{Cpu, Directories, Directory, Disk, Heartbeat, Memory};
 pub use mqtt::{Mqtt, MqttProtocol};
 pub use network::{Anthropic, GoogleMaps, Http, OpenAi, Smtp, SmtpSecurity, Tcp};
 pub use postgres::{
@@ -73,6 +73,7 @@ pub enum Kind {
     Memory(Memory),
     Cpu(Cpu),
     Directories(Directories),
+    Heartbeat(Heartbeat),
     Skipped(Skipped),
 }
 
@@ -81,6 +82,7 @@ impl Kind {
     pub fn validate(&self) -> Result<(), SpecError> {
         match self {
             Self::Mqtt(mqtt) => mqtt.validate(),
+            Self::Heartbeat(heartbeat) => valid_name(&heartbeat.name),
             _ => Ok(()),
         }
     }
@@ -90,6 +92,9 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckSpec {
     pub name: String,
+    /// What is checked, so that processes which check something else under this name do not share a result with this
+    /// one. Shown to nobody; may hold secrets.
+    pub identity: String,
     pub critical: bool,
     pub timeout: Duration,
     pub ttl: Duration,
@@ -105,6 +110,7 @@ impl CheckSpec {
     pub fn new(name: impl Into<String>, timeout: Duration, ttl: Duration) -> Self {
         Self {
             name: name.into(),
+            identity: String::new(),
             critical: true,
             timeout,
             ttl,
@@ -118,12 +124,7 @@ impl CheckSpec {
     /// Checks what can be wrong about a specification by itself.
     pub fn validate(&self) -> Result<(), SpecError> {
         let name = &self.name;
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
-        if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
-            return Err(SpecError(format!(
-                "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
-            )));
-        }
+        valid_name(name)?;
         if self.failures_before_error == 0 || self.successes_before_healthy == 0 {
             return Err(SpecError(format!(
                 "{name}: failures_before_error and successes_before_healthy must be at least 1"
@@ -133,11 +134,26 @@ impl CheckSpec {
     }
 }
 
+/// Checks a name that stands in URLs and metrics.
+pub fn valid_name(name: &str) -> Result<(), SpecError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+    if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+        return Err(SpecError(format!(
+            "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
+        )));
+    }
+    Ok(())
+}
+
 /// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
 pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
     let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
     duration
         .ok_or_else(|| SpecError(format!("{what} must be a number of seconds above 0 and below 86400, not {value}")))
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    positive_seconds("a time", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn yes() -> bool {

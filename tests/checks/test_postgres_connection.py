@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -118,6 +119,30 @@ def test_a_black_hole_is_a_timeout_and_leaves_no_connection(own: Postgres, proxy
     proxy.resume()
     wait_until(lambda: statuses(checks.run(refresh=True)) == WELL, 10)
     wait_until(lambda: proxy.open_connections == 1, 10)
+
+
+def test_a_kept_connection_that_fell_silent_is_replaced_within_the_run(own: Postgres) -> None:
+    checks = engine(2.0, **every_kind(server(own, application_name="silent")))
+    assert statuses(checks.run(refresh=True)) == WELL
+    where = "FROM pg_stat_activity WHERE application_name = 'silent'"
+    backend = int(own.sql(f"SELECT pid {where}"))
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        assert statuses(checks.run(refresh=True)) == WELL
+        assert statuses(checks.run(refresh=True)) == WELL
+    finally:
+        os.kill(backend, signal.SIGCONT)
+    wait_until(lambda: own.sql(f"SELECT count(*) {where}") == "1", 10)
+
+
+def test_a_slow_statement_on_a_kept_connection_is_waited_for(own: Postgres) -> None:
+    where = server(own, application_name="slow")
+    sql = "SELECT count(*) FROM (SELECT pg_sleep(1.2)) s"
+    checks = engine(2.0, slow=spec("task_workers", where, sql=sql), **every_kind(where))
+    for _ in range(2):
+        assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
+    count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow'"
+    wait_until(lambda: int(own.sql(count)) <= 1, 10)
 
 
 def test_a_query_that_overran_is_cancelled_and_harms_no_other(own: Postgres) -> None:

@@ -46,6 +46,21 @@ def test_parse__all() -> None:
         ({"MATERIALIZED_VIEWS": [7]}, "E002", "MATERIALIZED_VIEWS"),
         ({"GOOGLE_MAPS_BASE_URL": "hunter2"}, "E002", "GOOGLE_MAPS_BASE_URL"),
         ({"TASK_QUEUE": 7}, "E002", "TASK_QUEUE"),
+        ({"SHOW_DETAILS": "hunter2"}, "E002", "'authorized', 'always' or 'never'"),
+        ({"TOKENS": "hunter2"}, "E002", "TOKENS"),
+        ({"TOKENS": [""]}, "E002", "TOKENS"),
+        ({"TOKENS": ["hunter2 "]}, "E002", "TOKENS"),
+        ({"TOKENS": ["hunter2\n"]}, "E002", "TOKENS"),
+        ({"TOKENS": ["hüntér2"]}, "E002", "TOKENS"),
+        ({"NETWORKS": ["10.0.0.0/33"]}, "E002", "NETWORKS"),
+        ({"NETWORKS": ["localhost"]}, "E002", "NETWORKS"),
+        ({"NETWORKS": "10.0.0.0/8"}, "E002", "NETWORKS"),
+        ({"TRUSTED_PROXIES": True}, "E002", "TRUSTED_PROXIES"),
+        # Exposed to more than was meant.
+        ({"SHOW_DETAILS": "always"}, "W010", "SHOW_DETAILS"),
+        ({"TOKENS": ["hunter2"]}, "W010", "secrets.token_urlsafe"),
+        ({"NETWORKS": ["0.0.0.0/0"]}, "W010", "0.0.0.0/0"),
+        ({"NETWORKS": ["::/0"]}, "W010", "::/0"),
         ({"CHECKS": ["hunter2"]}, "E002", "CHECKS"),
         ({"DISABLED": ["memory_usages"]}, "E003", "'memory_usage'"),
         ({"REQUIRED": ["memory_usages"]}, "E003", "'memory_usage'"),
@@ -53,6 +68,7 @@ def test_parse__all() -> None:
         ({"CHECKS": {"memory_usage": {"timout": 1}}}, "E004", "'timeout'"),
         ({"CHECKS": {"memory_usage": {"timeout": 0}}}, "E004", "memory_usage"),
         ({"CHECKS": {"memory_usage": {"timeout": "hunter2"}}}, "E004", "memory_usage"),
+        ({"CHECKS": {"memory_usage": {"critical": "no"}}}, "E004", "critical"),
         ({"CHECKS": {"memory_usage": {"enabled": "no"}}}, "E004", "'enabled'"),
         ({"CHECKS": {"memory_usage": {"depends_on": "x"}}}, "E004", "'depends_on'"),
         ({"CHECKS": {"memory_usage": {"depends_on": ["nothing"]}}}, "E004", "nothing"),
@@ -83,13 +99,39 @@ def test_system_check__names_key_and_fix(settings: Any, lifesigns: Any, id: str,
     assert get_engine().check("cpu_load")["status"] != "skipped"
 
 
+@pytest.mark.parametrize(
+    ("lifesigns", "django", "exposed"),
+    [
+        ({"NETWORKS": ["10.0.0.0/8"]}, {}, False),
+        ({"NETWORKS": ["10.0.0.0/8"]}, {"USE_X_FORWARDED_HOST": True}, True),
+        ({"NETWORKS": ["10.0.0.0/8"]}, {"SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https")}, True),
+        ({"NETWORKS": ["10.0.0.0/8"], "TRUSTED_PROXIES": 1}, {"USE_X_FORWARDED_HOST": True}, False),
+        ({"TOKENS": ["x" * 16]}, {}, False),
+        ({"SHOW_DETAILS": "always"}, {"DEBUG": True}, False),
+        ({"SHOW_DETAILS": "never", "TOKENS": ["short"], "NETWORKS": ["::/0"]}, {}, False),
+    ],
+)
+def test_system_check__exposure(settings: Any, lifesigns: Any, django: Any, exposed: bool) -> None:
+    settings.LIFESIGNS = lifesigns
+    for name, value in django.items():
+        setattr(settings, name, value)
+    found = [message.id for message in run_checks() if str(message.id).startswith("lifesigns.")]
+    assert found == ["lifesigns.W010"] * exposed
+
+
+def test_conf__repr_shows_no_secret() -> None:
+    conf = parse({"TOKENS": ["hunter2"], "TASK_QUEUE": "hunter2", "CHECKS": {"mine": {"password": "hunter2"}}})
+    assert conf.tokens == ("hunter2",)
+    assert "hunter2" not in repr(conf)
+
+
 def test_system_check__nothing_to_say() -> None:
     assert run_checks() == []
 
 
 @pytest.mark.django_db(transaction=True)
 def test_engine__wrong_check_is_an_error_result(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
-    settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"timeout": -1}}}
+    settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"timeout": -1}}, "SHOW_DETAILS": "always"}
     report = Client().get("/health/").json()
     assert report["status"] == "degraded"
     assert report["checks"]["memory_usage"]["status"] == "error"

@@ -29,7 +29,7 @@ def test_startup__started(settings: Any) -> None:
 
 
 def test_startup__unapplied_migration(settings: Any) -> None:
-    settings.LIFESIGNS = {}
+    settings.LIFESIGNS = {"SHOW_DETAILS": "always"}
     [row] = MigrationRecorder.Migration.objects.filter(app="sessions")
     row.delete()
     try:

@@ -40,7 +40,7 @@ def follower(**checks: Any) -> tuple[Engine, Follower]:
     engine = Engine()
     for name, check in checks.items():
         engine.register(name, check, ttl=60)
-    return engine, Follower(engine, checks)
+    return engine, Follower(engine, checks, {name: name for name in checks})
 
 
 def governed(engine: Engine, following: Follower, name: str, status: str) -> None:

@@ -21,8 +21,10 @@ def failing() -> dict[str, object]:
     return {"status": "error", "message": "it is broken", "details": {"part": 7}}
 
 
-FAILING = {"CHECKS": {"mine": failing}}
-FAILING_INFORMATIVE = {"CHECKS": {"mine": {"check": failing, "critical": False}}}
+# Who sees what is tested in test_access.
+SHOWN = {"SHOW_DETAILS": "always"}
+FAILING = {**SHOWN, "CHECKS": {"mine": failing}}
+FAILING_INFORMATIVE = {**SHOWN, "CHECKS": {"mine": {"check": failing, "critical": False}}}
 
 
 @pytest.fixture(params=["wsgi", "asgi"])
@@ -97,7 +99,8 @@ def test_ready__draining(get: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert get("/alive/").status_code == 200
 
 
-def test_health__report(get: Any) -> None:
+def test_health__report(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = {**settings.LIFESIGNS, **SHOWN}
     body = get("/health/").json()
     assert body["status"] == "healthy"
     assert list(body["checks"]) == list(CATALOGUE)
@@ -116,7 +119,8 @@ def test_health__status(get: Any, settings: Any, lifesigns: Any, status: str, co
     assert (response.status_code, response.json()["status"]) == (code, status)
 
 
-def test_single__one_result(get: Any) -> None:
+def test_single__one_result(get: Any, settings: Any) -> None:
+    settings.LIFESIGNS = SHOWN
     body = get("/health/default_cache/").json()
     assert body["status"] == "healthy"
     assert body["details"]["read_write_test"] == "passed"

@@ -15,12 +15,14 @@ FULL_SECONDS = 0.1  # a connect on loopback that takes longer is one that hangs
 class FullBacklog:
     """It listens, its backlog is full, and nobody accepts."""
 
-    host = "127.0.0.1"
     connections = 0
 
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.host, self.port = host, port
+
     def __enter__(self) -> Self:
-        self._listener = socket.create_server((self.host, 0), backlog=0)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server((self.host, self.port), backlog=0)
+        self.port = self._listener.getsockname()[1]
         self._fillers: list[socket.socket] = []
         while self._fills():
             pass

@@ -138,7 +138,7 @@ def test_register__quotes_no_value_that_may_be_a_secret() -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"default_timeout": 0}, {"default_ttl": -1}, {"max_stale": float("inf")}])
-def test_engine__refuses_times_that_are_none(arguments: dict[str, float]) -> None:
+def test_engine__refuses_times_that_are_none(arguments: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="seconds above 0"):
         lifesigns.Engine(**arguments)
 

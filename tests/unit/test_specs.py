@@ -43,6 +43,7 @@ ALL: list[specs.Spec] = [
     specs.Memory(thresholds=THRESHOLDS),
     specs.Cpu(thresholds=THRESHOLDS),
     specs.Directories(directories={"d": specs.Directory(path=Path("/d"), critical=False)}),
+    specs.Heartbeat(name="n", max_age=60.0),
     specs.Skipped(reason="r"),
 ]
 

@@ -13,9 +13,9 @@ class Dotted:
 
     path: str
 
-    def __call__(self) -> object:
+    def __call__(self, **arguments: object) -> object:
         try:
             check = import_string(self.path)
         except ImportError:
             return {"status": "error", "message": f"{self.path} cannot be imported"}
-        return check()
+        return check(**arguments)

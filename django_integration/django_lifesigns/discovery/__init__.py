@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
 
 from django_lifesigns.callables.verdict import Verdict
 from django_lifesigns.catalogue import CATALOGUE, Defaults
@@ -13,7 +14,7 @@ from django_lifesigns.discovery.search import NoTargetError, Search, WrongTarget
 from django_lifesigns.options import Check
 from django_lifesigns.options import parse as parse_options
 from django_lifesigns.problems import OTHERS_RUN, UNKNOWN_CHECK, WRONG_OPTION, WRONG_TARGET, Problem, did_you_mean
-from lifesigns import specs
+from lifesigns import declared, specs
 
 FINDERS: dict[str, Callable[[Search], Check]] = {
     "database_connectivity": databases.connectivity,
@@ -46,36 +47,40 @@ OWN = Defaults(critical=True, setting="LIFESIGNS['CHECKS']")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """A check as it is to be registered; `options` are keywords of `Engine.register`."""
+    """A check as it is to be registered; `options` are keywords of `Engine.register`. The settings know it as `key`."""
 
+    key: str
     name: str
-    check: Check
+    check: Check = field(repr=False)
     options: dict[str, object]
 
 
 def discover(conf: Conf) -> tuple[list[Found], list[Problem]]:
     """All checks that are not disabled, in the order of the report, and what is wrong. Connects to nothing."""
-    names = [*CATALOGUE, *(name for name in conf.checks if name not in CATALOGUE)]
+    keys = dict.fromkeys([*CATALOGUE, *declared.CHECKS, *conf.checks])
     problems: list[Problem] = []
-    found = [_find(name, conf, problems) for name in names if name not in conf.disabled]
-    checks = [check for check in found if check is not None]
+    found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
+    checks = _renamed([check for check in found if check is not None], problems)
     return [_after_database(check, checks) for check in checks], problems
 
 
 def _find(name: str, conf: Conf, problems: list[Problem]) -> Found | None:
-    defaults = CATALOGUE.get(name, OWN)
+    defaults, own = CATALOGUE.get(name, OWN), declared.CHECKS.get(name)
     run: dict[str, object] = {"critical": defaults.critical, "timeout": defaults.timeout, "breaker": defaults.breaker}
+    run |= own.options if own else {}
+    shown = name
     search = Search(name=name, conf=conf, required=name in conf.required, problems=problems)
     try:
         options = parse_options(conf.checks.get(name, {}))
         run |= options.run
-        if options.check is None and name not in FINDERS:
+        shown = options.name or name
+        if options.check is None and own is None and name not in FINDERS:
             message = f"LIFESIGNS['CHECKS'] has options for an unknown check {name!r}."
             problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(name, CATALOGUE)))
             return None
         if not options.enabled:
             return None
-        check = options.apply(options.check or FINDERS[name](search))
+        check = options.apply(options.check or (own.check if own else FINDERS[name](search)))
     except NoTargetError as missing:
         check = _missing(str(missing), required=search.required, critical=run["critical"] is True)
     except WrongTargetError as error:
@@ -85,7 +90,7 @@ def _find(name: str, conf: Conf, problems: list[Problem]) -> Found | None:
         message = f"LIFESIGNS['CHECKS'][{name!r}] {error}"
         problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
         check = Verdict("error", message)
-    return Found(name=name, check=check, options=run)
+    return Found(key=name, name=shown, check=check, options=run)
 
 
 def _missing(reason: str, *, required: bool, critical: bool) -> Check:
@@ -94,12 +99,31 @@ def _missing(reason: str, *, required: bool, critical: bool) -> Check:
     return Verdict("error" if critical else "degraded", f"{reason} (LIFESIGNS['REQUIRED'] names this check)")
 
 
+def _renamed(checks: list[Found], problems: list[Problem]) -> list[Found]:
+    """The checks, which name those they depend on as they are shown, and no two the same."""
+    taken = {check.key: check for check in checks if check.name == check.key}
+    unique = []
+    for check in checks:
+        if taken.setdefault(check.name, check) is not check:
+            message = f"LIFESIGNS['CHECKS'][{check.key!r}] has the 'name' of another check, {check.name!r}."
+            problems.append(Problem(WRONG_OPTION, message, "Choose another; until then it is not renamed."))
+            check = replace(check, name=check.key)
+        unique.append(check)
+    names = {check.key: check.name for check in unique}
+    return [replace(check, options=_parents_renamed(check.options, names)) for check in unique]
+
+
+def _parents_renamed(options: dict[str, object], names: Mapping[str, str]) -> dict[str, object]:
+    parents = cast("Sequence[str]", options.get("depends_on", ()))
+    return {**options, "depends_on": [names.get(parent, parent) for parent in parents]} if parents else options
+
+
 def _after_database(check: Found, all_checks: list[Found]) -> Found:
     """The check, which waits for `database_connectivity` where it asks the same server."""
     server = getattr(check.check, "server", None)
-    first = next((other for other in all_checks if other.name == "database_connectivity"), check)
+    first = next((other for other in all_checks if other.key == "database_connectivity"), check)
     if server is None or first is check or "depends_on" in check.options:
         return check
     if server != getattr(first.check, "server", None):
         return check
-    return replace(check, options={**check.options, "depends_on": ("database_connectivity",)})
+    return replace(check, options={**check.options, "depends_on": (first.name,)})

@@ -15,6 +15,7 @@ SECRET_KEY = "public, and good enough for a demo"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 USE_TZ = True
+TIME_ZONE = "UTC"
 ROOT_URLCONF = "demo.urls"
 WSGI_APPLICATION = "demo.wsgi.application"
 INSTALLED_APPS = [
@@ -24,12 +25,17 @@ INSTALLED_APPS = [
     "django_lifesigns",
 ]
 MIDDLEWARE = [
+    "django_lifesigns.middleware.ProbeMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
 ]
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": HERE / "db.sqlite3"}}
+LIFESIGNS: dict[str, object] = {}
 
 if os.environ.get("LIFESIGNS_DEMO_FULL") == "1":
     globals().update(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text()))
+
+# Whoever runs the demo may see the details; others get statuses.
+LIFESIGNS.setdefault("NETWORKS", ["127.0.0.1"])

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::answer::{Answer, Row, literal};
 use super::login::connect;
@@ -12,22 +15,16 @@ use crate::net;
 use crate::outcome::{CheckError, Phase};
 use crate::spec::PostgresServer;
 
-/// A statement that runs longer, or waits longer for a lock, ends on the server: those of other checks wait behind it.
-const STATEMENT_TIMEOUT_MS: u32 = 4_000;
-const LOCK_TIMEOUT_MS: u32 = 1_000;
+/// A statement that waits so long for a lock ends on the server, since those of other checks wait behind it.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Likewise one that runs longer than this, or than most of its check's time where that is more.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Runs `statements` on the kept session of `server`, in one round trip. A session that turns out dead is replaced once.
 pub async fn ask(context: &Context, server: &PostgresServer, statements: &[String]) -> Result<Answer, CheckError> {
     let hub = context.process.shared::<Hub>(&key(server));
-    let text = format!("{};\n{}", settings(server), statements.join(";\n"));
-    let (session, kept) = hub.session(context, server).await?;
-    context.enter(Phase::Query);
-    let mut answer = match kept {
-        true => {
-            net::hedged(context, session.ask(&text), |_| true, ask_anew(&hub, context, server, &session, &text)).await
-        }
-        false => session.ask(&text).await,
-    }?;
+    let text = format!("{};\n{}", settings(server, 2 * context.patience()), statements.join(";\n"));
+    let mut answer = hub.ask(context, server, &text).await?;
     if answer.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match answer.failed.as_deref() {
@@ -65,32 +62,18 @@ pub async fn ask_guarded(
 #[derive(Default)]
 struct Known(AtomicBool);
 
-/// Asks on another session than `lost`.
-async fn ask_anew(
-    hub: &Hub,
-    context: &Context,
-    server: &PostgresServer,
-    lost: &Session,
-    text: &str,
-) -> Result<Answer, CheckError> {
-    lost.close();
-    let (session, _) = hub.session(context, server).await?;
-    context.enter(Phase::Query);
-    session.ask(text).await
-}
-
 /// Tells servers, databases and users apart. The password does not show in `Debug`, and does tell logins apart.
 fn key(server: &PostgresServer) -> String {
     format!("{server:?} {}", server.password.as_ref().map_or("", |password| password.expose()))
 }
 
 /// The settings of one message's transaction, which end with it. What the user's options set stays as they set it.
-fn settings(server: &PostgresServer) -> String {
+fn settings(server: &PostgresServer, left: Duration) -> String {
     let options = server.options.as_deref().unwrap_or_default();
     let ours = [
         ("transaction_read_only", "on".to_owned()),
-        ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
-        ("statement_timeout", STATEMENT_TIMEOUT_MS.to_string()),
+        ("lock_timeout", LOCK_TIMEOUT.as_millis().to_string()),
+        ("statement_timeout", STATEMENT_TIMEOUT.max(left * 4 / 5).as_millis().to_string()),
     ];
     let ours = ours.into_iter().filter(|(name, _)| !options.contains(name));
     let role = server.role.iter().filter(|role| !role.is_empty()).map(|role| ("role", role.clone()));
@@ -116,6 +99,32 @@ struct Slot {
 }
 
 impl Hub {
+    async fn ask(&self, context: &Context, server: &PostgresServer, text: &str) -> Result<Answer, CheckError> {
+        let (session, kept) = self.session(context, server).await?;
+        context.enter(Phase::Query);
+        let asked = Instant::now();
+        let anew = || async {
+            session.close();
+            let (session, _) = self.session(context, server).await?;
+            context.enter(Phase::Query);
+            session.ask(text).await
+        };
+        if !kept {
+            return match session.ask(text).await {
+                Err(_lost) => anew().await,
+                answer => answer,
+            };
+        }
+        let if_silent = async {
+            // A session that answers others is alive: then it is the statement that takes so long.
+            if session.has_answered_since(asked) {
+                session.ended().await;
+            }
+            anew().await
+        };
+        net::hedged(context, session.ask(text), |_lost| true, if_silent).await
+    }
+
     /// The kept session (true), or a new one. Who comes while another check connects shares what comes of it.
     async fn session(&self, context: &Context, server: &PostgresServer) -> Result<(Arc<Session>, bool), CheckError> {
         context.enter(Phase::Connect);
@@ -153,6 +162,14 @@ mod tests {
     }
 
     #[test]
+    fn a_statement_may_take_most_of_its_checks_time() {
+        for (left, expected) in [(1, "'4000'"), (5, "'4000'"), (10, "'8000'")] {
+            let settings = settings(&PostgresServer::default(), Duration::from_secs(left));
+            assert!(settings.contains(expected), "{settings}");
+        }
+    }
+
+    #[test]
     fn settings_give_way_to_the_users_options() {
         let server = PostgresServer {
             options: Some("-c statement_timeout=30s".into()),
@@ -160,7 +177,7 @@ mod tests {
             ..PostgresServer::default()
         };
         assert_eq!(
-            settings(&server),
+            settings(&server, Duration::from_secs(5)),
             "SELECT set_config('transaction_read_only', 'on', true), set_config('lock_timeout', '1000', true), \
              set_config('role', 'o''role', true)"
         );

@@ -27,9 +27,6 @@ const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 /// How long a request to cancel may take.
 const CANCEL: Duration = Duration::from_secs(1);
 
-#[cfg(target_os = "linux")]
-const UNACKNOWLEDGED_MS: u32 = 1_500;
-
 /// Logs in to the first server that lets us. `plain` remembers that one refused our own start-up parameter.
 pub async fn connect(context: &Context, server: &PostgresServer, plain: &mut bool) -> Result<Arc<Session>, CheckError> {
     let spec = server.clone();
@@ -207,7 +204,6 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
         Address::Unix(path) => Stream::Unix(net::connect_unix(context, path).await?),
         Address::Tcp { host, address, port } => {
             let stream = net::connect(context, address, *port).await?;
-            limit_silence(&stream);
             match way {
                 Encryption::Off => Stream::Plain(stream),
                 Encryption::Offered(tls) => secure(context, stream, host, *port, tls, false).await?,
@@ -217,16 +213,6 @@ async fn open(context: &Context, address: &Address, way: &Encryption) -> Result<
     };
     Ok(Transport::new(stream, target))
 }
-
-/// A kept connection whose other end is gone without a word (a firewall that forgot it, a host that lost power) is found
-/// dead by this time, and replaced within the same run. A server that hangs still acknowledges, and is waited for.
-#[cfg(target_os = "linux")]
-fn limit_silence(stream: &TcpStream) {
-    rustix::net::sockopt::set_tcp_user_timeout(stream, UNACKNOWLEDGED_MS).ok();
-}
-
-#[cfg(not(target_os = "linux"))]
-fn limit_silence(_stream: &TcpStream) {}
 
 async fn secure(
     context: &Context,

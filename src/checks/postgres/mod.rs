@@ -18,6 +18,7 @@ mod extensions;
 mod login;
 mod objects;
 mod passfile;
+mod questions;
 mod scrub;
 mod server;
 mod service;

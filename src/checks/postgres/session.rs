@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Client, Connection, Error, SimpleQueryMessage};
 
 use super::answer::{Answer, Row};
+use super::questions::Questions;
 use super::sqlstate;
 use super::transport::{Fault, Transport};
 use crate::outcome::{CheckError, Phase};
@@ -30,9 +31,12 @@ pub struct Session {
     client: Mutex<Option<Arc<Client>>>,
     fault: Fault,
     used: Mutex<Instant>,
-    /// A check went away without its answer, so the server may be stuck with it.
+    answered: Mutex<Option<Instant>>,
+    questions: Mutex<Questions>,
+    /// The server may be stuck with a question that nobody waits for any more.
     abandoned: AtomicBool,
     wake: Notify,
+    ended: Notify,
 }
 
 impl Session {
@@ -49,8 +53,11 @@ impl Session {
             client: Mutex::new(Some(Arc::new(client))),
             fault,
             used: Mutex::new(Instant::now()),
+            answered: Mutex::new(None),
+            questions: Mutex::default(),
             abandoned: AtomicBool::new(false),
             wake: Notify::new(),
+            ended: Notify::new(),
         });
         tokio::spawn(drive(session.clone(), connection, cancel));
         session
@@ -60,7 +67,20 @@ impl Session {
         lock(&self.client).as_ref().is_some_and(|client| !client.is_closed())
     }
 
-    /// Takes no more questions.
+    pub fn has_answered_since(&self, instant: Instant) -> bool {
+        lock(&self.answered).is_some_and(|at| at >= instant)
+    }
+
+    /// Returns once the session is over, or takes no more questions.
+    pub async fn ended(&self) {
+        let mut ended = pin!(self.ended.notified());
+        ended.as_mut().enable();
+        if self.is_open() {
+            ended.await;
+        }
+    }
+
+    /// Takes no more questions; those on their way are still answered.
     pub fn close(&self) {
         lock(&self.client).take();
     }
@@ -70,12 +90,16 @@ impl Session {
         let client = lock(&self.client).clone().ok_or_else(|| self.lost())?;
         let started = Instant::now();
         *lock(&self.used) = started;
-        let unanswered = Unanswered(self);
+        let question = Question { session: self, number: lock(&self.questions).ask(), answered: false };
         let mut answer = Answer { target: self.target.clone(), ..Answer::default() };
         let outcome = receive(&client, statements, &mut answer).await;
-        std::mem::forget(unanswered);
-        *lock(&self.used) = Instant::now();
-        answer.after = started.elapsed();
+        question.answered();
+        let ended = Instant::now();
+        *lock(&self.used) = ended;
+        answer.after = ended - started;
+        if !answer.sets.is_empty() {
+            *lock(&self.answered) = Some(ended);
+        }
         let code = match outcome {
             Ok(()) => return Ok(answer),
             Err(Received::TooMuch) => {
@@ -103,15 +127,28 @@ impl Session {
     }
 }
 
-/// A question on its way. Dropped with it, unless the answer came: then the session is of no more use, since every
-/// later question would wait behind this one.
-struct Unanswered<'a>(&'a Session);
+/// A question on its way. Dropped without its answer, it ends the session, since later ones would wait behind it.
+struct Question<'a> {
+    session: &'a Session,
+    number: u64,
+    answered: bool,
+}
 
-impl Drop for Unanswered<'_> {
+impl Question<'_> {
+    fn answered(mut self) {
+        self.answered = true;
+    }
+}
+
+impl Drop for Question<'_> {
     fn drop(&mut self) {
-        self.0.abandoned.store(true, Ordering::Relaxed);
-        self.0.close();
-        self.0.wake.notify_one();
+        if !self.answered {
+            self.session.close();
+        }
+        if lock(&self.session.questions).end(self.number, self.answered) {
+            self.session.abandoned.store(true, Ordering::Relaxed);
+            self.session.wake.notify_one();
+        }
     }
 }
 
@@ -172,6 +209,7 @@ async fn drive(
         }
     }
     session.close();
+    session.ended.notify_waiters();
 }
 
 /// Why the session ended, where its bytes were those of PostgreSQL.

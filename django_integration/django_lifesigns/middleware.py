@@ -1,0 +1,72 @@
+"""Answers the probes before the host check, redirects, sessions and authentication of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cached_property, partial
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+
+from django_lifesigns import urls
+from django_lifesigns.engine import get_engine
+
+Probe = Callable[[HttpRequest], HttpResponseBase]
+
+# Asked by machines, and never for details that a session could show.
+WITHOUT_SESSION = frozenset(["liveness_check", "readiness_check", "startup_check"])
+FIRST_PARTS = frozenset(str(pattern.pattern).partition("/")[0] for pattern in urls.urlpatterns)
+
+
+class ProbeMiddleware:
+    """Belongs first in `MIDDLEWARE`: kubelet sends the pod's address as Host, plain HTTP and no cookie.
+
+    The paths are those at which the project includes `django_lifesigns.urls`, with or without the slash at the end;
+    where it does not include them, `/alive/` and so on. A request with a session cookie goes on to the view of the same
+    URL, unless it is for one of the three probes, since only there it is known whose session that is.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        probe = self._probe(request)
+        if probe is None:
+            return self.get_response(request)
+        # As Django runs any `def` view under ASGI: on a thread of the request, so that nothing blocks the event loop.
+        return sync_to_async(probe)(request) if self.is_async else probe(request)
+
+    @cached_property
+    def _prefix(self) -> str:
+        """What stands before `alive/` in the project's URLs, with a slash at both ends."""
+        try:
+            return "/" + reverse("liveness_check").removeprefix(get_script_prefix()).removesuffix("alive/")
+        except NoReverseMatch:
+            return "/"
+
+    def _probe(self, request: HttpRequest) -> Probe | None:
+        """The view that is to answer, if it is for us."""
+        path = request.path_info.removesuffix("/") + "/"
+        if not path.startswith(self._prefix):
+            return None
+        path = path[len(self._prefix) :]
+        if path.partition("/")[0] not in FIRST_PARTS:
+            return None
+        try:
+            match = resolve(f"/{path}", urls.__name__)
+        except Resolver404:
+            return None
+        if match.url_name not in WITHOUT_SESSION and settings.SESSION_COOKIE_NAME in request.COOKIES:
+            return None
+        if match.url_name == "single_check" and match.kwargs["check"] not in get_engine().names:
+            # It may be a page of the project's own.
+            return None
+        return partial(match.func, *match.args, **match.kwargs)

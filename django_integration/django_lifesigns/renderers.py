@@ -1,0 +1,80 @@
+"""An answer in the media type that the caller prefers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from django_lifesigns import page
+from django_lifesigns.negotiation import MalformedAcceptError, preferred
+
+Body = Mapping[str, Any]
+Results = Mapping[str, Mapping[str, Any]]
+
+# In the words of the IETF's draft "Health Check Response Format for HTTP APIs"; skipped checks are left out there.
+DRAFT_STATUS = {
+    **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
+    "degraded": "warn",
+}
+
+
+def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
+    """The response with this body, which holds its results, if any, under the key `results`."""
+    try:
+        content_type = preferred(request.headers.get("Accept"), list(RENDERERS))
+    except MalformedAcceptError as error:
+        content_type, code = JSON, 400
+        body = {"status": "bad_request", "message": f"The Accept header is {error}"}
+    content = RENDERERS[content_type](body, body.get(results, {}) if results else {})
+    charset = "; charset=utf-8" if content_type.startswith("text/") else ""
+    # A cached answer, whoever keeps it, is about the past.
+    headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
+    # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def _json(body: Body, results: Results) -> str:
+    return json.dumps(body)
+
+
+def _health_json(body: Body, results: Results) -> str:
+    checks = {name: [_draft(result)] for name, result in results.items() if result["status"] != "skipped"}
+    shown = {"status": _draft_status(body), "output": body.get("message"), "checks": checks}
+    return json.dumps({key: value for key, value in shown.items() if value})
+
+
+def _draft(result: Body) -> dict[str, Any]:
+    shown = {"status": _draft_status(result), "time": result["timestamp"]}
+    if "duration_ms" in result:
+        shown |= {"observedValue": result["duration_ms"], "observedUnit": "ms"}
+    if shown["status"] != "pass" and "message" in result:
+        shown["output"] = result["message"]
+    return shown
+
+
+def _draft_status(body: Body) -> str:
+    return DRAFT_STATUS.get(body["status"], "fail")
+
+
+def _text(body: Body, results: Results) -> str:
+    lines = [_line(body), *(f"{name}: {_line(result)}" for name, result in results.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(body: Body) -> str:
+    # A message may have line ends of its own.
+    return " ".join(f"{body['status']} {body.get('message', '')}".split())
+
+
+JSON = "application/json"
+RENDERERS: dict[str, Callable[[Body, Results], str]] = {
+    JSON: _json,
+    "application/health+json": _health_json,
+    "text/plain": _text,
+    "text/html": page.render,
+}

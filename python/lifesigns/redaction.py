@@ -1,0 +1,108 @@
+"""Takes secrets out of text that others wrote: what callables return, before the engine ever sees it.
+
+Everything else that Lifesigns shows is made from its own words and from configured names that are no secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from urllib.parse import quote, unquote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MASK = "***"
+# Shorter ones would be found in every second word.
+SHORTEST = 4
+DEPTH = 8
+
+_WORDS = (
+    r"pass(?:word|wd|phrase)|pwd|secret|token|credential|authorization|signature"
+    r"|(?:api|access|private|auth|signing|encryption)[_-]?key"
+)
+# What stands under such a name is a secret: the name of a setting, of a field, of a value in details.
+_SECRET_NAME = re.compile(rf"(?:{_WORDS}|(?:^|[_-])pass|^key|secret[_-]?key(?:_fallback)?)s?$", re.IGNORECASE)
+# Up to the last @, since a password may hold one that was not encoded.
+_USER_INFO = re.compile(r"(?<=://)(?:[^\s'\"<>/:@]{0,256}:[^\s'\"<>]{0,512}@|[^\s'\"<>/@]{0,512}@)")
+# Every repetition is bounded: the time it takes grows with the length of the text, and no faster.
+_PATTERNS = (
+    (_USER_INFO, f"{MASK}@"),
+    (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8192}"), MASK),
+    (
+        re.compile(
+            rf"((?:{_WORDS})\w{{0,20}}[\"']?\s{{0,3}}[=:]\s{{0,3}})"
+            r"(?:\"[^\"]{0,1024}\"?|'[^']{0,1024}'?|(?:(?:bearer|basic|token|digest)\s{1,3})?[^\s,;&)}\]'\"]{1,1024})",
+            re.IGNORECASE,
+        ),
+        rf"\g<1>{MASK}",
+    ),
+    (re.compile(r"([?&;]\w{0,20}(?:key|sig|auth|code)=)[^\s&;'\"]{1,1024}", re.IGNORECASE), rf"\g<1>{MASK}"),
+    (re.compile(r"\b(bearer\s{1,3})[\w.~+/=-]{8,1024}", re.IGNORECASE), rf"\g<1>{MASK}"),
+    # Keys that are known by their looks: OpenAI, Anthropic, Stripe; Google; AWS; GitHub; JSON web tokens.
+    (
+        re.compile(
+            r"\b(?:[sprk]k[-_][\w-]{16,256}|AIza[\w-]{30,64}|A[KS]IA[A-Z0-9]{12,32}|gh[pousr]_\w{20,256}"
+            r"|eyJ[\w-]{8,1024}\.[\w-]{1,2048}\.[\w-]{0,1024})"
+        ),
+        MASK,
+    ),
+)
+_SQL = re.compile(
+    r"\bselect\b.{1,500}?\bfrom\b|\binsert\s{1,9}into\b|\bupdate\s{1,9}\S{1,200}\s{1,9}set\b|\bdelete\s{1,9}from\b"
+    r"|\b(?:alter|create)\s{1,9}(?:role|user)\b|\bline \d{1,9}:|\bkey \([^)]{1,200}\)=\(",
+    re.IGNORECASE | re.DOTALL,
+)
+_LITERAL = re.compile(
+    r"'(?:[^']|''){0,4096}'?|\$(\w{0,20})\$.{0,4096}?\$\1\$|(?<=\)=\().{0,1024}?(?=\))|(?<![\w$.])\d{1,40}(?:\.\d{1,40})?\b",
+    re.DOTALL,
+)
+
+_hidden: frozenset[str] = frozenset()
+
+
+def redact(text: str) -> str:
+    """The text without credentials in URLs, passwords, keys, tokens, literals of SQL, and what was told to `hide`."""
+    if _hidden:
+        text = _any_of(_hidden).sub(MASK, text)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return _LITERAL.sub("?", text) if _SQL.search(text) else text
+
+
+def is_secret(name: str) -> bool:
+    """Whether a value of this name is a secret, as far as its name can tell."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Has `redact` take these out, wherever they stand. Those of less than 4 characters cannot be told from words."""
+    global _hidden
+    forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1])}
+    _hidden |= {form for form in forms if len(form) >= SHORTEST}
+
+
+def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
+    """The secrets in settings or a specification: by the names under which they stand, and in URLs."""
+    if depth == 0:
+        return
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from secrets_in(item, str(key), depth - 1)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from secrets_in(item, name, depth - 1)
+    elif isinstance(value, str):
+        if is_secret(name):
+            yield value
+        for found in _USER_INFO.findall(value):
+            password = found[:-1].partition(":")[2]
+            yield from (password, unquote(password))
+
+
+@lru_cache(1)
+def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
+    """A pattern of all these; the longest first, since one may be part of another."""
+    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

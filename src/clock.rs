@@ -1,0 +1,90 @@
+//! Moments as other processes of this host understand them: nanoseconds since it was booted.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Nanoseconds since boot, sleep included where the system can tell.
+pub fn now() -> u64 {
+    #[cfg(unix)]
+    {
+        use rustix::time::{ClockId, clock_gettime};
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let clock = ClockId::Boottime;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        let clock = ClockId::Monotonic;
+        let time = clock_gettime(clock);
+        u64::try_from(time.tv_sec)
+            .unwrap_or_default()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
+    }
+    // No store is shared there, so nobody else has to understand it.
+    #[cfg(not(unix))]
+    {
+        use std::sync::LazyLock;
+        static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+        u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn from_instant(instant: Instant) -> u64 {
+    let (here, there) = (Instant::now(), now());
+    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    match here.checked_duration_since(instant) {
+        Some(ago) => there.saturating_sub(nanos(ago)),
+        None => there.saturating_add(nanos(instant.duration_since(here))),
+    }
+}
+
+fn to_instant(moment: u64) -> Instant {
+    let (here, there) = (Instant::now(), now());
+    let shifted = match there.checked_sub(moment) {
+        Some(ago) => here.checked_sub(Duration::from_nanos(ago)),
+        None => here.checked_add(Duration::from_nanos(moment - there)),
+    };
+    shifted.unwrap_or(here)
+}
+
+/// How an [`Instant`] stands in the store.
+pub mod instant {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use tokio::time::Instant;
+
+    pub fn serialize<S: Serializer>(instant: &Instant, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(super::from_instant(*instant))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        Ok(super::to_instant(u64::deserialize(deserializer)?))
+    }
+}
+
+/// How an optional [`Instant`] stands in the store.
+pub mod optional {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use tokio::time::Instant;
+
+    pub fn serialize<S: Serializer>(instant: &Option<Instant>, serializer: S) -> Result<S::Ok, S::Error> {
+        instant.map(super::from_instant).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Instant>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(super::to_instant))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_come_back_as_they_went() {
+        let now = Instant::now();
+        for instant in [now, now - Duration::from_secs(3), now + Duration::from_secs(3_000)] {
+            let back = to_instant(from_instant(instant));
+            let off = back.max(instant) - back.min(instant);
+            assert!(off < Duration::from_millis(50), "off by {off:?}");
+        }
+    }
+}

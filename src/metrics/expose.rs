@@ -1,0 +1,209 @@
+//! A snapshot as OpenMetrics or Prometheus text.
+
+use std::fmt;
+use std::time::UNIX_EPOCH;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::findings::FINDINGS;
+use super::{Check, Snapshot};
+use crate::breaker::State;
+use crate::outcome::Status;
+use crate::report::Health;
+use crate::store::counters::BUCKETS;
+
+/// In which text metrics are given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Prometheus,
+    OpenMetrics,
+}
+
+impl Format {
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// What an `Accept` header asks for: OpenMetrics only where it is named.
+    pub fn accepted(accept: &str) -> Self {
+        let asks = |range: &str| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+            let weight = |part: &str| part.strip_prefix("q=").and_then(|weight| weight.parse::<f64>().ok());
+            named && parts.filter_map(weight).all(|weight| weight > 0.0)
+        };
+        if accept.split(',').any(asks) { Self::OpenMetrics } else { Self::Prometheus }
+    }
+}
+
+/// The metrics of a snapshot.
+pub fn expose(snapshot: Snapshot, format: Format) -> String {
+    let mut text = String::new();
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Exposition { snapshot, format }));
+    // Writing to a string cannot fail.
+    let _ = encode_registry(&mut text, &registry);
+    if format == Format::OpenMetrics {
+        let _ = encode_eof(&mut text);
+    }
+    text
+}
+
+#[derive(Debug)]
+struct Exposition {
+    snapshot: Snapshot,
+    format: Format,
+}
+
+type Labels<'a> = Vec<(&'a str, &'a str)>;
+
+impl Collector for Exposition {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let encoder = &mut encoder;
+        self.statuses(encoder)?;
+        self.runs(encoder)?;
+        self.durations(encoder)?;
+        self.lags(encoder)?;
+        self.findings(encoder)
+    }
+}
+
+impl Exposition {
+    fn statuses(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let flag = |is: bool| if is { 1.0 } else { 0.0 };
+        let whole = self.snapshot.health();
+        let samples = Health::ALL.map(|health| (vec![("status", health.name())], flag(whole == Some(health))));
+        gauge(encoder, "health_status", "How the whole is", samples)?;
+
+        let of_check = |check| {
+            let status = self.snapshot.status(check);
+            Status::ALL.map(|each| (named(check, "status", each.as_str()), flag(status == Some(each))))
+        };
+        gauge(encoder, "health_check_status", "How a check is", self.checks().flat_map(of_check))?;
+
+        let of_circuit = |check| {
+            let check: &Check = check;
+            let circuit = check.circuit()?;
+            Some(State::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each))))
+        };
+        let circuits = self.checks().filter_map(of_circuit).flatten();
+        gauge(encoder, "health_check_circuit_state", "The state of the circuit breaker of a check", circuits)
+    }
+
+    fn runs(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let runs = self.checks().flat_map(|check| {
+            let total = |status| check.view.counters.runs.get(&status).map_or(0, |runs| runs.total);
+            Status::ALL.map(|each| (named(check, "status", each.as_str()), total(each)))
+        });
+        self.counter(encoder, "health_check_runs", "Runs of a check by what came of them", runs)?;
+
+        let errors = self.checks().flat_map(|check| {
+            let errors = check.view.counters.errors.iter();
+            errors.map(move |(error_type, count)| (named(check, "error_type", error_type), *count))
+        });
+        self.counter(encoder, "health_check_errors", "Errors of a check by their type", errors)?;
+
+        let last = self.checks().filter_map(|check| {
+            let at = check.view.counters.last_run?.duration_since(UNIX_EPOCH).ok()?;
+            Some((vec![("check_name", &*check.name)], at.as_secs_f64()))
+        });
+        gauge(encoder, "health_check_last_run_timestamp_seconds", "When a check last ran", last)?;
+
+        let timeouts = self.checks().map(|check| (vec![("check_name", &*check.name)], check.timeout.as_secs_f64()));
+        gauge(encoder, "health_check_timeout_seconds", "How long a check may take", timeouts)
+    }
+
+    fn durations(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let name = "health_check_duration_seconds";
+        let mut metric = encoder.encode_descriptor(name, "How long a check ran", None, MetricType::Histogram)?;
+        for check in self.checks() {
+            for (status, runs) in &check.view.counters.runs {
+                let bounds = BUCKETS.iter().copied().chain([f64::INFINITY]);
+                let buckets: Vec<(f64, u64)> = bounds.zip(runs.buckets).collect();
+                let labels = named(check, "status", status.as_str());
+                let mut metric = metric.encode_family(&labels)?;
+                metric.encode_histogram::<NoLabelSet>(runs.seconds, runs.total, &buckets, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lags(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let pids: Vec<String> = self.snapshot.lags.iter().map(|lag| lag.pid.to_string()).collect();
+        let lags = || self.snapshot.lags.iter().zip(&pids);
+        let interpreters = lags().map(|(lag, pid)| (vec![("pid", pid.as_str())], lag.interpreter.as_secs_f64()));
+        gauge(encoder, "health_interpreter_lag_seconds", "How long the interpreter has been waited for", interpreters)?;
+        let loops = lags().filter_map(|(lag, pid)| Some((vec![("pid", pid.as_str())], lag.event_loop?.as_secs_f64())));
+        gauge(encoder, "health_event_loop_lag_seconds", "How late the slowest event loop is", loops)
+    }
+
+    fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        for finding in FINDINGS {
+            let samples = self.checks().flat_map(|check| {
+                let latest = check.view.latest.as_deref();
+                let samples = latest.map(|latest| finding.samples(&latest.details)).unwrap_or_default();
+                samples.into_iter().map(|(label, value)| {
+                    let labels = [("check_name", &*check.name)].into_iter().chain(label).collect::<Labels>();
+                    (labels, value)
+                })
+            });
+            gauge(encoder, finding.metric, finding.help, samples)?;
+        }
+        Ok(())
+    }
+
+    fn checks(&self) -> impl Iterator<Item = &Check> {
+        self.snapshot.checks.iter()
+    }
+
+    /// OpenMetrics names a counter without its `_total`, Prometheus text with it.
+    fn counter<'a>(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        samples: impl Iterator<Item = (Labels<'a>, u64)>,
+    ) -> fmt::Result {
+        let total = format!("{name}_total");
+        let name = if self.format == Format::OpenMetrics { name } else { &total };
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in samples {
+            let mut metric = metric.encode_family(&labels)?;
+            match self.format {
+                Format::OpenMetrics => metric.encode_counter::<NoLabelSet, u64, f64>(&value, None)?,
+                Format::Prometheus => metric.encode_gauge(&value)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named<'a>(check: &'a Check, label: &'a str, value: &'a str) -> Labels<'a> {
+    vec![("check_name", &*check.name), (label, value)]
+}
+
+/// A gauge, unless nobody has a value for it.
+fn gauge<'a>(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    samples: impl IntoIterator<Item = (Labels<'a>, f64)>,
+) -> fmt::Result {
+    let mut samples = samples.into_iter().peekable();
+    if samples.peek().is_none() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in samples {
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
+    }
+    Ok(())
+}

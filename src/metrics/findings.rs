@@ -1,0 +1,190 @@
+//! The numbers that checks find, as gauges: the only place that knows which detail is which metric.
+//!
+//! A callable that gives the same details as a native check is in the same gauges.
+
+use serde_json::{Map, Value};
+
+/// Time series of one check and metric at most: a queue for each customer must not fill the scraper.
+const MAX_SERIES: usize = 100;
+
+/// One metric, and where its values stand in the details.
+pub struct Finding {
+    pub metric: &'static str,
+    pub help: &'static str,
+    sources: &'static [Source],
+}
+
+/// Where a value stands.
+enum Source {
+    /// In the details themselves: (key, factor).
+    Plain(&'static str, f64),
+    /// As that, with a label of its own: (key, label, its value).
+    Labelled(&'static str, &'static str, &'static str),
+    /// In a dict of which each key is the value of a label: (key, label, key within, factor).
+    Each(&'static str, &'static str, Option<&'static str>, f64),
+    /// As plain, where another key says that it is what it looks like: (key, factor, the other key).
+    Beside(&'static str, f64, &'static str),
+}
+
+use Source::{Beside, Each, Labelled, Plain};
+
+/// One value and its label, if it has one.
+pub type Sample<'a> = (Option<(&'static str, &'a str)>, f64);
+
+const fn finding(metric: &'static str, help: &'static str, sources: &'static [Source]) -> Finding {
+    Finding { metric, help, sources }
+}
+
+const PERCENT: f64 = 0.01;
+
+pub const FINDINGS: &[Finding] = &[
+    finding(
+        "health_disk_used_ratio",
+        "Share of the space that is used",
+        &[Each("disk_usage", "path", Some("percent_used"), PERCENT)],
+    ),
+    finding(
+        "health_disk_inodes_used_ratio",
+        "Share of the inodes that are used",
+        &[Each("disk_usage", "path", Some("inodes_percent_used"), PERCENT)],
+    ),
+    finding(
+        "health_memory_used_ratio",
+        "Share of the memory of host or cgroup that is used",
+        &[Beside("percent_used", PERCENT, "source")],
+    ),
+    finding("health_cpu_load_ratio", "Load average of one minute per available CPU", &[Plain("normalized_load", 1.0)]),
+    finding(
+        "health_cpu_pressure_ratio",
+        "Share of time in which tasks waited for a CPU (PSI)",
+        &[Each("pressure", "average", None, PERCENT)],
+    ),
+    finding(
+        "health_db_connections",
+        "Connections to the database by state",
+        &[
+            Labelled("active_connections", "state", "active"),
+            Labelled("idle_connections", "state", "idle"),
+            Labelled("idle_in_transaction_connections", "state", "idle_in_transaction"),
+            Labelled("hidden_connections", "state", "hidden"),
+        ],
+    ),
+    finding("health_db_max_connections", "Connections that the server admits", &[Plain("max_connections", 1.0)]),
+    finding(
+        "health_db_connections_used_ratio",
+        "Share of the admitted connections that are taken",
+        &[Plain("utilization", PERCENT)],
+    ),
+    finding(
+        "health_db_longest_query_seconds",
+        "How long the longest query has run",
+        &[Plain("longest_query_seconds", 1.0)],
+    ),
+    finding(
+        "health_db_longest_idle_in_transaction_seconds",
+        "How long a transaction has been idle at most",
+        &[Plain("longest_idle_in_transaction_seconds", 1.0)],
+    ),
+    finding(
+        "health_db_slow_query_ratio",
+        "Share of the statements that are slow on average",
+        &[Plain("slow_query_ratio", PERCENT)],
+    ),
+    finding("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),
+    finding(
+        "health_redis_connected_clients",
+        "Clients connected to the Redis server",
+        &[Plain("connected_clients", 1.0)],
+    ),
+    finding(
+        "health_redis_uptime_seconds",
+        "How long the Redis server has run",
+        &[Beside("uptime_seconds", 1.0, "redis_version")],
+    ),
+    finding("health_queue_depth", "Tasks that wait in a queue", &[Each("queue_breakdown", "queue", None, 1.0)]),
+    finding(
+        "health_queue_oldest_task_seconds",
+        "How long the oldest task has waited",
+        &[Plain("oldest_pending_seconds", 1.0)],
+    ),
+    finding(
+        "health_failed_tasks",
+        "Tasks that failed within the window of the check",
+        &[Plain("failed_count_last_hour", 1.0)],
+    ),
+    finding("health_task_workers", "Workers with a recent heartbeat", &[Plain("active_workers", 1.0)]),
+    finding("health_task_workers_expected", "Workers that there should be", &[Plain("expected_workers", 1.0)]),
+];
+
+impl Finding {
+    /// The values in the details of a check.
+    pub fn samples<'a>(&self, details: &'a Map<String, Value>) -> Vec<Sample<'a>> {
+        let samples = self.sources.iter().flat_map(|source| source.samples(details));
+        samples.take(MAX_SERIES).collect()
+    }
+}
+
+impl Source {
+    fn samples<'a>(&self, details: &'a Map<String, Value>) -> Vec<Sample<'a>> {
+        let plain = |key: &str, factor: f64| details.get(key).and_then(Value::as_f64).map(|value| value * factor);
+        match *self {
+            Plain(key, factor) => plain(key, factor).map(|value| (None, value)).into_iter().collect(),
+            Labelled(key, label, name) => {
+                plain(key, 1.0).map(|value| (Some((label, name)), value)).into_iter().collect()
+            }
+            Beside(key, factor, other) if details.contains_key(other) => Plain(key, factor).samples(details),
+            Beside(..) => Vec::new(),
+            Each(key, label, within, factor) => {
+                let value = |entry: &Value| within.map_or(Some(entry), |key| entry.get(key)).and_then(Value::as_f64);
+                let entries = details.get(key).and_then(Value::as_object).into_iter().flatten();
+                let samples =
+                    entries.filter_map(|(name, entry)| Some((Some((label, name.as_str())), value(entry)? * factor)));
+                samples.take(MAX_SERIES).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::HashSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn samples(metric: &str, details: &Value) -> Vec<(Option<(&'static str, String)>, f64)> {
+        let finding = FINDINGS.iter().find(|finding| finding.metric == metric).unwrap();
+        let samples = finding.samples(details.as_object().unwrap());
+        samples.into_iter().map(|(label, value)| (label.map(|(k, v)| (k, v.to_owned())), value)).collect()
+    }
+
+    #[test]
+    fn details_become_gauges() {
+        let disk = json!({"disk_usage": {"/": {"percent_used": 50.0, "status": "healthy"}, "/gone": {"status": "x"}}});
+        assert_eq!(samples("health_disk_used_ratio", &disk), [(Some(("path", "/".to_owned())), 0.5)]);
+        assert_eq!(samples("health_disk_inodes_used_ratio", &disk), []);
+        let memory = json!({"percent_used": 25.0, "source": "host"});
+        assert_eq!(samples("health_memory_used_ratio", &memory), [(None, 0.25)]);
+        assert_eq!(samples("health_memory_used_ratio", &json!({"percent_used": 25.0})), []);
+        let queues = json!({"queue_breakdown": {"default": 3, "mail": "many"}});
+        assert_eq!(samples("health_queue_depth", &queues), [(Some(("queue", "default".to_owned())), 3.0)]);
+        let connections = json!({"active_connections": 2, "idle_connections": 1});
+        let expected = [(Some(("state", "active".to_owned())), 2.0), (Some(("state", "idle".to_owned())), 1.0)];
+        assert_eq!(samples("health_db_connections", &connections), expected);
+        assert_eq!(samples("health_db_connections", &json!({})), []);
+    }
+
+    #[test]
+    fn one_check_has_no_end_of_series() {
+        let many: Map<String, Value> = (0..5_000).map(|index| (format!("q{index}"), json!(1))).collect();
+        assert_eq!(samples("health_queue_depth", &json!({"queue_breakdown": many})).len(), MAX_SERIES);
+    }
+
+    #[test]
+    fn no_metric_is_there_twice() {
+        let names: HashSet<_> = FINDINGS.iter().map(|finding| finding.metric).collect();
+        assert_eq!(names.len(), FINDINGS.len());
+    }
+}

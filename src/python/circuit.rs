@@ -1,0 +1,126 @@
+//! `_core.Circuit`: a circuit breaker around calls that Python makes itself.
+
+use std::sync::{Arc, Mutex};
+
+use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use tokio::time::Instant;
+
+use super::{not_negative, parse};
+use crate::breaker::{self, Breaker, Verdict};
+use crate::process::{PerProcess, lock};
+use crate::spec::BreakerSpec;
+
+/// A circuit breaker that stands alone. A forked child begins with a closed one: the parent's lock may be held for ever.
+#[pyclass(frozen, module = "lifesigns._core")]
+pub struct Circuit {
+    spec: BreakerSpec,
+    trial_lease: std::time::Duration,
+    cell: PerProcess<Mutex<State>>,
+}
+
+struct State {
+    breaker: Breaker,
+    failures: u32,
+}
+
+impl Circuit {
+    fn cell(&self) -> Arc<Mutex<State>> {
+        self.cell.get_or_init(|| {
+            let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+            Mutex::new(State { breaker: Breaker::new(self.spec.clone(), self.trial_lease, seed), failures: 0 })
+        })
+    }
+}
+
+#[pymethods]
+impl Circuit {
+    #[new]
+    fn new(spec: &Bound<'_, PyAny>, trial_lease: f64) -> PyResult<Self> {
+        let spec: BreakerSpec = parse("circuit", spec)?;
+        spec.validate()?;
+        Ok(Self { spec, trial_lease: not_negative("trial_lease", trial_lease)?, cell: PerProcess::new() })
+    }
+
+    #[getter]
+    fn state(&self) -> &'static str {
+        lock(&self.cell()).breaker.state(Instant::now()).as_str()
+    }
+
+    #[getter]
+    fn retry_after(&self) -> Option<f64> {
+        lock(&self.cell()).breaker.retry_after(Instant::now()).map(|wait| wait.as_secs_f64())
+    }
+
+    #[getter]
+    fn failures(&self) -> u32 {
+        lock(&self.cell()).failures
+    }
+
+    fn acquire(&self) -> Option<Permit> {
+        let cell = self.cell();
+        let began = Instant::now();
+        let permit = lock(&cell).breaker.acquire(began).ok()?;
+        Some(Permit { cell, began, permit: Mutex::new(Some(permit)) })
+    }
+
+    fn reset(&self) {
+        let cell = self.cell();
+        let mut state = lock(&cell);
+        state.breaker.reset();
+        state.failures = 0;
+    }
+}
+
+/// The right to make one call, given back at the end of a `with` block.
+#[pyclass(frozen, module = "lifesigns._core")]
+pub struct Permit {
+    cell: Arc<Mutex<State>>,
+    began: Instant,
+    permit: Mutex<Option<breaker::Permit>>,
+}
+
+impl Permit {
+    fn settle(&self, verdict: Verdict) {
+        let Some(permit) = lock(&self.permit).take() else { return };
+        let mut state = lock(&self.cell);
+        state.failures = match verdict {
+            Verdict::Success => 0,
+            Verdict::Failure => state.failures.saturating_add(1),
+            Verdict::Ignored => state.failures,
+        };
+        let now = Instant::now();
+        state.breaker.record(permit, verdict, now.saturating_duration_since(self.began), now);
+    }
+}
+
+#[pymethods]
+impl Permit {
+    fn __enter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    #[pyo3(signature = (kind, _value, _traceback))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyType>>,
+        _value: &Bound<'_, PyAny>,
+        _traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.settle(match kind {
+            None => Verdict::Success,
+            Some(kind) if kind.is_subclass(&py.get_type::<PyException>())? => Verdict::Failure,
+            // The process is told to stop: nothing about the call.
+            Some(_) => Verdict::Ignored,
+        });
+        Ok(())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.settle(Verdict::Ignored);
+    }
+}

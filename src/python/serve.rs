@@ -1,0 +1,92 @@
+//! `_core.Server`, the probe server, and what is told to systemd.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use serde::Deserialize;
+
+use super::engine::Engine;
+use super::parse;
+use super::pulse::Interpreter;
+use crate::companions::Companion;
+use crate::listener::{self, Access, Address, ShowDetails, Sources};
+#[cfg(unix)]
+use crate::process::Process;
+use crate::spec::{Secret, positive_seconds};
+#[cfg(unix)]
+use crate::systemd::Systemd;
+use crate::watchdog::Requires;
+
+/// A probe server, in every process that uses its engine.
+#[pyclass(frozen, module = "lifesigns._core")]
+pub struct Server(Arc<listener::Server>);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    tokens: Vec<Secret>,
+    networks: Vec<String>,
+    show_details: ShowDetails,
+    ready_budget: f64,
+    ready_max_age: f64,
+    wedged_after: f64,
+    alive_requires: Requires,
+    signal_when_wedged: Option<i32>,
+}
+
+#[pymethods]
+impl Server {
+    #[new]
+    fn new(
+        engine: &Bound<'_, Engine>,
+        startup: Option<&Bound<'_, Engine>>,
+        address: &str,
+        options: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let options: Options = parse("serve", options)?;
+        let address: Address = address.parse()?;
+        let access = Access::new(options.show_details, options.tokens, &options.networks)?;
+        let sources = Sources {
+            engine: engine.get().inner(),
+            startup: startup.map(|engine| engine.get().inner()),
+            budget: positive_seconds("ready_budget", options.ready_budget)?,
+            ready_max_age: positive_seconds("ready_max_age", options.ready_max_age)?,
+            wedged_after: positive_seconds("wedged_after", options.wedged_after)?,
+            alive_requires: options.alive_requires,
+            signal_when_wedged: options.signal_when_wedged,
+        };
+        let server = Arc::new(listener::Server::new(address, access, sources));
+        engine.get().companions().add(server.clone())?;
+        Ok(Self(server))
+    }
+
+    /// Where it listens: with the port that the kernel chose where it was asked for port 0.
+    #[getter]
+    fn address(&self) -> String {
+        self.0.address().to_string()
+    }
+
+    /// Stops listening in this process.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.0.close());
+    }
+}
+
+/// Tells systemd that this process is ready and alive; false if systemd does not want to be told.
+#[pyfunction]
+pub fn notify_systemd(
+    engine: &Bound<'_, Engine>,
+    wedged_after: f64,
+    alive_requires: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let wedged_after = positive_seconds("wedged_after", wedged_after)?;
+    let requires: Requires = parse("alive_requires", alive_requires)?;
+    Interpreter.resume()?;
+    #[cfg(unix)]
+    if let Some(systemd) = Systemd::from_environment()? {
+        let share = engine.get().inner().share().clone();
+        Process::current()?.runtime.spawn(systemd.tell(share, wedged_after, requires));
+        return Ok(true);
+    }
+    Ok(false)
+}

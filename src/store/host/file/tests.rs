@@ -1,0 +1,188 @@
+//! The file as processes find it: in order, half written, cut short, damaged.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::type_complexity)]
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+
+use super::*;
+
+const KEY: Key = [7; 16];
+
+/// A directory that goes with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())))
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("store")
+    }
+
+    fn open(&self) -> StoreFile {
+        StoreFile::open(&self.path()).unwrap().0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn value(read: Read) -> Option<Vec<u8>> {
+    if let Read::New { value, .. } = read { Some(value) } else { None }
+}
+
+#[test]
+fn values_are_kept_and_told_once() {
+    let scratch = Scratch::new();
+    let file = scratch.open();
+    let index = file.find(&KEY).unwrap().unwrap();
+    assert_eq!(file.find(&KEY).unwrap(), Some(index));
+    assert_ne!(file.find(&[8; 16]).unwrap(), Some(index));
+    assert_eq!(file.read(index, &KEY, 0).unwrap(), Read::Empty);
+    for round in 0..5_u8 {
+        let written = vec![round; 1_000 * usize::from(round)];
+        let sequence = file.write(index, &KEY, &written).unwrap();
+        assert_eq!(file.read(index, &KEY, sequence).unwrap(), Read::Same);
+        assert_eq!(value(file.read(index, &KEY, 0).unwrap()), Some(written));
+    }
+    assert_eq!(file.read(index, &[8; 16], 0).unwrap(), Read::Moved);
+}
+
+#[test]
+fn only_the_owner_can_read_it() {
+    let scratch = Scratch::new();
+    let _file = scratch.open();
+    let mode = |path: PathBuf| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(scratch.0.clone()), mode(scratch.path())), (0o700, 0o600));
+    std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let _again = scratch.open();
+    assert_eq!(mode(scratch.path()), 0o600);
+}
+
+#[test]
+fn places_that_others_could_tamper_with_are_refused() {
+    let reason = |scratch: &Scratch| StoreFile::open(&scratch.path()).map(drop).unwrap_err().0;
+    let scratch = Scratch::new();
+    std::fs::create_dir(&scratch.0).unwrap();
+    std::fs::set_permissions(&scratch.0, std::fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(reason(&scratch), "its directory can be written to by others");
+
+    let scratch = Scratch::new();
+    symlink("/tmp", &scratch.0).unwrap();
+    assert_eq!(reason(&scratch), "its directory is a symbolic link");
+    std::fs::remove_file(&scratch.0).unwrap();
+
+    let scratch = Scratch::new();
+    std::fs::create_dir(&scratch.0).unwrap();
+    symlink("/etc/passwd", scratch.path()).unwrap();
+    assert_eq!(reason(&scratch), "it is a symbolic link");
+
+    let scratch = Scratch::new();
+    std::fs::create_dir_all(scratch.path()).unwrap();
+    assert!(!reason(&scratch).is_empty());
+
+    let scratch = Scratch::new();
+    std::fs::write(&scratch.0, "").unwrap();
+    assert_eq!(reason(&scratch), "its directory is not a directory");
+    std::fs::remove_file(&scratch.0).unwrap();
+}
+
+#[test]
+fn what_is_not_ours_is_replaced() {
+    let table: [(&str, &dyn Fn(&mut Vec<u8>), Option<&str>); 7] = [
+        ("untouched", &|_| {}, None),
+        ("emptied", &|bytes| bytes.clear(), Some("it was damaged")),
+        ("cut within the header", &|bytes| bytes.truncate(20), Some("it was damaged")),
+        ("not ours", &|bytes| bytes[0] ^= 1, Some("it was damaged")),
+        ("text", &|bytes| *bytes = b"x".repeat(100_000), Some("it was damaged")),
+        ("version", &|bytes| bytes[8] ^= 1, Some("it was of another version")),
+        ("boot", &|bytes| bytes[20] ^= 1, Some("it was left from before the machine was started")),
+    ];
+    for (name, damage, expected) in table {
+        let scratch = Scratch::new();
+        let index = {
+            let file = scratch.open();
+            let index = file.find(&KEY).unwrap().unwrap();
+            file.write(index, &KEY, b"value").unwrap();
+            index
+        };
+        let mut bytes = std::fs::read(scratch.path()).unwrap();
+        damage(&mut bytes);
+        std::fs::write(scratch.path(), bytes).unwrap();
+        let (file, replaced) = StoreFile::open(&scratch.path()).unwrap();
+        assert_eq!(replaced, expected, "{name}");
+        let kept = value(file.read(index, &KEY, 0).unwrap()).is_some();
+        assert_eq!(kept, name == "untouched", "{name}");
+        let index = file.find(&KEY).unwrap().unwrap();
+        file.write(index, &KEY, b"new").unwrap();
+        assert_eq!(value(file.read(index, &KEY, 0).unwrap()).unwrap(), b"new", "{name}");
+    }
+}
+
+#[test]
+fn writer_killed_before_it_is_done_leaves_the_value_before() {
+    let scratch = Scratch::new();
+    let file = scratch.open();
+    let index = file.find(&KEY).unwrap().unwrap();
+    for before in [&b"first"[..], b"second"] {
+        file.write(index, &KEY, before).unwrap();
+        // What a killed writer gets done: some of the value, in the half that is not in use.
+        let mut slot = [0; SLOT];
+        file.read_some(&mut slot, slot_at(index)).unwrap();
+        file.file.write_all_at(b"rubbish", value_at(index, !newest(&slot).1)).unwrap();
+        assert_eq!(value(file.read(index, &KEY, 0).unwrap()).unwrap(), before);
+    }
+}
+
+#[test]
+fn damaged_value_is_noticed_wherever_it_is_damaged() {
+    let scratch = Scratch::new();
+    let file = scratch.open();
+    let index = file.find(&KEY).unwrap().unwrap();
+    file.write(index, &KEY, b"some value").unwrap();
+    let mut slot = [0; SLOT];
+    file.read_some(&mut slot, slot_at(index)).unwrap();
+    let half = if newest(&slot).1 { 32 } else { 16 };
+    let places =
+        (half..half + 16).map(|at| slot_at(index) + at).chain((0..10).map(|at| value_at(index, half == 32) + at));
+    for place in places {
+        let mut byte = [0];
+        file.file.read_exact_at(&mut byte, place).unwrap();
+        file.file.write_all_at(&[byte[0] ^ 0x40], place).unwrap();
+        let read = file.read(index, &KEY, 0).unwrap();
+        assert!(matches!(read, Read::Damaged | Read::Empty), "byte {place}: {read:?}");
+        file.file.write_all_at(&byte, place).unwrap();
+        assert!(value(file.read(index, &KEY, 0).unwrap()).is_some());
+    }
+    // Cut short under a reader: an answer, no signal.
+    file.file.set_len(VALUES_AT).unwrap();
+    assert_eq!(file.read(index, &KEY, 0).unwrap(), Read::Damaged);
+    file.file.set_len(0).unwrap();
+    assert_eq!(file.read(index, &KEY, 0).unwrap(), Read::Moved);
+    assert_eq!(file.find(&KEY).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert_eq!(file.put_in_order().unwrap(), Some("it was damaged"));
+    assert!(file.find(&KEY).unwrap().is_some());
+}
+
+#[test]
+fn full_table_gives_away_what_was_not_used_for_long() {
+    let scratch = Scratch::new();
+    let file = scratch.open();
+    let key = |index: usize| {
+        let mut key = [1; 16];
+        key[..8].copy_from_slice(&(index as u64).to_le_bytes());
+        key
+    };
+    for index in 0..SLOTS {
+        assert_eq!(file.find(&key(index)).unwrap(), Some(index));
+    }
+    assert_eq!(file.find(&KEY).unwrap(), None);
+    file.file.write_all_at(&1_u64.to_le_bytes(), slot_at(500) + 48).unwrap();
+    assert_eq!(file.find(&KEY).unwrap(), Some(500));
+    assert_eq!(file.read(500, &key(500), 0).unwrap(), Read::Moved);
+}

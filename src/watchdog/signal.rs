@@ -1,0 +1,34 @@
+//! Tells a process that it is wedged by a signal, which needs no interpreter.
+
+use std::time::Duration;
+
+use super::{BEAT, own_lag};
+
+/// Sends this process `signal` each time that it gets wedged. Whoever handles the signal must not need the interpreter.
+pub async fn signal_when_wedged(signal: i32, after: Duration) {
+    let mut was_wedged = false;
+    loop {
+        tokio::time::sleep(BEAT).await;
+        let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
+        if is_wedged && !was_wedged && is_handled(signal) {
+            // SAFETY: raises a signal that has a handler.
+            #[allow(unsafe_code, reason = "there is no safe way to send a signal to oneself")]
+            unsafe {
+                libc::raise(signal);
+            }
+        }
+        was_wedged = is_wedged;
+    }
+}
+
+/// Whether the signal has a handler: without one it would end the process.
+fn is_handled(signal: i32) -> bool {
+    // SAFETY: asks for the present handler and changes nothing; zeroed is a valid value of this plain C struct.
+    #[allow(unsafe_code, reason = "there is no safe way to ask for a signal's handler")]
+    let (code, action) = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        let code = libc::sigaction(signal, std::ptr::null(), &raw mut action);
+        (code, action)
+    };
+    code == 0 && action.sa_sigaction != libc::SIG_DFL && action.sa_sigaction != libc::SIG_IGN
+}

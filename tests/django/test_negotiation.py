@@ -1,0 +1,178 @@
+"""The same answer as JSON, as the IETF draft's JSON, as text and as a page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from django_lifesigns.negotiation import MalformedAcceptError, preferred
+
+OFFERED = ["application/json", "application/health+json", "text/plain", "text/html"]
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, "application/json"),
+        ("", "application/json"),
+        (" , ,", "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/health+json", "application/health+json"),
+        ("APPLICATION/Health+JSON", "application/health+json"),
+        ("text/plain", "text/plain"),
+        ("text/html", "text/html"),
+        ("text/*", "text/plain"),
+        ("application/*", "application/json"),
+        (BROWSER, "text/html"),
+        ("text/html;q=0.5, text/plain;q=0.6", "text/plain"),
+        ("text/html;level=1;q=0.2,text/plain;q=0.1", "text/html"),
+        ('text/html;a="b;c"', "text/html"),
+        ("text/html;q=0, */*", "application/json"),
+        ("application/json;q=0, */*;q=0.1", "application/health+json"),
+        ("text/*;q=0.9, text/plain;q=0.1", "text/html"),
+        # Nothing that we have: the status code is the answer, so something is better than a 406.
+        ("image/png", "application/json"),
+        ("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1", "application/json"),
+    ],
+)
+def test_preferred__table(accept: str | None, chosen: str) -> None:
+    assert preferred(accept, OFFERED) == chosen
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["json", "*", "text/", "/", ";", "text/html;", "text/html;q", "text/html a", "\x00", "é/é", "a/b" * 2000],
+)
+def test_preferred__malformed(accept: str) -> None:
+    with pytest.raises(MalformedAcceptError) as caught:
+        preferred(accept, OFFERED)
+    assert accept not in str(caught.value)
+
+
+def test_preferred__hostile_header_takes_no_time() -> None:
+    for accept in ("a/b;" + " " * 4000, "a/b" + ";a=b" * 1000 + ";", 'a/b;a="' * 500, "a/b;a=" + '"' * 4000):
+        with pytest.raises(MalformedAcceptError):
+            preferred(accept, OFFERED)
+
+
+def failing() -> dict[str, object]:
+    """A check with a message that is no markup."""
+    return {"status": "error", "message": "it is <b>broken</b>\nand more", "details": {"part": 7}}
+
+
+@pytest.fixture(autouse=True)
+def own_check(settings: Any) -> None:
+    patient = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
+    mine = {"mine": {"check": failing, "critical": False}}
+    settings.LIFESIGNS = {"SHOW_DETAILS": "always", "CHECKS": mine, **patient}
+
+
+def get(path: str, accept: str) -> Any:
+    response = Client().get(path, headers={"accept": accept})
+    assert response["Content-Type"].partition(";")[0] == accept
+    assert response["Cache-Control"] == "no-store"
+    assert response["Vary"] == "Accept"
+    return response
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_health_json__report() -> None:
+    body = get("/health/", "application/health+json").json()
+    assert body["status"] == "warn"
+    assert body["output"] == "Service operational with reduced functionality"
+    [mine] = body["checks"]["mine"]
+    assert mine.pop("time").endswith("Z")
+    assert mine.pop("observedValue") >= 0
+    assert mine == {"status": "fail", "observedUnit": "ms", "output": "it is <b>broken</b>\nand more"}
+    [cache] = body["checks"]["default_cache"]
+    assert cache["status"] == "pass"
+    assert "output" not in cache
+    assert "mqtt_broker" not in body["checks"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/alive/", "pass"),
+        ("/ready/", "pass"),
+        ("/startup/", "pass"),
+        ("/health/mine/", "fail"),
+        ("/health/x/", "fail"),
+    ],
+)
+def test_health_json__others(path: str, status: str) -> None:
+    assert get(path, "application/health+json").json()["status"] == status
+
+
+def test_text__a_line_for_each_check() -> None:
+    lines = get("/health/", "text/plain").content.decode().splitlines()
+    assert lines[0] == "degraded Service operational with reduced functionality"
+    assert len(lines) == 21
+    assert "mine: error it is <b>broken</b> and more" in lines
+
+
+@pytest.mark.parametrize(
+    ("path", "text"), [("/alive/", "alive Service is alive"), ("/health/mine/", "error it is <b>broken</b> and more")]
+)
+def test_text__others(path: str, text: str) -> None:
+    assert get(path, "text/plain").content.decode() == f"{text}\n"
+
+
+def test_html__is_a_page_and_no_markup_of_others() -> None:
+    page = get("/health/", "text/html").content.decode()
+    assert page.startswith("<!doctype html>")
+    assert page.count("<tr>") == 21
+    assert "it is &lt;b&gt;broken&lt;/b&gt;" in page
+    assert "<b>broken" not in page
+    assert "&quot;part&quot;: 7" in get("/health/mine/", "text/html").content.decode()
+
+
+def test_html__of_everybody(settings: Any) -> None:
+    settings.LIFESIGNS = {**settings.LIFESIGNS, "SHOW_DETAILS": "authorized"}
+    page = get("/health/", "text/html").content.decode()
+    assert "mine" in page
+    assert "broken" not in page
+
+
+@pytest.mark.parametrize("path", ["/alive/", "/ready/", "/health/", "/health/mine/", "/health/x/"])
+def test_malformed__is_told_so(path: str) -> None:
+    response = Client().get(path, headers={"accept": "<script>"})
+    assert response.status_code == 400
+    assert response.json() == {
+        "status": "bad_request",
+        "message": "The Accept header is not a list of media types",
+    }
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/plain", "application/health+json"])
+def test_head__as_get(accept: str) -> None:
+    response = Client().head("/health/mine/", headers={"accept": accept})
+    assert (response.status_code, response.content) == (503, b"")
+    assert response["Content-Type"].startswith(accept)
+
+
+@pytest.mark.parametrize(
+    "path", ["/health/" + "x" * 1_000_000 + "/", "/health/%00/", "/health/%ff%fe/", "/health/..%2f/", "/health/'\"/"]
+)
+def test_unknown_check__odd_names(path: str) -> None:
+    response = Client().get(path)
+    assert response.status_code == 404
+    assert len(response.content) < 5_000
+
+
+def test_query__absurd() -> None:
+    assert Client().get("/health/mine/?" + "x" * 1_000_000).status_code == 503
+    assert Client().get("/ready/?" + "&".join(["refresh=1"] * 5_000)).status_code == 200
+    assert Client().get("/health/mine/?" + "&".join(["refresh=1"] * 5_000)).status_code == 400
+    assert Client().get("/health/mine/?%ff=%ff&refresh=%00").status_code == 403
+
+
+def test_failing_probe__is_not_logged_by_django(caplog: pytest.LogCaptureFixture) -> None:
+    assert Client().get("/health/mine/").status_code == 503
+    assert [record for record in caplog.records if record.name == "django.request"] == []

@@ -1,0 +1,1 @@
+"""The fault matrix: every fault against every dependency, on real servers."""

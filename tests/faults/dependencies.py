@@ -1,0 +1,136 @@
+"""What the system under test depends on: real servers, what stands in front of each, and the checks that ask it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.services import Proxy, Service, Stack
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+POSTGRES_CHECKS = (
+    "database_connectivity",
+    "postgis_extension",
+    "postgresql_functions",
+    "task_queue",
+    "database_performance",
+    "connection_pool",
+    "pending_tasks",
+    "failed_tasks",
+    "task_workers",
+)
+
+
+class Gate(Proxy):
+    """A proxy that can be led to another server, and lose the connections there are as a firewall does."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.usual = (host, port)
+
+    def lead_to(self, host: str, port: int) -> None:
+        self.target = (host, port)
+        self.cut()
+
+    def reset(self) -> None:
+        self.target = self.usual
+        self.cut()
+        self.resume()
+
+    def forget(self) -> None:
+        """From now on nothing passes on the connections there are; new ones work."""
+        self._call(self._forget)
+
+    def _forget(self) -> None:
+        for side in self._sides:
+            side.blocked = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dependency:
+    name: str
+    service: Service
+    gate: Gate | None
+    # Those that ask it natively, then those that do through Python libraries, which know no deadline of their own.
+    native: tuple[str, ...]
+    python: tuple[str, ...] = ()
+
+    @property
+    def checks(self) -> tuple[str, ...]:
+        return (*self.native, *self.python)
+
+    @property
+    def port(self) -> int:
+        return self.service.port if self.gate is None else self.gate.port
+
+    @property
+    def host_name(self) -> str:
+        return f"{self.name.lower()}.test"
+
+    @property
+    def unaffected(self) -> str:
+        """A check of another server."""
+        return "redis_connectivity" if self.name == "PostgreSQL" else "database_connectivity"
+
+
+class Dependencies:
+    """A stack of its own, with a gate before each service if asked."""
+
+    def __init__(self, *, gates: bool) -> None:
+        self.stack = Stack()
+        services = {
+            "PostgreSQL": (self.stack.postgres, POSTGRES_CHECKS, ()),
+            "Redis": (self.stack.redis, ("redis_connectivity",), ("default_cache", "select2_cache", "channel_layer")),
+            "MQTT": (self.stack.mosquitto, ("mqtt_broker",), ()),
+            "SMTP": (self.stack.smtp, ("aws_ses",), ()),
+            "HTTP": (self.stack.http, ("google_maps_api", "openai_api", "anthropic_api"), ()),
+        }
+        self.by_name = {
+            name: Dependency(
+                name=name,
+                service=service,
+                gate=Gate(service.host, service.port) if gates else None,
+                native=native,
+                python=python,
+            )
+            for name, (service, native, python) in services.items()
+        }
+        self._gates = [dependency.gate for dependency in self.by_name.values() if dependency.gate is not None]
+
+    def settings(self, *, names: bool) -> dict[str, Any]:
+        """Django settings that lead through the gates, by address or by name."""
+
+        def replace(value: Any) -> Any:
+            if isinstance(value, dict):
+                return {key: replace(item) for key, item in value.items()}
+            if isinstance(value, list):
+                return [replace(item) for item in value]
+            for dependency in self.by_name.values():
+                host = dependency.host_name if names else dependency.service.host
+                if value in (dependency.service.port, str(dependency.service.port)):
+                    return type(value)(dependency.port)
+                if isinstance(value, str):
+                    address = f"{dependency.service.host}:{dependency.service.port}"
+                    value = value.replace(address, f"{host}:{dependency.port}")
+            return value
+
+        settings: dict[str, Any] = replace(self.stack.settings())
+        if names:
+            settings["DATABASES"]["default"]["HOST"] = self.by_name["PostgreSQL"].host_name
+            settings["MQTT_CONFIG"]["BROKER_ADDRESS"] = self.by_name["MQTT"].host_name
+            settings["EMAIL_HOST"] = self.by_name["SMTP"].host_name
+        return settings
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            undo.enter_context(self.stack)
+            for gate in self._gates:
+                undo.enter_context(gate)
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._undo.close()

@@ -1,0 +1,78 @@
+"""The project under test: the demo with all 22 checks, and one callable that misbehaves when it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.faults import names
+from tests.faults.dependencies import Dependencies
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "examples" / "demo"
+BREAKER_CHECKS = ("mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api")
+
+
+class Project:
+    """Its dependencies are reached by name where that is possible, and `names` are wanted."""
+
+    def __init__(
+        self, dependencies: Dependencies, *, timeout: float, breaker: Mapping[str, float], by_name: bool = False
+    ) -> None:
+        self.dependencies = dependencies
+        self.timeout = timeout
+        self.breaker = breaker
+        self.directory = dependencies.stack.directory
+        self.names = None
+        if by_name and names.possible():
+            addresses = {one.host_name: "127.0.0.1" for one in dependencies.by_name.values()}
+            self.names = names.Names(self.directory, addresses)
+        self.order = self.directory / "order"
+        self._settings = self.directory / "settings.json"
+
+    def settings(self) -> dict[str, Any]:
+        """Each check is asked anew each time: nothing is fresh for longer than a millisecond."""
+        settings = self.dependencies.settings(names=self.names is not None)
+        lifesigns = settings["LIFESIGNS"]
+        checks: dict[str, Any] = lifesigns["CHECKS"]
+        for name in ("database_connectivity", "database_performance", "mqtt_broker"):
+            checks.setdefault(name, {})["timeout"] = self.timeout
+        for name in BREAKER_CHECKS:
+            checks.setdefault(name, {})["breaker"] = self.breaker
+        checks["callable"] = {"check": "tests.faults.callables.check", "critical": False}
+        options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": 0.001, "SHOW_DETAILS": "always"}
+        return {**settings, "LIFESIGNS": {**lifesigns, **options}}
+
+    def command(self, *command: str) -> list[str]:
+        """A command that runs in the project's world."""
+        return list(command) if self.names is None else self.names.command(*command)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "demo.settings",
+            "LIFESIGNS_DEMO_FULL": "1",
+            "LIFESIGNS_DEMO_STACK": str(self._settings),
+            "FAULTS_CALLABLE": str(self.order),
+            "PYTHONPATH": os.pathsep.join([str(DEMO), str(ROOT)]),
+            "PYTHONWARNINGS": "default",
+        }
+
+    def __enter__(self) -> Self:
+        with ExitStack() as undo:
+            if self.names is not None:
+                undo.enter_context(self.names)
+            self.order.write_text("")
+            self._settings.write_text(json.dumps(self.settings()))
+            self._undo = undo.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._undo.close()

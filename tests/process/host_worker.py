@@ -1,0 +1,86 @@
+"""A worker among several that share a store: answers one Python expression after another, as JSON.
+
+Its checks run in the test's directory: each run of `counted` adds a line to the file `runs`, takes as long as the file
+`seconds` says, and is in error while there is a file `broken`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lifesigns
+
+directory = Path(sys.argv[1])
+lines: list[str] = []
+
+
+class Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        lines.append(record.getMessage())
+
+
+def counted() -> dict[str, Any]:
+    with open(directory / "runs", "a") as runs:
+        runs.write(f"{os.getpid()}\n")
+    seconds = directory / "seconds"
+    time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
+    status = "error" if (directory / "broken").exists() else "healthy"
+    return {"status": status, "message": str(os.getpid()), "details": {"pid": os.getpid()}}
+
+
+def make(**options: Any) -> lifesigns.Engine:
+    arguments = {"store_path": directory / "store", "share": "host", **json.loads(sys.argv[2])}
+    engine = lifesigns.Engine(**arguments)
+    engine.register("counted", counted, **{"timeout": 20.0, **options})
+    engine.register("guarded", counted, ttl=0.001, breaker={"failures": 3, "wait": 60}, timeout=20.0)
+    engine.register("timely", counted, timeout=1.0)
+    engine.register("alive", {"kind": "heartbeat", "name": "worker", "max_age": 1.0}, ttl=0.001)
+    return engine
+
+
+def in_child(work: Callable[[], Any]) -> Any:
+    """What `work` gives in a forked child."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writer, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as pipe:
+        answer = pipe.read()
+    assert os.waitpid(pid, 0)[1] == 0
+    return json.loads(answer)
+
+
+def in_thread(work: Callable[[], Any]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
+def wait_for_runs(count: int) -> None:
+    """Waits until so many runs have begun, in whatever process."""
+    while not (directory / "runs").exists() or len((directory / "runs").read_text().split()) < count:
+        time.sleep(0.005)
+
+
+def main() -> None:
+    import warnings
+
+    # Python warns of any fork beside threads; that this works is what is tested.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    logging.getLogger("lifesigns").addHandler(Lines())
+    logging.getLogger("lifesigns").setLevel(logging.INFO)
+    names = {**globals(), "engine": make()}
+    for question in sys.stdin:
+        print(json.dumps(eval(question, names)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

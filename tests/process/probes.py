@@ -1,0 +1,114 @@
+"""Asks a probe server, over TCP or a Unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+
+class Answer(NamedTuple):
+    code: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def connect(address: str, timeout: float = 10) -> socket.socket:
+    """A connection to `127.0.0.1:1`, `[::1]:1` or `unix:/path`."""
+    if address.startswith("unix:"):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        try:
+            connection.connect(address.removeprefix("unix:"))
+        except OSError:
+            connection.close()
+            raise
+        return connection
+    host, port = address.rsplit(":", 1)
+    return socket.create_connection((host.strip("[]"), int(port)), timeout)
+
+
+def ask(
+    address: str, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, timeout: float = 10
+) -> Answer:
+    """One request on a connection of its own."""
+    connection = http.client.HTTPConnection("probe", timeout=timeout)
+    connection.sock = connect(address, timeout)
+    try:
+        connection.request(method, path, headers={"Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+def answers(address: str) -> bool:
+    """Whether anybody answers there."""
+    with suppress(OSError, http.client.HTTPException):
+        return ask(address, "/alive", timeout=2).code == 200
+    return False
+
+
+PREAMBLE = """
+import os, signal, socket, sys, threading, time, warnings
+import lifesigns
+# Python warns of any fork beside threads; that this works is what is tested here.
+warnings.simplefilter("ignore", DeprecationWarning)
+engine = lifesigns.Engine()
+def say(*words):
+    # One write, which no other thread or process gets into.
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
+"""
+
+
+class Script:
+    """A Python process that serves probes; what it prints with `say` is read line by line."""
+
+    preamble = PREAMBLE
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        command = [sys.executable, "-c", PREAMBLE + script, *arguments]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        # Its children, too.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+
+    def line(self) -> str:
+        """What it says next."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().strip()
+        assert line, "it has ended"
+        return line
+
+    def tell(self) -> None:
+        """Ends its next `input()`."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def finish(self, timeout: float = 30) -> None:
+        """Waits for its end, which must be a clean one."""
+        _, stderr = self.process.communicate("\n", timeout=timeout)
+        assert (self.process.returncode, stderr) == (0, "")

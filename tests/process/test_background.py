@@ -1,0 +1,229 @@
+"""The background refresh renews results before they expire, without Python where it can, and after forks."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lifesigns import Engine
+from tests.process.probes import Script
+from tests.servers import misbehaving
+from tests.servers.misbehaving import MisbehavingServer
+from tests.services import wait_until
+
+
+@pytest.fixture
+def counting() -> Iterator[MisbehavingServer]:
+    """Counts the runs of a check that connects to it."""
+    with misbehaving.closes() as server:
+        yield server
+
+
+def tcp(server: MisbehavingServer) -> dict[str, object]:
+    return {"kind": "tcp", "host": server.host, "port": server.port}
+
+
+def grows(server: MisbehavingServer, by: int = 3) -> None:
+    """Waits for so many more runs."""
+    before = server.connections
+    wait_until(lambda: server.connections >= before + by, message="nothing is renewed")
+
+
+def test_background__keeps_results_fresh(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=2.0)
+    engine.register("native", tcp(counting))
+    engine.register("callable", lambda: "ran")
+    engine.start_background()
+    wait_until(lambda: engine.run(deadline=0)["status"] == "healthy")
+    began = time.monotonic()
+    while time.monotonic() - began < 5:
+        checks = engine.run()["checks"]
+        assert all(result["cached"] and result["age_seconds"] < 2 for result in checks.values()), checks
+        time.sleep(0.02)
+    assert 3 <= counting.connections <= 8
+
+
+def test_background__renews_critical_checks_within_the_age_that_readiness_wants(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=30.0)
+    with misbehaving.closes() as rarely:
+        engine.register("critical", tcp(counting))
+        engine.register("other", tcp(rarely), critical=False)
+        engine.start_background(critical_max_age=0.2)
+        grows(counting, by=5)
+        assert rarely.connections == 1
+
+
+def test_background__takes_in_what_is_registered_later(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=0.2)
+    engine.start_background()
+    engine.start_background()
+    engine.register("native", tcp(counting))
+    ran = threading.Event()
+    engine.register("callable", ran.set)
+    grows(counting)
+    assert ran.wait(10)
+
+
+def test_background__runs_each_check_once_at_a_time() -> None:
+    engine = Engine(default_ttl=0.05)
+    running, most, runs = 0, 0, 0
+    guard = threading.Lock()
+
+    def slow() -> None:
+        nonlocal running, most, runs
+        with guard:
+            running += 1
+            runs += 1
+            most = max(most, running)
+        time.sleep(0.1)
+        with guard:
+            running -= 1
+
+    engine.register("x", slow)
+    engine.start_background()
+    wait_until(lambda: engine.run(refresh=True) and runs >= 10)
+    assert most == 1
+
+
+def test_background__a_callable_that_hangs_holds_up_no_other(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=0.1)
+    free = threading.Event()
+    ran = 0
+
+    def count() -> None:
+        nonlocal ran
+        ran += 1
+
+    engine.register("hung", lambda: free.wait(60) and None, timeout=0.1)
+    engine.register("callable", count)
+    engine.register("native", tcp(counting))
+    threads = threading.active_count()
+    engine.start_background()
+    wait_until(lambda: ran >= 10)
+    grows(counting)
+    assert engine.check("hung", deadline=0)["status"] == "error"
+    assert threading.active_count() <= threads + 2
+    free.set()
+    wait_until(lambda: engine.check("hung", deadline=0)["status"] == "healthy")
+
+
+def test_background__a_callable_that_exits_does_not_take_the_thread_from_the_next_run() -> None:
+    script = """
+def leaves():
+    say("ran")
+    raise SystemExit
+engine.register("x", leaves, ttl=0.1)
+engine.start_background()
+input()
+"""
+    with Script(script) as process:
+        assert [process.line() for _ in range(5)] == ["ran"] * 5
+
+
+def test_background__leaves_an_open_circuit_alone(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=0.1)
+    engine.register("x", tcp(counting), breaker={"failures": 1, "wait": 60.0})
+    engine.breaker("x").force_open()
+    engine.start_background()
+    time.sleep(0.5)
+    assert counting.connections == 0
+    engine.breaker("x").reset()
+    grows(counting)
+
+
+def test_background__ends_with_its_engine(counting: MisbehavingServer) -> None:
+    engine = Engine(default_ttl=0.1)
+    engine.register("x", tcp(counting))
+    engine.start_background()
+    grows(counting)
+    del engine
+    gc.collect()
+    time.sleep(0.3)
+    before = counting.connections
+    time.sleep(0.5)
+    assert counting.connections == before
+
+
+def test_background__needs_no_python(counting: MisbehavingServer) -> None:
+    script = f"""
+engine.register("x", {tcp(counting)!r}, ttl=0.1)
+engine.start_background()
+say("held")
+import ctypes
+ctypes.PyDLL(None).sleep(2)
+"""
+    with Script(script) as process:
+        process.line()
+        grows(counting, by=10)
+        assert process.process.poll() is None
+        process.finish()
+
+
+def test_host__many_processes_renew_as_often_as_one(counting: MisbehavingServer, tmp_path: Path) -> None:
+    script = f"""
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1], default_ttl=1.0)
+engine.register("x", {tcp(counting)!r})
+engine.start_background()
+say("ready")
+input()
+"""
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Script(script, str(tmp_path))) for _ in range(4)]
+        for worker in workers:
+            worker.line()
+        before = counting.connections
+        time.sleep(5)
+        assert 4 <= counting.connections - before <= 14
+        # Whoever is left goes on.
+        for worker in workers[1:]:
+            worker.process.kill()
+        grows(counting)
+
+
+def test_fork__a_child_renews_from_its_first_use() -> None:
+    script = """
+engine.register("x", lambda: say(os.getpid()), ttl=0.1)
+engine.start_background()
+pid = os.fork()
+if pid == 0:
+    input()
+    engine.run()
+    time.sleep(60)
+say(pid)
+time.sleep(60)
+"""
+    with Script(script) as process:
+        parent = process.process.pid
+        said = {process.line() for _ in range(20)}
+        child = (said - {str(parent)}).pop()
+        assert said == {str(parent), child}
+        process.tell()
+        ran = [process.line() for _ in range(200)]
+        assert min(ran.count(str(parent)), ran.count(child)) > 20
+
+
+EXITS = {
+    "idle": "",
+    "running": "time.sleep(0.05)",
+    "hung": "engine.register('hung', lambda: time.sleep(600), timeout=0.05); time.sleep(0.1)",
+    "busy": "[engine.register(str(i), lambda: sum(range(20_000)), ttl=0.01) for i in range(8)]; time.sleep(0.1)",
+}
+
+
+@pytest.mark.parametrize("name", EXITS)
+def test_exit__is_clean_and_prompt(name: str) -> None:
+    script = f"""
+engine.register("native", {{"kind": "skipped", "reason": "none"}}, ttl=0.01)
+engine.register("callable", lambda: None, ttl=0.01)
+engine.start_background()
+{EXITS[name]}
+"""
+    for _ in range(12):
+        with Script(script) as process:
+            process.finish(timeout=10)

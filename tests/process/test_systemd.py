@@ -1,0 +1,105 @@
+"""systemd is told through its socket that a process is ready, alive and stopping, and not told so when it is wedged."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.process.probes import Script
+
+NOTIFY = """
+os.environ["NOTIFY_SOCKET"] = sys.argv[1]
+os.environ["WATCHDOG_USEC"] = "400000"
+os.environ["WATCHDOG_PID"] = str(os.getpid())
+{before}
+say(lifesigns.notify_systemd(wedged_after=1.5))
+{after}
+input()
+"""
+
+
+class Systemd:
+    """The end of systemd."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(address.replace("@", "\0", 1) if address.startswith("@") else address)
+        self.socket.settimeout(10)
+
+    def hear(self) -> str:
+        return self.socket.recv(4096).decode()
+
+    def hears_within(self, seconds: float) -> list[str]:
+        end = time.monotonic() + seconds
+        heard = []
+        while (remaining := end - time.monotonic()) > 0:
+            self.socket.settimeout(remaining)
+            try:
+                heard.append(self.hear())
+            except TimeoutError:
+                break
+        return heard
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+    if request.param == "abstract" and sys.platform != "linux":
+        pytest.skip("abstract names are Linux's")
+    systemd = Systemd(f"@lifesigns-{os.getpid()}" if request.param == "abstract" else str(tmp_path / "notify"))
+    yield systemd
+    systemd.socket.close()
+
+
+def notifying(systemd: Systemd, before: str = "", after: str = "") -> Script:
+    return Script(NOTIFY.format(before=before, after=after), systemd.address)
+
+
+def test_notify__ready_once_then_alive_until_stopping(systemd: Systemd) -> None:
+    with notifying(systemd, after="input(); lifesigns.drain()") as process:
+        assert process.line() == "True"
+        assert systemd.hear() == "READY=1"
+        assert 5 <= len(heard := systemd.hears_within(2)) <= 15
+        assert set(heard) == {"WATCHDOG=1"}
+        process.tell()
+        assert sorted(set(systemd.hears_within(1))) == ["STOPPING=1", "WATCHDOG=1"]
+        process.finish()
+
+
+def test_notify__a_wedged_process_is_silent(systemd: Systemd) -> None:
+    with notifying(systemd, after="import ctypes; ctypes.PyDLL(None).sleep(5)") as process:
+        assert process.line() == "True"
+        systemd.hears_within(3)
+        assert systemd.hears_within(1.5) == []
+        assert systemd.hear() == "WATCHDOG=1"
+        process.finish()
+
+
+def test_notify__another_process_is_watched(systemd: Systemd) -> None:
+    with notifying(systemd, before="os.environ['WATCHDOG_PID'] = '1'") as process:
+        assert process.line() == "True"
+        assert systemd.hears_within(1.5) == ["READY=1"]
+
+
+def test_notify__nobody_wants_to_know() -> None:
+    with Script("os.environ.pop('NOTIFY_SOCKET', None); say(lifesigns.notify_systemd()); input()") as process:
+        assert process.line() == "False"
+        process.finish()
+
+
+def test_notify__nobody_listens(tmp_path: Path) -> None:
+    script = f"""
+os.environ["NOTIFY_SOCKET"] = {str(tmp_path / "none")!r}
+try:
+    lifesigns.notify_systemd()
+except OSError as error:
+    say(error)
+"""
+    with Script(script) as process:
+        assert "No such file" in process.line()

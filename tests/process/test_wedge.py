@@ -1,0 +1,237 @@
+"""`/alive` tells a wedged interpreter from a busy, an idle and an ending one; nothing of it can break an exit."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifesigns import Engine
+from tests.process.probes import Script, ask
+from tests.services import wait_until
+
+SERVE = """
+options = dict(wedged_after=1.5, show_details="always")
+{before}
+say(engine.serve("127.0.0.1:0", **options).address)
+"""
+WEDGE = "import ctypes; ctypes.PyDLL(None).sleep({seconds})"
+
+
+def serving(script: str, before: str = "") -> Script:
+    return Script(SERVE.format(before=before) + script)
+
+
+def alive(address: str) -> tuple[int, dict[str, Any]]:
+    answer = ask(address, "/alive")
+    return answer.code, answer.json()
+
+
+def test_alive__is_503_while_c_code_keeps_the_interpreter() -> None:
+    with serving(WEDGE.format(seconds=5) + "; input()") as process:
+        address = process.line()
+        began = time.monotonic()
+        assert alive(address)[0] == 200
+        wait_until(lambda: alive(address)[0] == 503)
+        assert time.monotonic() - began > 1
+        code, body = alive(address)
+        assert (code, body["status"]) == (503, "wedged")
+        assert [entry["pid"] for entry in body["wedged"]] == [process.process.pid]
+        assert 1.5 <= body["wedged"][0]["seconds"] < 6
+        assert re.search(r"has not run for \d s", body["message"])
+        lag = re.search(rb'health_interpreter_lag_seconds{pid="(\d+)"} ([\d.]+)', ask(address, "/metrics").body)
+        assert lag is not None
+        assert (int(lag[1]), float(lag[2]) > 1) == (process.process.pid, True)
+        wait_until(lambda: alive(address)[0] == 200)
+        process.finish()
+
+
+QUIET = {
+    "idle in accept": "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); s.settimeout(4); s.accept()",
+    "idle in input": "input()",
+    "sleeping": "time.sleep(4)",
+    "busy threads": """
+end = time.monotonic() + 4
+def spin():
+    while time.monotonic() < end:
+        pass
+for _ in range(8):
+    threading.Thread(target=spin).start()
+spin()
+""",
+}
+
+
+@pytest.mark.parametrize("name", QUIET)
+def test_alive__whoever_lets_others_run_is_not_wedged(name: str) -> None:
+    with serving(QUIET[name]) as process:
+        address = process.line()
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert alive(address)[0] == 200
+            time.sleep(0.05)
+
+
+def test_fork__a_child_has_a_pulse_of_its_own() -> None:
+    script = f"""
+pid = os.fork()
+if pid == 0:
+    engine.run()
+    options["wedged_after"] = 1.5
+    say(engine.serve("127.0.0.1:0", **options).address)
+    {WEDGE.format(seconds=60)}
+time.sleep(60)
+"""
+    with serving(script) as process:
+        parent = process.line()
+        child = process.line()
+        wait_until(lambda: alive(child)[0] == 503)
+        (wedged,) = alive(child)[1]["wedged"]
+        assert wedged["pid"] != process.process.pid
+        # That address is served by both.
+        wait_until(lambda: alive(parent)[0] == 200)
+
+
+SHARED = f"""
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
+options = dict(wedged_after=1.5, show_details="always", alive_requires=sys.argv[2])
+say(engine.serve("127.0.0.1:0", **options).address)
+input()
+{WEDGE.format(seconds=600)}
+"""
+
+
+def wedged_pids(address: str) -> list[int]:
+    return sorted(entry["pid"] for entry in alive(address)[1].get("wedged", ()))
+
+
+def test_host__all_processes_are_looked_at(tmp_path: Path) -> None:
+    def shared(requires: str) -> Script:
+        return Script(SHARED, str(tmp_path), requires)
+
+    with shared("any") as first, shared("all") as second, shared("any") as third:
+        addresses = [process.line() for process in (first, second, third)]
+        lenient, strict = addresses[:2]
+        pids = [process.process.pid for process in (first, second, third)]
+        wait_until(lambda: all(f'pid="{pid}"'.encode() in ask(lenient, "/metrics").body for pid in pids))
+
+        third.tell()
+        wait_until(lambda: wedged_pids(strict) == pids[2:])
+        assert [alive(address)[0] for address in addresses] == [200, 503, 200]
+        # One that is dead is not wedged.
+        third.process.kill()
+        wait_until(lambda: alive(strict)[0] == 200)
+        assert f'pid="{pids[2]}"'.encode() not in ask(lenient, "/metrics").body
+
+        first.tell()
+        second.tell()
+        wait_until(lambda: wedged_pids(lenient) == wedged_pids(strict) == sorted(pids[:2]))
+        # Nor is one that is stopped, which gives no sign of life.
+        second.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: wedged_pids(lenient) == pids[:1])
+
+
+LOOP = """
+import asyncio
+async def main():
+    lifesigns.watch_loop()
+    lifesigns.watch_loop()
+    say(engine.serve("127.0.0.1:0", wedged_after=1.5, show_details="always").address)
+    await asyncio.sleep(2)
+    {middle}
+    await asyncio.sleep(2)
+asyncio.run(main())
+say("closed")
+input()
+"""
+
+
+def test_loop__that_does_not_run_is_wedged() -> None:
+    with Script(LOOP.format(middle="time.sleep(5)")) as process:
+        address = process.line()
+        assert alive(address)[0] == 200
+        wait_until(lambda: alive(address)[0] == 503)
+        assert b"health_event_loop_lag_seconds{pid=" in ask(address, "/metrics").body
+        wait_until(lambda: alive(address)[0] == 200)
+        assert process.line() == "closed"
+
+
+def test_loop__that_is_closed_is_looked_at_no_more() -> None:
+    with Script(LOOP.format(middle="")) as process:
+        address = process.line()
+        assert process.line() == "closed"
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            assert alive(address)[0] == 200
+            time.sleep(0.05)
+        assert b"health_event_loop_lag_seconds" not in ask(address, "/metrics").body
+        process.finish()
+
+
+def test_dump__writes_the_stacks_once_for_each_wedge() -> None:
+    script = f"""
+def stuck_here():
+    {WEDGE.format(seconds=4)}
+stuck_here()
+time.sleep(1.5)
+stuck_here()
+"""
+    with serving(script, before="options['dump_on_wedge'] = True") as process:
+        _, stderr = process.process.communicate(timeout=60)
+        assert process.process.returncode == 0
+        assert stderr.count("in stuck_here") == 2
+        assert "most recent call first" in stderr
+
+
+def test_serve__wrong_options_are_refused() -> None:
+    engine = Engine()
+    for options in ({"wedged_after": 0}, {"alive_requires": "some"}):
+        with pytest.raises(ValueError, match=r"wedged_after|alive_requires|any"):
+            engine.serve("127.0.0.1:0", **options)
+
+
+EXITS = {
+    "at once": "",
+    "within the first beats": "time.sleep(0.3)",
+    "later": "time.sleep(0.7)",
+    "during a beat": "time.sleep(0.499)",
+    "from a wedge": "import ctypes; ctypes.PyDLL(None).usleep(600_000)",
+    "with busy threads": """
+def spin():
+    while True:
+        pass
+for _ in range(2):
+    threading.Thread(target=spin, daemon=True).start()
+""",
+    "slowly": "import atexit; atexit.register(time.sleep, 0.6)",
+    "with a slow destructor": """
+class Slow:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.6)
+slow = Slow()
+slow.itself = slow
+""",
+    "by an exception": "sys.exit('bye')",
+    "by a signal": "os.kill(os.getpid(), signal.SIGTERM)",
+    "of a child": "pid = os.fork()\nif pid == 0:\n    engine.run()\n    sys.exit()\nassert os.waitpid(pid, 0)[1] == 0",
+}
+ENDS = {"by an exception": (1, "bye"), "by a signal": (-15, "")}
+
+
+@pytest.mark.parametrize("name", EXITS)
+def test_exit__is_clean_and_prompt(name: str) -> None:
+    script = SERVE.format(before="engine.register('x', lambda: None); engine.run()") + EXITS[name]
+    command = [sys.executable, "-c", Script.preamble + script]
+    for _ in range(5):
+        running = [
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        for process in running:
+            _, stderr = process.communicate(timeout=15)
+            assert (process.returncode, stderr.strip()) == ENDS.get(name, (0, "")), stderr

@@ -1,0 +1,86 @@
+//! Two engines at one store: what is counted and found is the same whichever is asked, and outlives both.
+
+#![cfg(any(target_os = "linux", target_os = "macos"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifesigns::checks::{Check, Context};
+use lifesigns::engine::{Engine, Selection};
+use lifesigns::outcome::{CheckError, Finding, Status};
+use lifesigns::spec::CheckSpec;
+use lifesigns::store::counters::Counters;
+use lifesigns::store::{Share, View};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// In error every third time.
+#[derive(Default)]
+struct Counted(AtomicU64);
+
+#[async_trait]
+impl Check for Counted {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        match self.0.fetch_add(1, Ordering::Relaxed) % 3 {
+            2 => Err(CheckError::Refused { target: "t".to_owned() }),
+            _ => Ok(Finding::healthy("fine")),
+        }
+    }
+}
+
+fn engine(path: &Path, check: &Arc<Counted>) -> Engine {
+    let engine = Engine::new(SECOND * 60).shared(Share::Host(path.to_owned()));
+    engine.register(CheckSpec::new("x", SECOND, SECOND * 30), check.clone()).unwrap();
+    engine
+}
+
+fn run(engine: &Engine, refresh: bool) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let done = move || sender.send(()).unwrap_or_default();
+    let sweep = engine.begin(&Selection { refresh, ..Selection::default() }, done).unwrap();
+    if !sweep.is_done() {
+        receiver.recv().unwrap();
+    }
+}
+
+fn view(engine: &Engine) -> View {
+    engine.slot("x").unwrap().cell().view()
+}
+
+fn counters(engine: &Engine) -> Counters {
+    view(engine).counters
+}
+
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn counters_are_one_and_outlive_the_engines() {
+    let scratch = Scratch(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())));
+    let path = scratch.0.join("store");
+    let check = Arc::new(Counted::default());
+    let (first, second) = (engine(&path, &check), engine(&path, &check));
+    assert_eq!(counters(&first), Counters::default());
+    for _ in 0..6 {
+        run(&first, true);
+        run(&second, false);
+    }
+    assert_eq!(check.0.load(Ordering::Relaxed), 6, "the second had no need to run it");
+    assert_eq!(counters(&first), counters(&second));
+    drop((first, second));
+    let third = engine(&path, &check);
+    let Counters { runs, errors, last_run } = counters(&third);
+    assert_eq!((runs[&Status::Healthy].total, runs[&Status::Error].total), (4, 2));
+    assert_eq!(errors, [("ConnectionRefusedError".to_owned(), 2)].into());
+    assert!(last_run.is_some_and(|at| at.elapsed().is_ok_and(|age| age < SECOND * 60)));
+    assert_eq!(view(&third).latest.unwrap().status, Status::Error);
+}

@@ -1,0 +1,118 @@
+"""Checks declared with `lifesigns.check`: when, by whom and how they are taken in."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import lifesigns
+from lifesigns import Engine, declared
+from lifesigns.declared import Declared, parents_first
+
+
+@pytest.fixture(autouse=True)
+def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Declared]:
+    """What was declared, which is nothing at first."""
+    nothing: dict[str, Declared] = {}
+    monkeypatch.setattr(declared, "CHECKS", nothing)
+    return nothing
+
+
+def test_check__is_taken_in_with_its_options() -> None:
+    @lifesigns.check("billing", critical=False, timeout=2)
+    def billing() -> bool:
+        return False
+
+    @lifesigns.check("shipping")
+    async def shipping() -> str:
+        return "all shipped"
+
+    assert billing() is False
+    engine = Engine()
+    engine.register_declared()
+    assert engine.names == ("billing", "shipping")
+    report = engine.run()
+    assert report["status"] == "degraded"
+    assert report["checks"]["shipping"]["message"] == "all shipped"
+
+
+def test_check__by_every_engine_once() -> None:
+    lifesigns.check("mine")(lambda: True)
+    for engine in (Engine(), Engine()):
+        engine.register("mine", lambda: "registered before")
+        engine.register_declared()
+        engine.register_declared()
+        assert engine.names == ("mine",)
+        assert engine.check("mine")["message"] == "registered before"
+
+
+def test_check__parents_first() -> None:
+    lifesigns.check("child", depends_on=["mother", "father"])(lambda: True)
+    lifesigns.check("mother", depends_on="grandmother")(lambda: True)
+    lifesigns.check("father")(lambda: False)
+    lifesigns.check("grandmother")(lambda: True)
+    engine = Engine()
+    engine.register_declared()
+    assert engine.names == ("grandmother", "mother", "father", "child")
+    assert engine.check("child")["blocked_by"] == "father"
+
+
+def test_check__parent_of_the_engine() -> None:
+    lifesigns.check("child", depends_on=["database"])(lambda: True)
+    engine = Engine()
+    with pytest.raises(ValueError, match="database"):
+        engine.register_declared()
+    engine.register("database", lambda: False)
+    engine.register_declared()
+    assert engine.check("child")["blocked_by"] == "database"
+
+
+def test_parents_first__circle(checks: dict[str, Declared]) -> None:
+    checks["a"] = Declared(bool, {"depends_on": ("b",)})
+    checks["b"] = Declared(bool, {"depends_on": ("a",)})
+    assert parents_first(checks) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "named"),
+    [
+        ("my check", {}, "my check"),
+        ("mine", {"timeout": 0}, "timeout"),
+        ("mine", {"ttl": -1}, "ttl"),
+        ("mine", {"breaker": {"failurs": 1}}, "failures"),
+        ("mine", {"critical": "yes"}, "critical"),
+        ("mine", {"failures_before_error": 0}, "failures_before_error"),
+    ],
+)
+def test_check__wrong_at_once(checks: dict[str, Declared], name: str, options: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        lifesigns.check(name, **options)(lambda: True)  # type: ignore[arg-type]
+    assert not checks
+
+
+def test_check__name_of_another() -> None:
+    def one() -> None: ...
+    def other() -> None: ...
+
+    lifesigns.check("mine")(one)
+    lifesigns.check("mine")(one)  # its module was reloaded
+    with pytest.raises(ValueError, match=r"two checks are declared as 'mine': .*one and .*other"):
+        lifesigns.check("mine")(other)
+
+
+def test_check__declaring_starts_nothing() -> None:
+    program = """
+import sys, threading, lifesigns
+lifesigns.check("mine", timeout=1)(lambda: True)
+print(threading.active_count(), *sorted({"django", "asyncio", "typing", "dataclasses"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}{program}"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.split() == ["1"]

@@ -1,0 +1,149 @@
+"""What is taken out of text that others wrote."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from lifesigns import Engine, redaction
+from lifesigns.redaction import hide, is_secret, redact, secrets_in
+from lifesigns.specs import Http, Postgres, PostgresServer, Redis
+
+SECRET_NAMES = """
+PASSWORD EMAIL_HOST_PASSWORD SECRET_KEY SECRET_KEY_FALLBACKS GOOGLE_MAP_SECRET_KEY STRIPE_API_KEYS TOKENS
+api_key password client_secret db_pass x-api-key Authorization key
+"""
+# Each of these, over and over, is what one of the patterns finds hardest.
+HOSTILE = ["a", "a.", "://", "://:", "'", "$$", "1", "select ", "update ", "password=", "password='", "eyJ.", "?key="]
+HOSTILE += ["key (a)=(", "-----BEGIN PRIVATE KEY-----", "bearer ", "://a:"]
+
+
+@pytest.fixture(autouse=True)
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test hides is shown again after it."""
+    monkeypatch.setattr(redaction, "_hidden", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # Credentials in URLs.
+        ("no answer from redis://:s3cr3t@host:6379/0", "no answer from redis://***@host:6379/0"),
+        ("postgresql://app:s3cr3t@db/app?sslmode=require", "postgresql://***@db/app?sslmode=require"),
+        ("amqp://app:s3/cr@3t@mq:5672//", "amqp://***@mq:5672//"),
+        ("https://s3cr3t@host/", "https://***@host/"),
+        ("https://host/maps?key=s3cr3t&q=1", "https://host/maps?key=***&q=1"),
+        ("https://host/x?a=1&api_key=s3cr3t", "https://host/x?a=1&api_key=***"),
+        # Keys and values.
+        ("host=db user=app password=s3cr3t dbname=app", "host=db user=app password=*** dbname=app"),
+        ("host=db password='s3 cr3t' dbname=app", "host=db password=*** dbname=app"),
+        ("{'PASSWORD': 's3cr3t', 'HOST': 'db'}", "{'PASSWORD': ***, 'HOST': 'db'}"),
+        ('{"api_key": "s3cr3t", "n": 1}', '{"api_key": ***, "n": 1}'),
+        ("DB_PASSWORD=s3cr3t", "DB_PASSWORD=***"),
+        ("x-api-key: s3cr3t", "x-api-key: ***"),
+        ("AWS_SECRET_ACCESS_KEY=s3cr3t", "AWS_SECRET_ACCESS_KEY=***"),
+        # Tokens.
+        ("Authorization: Bearer s3cr3t.s3cr3t", "Authorization: ***"),
+        ("Authorization: Basic czNjcjN0", "Authorization: ***"),
+        ("sent bearer s3cr3t.s3cr3t", "sent bearer ***"),
+        ("key sk-proj-s3cr3ts3cr3ts3cr3t is wrong", "key *** is wrong"),
+        ("key AIzas3cr3ts3cr3ts3cr3ts3cr3ts3cr3ts3cr3 is wrong", "key *** is wrong"),
+        ("eyJhbGciOiJIUzI1.eyJzdWIiOiIx.s3cr3t", "***"),
+        ("-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\n-----END RSA PRIVATE KEY-----", "***-----END RSA PRIVATE KEY-----"),
+        # Literals of SQL.
+        ("SELECT * FROM users WHERE name = 's3''cr3t' AND id = 4711", "SELECT * FROM users WHERE name = ? AND id = ?"),
+        ("INSERT INTO users VALUES ('s3cr3t', $$s3cr3t$$, $a$s3cr3t$a$)", "INSERT INTO users VALUES (?, ?, ?)"),
+        ("LINE 1: ...WHERE name = 's3cr3t'", "LINE ?: ...WHERE name = ?"),
+        ("DETAIL:  Key (name)=(s3cr3t) already exists.", "DETAIL:  Key (name)=(?) already exists."),
+        ("ALTER ROLE app PASSWORD 's3cr3t'", "ALTER ROLE app PASSWORD ?"),
+        # Nothing of the kind.
+        ("3 of 4 workers are alive, 'default' waits", "3 of 4 workers are alive, 'default' waits"),
+        ("7 tokens left; key rotation took 3 s", "7 tokens left; key rotation took 3 s"),
+        ("https://host:8000/path?page=2", "https://host:8000/path?page=2"),
+        ("select2 reads and writes", "select2 reads and writes"),
+        ("", ""),
+    ],
+)
+def test_redact__table(text: str, expected: str) -> None:
+    assert redact(text) == expected
+    assert redact(redact(text)) == redact(text)
+
+
+def test_hide__in_every_form() -> None:
+    hide(["s3cr3t word/s", "s3cr3t", "abc", "b\nc's3"])
+    text = "s3cr3t word/s s3cr3t%20word/s s3cr3t%20word%2Fs s3cr3t <b\\nc's3> abc"
+    assert redact(text) == "*** *** *** *** <***> abc"
+    hide(["another"])
+    assert redact("another s3cr3t") == "*** ***"
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES.split())
+def test_is_secret__by_its_name(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", ["HOST", "passed", "compass", "AUTH_USER_MODEL", "monkey", "KEY_PREFIX", "keys_read"])
+def test_is_secret__not(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_secrets_in__settings() -> None:
+    settings = {
+        "DATABASES": {"default": {"USER": "app", "PASSWORD": "one", "HOST": "db"}},
+        "CACHES": {"default": {"LOCATION": ["redis://:tw%20o@host", "redis://host"]}},
+        "TOKENS": ["three", "four"],
+        "NESTED": [{"a": ({"api_key": "five"},)}],
+    }
+    assert set(secrets_in(settings)) == {"one", "tw%20o", "tw o", "three", "four", "five"}
+    endless: dict[str, Any] = {}
+    endless["more"] = endless
+    assert list(secrets_in(endless)) == []
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+@pytest.mark.parametrize("start", ["", "select x from "])
+def test_redact__hostile_text_takes_its_length(start: str, piece: str) -> None:
+    text = start + piece * (65_000 // len(piece))
+    began = time.process_time()
+    redact(text)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("spec", "quoted"),
+    [
+        (Redis(url="redis://:s3cr3t-1@127.0.0.1:1/0"), "AUTH s3cr3t-1 failed"),
+        (Postgres(server=PostgresServer(host="127.0.0.1", port=1, password="s3cr3t-2")), "FATAL: s3cr3t-2"),
+        (Http(url="http://127.0.0.1:1/", headers={"x-api-key": "s3cr3t-3"}), "got s3cr3t-3"),
+        (
+            {"kind": "smtp", "host": "127.0.0.1", "security": "none", "username": "u", "password": "s3cr3t-4"},
+            "s3cr3t-4",
+        ),
+    ],
+)
+def test_engine__callables_do_not_show_what_targets_are_asked_with(spec: Any, quoted: str) -> None:
+    engine = Engine()
+    engine.register("target", spec)
+    engine.register("mine", lambda: {"status": "error", "message": quoted, "details": {quoted: [quoted]}})
+    result = engine.check("mine")
+    assert "s3cr3t" not in str(result)
+    assert "***" in result["message"]
+
+
+def test_engine__details_are_masked_by_their_names() -> None:
+    engine = Engine()
+    details = {"password": "s3cr3t", "nested": [{"api_key": b"s3cr3t"}], "authentication": "passed", "token": 7}
+    engine.register("mine", lambda: {"status": "healthy", "details": details})
+    shown = engine.check("mine")["details"]
+    assert shown == {"password": "***", "nested": [{"api_key": "***"}], "authentication": "passed", "token": 7}
+
+
+def test_engine__secret_across_the_end_of_a_message() -> None:
+    hide(["s3cr3t-that-is-long"])
+    engine = Engine()
+    engine.register("mine", lambda: "x" * 990 + "s3cr3t-that-is-long")
+    engine.register("other", lambda: "x" * 990 + " password=s3cr3t-that-is-long")
+    report = engine.run()
+    assert "s3c" not in str(report)
