@@ -1,0 +1,161 @@
+"""The shipped rules, dashboard, manifests and configurations are valid, and speak of what there is."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import lifesigns
+from tests.process.probes import ask
+from tests.process.prometheus import promtool
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+DASHBOARD = DEPLOY / "grafana" / "lifesigns.json"
+
+
+def metrics() -> set[str]:
+    """The names of all metrics, histograms also by their parts."""
+    sources = "".join(path.read_text() for path in (ROOT / "src" / "metrics").glob("*.rs"))
+    names = set(re.findall(r'"(health_[a-z_]+)"', sources))
+    names |= {f"{name}_total" for name in ("health_check_runs", "health_check_errors")}
+    return names | {f"health_check_duration_seconds_{part}" for part in ("bucket", "sum", "count")}
+
+
+def named_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w:])health_[a-z_]+", text))
+
+
+def expressions() -> list[str]:
+    """The queries of the dashboard, its variables filled in."""
+    queries: list[str] = []
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        queries += [target["expr"] for target in panel.get("targets", ())]
+    filled = [query.replace("$__rate_interval", "1m") for query in queries]
+    return [re.sub(r"\$(job|instance|check)", ".*", query) for query in filled]
+
+
+@pytest.mark.services
+def test_rules__hold_what_they_promise() -> None:
+    rules = DEPLOY / "prometheus"
+    promtool("check", "rules", rules / "lifesigns.rules.yml")
+    promtool("test", "rules", rules / "lifesigns.test.yml")
+    alerts = set(re.findall(r"alert: (\w+)", (rules / "lifesigns.rules.yml").read_text()))
+    tested = set(re.findall(r"alertname: (\w+)\n", (rules / "lifesigns.test.yml").read_text()))
+    assert alerts == tested
+
+
+def test_metrics__are_named_as_they_are_exposed() -> None:
+    assert named_in((DEPLOY / "prometheus" / "lifesigns.rules.yml").read_text()) <= metrics()
+    assert named_in("\n".join(expressions())) <= metrics()
+
+
+def test_dashboard__leaves_no_metric_out() -> None:
+    left_out = metrics() - named_in(DASHBOARD.read_text())
+    # Shown by other means, or of use to alerts alone.
+    assert left_out <= {
+        "health_check_runs",
+        "health_check_errors",
+        "health_check_duration_seconds",
+        "health_check_duration_seconds_sum",
+        "health_check_duration_seconds_count",
+        "health_db_connections_used_ratio",
+        "health_redis_uptime_seconds",
+    }
+
+
+@pytest.mark.services
+def test_dashboard__queries_are_valid(tmp_path: Path) -> None:
+    rules = [{"record": f"query:{index}", "expr": query} for index, query in enumerate(expressions())]
+    assert len(rules) > 20
+    file = tmp_path / "queries.yml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    promtool("check", "rules", file)
+
+
+def test_dashboard__panels_do_not_overlap() -> None:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    found = {}
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+        for manifest in yaml.safe_load_all(path.read_text()):
+            found[f"{manifest['kind']}/{manifest['metadata']['name']}"] = manifest
+    return found
+
+
+def container(deployment: str) -> dict[str, Any]:
+    (only,) = manifests()[deployment]["spec"]["template"]["spec"]["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+
+
+def test_kubernetes__probes_ask_what_a_probe_server_answers() -> None:
+    web = container("Deployment/shop")
+    ports = {port["name"]: port["containerPort"] for port in web["ports"]}
+    assert ports["probes"] == 9464
+    with lifesigns.serve("127.0.0.1:0", show_details="always") as server:
+        for probe in PROBES:
+            get = web[probe]["httpGet"]
+            assert get["port"] == "probes"
+            assert ask(server.address, get["path"]).code == 200
+        service, monitor = manifests()["Service/shop"], manifests()["ServiceMonitor/shop"]
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports.keys()
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+        assert ask(server.address, endpoint["path"]).code == 200
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    # Longer than any probe takes: 0.8 s.
+    assert all(web[probe]["timeoutSeconds"] >= 1 for probe in PROBES)
+
+
+def test_kubernetes__labels_fit_their_selectors() -> None:
+    for name, manifest in manifests().items():
+        if name.startswith("Deployment/"):
+            spec = manifest["spec"]
+            assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+            volumes = {volume["name"] for volume in spec["template"]["spec"]["volumes"]}
+            assert {mount["name"] for mount in container(name)["volumeMounts"]} <= volumes
+
+
+def test_kubernetes__exec_probes_are_commands_that_there_are(tmp_path: Path) -> None:
+    worker = container("Deployment/shop-worker")
+    for probe in ("startupProbe", "livenessProbe"):
+        command = [word.replace("/dev/shm/shop", str(tmp_path)) for word in worker[probe]["exec"]["command"]]
+        assert command[0] == "python"
+        result = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=30)
+        # Nobody there, which is not a wrong command line.
+        assert (result.returncode, result.stderr) == (1, "")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")
+def test_systemd__unit_is_valid() -> None:
+    for unit in sorted((DEPLOY / "systemd").glob("*.service")):
+        result = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "Type=notify" in unit.read_text()
+        assert "WatchdogSec=" in unit.read_text()
