@@ -100,7 +100,8 @@ impl Plan {
         let now = Instant::now();
         let latest = slot.cell().view().latest;
         let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.took, self.share));
-        let due = latest.as_ref().map_or(now, |latest| latest.finished + age).max(self.not_before);
+        let current = latest.as_ref().filter(|latest| !slot.replaced_after(latest));
+        let due = current.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {
             return due - now;
         }

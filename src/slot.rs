@@ -57,6 +57,12 @@ impl Slot {
         self.current.store(Arc::new(Current { check, since: Some(Instant::now()) }));
     }
 
+    /// Whether the check that found this has been replaced since it began.
+    pub fn replaced_after(&self, outcome: &Outcome) -> bool {
+        let began = outcome.finished.checked_sub(outcome.took);
+        began.zip(self.current.load().since).is_some_and(|(began, since)| began < since)
+    }
+
     /// Whether the check can only be run by a thread of Python's.
     pub fn needs_python(&self) -> bool {
         self.current.load().check.needs_python()

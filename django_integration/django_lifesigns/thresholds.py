@@ -85,7 +85,7 @@ class Follower:
             levels = saved.get(metric, {})
             if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
                 try:
-                    self._engine.replace(self._names[name], runnable(_governed(check, metric, levels)))
+                    self._engine.replace(name, runnable(_governed(check, metric, levels)))
                     logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
                 except ValueError as error:  # saved past the admin's validation
                     logger.error("thresholds: %s keeps its present ones: %s", name, error)

@@ -143,6 +143,7 @@ class Engine:
                 callables.forget({name: callable_id})
                 raise
             self._callables[name] = callable_id
+            self._start_threads(())
         else:
             raise _not_a_check(name, check)
 

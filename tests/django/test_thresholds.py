@@ -114,6 +114,15 @@ def test_saved__by_metric_in_a_project(settings: Any, metric: str, check: str) -
     wait_until(lambda: current().engine.check(check)["status"] == "degraded", 10, f"{metric} does not govern {check}")
 
 
+def test_saved__governs_a_renamed_check(settings: Any) -> None:
+    settings.LIFESIGNS = {
+        "CHECKS": {"disk_space": {"name": "disks", "thresholds": {"degraded_above": 100, "error_above": 100}}}
+    }
+    assert current().engine.check("disks")["status"] == "healthy"
+    save("disk_usage", warning=0)
+    wait_until(lambda: current().engine.check("disks")["status"] == "degraded", 10, "not governed")
+
+
 def test_saved__response_time_degrades_any_check() -> None:
     engine, following = follower(slow=lambda: time.sleep(0.05))
     save("response_time", warning=20)

@@ -70,6 +70,20 @@ def test_background__takes_in_what_is_registered_later(counting: MisbehavingServ
     assert ran.wait(10)
 
 
+def test_background__shows_soon_what_a_replaced_check_finds() -> None:
+    """Long before its result would have expired: who reads what is known, as metrics do, must not see the former."""
+    engine = Engine(default_ttl=60.0)
+    engine.register("native", {"kind": "skipped", "reason": "former"})
+    engine.register("callable", lambda: "former")
+    engine.start_background()
+    wait_until(lambda: engine.run(deadline=0)["checks"]["callable"].get("cached") is True)
+    engine.replace("native", {"kind": "skipped", "reason": "new"})
+    engine.replace("callable", lambda: "new")
+    time.sleep(2.5)  # to ask would be to renew
+    checks = engine.run(deadline=0)["checks"]
+    assert [(result["message"], result["cached"]) for result in checks.values()] == [("new", True), ("new", True)]
+
+
 def test_background__runs_each_check_once_at_a_time() -> None:
     engine = Engine(default_ttl=0.05)
     running, most, runs = 0, 0, 0
