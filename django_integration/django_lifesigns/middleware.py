@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cached_property, partial
+from functools import cached_property
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import NoReverseMatch, Resolver404, get_script_prefix, resolve, reverse
+from django.urls import NoReverseMatch, Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 
 from django_lifesigns import urls
 from django_lifesigns.engine import get_engine
-
-Probe = Callable[[HttpRequest], HttpResponseBase]
 
 # Asked by machines, and never for details that a session could show.
 WITHOUT_SESSION = frozenset(["liveness_check", "readiness_check", "startup_check"])
@@ -38,11 +36,18 @@ class ProbeMiddleware:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        probe = self._probe(request)
-        if probe is None:
+        match = self._match(request)
+        if match is None:
             return self.get_response(request)
+        if self.is_async:
+            return self._acall(request, match)
+        response = _answer(request, match)
+        return self.get_response(request) if response is None else response
+
+    async def _acall(self, request: HttpRequest, match: ResolverMatch) -> HttpResponseBase:
         # As Django runs any `def` view under ASGI: on a thread of the request, so that nothing blocks the event loop.
-        return sync_to_async(probe)(request) if self.is_async else probe(request)
+        response = await sync_to_async(_answer)(request, match)
+        return await self.get_response(request) if response is None else response  # type: ignore[misc]
 
     @cached_property
     def _prefix(self) -> str:
@@ -52,8 +57,8 @@ class ProbeMiddleware:
         except NoReverseMatch:
             return "/"
 
-    def _probe(self, request: HttpRequest) -> Probe | None:
-        """The view that is to answer, if it is for us."""
+    def _match(self, request: HttpRequest) -> ResolverMatch | None:
+        """The URL that is asked for, if it is one of ours."""
         path = request.path_info.removesuffix("/") + "/"
         if not path.startswith(self._prefix):
             return None
@@ -64,9 +69,13 @@ class ProbeMiddleware:
             match = resolve(f"/{path}", urls.__name__)
         except Resolver404:
             return None
-        if match.url_name not in WITHOUT_SESSION and settings.SESSION_COOKIE_NAME in request.COOKIES:
-            return None
-        if match.url_name == "single_check" and match.kwargs["check"] not in get_engine().names:
-            # It may be a page of the project's own.
-            return None
-        return partial(match.func, *match.args, **match.kwargs)
+        anonymous = match.url_name in WITHOUT_SESSION or settings.SESSION_COOKIE_NAME not in request.COOKIES
+        return match if anonymous else None
+
+
+def _answer(request: HttpRequest, match: ResolverMatch) -> HttpResponseBase | None:
+    """What the view says; None for a check that there is not, since it may be a page of the project's own."""
+    if match.url_name == "single_check" and match.kwargs["check"] not in get_engine().names:
+        return None
+    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    return response

@@ -45,6 +45,8 @@ class HealthCheckLog(models.Model):
             models.Index(fields=["status", "-checked_at"], name="core_health_status_idx"),
         )
         verbose_name = "health check result"
+        # Without it Django 6.1 asks the database in `manage.py check` whether it has JSON fields.
+        required_db_features = ("supports_json_field",)
 
     def __str__(self) -> str:
         return f"{self.check_name}: {self.status} at {self.checked_at}"
@@ -54,9 +56,9 @@ class HealthCheckLog(models.Model):
         """The row of a result, not saved yet."""
         return cls(
             check_name=name,
-            status=result["status"],
-            message=result.get("message", ""),
-            details=result.get("details", {}),
+            status=result.get("status", "error"),
+            message=result.get("message") or "",
+            details=result.get("details") or {},
             duration_ms=result.get("duration_ms", 0.0),
             checked_at=parse_datetime(str(result.get("timestamp"))) or timezone.now(),
             correlation_id=correlation_id,

@@ -12,12 +12,13 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from django_lifesigns import views
+from django_lifesigns.apm import unmonitored
 
 
 def probe(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
     """The view as it is served: for GET and HEAD only, and outside of any transaction."""
     # Exempt, since a probe carries no cookie and changes nothing: a POST is told 405, not 403 and a page about CSRF.
-    view = csrf_exempt(require_safe(view))
+    view = csrf_exempt(require_safe(unmonitored(view)))
     # With ATOMIC_REQUESTS Django would open a transaction first, and a probe would hang with the database.
     for alias in connections:
         view = non_atomic_requests(alias)(view)

@@ -14,6 +14,9 @@ from django_lifesigns.conf import LATER, READERS, Conf, parse
 from django_lifesigns.engine import current, get_engine
 from lifesigns import specs
 
+# Django's own system checks of models ask the database.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 
 def own_check() -> bool:
     """A check of one's own."""
@@ -129,7 +132,6 @@ def test_system_check__nothing_to_say() -> None:
     assert run_checks() == []
 
 
-@pytest.mark.django_db(transaction=True)
 def test_engine__wrong_check_is_an_error_result(settings: Any, caplog: pytest.LogCaptureFixture) -> None:
     settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"timeout": -1}}, "SHOW_DETAILS": "always"}
     report = Client().get("/health/").json()

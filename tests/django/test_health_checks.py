@@ -468,6 +468,7 @@ def test_global__runs_what_is_registered_with_it(settings: Any) -> None:
     assert current().problems == ()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_check__finds_nothing_wrong() -> None:
     register_all_checks()
     call_command("check")

@@ -71,7 +71,7 @@ print(json.dumps({
 Database = Callable[[str], dict[str, Any]]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     """A function that makes an empty database, runs statements in it and gives its settings."""
     if request.param == "sqlite":

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
+from django_lifesigns.availability import _changes
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
 
 pytestmark = pytest.mark.django_db
@@ -82,6 +83,11 @@ def test_record__late_results_do_not_turn_the_clock_back() -> None:
         ServiceAvailability.objects.record([("x", "healthy", at)])
     row = ServiceAvailability.objects.get()
     assert (row.total_checks, row.last_check_at, row.last_success_at) == (2, NOON, NOON)
+
+
+def test_record__the_share_comes_before_what_it_is_made_of() -> None:
+    """MySQL would count with the sums that are changed already."""
+    assert next(iter(_changes(str, str))) == "uptime_percentage"
 
 
 def test_record__nothing(django_assert_num_queries: Any) -> None:

@@ -16,6 +16,9 @@ from django_lifesigns.engine import current, get_engine, reset
 from lifesigns import declared, specs
 from tests.django.projects import run_json
 
+# Django's own system checks of models ask the database.
+pytestmark = pytest.mark.django_db(transaction=True)
+
 PROGRAM = """
 import json
 from django.core.management import call_command
@@ -141,7 +144,6 @@ def test_system_check__name_without_url(settings: Any) -> None:
     assert run_checks() == []
 
 
-@pytest.mark.django_db(transaction=True)
 def test_renamed__in_report_and_url(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"default_cache": {"name": "sessions", "timeout": 2}}}
     body = Client().get("/health/").json()

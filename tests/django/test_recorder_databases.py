@@ -107,7 +107,7 @@ def sqlite(tmp_path: Path) -> dict[str, Any]:
     return make_tables(tmp_path, {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "history.sqlite3")})
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
 def test_record__eight_processes_lose_nothing(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
     settings = request.getfixturevalue(database)
     done = run(tmp_path, settings, "-W", "ignore", "-m", "tests.django.recording", str(PROCESSES), str(SWEEPS))
@@ -131,6 +131,7 @@ def read_and_write(server: Postgres) -> None:
     server.sql("SELECT pg_reload_conf()")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("harm", "heal"),
     [(Postgres.suspend, Postgres.resume), (Postgres.kill, Postgres.start), (only_read, read_and_write)],

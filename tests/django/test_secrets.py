@@ -105,6 +105,7 @@ def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     }
     configured["LIFESIGNS"] = {
         "TOKENS": [TOKEN, secret("second-token")],
+        "NETWORKS": [],
         "GOOGLE_MAPS_BASE_URL": f"http://127.0.0.1:{ports['http']}",
         "DEFAULT_TIMEOUT": 3,
         "CHECKS": {
@@ -118,6 +119,7 @@ def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     return {**configured, "PLANTED": planted}
 
 
+@pytest.mark.services
 def test_secrets__the_servers_were_asked_and_the_checks_ran(shown: Any) -> None:
     report = json.loads(shown["/health/ application/json ['authorization']"].partition("' ")[2])
     statuses = {name: result["status"] for name, result in report["checks"].items()}
@@ -134,6 +136,7 @@ def test_secrets__the_servers_were_asked_and_the_checks_ran(shown: Any) -> None:
     assert len([where for where in shown if where.endswith("/change/")]) > 15
 
 
+@pytest.mark.services
 def test_secrets__are_nowhere(shown: Any) -> None:
     assert len(shown) > 100
     found = {where: _around(text) for where, text in shown.items() if "s3cr3t" in text}
@@ -189,6 +192,8 @@ WRONG = "s3cr3t-in-the-wrong-place"
         {"LIFESIGNS": {"CHECKS": {"mine": f"redis://:{WRONG}@host"}}},
     ],
 )
+@pytest.mark.filterwarnings("ignore:The EMAIL_")  # since Django 6.1
+@pytest.mark.django_db(transaction=True)  # which Django's own system checks of models ask
 def test_secrets__in_the_wrong_place(settings: Any, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]) -> None:
     for name, value in wrong.items():
         setattr(settings, name, value)

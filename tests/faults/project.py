@@ -47,7 +47,8 @@ class Project:
         for name in BREAKER_CHECKS:
             checks.setdefault(name, {})["breaker"] = self.breaker
         checks["callable"] = {"check": "tests.faults.callables.check", "critical": False}
-        return {**settings, "LIFESIGNS": {**lifesigns, "DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": 0.001}}
+        options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": 0.001, "SHOW_DETAILS": "always"}
+        return {**settings, "LIFESIGNS": {**lifesigns, **options}}
 
     def command(self, *command: str) -> list[str]:
         """A command that runs in the project's world."""

@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name": "health check result",
+                "required_db_features": ["supports_json_field"],
                 "db_table": "core_health_check_log",
                 "ordering": ("-checked_at",),
                 "indexes": [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -17,7 +16,6 @@ from django_lifesigns.engine import current
 from django_lifesigns.schedule import beats, seconds, until_stopped
 from django_lifesigns.service import PATIENCE_SECONDS
 from django_lifesigns.terminal import console, line, live
-from lifesigns.results import Report
 
 FLUSH_SECONDS = 5.0
 
@@ -39,24 +37,22 @@ class Command(BaseCommand):
         statuses: Counter[str] = Counter()
         began = time.monotonic()
         with until_stopped():
-            for report in self._sweeps(interval, max_iterations, quiet):
-                statuses[report["status"]] += 1
+            self._sweep(interval, max_iterations, quiet, statuses)
         written = recorder.flush(FLUSH_SECONDS)
         counts = ", ".join(f"{statuses[status]} {status}" for status in ("healthy", "degraded", "unhealthy"))
         history = "" if written else f"; the history lacks {recorder.waiting()} results, the database takes none"
         took = time.monotonic() - began
         self.stdout.write(f"{statuses.total()} sweeps in {took:.0f} s: {counts}{history}")
 
-    def _sweeps(self, interval: float, at_most: int | None, quiet: bool) -> Iterator[Report]:
+    def _sweep(self, interval: float, at_most: int | None, quiet: bool, statuses: Counter[str]) -> None:
         in_place = self.stdout.isatty() and not quiet
         with Live(console=console(self.stdout), auto_refresh=False) if in_place else nullcontext() as screen:
             for count in beats(interval, at_most):
                 report = current(PATIENCE_SECONDS).engine.run(refresh=True)
                 recorder.record(report, wait=min(PATIENCE_SECONDS, interval / 2))
-                # With the result at hand: what comes next may be the signal to stop.
+                statuses[report["status"]] += 1
                 if screen:
                     screen.update(live(report, f"sweep {count + 1}, every {interval:g} s"), refresh=True)
                 elif not (quiet and report["status"] == "healthy"):
                     self.stdout.write(line(report))
                     self.stdout.flush()
-                yield report

@@ -1,0 +1,57 @@
+"""Keeps probes that succeed out of application performance monitoring, by the switch that an agent offers.
+
+Elastic APM and OpenTelemetry have none for a request under way: see their TRANSACTION_IGNORE_URLS and
+OTEL_PYTHON_DJANGO_EXCLUDED_URLS.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+View = Callable[..., HttpResponseBase]
+
+
+def unmonitored(view: View) -> View:
+    """The same view; of its requests an agent is left with those that fail."""
+
+    @wraps(view)
+    def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        response = view(request, *args, **kwargs)
+        if response.status_code < 500:
+            ignore()
+        return response
+
+    return call
+
+
+def ignore() -> None:
+    """Has every agent that is loaded in this process drop the request under way."""
+    for name, switch in SWITCHES.items():
+        agent = sys.modules.get(name)
+        if agent is not None:
+            switch(agent)
+
+
+def _sentry(agent: Any) -> None:
+    transaction = agent.get_current_scope().transaction
+    if transaction is not None:
+        transaction.sampled = False
+
+
+def _datadog(agent: Any) -> None:
+    span = agent.tracer.current_root_span()
+    if span is not None:
+        span.set_tag("manual.drop")
+
+
+SWITCHES: Mapping[str, Callable[[Any], None]] = {
+    "newrelic.agent": lambda agent: agent.ignore_transaction(),
+    "scout_apm.api": lambda agent: agent.ignore_transaction(),
+    "sentry_sdk": _sentry,
+    "ddtrace.trace": _datadog,
+}

@@ -1,0 +1,132 @@
+"""The probes in gunicorn and uvicorn, asked as kubelet does and as nobody should."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from django_lifesigns.catalogue import CATALOGUE
+from tests.django.projects import ROOT
+from tests.django.serving import COMMANDS, ask, served
+from tests.django.settings import MIDDLEWARE
+
+# Starts servers: not for the interpreters of the test matrix.
+pytestmark = pytest.mark.services
+
+TOKEN = "a-token-for-those-who-know"
+HOST = {"host": "10.1.2.3:8000"}
+KNOWN = {**HOST, "authorization": f"Bearer {TOKEN}"}
+# A 503 has a meaning here. Others of 5xx are in no description, and so not conforming.
+CONFORMING = ["status_code_conformance", "content_type_conformance", "response_schema_conformance"]
+
+
+@pytest.fixture(scope="module", params=COMMANDS)
+def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of a project that would refuse every probe, were it not for the middleware."""
+    folder = tmp_path_factory.mktemp(request.param)
+    busy = ["cpu_load", "memory_usage", "disk_space"]
+    settings: dict[str, Any] = {
+        "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}},
+        "MIDDLEWARE": ["django_lifesigns.middleware.ProbeMiddleware", *MIDDLEWARE],
+        "INSTALLED_APPS": [
+            "django.contrib.contenttypes",
+            "django.contrib.auth",
+            "django.contrib.sessions",
+            "django.contrib.messages",
+            "django_lifesigns",
+        ],
+        "ALLOWED_HOSTS": ["example.com"],
+        "SECURE_SSL_REDIRECT": True,
+        # The demo's own addresses are everybody here.
+        "LIFESIGNS": {"TOKENS": [TOKEN], "NETWORKS": [], "DISABLED": busy},
+    }
+    with served(request.param, folder, settings) as port:
+        yield port
+
+
+@pytest.mark.parametrize("path", ["/alive/", "/ready/", "/startup/", "/health/", "/health/detailed/", "/ready"])
+def test_kubelet__is_answered(port: int, path: str) -> None:
+    code, headers, body = ask(port, path, **HOST, **{"user-agent": "kube-probe/1.33", "accept": "*/*"})
+    assert (code, headers["content-type"], headers["cache-control"]) == (200, "application/json", "no-store")
+    assert json.loads(body)["status"] in ("alive", "ready", "started", "healthy")
+
+
+@pytest.mark.parametrize("path", ["/alive/", "/health/", "/health/nil/"])
+def test_head__has_no_body(port: int, path: str) -> None:
+    got, head = ask(port, path, **KNOWN), ask(port, path, "HEAD", **KNOWN)
+    if path != "/health/nil/":
+        assert got[0] == head[0] == 200
+    assert got[0] == head[0]
+    assert got[2] != ""
+    assert head[2] == ""
+
+
+def test_details__by_token(port: int) -> None:
+    everybody = json.loads(ask(port, "/health/", **HOST)[2])
+    known = json.loads(ask(port, "/health/detailed/", **KNOWN)[2])
+    assert set(everybody["checks"]) == set(CATALOGUE) - {"cpu_load", "memory_usage", "disk_space"}
+    assert "message" not in everybody["checks"]["default_cache"]
+    assert known["checks"]["default_cache"]["message"]
+    assert known["system_info"]["pid"] > 0
+    assert "history" in known
+
+
+def test_others__are_refused_by_the_project(port: int) -> None:
+    assert ask(port, "/", **HOST)[0] == 400
+    assert ask(port, "/", host="example.com")[0] == 301
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"GET /health/" + b"x" * 1_000_000 + b"/ HTTP/1.1",
+        b"GET /health/?" + b"x" * 1_000_000 + b" HTTP/1.1",
+        b"GET /health/?" + b"&".join([b"refresh=1"] * 2_000) + b" HTTP/1.1",
+        b"GET /health/%00%ff/ HTTP/1.1",
+        b"GET /health/\xff/ HTTP/1.1",
+        b"GET //health// HTTP/1.1",
+        b"GET /health/nil/ HTTP/1.1\r\nAccept: \xff\xfe;;q=",
+        b"GET /alive/ HTTP/1.1\r\nAccept: " + b"a/b," * 5_000,
+        b"GET /ready/ HTTP/1.1\r\nAuthorization: Bearer \xff",
+        b"GET /health/ HTTP/1.1\r\nCookie: \xff\xfe=;;;",
+        b"POST /ready/ HTTP/1.1\r\nContent-Length: 0",
+        b"BREW /alive/ HTTP/1.1",
+    ],
+)
+def test_malformed__no_server_error(port: int, request_line: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+        answer = b""
+        with suppress(ConnectionError):  # refused before all of it was read
+            client.sendall(request_line + b"\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n")
+            answer = client.recv(65_536)
+    assert answer == b"" or 200 <= int(answer.split(b" ", 2)[1]) < 500, answer
+    assert ask(port, "/alive/", **HOST)[0] == 200
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("headers", [{}, KNOWN], ids=["anybody", "known"])
+def test_fuzz__every_answer_is_as_described(port: int, headers: dict[str, str]) -> None:
+    # Here, since the interpreters of the test matrix read this module, too.
+    import hypothesis
+    import schemathesis
+    from schemathesis.checks import CHECKS, load_all_checks
+
+    load_all_checks()
+    checks = CHECKS.get_by_names(CONFORMING)
+    schema = schemathesis.openapi.from_path(ROOT / "docs/openapi.yaml")
+    for found in schema.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]  # the test of an invalid description fails here
+
+        @hypothesis.settings(max_examples=25, deadline=None, database=None, derandomize=True)
+        @hypothesis.given(case=operation.as_strategy())
+        def fuzz(case: Any) -> None:
+            response = case.call(base_url=f"http://127.0.0.1:{port}", headers={**HOST, **headers})
+            case.validate_response(response, checks=checks)
+
+        fuzz()
