@@ -226,8 +226,8 @@ class Engine:
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
 
-        Once `start_background` was called it may be a thread of the engine's own instead. Each change is also logged, to
-        the logger ``lifesigns``.
+        Once `start_background` was called it may be a thread of the engine's own instead. Each change is also logged,
+        to the logger ``lifesigns``.
         """
         self._subscribers.append(subscriber)
 
