@@ -46,11 +46,12 @@ def as_nobody(spec: dict[str, Any]) -> dict[str, Any]:
     code = "\n".join(
         [
             "import json, os, sys, lifesigns",
+            "engine = lifesigns.Engine()",
+            "engine.register('x', json.loads(sys.argv[1]))",
+            # Only now: the interpreter's own files may be root's alone.
             "os.setgroups([])",
             "os.setgid(65534)",
             "os.setuid(65534)",
-            "engine = lifesigns.Engine()",
-            "engine.register('x', json.loads(sys.argv[1]))",
             "print(json.dumps(engine.check('x')))",
         ]
     )
