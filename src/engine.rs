@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::checks::Check;
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, Notice};
 use crate::limits::Limits;
 use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
@@ -132,6 +132,11 @@ impl Engine {
     /// How long ago it was made.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Whether there is something to tell the log and subscribers.
+    pub fn has_news(&self) -> bool {
+        self.events.get().is_some_and(|events| !events.is_empty()) || Notice::are_there()
     }
 
     /// The state changes of circuit breakers since the last call.

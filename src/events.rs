@@ -33,6 +33,11 @@ impl Notice {
         NOTICES.get_or_init(Queue::default).push(self);
     }
 
+    /// Whether there are any of this process.
+    pub fn are_there() -> bool {
+        NOTICES.get().is_some_and(|notices| !notices.is_empty())
+    }
+
     /// Takes all of this process.
     pub fn take() -> Vec<Self> {
         NOTICES.get().map(|notices| notices.take()).unwrap_or_default()
@@ -57,6 +62,10 @@ impl<T> Queue<T> {
             items.pop_front();
         }
         items.push_back(item);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        lock(&self.0).is_empty()
     }
 
     /// Takes it all.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::companions::Companion;
 use crate::engine::Engine;
@@ -20,6 +20,8 @@ const LEAD: Duration = Duration::from_millis(500);
 /// How soon a check that is registered, or a result that somebody else renewed, is noticed.
 const TICK: Duration = Duration::from_secs(1);
 const SHORTEST_NAP: Duration = Duration::from_millis(10);
+/// How long Python may take to begin to tell what has happened, before it is asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
 const JITTER: f64 = 0.1;
 
@@ -28,6 +30,8 @@ pub struct Refresh {
     engine: Weak<Engine>,
     /// In milliseconds: how old the result of a critical check may become, if less than its own time to live.
     critical_max_age: Arc<AtomicU64>,
+    /// The callable that tells the log and subscribers what has happened.
+    publisher: u64,
     running: PerProcess<Running>,
 }
 
@@ -41,9 +45,9 @@ impl Drop for Running {
 
 impl Refresh {
     /// One that does not run yet: see [`Companion::resume`]. It ends with the engine.
-    pub fn of(engine: &Arc<Engine>) -> Self {
+    pub fn of(engine: &Arc<Engine>, publisher: u64) -> Self {
         let critical_max_age = Arc::new(AtomicU64::new(u64::MAX));
-        Self { engine: Arc::downgrade(engine), critical_max_age, running: PerProcess::new() }
+        Self { engine: Arc::downgrade(engine), critical_max_age, publisher, running: PerProcess::new() }
     }
 
     /// Renews critical checks before their results are that old; the shortest time that anybody asked for counts.
@@ -57,7 +61,7 @@ impl Companion for Refresh {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
         let start = || {
-            let renewing = renew(self.engine.clone(), self.critical_max_age.clone(), process.clone());
+            let renewing = renew(self.engine.clone(), self.critical_max_age.clone(), self.publisher, process.clone());
             Running(process.runtime.spawn(renewing).abort_handle())
         };
         self.running.get_or_init(start);
@@ -66,7 +70,7 @@ impl Companion for Refresh {
 }
 
 /// The one task that renews all checks of an engine.
-async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, process: Arc<Process>) {
+async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher: u64, process: Arc<Process>) {
     let mut plans: HashMap<Arc<str>, Plan> = HashMap::new();
     loop {
         let Some(engine) = engine.upgrade() else { return };
@@ -77,9 +81,17 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, process: 
             let period = if slot.spec.critical { slot.spec.ttl.min(critical_max_age) } else { slot.spec.ttl };
             nap = nap.min(plan.follow(slot, period, &process));
         }
+        if engine.has_news() {
+            process.runtime.spawn(publish(publisher, process.clone()));
+        }
         drop(engine);
         sleep(nap.max(SHORTEST_NAP)).await;
     }
+}
+
+/// Has Python tell what has happened, unless it is still busy with that.
+async fn publish(publisher: u64, process: Arc<Process>) {
+    let _ = timeout(PATIENCE, process.lanes.call(publisher, PATIENCE)).await;
 }
 
 /// When one check is to be renewed.

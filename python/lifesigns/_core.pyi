@@ -76,8 +76,11 @@ class Engine:
     def metrics(self, openmetrics: bool) -> str:
         """The metrics as Prometheus text or as OpenMetrics."""
 
-    def start_background(self, critical_max_age: float | None = None) -> None:
-        """Renews results shortly before they expire, those of critical checks before they are that old."""
+    def start_background(self, critical_max_age: float | None, publisher: int) -> None:
+        """Renews results shortly before they expire, those of critical checks before they are that old.
+
+        ``publisher`` is the callable that tells the log and subscribers what has happened.
+        """
 
     def resume(self) -> None:
         """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""

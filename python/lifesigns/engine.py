@@ -61,6 +61,7 @@ class Engine:
         self._callables: dict[str, int] = {}
         # The callables that the engine itself may begin, without anybody who asks from Python.
         self._unasked: list[dict[str, int]] = []
+        self._publisher: dict[str, int] = {}
         self._subscribers: list[Callable[[BreakerEvent], object]] = []
         weakref.finalize(self, callables.forget, self._callables).atexit = False
 
@@ -184,6 +185,7 @@ class Engine:
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renews results shortly before they expire, so that nobody who asks waits for a dependency.
 
+        State changes of circuit breakers reach the log and subscribers within a second, also if nobody asks for a run.
         Also looks whether the interpreter runs; with ``share="host"`` other processes, and ``python -m lifesigns
         probe``, see whether this one is alive and ready.
 
@@ -195,13 +197,18 @@ class Engine:
                 ttl is longer.
         """
         stop_at_exit()
-        self._native.start_background(critical_max_age)
-        if self._callables not in self._unasked:
-            self._begins_by_itself(self)
+        if not self._publisher:
+            publisher = _core.new_callable_id()
+            callables.remember(publisher, _publishing(weakref.ref(self)))
+            self._publisher["publisher"] = publisher
+            weakref.finalize(self, callables.forget, self._publisher).atexit = False
+            self._begin_unasked(self._publisher)
+            self._begin_unasked(self._callables)
+        self._native.start_background(critical_max_age, self._publisher["publisher"])
 
-    def _begins_by_itself(self, engine: Engine) -> None:
-        """From now on callables of `engine` may be begun without Python."""
-        self._unasked.append(engine._callables)
+    def _begin_unasked(self, ids: dict[str, int]) -> None:
+        """From now on the engine may begin these callables by itself."""
+        self._unasked.append(ids)
         self._start_threads(())
 
     def serve(self, address: str, **options: Any) -> ProbeServer:
@@ -218,7 +225,8 @@ class Engine:
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.
 
-        Each change is also logged, to the logger ``lifesigns``.
+        Once `start_background` was called it may be a thread of the engine's own instead. Each change is also logged,
+        to the logger ``lifesigns``.
         """
         self._subscribers.append(subscriber)
 
@@ -339,6 +347,17 @@ class Engine:
         notices = _core.take_notices()
         if notices:
             log(notices)
+
+
+def _publishing(engine: weakref.ref[Engine]) -> Callable[[], None]:
+    """What tells the log and subscribers of an engine what has happened; it does not keep the engine."""
+
+    def publish_news() -> None:
+        found = engine()
+        if found is not None:
+            found._publish(None)
+
+    return publish_news
 
 
 def _store(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:

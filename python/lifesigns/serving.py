@@ -70,7 +70,7 @@ def serve(
     native = _core.Server(engine._native, first, address, options)
     engine.start_background(critical_max_age=ready_max_age)
     if startup:
-        engine._begins_by_itself(startup)
+        engine._begin_unasked(startup._callables)
     return ProbeServer(native, (engine, startup))
 
 

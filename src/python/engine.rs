@@ -126,10 +126,10 @@ impl Engine {
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
-    #[pyo3(signature = (critical_max_age=None))]
-    fn start_background(&self, critical_max_age: Option<f64>) -> PyResult<()> {
+    /// `publisher` is the callable that tells the log and subscribers what has happened.
+    fn start_background(&self, critical_max_age: Option<f64>, publisher: u64) -> PyResult<()> {
         let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
-        let made = Arc::new(Refresh::of(&self.inner));
+        let made = Arc::new(Refresh::of(&self.inner, publisher));
         let refresh = self.refresh.get_or_init(|| made.clone());
         if let Some(max_age) = max_age {
             refresh.limit_critical(max_age);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lifesigns import Engine
+from lifesigns import BreakerEvent, Engine
 from tests.process.probes import Script
 from tests.servers import misbehaving
 from tests.servers.misbehaving import MisbehavingServer
@@ -135,6 +135,16 @@ def test_background__leaves_an_open_circuit_alone(counting: MisbehavingServer) -
     assert counting.connections == 0
     engine.breaker("x").reset()
     grows(counting)
+
+
+def test_background__tells_of_circuits_that_nobody_asked_about() -> None:
+    engine = Engine(default_ttl=0.1)
+    events: list[BreakerEvent] = []
+    engine.subscribe(events.append)
+    target = {"kind": "tcp", "host": "127.0.0.1", "port": misbehaving.refused_port()}
+    engine.register("x", target, breaker={"failures": 2, "wait": 60.0})
+    engine.start_background()
+    wait_until(lambda: [event.to_state for event in events] == ["open"])
 
 
 def test_background__ends_with_its_engine(counting: MisbehavingServer) -> None:
