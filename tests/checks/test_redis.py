@@ -341,7 +341,9 @@ def test_redis__replica(server: Configured) -> None:
 
 
 def test_cluster() -> None:
-    with Configured("cluster-enabled yes", "cluster-node-timeout 500") as node:
+    # By default the bus is 10,000 above the port, where somebody else may listen.
+    bus = f"cluster-port {services.free_port()}"
+    with Configured("cluster-enabled yes", bus, "cluster-node-timeout 500") as node:
         result = check(node.url, cluster=True)
         assert_error(result, "UnavailableError", "0 of 16384")
         node.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
