@@ -193,8 +193,31 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
         assert "wedging.py" in server.log()
 
 
+def test_wedge__event_loop_that_does_not_turn(tmp_path: Path) -> None:
+    """Other threads run, so the interpreter does, too."""
+    settings, address = project(tmp_path, WEDGED_AFTER=2)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.block"]
+    with ExitStack() as stack, serving(UVICORN, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        wait_until(lambda: answers(server.port), 30, server.log())
+        assert code(address, "/alive") == 200
+        stack.enter_context(_begin_request(server.port))
+        wait_until(lambda: code(address, "/alive") == 503, 10, "nobody says so")
+        wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that it turns again")
+
+
 WEDGING = """
-import ctypes
+import ctypes, time
+from django.utils.decorators import async_only_middleware
+
+@async_only_middleware
+def block(get_response):
+    async def answer(request):
+        if request.path == "/wedge/":
+            time.sleep(8)
+        return await get_response(request)
+    return answer
+
 def wedge(get_response):
     def answer(request):
         if request.path == "/wedge/":
