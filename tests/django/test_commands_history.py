@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -128,6 +129,24 @@ def test_output__whole_or_not_there(history: None, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         report("--output", str(tmp_path / "nowhere" / "report"))
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_output__what_is_no_file_is_written_to(history: None, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        report("--format", "json", "--output", str(pipe))
+        assert json.loads(reader.read())["results"] == 101
+    assert pipe.is_fifo()
+    with pytest.raises(CommandError, match="directory"):
+        report("--output", str(tmp_path))
+
+
+def test_output__a_link_stays_one(history: None, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(tmp_path / "report")
+    report("--output", str(tmp_path / "latest"))
+    assert (tmp_path / "latest").is_symlink()
+    assert "disk_space" in (tmp_path / "report").read_text()
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "nan", "1e9"])
