@@ -32,6 +32,8 @@ def answer(request: HttpRequest, body: Body, code: int = 200, results: str | Non
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     # A cached answer, whoever keeps it, is about the past.
     headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+    if content_type == HTML:
+        headers["Content-Security-Policy"] = page.POLICY
     response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]
@@ -72,9 +74,10 @@ def _line(body: Body) -> str:
 
 
 JSON = "application/json"
+HTML = "text/html"
 RENDERERS: dict[str, Callable[[Body, Results], str]] = {
     JSON: _json,
     "application/health+json": _health_json,
     "text/plain": _text,
-    "text/html": page.render,
+    HTML: page.render,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from django_lifesigns.management.commands import health_prune
 from django_lifesigns.models import HealthCheckLog
@@ -100,6 +101,13 @@ def test_html__escapes(history: None) -> None:
     assert "&lt;script&gt;" in page
     assert page.count('<tr class="error">') == 1
     assert page.count('<tr class="healthy">') == 1
+
+
+def test_html__in_another_language_is_still_css(history: None) -> None:
+    with translation.override("de"):
+        heights = re.findall(r'style="height: ([^%]+)%"', report("--format", "html"))
+    assert len(heights) > 3
+    assert sum(map(float, heights)) > 100
 
 
 def test_markdown__one_row_each(history: None) -> None:
