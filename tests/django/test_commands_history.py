@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
 from django_lifesigns.management.commands import health_prune
@@ -217,6 +218,17 @@ def test_prune__only_what_is_old(old: None, monkeypatch: pytest.MonkeyPatch, bat
     assert prune().startswith("0 results")
 
 
+def test_prune__each_batch_is_a_transaction_of_its_own(old: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that none holds its locks for long, and what is removed stays so when the command is stopped."""
+    monkeypatch.setattr(health_prune, "BATCH", 3)
+    with CaptureQueriesContext(connection) as captured:
+        prune()
+    statements = [query["sql"].split()[0] for query in captured.captured_queries]
+    # Those of one time are one batch, the other ten are four, and the last finds that there is no more.
+    assert statements.count("DELETE") == 6
+    assert set(statements) <= {"SELECT", "DELETE"}
+
+
 def test_prune__days(old: None) -> None:
     assert prune("--days", "35").startswith("13 results")
     assert prune("--days", "0").startswith("7 results")
@@ -230,6 +242,25 @@ def test_prune__dry_run(old: None) -> None:
 def test_prune__negative() -> None:
     with pytest.raises(CommandError, match="--days"):
         prune("--days", "-1")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("generate_health_report", "Reading the history"), ("health_prune", "Removing")]
+)
+def test_progress__on_a_terminal_only(old: None, command: str, said: str) -> None:
+    err = Terminal()
+    call_command(command, stdout=StringIO(), stderr=err)
+    assert said in err.getvalue()
+    assert "100%" in err.getvalue()
+    add("x", "healthy", minutes=60 * 24 * 40)
+    silent = StringIO()
+    call_command(command, stdout=StringIO(), stderr=silent)
+    assert silent.getvalue() == ""
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize("command", [report, prune])
