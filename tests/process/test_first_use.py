@@ -117,6 +117,7 @@ def test_first_use__check_has_nothing_to_say(project: Project, option: list[str]
     done = project.run(*option, "manage.py", "check")
     assert (done.returncode, done.stdout, done.stderr) == (0, "System check identified no issues (0 silenced).\n", "")
     assert "lifesigns" not in project.run(*option, "manage.py", "check", "--deploy").stderr
+    assert project.run(*option, "manage.py", "findstatic", "lifesigns/admin.css").returncode == 0
 
 
 def test_first_use__the_probes_answer(project: Project) -> None:

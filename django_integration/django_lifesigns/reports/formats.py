@@ -115,7 +115,7 @@ def html(history: History) -> str:
         "bars": bars,
         "problems": problems,
     }
-    return Engine(dirs=[str(TEMPLATES)]).get_template("lifesigns/report.html").render(Context(context))
+    return Engine(dirs=[str(TEMPLATES)]).get_template("lifesigns/report.html").render(Context(context, use_l10n=False))
 
 
 FORMATS: dict[str, Callable[[History], str]] = {
