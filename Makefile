@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench clean services
+.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench bench-check bench-build clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,7 +31,7 @@ build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
 	$(MATURIN)
 
 services: ## Installs the servers that the tests start (Debian packages, needs root)
-	scripts/install-debian haproxy prometheus
+	scripts/install-debian haproxy prometheus mariadb-server wrk
 
 demo: build ## Serves examples/demo on 127.0.0.1:$PORT; FULL=1: with real PostgreSQL, Redis, MQTT, SMTP, HTTP servers
 ifdef FULL
@@ -84,10 +84,18 @@ fmt: $(VENV)/.dev ## Formats everything
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-bench: $(VENV)/.dev ## Release build and benchmarks, as ratios in one run
+bench-build: services $(VENV)/.dev
 	$(MATURIN) --release
-	cargo bench --no-default-features --bench engine --bench store
-	$(BIN)/python benches/sweep.py
+
+bench: bench-build ## All benchmarks from a release build: ratios in one run, Markdown; fails if a number is missed
+	@failed=0; \
+	cargo bench --quiet --no-default-features --bench engine --bench store >&2 || failed=1; \
+	for bench in sweep probes; do $(BIN)/python benches/$$bench.py >&2 || failed=1; done; \
+	$(BIN)/python -m benches.compare $(COMPARE) || failed=1; \
+	exit $$failed
+
+bench-check: bench-build ## Says which ratios are worse by more than 20 % than in benches/baseline.json
+	$(BIN)/python -m benches.compare --check
 
 clean: ## Removes what was built
 	rm -rf target $(VENV)

@@ -40,7 +40,7 @@ fn sweep(engine: &Engine, selection: &Selection) -> serde_json::Value {
     if !sweep.is_done() {
         let _ = receiver.recv();
     }
-    sweep.report(Shown::Everything)
+    sweep.report(Shown::Everything).json()
 }
 
 fn benches(criterion: &mut Criterion) {

@@ -1,15 +1,17 @@
-"""How long the queries on a history of a million rows take, on a PostgreSQL of its own, with their plans.
+"""How long a history of a million rows takes to be read, on a PostgreSQL of its own, with the queries' plans.
 
 python benches/history.py [ROWS]
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,31 @@ def show(what: str, function: Callable[[], object], *queries: Any) -> None:
                 print(f"               {line}")
 
 
+def usage(function: Callable[[], object]) -> tuple[float, float]:
+    """Seconds, and most MiB of memory, of a process that does this."""
+    from django.db import connection
+
+    connection.close()
+    began = time.perf_counter()
+    child = os.fork()
+    if child == 0:
+        function()
+        os._exit(0)
+    _, status, used = os.wait4(child, 0)
+    if status:
+        raise RuntimeError(f"ended with {os.waitstatus_to_exitcode(status)}")
+    return time.perf_counter() - began, used.ru_maxrss / 1024
+
+
+def command(what: str, name: str, *arguments: str) -> None:
+    """Time and memory of a command, beside the memory of a process that does nothing."""
+    from django.core.management import call_command
+
+    _, nothing = usage(lambda: None)
+    seconds, memory = usage(lambda: call_command(name, *arguments, stdout=StringIO()))
+    print(f"{seconds:10.2f} s   {name}, {what}: {memory - nothing:.0f} MiB more than the {nothing:.0f} MiB of nothing")
+
+
 def measure(rows: int) -> None:
     """Fill the history and ask for everything that is asked of it."""
     from django.core.management import call_command
@@ -59,6 +86,7 @@ def measure(rows: int) -> None:
     from django_lifesigns import recorder
     from django_lifesigns.models import HealthCheckLog, ServiceAvailability
     from django_lifesigns.reports.collect import _grouped, collect
+    from django_lifesigns.reports.formats import FORMATS
     from django_lifesigns.service import HealthCheckService
 
     call_command("migrate", "lifesigns", verbosity=0)
@@ -86,7 +114,9 @@ def measure(rows: int) -> None:
     show("count of all, as the admin's list does", HealthCheckLog.objects.count)
     results = {f"check_{number}": {"status": "healthy", "cached": False} for number in range(CHECKS)}
     show("recording a sweep, until it is written", lambda: recorder.record({"checks": results}, wait=10))
-    call_command("health_prune", days=DAYS // 2, stdout=sys.stdout)
+    for form in FORMATS:
+        command(f"{DAYS} days as {form}", "generate_health_report", f"--hours={24 * DAYS}", f"--format={form}")
+    command(f"{DAYS // 2} days", "health_prune", f"--days={DAYS // 2}")
 
 
 def main() -> None:

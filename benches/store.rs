@@ -49,7 +49,7 @@ fn sweep(engine: &Engine, refresh: bool) -> serde_json::Value {
     if !sweep.is_done() {
         let _ = receiver.recv();
     }
-    sweep.report(Shown::Everything)
+    sweep.report(Shown::Everything).json()
 }
 
 fn store() -> PathBuf {

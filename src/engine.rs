@@ -2,11 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::checks::Check;
@@ -14,7 +13,7 @@ use crate::events::{Event, Events, Notice};
 use crate::limits::Limits;
 use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
-use crate::report::{self, Row, Shown};
+use crate::report::{Report, Row, Shown};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
 use crate::store::{Claim, Flight, Share};
@@ -248,15 +247,16 @@ impl Sweep {
 
     /// What is known now, in the order asked for.
     pub fn rows(&self) -> Vec<Row> {
-        self.asked.iter().map(|(slot, answer)| self.row(slot, answer)).collect()
+        let now = Instant::now();
+        self.asked.iter().map(|(slot, answer)| self.row(slot, answer, now)).collect()
     }
 
-    fn row(&self, slot: &Slot, answer: &Answer) -> Row {
+    fn row(&self, slot: &Slot, answer: &Answer, now: Instant) -> Row {
         let row = |outcome: Arc<Outcome>, cached: bool| {
-            let age = cached.then(|| outcome.finished.elapsed());
+            let age = cached.then(|| now.saturating_duration_since(outcome.finished));
             Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
         };
-        let presentable = |outcome: &&Arc<Outcome>| outcome.finished.elapsed() < self.max_stale;
+        let presentable = |outcome: &&Arc<Outcome>| now.saturating_duration_since(outcome.finished) < self.max_stale;
         let timeout = slot.spec.timeout;
         let known = match answer {
             Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
@@ -264,7 +264,7 @@ impl Sweep {
             Answer::Awaited { flight, previous } => match flight.landed() {
                 Some(outcome) => return row(outcome, false),
                 // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
-                None if self.started.elapsed() >= timeout => {
+                None if now.saturating_duration_since(self.started) >= timeout => {
                     let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
                     return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
                 }
@@ -281,8 +281,7 @@ impl Sweep {
     }
 
     /// The report on what is known now.
-    pub fn report(&self, shown: Shown) -> Value {
-        let correlation_id = uuid::Uuid::new_v4().to_string();
-        report::report(&self.rows(), shown, self.uptime, SystemTime::now(), &correlation_id)
+    pub fn report(&self, shown: Shown) -> Report {
+        Report::now(self.rows(), shown, self.uptime)
     }
 }

@@ -1,9 +1,12 @@
-//! The judgement of the whole from the facts of its parts, and the shape in which both are shown: pure.
+//! The judgement of the whole from the facts of its parts, and both as JSON: pure.
+
+pub mod fields;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Map, Value, json};
+use fields::{Field, Key};
+use serde_json::{Map, Value};
 
 use crate::outcome::{Outcome, Status};
 
@@ -71,34 +74,26 @@ pub enum Shown {
     Statuses,
 }
 
-/// The report as SPEC's dict.
-pub fn report(rows: &[Row], shown: Shown, uptime: Duration, at: SystemTime, correlation_id: &str) -> Value {
-    let health = Health::of(rows);
-    let checks = results(rows, shown);
-    json!({
-        "status": health.name(),
-        "message": health.message(),
-        "timestamp": timestamp(at),
-        "uptime_seconds": rounded(uptime.as_secs_f64(), 3),
-        "summary": summary(rows),
-        "checks": checks,
-        "correlation_id": correlation_id,
-    })
+/// The whole and its parts at one moment.
+pub struct Report {
+    pub rows: Vec<Row>,
+    pub shown: Shown,
+    pub uptime: Duration,
+    pub at: SystemTime,
+    /// Also in every log line of the sweep.
+    pub correlation_id: String,
 }
 
-fn summary(rows: &[Row]) -> Value {
-    let count = |status: Status| rows.iter().filter(|row| row.outcome.status == status).count();
-    let (healthy, skipped) = (count(Status::Healthy), count(Status::Skipped));
-    let counted = rows.len() - skipped;
-    let percentage = if counted == 0 { 100.0 } else { rounded(100.0 * healthy as f64 / counted as f64, 1) };
-    json!({
-        "total_checks": rows.len(),
-        "healthy": healthy,
-        "degraded": count(Status::Degraded),
-        "errors": count(Status::Error),
-        "skipped": skipped,
-        "health_percentage": percentage,
-    })
+impl Report {
+    /// The report on what is known now, by an engine that has been there for `uptime`.
+    pub fn now(rows: Vec<Row>, shown: Shown, uptime: Duration) -> Self {
+        Self { rows, shown, uptime, at: SystemTime::now(), correlation_id: uuid::Uuid::new_v4().to_string() }
+    }
+
+    /// As SPEC's dict.
+    pub fn json(&self) -> Value {
+        object(fields::of_report(self))
+    }
 }
 
 /// The results by name.
@@ -106,39 +101,27 @@ pub fn results(rows: &[Row], shown: Shown) -> Map<String, Value> {
     rows.iter().map(|row| (row.name.to_string(), result(row, shown))).collect()
 }
 
-/// One result as SPEC's dict; keys that do not apply are left out.
+/// One result as SPEC's dict.
 pub fn result(row: &Row, shown: Shown) -> Value {
-    let outcome = &row.outcome;
-    let everything = shown == Shown::Everything;
-    let mut result = Map::new();
-    let mut optional = |key: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            result.insert(key.into(), value);
-        }
-    };
-    optional("status", Some(json!(outcome.status)));
-    optional("message", everything.then(|| json!(outcome.message)));
-    optional("timestamp", Some(json!(timestamp(outcome.at))));
-    optional("duration_ms", everything.then(|| json!(rounded(outcome.took.as_secs_f64() * 1000.0, 3))));
-    optional("cached", Some(json!(row.cached)));
-    if everything {
-        explain(outcome, &mut optional);
-    }
-    optional("age_seconds", row.age.map(|age| json!(rounded(age.as_secs_f64(), 3))));
-    optional("pending", row.pending.then(|| json!(true)));
-    Value::Object(result)
+    object(fields::of_result(row, shown))
 }
 
-/// Why an outcome is what it is.
-fn explain(outcome: &Outcome, optional: &mut impl FnMut(&str, Option<Value>)) {
-    optional("details", (!outcome.details.is_empty()).then(|| Value::Object(outcome.details.clone())));
-    optional("error_type", outcome.error_type.as_ref().map(|name| json!(name)));
-    optional("timeout_seconds", outcome.timeout.map(|timeout| json!(timeout.as_secs_f64())));
-    optional("raw_status", outcome.raw_status.map(|status| json!(status)));
-    optional("circuit_state", outcome.circuit.map(|circuit| json!(circuit.state)));
-    let retry_after = outcome.circuit.and_then(|circuit| circuit.retry_after);
-    optional("retry_after_seconds", retry_after.map(|wait| json!(rounded(wait.as_secs_f64(), 3))));
-    optional("blocked_by", outcome.blocked_by.as_ref().map(|parent| json!(parent)));
+fn object<'a>(fields: impl IntoIterator<Item = (Key, Field<'a>)>) -> Value {
+    Value::Object(fields.into_iter().map(|(key, field)| (key.name().to_owned(), field.into())).collect())
+}
+
+impl From<Field<'_>> for Value {
+    fn from(field: Field<'_>) -> Self {
+        match field {
+            Field::Text(text) => text.into(),
+            Field::Number(number) => number.into(),
+            Field::Count(count) => count.into(),
+            Field::Flag(flag) => flag.into(),
+            Field::Details(details) => Self::Object(details.clone()),
+            Field::Summary(rows) => object(fields::of_summary(rows)),
+            Field::Results(rows, shown) => Self::Object(results(rows, shown)),
+        }
+    }
 }
 
 /// ISO 8601 in UTC with microseconds.
@@ -193,10 +176,11 @@ mod tests {
             row(Status::Error, false),
             row(Status::Skipped, true),
         ];
-        let summary = summary(&rows);
+        let summary = object(fields::of_summary(&rows));
         assert_eq!(summary["total_checks"], 4);
         assert_eq!(summary["health_percentage"], 66.7);
-        assert_eq!(super::summary(&[row(Status::Skipped, true)])["health_percentage"], 100.0);
+        let skipped = [row(Status::Skipped, true)];
+        assert_eq!(object(fields::of_summary(&skipped))["health_percentage"], 100.0);
     }
 
     #[test]
@@ -222,7 +206,7 @@ mod tests {
             ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
         };
         let row = Row { age: Some(Duration::from_secs(2)), cached: true, ..row_of(outcome, true) };
-        let shown = report(&[row], Shown::Statuses, Duration::ZERO, SystemTime::now(), "id");
+        let shown = Report::now(vec![row], Shown::Statuses, Duration::ZERO).json();
         assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
         assert!(!shown.to_string().contains("why"));
     }

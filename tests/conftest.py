@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,10 @@ SERVICES = {"session_stack", "stack", "postgres", "redis_server", "mosquitto", "
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "services: starts real servers (set for every test that asks for one)")
+    # A shell has what it starts in the background ignore Ctrl-C, and every program that a test starts inherits that:
+    # those that a test ends by it would go on for ever.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.contrib import admin
@@ -13,18 +13,20 @@ from django.utils.safestring import SafeString
 
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
 
-COLOURS = {"healthy": "#2e7d32", "degraded": "#b26a00", "error": "#c62828"}
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0
 
 
 def coloured(text: str, status: str) -> SafeString:
     """The text in the colour of a status, and bold: colour alone is not for everybody."""
-    return format_html('<b style="color: {}">{}</b>', COLOURS[status], text)
+    return format_html('<b class="lifesigns-{}">{}</b>', status, text)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
     """Rows that the recorder writes; `manage.py health_prune` removes old ones."""
+
+    class Media:
+        css: ClassVar[dict[str, list[str]]] = {"all": ["lifesigns/admin.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -33,7 +33,7 @@ class Fresh:
         """Whether this result comes for the first time."""
         with self._lock:
             latest = self._latest.setdefault(name, deque(maxlen=REMEMBERED))
-            if at in latest or (error_type in NOT_RUN and latest and at - latest[-1] < REPEATED):
+            if at in latest or (error_type in NOT_RUN and latest and abs(at - latest[-1]) < REPEATED):
                 return False
             latest.append(at)
             return True

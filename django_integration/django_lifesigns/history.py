@@ -13,6 +13,7 @@ from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from django_lifesigns.calls import Call, overran
+from django_lifesigns.moments import utc
 
 HOURS = 24
 # The latest so many results are looked at: a day of 22 checks in three processes, fewer hours of more of them.
@@ -90,4 +91,4 @@ def _plain(value: Any) -> Any:
 def _time(value: datetime | str) -> str:
     """ISO 8601 in UTC, also of what a database returns as text or without a zone."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return (at if at.tzinfo else at.replace(tzinfo=zone.utc)).astimezone(zone.utc).isoformat().replace("+00:00", "Z")
+    return utc(at).isoformat().replace("+00:00", "Z")

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from django_lifesigns.availability import AvailabilityManager
+from django_lifesigns.moments import kept
 
 
 class Status(models.TextChoices):
@@ -54,13 +55,14 @@ class HealthCheckLog(models.Model):
     @classmethod
     def of(cls, name: str, result: Mapping[str, Any], correlation_id: str | None = None) -> HealthCheckLog:
         """The row of a result, not saved yet."""
+        at = parse_datetime(str(result.get("timestamp")))
         return cls(
             check_name=name,
             status=result.get("status", "error"),
             message=result.get("message") or "",
             details=result.get("details") or {},
             duration_ms=result.get("duration_ms", 0.0),
-            checked_at=parse_datetime(str(result.get("timestamp"))) or timezone.now(),
+            checked_at=kept(at) if at else timezone.now(),
             correlation_id=correlation_id,
         )
 

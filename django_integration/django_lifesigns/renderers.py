@@ -32,7 +32,8 @@ def answer(request: HttpRequest, body: Body, code: int = 200, results: str | Non
         body = {"status": "bad_request", "message": f"The Accept header is {error}"}
     content = RENDERERS[content_type](body, body.get(results, {}) if results else {})
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
-    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=NOT_KEPT)
+    headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
+    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
@@ -72,9 +73,10 @@ def _line(body: Body) -> str:
 
 
 JSON = "application/json"
+HTML = "text/html"
 RENDERERS: dict[str, Callable[[Body, Results], str]] = {
     JSON: _json,
     "application/health+json": _health_json,
     "text/plain": _text,
-    "text/html": page.render,
+    HTML: page.render,
 }

@@ -12,6 +12,7 @@ from django.db import Error
 from django_lifesigns import recorder
 from django_lifesigns.engine import current
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+from django_lifesigns.moments import utc
 from lifesigns.results import Report
 
 logger = logging.getLogger("django_lifesigns")
@@ -78,7 +79,7 @@ def _rows(rows: Any) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     """As JSON shows it."""
     if isinstance(value, datetime):
-        return value.isoformat()
+        return utc(value).isoformat()
     return value if value is None or isinstance(value, (str, int, float, dict, Sequence)) else str(value)
 
 

@@ -49,6 +49,20 @@ _PATTERNS = (
         ),
         MASK,
     ),
+    # The values that PostgreSQL and MySQL quote in their errors; nothing after those is of use either.
+    (re.compile(r"(\bfailing row contains \().{0,8192}(?=\))", re.IGNORECASE | re.DOTALL), r"\g<1>?"),
+    (
+        re.compile(
+            r"(\b(?:invalid input (?:syntax|value) for [^\n:]{1,100}|malformed \w{1,20} literal"
+            r"|field value out of range|incorrect [\w ]{1,40} value): ).{1,4096}",
+            re.IGNORECASE,
+        ),
+        r"\g<1>?",
+    ),
+    (re.compile(r"(\bduplicate entry ).{1,4096}(?= for key )", re.IGNORECASE), r"\g<1>?"),
+    (re.compile(r"(\bvalue )\"[^\n]{0,4096}(?= is out of range for type )", re.IGNORECASE), r"\g<1>?"),
+    (re.compile(r"(\bat or near \")'[^\n]{0,4096}", re.IGNORECASE), r'\g<1>?"'),
+    (re.compile(r"(\bright syntax to use near ).{0,4096}(?= at line \d)", re.IGNORECASE | re.DOTALL), r"\g<1>?"),
 )
 _SQL = re.compile(
     r"\bselect\b.{1,500}?\bfrom\b|\binsert\s{1,9}into\b|\bupdate\s{1,9}\S{1,200}\s{1,9}set\b|\bdelete\s{1,9}from\b"

@@ -13,7 +13,7 @@ use crate::engine::{BeginError, Engine, Selection};
 use crate::metrics::{Format, Snapshot, expose};
 use crate::outcome::Status;
 use crate::process;
-use crate::report::{self, Health, Row, Shown, rounded, timestamp};
+use crate::report::{self, Health, Report, Row, Shown, rounded, timestamp};
 use crate::watchdog::{self, Requires};
 
 /// What is kept of the budget for all that is not waiting.
@@ -138,9 +138,7 @@ impl Probes {
         let engine = &self.sources.engine;
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
-        let correlation_id = uuid::Uuid::new_v4().to_string();
-        let report = report::report(&rows, shown, engine.uptime(), SystemTime::now(), &correlation_id);
-        Ok(Answer::json(code, &report))
+        Ok(Answer::json(code, &Report::now(rows, shown, engine.uptime()).json()))
     }
 
     async fn check(&self, name: &str, shown: Shown) -> Result<Answer, BeginError> {

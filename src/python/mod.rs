@@ -5,6 +5,7 @@
 
 mod breaker;
 mod circuit;
+mod dicts;
 mod engine;
 mod jobs;
 mod probe;

@@ -4,14 +4,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::prelude::*;
-use pythonize::pythonize;
-use serde_json::Value;
+use pyo3::types::PyDict;
 use tokio::time::Instant;
 
+use super::dicts::dict;
 use super::not_negative;
 use crate::engine;
 use crate::process::lock;
-use crate::report::{self, Shown};
+use crate::report::{Shown, fields};
 
 /// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
 const SLICE: Duration = Duration::from_millis(50);
@@ -81,15 +81,15 @@ impl Sweep {
 
     /// The report on what is known now, as a dict; without `details` only how it is, not why.
     #[pyo3(signature = (details=true))]
-    fn report<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyAny>> {
-        Ok(pythonize(py, &self.inner.report(shown(details)))?)
+    fn report<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyDict>> {
+        dict(py, fields::of_report(&self.inner.report(shown(details))))
     }
 
     /// The result of the first check, as a dict; without `details` only how it is, not why.
     #[pyo3(signature = (details=true))]
-    fn result<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyAny>> {
-        let result = self.inner.rows().first().map_or(Value::Null, |row| report::result(row, shown(details)));
-        Ok(pythonize(py, &result)?)
+    fn result<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let rows = self.inner.rows();
+        rows.first().map(|row| dict(py, fields::of_result(row, shown(details)))).transpose()
     }
 }
 

@@ -1,9 +1,13 @@
-"""What the tests of django_lifesigns share: settings in, checks out."""
+"""What the tests of django_lifesigns share: settings in, checks out; and new databases."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connections
@@ -11,6 +15,9 @@ from django.db import connections
 from django_lifesigns.conf import read
 from django_lifesigns.discovery import Found, discover
 from django_lifesigns.problems import Problem
+from tests.services import MariaDb, Postgres
+
+NewDatabase = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
@@ -36,3 +43,40 @@ def discovered(settings: Any) -> Callable[..., tuple[dict[str, Found], list[Prob
         return {check.name: check for check in found}, [*conf.problems, *problems]
 
     return look
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    with MariaDb() as server:
+        yield server
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.services),
+        pytest.param("mariadb", marks=pytest.mark.services),
+    ]
+)
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> NewDatabase:
+    """Makes an empty database, runs statements in it, and gives its entry for DATABASES: a function for each kind."""
+
+    def sqlite(statements: str = "") -> dict[str, Any]:
+        with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as connection:
+            connection.executescript(statements)
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
+
+    def postgresql(statements: str = "") -> dict[str, Any]:
+        server: Postgres = request.getfixturevalue("postgres")
+        name = f"test_{uuid4().hex}"
+        server.sql(f"CREATE DATABASE {name} OWNER app")
+        server.sql(f"SET ROLE app; {statements}", name)
+        return {**server.database(engine="django.db.backends.postgresql"), "NAME": name}
+
+    def mariadb(statements: str = "") -> dict[str, Any]:
+        server: MariaDb = request.getfixturevalue("mariadb")
+        name = f"test_{uuid4().hex}"
+        server.sql(f"CREATE DATABASE {name}; USE {name}; {statements}")
+        return server.database(name)
+
+    return {"sqlite": sqlite, "postgresql": postgresql, "mariadb": mariadb}[request.param]

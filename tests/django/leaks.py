@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import logging
+import os
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
 
 from django.conf import settings
 
+COMMANDS: list[list[str]] = [
+    ["health_check"],
+    ["health_check", "--format", "json"],
+    ["health_check", "openai_api", "--strict"],
+    ["monitor_health_continuous", "--max-iterations", "1"],
+    *(["generate_health_report", "--format", form] for form in ("text", "json", "html", "markdown", "csv")),
+    ["health_breaker", "list"],
+    ["health_breaker", "force-open", "openai_api"],
+    ["health_breaker", "reset", "openai_api"],
+    ["health_prune", "--dry-run"],
+    ["check", "--deploy"],
+]
 ACCEPT = ("application/json", "application/health+json", "text/plain", "text/html")
 
 
@@ -60,7 +74,20 @@ def details_are_none() -> dict[str, str]:
     return {"status": "error", "details": planted()}
 
 
-OWN = [raises, raises_later, quotes, returns_nonsense, is_no_status, details_are_none]
+def database_quotes() -> dict[str, str]:
+    """What the database says of a literal that it cannot read; SQLite reads all of them."""
+    from django.db import Error, connection
+
+    message = "no number"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT CAST('s3cr3t-literal' AS integer)")
+    except Error as error:
+        message = str(error)
+    return {"status": "error", "message": message}
+
+
+OWN = [raises, raises_later, quotes, returns_nonsense, is_no_status, details_are_none, database_quotes]
 
 
 def outputs() -> Iterator[tuple[str, str]]:
@@ -72,25 +99,51 @@ def outputs() -> Iterator[tuple[str, str]]:
     from django_lifesigns.discovery import discover
     from django_lifesigns.engine import current
     from django_lifesigns.health_checks import HealthCheckManager, global_health_manager, register_all_checks
+    from django_lifesigns.options import is_record
 
     built = current()
+    events: list[Any] = []
+    built.engine.subscribe(events.append)
     names = [*built.engine.names, "nil"]
     probes = ("health/detailed", "alive", "ready", "startup", "health", *(f"health/{name}" for name in names))
-    paths = [f"/{probe}/" for probe in probes]
     headers = [{}, {"authorization": f"Bearer {built.conf.tokens[0]}"}]
-    for path, accept, header in itertools.product(paths, ACCEPT, headers):
+    for path, accept, header in itertools.product((f"/{probe}/" for probe in probes), ACCEPT, headers):
         response = Client().get(path, headers={"accept": accept, "host": "localhost", **header})
         yield f"{path} {accept} {sorted(header)}", f"{response.serialize_headers()!r} {response.content.decode()}"
-    yield from _kept()
-    for arguments in (["health_check"], ["health_check", "--format", "json"], ["check"]):
+    yield from _served(built)
+    for arguments in COMMANDS:
         yield " ".join(arguments), _command(call_command, *arguments)
-    yield "repr", repr([built, read(), discover(read()), built.engine])
+    yield from _kept()
+    found = discover(read())[0]
+    specs = [[check.check, check.options] for check in found if is_record(check.check)]
+    yield "repr", repr([built, read(), discover(read()), built.engine, specs, list(map(str, specs)), built.thresholds])
+    yield "events", repr(events)
     register_all_checks()
     manager = HealthCheckManager()
     for check in OWN:
         manager.register_check(check.__name__, check)
     for each in (manager, global_health_manager):
         yield type(each).__name__, repr([each.run_all_checks(), each.run_all_checks(parallel=False), each.checks])
+
+
+def _served(built: Any) -> Iterator[tuple[str, str]]:
+    """What the native probe server and the metrics tell."""
+    import lifesigns
+    from lifesigns.serving import metrics
+
+    for openmetrics in (False, True):
+        yield f"metrics {openmetrics}", metrics(built.engine, openmetrics)
+    with lifesigns.serve("127.0.0.1:0", built.engine, tokens=built.conf.tokens) as server:
+        paths = ("alive", "ready", "startup", "health", "metrics", *(f"health/{name}" for name in built.engine.names))
+        token = {"authorization": f"Bearer {built.conf.tokens[0]}"}
+        for path, headers in itertools.product(paths, ({}, token)):
+            connection = http.client.HTTPConnection(server.address, timeout=20)
+            connection.request("GET", f"/{path}", headers=headers)
+            answer = connection.getresponse()
+            where = f"served /{path} {sorted(headers)}"
+            yield where, f"{answer.status} {answer.getheaders()} {answer.read().decode()}"
+            connection.close()
+        yield "server", repr(server)
 
 
 def _kept() -> Iterator[tuple[str, str]]:
@@ -133,6 +186,9 @@ def main() -> None:
 
     log = StringIO()
     logging.basicConfig(stream=log, level=logging.INFO)
+    for name in ("lifesigns", "django_lifesigns"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    os.environ["COLUMNS"] = "10000"  # no table breaks a secret in two
     django.setup()
     from django.core.management import call_command
 

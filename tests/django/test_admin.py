@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.contrib.staticfiles.finders import find
 from django.test import Client
 from django.utils import timezone
 
@@ -65,9 +67,34 @@ def test_history__is_read_only(admin: Client, rows: Any, model: str) -> None:
 
 def test_history__status_in_colour_and_text_escaped(admin: Client, rows: Any) -> None:
     page = admin.get("/admin/lifesigns/healthchecklog/").content.decode()
-    for status, colour in (("healthy", "#2e7d32"), ("degraded", "#b26a00"), ("error", "#c62828")):
-        assert f'<b style="color: {colour}">{status}</b>' in page
+    assert '<link href="/static/lifesigns/admin.css"' in page
+    assert "style=" not in page
+    style = Path(str(find("lifesigns/admin.css"))).read_text()
+    for status in ("healthy", "degraded", "error"):
+        assert f'<b class="lifesigns-{status}">{status}</b>' in page
+        assert f"b.lifesigns-{status} {{ color: " in style
     assert "it is &lt;error&gt;" in page
+
+
+@pytest.mark.parametrize("model", READ_ONLY)
+def test_history__of_staff_who_may_view_it(rows: Any, model: str) -> None:
+    someone = User.objects.create_user("someone", is_staff=True)
+    client = Client(headers={"host": "testserver"})
+    client.force_login(someone)
+    assert client.get(f"/admin/lifesigns/{model}/").status_code == 403
+    someone.user_permissions.add(Permission.objects.get(codename=f"view_{model}"))
+    assert b"check_error" in client.get(f"/admin/lifesigns/{model}/").content
+    assert client.get(THRESHOLDS).status_code == 403
+
+
+def test_thresholds__of_staff_who_may_only_view_them() -> None:
+    someone = User.objects.create_user("someone", is_staff=True)
+    someone.user_permissions.add(Permission.objects.get(codename="view_alertthreshold"))
+    client = Client(headers={"host": "testserver"})
+    client.force_login(someone)
+    assert client.get(THRESHOLDS).status_code == 200
+    form = {"metric_type": "cpu_load", "alert_level": "warning", "threshold_value": "0.5", "enabled": "on"}
+    assert client.post(f"{THRESHOLDS}add/", form).status_code == 403
 
 
 def test_history__filters_and_search(admin: Client, rows: list[HealthCheckLog]) -> None:

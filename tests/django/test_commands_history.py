@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
@@ -14,7 +16,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection
-from django.utils import timezone
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
 
 from django_lifesigns.management.commands import health_prune
 from django_lifesigns.models import HealthCheckLog
@@ -101,6 +104,13 @@ def test_html__escapes(history: None) -> None:
     assert page.count('<tr class="healthy">') == 1
 
 
+def test_html__in_another_language_is_still_css(history: None) -> None:
+    with translation.override("de"):
+        heights = re.findall(r'style="height: ([^%]+)%"', report("--format", "html"))
+    assert len(heights) > 3
+    assert sum(map(float, heights)) > 100
+
+
 def test_markdown__one_row_each(history: None) -> None:
     lines = report("--format", "markdown").splitlines()
     [first, second] = [line for line in lines if "full" in line]
@@ -128,6 +138,24 @@ def test_output__whole_or_not_there(history: None, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="No such file"):
         report("--output", str(tmp_path / "nowhere" / "report"))
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_output__what_is_no_file_is_written_to(history: None, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        report("--format", "json", "--output", str(pipe))
+        assert json.loads(reader.read())["results"] == 101
+    assert pipe.is_fifo()
+    with pytest.raises(CommandError, match="directory"):
+        report("--output", str(tmp_path))
+
+
+def test_output__a_link_stays_one(history: None, tmp_path: Path) -> None:
+    (tmp_path / "latest").symlink_to(tmp_path / "report")
+    report("--output", str(tmp_path / "latest"))
+    assert (tmp_path / "latest").is_symlink()
+    assert "disk_space" in (tmp_path / "report").read_text()
 
 
 @pytest.mark.parametrize("hours", ["0", "-1", "nan", "1e9"])
@@ -190,6 +218,17 @@ def test_prune__only_what_is_old(old: None, monkeypatch: pytest.MonkeyPatch, bat
     assert prune().startswith("0 results")
 
 
+def test_prune__each_batch_is_a_transaction_of_its_own(old: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that none holds its locks for long, and what is removed stays so when the command is stopped."""
+    monkeypatch.setattr(health_prune, "BATCH", 3)
+    with CaptureQueriesContext(connection) as captured:
+        prune()
+    statements = [query["sql"].split()[0] for query in captured.captured_queries]
+    # Those of one time are one batch, the other ten are four, and the last finds that there is no more.
+    assert statements.count("DELETE") == 6
+    assert set(statements) <= {"SELECT", "DELETE"}
+
+
 def test_prune__days(old: None) -> None:
     assert prune("--days", "35").startswith("13 results")
     assert prune("--days", "0").startswith("7 results")
@@ -203,6 +242,25 @@ def test_prune__dry_run(old: None) -> None:
 def test_prune__negative() -> None:
     with pytest.raises(CommandError, match="--days"):
         prune("--days", "-1")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"), [("generate_health_report", "Reading the history"), ("health_prune", "Removing")]
+)
+def test_progress__on_a_terminal_only(old: None, command: str, said: str) -> None:
+    err = Terminal()
+    call_command(command, stdout=StringIO(), stderr=err)
+    assert said in err.getvalue()
+    assert "100%" in err.getvalue()
+    add("x", "healthy", minutes=60 * 24 * 40)
+    silent = StringIO()
+    call_command(command, stdout=StringIO(), stderr=silent)
+    assert silent.getvalue() == ""
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize("command", [report, prune])

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+SECONDS = 20
 QUIET_MACHINE = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
 
 
@@ -138,7 +140,7 @@ def test_monitor__stops_with_a_summary(tmp_path: Path, stop: signal.Signals) -> 
     assert process.stdout is not None
     assert " healthy: " in process.stdout.readline()
     process.send_signal(stop)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (0, "")
     assert re.fullmatch(r"1 sweeps in \d+ s: 1 healthy, 0 degraded, 0 unhealthy\n", out)
 
@@ -162,14 +164,18 @@ def on_a_terminal(folder: Path, settings: dict[str, Any], *arguments: str) -> st
     process = start(folder, settings, *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
     os.close(slave)
     seen, stopped = b"", False
-    with suppress(OSError):  # the terminal is gone when the command is
-        while data := os.read(master, 65_536):
-            seen += data
-            if not stopped and seen.count(b"default_cache") >= 2:
-                stopped = True
-                process.send_signal(signal.SIGINT)
-    os.close(master)
-    assert process.wait(20) == 0
+    try:
+        with suppress(OSError):  # the terminal is gone when the command is
+            while select.select([master], [], [], SECONDS)[0]:
+                seen += os.read(master, 65_536)
+                if not stopped and seen.count(b"default_cache") >= 2:
+                    stopped = True
+                    process.send_signal(signal.SIGINT)
+                assert seen.count(b"default_cache") < 100, "not stopped by Ctrl-C"
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        os.close(master)
     return seen.decode()
 
 
@@ -191,7 +197,7 @@ def test_watch__a_line_of_json_each_time(tmp_path: Path) -> None:
     assert process.stdout is not None
     reports = [json.loads(process.stdout.readline()) for _ in range(3)]
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (0, "")
     assert [list(report["checks"]) for report in reports] == [["default_cache"]] * 3
     assert len({report["correlation_id"] for report in reports}) == 3

@@ -12,7 +12,9 @@ from django_lifesigns.callables.dotted import Dotted
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import READERS, Conf, parse
 from django_lifesigns.engine import current, get_engine
+from django_lifesigns.options import OTHER_OPTIONS, RUN_OPTIONS
 from lifesigns import specs
+from tests.django.projects import ROOT
 
 # Django's own system checks of models ask the database.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -266,3 +268,18 @@ def test_engine__one_until_settings_change(settings: Any) -> None:
     assert get_engine() is engine
     settings.LIFESIGNS = {"DISABLED": ["cpu_load"]}
     assert get_engine() is not engine
+
+
+def table_of_the_readme(heading: str) -> list[str]:
+    """The first column of the first table below a heading."""
+    section = (ROOT / "README.md").read_text().partition(f"{heading}\n")[2].partition("\n#")[0]
+    rows = [line for line in section.partition("|---|")[2].partition("\n\n")[0].splitlines() if line.startswith("| ")]
+    return [row.split("`")[1] for row in rows]
+
+
+def test_readme__names_every_key() -> None:
+    assert sorted(table_of_the_readme("## Every setting")) == sorted(READERS)
+
+
+def test_readme__names_every_option() -> None:
+    assert sorted(table_of_the_readme("### Options of a check")) == sorted({*RUN_OPTIONS, *OTHER_OPTIONS, "thresholds"})

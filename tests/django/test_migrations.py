@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
 
+from tests.django.conftest import NewDatabase
 from tests.django.projects import run_json
-from tests.services import Postgres
 
 REPLACED = Path(__file__).with_name("replaced")
 TABLES = ["core_alert_threshold", "core_health_check_log", "core_service_availability"]
@@ -68,46 +66,19 @@ print(json.dumps({
 """
 )
 
-Database = Callable[[str], dict[str, Any]]
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
-    """A function that makes an empty database, runs statements in it and gives its settings."""
-    if request.param == "sqlite":
-
-        def sqlite(statements: str) -> dict[str, Any]:
-            import sqlite3
-
-            with sqlite3.connect(tmp_path / "db.sqlite3") as connection:
-                connection.executescript(statements)
-            connection.close()
-            return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
-
-        return sqlite
-    postgres: Postgres = request.getfixturevalue("postgres")
-
-    def postgresql(statements: str) -> dict[str, Any]:
-        name = f"adoption_{uuid4().hex}"
-        postgres.sql(f"CREATE DATABASE {name} OWNER app")
-        postgres.sql(f"SET ROLE app; {statements}", name)
-        return {**postgres.database(engine="django.db.backends.postgresql"), "NAME": name}
-
-    return postgresql
-
 
 @pytest.fixture
 def tables(request: pytest.FixtureRequest) -> str:
     """The statements that make the replaced application's tables."""
-    return (REPLACED / f"{request.node.callspec.params['database']}.sql").read_text()
+    return (REPLACED / f"{request.node.callspec.params['new_database']}.sql").read_text()
 
 
 def run(tmp_path: Path, database: dict[str, Any], program: str) -> Any:
     return run_json(tmp_path, {"DATABASES": {"default": database}}, program)
 
 
-def test_migration__creates_and_removes(database: Database, tmp_path: Path) -> None:
-    done = run(tmp_path, database("SELECT 1"), BOTH_WAYS)
+def test_migration__creates_and_removes(new_database: NewDatabase, tmp_path: Path) -> None:
+    done = run(tmp_path, new_database(), BOTH_WAYS)
     assert done["made"] == TABLES
     assert sorted(columns for columns in done["indexes"] if "id" not in columns) == [
         ["check_name", "checked_at"],
@@ -118,8 +89,8 @@ def test_migration__creates_and_removes(database: Database, tmp_path: Path) -> N
     assert done["rows"] == 0
 
 
-def test_migration__adopts_tables_with_their_rows(database: Database, tables: str, tmp_path: Path) -> None:
-    done = run(tmp_path, database(tables), ADOPT)
+def test_migration__adopts_tables_with_their_rows(new_database: NewDatabase, tables: str, tmp_path: Path) -> None:
+    done = run(tmp_path, new_database(tables), ADOPT)
     assert done["made"] == [*TABLES, "lifesigns_adopted_table"]
     assert done["rows"] == [
         ["disk_space", "degraded", "new", {}, 0.0],
@@ -139,23 +110,25 @@ def test_migration__adopts_tables_with_their_rows(database: Database, tables: st
     assert done["kept"] == 3
 
 
-def test_migration__adopts_a_table_of_an_older_version(database: Database, tables: str, tmp_path: Path) -> None:
+def test_migration__adopts_a_table_of_an_older_version(new_database: NewDatabase, tables: str, tmp_path: Path) -> None:
     """One table only, without a column that came later."""
     older = tables[: tables.index("CREATE TABLE core_service_availability")]
     older = older.replace("NOT NULL,\n    correlation_id", "NOT NULL, correlation_id")
     lines = [line for line in older.splitlines() if not line.startswith("CREATE INDEX")]
     statements = "\n".join(lines) + "\nALTER TABLE core_health_check_log DROP COLUMN correlation_id;"
-    done = run(tmp_path, database(statements), BOTH_WAYS)
+    done = run(tmp_path, new_database(statements), BOTH_WAYS)
     assert done["made"] == [*TABLES, "lifesigns_adopted_table"]
     assert done["left"] == ["core_health_check_log"]
     assert done["rows"] == 1
 
 
-def test_migration__existing_tables_are_not_taken_for_its_own(database: Database, tables: str, tmp_path: Path) -> None:
+def test_migration__existing_tables_are_not_taken_for_its_own(
+    new_database: NewDatabase, tables: str, tmp_path: Path
+) -> None:
     program = PRELUDE + (
         'call_command("migrate", fake_initial=True, verbosity=0)\nmigrate("zero")\nprint(json.dumps(tables()))'
     )
-    assert run(tmp_path, database(tables), program) == TABLES
+    assert run(tmp_path, new_database(tables), program) == TABLES
 
 
 @pytest.mark.django_db

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -131,6 +134,15 @@ def test_html__is_a_page_and_no_markup_of_others() -> None:
     assert "it is &lt;b&gt;broken&lt;/b&gt;" in page
     assert "<b>broken" not in page
     assert "&quot;part&quot;: 7" in get("/health/mine/", "text/html").content.decode()
+
+
+def test_html__brings_the_policy_that_allows_its_style() -> None:
+    response = get("/health/", "text/html")
+    [style] = re.findall("<style>(.*?)</style>", response.content.decode(), re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in response["Content-Security-Policy"]
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+    assert "style=" not in response.content.decode()
 
 
 def test_html__of_everybody(settings: Any) -> None:

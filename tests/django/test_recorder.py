@@ -13,6 +13,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from django_lifesigns import buffer, recorder
+from django_lifesigns.fresh import Fresh
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import Engine
 from tests.services import wait_until
@@ -103,6 +104,14 @@ def test_record__a_refusal_is_not_kept_with_every_sweep() -> None:
         )
         assert recorder.record(report(a=refused), wait=WAIT)
     assert kept() == ["a", "a"]
+
+
+def test_fresh__a_clock_that_is_set_back() -> None:
+    """As happens every autumn without USE_TZ: the next refusal is kept all the same."""
+    fresh, now = Fresh(), datetime(2026, 10, 25, 3)
+    assert fresh.add("a", now, "CircuitOpenError")
+    assert fresh.add("a", now - timedelta(hours=1), "CircuitOpenError")
+    assert not fresh.add("a", now - timedelta(minutes=59, seconds=50), "CircuitOpenError")
 
 
 @pytest.mark.parametrize(("log", "availability"), [(True, False), (False, True), (False, False)])

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.django.conftest import NewDatabase
 from tests.django.projects import environment, run, run_json
 from tests.services import Postgres
 
@@ -91,25 +92,14 @@ def empty_history(server: Postgres, tmp_path: Path) -> dict[str, Any]:
 
 
 @pytest.fixture
-def postgresql(postgres: Postgres, tmp_path: Path) -> dict[str, Any]:
-    return empty_history(postgres, tmp_path)
-
-
-@pytest.fixture
 def own_server() -> Iterator[Postgres]:
     """A PostgreSQL that may be harmed."""
     with Postgres() as server:
         yield server
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> dict[str, Any]:
-    return make_tables(tmp_path, {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "history.sqlite3")})
-
-
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
-def test_record__eight_processes_lose_nothing(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> None:
-    settings = request.getfixturevalue(database)
+def test_record__eight_processes_lose_nothing(new_database: NewDatabase, tmp_path: Path) -> None:
+    settings = make_tables(tmp_path, new_database())
     done = run(tmp_path, settings, "-W", "ignore", "-m", "tests.django.recording", str(PROCESSES), str(SWEEPS))
     assert done.returncode == 0, done.stderr
     sweeps = PROCESSES * SWEEPS + 1

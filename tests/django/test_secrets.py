@@ -6,21 +6,17 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.checks import run_checks
 
-import tests.django.settings
 from django_lifesigns.engine import get_engine
 from tests.django.leaks import OWN
+from tests.django.planted import ENCODED, real_settings, secret, telltale_settings
 from tests.django.projects import run
 from tests.servers import telltale
-
-TOKEN = "s3cr3t-of-a-token-of-ours"
-
-
-def secret(name: str) -> str:
-    return f"s3cr3t-{name}-h8k2"
+from tests.services import Stack, cluster, mosquitto, redis
 
 
 @pytest.fixture(scope="module")
@@ -32,91 +28,19 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Any:
         ports = {
             name: stack.enter_context(getattr(telltale, name)(secret(f"from-{name}-server"))).port for name in servers
         }
-        done = run(folder, settings(folder, ports), "-W", "ignore::DeprecationWarning", "-m", "tests.django.leaks")
+        return outputs(folder, telltale_settings(folder, ports))
+
+
+@pytest.fixture(scope="module")
+def shown_with_real_servers(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The same of a project on real servers, most of which refuse what they are sent."""
+    return outputs(tmp_path_factory.mktemp("project"), real_settings(stack))
+
+
+def outputs(folder: Path, settings: dict[str, Any]) -> Any:
+    done = run(folder, settings, "-W", "ignore::DeprecationWarning", "-m", "tests.django.leaks")
     assert done.returncode == 0, done.stderr
-    assert "s3cr3t" not in done.stderr
-    return json.loads(done.stdout)
-
-
-def settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
-    redis = f"127.0.0.1:{ports['redis']}"
-    configured: dict[str, Any] = {
-        **{name: getattr(tests.django.settings, name) for name in ("INSTALLED_APPS", "MIDDLEWARE", "TEMPLATES")},
-        "STATIC_URL": "static/",
-        "ROOT_URLCONF": "tests.django.urls",
-        "SECRET_KEY": secret("secret-key"),
-        "DATABASES": {
-            "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")},
-        },
-        "CACHES": {
-            "default": {
-                "BACKEND": "django.core.cache.backends.redis.RedisCache",
-                "LOCATION": f"redis://someone:{secret('redis-url')}@{redis}/1",
-            },
-            "select2": {
-                "BACKEND": "django.core.cache.backends.redis.RedisCache",
-                "LOCATION": f"redis://{redis}/2",
-                "OPTIONS": {"password": secret("redis-option")},
-            },
-        },
-        "CHANNEL_LAYERS": {
-            "default": {
-                "BACKEND": "channels_redis.core.RedisChannelLayer",
-                "CONFIG": {"hosts": [f"redis://:{secret('channels')}@{redis}/3"]},
-            }
-        },
-        "MQTT_CONFIG": {
-            "BROKER_ADDRESS": "127.0.0.1",
-            "BROKER_PORT": ports["mqtt"],
-            "BROKER_USERNAME": "someone",
-            "BROKER_PASSWORD": secret("mqtt"),
-        },
-        "EMAIL_HOST": "127.0.0.1",
-        "EMAIL_PORT": ports["smtp"],
-        "EMAIL_HOST_USER": "someone",
-        "EMAIL_HOST_PASSWORD": secret("smtp"),
-        "GOOGLE_MAP_SECRET_KEY": secret("google"),
-        "LLM_PROVIDERS": {
-            name: {"api_key": secret(name), "base_url": f"http://127.0.0.1:{ports['http']}/v1"}
-            for name in ("openai", "anthropic")
-        },
-        "CELERY_BROKER_URL": f"redis://:{secret('celery')}@{redis}/4",
-        "STRIPE_API_KEY": secret("another-setting"),
-    }
-    servers = {
-        "postgres": {
-            "kind": "postgres",
-            "server": {
-                "host": "127.0.0.1",
-                "port": ports["postgres"],
-                "user": "someone",
-                "dbname": "app",
-                "password": secret("postgres"),
-            },
-        },
-        "http": {
-            "kind": "http",
-            "url": f"http://someone:{secret('http-url')}@127.0.0.1:{ports['http']}/?key={secret('http-query')}",
-            "headers": {"authorization": f"Bearer {secret('http-header')}"},
-        },
-        "wrong_kind": {"kind": "http", "url": secret("wrong-url"), "password": secret("wrong-field")},
-        "wrong_type": {"kind": "redis", "url": {"password": secret("wrong-type")}},
-        "not_imported": f"redis://:{secret('dotted')}@host",
-    }
-    configured["LIFESIGNS"] = {
-        "TOKENS": [TOKEN, secret("second-token")],
-        "NETWORKS": [],
-        "GOOGLE_MAPS_BASE_URL": f"http://127.0.0.1:{ports['http']}",
-        "DEFAULT_TIMEOUT": 3,
-        "CHECKS": {
-            **servers,
-            **{check.__name__: f"tests.django.leaks.{check.__name__}" for check in OWN},
-            "with_arguments": {"check": "tests.django.leaks.raises", "arguments": {"password": secret("argument")}},
-        },
-    }
-    # What own checks have to tell: all of it, as it stands in the settings.
-    planted = json.dumps(configured).replace(secret("wrong-url"), "a URL that is none")
-    return {**configured, "PLANTED": planted}
+    return {**json.loads(done.stdout), "standard error": done.stderr}
 
 
 @pytest.mark.services
@@ -139,12 +63,39 @@ def test_secrets__the_servers_were_asked_and_the_checks_ran(shown: Any) -> None:
 @pytest.mark.services
 def test_secrets__are_nowhere(shown: Any) -> None:
     assert len(shown) > 100
-    found = {where: _around(text) for where, text in shown.items() if "s3cr3t" in text}
-    assert found == {}
+    assert found(shown) == {}
 
 
-def _around(text: str) -> str:
-    return text[max(0, text.index("s3cr3t") - 80) :][:160]
+@pytest.mark.services
+def test_secrets__real_servers_were_asked(shown_with_real_servers: Any) -> None:
+    checks = json.loads(shown_with_real_servers["/health/ application/json ['authorization']"].partition("' ")[2])[
+        "checks"
+    ]
+    refused = {"redis_connectivity", "mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api"}
+    refused |= {"postgres", "no_such_role"}
+    assert {checks[name].get("error_type") for name in refused} == {"AuthenticationError"}
+    assert checks["database_connectivity"]["status"] == "healthy"
+    slowest = [statement["query"] for statement in checks["database_performance"]["details"]["slowest"]]
+    assert any("pg_sleep" in query for query in slowest)
+    assert "invalid input syntax" in checks["database_quotes"]["message"]
+
+
+@pytest.mark.services
+def test_secrets__are_nowhere_with_real_servers(shown_with_real_servers: Any) -> None:
+    assert len(shown_with_real_servers) > 100
+    own = (cluster.PASSWORD, redis.PASSWORD, mosquitto.PASSWORD)
+    assert found(shown_with_real_servers, *own, *map(quote, own)) == {}
+
+
+def found(shown: Any, *more: str) -> dict[str, str]:
+    """Where a secret stands, plainly or as clients encode it, and what stands around it."""
+    marks = ("s3cr3t", *ENCODED, *more)
+    return {
+        where: text[max(0, text.index(mark) - 80) :][:160]
+        for where, text in shown.items()
+        for mark in marks
+        if mark in text
+    }
 
 
 WRONG = "s3cr3t-in-the-wrong-place"

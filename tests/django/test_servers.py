@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.urls import urlpatterns
 from tests.django.projects import ROOT
 from tests.django.serving import COMMANDS, ask, served
 from tests.django.settings import MIDDLEWARE
@@ -99,13 +101,68 @@ def test_others__are_refused_by_the_project(port: int) -> None:
     ],
 )
 def test_malformed__no_server_error(port: int, request_line: bytes) -> None:
+    code = raw(port, request_line)
+    assert code is None or 200 <= code < 500
+    assert ask(port, "/alive/", **HOST)[0] == 200
+
+
+PATHS = ["/alive", "/ready", "/startup", "/health", "/health/detailed", "/health/default_cache", "/health/nil"]
+ODD = [
+    b"\xff\xfe",
+    b"\xc3\xa9/\xf0\x9f\xa6\x80",
+    b"%00%ff",
+    b"../../etc/passwd",
+    b"x" * 7_000,
+    b';q=,,=;"',
+    b"{{7*7}}<script>",
+]
+HEADERS = [
+    b"Accept",
+    b"Authorization",
+    b"Cookie",
+    b"X-Forwarded-For",
+    b"Host",
+    b"Range",
+    b"If-None-Match",
+    b"Content-Type",
+]
+
+PREFIXES = {b"Authorization": (b"Bearer ", b"Basic "), b"Cookie": (b"sessionid=",), b"Accept": (b"text/html;q=",)}
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_hostile__no_server_error_at_any_endpoint(port: int, path: str) -> None:
+    """Odd bytes in each header, in the query and behind the path, of anybody and of who is known."""
+    known = f"Authorization: Bearer {TOKEN}".encode()
+    for odd in ODD:
+        heads = [b"%b: %b%b" % (name, prefix, odd) for name in HEADERS for prefix in (b"", *PREFIXES.get(name, ()))]
+        for slash, query, head in [
+            *(("/", b"", head) for head in heads),
+            *(("/", b"?refresh=" + odd.replace(b" ", b""), head) for head in (b"X: y", known)),
+            *(("", b"?" + odd.replace(b" ", b""), head) for head in (b"X: y", known)),
+            ("/", odd.replace(b" ", b"") + b"/", known),
+        ]:
+            code = raw(port, b"GET %b%b HTTP/1.1\r\n%b" % (f"{path}{slash}".encode(), query, head))
+            assert code is None or 200 <= code < 500, (path, slash, query, head, code)
+
+
+def raw(port: int, request: bytes) -> int | None:
+    """The code of the answer to these bytes; None for a server that hangs up on them."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
         answer = b""
         with suppress(ConnectionError):  # refused before all of it was read
-            client.sendall(request_line + b"\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n")
+            client.sendall(request + b"\r\nHost: 10.1.2.3\r\nConnection: close\r\n\r\n")
             answer = client.recv(65_536)
-    assert answer == b"" or 200 <= int(answer.split(b" ", 2)[1]) < 500, answer
-    assert ask(port, "/alive/", **HOST)[0] == 200
+    return int(answer.split(b" ", 2)[1]) if answer else None
+
+
+def test_description__has_every_url() -> None:
+    import yaml  # here, since the interpreters of the test matrix read this module, too
+
+    described = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())["paths"]
+    served = ["/" + re.sub("<[a-z]+:([a-z]+)>", r"{\1}", str(url.pattern)) for url in urlpatterns]
+    assert sorted(described) == sorted(served)
+    assert sorted(one["get"]["operationId"] for one in described.values()) == sorted(url.name for url in urlpatterns)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

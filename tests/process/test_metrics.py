@@ -99,10 +99,8 @@ def test_status__what_is_too_old_is_never_shown_as_healthy() -> None:
     engine = Engine(default_ttl=0.05, max_stale=0.1)
     engine.register("x", lambda: None)
     engine.run()
-    time.sleep(0.2)
-    found = samples(engine)
-    assert state(found, "health_check_status", "status", check_name="x") == ["error"]
-    assert state(found, "health_status", "status") == ["unhealthy"]
+    wait_until(lambda: state(samples(engine), "health_check_status", "status", check_name="x") == ["error"])
+    assert state(samples(engine), "health_status", "status") == ["unhealthy"]
 
 
 def test_status__is_the_raw_one_in_the_counters() -> None:

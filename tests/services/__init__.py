@@ -4,6 +4,7 @@ from tests.services.base import Service, ServiceError, free_port
 from tests.services.certificates import Certificates, Pair, certificates
 from tests.services.cluster import Cluster
 from tests.services.http import HttpApis
+from tests.services.mariadb import MariaDb
 from tests.services.mosquitto import Mosquitto
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import Postgres
@@ -17,6 +18,7 @@ __all__ = [
     "Certificates",
     "Cluster",
     "HttpApis",
+    "MariaDb",
     "Mosquitto",
     "Pair",
     "PgBouncer",

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import struct
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class Side(asyncio.Protocol):
 
     def _end(self, peer: Side) -> None:
         self.end_passed_on = True
-        peer.transport.write_eof()
+        with suppress(OSError):  # the peer has reset its connection, which the loop tells a moment later
+            peer.transport.write_eof()
         if self._finished():
             self.transport.close()
             peer.transport.close()

@@ -14,6 +14,7 @@ import pytest
 
 from tests.services import (
     HttpApis,
+    MariaDb,
     Mosquitto,
     PgBouncer,
     Postgres,
@@ -30,7 +31,7 @@ from tests.services import (
 ANSWER_SECONDS = 10
 SILENCE_SECONDS = 0.3
 
-# What each answers to, without a client library; by SMTP the server speaks first.
+# What each answers to, without a client library; by SMTP and by MySQL the server speaks first.
 SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 HELLO = {
     "postgres": SSL_REQUEST,
@@ -38,6 +39,7 @@ HELLO = {
     "redis": b"PING\r\n",
     "mosquitto": b"\x10\x0c\0\4MQTT\4\2\0\x0a\0\0",  # CONNECT
     "smtp": b"",
+    "mariadb": b"",
     "http": b"GET /_requests HTTP/1.1\r\nHost: localhost\r\n\r\n",
 }
 
@@ -88,7 +90,7 @@ def answers(service: Service, within: float = ANSWER_SECONDS) -> bool:
     return False
 
 
-@pytest.fixture(params=[Postgres, Redis, Mosquitto, Smtp, HttpApis, PgBouncer], ids=lambda kind: kind.name)
+@pytest.fixture(params=[Postgres, MariaDb, Redis, Mosquitto, Smtp, HttpApis, PgBouncer], ids=lambda kind: kind.name)
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     dependencies = [request.getfixturevalue("postgres")] if request.param is PgBouncer else []
     with request.param(*dependencies) as running:

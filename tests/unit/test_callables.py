@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 import lifesigns
+from tests.services import wait_until
 
 
 def result_of(check: Callable[[], Any], **options: Any) -> Any:
@@ -159,9 +159,7 @@ def test_overrun__holds_one_thread_and_is_not_started_again() -> None:
     assert len(runs) == 1
     assert callable_threads() <= threads + 1
     release.set()
-    end = time.monotonic() + 10
-    while engine.check("hangs", refresh=True)["status"] != "healthy" and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: engine.check("hangs", refresh=True)["status"] == "healthy")
     assert len(runs) == 2
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import lifesigns
+from tests.services import wait_until
 
 SKIPPED = {"kind": "skipped", "reason": "set MQTT_CONFIG"}
 
@@ -191,9 +192,7 @@ def test_single_flight__many_callers_cause_one_run() -> None:
     engine.register("x", check, timeout=20)
     with ThreadPoolExecutor(50) as pool:
         calls = [pool.submit(engine.check, "x", refresh=index % 2 == 0) for index in range(50)]
-        end = time.monotonic() + 10
-        while check.runs == 0 and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: check.runs > 0)
         check.gate.set()
         results = [call.result() for call in calls]
     assert {result["status"] for result in results} == {"healthy"}
@@ -257,9 +256,7 @@ def test_dependencies__a_child_is_not_run_while_its_parent_is_in_error() -> None
     assert list(engine.run(["child"])["checks"]) == ["child"]
     parent.result = True
     assert engine.check("child", refresh=True)["status"] == "error" or child.runs == 1
-    end = time.monotonic() + 10
-    while engine.check("child")["status"] != "healthy" and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: engine.check("child")["status"] == "healthy")
     assert child.runs >= 1
 
 
@@ -287,9 +284,7 @@ def test_breaker__opens_after_failures_in_a_row_and_closes_after_a_good_trial() 
     assert "Circuit breaker open" in refused["message"]
     assert 0 < refused["retry_after_seconds"] <= 0.4
     check.result = True
-    end = time.monotonic() + 10
-    while engine.check("x", refresh=True)["status"] != "healthy" and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: engine.check("x", refresh=True)["status"] == "healthy")
     assert engine.check("x", refresh=True)["circuit_state"] == "closed"
 
 

@@ -17,7 +17,15 @@ api_key password client_secret db_pass x-api-key Authorization key
 """
 # Each of these, over and over, is what one of the patterns finds hardest.
 HOSTILE = ["a", "a.", "://", "://:", "'", "$$", "1", "select ", "update ", "password=", "password='", "eyJ.", "?key="]
-HOSTILE += ["key (a)=(", "-----BEGIN PRIVATE KEY-----", "bearer ", "://a:"]
+HOSTILE += ["failing row contains (", "invalid input value for ", "incorrect value: ", "duplicate entry ", 'value "']
+HOSTILE += [
+    "right syntax to use near ",
+    "at or near \"'",
+    "key (a)=(",
+    "-----BEGIN PRIVATE KEY-----",
+    "bearer ",
+    "://a:",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +66,17 @@ def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LINE 1: ...WHERE name = 's3cr3t'", "LINE ?: ...WHERE name = ?"),
         ("DETAIL:  Key (name)=(s3cr3t) already exists.", "DETAIL:  Key (name)=(?) already exists."),
         ("ALTER ROLE app PASSWORD 's3cr3t'", "ALTER ROLE app PASSWORD ?"),
+        # Values that databases quote in their errors.
+        ("Failing row contains (7, s3cr3t, (s3cr3t)).", "Failing row contains (?)."),
+        ('invalid input syntax for type integer: "s3c"r3t"\nmore', "invalid input syntax for type integer: ?\nmore"),
+        ('invalid input value for enum mood: "s3cr3t"', "invalid input value for enum mood: ?"),
+        ('malformed array literal: "s3cr3t"', "malformed array literal: ?"),
+        ("quoted string at or near \"'s3cr3t\"\nLINE 1: 's3cr3t", 'quoted string at or near "?"\nLINE ?: ?'),
+        ('value "4711" is out of range for type integer', "value ? is out of range for type integer"),
+        ('date/time field value out of range: "s3cr3t"', "date/time field value out of range: ?"),
+        ("(1062, \"Duplicate entry 's3cr3t' for key 'name'\")", "(1062, \"Duplicate entry ? for key 'name'\")"),
+        ("Incorrect integer value: 's3cr3t' for column `x`.`y`", "Incorrect integer value: ?"),
+        ("the right syntax to use near 's3cr3t' at line 1", "the right syntax to use near ? at line 1"),
         # Nothing of the kind.
         ("3 of 4 workers are alive, 'default' waits", "3 of 4 workers are alive, 'default' waits"),
         ("7 tokens left; key rotation took 3 s", "7 tokens left; key rotation took 3 s"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.utils.module_loading import import_string
 
@@ -11,7 +11,8 @@ from django.utils.module_loading import import_string
 class Dotted:
     """Calls the callable at `path`."""
 
-    path: str
+    # A URL may stand where a path belongs.
+    path: str = field(repr=False)
 
     def __call__(self, **arguments: object) -> object:
         try:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from django.db import connections
 from django.utils import timezone
 
+from django_lifesigns.moments import utc
 from lifesigns.specs import Thresholds
 
 QUEUES_SHOWN = 100
@@ -147,7 +148,7 @@ def workers(active: int, expected: int, sign: str, **details: object) -> dict[st
 
 
 def _age(oldest: object) -> float | None:
-    """Seconds since a time as the database returns it: naive ones, and SQLite's text, are in UTC."""
+    """Seconds since a time as the database returns it: SQLite returns text."""
     if isinstance(oldest, str):
         try:
             oldest = datetime.fromisoformat(oldest)
@@ -155,5 +156,4 @@ def _age(oldest: object) -> float | None:
             return None
     if not isinstance(oldest, datetime):
         return None
-    aware = oldest if oldest.tzinfo else oldest.replace(tzinfo=zone.utc)
-    return max(0.0, (datetime.now(zone.utc) - aware).total_seconds())
+    return max(0.0, (datetime.now(zone.utc) - utc(oldest)).total_seconds())

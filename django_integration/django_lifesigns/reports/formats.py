@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from django_lifesigns.moments import utc
 from django_lifesigns.reports.collect import CheckFigures, History
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
@@ -54,15 +55,15 @@ def json_(history: History) -> str:
     """For programs."""
     checks = [_figures(name, check) for name, check in history.checks.items()]
     timeline = [
-        {"since": part.since.isoformat(), "healthy": part.healthy, "degraded": part.degraded, "errors": part.error}
+        {"since": utc(part.since).isoformat(), "healthy": part.healthy, "degraded": part.degraded, "errors": part.error}
         for part in history.slices
     ]
-    problems = [{**problem, "checked_at": problem["checked_at"].isoformat()} for problem in history.problems]
+    problems = [{**problem, "checked_at": utc(problem["checked_at"]).isoformat()} for problem in history.problems]
     total = history.total
     report = {
-        "generated_at": timezone.now().isoformat(),
-        "since": history.since.isoformat(),
-        "until": history.until.isoformat(),
+        "generated_at": utc(timezone.now()).isoformat(),
+        "since": utc(history.since).isoformat(),
+        "until": utc(history.until).isoformat(),
         "results": total.results,
         "uptime_percentage": round(total.uptime, 2),
         "checks": checks,
@@ -114,7 +115,7 @@ def html(history: History) -> str:
         "bars": bars,
         "problems": problems,
     }
-    return Engine(dirs=[str(TEMPLATES)]).get_template("lifesigns/report.html").render(Context(context))
+    return Engine(dirs=[str(TEMPLATES)]).get_template("lifesigns/report.html").render(Context(context, use_l10n=False))
 
 
 FORMATS: dict[str, Callable[[History], str]] = {
@@ -144,7 +145,7 @@ def _figures(name: str, check: CheckFigures) -> dict[str, Any]:
         "median_ms": None if median is None else round(median, 2),
         "p95_ms": None if p95 is None else round(p95, 2),
         "max_ms": round(check.durations.longest, 2),
-        "last_error_at": check.last_error_at.isoformat() if check.last_error_at else None,
+        "last_error_at": utc(check.last_error_at).isoformat() if check.last_error_at else None,
     }
 
 
@@ -158,7 +159,7 @@ def _rows(history: History) -> list[list[str]]:
 
 
 def _time(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{utc(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _line(message: str) -> str:

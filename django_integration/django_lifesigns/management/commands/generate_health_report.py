@@ -51,6 +51,12 @@ class Command(BaseCommand):
 
 def write_whole(path: str, text: str) -> None:
     """Writes a file beside it and lets that take its place: nobody ever reads half a report."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        # /dev/stdout, a pipe: it must not be replaced by a file, which root could do.
+        with open(path, "w", encoding="utf-8", newline="") as out:
+            out.write(text)
+        return
+    path = os.path.realpath(path)  # a link stays one
     beside = f"{path}.{os.getpid()}.part"
     try:
         with open(beside, "x", encoding="utf-8", newline="") as file:

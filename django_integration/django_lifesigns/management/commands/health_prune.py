@@ -12,6 +12,7 @@ from django.utils import timezone
 from rich.progress import Progress
 
 from django_lifesigns.models import HealthCheckLog
+from django_lifesigns.moments import utc
 from django_lifesigns.terminal import console
 
 BATCH = 10_000
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         old = HealthCheckLog.objects.filter(checked_at__lt=since).order_by("checked_at")
         count = old.count()
         if dry_run:
-            self.stdout.write(f"{count} results from before {since:%Y-%m-%d %H:%M} UTC would be removed")
+            self.stdout.write(f"{count} results from before {utc(since):%Y-%m-%d %H:%M} UTC would be removed")
             return
         with Progress(console=console(self.stderr), disable=not self.stderr.isatty(), transient=True) as progress:
             task = progress.add_task("Removing", total=count)
@@ -41,7 +42,7 @@ class Command(BaseCommand):
             while batch := self._remove_some(old):
                 removed += batch
                 progress.advance(task, batch)
-        self.stdout.write(f"{removed} results from before {since:%Y-%m-%d %H:%M} UTC removed")
+        self.stdout.write(f"{removed} results from before {utc(since):%Y-%m-%d %H:%M} UTC removed")
 
     def _remove_some(self, old: QuerySet[HealthCheckLog]) -> int:
         """By a range of time, which the index finds, and which every database can delete by."""

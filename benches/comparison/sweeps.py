@@ -1,0 +1,142 @@
+"""What a fresh sweep costs each contender: time, CPU, threads, connections, memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from benches.comparison.ground import Contender, Ground, Taken
+from tests.faults import sockets
+from tests.services import Service
+from tests.services.processes import tree
+
+NAMES = {
+    "lifesigns": "Lifesigns, 22 checks",
+    "django_health_check": "django-health-check 4.8, 6 checks",
+    "plain": "plain Python, 22 checks on a ThreadPoolExecutor(5)",
+    "limit": "each of the 22 checks alone",
+}
+SAMPLE_SECONDS = 0.005
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Size(NamedTuple):
+    """The contenders take turns `rounds` times, and sweep `block` times at each."""
+
+    rounds: int
+    block: int
+
+
+@dataclass
+class Cost:
+    """Seconds of each sweep, or of each run of one check."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Costs:
+    """By contender, then by what it runs; `servers` is the CPU time of the services per sweep, in seconds."""
+
+    by_name: dict[str, dict[str, Cost]]
+    servers: dict[str, float]
+
+    def sweep(self, name: str) -> Cost:
+        return self.by_name[name]["sweep"]
+
+    def slowest(self) -> tuple[str, Cost]:
+        """The check with the largest median among those that ran alone."""
+        return max(self.by_name["limit"].items(), key=lambda item: median(item[1].wall))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Threads and connections: the most that there were beside what the project itself has. Memory in bytes."""
+
+    threads: int
+    connections: int
+    connections_kept: int
+    memory: int
+
+
+def p95(seconds: list[float]) -> float:
+    return quantiles(seconds, n=20)[-1]
+
+
+def costs(ground: Ground, size: Size, *, delayed: bool = False) -> Costs:
+    """Of all contenders, in turns."""
+    settings = ground.settings(delayed=delayed)
+    found = Costs({name: {} for name in NAMES}, dict.fromkeys(NAMES, 0.0))
+    with ExitStack() as stack:
+        contenders = [stack.enter_context(Contender(ground, name, settings)) for name in NAMES]
+        for contender in contenders:
+            contender.wait()
+            contender.sweeps(size.block)  # connects, and fills caches
+        for _ in range(size.rounds):
+            for contender in contenders:
+                before = server_seconds(ground.stack.services)
+                add(found.by_name[contender.name], contender.sweeps(size.block))
+                spent = server_seconds(ground.stack.services) - before
+                found.servers[contender.name] += spent / size.rounds / size.block
+    return found
+
+
+def add(costs: dict[str, Cost], taken: Taken) -> None:
+    for name, one in taken.items():
+        cost = costs.setdefault(name, Cost())
+        cost.wall += one["wall"]
+        cost.cpu += one["cpu"]
+
+
+def footprint(ground: Ground, name: str, sweeps: int) -> Footprint:
+    """Of a contender that has the services for itself."""
+    settings = ground.settings()
+    with Contender(ground, "bare", settings) as bare:
+        bare.wait()
+        bare.sweeps(1)
+        memory = sockets.resident(bare.pid)
+    with Contender(ground, name, settings) as contender, ThreadPoolExecutor(1) as pool:
+        contender.wait()
+        threads, connections = sockets.threads(contender.pid), ground.connections(contender.pid)
+        contender.sweeps(1)
+        memory = sockets.resident(contender.pid) - memory
+        sweeping = pool.submit(contender.sweeps, sweeps)
+        most_threads, most_connections = threads, connections
+        while not sweeping.done():
+            most_threads = max(most_threads, sockets.threads(contender.pid))
+            most_connections = max(most_connections, ground.connections(contender.pid))
+            time.sleep(SAMPLE_SECONDS)
+        sweeping.result()
+        kept = ground.connections(contender.pid)
+    # Django's own cache connections, there before, may be among those that a check closes.
+    kept = max(0, kept - connections)
+    return Footprint(most_threads - threads, most_connections - connections, kept, memory)
+
+
+def postgres_round_trips(ground: Ground, sweeps: int) -> float:
+    """Per sweep, on a connection that is there."""
+    with Contender(ground, "lifesigns", ground.settings(delayed=True)) as contender:
+        contender.wait()
+        contender.sweeps(2)
+        ground.proxies.round_trips(ground.stack.postgres)
+        contender.sweeps(sweeps)
+        return ground.proxies.round_trips(ground.stack.postgres) / sweeps
+
+
+def server_seconds(services: tuple[Service, ...]) -> float:
+    """CPU time of their processes so far, with those that have ended."""
+    ticks = 0
+    for service in services:
+        for pid in tree(service.pid):
+            try:
+                ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+            except (FileNotFoundError, ProcessLookupError):  # ended meanwhile: its parent has its time
+                continue
+    return ticks / TICKS

@@ -1,0 +1,46 @@
+"""The URLs under which a server answers for each contender, and with an empty view."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import include, path
+from health_check.views import HealthCheckView
+
+from benches.comparison.peer import CHECKS
+from benches.comparison.plain import Kept, Plain
+
+
+@cache
+def plain() -> Kept:
+    """That of this process: threads do not survive a fork."""
+    return Kept(Plain(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())))
+
+
+def empty(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("")
+
+
+def plain_fresh(request: HttpRequest) -> HttpResponse:
+    return answer(plain().plain.sweep())
+
+
+def plain_kept(request: HttpRequest) -> HttpResponse:
+    return answer(plain().sweep())
+
+
+def answer(report: dict[str, object]) -> HttpResponse:
+    return JsonResponse(report, status=200 if report["status"] == "healthy" else 503)
+
+
+urlpatterns = [
+    path("", include("django_lifesigns.urls")),
+    path("peer/", HealthCheckView.as_view(checks=CHECKS)),
+    path("plain/", plain_fresh),
+    path("plain/kept/", plain_kept),
+    path("empty/", empty),
+]

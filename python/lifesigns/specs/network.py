@@ -1,0 +1,107 @@
+"""What is checked over the network, PostgreSQL apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from lifesigns.specs.base import Spec
+from lifesigns.specs.tls import Tls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Redis(Spec):
+    """`PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the
+    state of the cluster it belongs to; with `sentinels` ("host:port", 26379), of the server that they call `master`
+    (default: the URL's host). User and password here come before those in the URL."""
+
+    kind: ClassVar[str] = "redis"
+    url: str = field(repr=False)
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+    cluster: bool | None = None
+    sentinels: Sequence[str] | None = None
+    master: str | None = None
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mqtt(Spec):
+    """The MQTT broker (port 1883, with `tls` 8883) accepts the credentials; with `round_trip_topic`, a message
+    published below it comes back."""
+
+    kind: ClassVar[str] = "mqtt"
+    host: str
+    port: int | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+    protocol: Literal["3.1.1", "5"] | None = None
+    round_trip_topic: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Smtp(Spec):
+    """The SMTP server (port 25, with `security` "starttls" 587, "tls" 465) accepts the credentials; sends no mail."""
+
+    kind: ClassVar[str] = "smtp"
+    host: str
+    port: int | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    security: Literal["none", "starttls", "tls"]
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Http(Spec):
+    """A `GET` of `url` is answered with `expect_status` (200)."""
+
+    kind: ClassVar[str] = "http"
+    url: str = field(repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    expect_status: int | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GoogleMaps(Spec):
+    """Google's geocoding API answers and accepts the key."""
+
+    kind: ClassVar[str] = "google_maps"
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenAI(Spec):
+    """OpenAI's API (or one that speaks it, at `base_url` with its version: ".../v1") accepts the key."""
+
+    kind: ClassVar[str] = "openai"
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Anthropic(Spec):
+    """Anthropic's API (or one that speaks it, at `base_url` without a version) accepts the key."""
+
+    kind: ClassVar[str] = "anthropic"
+    api_key: str = field(repr=False)
+    base_url: str | None = None
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tcp(Spec):
+    """A TCP connection, and with `tls` a handshake, succeeds."""
+
+    kind: ClassVar[str] = "tcp"
+    host: str
+    port: int
+    tls: Tls | None = None
