@@ -46,6 +46,12 @@ def code(address: str, path: str) -> int:
     return 0
 
 
+def body(address: str, path: str) -> bytes:
+    with suppress(OSError):
+        return ask(address, path, timeout=5).body
+    return b""
+
+
 def pids(address: str) -> set[int]:
     """The processes that are known where the probes are answered."""
     lines = ask(address, "/metrics", headers=KNOWN).body.decode().splitlines()
@@ -104,6 +110,22 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         assert asked > 10
         wait_until(lambda: len(listeners(address)) == 2 and listeners(address) != before, 60, server.log())
         wait_until(lambda: pids(address) == listeners(address), 20, "the killed one is still known")
+
+
+@pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
+def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.slow"]
+    with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        begun(server, address)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        request = stack.enter_context(_begin_request(server.port))
+        server.process.terminate()
+        wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log())
+        assert code(address, "/alive") == 200
+        request.settimeout(20)
+        assert b" 404 " in request.recv(100), "it is answered, if only that there is no such page"
 
 
 def test_probe_server__under_runserver_in_the_child_of_the_reloader(tmp_path: Path) -> None:
@@ -216,6 +238,13 @@ def block(get_response):
         if request.path == "/wedge/":
             time.sleep(8)
         return await get_response(request)
+    return answer
+
+def slow(get_response):
+    def answer(request):
+        if request.path == "/wedge/":
+            time.sleep(5)
+        return get_response(request)
     return answer
 
 def wedge(get_response):
