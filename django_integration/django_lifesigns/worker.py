@@ -82,7 +82,7 @@ def _serve(address: str, built: Built) -> None:
         ready_max_age=conf.ready_max_age,
         wedged_after=conf.wedged_after,
         alive_requires=conf.alive_requires,
-        dump_on_wedge=conf.dump_on_wedge,
+        dump_on_wedge=conf.dump_on_wedge and address == conf.probe_server[0],  # once
         startup=get_startup().engine,
     )
 
