@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from tests.django.projects import ROOT, run
 from tests.django.serving import GUNICORN, UVICORN, Server, answers, serving
+from tests.django.serving import ask as http_ask
 from tests.process.probes import ask
 from tests.services import free_port, wait_until
 
@@ -172,6 +174,25 @@ def test_probe_server__unix_socket_and_several_addresses(tmp_path: Path) -> None
     with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
         for one in sockets:
             wait_until(lambda one=one: code(one, "/ready") == 200, 30, server.log())  # type: ignore[misc]
+
+
+def test_background__renews_without_a_probe_server(tmp_path: Path) -> None:
+    settings, address = project(tmp_path, BACKGROUND=True, DEFAULT_TTL=1, PROBE_SERVER=None)
+    with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+        wait_until(lambda: answers(server.port), 30, server.log())
+
+        def found() -> Any:
+            return http_ask(server.port, "/health/default_cache/", host="localhost")[2]
+
+        wait_until(lambda: json.loads(found())["cached"], 20, server.log())
+        seen = []
+        for _ in range(10):
+            seen.append(json.loads(found()))
+            time.sleep(0.5)
+        # Nobody who asked had to run it, though it is fresh for a second alone.
+        assert {result["cached"] for result in seen} == {True}
+        assert len({result["timestamp"] for result in seen}) >= 3
+        assert listeners(address) == set()
 
 
 def test_startup__is_not_over_before_migrations_are_applied(tmp_path: Path) -> None:
