@@ -162,7 +162,9 @@ def test_description__has_every_url() -> None:
     described = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())["paths"]
     served = ["/" + re.sub("<[a-z]+:([a-z]+)>", r"{\1}", str(url.pattern)) for url in urlpatterns]
     assert sorted(described) == sorted(served)
-    assert sorted(one["get"]["operationId"] for one in described.values()) == sorted(url.name for url in urlpatterns)
+    assert sorted(one["get"]["operationId"] for one in described.values()) == sorted(
+        str(url.name) for url in urlpatterns
+    )
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
