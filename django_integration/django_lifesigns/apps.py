@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.apps import AppConfig
 from django.core import checks
 from django.utils.module_loading import autodiscover_modules
@@ -19,6 +21,7 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
+        from django_lifesigns.conf import read
         from django_lifesigns.system_checks import check_settings
         from django_lifesigns.termination import drain_on_sigterm
 
@@ -27,3 +30,7 @@ class LifesignsConfig(AppConfig):
         # Most servers have set their handlers by now. Those that fork after loading the application set them later:
         # there the first request to the main thread does this.
         drain_on_sigterm()
+        if read().celery_signals and find_spec("celery"):
+            from django_lifesigns import celery_signals
+
+            celery_signals.connect()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Literal, cast
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
 
 from django.conf import settings
 
+from django_lifesigns import values
 from django_lifesigns.catalogue import CATALOGUE
-from django_lifesigns.problems import NOT_SUPPORTED_YET, UNKNOWN_CHECK, UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
+from django_lifesigns.problems import UNKNOWN_CHECK, UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
 from lifesigns import declared
 
 
@@ -31,6 +31,14 @@ class Conf:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     trusted_proxies: int = 0
+    share: Literal["process", "host"] = "host"
+    store_path: str | None = None
+    background: bool = False
+    probe_server: tuple[str, ...] = ()
+    wedged_after: float = 30.0
+    alive_requires: Literal["any", "all"] = "any"
+    dump_on_wedge: bool = False
+    celery_signals: bool = False
     task_queue: str | Mapping[str, object] | None = field(default=None, repr=False)
     postgresql_functions: tuple[str, ...] | None = None
     materialized_views: tuple[str, ...] = ()
@@ -49,21 +57,18 @@ def parse(raw: object) -> Conf:
     if not isinstance(raw, Mapping):
         return Conf(checks={}, problems=(_wrong("LIFESIGNS", "must be a dict", raw),))
     problems: list[Problem] = []
-    values: dict[str, object] = {"checks": {}}
+    given: dict[str, object] = {"checks": {}}
     for key, value in raw.items():
         if key in READERS:
             try:
                 if value is not None:
-                    values[key.lower()] = READERS[key](value)
+                    given[key.lower()] = READERS[key](value)
             except ValueError as error:
                 problems.append(_wrong(f"LIFESIGNS[{key!r}]", str(error), value))
-        elif key in LATER:
-            message = f"LIFESIGNS[{key!r}] has no effect in this version."
-            problems.append(Problem(NOT_SUPPORTED_YET, message, "Remove it."))
         else:
-            hint = did_you_mean(str(key), READERS.keys() | LATER)
+            hint = did_you_mean(str(key), READERS.keys())
             problems.append(Problem(UNKNOWN_KEY, f"LIFESIGNS has an unknown key {key!r}.", hint))
-    conf = Conf(**values)  # type: ignore[arg-type]
+    conf = Conf(**given)  # type: ignore[arg-type]
     if conf.default_ttl > conf.max_stale:
         limit = f"must not exceed MAX_STALE ({conf.max_stale:g} s)"
         problems.append(_wrong("LIFESIGNS['DEFAULT_TTL']", limit, conf.default_ttl))
@@ -86,99 +91,30 @@ def _wrong(where: str, what: str, value: object) -> Problem:
     return Problem(WRONG_VALUE, f"{where} {what}, not {shown}.", f"Correct {where}.")
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return cast("Mapping[str, object]", value)
-    raise ValueError("must be a dict with names of checks as keys")
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    raise ValueError("must be a list of strings")
-
-
-def _names(value: object) -> frozenset[str]:
-    return frozenset(_strings(value))
-
-
-def _names_or_all(value: object) -> frozenset[str]:
-    return frozenset(CATALOGUE) if value == "all" else _names(value)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
-        return float(value)
-    raise ValueError("must be a number of seconds above 0")
-
-
-def _count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ValueError("must be a whole number from 0")
-
-
-def _url(value: object) -> str:
-    if isinstance(value, str) and value.startswith(("http://", "https://")):
-        return value
-    raise ValueError("must be a URL that begins with https:// or http://")
-
-
-def _show_details(value: object) -> str:
-    if isinstance(value, str) and value in ("authorized", "always", "never"):
-        return value
-    raise ValueError("must be 'authorized', 'always' or 'never'")
-
-
-def _tokens(value: object) -> tuple[str, ...]:
-    tokens = _strings(value)
-    # An empty one would let everybody in; others cannot be sent as a header.
-    if not all(token.isascii() and token.isprintable() and token and " " not in token for token in tokens):
-        raise ValueError("must be a list of tokens of printable ASCII characters without spaces")
-    return tokens
-
-
-def _networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(network, strict=False) for network in _strings(value))
-    except ValueError as error:
-        raise ValueError("must be a list of networks ('10.0.0.0/8', 'fd00::/8') or addresses") from error
-
-
-def _task_queue(value: object) -> object:
-    if isinstance(value, (str, Mapping)):
-        return value
-    raise ValueError("must be the name of a preset or a dict")
-
-
 READERS: dict[str, Callable[[object], object]] = {
-    "CHECKS": _mapping,
-    "DISABLED": _names,
-    "REQUIRED": _names_or_all,
-    "DEFAULT_TIMEOUT": _seconds,
-    "DEFAULT_TTL": _seconds,
-    "READY_BUDGET": _seconds,
-    "READY_MAX_AGE": _seconds,
-    "MAX_STALE": _seconds,
-    "SHOW_DETAILS": _show_details,
-    "TOKENS": _tokens,
-    "NETWORKS": _networks,
-    "TRUSTED_PROXIES": _count,
-    "TASK_QUEUE": _task_queue,
-    "POSTGRESQL_FUNCTIONS": _strings,
-    "MATERIALIZED_VIEWS": _strings,
-    "EXPECTED_WORKERS": _count,
-    "GOOGLE_MAPS_BASE_URL": _url,
+    "CHECKS": values.mapping,
+    "DISABLED": values.names,
+    "REQUIRED": values.names_or_all,
+    "DEFAULT_TIMEOUT": values.seconds,
+    "DEFAULT_TTL": values.seconds,
+    "READY_BUDGET": values.seconds,
+    "READY_MAX_AGE": values.seconds,
+    "MAX_STALE": values.seconds,
+    "SHOW_DETAILS": values.one_of("authorized", "always", "never"),
+    "TOKENS": values.tokens,
+    "NETWORKS": values.networks,
+    "TRUSTED_PROXIES": values.count,
+    "SHARE": values.one_of("host", "process", but="; 'fleet' is not there yet"),
+    "STORE_PATH": values.directory,
+    "BACKGROUND": values.flag,
+    "PROBE_SERVER": values.addresses,
+    "WEDGED_AFTER": values.seconds,
+    "ALIVE_REQUIRES": values.one_of("any", "all"),
+    "DUMP_ON_WEDGE": values.flag,
+    "CELERY_SIGNALS": values.flag,
+    "TASK_QUEUE": values.task_queue,
+    "POSTGRESQL_FUNCTIONS": values.strings,
+    "MATERIALIZED_VIEWS": values.strings,
+    "EXPECTED_WORKERS": values.count,
+    "GOOGLE_MAPS_BASE_URL": values.url,
 }
-
-# Keys of the contract whose features are not there yet.
-LATER = frozenset(
-    [
-        "SHARE",
-        "STORE_PATH",
-        "BACKGROUND",
-        "PROBE_SERVER",
-        "WEDGED_AFTER",
-        "ALIVE_REQUIRES",
-    ]
-)

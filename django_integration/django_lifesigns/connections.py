@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.cache import close_caches
@@ -17,6 +18,14 @@ def runnable(check: Check) -> Check:
     return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
 
 
+def identity(check: Check) -> str | None:
+    """What tells it from another check of the same name, in every process; None where the engine knows by itself."""
+    if isinstance(check, partial):
+        return identity(check.func)
+    # Those of this app are records of plain values.
+    return repr(check) if type(check).__module__.startswith("django_lifesigns.callables") else None
+
+
 def returning_connections(check: Callable[[], object]) -> Callable[[], object]:
     """The same check, which leaves no database or cache connection of its thread open, even if it raises."""
 
@@ -27,6 +36,8 @@ def returning_connections(check: Callable[[], object]) -> Callable[[], object]:
             close()
         return _finish(value) if isinstance(value, Coroutine) else value
 
+    # As `functools.partial` has it: by this the engine knows it in every process, and tells it from others.
+    run.func = check  # type: ignore[attr-defined]
     return run
 
 

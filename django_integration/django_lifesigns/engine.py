@@ -14,10 +14,11 @@ from django_lifesigns import recorder
 from django_lifesigns.callables.verdict import Verdict
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
-from django_lifesigns.connections import runnable
+from django_lifesigns.connections import identity, runnable
 from django_lifesigns.discovery import OWN, Found, discover
 from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.scope import scope
 from django_lifesigns.termination import drain_on_sigterm
 from django_lifesigns.thresholds import Follower
 from lifesigns import Engine
@@ -65,20 +66,23 @@ def current(patience: float | None = None) -> Built:
 def build(conf: Conf) -> Built:
     """An engine with every check; one that is wrong is registered as an error, and the others still run."""
     hide(secrets())
-    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale)
+    shared = scope(conf)
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
     found, problems = discover(conf)
     names = {check.key: check.name for check in found}
     for check in _parents_first(found):
         try:
-            engine.register(check.name, runnable(check.check), **cast("dict[str, Any]", check.options))
+            options = {**cast("dict[str, Any]", check.options), "identity": identity(check.check)}
+            engine.register(check.name, runnable(check.check), **options)
         except ValueError as error:
             problem = _wrong(check.key, conf, str(error))
             problems.append(problem)
             with suppress(ValueError):  # the name itself may be what is wrong
                 critical = CATALOGUE.get(check.key, OWN).critical
                 names[check.key] = check.key
-                engine.register(check.key, Verdict("error", problem.message), critical=critical)
-    follower = Follower(engine, {check.key: check.check for check in found}, names)
+                wrong = Verdict("error", problem.message)
+                engine.register(check.key, wrong, critical=critical, identity=identity(wrong))
+    follower = Follower(engine, {check.key: check.check for check in found}, names, **shared)
     return Built(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names, thresholds=follower)
 
 

@@ -17,8 +17,9 @@ REMEMBERED = 16
 
 
 def is_of_a_run(result: Mapping[str, Any]) -> bool:
-    """Whether a result is neither known from before, nor missing yet, nor that of a check without a target."""
-    return result["status"] in RECORDED and not result["cached"] and not result.get("pending")
+    """Whether a result is neither missing yet nor that of a check without a target. One that was found before anybody
+    asked, such as in the background, may be new to the history."""
+    return result["status"] in RECORDED and not result.get("pending")
 
 
 class Fresh:

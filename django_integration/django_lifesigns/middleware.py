@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 
-from django_lifesigns import urls
+from django_lifesigns import urls, worker
 from django_lifesigns.engine import get_engine
 
 # Asked by machines, and never for details that a session could show.
@@ -24,6 +24,8 @@ class ProbeMiddleware:
     The paths are those at which the project includes `django_lifesigns.urls`, with or without the slash at the end;
     where it does not include them, `/alive/` and so on. A request with a session cookie goes on to the view of the same
     URL, unless it is for one of the three probes, since only there it is known whose session that is.
+
+    The server that loads it also begins what `worker` describes.
     """
 
     sync_capable = True
@@ -34,8 +36,11 @@ class ProbeMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
+        worker.loaded()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.is_async:
+            worker.watch_event_loop()
         match = self._match(request)
         if match is None:
             return self.get_response(request)
@@ -69,8 +74,18 @@ class ProbeMiddleware:
             match = resolve(f"/{path}", urls.__name__)
         except Resolver404:
             return None
+        if match.url_name == "metrics" and _is_the_projects(request.path_info):
+            return None
         anonymous = match.url_name in WITHOUT_SESSION or settings.SESSION_COOKIE_NAME not in request.COOKIES
         return match if anonymous else None
+
+
+def _is_the_projects(path: str) -> bool:
+    """Whether the project has a page of its own at exactly this path: `/metrics` is where other packages are, too."""
+    try:
+        return not resolve(path).func.__module__.startswith("django_lifesigns")
+    except Resolver404:
+        return False
 
 
 def _answer(request: HttpRequest, match: ResolverMatch) -> HttpResponseBase | None:

@@ -13,11 +13,11 @@ WRONG_VALUE = "E002"
 UNKNOWN_CHECK = "E003"
 WRONG_OPTION = "E004"
 WRONG_TARGET = "E005"
-NOT_SUPPORTED_YET = "W001"
 TARGET_IN_PART = "W002"
 EXPOSED = "W010"
 NOT_FIRST = "W011"
 WITHOUT_URL = "W012"
+NOT_BEGUN = "W013"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 

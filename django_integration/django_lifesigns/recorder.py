@@ -12,8 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DataError, Error, IntegrityError, router, transaction
 
 from django_lifesigns.buffer import Buffer, Waiting
+from django_lifesigns.conf import read
 from django_lifesigns.connections import returning_connections
-from django_lifesigns.fresh import Fresh, is_of_a_run
+from django_lifesigns.fresh import NOT_RUN, REPEATED, Fresh, is_of_a_run
+from django_lifesigns.scope import scope
 from lifesigns import Engine
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class Recorder:
     def __init__(self) -> None:
         self.buffer = Buffer()
         self._fresh = Fresh()
+        # Has no checks: it only knows the other processes.
+        self._others = Engine(**scope(read()))
         self._failing = False
         # A callable of an engine has a deadline, never more than one thread, and does not hold up the process's end.
         self._engine = Engine(WRITE_SECONDS, RETRY_SECONDS)
@@ -78,9 +82,16 @@ class Recorder:
         for name, result in report["checks"].items():
             if is_of_a_run(result):
                 row = HealthCheckLog.of(name, _without_nul(result), correlation_id)
-                if self._fresh.add(name, row.checked_at, result.get("error_type")):
+                if self._is_new(row, result.get("error_type")):
                     _tell(row)
                     self.buffer.put([Waiting(row, log, availability)])
+
+    def _is_new(self, row: HealthCheckLog, error_type: str | None) -> bool:
+        """Whether no sweep of this process has brought this result before, and none of those that share with it."""
+        if not self._fresh.add(row.check_name, row.checked_at, error_type):
+            return False
+        gap = REPEATED.total_seconds() if error_type in NOT_RUN else 0.0
+        return self._others.note(row.check_name, row.checked_at.timestamp(), gap=gap)
 
     def write(self, wait: float) -> bool:
         """Begins to write what waits, and looks on for so many seconds; whether all is written."""

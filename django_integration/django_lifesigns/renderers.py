@@ -14,6 +14,8 @@ from django_lifesigns.negotiation import MalformedAcceptError, preferred
 Body = Mapping[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
 
+# A cached answer, whoever keeps it, is about the past.
+NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
 # In the words of the IETF's draft "Health Check Response Format for HTTP APIs"; skipped checks are left out there.
 DRAFT_STATUS = {
     **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
@@ -30,10 +32,7 @@ def answer(request: HttpRequest, body: Body, code: int = 200, results: str | Non
         body = {"status": "bad_request", "message": f"The Accept header is {error}"}
     content = RENDERERS[content_type](body, body.get(results, {}) if results else {})
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
-    # A cached answer, whoever keeps it, is about the past.
-    headers = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
-    if content_type == HTML:
-        headers["Content-Security-Policy"] = page.POLICY
+    headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
     response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]

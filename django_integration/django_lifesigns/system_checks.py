@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -14,7 +15,7 @@ from django_lifesigns.callables.dotted import Dotted
 from django_lifesigns.conf import read
 from django_lifesigns.discovery import discover
 from django_lifesigns.engine import Built, build
-from django_lifesigns.problems import NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
+from django_lifesigns.problems import NOT_BEGUN, NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
 
 MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 PAGES = {"detailed", "dashboard"}
@@ -32,6 +33,13 @@ def _problems(built: Built) -> Iterator[Problem]:
     if MIDDLEWARE in settings.MIDDLEWARE[1:]:
         message = f"{MIDDLEWARE} is not the first of MIDDLEWARE: what stands before it may refuse or delay probes."
         yield Problem(NOT_FIRST, message, "Move it to the top.")
+    if (built.conf.probe_server or built.conf.background) and MIDDLEWARE not in settings.MIDDLEWARE:
+        key = "PROBE_SERVER" if built.conf.probe_server else "BACKGROUND"
+        message = f"LIFESIGNS[{key!r}] has no effect: {MIDDLEWARE}, with which workers begin it, is not in MIDDLEWARE."
+        yield Problem(NOT_BEGUN, message, "Put it at the top of MIDDLEWARE.")
+    if built.conf.celery_signals and not find_spec("celery"):
+        message = "LIFESIGNS['CELERY_SIGNALS'] has no effect: Celery is not installed."
+        yield Problem(NOT_BEGUN, message, "Remove it, or install Celery.")
     for name in sorted(PAGES & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
         yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")

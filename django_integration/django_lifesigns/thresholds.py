@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
+import weakref
 from collections.abc import Mapping
 from typing import Any, cast
-
-from django.core.exceptions import ImproperlyConfigured
-from django.db import Error
 
 from django_lifesigns.connections import returning_connections, runnable
 from django_lifesigns.options import Check, is_record
 from lifesigns import Engine
+from lifesigns.results import Result
 from lifesigns.specs import Thresholds
 
 logger = logging.getLogger("django_lifesigns")
@@ -31,17 +30,31 @@ EVERY_SECONDS = 10.0
 AT_LATEST_SECONDS = 25.0
 READ_SECONDS = 5.0
 LOOK_SECONDS = 1.0
+# How long it leaves alone, at most, what another process has read, where it follows by itself.
+FOLLOW_SECONDS = 2.0
+NAME = "thresholds"
 
 Saved = Mapping[str, Mapping[str, float]]
+
+
+def _read() -> dict[str, object]:
+    from django_lifesigns.models import AlertThreshold
+
+    saved: dict[str, dict[str, float]] = {}
+    rows = AlertThreshold.objects.filter(enabled=True).values_list("metric_type", "alert_level", "threshold_value")
+    for metric, level, value in rows[:100]:
+        saved.setdefault(metric, {})[level] = value
+    return {"status": "healthy", "details": saved}
 
 
 class Follower:
     """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
 
-    `checks` and `names`, those in the report, are by the names in the settings.
+    `checks` and `names`, those in the report, are by the names in the settings. Processes that share by `scope` read
+    once for all of them.
     """
 
-    def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str]) -> None:
+    def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str], **scope: Any) -> None:
         self._engine = engine
         self._checks = checks
         self._names = names
@@ -49,8 +62,9 @@ class Follower:
         self._failing = False
         self._next_look = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
-        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS)
-        self._reader.register("thresholds", returning_connections(self._read))
+        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, **scope)
+        self._reader.register(NAME, returning_connections(_read))
+        self._asker: Engine | None = None
         self._limit({})
 
     def follow(self, patience: float) -> None:
@@ -58,23 +72,32 @@ class Follower:
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
-            if self._reader.check("thresholds", deadline=0).get("pending"):
-                self._reader.check("thresholds", deadline=patience)
+            result = self._reader.check(NAME, deadline=0)
+            if result.get("pending"):
+                result = self._reader.check(NAME, deadline=patience)
+            self._take(result)
 
-    def _read(self) -> None:
-        from django_lifesigns.models import AlertThreshold
+    def follow_by_itself(self) -> None:
+        """From now on it follows though nobody calls `follow`, as where only native probes are asked."""
+        follower = weakref.ref(self)
 
-        saved: dict[str, dict[str, float]] = {}
-        rows = AlertThreshold.objects.filter(enabled=True).values_list("metric_type", "alert_level", "threshold_value")
-        try:
-            for metric, level, value in rows[:100]:
-                saved.setdefault(metric, {})[level] = value
-        except (Error, ImproperlyConfigured) as error:
-            if not self._failing:
-                logger.warning("thresholds: cannot be read (%s), the present ones stay", type(error).__name__)
-            self._failing = True
-            raise
+        def ask() -> None:
+            if following := follower():
+                following.follow(READ_SECONDS)
+
+        self._asker = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS)
+        self._asker.register(NAME, ask)
+        self._asker.start_background()
+
+    def _take(self, result: Result) -> None:
+        if result["status"] != "healthy":
+            if not (self._failing or result.get("pending")):
+                self._failing = True
+                name = result.get("error_type", "")
+                logger.warning("thresholds: cannot be read (%s), the present ones stay", name)
+            return
         self._failing = False
+        saved = result.get("details", {})
         if saved != self._governing:
             self._apply(saved)
             self._governing = saved

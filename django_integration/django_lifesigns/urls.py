@@ -31,5 +31,6 @@ urlpatterns = [
     path("startup/", probe(views.startup_check), name="startup_check"),
     path("health/", probe(views.health_check), name="health_check"),
     path("health/detailed/", probe(views.detailed_health_check), name="detailed_health_check"),
+    path("metrics/", probe(views.metrics), name="metrics"),
     path("health/<str:check>/", probe(views.single_check), name="single_check"),
 ]

@@ -15,16 +15,16 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+import lifesigns
 from django_lifesigns import history
 from django_lifesigns.access import is_authorized, sees_details
 from django_lifesigns.conf import Conf
 from django_lifesigns.engine import current
 from django_lifesigns.recorder import record
-from django_lifesigns.renderers import answer
+from django_lifesigns.renderers import NOT_KEPT, answer
 from django_lifesigns.startup import get_startup
 from django_lifesigns.system_info import system_info
 from django_lifesigns.visibility import statuses_only
-from lifesigns import draining
 
 # The engine ends a sweep at most this long after its deadline.
 ENGINE_GRACE = 0.05
@@ -41,7 +41,7 @@ def liveness_check(request: HttpRequest) -> HttpResponse:
 
 def readiness_check(request: HttpRequest) -> HttpResponse:
     """`/ready/`: the critical checks, none older than `READY_MAX_AGE`, within `READY_BUDGET`; no more once draining."""
-    if draining():
+    if lifesigns.draining():
         return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
     began = time.monotonic()
     built = current()
@@ -110,6 +110,16 @@ def single_check(request: HttpRequest, check: str) -> HttpResponse:
     if not sees_details(request, built.conf, built):
         result = statuses_only(result, results=None)
     return answer(request, result, 503 if result["status"] == "error" else 200, results=None)
+
+
+def metrics(request: HttpRequest) -> HttpResponse:
+    """`/metrics/`: what is known of the checks, as Prometheus or OpenMetrics text. Runs none of them."""
+    built = current()
+    if not sees_details(request, built.conf, built):
+        message = "Metrics take a token, a network or a session"
+        return answer(request, {"status": "unauthorized", "message": message}, 401)
+    openmetrics, content_type = lifesigns.metrics_format(request.headers.get("Accept", ""))
+    return HttpResponse(lifesigns.metrics(built.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
 
 
 def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: str) -> dict[str, Any]:

@@ -14,17 +14,18 @@ Asks a probe server, or the store of a host, whether a process is alive or ready
 
   --address ADDRESS    where the probe server listens: 127.0.0.1:9464 (the default), [::1]:9464 or unix:/path
   --store PATH         instead of a server: the directory or file of a store that processes share
-  --application NAME   whose file that is in the directory (default: default)
+  --application NAME   whose file that is in the directory (default: the only one there)
   --timeout SECONDS    how long to wait for the server's answer (default: 1)
   --wedged-after SECONDS   how long the interpreter of a process may not run, with --store (default: 30)"""
 
 VALUES = {
     "--address": "127.0.0.1:9464",
     "--store": "",
-    "--application": "default",
+    "--application": "",
     "--timeout": "1",
     "--wedged-after": "30",
 }
+SUFFIX = ".lifesigns"
 FLAGS = ("--alive", "--ready")
 
 
@@ -57,8 +58,21 @@ def _probe(arguments: list[str]) -> tuple[bool, str]:
         raise ValueError("--address and --store exclude each other")
     path = values["--store"]
     if os.path.isdir(path):
-        path = os.path.join(path, f"{values.get('--application', VALUES['--application'])}.lifesigns")
+        path = os.path.join(path, _file(path, values.get("--application", VALUES["--application"])))
     return _core.ask_store(path, ready, _seconds("--wedged-after", values))
+
+
+def _file(directory: str, application: str) -> str:
+    """The name of the store's file."""
+    names = [application] if application else _applications(directory) or ["default"]
+    if len(names) > 1:
+        raise ValueError(f"--application is needed, one of {', '.join(names)}")
+    return f"{names[0]}{SUFFIX}"
+
+
+def _applications(directory: str) -> list[str]:
+    found = sorted(os.listdir(directory))
+    return [name[: -len(SUFFIX)] for name in found if name.endswith(SUFFIX) and not name.startswith(".")]
 
 
 def _parse(arguments: list[str]) -> tuple[set[str], dict[str, str]]:

@@ -82,6 +82,12 @@ class Engine:
         ``publisher`` is the callable that tells the log and subscribers what has happened.
         """
 
+    def note(self, name: str, at: float, gap: float) -> bool:
+        """Whether no other process that shares with this one keeps the result of that check and time, or of one close.
+
+        ``at`` is in seconds since 1970; ``gap``, in seconds, is how close another one may be.
+        """
+
     def resume(self) -> None:
         """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
 

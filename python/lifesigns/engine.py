@@ -36,7 +36,7 @@ class Engine:
             cannot be used is logged, and each process checks for itself until it can.
         application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. Native
             checks that differ in what they check or in an option are kept apart anyhow, callables by where they were
-            written: not by what they close over.
+            written: see `identity` of `register`.
         store_path: the directory of the store; made if it is not there, refused if it belongs to somebody else, is a
             symbolic link or can be written to by others. None: one for each user in ``/dev/shm``, or in the directory
             for temporary files where there is none.
@@ -77,6 +77,7 @@ class Engine:
         depends_on: Iterable[str] = (),
         failures_before_error: int = 1,
         successes_before_healthy: int = 1,
+        identity: str | None = None,
     ) -> None:
         """Adds a check.
 
@@ -92,6 +93,8 @@ class Engine:
             depends_on: checks, registered before, whose error makes this one an error without running it.
             failures_before_error: how many errors in a row it takes to show one.
             successes_before_healthy: how many other results in a row it takes to stop showing an error.
+            identity: of a callable, what tells it from others under this name in processes that share: any text that is
+                the same in all of them. None: the place where it was written, not what it closes over.
 
         Raises:
             ValueError: anything of this is wrong; the message names the key and what would be right.
@@ -113,7 +116,7 @@ class Engine:
             _hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
-            self._native.register_callable(name, callable_id, callables.identity(check), options)
+            self._native.register_callable(name, callable_id, identity or callables.identity(check), options)
             callables.remember(callable_id, check)
             self._callables[name] = callable_id
             self._start_threads(())
@@ -222,6 +225,18 @@ class Engine:
         """Starts again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
         self._start_threads(())
         self._native.resume()
+
+    def note(self, name: str, at: float, *, gap: float = 0.0) -> bool:
+        """Notes that the caller keeps the result of a check in a history; false if another process does so already.
+
+        So of all that share what they know one keeps each result. A process has to know itself what it keeps.
+
+        Args:
+            name: of the check; it need not be registered here.
+            at: when the result was found, in seconds since 1970.
+            gap: seconds; false also if one that was found so close to it is kept.
+        """
+        return self._native.note(name, at, gap)
 
     def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
         """Calls `subscriber` with each state change of a circuit breaker, from the thread whose sweep comes across it.

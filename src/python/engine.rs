@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
-use crate::store::Share;
+use crate::store::{Share, noted};
 use crate::watchdog::Presence;
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
@@ -143,6 +143,14 @@ impl Engine {
         }
         self.companions.resume();
         Ok(())
+    }
+
+    /// Notes that a history keeps the result of that check and time (seconds since 1970), and says whether no other
+    /// process that shares with this one has done so, nor for one within `gap` seconds of it.
+    fn note(&self, py: Python<'_>, name: &str, at: f64, gap: f64) -> PyResult<bool> {
+        let (at, gap) = (not_negative("at", at)?, not_negative("gap", gap)?);
+        let share = self.inner.share().clone();
+        Ok(py.detach(|| noted::note(&share, name, at, gap)))
     }
 
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.

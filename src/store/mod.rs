@@ -12,6 +12,7 @@ pub mod counters;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub mod host;
 mod lease;
+pub mod noted;
 mod process;
 pub mod record;
 pub mod share;

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.process.probes import Script
+from tests.django.projects import ROOT
+from tests.django.serving import GUNICORN, serving
+from tests.process.probes import Script, answers
 from tests.services import Service, free_port, wait_until
 from tests.services.base import program
 
@@ -51,18 +56,19 @@ class HaProxy(Service):
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self._servers, "BIND": f"{self.host}:{self.port}"}
 
+    def ask(self, path: str = "/") -> str:
+        """The instance that answers, or the code of an error."""
+        try:
+            with urllib.request.urlopen(f"http://{self.host}:{self.port}{path}", timeout=20) as answer:
+                name: str = answer.read().decode()
+                return name
+        except urllib.error.HTTPError as error:
+            with error:
+                return str(error.code)
+
     def who(self) -> set[str]:
         """The instances that answer, of some requests in a row."""
-        url = f"http://{self.host}:{self.port}/"
-        found = set()
-        for _ in range(8):
-            try:
-                with urllib.request.urlopen(url, timeout=10) as answer:
-                    found.add(answer.read().decode())
-            except urllib.error.HTTPError as error:
-                with error:
-                    found.add(str(error.code))
-        return found
+        return {self.ask() for _ in range(8)}
 
 
 class Dependency:
@@ -113,3 +119,52 @@ def test_haproxy__takes_out_who_drains_or_fails_and_back_in(dependencies: dict[s
         with suppress(BrokenPipeError):
             instances["two"].finish()
         assert haproxy.who() == {"one"}
+
+
+NAMING = """
+import os, time
+from django.http import HttpResponse
+def answer(get_response):
+    def respond(request):
+        if request.path == "/slow/":
+            time.sleep(6)
+        elif request.path != "/":
+            return get_response(request)
+        return HttpResponse(os.environ["NAME"])
+    return respond
+"""
+
+
+@pytest.mark.services
+def test_haproxy__an_instance_of_django_drains_before_it_ends(tmp_path: Path) -> None:
+    """SIGTERM, as at each deployment: what it has begun is answered, and nobody gets an error."""
+    (tmp_path / "naming.py").write_text(NAMING)
+    with ExitStack() as stack:
+        running, servers = {}, {}
+        for name in ("one", "two"):
+            folder = tmp_path / name
+            folder.mkdir()
+            probes = f"127.0.0.1:{free_port()}"
+            settings: dict[str, Any] = {
+                "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}},
+                "MIDDLEWARE": ["django_lifesigns.middleware.ProbeMiddleware", "naming.answer"],
+                "LIFESIGNS": {"PROBE_SERVER": probes, "DISABLED": ["cpu_load", "memory_usage", "disk_space"]},
+            }
+            path = os.pathsep.join([str(ROOT), str(ROOT / "examples/demo"), str(tmp_path)])
+            command = (*GUNICORN, "--threads", "8")
+            running[name] = stack.enter_context(serving(command, folder, settings, NAME=name, PYTHONPATH=path))
+            servers[name.upper()] = f"127.0.0.1:{running[name].port}"
+            servers[f"{name.upper()}_PROBES"] = probes.rsplit(":", 1)[1]
+            wait_until(lambda: answers(probes), 40, running[name].log())  # noqa: B023  # at once
+        haproxy = stack.enter_context(HaProxy(servers))
+        wait_until(lambda: haproxy.who() == {"one", "two"}, 40)
+        pool = stack.enter_context(ThreadPoolExecutor(8))
+        slow = [pool.submit(haproxy.ask, "/slow/") for _ in range(8)]
+        time.sleep(1)  # until they are under way
+        running["two"].process.terminate()
+        # gunicorn accepts no more: what comes before HAProxy has seen two checks fail would wait until it has ended.
+        time.sleep(2)
+        assert haproxy.who() == {"one"}
+        assert running["two"].process.poll() is None, "it has ended before it was taken out"
+        assert {future.result() for future in slow} == {"one", "two"}
+        assert running["two"].process.wait(20) == 0

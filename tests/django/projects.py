@@ -20,7 +20,8 @@ SECONDS = 60
 
 def environment(folder: Path, settings: dict[str, Any], **more: str) -> dict[str, str]:
     """In which the demo project has these settings."""
-    lifesigns = {**settings.get("LIFESIGNS", {})}
+    # What one test's processes know is not for those of another.
+    lifesigns = {"STORE_PATH": str(folder / "store"), **settings.get("LIFESIGNS", {})}
     lifesigns["CHECKS"] = {**PATIENT, **lifesigns.get("CHECKS", {})}
     file = folder / "settings.json"
     file.write_text(json.dumps({**settings, "LIFESIGNS": lifesigns}))

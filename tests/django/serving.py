@@ -5,41 +5,63 @@ from __future__ import annotations
 import http.client
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.django.projects import environment, run
 from tests.services import free_port, wait_until
-from tests.services.processes import kill
+from tests.services.processes import kill, tree
 
-COMMANDS = {
-    "gunicorn": ("gunicorn", "demo.wsgi", "--bind", "127.0.0.1:{port}", "--threads", "4", "--no-control-socket"),
-    "uvicorn": ("uvicorn", "demo.asgi:application", "--port", "{port}", "--no-access-log"),
-}
+GUNICORN = ("gunicorn", "demo.wsgi", "--bind", "127.0.0.1:{port}", "--no-control-socket")
+UVICORN = ("uvicorn", "demo.asgi:application", "--port", "{port}", "--no-access-log")
+COMMANDS = {"gunicorn": (*GUNICORN, "--threads", "4"), "uvicorn": UVICORN}
+
+
+class Server:
+    """A server process and where it answers."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+        self.process = process
+        self.port = port
+        self.folder = folder
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def workers(self) -> list[int]:
+        """The processes below the server's own that it has forked or spawned to serve."""
+        return [pid for pid in tree(self.process.pid)[1:] if not _is_tracker(pid)]
 
 
 @contextmanager
-def served(server: str, folder: Path, settings: dict[str, Any]) -> Iterator[int]:
-    """The port at which the project, migrated, is served with these settings."""
-    migrated = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0")
+def serving(command: Sequence[str], folder: Path, settings: dict[str, Any], **more: str) -> Iterator[Server]:
+    """The project, migrated, in the server of that command, which is not waited for."""
+    migrated = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial")
     assert migrated.returncode == 0, migrated.stderr
     port = free_port()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", *(word.format(port=port) for word in COMMANDS[server])],
-            env=environment(folder, settings, PYTHONWARNINGS="ignore"),
+            [sys.executable, "-m", *(word.format(port=port) for word in command)],
+            env=environment(folder, settings, PYTHONWARNINGS="ignore", **more),
             cwd=folder,
             stdout=log,
             stderr=log,
         )
     try:
-        wait_until(lambda: answers(port), 30, (folder / "log").read_text())
-        yield port
+        yield Server(process, port, folder)
     finally:
         kill(process.pid)
         process.wait(10)
+
+
+@contextmanager
+def served(server: str, folder: Path, settings: dict[str, Any]) -> Iterator[int]:
+    """The port at which the project, migrated, is served with these settings."""
+    with serving(COMMANDS[server], folder, settings) as running:
+        wait_until(lambda: answers(running.port), 30, running.log())
+        yield running.port
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
@@ -61,3 +83,11 @@ def answers(port: int) -> bool:
         return ask(port, "/alive/", host="localhost")[0] > 0
     except OSError:
         return False
+
+
+def _is_tracker(pid: int) -> bool:
+    """The helper of `multiprocessing` that cleans up after the others."""
+    try:
+        return b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True

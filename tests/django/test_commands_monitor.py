@@ -241,7 +241,7 @@ def test_breaker__force_and_reset(settings: Any, action: str, shown: str, status
     out = StringIO()
     call_command("health_breaker", action, "mine", stdout=out, stderr=err)
     assert shown.split() in [line.split()[1:] for line in out.getvalue().splitlines()]
-    assert "Every process keeps circuit breakers of its own" in err.getvalue()
+    assert "every process has circuit breakers of its own" in err.getvalue()
     assert get_engine().check("mine", refresh=True)["status"] == status
     assert "automatic" in command("health_breaker", "reset", "mine")
     wait_until(lambda: get_engine().check("mine", refresh=True)["status"] == "healthy")

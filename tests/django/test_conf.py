@@ -10,7 +10,7 @@ from django.test import Client
 
 from django_lifesigns.callables.dotted import Dotted
 from django_lifesigns.catalogue import CATALOGUE
-from django_lifesigns.conf import LATER, READERS, Conf, parse
+from django_lifesigns.conf import READERS, Conf, parse
 from django_lifesigns.engine import current, get_engine
 from django_lifesigns.options import OTHER_OPTIONS, RUN_OPTIONS
 from lifesigns import specs
@@ -30,6 +30,7 @@ def test_parse__defaults() -> None:
     assert conf == Conf(checks={})
     assert (conf.default_timeout, conf.default_ttl, conf.max_stale) == (5, 30, 60)
     assert (conf.ready_budget, conf.ready_max_age, conf.expected_workers) == (0.8, 5, 1)
+    assert (conf.share, conf.wedged_after, conf.alive_requires) == ("host", 30, "any")
     assert parse(dict.fromkeys(READERS)) == conf
 
 
@@ -61,6 +62,28 @@ def test_parse__all() -> None:
         ({"NETWORKS": ["localhost"]}, "E002", "NETWORKS"),
         ({"NETWORKS": "10.0.0.0/8"}, "E002", "NETWORKS"),
         ({"TRUSTED_PROXIES": True}, "E002", "TRUSTED_PROXIES"),
+        ({"SHARE": "hunter2"}, "E002", "'host' or 'process'"),
+        ({"SHARE": "fleet"}, "E002", "'fleet' is not there yet"),
+        ({"STORE_PATH": "hunter2"}, "E002", "absolute path"),
+        ({"STORE_PATH": 7}, "E002", "STORE_PATH"),
+        ({"BACKGROUND": "hunter2"}, "E002", "True or False"),
+        ({"PROBE_SERVERS": "127.0.0.1:9464"}, "E001", "'PROBE_SERVER'"),
+        ({"PROBE_SERVER": "hunter2"}, "E002", "127.0.0.1:9464"),
+        ({"PROBE_SERVER": "localhost:9464"}, "E002", "PROBE_SERVER"),
+        ({"PROBE_SERVER": 9464}, "E002", "PROBE_SERVER"),
+        ({"PROBE_SERVER": "::1:9464"}, "E002", "[::1]:9464"),
+        ({"PROBE_SERVER": "[127.0.0.1]:9464"}, "E002", "PROBE_SERVER"),
+        ({"PROBE_SERVER": "127.0.0.1:0"}, "E002", "PROBE_SERVER"),
+        ({"PROBE_SERVER": "127.0.0.1:65536"}, "E002", "PROBE_SERVER"),
+        ({"PROBE_SERVER": "unix:hunter2"}, "E002", "unix:/path"),
+        ({"PROBE_SERVER": ["127.0.0.1:9464", 7]}, "E002", "PROBE_SERVER"),
+        ({"WEDGED_AFTER": 0}, "E002", "WEDGED_AFTER"),
+        ({"ALIVE_REQUIRES": "hunter2"}, "E002", "'any' or 'all'"),
+        ({"DUMP_ON_WEDGE": 1}, "E002", "DUMP_ON_WEDGE"),
+        ({"CELERY_SIGNALS": "hunter2"}, "E002", "CELERY_SIGNALS"),
+        # Without the middleware nobody begins them.
+        ({"PROBE_SERVER": "127.0.0.1:9464"}, "W013", "ProbeMiddleware"),
+        ({"BACKGROUND": True}, "W013", "ProbeMiddleware"),
         # Exposed to more than was meant.
         ({"SHOW_DETAILS": "always"}, "W010", "SHOW_DETAILS"),
         ({"TOKENS": ["hunter2"]}, "W010", "secrets.token_urlsafe"),
@@ -91,7 +114,6 @@ def test_parse__all() -> None:
         ({"CHECKS": {"mine": "tests.django.test_conf.no_check"}}, "E004", "no_check"),
         ({"CHECKS": {"mine": {"kind": "tpc", "host": "h", "port": 1}}}, "E004", "tcp"),
         (7, "E002", "LIFESIGNS"),
-        *(({key: "x"}, "W001", key) for key in sorted(LATER)),
     ],
 )
 def test_system_check__names_key_and_fix(settings: Any, lifesigns: Any, id: str, named: str) -> None:
@@ -122,6 +144,19 @@ def test_system_check__exposure(settings: Any, lifesigns: Any, django: Any, expo
         setattr(settings, name, value)
     found = [message.id for message in run_checks() if str(message.id).startswith("lifesigns.")]
     assert found == ["lifesigns.W010"] * exposed
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("127.0.0.1:9464", ("127.0.0.1:9464",)),
+        (["[::]:9464", "unix:/run/shop/probes"], ("[::]:9464", "unix:/run/shop/probes")),
+        ([], ()),
+    ],
+)
+def test_probe_server__one_address_or_several(value: Any, expected: Any) -> None:
+    conf = parse({"PROBE_SERVER": value})
+    assert (conf.probe_server, conf.problems) == (expected, ())
 
 
 def test_conf__repr_shows_no_secret() -> None:

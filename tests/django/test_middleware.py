@@ -102,6 +102,21 @@ def test_token__is_known_to_the_middleware(get: Any) -> None:
     assert "message" not in get("/health/mine/").json()
 
 
+def test_metrics__as_the_views(get: Any) -> None:
+    response = get("/metrics", authorization=f"Bearer {TOKEN}")
+    assert response.status_code == 200
+    assert b"# TYPE health_status gauge" in response.content
+    assert get("/metrics/").status_code == 401
+
+
+def test_metrics__where_the_project_has_its_own(get: Any, settings: Any) -> None:
+    """As those of other packages, which stand at `/metrics`, too."""
+    theirs = path("metrics", lambda request: HttpResponse("theirs"))
+    settings.ROOT_URLCONF = urlconf("theirs", theirs, path("", include("django_lifesigns.urls")))
+    assert get("/metrics", authorization=f"Bearer {TOKEN}").status_code in (301, 400)
+    assert get("/metrics/", authorization=f"Bearer {TOKEN}").status_code == 200
+
+
 def test_methods__as_the_views() -> None:
     head = Client().head("/health/", headers={"host": "10.1.2.3"})
     assert (head.status_code, head.content) == (200, b"")

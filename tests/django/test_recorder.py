@@ -79,13 +79,21 @@ def test_record__each_run_once() -> None:
 
 @pytest.mark.parametrize(
     "left_out",
-    [result("skipped"), result(cached=True), result("error", pending=True)],
-    ids=["skipped", "cached", "pending"],
+    [result("skipped"), result("error", pending=True)],
+    ids=["skipped", "pending"],
 )
 def test_record__what_is_no_result_of_a_run(left_out: dict[str, Any]) -> None:
     assert recorder.record(report(a=left_out), wait=WAIT)
     assert kept() == []
     assert not ServiceAvailability.objects.exists()
+
+
+def test_record__found_before_anybody_asked() -> None:
+    """As in the background: it is new to the history, though known from before to who asks."""
+    sweep = report(a=result(cached=True))
+    for _ in range(2):
+        assert recorder.record(sweep, wait=WAIT)
+    assert kept() == ["a"]
 
 
 def test_record__a_refusal_is_not_kept_with_every_sweep() -> None:

@@ -158,7 +158,7 @@ def test_follow__asks_no_database_of_its_caller(django_assert_num_queries: Any) 
 def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "EVERY_SECONDS", 10)
     reads: list[float] = []
-    monkeypatch.setattr(Follower, "_read", lambda self: reads.append(time.monotonic()))
+    monkeypatch.setattr(thresholds, "_read", lambda: reads.append(time.monotonic()))
     _, following = follower()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
@@ -167,9 +167,19 @@ def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -
     assert len(reads) == 1
 
 
+def test_follow__by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only native probes are asked nobody calls `follow`."""
+    monkeypatch.setattr(thresholds, "FOLLOW_SECONDS", 0.2)
+    engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
+    following.follow_by_itself()
+    assert engine.check("disk_space")["status"] == "healthy"
+    save("disk_usage", warning=0)
+    wait_until(lambda: engine.check("disk_space")["status"] == "degraded", 10, "not governed")
+
+
 def test_follow__a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
-    monkeypatch.setattr(Follower, "_read", lambda self: hanging.wait(20))
+    monkeypatch.setattr(thresholds, "_read", lambda: hanging.wait(20))
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
     began = time.monotonic()
     following.follow(0.2)

@@ -48,6 +48,7 @@ class Project:
             checks.setdefault(name, {})["breaker"] = self.breaker
         checks["callable"] = {"check": "tests.faults.callables.check", "critical": False}
         options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": 0.001, "SHOW_DETAILS": "always"}
+        options["STORE_PATH"] = str(self.directory / "store")
         return {**settings, "LIFESIGNS": {**lifesigns, **options}}
 
     def command(self, *command: str) -> list[str]:

@@ -8,19 +8,21 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
+from django_lifesigns.conf import read
 from django_lifesigns.engine import get_engine
+from django_lifesigns.scope import scope
 from django_lifesigns.terminal import console
 from lifesigns import Breaker, UnknownCheckError
 
 ACTIONS = {"reset": Breaker.reset, "force-open": Breaker.force_open, "force-close": Breaker.force_closed}
 ALONE = (
-    "Every process keeps circuit breakers of its own, and this was that of the command. Inside a process: "
-    "django_lifesigns.engine.get_engine().breaker(NAME)."
+    "LIFESIGNS['SHARE'] is 'process': every process has circuit breakers of its own, and this was that of the command. "
+    "Inside a process: django_lifesigns.engine.get_engine().breaker(NAME)."
 )
 
 
 class Command(BaseCommand):
-    """As far as processes share what they know: by themselves they do not."""
+    """Acts on all processes of the project on this host, unless `SHARE` says that each is on its own."""
 
     help = "List the circuit breakers of health checks, reset them, or force them open or closed."
     requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
@@ -36,7 +38,8 @@ class Command(BaseCommand):
         if action != "list":
             for breaker in breakers.values():
                 ACTIONS[action](breaker)
-            self.stderr.write(self.style.WARNING(ALONE))
+            if not scope(read()):
+                self.stderr.write(self.style.WARNING(ALONE))
         rows = Table("Check", "State", "Decided by", "Next attempt in s", box=None, header_style="bold")
         for name, breaker in breakers.items():
             wait = breaker.retry_after

@@ -1,0 +1,113 @@
+"""Begins in each worker what goes on beside its requests: renewing results, and the probe server.
+
+It begins when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
+nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. Who loads
+the application for others, as gunicorn's master does with `--preload`, begins nothing: its children do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from django_lifesigns.conf import read
+from django_lifesigns.engine import Built, current
+from django_lifesigns.scope import is_under_test
+from django_lifesigns.startup import get_startup
+from lifesigns import watch_loop
+
+logger = logging.getLogger("django_lifesigns")
+
+# How long a forked worker takes at most to become one. gunicorn's take some milliseconds.
+SETTLED_SECONDS = 10.0
+POLL_SECONDS = 0.01
+
+
+def loaded() -> None:
+    """A server has loaded the application: begins here, or in the workers that this process forks."""
+    conf = read()
+    if not (conf.probe_server or conf.background) or is_under_test():
+        return
+    modules = set(_modules_of_callers())
+    if "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
+        os.register_at_fork(after_in_child=_begin_once_settled)
+    elif "django.test.client" not in modules:
+        begin()
+
+
+def begin(*, probes: bool = True) -> None:
+    """Begins in this process, unless it has begun already. What cannot be done is logged, and harms no request.
+
+    Without `probes` it only renews results, and others see that it is alive.
+    """
+    if _begun.get("in") == os.getpid():
+        return
+    _begun["in"] = os.getpid()
+    with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request tells of it
+        watch_event_loop()
+    built = current(patience=0)
+    built.thresholds.follow_by_itself()
+    built.engine.start_background(critical_max_age=built.conf.ready_max_age)
+    if not probes:
+        return
+    get_startup().engine.run(deadline=0)  # so that the first who asks need not come again
+    for address in built.conf.probe_server:
+        try:
+            _serve(address, built)
+        except (OSError, ValueError) as error:
+            logger.error("probe server: cannot serve %s (%s)", address, error)
+
+
+def watch_event_loop() -> None:
+    """Has `/alive` look at the running event loop, too, if there are probes here. RuntimeError if none runs."""
+    if _begun.get("in") == os.getpid():
+        asyncio.get_running_loop()
+        watch_loop()
+
+
+def _serve(address: str, built: Built) -> None:
+    conf = built.conf
+    built.engine.serve(
+        address,
+        tokens=conf.tokens,
+        networks=[str(network) for network in conf.networks],
+        show_details=conf.show_details,
+        ready_budget=conf.ready_budget,
+        ready_max_age=conf.ready_max_age,
+        wedged_after=conf.wedged_after,
+        alive_requires=conf.alive_requires,
+        dump_on_wedge=conf.dump_on_wedge,
+        startup=get_startup().engine,
+    )
+
+
+def _begin_once_settled() -> None:
+    """In a child of gunicorn's master, which changes its user and its signal handlers next."""
+    threading.Thread(target=_wait_and_begin, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
+
+
+def _wait_and_begin(masters: Any) -> None:
+    end = time.monotonic() + SETTLED_SECONDS
+    while signal.getsignal(signal.SIGTERM) == masters:
+        if time.monotonic() > end:
+            return  # no worker
+        time.sleep(POLL_SECONDS)
+    begin()
+
+
+def _modules_of_callers() -> Iterator[str]:
+    frame = sys._getframe()
+    while frame is not None:
+        yield str(frame.f_globals.get("__name__"))
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+_begun: dict[str, int] = {}

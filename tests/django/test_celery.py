@@ -1,0 +1,143 @@
+"""`CELERY_SIGNALS`: a Celery worker of the project is alive, ready and heard of, and drains, without serving HTTP."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+
+from tests.django.projects import ROOT, environment, run
+from tests.services import Redis, wait_until
+from tests.services.processes import kill
+
+pytest.importorskip("celery")
+
+APP = """
+import time
+from celery import Celery
+app = Celery("project")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+@app.task
+def busy():
+    time.sleep(8)
+"""
+WORKER = ("-m", "celery", "-A", "project", "worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "info")
+# What another process of the host knows of it: here as a check of the same project, in a command.
+CHECKS = {"celery": {"check": {"kind": "heartbeat", "name": "celery", "max_age": 10}, "ttl": 0.01}}
+
+
+class Project:
+    """A project with a Celery worker; `broker` is its URL."""
+
+    def __init__(self, folder: Path, broker: str) -> None:
+        self.folder = folder
+        (folder / "project.py").write_text(APP)
+        busy = ["cpu_load", "memory_usage", "disk_space"]
+        self.settings: dict[str, Any] = {
+            "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}},
+            "CELERY_BROKER_URL": broker,
+            "LIFESIGNS": {"CELERY_SIGNALS": True, "DISABLED": busy, "CHECKS": CHECKS},
+        }
+        if broker.startswith("filesystem"):
+            for name in ("in", "control"):
+                (folder / name).mkdir()
+            self.settings["CELERY_BROKER_TRANSPORT_OPTIONS"] = {
+                "data_folder_in": str(folder / "in"),
+                "data_folder_out": str(folder / "in"),
+                "control_folder": str(folder / "control"),
+            }
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        path = f"{ROOT}:{ROOT / 'examples/demo'}:{self.folder}"
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-W", "ignore", *command],
+                env=environment(self.folder, self.settings, PYTHONPATH=path),
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+            )
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def probe(self, what: str) -> tuple[int, str]:
+        """What Kubernetes would be told in the container of the worker."""
+        command = [sys.executable, "-m", "lifesigns", "probe", what, "--store", str(self.folder / "store")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return done.returncode, done.stdout.strip()
+
+    def heard(self) -> str:
+        done = run(
+            self.folder, self.settings, "-W", "ignore", "-m", "django", "health_check", "celery", "--format=json"
+        )
+        status: str = json.loads(done.stdout)["checks"]["celery"]["status"]
+        return status
+
+
+@pytest.fixture(params=["redis", "filesystem"])
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    broker = "filesystem://"
+    if request.param == "redis":
+        server: Redis = request.getfixturevalue("redis_server")
+        broker = server.url_for(5)
+    project = Project(tmp_path, broker)
+    migrated = run(tmp_path, project.settings, "-m", "django", "migrate", "--verbosity", "0")
+    assert migrated.returncode == 0, migrated.stderr
+    return project
+
+
+@pytest.mark.services
+def test_worker__alive_ready_heard_and_draining(project: Project) -> None:
+    assert project.heard() == "error"
+    assert project.probe("--alive")[0] == 1
+    worker = project.start(*WORKER)
+    try:
+        # One process is seen: the children of the pool are busy with tasks.
+        wait_until(lambda: project.probe("--alive") == (0, "1 of 1 processes are alive"), 40, project.log())
+        wait_until(lambda: project.heard() == "healthy", 20, project.log())
+        wait_until(lambda: project.probe("--ready")[0] == 0, 20, project.log())
+        worker_goes_on_while_it_drains(project, worker)
+        assert worker.wait(30) == 0
+        wait_until(lambda: project.probe("--alive")[0] == 1, 20, "it is gone")
+        wait_until(lambda: project.heard() == "error", 20, "it is not heard any more")
+    finally:
+        kill(worker.pid)
+        worker.wait(10)
+
+
+@pytest.mark.services
+def test_beat__is_alive(project: Project) -> None:
+    beat = project.start("-m", "celery", "-A", "project", "beat", "--schedule", str(project.folder / "schedule"))
+    try:
+        wait_until(lambda: project.probe("--alive") == (0, "1 of 1 processes are alive"), 40, project.log())
+    finally:
+        kill(beat.pid)
+        beat.wait(10)
+
+
+def worker_goes_on_while_it_drains(project: Project, worker: subprocess.Popen[bytes]) -> None:
+    """It is busy with a task when it is told to end: alive, and not ready any more."""
+    sender = project.start("-c", "from project import busy; busy.delay()")
+    assert sender.wait(30) == 0, project.log()
+    wait_until(lambda: "busy" in project.log() and "received" in project.log(), 20, project.log())
+    time.sleep(0.5)
+    worker.send_signal(signal.SIGTERM)
+    wait_until(lambda: project.probe("--ready")[0] == 1, 6, "it is still ready")
+    assert project.probe("--alive")[0] == 0
+
+
+def test_system_check__without_celery(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    settings.LIFESIGNS = {"CELERY_SIGNALS": True}
+    assert [message.id for message in run_checks()] == []
+    monkeypatch.setattr("django_lifesigns.system_checks.find_spec", lambda name: None)
+    [message] = run_checks()
+    assert (message.id, "Celery is not installed" in message.msg) == ("lifesigns.W013", True)

@@ -1,0 +1,239 @@
+"""`PROBE_SERVER` in the workers of real servers: begun without a request, and only there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.django.projects import ROOT, run
+from tests.django.serving import GUNICORN, UVICORN, Server, answers, serving
+from tests.process.probes import ask
+from tests.services import free_port, wait_until
+
+pytestmark = pytest.mark.services
+
+TOKEN = "a-token-for-those-who-know"
+KNOWN = {"Authorization": f"Bearer {TOKEN}"}
+SERVERS = {
+    "gunicorn-sync": (*GUNICORN, "--workers", "2"),
+    "gunicorn-gthread": (*GUNICORN, "--workers", "2", "--threads", "4"),
+    "gunicorn-preload": (*GUNICORN, "--workers", "2", "--preload"),
+    "gunicorn-gthread-preload": (*GUNICORN, "--workers", "2", "--threads", "4", "--preload"),
+    "uvicorn": (*UVICORN, "--workers", "2"),
+}
+
+
+def project(folder: Path, **lifesigns: Any) -> tuple[dict[str, Any], str]:
+    """Settings of a project that serves probes, and their address."""
+    address = f"127.0.0.1:{free_port()}"
+    busy = ["cpu_load", "memory_usage", "disk_space"]
+    options = {"PROBE_SERVER": address, "TOKENS": [TOKEN], "NETWORKS": [], "DISABLED": busy, **lifesigns}
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}
+    return {"DATABASES": {"default": database}, "LIFESIGNS": options}, address
+
+
+def code(address: str, path: str) -> int:
+    with suppress(OSError):
+        return ask(address, path, timeout=5).code
+    return 0
+
+
+def pids(address: str) -> set[int]:
+    """The processes that are known where the probes are answered."""
+    lines = ask(address, "/metrics", headers=KNOWN).body.decode().splitlines()
+    return {int(line.split('"')[1]) for line in lines if line.startswith("health_interpreter_lag_seconds{")}
+
+
+def listeners(address: str) -> set[int]:
+    """The processes that listen there."""
+    port = int(address.rsplit(":", 1)[1])
+    inodes = {
+        fields[9]
+        for fields in (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port
+    }
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if any(os.readlink(fd)[8:-1] in inodes for fd in (entry / "fd").iterdir()):
+                    found.add(int(entry.name))
+    return found
+
+
+def begun(server: Server, address: str, workers: int = 2) -> None:
+    """Wait until that many workers listen, and nobody else."""
+    wait_until(lambda: len(listeners(address)) == workers, 60, server.log())
+    assert listeners(address) <= set(server.workers())
+
+
+@pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
+def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence[str], tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with serving(command, tmp_path, settings) as server:
+        begun(server, address)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        # Each worker looks for itself, in the background: whichever answers, some of them in a row.
+        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 20, server.log())
+        wait_until(lambda: pids(address) == listeners(address), 10, "not every worker is known")
+        everybody, known = ask(address, "/health").json(), ask(address, "/health", headers=KNOWN).json()
+        assert everybody["status"] == known["status"] == "healthy"
+        assert "message" not in everybody["checks"]["default_cache"]
+        assert known["checks"]["default_cache"]["message"]
+        checks = ask(address, "/startup", headers=KNOWN).json()["checks"]
+        assert checks["migrations_applied"]["message"] == "All migrations are applied"
+        # Not one request came through Django: it is asked only now, and both tell the same story.
+        wait_until(lambda: answers(server.port), 20, server.log())
+
+        before = listeners(address)
+        os.kill(min(before), signal.SIGKILL)
+        end = time.monotonic() + 3
+        asked = 0
+        while time.monotonic() < end:
+            # A connection may have waited in the killed one's queue; the next one goes to the others.
+            asked += any(code(address, "/alive") == 200 for _ in range(2))
+            assert any(code(address, "/alive") == 200 for _ in range(2))
+        assert asked > 10
+        wait_until(lambda: len(listeners(address)) == 2 and listeners(address) != before, 60, server.log())
+        wait_until(lambda: pids(address) == listeners(address), 20, "the killed one is still known")
+
+
+def test_probe_server__under_runserver_in_the_child_of_the_reloader(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    command = ("django", "runserver", "127.0.0.1:{port}")
+    with serving(command, tmp_path, settings) as server:
+        begun(server, address, workers=1)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        assert server.process.pid not in listeners(address)
+
+
+def test_probe_server__neither_in_commands_nor_by_loading_the_project(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    program = f"""
+import django
+from django.core.management import call_command
+django.setup()
+call_command("migrate", verbosity=0)
+call_command("check")
+call_command("health_check")
+from django.test import Client
+assert Client().get("/alive/", headers={{"host": "localhost"}}).status_code == 200
+import socket
+assert socket.socket().connect_ex(("127.0.0.1", {address.rsplit(":", 1)[1]})) != 0
+"""
+    done = run(tmp_path, settings, "-W", "ignore", "-c", program)
+    assert done.returncode == 0, done.stderr
+
+
+def test_probe_server__an_address_of_somebody_else_harms_no_request(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
+        taken.listen()
+        with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+            wait_until(lambda: answers(server.port), 30, server.log())
+            assert f"probe server: cannot serve {address} (Address already in use" in server.log()
+
+
+def test_probe_server__unix_socket_and_several_addresses(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    sockets = [address, f"unix:{tmp_path}/probes"]
+    settings["LIFESIGNS"]["PROBE_SERVER"] = sockets
+    with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+        for one in sockets:
+            wait_until(lambda one=one: code(one, "/ready") == 200, 30, server.log())  # type: ignore[misc]
+
+
+def test_startup__is_not_over_before_migrations_are_applied(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+        (tmp_path / "db.sqlite3").rename(tmp_path / "elsewhere.sqlite3")
+        begun(server, address)
+        wait_until(lambda: "unapplied" in unapplied(address), 20, server.log())
+        assert code(address, "/startup") == 503
+        (tmp_path / "elsewhere.sqlite3").rename(tmp_path / "db.sqlite3")
+        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 20, server.log())
+
+
+def unapplied(address: str) -> dict[str, Any]:
+    checks = ask(address, "/startup", headers=KNOWN).json()["checks"]
+    details: dict[str, Any] = checks["migrations_applied"].get("details", {})
+    return details
+
+
+def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
+    """Each holds the interpreter for 12 s, at the first request that comes to it."""
+    settings, address = project(tmp_path, WEDGED_AFTER=2, DUMP_ON_WEDGE=True)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.wedge"]
+    command = (*GUNICORN, "--workers", "2")
+    with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        begun(server, address)
+        workers = listeners(address)
+        wait_until(lambda: pids(address) == workers, 10, server.log())
+        assert code(address, "/alive") == 200
+        for _ in range(2):
+            stack.enter_context(_begin_request(server.port))
+        # What a worker knows of the other one is up to a second old.
+        wait_until(lambda: all(code(address, "/alive") == 503 for _ in range(10)), 10, "not both workers say so")
+        body = ask(address, "/alive").json()
+        assert body["status"] == "wedged"
+        assert {entry["pid"] for entry in body["wedged"]} == workers
+        assert all(2 <= entry["seconds"] < 20 for entry in body["wedged"])
+        assert code(address, "/ready") == 200
+        wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that they run again")
+        assert "wedging.py" in server.log()
+
+
+def test_wedge__event_loop_that_does_not_turn(tmp_path: Path) -> None:
+    """Other threads run, so the interpreter does, too."""
+    settings, address = project(tmp_path, WEDGED_AFTER=2)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.block"]
+    with ExitStack() as stack, serving(UVICORN, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        wait_until(lambda: answers(server.port), 30, server.log())
+        assert code(address, "/alive") == 200
+        stack.enter_context(_begin_request(server.port))
+        wait_until(lambda: code(address, "/alive") == 503, 10, "nobody says so")
+        wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that it turns again")
+
+
+WEDGING = """
+import ctypes, time
+from django.utils.decorators import async_only_middleware
+
+@async_only_middleware
+def block(get_response):
+    async def answer(request):
+        if request.path == "/wedge/":
+            time.sleep(8)
+        return await get_response(request)
+    return answer
+
+def wedge(get_response):
+    def answer(request):
+        if request.path == "/wedge/":
+            ctypes.PyDLL(None).sleep(12)
+        return get_response(request)
+    return answer
+"""
+
+
+def _path(folder: Path) -> str:
+    return os.pathsep.join([str(ROOT), str(ROOT / "examples/demo"), str(folder)])
+
+
+def _begin_request(port: int) -> socket.socket:
+    """A request whose answer nobody waits for. A sync worker that has one takes no other."""
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(b"GET /wedge/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    time.sleep(0.5)  # until a worker has it: the next one is for the other
+    return connection
