@@ -105,7 +105,15 @@ def outputs() -> Iterator[tuple[str, str]]:
     events: list[Any] = []
     built.engine.subscribe(events.append)
     names = [*built.engine.names, "nil"]
-    probes = ("health/detailed", "alive", "ready", "startup", "health", *(f"health/{name}" for name in names))
+    probes = (
+        "health/detailed",
+        "metrics",
+        "alive",
+        "ready",
+        "startup",
+        "health",
+        *(f"health/{name}" for name in names),
+    )
     headers = [{}, {"authorization": f"Bearer {built.conf.tokens[0]}"}]
     for path, accept, header in itertools.product((f"/{probe}/" for probe in probes), ACCEPT, headers):
         response = Client().get(path, headers={"accept": accept, "host": "localhost", **header})
