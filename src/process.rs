@@ -140,6 +140,16 @@ pub fn draining() -> bool {
     DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))
 }
 
+/// Closes the connections that this process keeps between runs, once those who use them are done; the next run opens new
+/// ones.
+pub fn close_connections() {
+    if let Some(process) = CURRENT.get() {
+        // Taken out first: nothing is dropped under the lock.
+        let kept = mem::take(&mut *lock(&process.shared));
+        drop(kept);
+    }
+}
+
 /// What one process runs checks with.
 pub struct Process {
     pub runtime: Runtime,

@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+from django_lifesigns.periods import ByIndex
 
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0
@@ -63,6 +64,9 @@ class HealthCheckLogAdmin(ReadOnlyAdmin):
     date_hierarchy = "checked_at"
     # A second count of all rows, beside that of the rows found, which is no use to anybody.
     show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return ByIndex(self.model)
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, row: HealthCheckLog) -> SafeString:

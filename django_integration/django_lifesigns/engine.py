@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django.core.signals import setting_changed
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 
 from django_lifesigns import recorder
 from django_lifesigns.callables.verdict import Verdict
@@ -21,7 +23,7 @@ from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Pr
 from django_lifesigns.scope import scope
 from django_lifesigns.termination import drain_on_sigterm
 from django_lifesigns.thresholds import Follower
-from lifesigns import Engine
+from lifesigns import Engine, close_connections
 from lifesigns.redaction import hide
 
 logger = logging.getLogger("django_lifesigns")
@@ -92,6 +94,20 @@ def reset(**_: object) -> None:
 
 
 setting_changed.connect(reset)
+
+
+def let_go(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """Forget the engine, and close what it keeps open, when a database is about to be made or dropped.
+
+    Django connects to none in particular for nothing else: it does so for the databases of tests, which PostgreSQL
+    would not let it drop.
+    """
+    if connection.alias == NO_DB_ALIAS:
+        reset()
+        close_connections()
+
+
+connection_created.connect(let_go)
 
 _current: dict[str, Built] = {}
 

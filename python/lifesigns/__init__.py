@@ -1,6 +1,15 @@
 """Health checks that answer within their budget under every fault."""
 
-from lifesigns._core import Breaker, UnknownCheckError, __version__, beat, drain, draining, metrics_format
+from lifesigns._core import (
+    Breaker,
+    UnknownCheckError,
+    __version__,
+    beat,
+    close_connections,
+    drain,
+    draining,
+    metrics_format,
+)
 from lifesigns.circuit import Circuit, CircuitOpenError
 from lifesigns.declared import check
 from lifesigns.engine import Engine
@@ -19,6 +28,7 @@ __all__ = [
     "__version__",
     "beat",
     "check",
+    "close_connections",
     "drain",
     "draining",
     "metrics",

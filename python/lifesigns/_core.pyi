@@ -21,6 +21,7 @@ __all__ = [
     "ask_server",
     "ask_store",
     "beat",
+    "close_connections",
     "default_store",
     "drain",
     "draining",
@@ -231,6 +232,12 @@ def default_store() -> Path:
 
 def take_notices() -> list[tuple[bool, str]]:
     """What the log is to be told since the last call: (whether it is a warning, text)."""
+
+def close_connections() -> None:
+    """Closes the connections that this process keeps between runs, once those who use them are done.
+
+    The next run opens new ones. For who wants to drop a database, or a user, that a check was connected as.
+    """
 
 def drain() -> None:
     """Marks this process as about to end: it is not ready any more, though alive."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from lifesigns import _core
-from lifesigns.plain import TooLargeError, plain
+from lifesigns.plain import TooLargeError, clean, is_text, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,17 +98,18 @@ def _answer(value: Any) -> dict[str, Any]:
         return _result("healthy", "", {})
     if value is False:
         return _result("error", "the check returned False", {})
-    if isinstance(value, str):
-        return _result(value, "", {}) if value in STATUSES else _result("healthy", value, {})
+    if is_text(value):
+        text = str(value)
+        return _result(text, "", {}) if text in STATUSES else _result("healthy", text, {})
     if not isinstance(value, Mapping):
         return {"returned": f"{type(value).__name__}, not a result dict, bool, str or None"}
     status, message, details = value.get("status"), value.get("message", ""), value.get("details")
     if status not in STATUSES:
         return {"returned": f"a dict whose 'status' is not one of {', '.join(STATUSES)}"}
-    if not isinstance(message, str) or not isinstance(details, (Mapping, type(None))):
+    if not is_text(message) or not isinstance(details, (Mapping, type(None))):
         return {"returned": "a dict whose 'message' is not a str or whose 'details' is not a dict"}
     try:
-        return _result(status, message, plain(details or {}))
+        return _result(status, str(message), plain(details or {}))
     except TooLargeError as error:
         return {"returned": f"details with {error}"}
 
@@ -117,7 +118,7 @@ def _result(status: str, message: str, details: Any) -> dict[str, Any]:
     if message:
         from lifesigns.redaction import redact
 
-        message = redact(message[:MAX_READ])[:MAX_MESSAGE]
+        message = redact(clean(message[:MAX_READ]))[:MAX_MESSAGE]
     return {"result": {"status": status, "message": message, "details": details}}
 
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 MAX_VALUES = 2_000
 MAX_TEXT = 65_536
 MAX_DEPTH = 8
+# Of all but tab and the ends of lines: in a terminal or a log they do more than to be read.
+CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160)], "\ufffd")
 
 
 class TooLargeError(ValueError):
@@ -24,6 +26,16 @@ def plain(value: Any) -> Any:
     more than that was copied.
     """
     return _Copy().copy(value, 0)
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a str or stands for one, as a translation does that is looked up when it is shown."""
+    return hasattr(value, "casefold")
+
+
+def clean(text: str) -> str:
+    """The text without control characters, and without lone surrogates (from undecodable file names)."""
+    return text.encode("utf-8", "replace").decode().translate(CONTROLS)
 
 
 class _Copy:
@@ -49,7 +61,7 @@ class _Copy:
             raise TooLargeError(f"more than {MAX_DEPTH} levels")
         if isinstance(value, Mapping):
             return {self.string(key): self.item(key, item, depth + 1) for key, item in value.items()}
-        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray)):
+        if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray)) and not is_text(value):
             return [self.copy(item, depth + 1) for item in value]
         return self.string(value)
 
@@ -62,5 +74,4 @@ class _Copy:
         self.text -= len(text)
         if self.text < 0:
             raise TooLargeError(f"more than {MAX_TEXT} characters")
-        # Lone surrogates cannot be encoded; they come from undecodable file names.
-        return self.redaction.redact(text.encode("utf-8", "replace").decode())
+        return self.redaction.redact(clean(text))

@@ -71,6 +71,12 @@ fn without_values(message: &str) -> String {
     }
 }
 
+/// Closes the connections that this process keeps between runs.
+#[pyfunction]
+fn close_connections(py: Python<'_>) {
+    py.detach(process::close_connections);
+}
+
 /// Marks this process as about to end: it is not ready any more, though alive.
 #[pyfunction]
 fn drain() {
@@ -136,7 +142,9 @@ mod _core {
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{UnknownCheckError, beat, default_store, drain, draining, metrics_format, take_notices};
+    use super::{
+        UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format, take_notices,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -52,6 +52,18 @@ def test_engines_of_a_process_share_it_too(own: Postgres, proxy: Proxy) -> None:
     assert proxy.connections == 1
 
 
+def test_close_connections__when_they_are_asked_no_more(own: Postgres, proxy: Proxy) -> None:
+    slow = spec("task_workers", server(proxy), sql="SELECT count(*) FROM (SELECT pg_sleep(0.5)) s")
+    checks = engine(slow=slow, **every_kind(server(proxy)))
+    assert checks.check("slow")["status"] == "healthy"
+    assert checks.check("slow", refresh=True, deadline=0.0)["cached"] is True
+    lifesigns.close_connections()
+    assert checks.check("slow", refresh=True)["status"] == "healthy", "what was asked is answered"
+    wait_until(lambda: proxy.open_connections == 0)
+    assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
+    assert proxy.open_connections == 1
+
+
 def test_checks_that_come_while_another_connects_share_its_failure(own: Postgres, proxy: Proxy) -> None:
     checks = engine(**every_kind(server(proxy, password="wrong-secret")))
     proxy.delay(0.05)  # so that all of them come before it fails

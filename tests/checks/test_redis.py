@@ -182,6 +182,14 @@ def test_connection__one_per_server(server: Configured) -> None:
     assert len([line for line in server.clients() if f"user={USER}" in line and "laddr=127" in line]) == 1
 
 
+def test_close_connections__and_the_next_run_opens_one(server: Configured) -> None:
+    assert_healthy(check(server.url))
+    assert server.clients() != []
+    lifesigns.close_connections()
+    wait_until(lambda: server.clients() == [])
+    assert_healthy(check(server.url))
+
+
 def test_connection__killed_one_is_replaced(server: Configured) -> None:
     assert_healthy(check(server.url))
     before = {line.split()[0] for line in server.clients()}

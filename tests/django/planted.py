@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tests.django.settings
-from tests.django.leaks import OWN
+from tests.django.indiscreet import OWN
 from tests.services import Stack
 
 TOKEN = "s3cr3t-of-a-token-of-ours"
@@ -102,8 +102,11 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
         "DEFAULT_TIMEOUT": 3,
         "CHECKS": {
             **servers,
-            **{check.__name__: f"tests.django.leaks.{check.__name__}" for check in OWN},
-            "with_arguments": {"check": "tests.django.leaks.raises", "arguments": {"password": secret("argument")}},
+            **{check.__name__: f"tests.django.indiscreet.{check.__name__}" for check in OWN},
+            "with_arguments": {
+                "check": "tests.django.indiscreet.raises",
+                "arguments": {"password": secret("argument")},
+            },
         },
     }
     # What own checks have to tell: all of it, as it stands in the settings.
@@ -140,6 +143,6 @@ def real_settings(stack: Stack) -> dict[str, Any]:
     configured["LIFESIGNS"]["CHECKS"] |= {
         "postgres": {"kind": "postgres", "server": {**server, "password": secret("postgres")}},
         "no_such_role": {"kind": "postgres", "server": {**server, "user": "nobody", "password": secret("role")}},
-        **{check.__name__: f"tests.django.leaks.{check.__name__}" for check in OWN},
+        **{check.__name__: f"tests.django.indiscreet.{check.__name__}" for check in OWN},
     }
     return {**configured, "PLANTED": json.dumps(configured)}

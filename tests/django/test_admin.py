@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,10 +11,13 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.contrib.staticfiles.finders import find
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+from django_lifesigns.periods import ByIndex
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +109,31 @@ def test_history__filters_and_search(admin: Client, rows: list[HealthCheckLog]) 
     assert listed(admin, "", q=str(rows[0].correlation_id)) == ["check_healthy"]
     assert listed(admin, "", checked_at__year=timezone.now().year) == ["check_degraded", "check_error", "check_healthy"]
     assert listed(admin, "", checked_at__year=1999) == []
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/Sao_Paulo", "Pacific/Auckland"])
+def test_history__periods_are_those_of_the_database(zone: str) -> None:
+    # Ends of days, months and years, days on which clocks change, a leap day.
+    days = ["2024-02-29", "2024-03-31", "2024-10-27", "2025-12-31", "2026-01-01", "2026-03-29", "2026-10-25"]
+    for day, hour in product(days, ("00:30", "02:30", "23:30")):
+        at = datetime.fromisoformat(f"{day}T{hour}:00+00:00")
+        HealthCheckLog.objects.create(check_name="x", status="healthy", duration_ms=1, checked_at=at)
+    with timezone.override(zone):
+        for kind in ("year", "month", "day"):
+            expected = list(HealthCheckLog.objects.order_by().datetimes("checked_at", kind))
+            assert ByIndex(HealthCheckLog).datetimes("checked_at", kind) == expected
+
+
+def test_history__date_hierarchy_reads_no_row_twice(admin: Client, rows: Any) -> None:
+    HealthCheckLog.objects.filter(check_name="check_error").update(checked_at=timezone.now() - timedelta(days=800))
+    year = timezone.now().year
+    with CaptureQueriesContext(connection) as captured:
+        page = admin.get("/admin/lifesigns/healthchecklog/").content.decode()
+        months = admin.get("/admin/lifesigns/healthchecklog/", {"checked_at__year": year}).content.decode()
+    assert f"?checked_at__year={year}" in page
+    assert f"?checked_at__year={(timezone.now() - timedelta(days=800)).year}" in page
+    assert f"checked_at__month={timezone.now().month}" in months
+    assert [query["sql"] for query in captured.captured_queries if "DISTINCT" in query["sql"]] == []
 
 
 def test_history__one_count(admin: Client, rows: Any, django_assert_max_num_queries: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.test import Client
+from django.utils.translation import gettext_lazy
 
 import lifesigns
 from django_lifesigns.catalogue import CATALOGUE
@@ -50,6 +51,17 @@ async def async_limit_is(limit: int) -> str:
     """The same as a coroutine."""
     await asyncio.sleep(0)
     return f"limit is {limit}"
+
+
+def translated() -> dict[str, object]:
+    """What is looked up in the language in which it is shown."""
+    return {"status": "degraded", "message": gettext_lazy("Yes"), "details": {"answer": gettext_lazy("No")}}
+
+
+def test_own__message_of_a_translation(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": translated}}
+    result = get_engine().check("mine")
+    assert (result["status"], result["message"], result["details"]) == ("degraded", "Yes", {"answer": "No"})
 
 
 def test_declared__found_in_the_apps_of_a_project(tmp_path: Path) -> None:

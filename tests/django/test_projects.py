@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from tests.django.projects import run_json
+import pytest
+
+from tests.django.projects import run, run_json
 from tests.django.settings import INSTALLED_APPS, MIDDLEWARE, TEMPLATES
+from tests.services import Postgres
 
 ROUTER = """
 class Router:
@@ -64,6 +68,26 @@ print(json.dumps({
     "left": tables(),
 }))
 """
+
+
+TESTS = """
+from django.test import TestCase
+
+class ProbeTests(TestCase):
+    def test_health(self):
+        self.assertEqual(self.client.get("/health/").json()["checks"]["database_connectivity"]["status"], "healthy")
+"""
+
+
+@pytest.mark.services
+def test_project__its_own_tests_can_drop_their_database(postgres: Postgres, tmp_path: Path) -> None:
+    postgres.sql("ALTER ROLE app CREATEDB")
+    (tmp_path / "tests_of_the_project.py").write_text(TESTS)
+    database = postgres.database(engine="django.db.backends.postgresql")
+    settings = {"DATABASES": {"default": {**database, "TEST": {"NAME": f"test_{uuid4().hex}"}}}}
+    done = run(tmp_path, settings, "-W", "ignore", "-m", "django", "test", "tests_of_the_project")
+    assert done.returncode == 0, done.stderr
+    assert "Destroying test database" in done.stderr
 
 
 def test_project__two_databases_own_users_another_language(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from django.core.checks import run_checks
 
 from django_lifesigns.engine import get_engine
-from tests.django.leaks import OWN
+from tests.django.indiscreet import OWN
 from tests.django.planted import ENCODED, real_settings, secret, telltale_settings
 from tests.django.projects import run
 from tests.servers import telltale

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from collections import UserString
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -31,6 +32,13 @@ def result_of(check: Callable[[], Any], **options: Any) -> Any:
         ("degraded", "degraded", ""),
         ("12 invoices wait", "healthy", "12 invoices wait"),
         ({"status": "skipped"}, "skipped", ""),
+        (UserString("12 invoices wait"), "healthy", "12 invoices wait"),
+        ({"status": "degraded", "message": UserString("a\udc80b")}, "degraded", "a?b"),
+        (
+            {"status": "error", "message": "a\x00\x1b[31m\x9bb\r\n\tc\u00e9"},
+            "error",
+            "a\ufffd\ufffd[31m\ufffdb\r\n\tc\u00e9",
+        ),
         ({"status": "error", "message": "no paper", "duration_ms": 3, "timestamp": "x"}, "error", "no paper"),
     ],
 )

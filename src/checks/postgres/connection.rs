@@ -90,6 +90,15 @@ struct Hub {
     attempts: AtomicU64,
 }
 
+impl Drop for Hub {
+    /// The task that drives a session holds on to it: it has to be told.
+    fn drop(&mut self) {
+        if let Some(session) = self.slot.get_mut().session.take() {
+            session.close();
+        }
+    }
+}
+
 #[derive(Default)]
 struct Slot {
     session: Option<Arc<Session>>,
