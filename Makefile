@@ -84,17 +84,21 @@ fmt: $(VENV)/.dev ## Formats everything
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
+CRITERION := cargo bench --quiet --no-default-features --bench engine --bench store
+
 bench-build: services $(VENV)/.dev
 	$(MATURIN) --release
+	$(CRITERION) --no-run
 
 bench: bench-build ## All benchmarks from a release build: ratios in one run, Markdown; fails if a number is missed
 	@failed=0; \
-	cargo bench --quiet --no-default-features --bench engine --bench store >&2 || failed=1; \
+	$(CRITERION) -- --warm-up-time 1 --measurement-time 2 >&2 || failed=1; \
 	for bench in sweep probes; do $(BIN)/python benches/$$bench.py >&2 || failed=1; done; \
 	$(BIN)/python -m benches.compare $(COMPARE) || failed=1; \
 	exit $$failed
 
-bench-check: bench-build ## Says which ratios are worse by more than 20 % than in benches/baseline.json
+bench-check: services $(VENV)/.dev ## Says which ratios are worse by more than 20 % than in benches/baseline.json
+	$(MATURIN) --release
 	$(BIN)/python -m benches.compare --check
 
 clean: ## Removes what was built

@@ -54,6 +54,8 @@ def wheel_bytes() -> int:
     """Size of the wheel, built as it is published; quick after the release build."""
     with tempfile.TemporaryDirectory() as directory:
         command = [str(Path(sys.executable).with_name("maturin")), "build", "--release", "--quiet", "--out", directory]
-        subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "VIRTUAL_ENV": sys.prefix})
+        built = subprocess.run(command, cwd=ROOT, env={**os.environ, "VIRTUAL_ENV": sys.prefix}, stderr=subprocess.PIPE)
+        if built.returncode:
+            raise SystemExit(built.stderr.decode())
         (wheel,) = Path(directory).glob("*.whl")
         return wheel.stat().st_size
