@@ -61,7 +61,7 @@ SHORT = Plan(
     watched_sweeps=2,
     curve=(2, 2),
     workers=(1, 2),
-    worker_seconds=1,
+    worker_seconds=0.5,
     serving=serving.Size(seconds=1, turns=1, servers=("gunicorn",)),
     starts=1,
     wheel=False,
@@ -73,16 +73,12 @@ def measure(plan: Plan) -> Measured:
     start = step("start", lambda: starting.start(plan.starts))
     wheel = step("wheel", starting.wheel_bytes) if plan.wheel else None
     with Ground() as ground:
-        others = [name for name in sweeps.NAMES if name != "limit"]
         return Measured(
             size=plan.sweeps,
             curve=curve,
             start=start,
             wheel=wheel,
-            footprints=step(
-                "threads, connections, memory",
-                lambda: {name: sweeps.footprint(ground, name, plan.watched_sweeps) for name in others},
-            ),
+            footprints=step("threads, connections, memory", lambda: sweeps.footprints(ground, plan.watched_sweeps)),
             round_trips=step("round trips", lambda: sweeps.postgres_round_trips(ground, plan.watched_sweeps)),
             direct=step("sweeps", lambda: sweeps.costs(ground, plan.sweeps)),
             delayed=step("sweeps, 1 ms each way", lambda: sweeps.costs(ground, plan.sweeps, delayed=True)),
