@@ -13,9 +13,12 @@ from lifesigns._core import (
 from lifesigns.circuit import Circuit, CircuitOpenError
 from lifesigns.declared import check
 from lifesigns.engine import Engine
-from lifesigns.events import BreakerEvent
 from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
 from lifesigns.wedge import watch_loop
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lifesigns.events import BreakerEvent
 
 __all__ = [
     "Breaker",
@@ -37,3 +40,11 @@ __all__ = [
     "serve",
     "watch_loop",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "BreakerEvent":  # here, since named tuples take longer to import than the rest together
+        from lifesigns.events import BreakerEvent
+
+        return BreakerEvent
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

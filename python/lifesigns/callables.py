@@ -1,25 +1,13 @@
-"""The threads that run Python callables, and what their return values mean.
-
-The engine never calls Python. These threads ask it for the next call to make, make it and hand the answer back. They
-are daemon threads: a callable that never returns holds up neither the others nor the end of the process.
-"""
+"""The Python callables of all engines, by the numbers that the engine knows them by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
-
 from lifesigns import _core
-from lifesigns.plain import TooLargeError, clean, is_text, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable
     from typing import Any
-
-STATUSES = ("healthy", "degraded", "error", "skipped")
-MAX_MESSAGE = 1_000
-# Looked at for secrets before it is cut: half a secret is not recognised any more.
-MAX_READ = 20_000
 
 _functions: dict[int, Callable[[], Any]] = {}
 
@@ -27,6 +15,11 @@ _functions: dict[int, Callable[[], Any]] = {}
 def remember(callable_id: int, function: Callable[[], Any]) -> None:
     """Makes `function` known to the threads."""
     _functions[callable_id] = function
+
+
+def known(callable_id: int) -> Callable[[], Any] | None:
+    """The callable of this number; None once its engine is gone."""
+    return _functions.get(callable_id)
 
 
 def identity(function: Callable[[], Any]) -> str:
@@ -48,112 +41,9 @@ def forget(callables: dict[str, int]) -> None:
 
 def start_threads(callable_ids: list[int]) -> None:
     """Starts as many threads as it takes to run these callables at once, beside those that run already."""
-    for _ in range(_core.reserve_threads(callable_ids)):
-        _start_thread()
+    missing = _core.reserve_threads(callable_ids)
+    if missing:
+        from lifesigns.lanes import start  # here, since it would double the time that `import lifesigns` takes
 
-
-def _start_thread() -> None:
-    import threading
-
-    threading.Thread(target=_serve, name="lifesigns-callable", daemon=True).start()
-
-
-def _serve() -> None:
-    while True:
-        _run(*_core.next_job())
-
-
-def _run(token: int, callable_id: int, timeout: float) -> None:
-    function = _functions.get(callable_id)
-    if function is None:
-        _core.job_withdrawn(token, callable_id)
-        return
-    try:
-        _answer(token, callable_id, function(), timeout)
-    except (SystemExit, KeyboardInterrupt) as error:
-        from contextlib import suppress  # here, since it would make the import of lifesigns a third longer
-
-        # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
-        # the next run by itself, cannot start one; at interpreter exit nobody can.
-        with suppress(RuntimeError):
-            _start_thread()
-        _raised(token, callable_id, error)
-        raise
-    except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
-        _raised(token, callable_id, error)
-
-
-async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
-    import asyncio
-
-    return await asyncio.wait_for(coroutine, timeout)
-
-
-def _answer(token: int, callable_id: int, value: Any, timeout: float) -> None:
-    """Hands in what a return value means.
-
-    None and True are healthy, False is an error, a str is a status or a message.
-    """
-    if value is None or value is True:
-        _core.job_done(token, callable_id, "healthy", "", None)
-    elif value is False:
-        _core.job_done(token, callable_id, "error", "the check returned False", None)
-    elif is_text(value):
-        text = str(value)
-        status, message = (text, "") if text in STATUSES else ("healthy", _message(text))
-        _core.job_done(token, callable_id, status, message, None)
-    elif isinstance(value, Coroutine):
-        import asyncio
-
-        # The engine reports the timeout a moment earlier; this only cancels what is left of the run.
-        _answer(token, callable_id, asyncio.run(_limited(value, timeout + 0.02)), timeout)
-    elif isinstance(value, Mapping):
-        try:
-            _core.job_done(token, callable_id, *_parts(value))
-        except _MeaninglessError as error:
-            _core.job_returned(token, callable_id, str(error))
-    else:
-        what = f"{type(value).__name__}, not a result dict, bool, str or None"
-        _core.job_returned(token, callable_id, what)
-
-
-class _MeaninglessError(ValueError):
-    """What was returned instead of a result."""
-
-
-def _parts(result: Mapping[Any, Any]) -> tuple[str, str, dict[str, Any] | None]:
-    """Status, message and details of a result dict."""
-    status, message, details = result.get("status"), result.get("message", ""), result.get("details")
-    if status not in STATUSES:
-        raise _MeaninglessError(f"a dict whose 'status' is not one of {', '.join(STATUSES)}")
-    if not is_text(message) or not isinstance(details, (Mapping, type(None))):
-        raise _MeaninglessError("a dict whose 'message' is not a str or whose 'details' is not a dict")
-    try:
-        return status, _message(str(message)), plain(details) if details else None
-    except TooLargeError as error:
-        raise _MeaninglessError(f"details with {error}") from error
-
-
-def _message(text: str) -> str:
-    if not text:
-        return ""
-    from lifesigns.redaction import redact
-
-    return redact(clean(text[:MAX_READ]))[:MAX_MESSAGE]
-
-
-def _raised(token: int, callable_id: int, error: BaseException) -> None:
-    """Hands in the class of an exception and where it came from. Not its text: that may hold a password, too."""
-    _core.job_raised(token, callable_id, type(error).__name__, _location(error.__traceback__))
-
-
-def _location(traceback: TracebackType | None) -> str | None:
-    """File, line and function of the innermost frame that is neither ours nor the standard library's event loop."""
-    found = None
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        path = code.co_filename.replace("\\", "/")
-        if path != __file__ and "/asyncio/" not in path:
-            found = f"{path.rsplit('/', 1)[-1]}:{traceback.tb_lineno} ({code.co_name})"
-        traceback = traceback.tb_next
-    return found
+        for _ in range(missing):
+            start()

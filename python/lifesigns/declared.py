@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, NamedTuple, TypeVar
+    from typing import Any, TypeVar
 
     from lifesigns.specs import Breaker
 
     Function = TypeVar("Function", bound=Callable[[], Any])
 
-    class Declared(NamedTuple):
-        """A callable, and the keywords of `Engine.register` with it."""
 
-        check: Callable[[], Any]
-        options: Mapping[str, Any]
-else:
-    Declared = namedtuple("Declared", "check options")
+class Declared:
+    """A callable, and the keywords of `Engine.register` with it."""
+
+    __slots__ = ("check", "options")
+
+    def __init__(self, check: Callable[[], Any], options: Mapping[str, Any]) -> None:
+        self.check = check
+        self.options = options
+
 
 CHECKS: dict[str, Declared] = {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 
 from lifesigns import _core, callables
-from lifesigns.events import log, publish
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
@@ -349,11 +348,11 @@ class Engine:
         return report
 
     def _publish(self, correlation_id: str | None) -> None:
-        events = self._native.take_events()
-        if events:
+        events, notices = self._native.take_events(), _core.take_notices()
+        if events or notices:
+            from lifesigns.events import log, publish
+
             publish(events, tuple(self._subscribers), correlation_id)
-        notices = _core.take_notices()
-        if notices:
             log(notices)
 
 

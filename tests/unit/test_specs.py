@@ -58,8 +58,8 @@ def kinds_of_the_engine() -> set[str]:
 def test_specs__one_for_each_kind_of_the_engine() -> None:
     classes = {
         cls.kind
-        for cls in vars(specs).values()
-        if isinstance(cls, type) and issubclass(cls, specs.Spec) and cls is not specs.Spec
+        for cls in (getattr(specs, name) for name in specs.__all__)
+        if issubclass(cls, specs.Spec) and cls is not specs.Spec
     }
     assert classes == kinds_of_the_engine() == {spec.kind for spec in ALL}
 
