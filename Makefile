@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench bench-check bench-build clean services
+.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench bench-check clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -84,18 +84,19 @@ fmt: $(VENV)/.dev ## Formats everything
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-bench-build: services $(VENV)/.dev
-	$(MATURIN) --release
-
-bench: bench-build ## All benchmarks from a release build: ratios in one run, Markdown; fails if a number is missed
+# Criterion's first: it is built without the feature `python`, and either build of the library takes the other's place.
+bench: services $(VENV)/.dev ## All benchmarks of a release build, as ratios in one run; COMPARE=--accept keeps them
 	@failed=0; \
-	cargo bench --quiet --no-default-features --bench engine --bench store >&2 || failed=1; \
+	cargo bench --quiet --no-default-features --bench engine --bench store \
+		-- --warm-up-time 1 --measurement-time 2 >&2 || failed=1; \
+	$(MATURIN) --release >&2 || exit 1; \
 	for bench in sweep probes; do $(BIN)/python benches/$$bench.py >&2 || failed=1; done; \
 	$(BIN)/python -m benches.compare $(COMPARE) || failed=1; \
 	exit $$failed
 
-bench-check: bench-build ## Says which ratios are worse by more than 20 % than in benches/baseline.json
-	$(BIN)/python -m benches.compare --check
+bench-check: services $(VENV)/.dev ## Says which ratios are worse by more than 20 % than in benches/baseline.json
+	@$(MATURIN) --release >&2
+	@$(BIN)/python -m benches.compare --check
 
 clean: ## Removes what was built
 	rm -rf target $(VENV)

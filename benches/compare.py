@@ -18,12 +18,16 @@ from benches.comparison import scaling, serving, starting, sweeps, verdict, work
 from benches.comparison.ground import Ground
 from benches.comparison.numbers import Measured, numbers
 from benches.comparison.plot import svg
-from benches.comparison.tables import charts, markdown
+from benches.comparison.tables import charts, measured, promised, quoted
 
 HERE = Path(__file__).resolve().parent
 BASELINE = HERE / "baseline.json"
 PLOT = HERE.parent / "docs" / "cost.svg"
 RATIOS = HERE.parent / "target" / "bench" / "ratios.json"
+
+README = HERE.parent / "README.md"
+# Between these two the README quotes the last accepted run.
+BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
 
 T = TypeVar("T")
 
@@ -49,7 +53,7 @@ FULL = Plan(
     workers=workers.COUNTS,
     worker_seconds=4,
     serving=serving.Size(seconds=3, turns=4),
-    starts=25,
+    starts=15,
     wheel=True,
 )
 SHORT = Plan(
@@ -57,7 +61,7 @@ SHORT = Plan(
     watched_sweeps=2,
     curve=(2, 2),
     workers=(1, 2),
-    worker_seconds=1,
+    worker_seconds=0.5,
     serving=serving.Size(seconds=1, turns=1, servers=("gunicorn",)),
     starts=1,
     wheel=False,
@@ -69,16 +73,12 @@ def measure(plan: Plan) -> Measured:
     start = step("start", lambda: starting.start(plan.starts))
     wheel = step("wheel", starting.wheel_bytes) if plan.wheel else None
     with Ground() as ground:
-        others = [name for name in sweeps.NAMES if name != "limit"]
         return Measured(
             size=plan.sweeps,
             curve=curve,
             start=start,
             wheel=wheel,
-            footprints=step(
-                "threads, connections, memory",
-                lambda: {name: sweeps.footprint(ground, name, plan.watched_sweeps) for name in others},
-            ),
+            footprints=step("threads, connections, memory", lambda: sweeps.footprints(ground, plan.watched_sweeps)),
             round_trips=step("round trips", lambda: sweeps.postgres_round_trips(ground, plan.watched_sweeps)),
             direct=step("sweeps", lambda: sweeps.costs(ground, plan.sweeps)),
             delayed=step("sweeps, 1 ms each way", lambda: sweeps.costs(ground, plan.sweeps, delayed=True)),
@@ -100,11 +100,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few of each, to see that it works; judges nothing")
     parser.add_argument("--check", action="store_true", help="compare with the last accepted run, not with the bounds")
-    parser.add_argument("--accept", action="store_true", help="keep the ratios and the plot of this run")
+    parser.add_argument("--accept", action="store_true", help="keep this run: ratios, plot and what the README quotes")
     options = parser.parse_args()
     run = measure(SHORT if options.short else FULL)
     found = numbers(run)
-    print(markdown(run, found))
+    print(promised(run, found), measured(run), sep="\n\n")
     plot = svg(charts(run))
     if options.short:
         return 0
@@ -112,6 +112,8 @@ def main() -> int:
     if options.accept:
         verdict.write(BASELINE, found)
         PLOT.write_text(plot)
+        before, _, rest = README.read_text().partition(BEGIN)
+        README.write_text(f"{before}{BEGIN}\n{quoted(run, found)}\n{END}{rest.partition(END)[2]}")
     if options.check:
         complaints = verdict.worse(found, verdict.read(BASELINE))
         print("\nWorse than in the last accepted run:" if complaints else "\nNothing is worse than it was.")

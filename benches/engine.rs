@@ -1,7 +1,10 @@
 //! What the engine costs around checks that cost nothing.
 
+mod sweeps;
+
+use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::mpsc::channel;
 
 use async_trait::async_trait;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -9,52 +12,84 @@ use lifesigns::checks::{Check, Context};
 use lifesigns::engine::{Engine, Selection};
 use lifesigns::outcome::{CheckError, Finding};
 use lifesigns::report::Shown;
-use lifesigns::spec::CheckSpec;
+use lifesigns::store::{Operation, Share};
+use tokio::sync::Notify;
 
-struct Nothing;
+use sweeps::{Nothing, engine, fresh, sweep};
 
-#[async_trait]
-impl Check for Nothing {
-    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
-        Ok(Finding::healthy("nothing to do"))
-    }
-}
+const WAITERS: usize = 1_000;
 
-fn engine(checks: usize) -> Engine {
-    let engine = Engine::new(Duration::from_secs(60));
-    for index in 0..checks {
-        let spec = CheckSpec::new(format!("check_{index}"), Duration::from_secs(5), Duration::from_secs(30));
-        assert!(engine.register(spec, Arc::new(Nothing)).is_ok());
-    }
-    engine
-}
-
-/// A whole sweep, from the caller's thread and back to it.
-fn sweep(engine: &Engine, selection: &Selection) -> serde_json::Value {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let Ok(sweep) = engine.begin(selection, move || {
-        let _ = sender.send(());
-    }) else {
-        return serde_json::Value::Null;
-    };
-    if !sweep.is_done() {
-        let _ = receiver.recv();
-    }
-    sweep.report(Shown::Everything).json()
-}
-
-fn benches(criterion: &mut Criterion) {
+/// By number of checks.
+fn number(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sweep");
-    for checks in [1, 22, 200, 1000] {
-        let engine = engine(checks);
-        let fresh = Selection { refresh: true, ..Selection::default() };
-        group.bench_function(BenchmarkId::new("fresh", checks), |bench| bench.iter(|| sweep(&engine, &fresh)));
+    let check: Arc<dyn Check> = Arc::new(Nothing);
+    for checks in [1, 22, 200, 1_000] {
+        let engine = engine(checks, &check, Share::Process);
+        group.bench_function(BenchmarkId::new("fresh", checks), |bench| bench.iter(|| sweep(&engine, &fresh())));
         let cached = Selection::default();
-        sweep(&engine, &cached);
         group.bench_function(BenchmarkId::new("cached", checks), |bench| bench.iter(|| sweep(&engine, &cached)));
     }
     group.finish();
 }
 
-criterion_group!(engine_benches, benches);
+/// One check: known, refused by its circuit breaker, and run once for all who wait.
+fn slot(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("slot");
+    let check: Arc<dyn Check> = Arc::new(Nothing);
+    let known = engine(1, &check, Share::Process);
+    sweep(&known, &fresh());
+    group.bench_function("hit", |bench| bench.iter(|| sweep(&known, &Selection::default())));
+
+    let refusing = engine(1, &check, Share::Process);
+    for slot in refusing.slots().iter() {
+        slot.cell().operate(Operation::ForceOpen);
+    }
+    group.bench_function("refused by the breaker", |bench| bench.iter(|| sweep(&refusing, &fresh())));
+
+    let gate = Arc::new(Gate(Notify::new()));
+    let check: Arc<dyn Check> = gate.clone();
+    let waited_for = engine(1, &check, Share::Process);
+    group.bench_function(BenchmarkId::new("single flight", WAITERS), |bench| bench.iter(|| flight(&waited_for, &gate)));
+    group.finish();
+}
+
+/// Ends when it is told to.
+struct Gate(Notify);
+
+#[async_trait]
+impl Check for Gate {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        self.0.notified().await;
+        Ok(Finding::healthy("told"))
+    }
+}
+
+/// Has many ask for one run, then ends it, and waits until all of them know.
+fn flight(engine: &Engine, gate: &Gate) {
+    let (done, wait) = channel();
+    for _ in 0..WAITERS {
+        let Ok((_, work)) = engine.sweep(&fresh()) else { return };
+        let done = done.clone();
+        work.begin(move || {
+            let _ = done.send(());
+        });
+    }
+    drop(done);
+    gate.0.notify_one();
+    assert_eq!(wait.iter().count(), WAITERS);
+}
+
+/// What is made of a sweep.
+fn report(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("report");
+    let check: Arc<dyn Check> = Arc::new(Nothing);
+    let engine = engine(22, &check, Share::Process);
+    let Some(sweep) = sweep(&engine, &fresh()) else { return };
+    group.bench_function("22", |bench| bench.iter(|| black_box(sweep.report(Shown::Everything))));
+    let json = || serde_json::to_string(&sweep.report(Shown::Everything));
+    group.bench_function("22 as JSON", |bench| bench.iter(json));
+    group.finish();
+}
+
+criterion_group!(engine_benches, number, slot, report);
 criterion_main!(engine_benches);

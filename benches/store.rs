@@ -1,56 +1,20 @@
-//! What it costs to share what is known between processes: a sweep in host scope beside the same one in process scope.
+//! What it costs to share what is known between processes: reads and writes in host scope beside those in process scope.
+
+mod sweeps;
 
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use lifesigns::checks::{Check, Context};
-use lifesigns::engine::{Engine, Selection};
-use lifesigns::outcome::{CheckError, Finding};
+use lifesigns::checks::Check;
+use lifesigns::engine::Selection;
 use lifesigns::report::Shown;
-use lifesigns::spec::{BreakerSpec, CheckSpec};
 use lifesigns::store::{Share, beats};
 
+use sweeps::{Nothing, engine, fresh, sweep};
+
 const CHECKS: usize = 22;
-
-/// Has as much to tell as a check of a database.
-struct Typical;
-
-#[async_trait]
-impl Check for Typical {
-    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
-        let finding =
-            Finding::healthy("14 of 100 connections").with("active_connections", 3).with("idle_connections", 11);
-        Ok(finding.with("total_connections", 14).with("max_connections", 97).with("utilization", 14.43))
-    }
-}
-
-fn engine(share: Share) -> Engine {
-    let engine = Engine::new(Duration::from_secs(3_600)).shared(share);
-    for index in 0..CHECKS {
-        let spec = CheckSpec::new(format!("check_{index}"), Duration::from_secs(5), Duration::from_secs(3_600));
-        let spec = CheckSpec { breaker: Some(BreakerSpec::default()), ..spec };
-        assert!(engine.register(spec, Arc::new(Typical)).is_ok());
-    }
-    engine
-}
-
-fn sweep(engine: &Engine, refresh: bool) -> serde_json::Value {
-    let (sender, receiver) = std::sync::mpsc::channel();
-    let selection = Selection { refresh, ..Selection::default() };
-    let Ok(sweep) = engine.begin(&selection, move || {
-        let _ = sender.send(());
-    }) else {
-        return serde_json::Value::Null;
-    };
-    if !sweep.is_done() {
-        let _ = receiver.recv();
-    }
-    sweep.report(Shown::Everything).json()
-}
 
 fn store() -> PathBuf {
     let directory = if cfg!(target_os = "linux") { PathBuf::from("/dev/shm") } else { std::env::temp_dir() };
@@ -60,18 +24,25 @@ fn store() -> PathBuf {
 fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store");
     let path = store();
-    let (alone, shared, other) =
-        (engine(Share::Process), engine(Share::Host(path.clone())), engine(Share::Host(path.clone())));
+    let check: Arc<dyn Check> = Arc::new(Nothing);
+    let alone = engine(CHECKS, &check, Share::Process);
+    let [shared, other] = [(); 2].map(|()| engine(CHECKS, &check, Share::Host(path.clone())));
+    let cached = Selection::default();
     for engine in [&alone, &shared, &other] {
-        sweep(engine, true);
+        sweep(engine, &fresh());
     }
-    group.bench_function("process, 22 cached", |bench| bench.iter(|| sweep(&alone, false)));
-    group.bench_function("host, 22 cached", |bench| bench.iter(|| sweep(&shared, false)));
-    group.bench_function("host, 22 that another has just run", |bench| {
-        bench.iter_batched(|| sweep(&other, true), |_| sweep(&shared, false), BatchSize::PerIteration);
+    group.bench_function("process, 22 read", |bench| bench.iter(|| sweep(&alone, &cached)));
+    group.bench_function("process, 22 written", |bench| bench.iter(|| sweep(&alone, &fresh())));
+    group.bench_function("host, 22 read", |bench| bench.iter(|| sweep(&shared, &cached)));
+    let changed = || sweep(&other, &fresh());
+    group.bench_function("host, 22 read that another has just written", |bench| {
+        bench.iter_batched(changed, |_| sweep(&shared, &cached), BatchSize::PerIteration);
     });
-    group.bench_function("process, 22 fresh", |bench| bench.iter(|| sweep(&alone, true)));
-    group.bench_function("host, 22 fresh", |bench| bench.iter(|| sweep(&shared, true)));
+    group.bench_function("host, report on 22 that another has just written", |bench| {
+        let report = || sweep(&shared, &cached).map(|sweep| sweep.report(Shown::Everything));
+        bench.iter_batched(changed, |_| report(), BatchSize::PerIteration);
+    });
+    group.bench_function("host, 22 written", |bench| bench.iter(|| sweep(&shared, &fresh())));
     group.bench_function("host, beat", |bench| bench.iter(|| beats::beat("worker")));
     group.bench_function("host, heard", |bench| bench.iter(|| black_box(beats::last_heard("worker"))));
     group.finish();

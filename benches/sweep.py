@@ -6,14 +6,18 @@ Prints medians (5th and 95th percentile) and ratios; ratios are what carries ove
 from __future__ import annotations
 
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from functools import partial
 
 import lifesigns
 
 CHECKS = 22
+SKIPPED = {"kind": "skipped", "reason": "nothing to do"}
 
 broken: list[str] = []
 
@@ -43,19 +47,84 @@ def nothing() -> None:
     """A check that costs nothing."""
 
 
+def result() -> dict[str, object]:
+    """What a health check written by hand makes of a check that costs nothing."""
+    started = time.perf_counter()
+    nothing()
+    taken = round((time.perf_counter() - started) * 1000, 3)
+    now = datetime.now(timezone.utc).isoformat()
+    return {"status": "healthy", "message": "", "timestamp": now, "duration_ms": taken, "cached": False}
+
+
+def constants(names: list[str]) -> dict[str, object]:
+    """The least that a report of these checks takes in Python."""
+    return {
+        name: {"status": "healthy", "message": "", "timestamp": "", "duration_ms": 0.0, "cached": False}
+        for name in names
+    }
+
+
 def overhead() -> None:
     pool = ThreadPoolExecutor(5)
-    pooled = measure(lambda: [future.result() for future in [pool.submit(nothing) for _ in range(CHECKS)]], 2000)
+    names = [f"check_{index}" for index in range(CHECKS)]
+    pooled = measure(lambda: [future.result() for future in [pool.submit(nothing) for _ in names]], 2000)
+
+    def results() -> dict[str, object]:
+        futures = {name: pool.submit(result) for name in names}
+        return {name: future.result() for name, future in futures.items()}
+
     native, callables = lifesigns.Engine(), lifesigns.Engine()
-    for index in range(CHECKS):
-        native.register(f"check_{index}", {"kind": "skipped", "reason": "nothing to do"})
-        callables.register(f"check_{index}", nothing)
+    for name in names:
+        native.register(name, SKIPPED)
+        callables.register(name, nothing)
     show(f"{CHECKS} no-op functions on a ThreadPoolExecutor(5)", pooled)
+    show("the same, each giving a result dict", measure(results, 2000), pooled)
+    show(f"{CHECKS} result dicts of constants: no check, no thread", measure(lambda: constants(names), 2000), pooled)
     show(f"{CHECKS} no-op callables, fresh", measure(lambda: callables.run(refresh=True), 2000), pooled)
     show(f"{CHECKS} no-op native checks, fresh", measure(lambda: native.run(refresh=True), 2000), pooled)
     cached = measure(native.run, 2000)
     show(f"{CHECKS} checks, cached", cached, pooled)
     within("a cached sweep", cached, 200e-6)
+
+
+def scaling() -> None:
+    """How the cost grows with the number of checks."""
+    engines = {checks: lifesigns.Engine() for checks in (CHECKS, 1_000)}
+    for checks, engine in engines.items():
+        for index in range(checks):
+            engine.register(f"check_{index}", SKIPPED)
+    few, many = (measure(partial(engine.run, refresh=True), 300) for engine in engines.values())
+    show("1,000 no-op native checks, fresh, beside 22", many, few)
+    # The fastest tenth of each: the longer a sweep, the more often something else interrupts it.
+    times = statistics.quantiles(many, n=10)[0] / statistics.quantiles(few, n=10)[0]
+    print(f"the fastest tenth of these: {times:.1f} x")
+    if times > 50:
+        broken.append("a sweep of 1,000 takes more than 50 times as long as one of 22")
+
+
+FIRST_USE = """
+import os, time
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before, started = resident(), time.perf_counter()
+import lifesigns
+imported = time.perf_counter() - started
+engine = lifesigns.Engine()
+for index in range(22):
+    engine.register(f"check_{index}", {"kind": "skipped", "reason": "nothing to do"})
+engine.run()
+print(imported, resident() - before)
+"""
+
+
+def first_use() -> None:
+    """What the import takes, and by how much a process grows by it and the first sweep."""
+    runs = [subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, check=True) for _ in range(20)]
+    seconds, grown = zip(*(map(float, run.stdout.split()) for run in runs), strict=True)
+    show("import lifesigns", list(seconds))
+    within("import lifesigns", list(seconds), 5e-3)
+    print(f"memory added by the import and the first sweep: {statistics.median(grown) / 1e6:.1f} MB")
+    if statistics.median(grown) > 10e6:
+        broken.append("the import and the first sweep add more than 10 MB")
 
 
 def refused() -> None:
@@ -95,6 +164,8 @@ def hanging() -> None:
 
 if __name__ == "__main__":
     overhead()
+    scaling()
     refused()
     hanging()
+    first_use()
     sys.exit("\n".join(broken) or 0)

@@ -1,25 +1,20 @@
-//! Selects checks, starts them all at once and collects what is known of them by the caller's deadline.
+//! A set of checks: registers, selects and asks them.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use crate::checks::Check;
 use crate::events::{Event, Events, Notice};
 use crate::limits::Limits;
-use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::{PerProcess, Process};
-use crate::report::{Report, Row, Shown};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
-use crate::store::{Claim, Flight, Share};
-
-/// How much longer than its longest check a sweep may take.
-const GRACE: Duration = Duration::from_millis(50);
+use crate::store::Share;
+use crate::sweep::{Sweep, Work};
 
 /// A set of checks that are run together.
 pub struct Engine {
@@ -162,126 +157,17 @@ impl Engine {
         Ok(selected)
     }
 
-    /// Starts whatever of the selection is not fresh, all at once. `done` is called from a thread of the runtime when
-    /// everything is known; never, if it is already ([`Sweep::is_done`]).
-    pub fn begin(&self, selection: &Selection, done: impl FnOnce() + Send + 'static) -> Result<Sweep, BeginError> {
-        let process = Process::current()?;
-        let started = Instant::now();
-        let mut asked = Vec::new();
-        let runs = FuturesUnordered::new();
-        let mut flights = Vec::new();
-        let mut timeout = Duration::ZERO;
+    /// Asks for whatever of the selection is not fresh. The work has to be begun; that begins all of it at once.
+    pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), BeginError> {
+        let mut work = Work::new(Process::current()?);
+        let mut sweep = Sweep::new(self.uptime(), self.max_stale);
         for slot in self.select(selection)? {
             if selection.without_python && slot.needs_python() {
-                let answer = Answer::Latest(slot.cell().view().latest);
-                asked.push((slot, answer));
-                continue;
+                sweep.ask_latest(slot);
+            } else {
+                sweep.ask(slot, selection.max_age, selection.refresh, &mut work);
             }
-            let answer = match slot.claim(selection.max_age, selection.refresh) {
-                Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
-                Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
-                Claim::Joined { flight, previous } => Answer::Awaited { flight, previous },
-                Claim::Led { lease, flight, previous } => {
-                    runs.push(slot.clone().lead(lease, process.clone()));
-                    Answer::Awaited { flight, previous }
-                }
-            };
-            if let Answer::Awaited { flight, .. } = &answer {
-                flights.push(flight.clone());
-                timeout = timeout.max(slot.spec.timeout);
-            }
-            asked.push((slot, answer));
         }
-        if !flights.is_empty() {
-            // One task for the whole sweep: a task for each check would cost five times as much. It outlives the
-            // caller's patience, since others may wait for the same runs.
-            process.runtime.spawn(async move {
-                runs.collect::<()>().await;
-                for mut flight in flights {
-                    flight.wait().await;
-                }
-                done();
-            });
-        }
-        Ok(Sweep {
-            asked,
-            started,
-            deadline: started + timeout + GRACE,
-            max_stale: self.max_stale,
-            uptime: started.duration_since(self.started),
-        })
-    }
-}
-
-enum Answer {
-    Known {
-        outcome: Arc<Outcome>,
-        cached: bool,
-    },
-    Awaited {
-        flight: Flight,
-        previous: Option<Arc<Outcome>>,
-    },
-    /// Whatever came of the last run.
-    Latest(Option<Arc<Outcome>>),
-}
-
-/// A sweep under way.
-pub struct Sweep {
-    asked: Vec<(Arc<Slot>, Answer)>,
-    started: Instant,
-    /// When it has ended, whatever happens.
-    pub deadline: Instant,
-    max_stale: Duration,
-    uptime: Duration,
-}
-
-impl Sweep {
-    /// Whether every outcome is known.
-    pub fn is_done(&self) -> bool {
-        self.asked.iter().all(|(_, answer)| match answer {
-            Answer::Known { .. } | Answer::Latest(_) => true,
-            Answer::Awaited { flight, .. } => flight.landed().is_some(),
-        })
-    }
-
-    /// What is known now, in the order asked for.
-    pub fn rows(&self) -> Vec<Row> {
-        let now = Instant::now();
-        self.asked.iter().map(|(slot, answer)| self.row(slot, answer, now)).collect()
-    }
-
-    fn row(&self, slot: &Slot, answer: &Answer, now: Instant) -> Row {
-        let row = |outcome: Arc<Outcome>, cached: bool| {
-            let age = cached.then(|| now.saturating_duration_since(outcome.finished));
-            Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
-        };
-        let presentable = |outcome: &&Arc<Outcome>| now.saturating_duration_since(outcome.finished) < self.max_stale;
-        let timeout = slot.spec.timeout;
-        let known = match answer {
-            Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
-            Answer::Latest(latest) => latest.as_ref().filter(presentable),
-            Answer::Awaited { flight, previous } => match flight.landed() {
-                Some(outcome) => return row(outcome, false),
-                // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
-                None if now.saturating_duration_since(self.started) >= timeout => {
-                    let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
-                    return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
-                }
-                None => previous.as_ref().filter(|outcome| outcome.ran).filter(presentable),
-            },
-        };
-        known.map_or_else(
-            || {
-                let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
-                Row { pending: true, ..row(Arc::new(outcome), false) }
-            },
-            |outcome| row(outcome.clone(), true),
-        )
-    }
-
-    /// The report on what is known now.
-    pub fn report(&self, shown: Shown) -> Report {
-        Report::now(self.rows(), shown, self.uptime)
+        Ok((sweep, work))
     }
 }

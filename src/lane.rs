@@ -4,7 +4,9 @@
 //! that overran keeps the thread it is on and is not started again until it returns; every other job finds a thread,
 //! since there are as many as callables that run or wait.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::mem;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +14,11 @@ use tokio::sync::oneshot;
 
 use crate::outcome::{CheckError, Finding};
 use crate::process::lock;
+use crate::task;
+
+thread_local! {
+    static IN_WAVE: Cell<bool> = const { Cell::new(false) };
+}
 
 /// One call that a Python thread is to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +42,11 @@ struct Running {
 struct State {
     queue: VecDeque<Job>,
     /// By callable: those that wait in the queue and those that run.
-    busy: HashMap<u64, Running>,
+    busy: BTreeMap<u64, Running>,
     tokens: u64,
     threads: usize,
+    /// A thread was woken since the queue was last empty, and has not come for a job yet.
+    is_coming: bool,
 }
 
 /// The callables of one process that wait or run.
@@ -52,8 +61,19 @@ impl Lanes {
     pub async fn call(&self, callable: u64, timeout: Duration) -> Reply {
         let (sender, receiver) = oneshot::channel();
         let token = self.submit(callable, timeout, sender)?;
-        let _withdraw = Withdraw { lanes: self, token };
-        receiver.await.unwrap_or(Err(CheckError::Panicked))
+        let withdraw = Withdraw { lanes: self, token };
+        let reply = receiver.await.unwrap_or(Err(CheckError::Withdrawn));
+        mem::forget(withdraw);
+        reply
+    }
+
+    /// Has a thread come for the calls that `queue` queues on this thread only once all are queued: it would get in the
+    /// way of the others.
+    pub fn wave(&self, queue: impl FnOnce()) {
+        IN_WAVE.set(true);
+        queue();
+        IN_WAVE.set(false);
+        self.wake_one(&mut lock(&self.state));
     }
 
     fn submit(&self, callable: u64, timeout: Duration, reply: oneshot::Sender<Reply>) -> Result<u64, CheckError> {
@@ -65,11 +85,19 @@ impl Lanes {
         let token = state.tokens;
         state.busy.insert(callable, Running { token, since: Instant::now(), reply });
         state.queue.push_back(Job { token, callable, timeout });
-        // One wake for a wave of jobs: whoever takes a job wakes the next thread if there is more.
-        if state.queue.len() == 1 {
-            self.filled.notify_one();
+        if !IN_WAVE.get() {
+            self.wake_one(&mut state);
         }
         Ok(token)
+    }
+
+    /// Has one more thread come, unless one is on its way. A thread that comes while another holds the interpreter gets
+    /// it when that one lets go of it: as soon as a callable waits for something, and not before. So no-ops are all run
+    /// by the first, one after the other, and those that wait are run side by side.
+    fn wake_one(&self, state: &mut State) {
+        if !state.queue.is_empty() && !mem::replace(&mut state.is_coming, true) {
+            self.filled.notify_one();
+        }
     }
 
     fn withdraw(&self, token: u64) {
@@ -77,55 +105,63 @@ impl Lanes {
         let index = state.queue.iter().position(|job| job.token == token);
         if let Some(job) = index.and_then(|index| state.queue.remove(index)) {
             state.busy.remove(&job.callable);
+            state.is_coming &= !state.queue.is_empty();
         }
     }
 
     /// The next job, if one waits.
-    pub fn try_next(&self) -> Option<Job> {
-        self.take(&mut lock(&self.state))
-    }
-
-    /// Waits for the next job.
-    pub fn next(&self) -> Job {
+    pub fn take(&self) -> Option<Job> {
         let mut state = lock(&self.state);
-        loop {
-            if let Some(job) = self.take(&mut state) {
-                return job;
-            }
-            state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn take(&self, state: &mut State) -> Option<Job> {
         let job = state.queue.pop_front()?;
         if let Some(running) = state.busy.get_mut(&job.callable) {
             running.since = Instant::now();
         }
-        if !state.queue.is_empty() {
-            self.filled.notify_one();
-        }
+        // Whoever was woken for the last job finds none and waits again.
+        state.is_coming &= !state.queue.is_empty();
+        self.wake_one(&mut state);
         Some(job)
     }
 
-    /// Hands in the answer of a job. An answer that comes too late only ends the run.
+    /// Waits until there is a job to [`take`](Self::take). It is not taken yet: the thread that waited has to wait for
+    /// the interpreter, too, and another that has it may be quicker.
+    pub fn wait(&self) {
+        let waiting = self.filled.wait_while(lock(&self.state), |state| state.queue.is_empty());
+        drop(waiting.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes the next job, if it still waits, after [`wait`](Self::wait).
+    pub fn arrive(&self) -> Option<Job> {
+        lock(&self.state).is_coming = false;
+        self.take()
+    }
+
+    /// Hands in the answer of a job, and goes on with what follows from it on this thread. An answer that comes too
+    /// late only ends the run.
     pub fn done(&self, token: u64, callable: u64, answer: Reply) {
-        let running = {
-            let mut state = lock(&self.state);
-            match state.busy.get(&callable) {
-                Some(running) if running.token == token => state.busy.remove(&callable),
-                _ => None,
-            }
-        };
-        if let Some(running) = running {
+        if let Some(running) = self.end(token, callable) {
             // Fails when nobody waits any more.
-            let _ = running.reply.send(answer);
+            task::here(|| drop(running.reply.send(answer)));
         }
+    }
+
+    /// Ends a job that cannot be done.
+    pub fn withdrawn(&self, token: u64, callable: u64) {
+        drop(self.end(token, callable));
+    }
+
+    fn end(&self, token: u64, callable: u64) -> Option<Running> {
+        let mut state = lock(&self.state);
+        let is_this = state.busy.get(&callable).is_some_and(|running| running.token == token);
+        if is_this { state.busy.remove(&callable) } else { None }
     }
 
     /// How many more threads it takes so that `callables` can all run at once, beside those that run already. The
     /// caller starts them: they count from now on.
     pub fn reserve_threads(&self, callables: &[u64]) -> usize {
         let mut state = lock(&self.state);
+        if state.busy.len() + callables.len() <= state.threads {
+            return 0;
+        }
         let wanted: HashSet<u64> = state.busy.keys().copied().chain(callables.iter().copied()).collect();
         let missing = wanted.len().saturating_sub(state.threads);
         state.threads += missing;
@@ -150,6 +186,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::outcome::Outcome;
 
     const LONG: Duration = Duration::from_secs(5);
 
@@ -159,21 +196,22 @@ mod tests {
         let thread = {
             let lanes = lanes.clone();
             std::thread::spawn(move || {
-                let job = lanes.next();
+                lanes.wait();
+                let job = lanes.arrive().unwrap();
                 lanes.done(job.token, job.callable, Ok(Finding::healthy(format!("ran {}", job.callable))));
             })
         };
         let answer = lanes.call(7, LONG).await.unwrap();
         assert_eq!(answer.message, "ran 7");
         thread.join().unwrap();
-        assert!(lanes.try_next().is_none());
+        assert!(lanes.take().is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_nobody_began_is_taken_back() {
         let lanes = Arc::new(Lanes::default());
         assert!(tokio::time::timeout(LONG, lanes.call(1, LONG)).await.is_err());
-        assert!(lanes.try_next().is_none());
+        assert!(lanes.take().is_none());
         assert_eq!(lanes.reserve_threads(&[]), 0);
     }
 
@@ -185,12 +223,55 @@ mod tests {
             async move { tokio::time::timeout(LONG, lanes.call(1, LONG)).await }
         });
         tokio::task::yield_now().await;
-        let job = lanes.try_next().unwrap();
+        let job = lanes.take().unwrap();
         assert!(call.await.unwrap().is_err());
         assert!(matches!(lanes.call(1, LONG).await, Err(CheckError::StillRunning { .. })));
         lanes.done(job.token, job.callable, Ok(Finding::healthy("late")));
         let again = tokio::time::timeout(LONG, lanes.call(1, LONG));
         assert!(again.await.is_err(), "begun again, but no thread took it");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_cannot_be_made_is_no_run() {
+        let lanes = Arc::new(Lanes::default());
+        let call = tokio::spawn({
+            let lanes = lanes.clone();
+            async move { lanes.call(1, LONG).await }
+        });
+        tokio::task::yield_now().await;
+        let job = lanes.take().unwrap();
+        lanes.withdrawn(job.token, job.callable);
+        let withdrawn = call.await.unwrap();
+        assert_eq!(withdrawn, Err(CheckError::Withdrawn));
+        assert!(!Outcome::of(withdrawn, tokio::time::Instant::now()).ran);
+    }
+
+    #[test]
+    fn a_call_is_begun_though_the_thread_woken_for_the_one_before_came_too_late() {
+        let lanes = Arc::new(Lanes::default());
+        let (sender, begun) = std::sync::mpsc::channel();
+        std::thread::spawn({
+            let lanes = lanes.clone();
+            move || loop {
+                lanes.wait();
+                if let Some(job) = lanes.arrive() {
+                    lanes.withdrawn(job.token, job.callable);
+                    sender.send(job.token).unwrap();
+                }
+            }
+        });
+        let submit = |callable| lanes.submit(callable, LONG, oneshot::channel().0).unwrap();
+        for round in 0..50 {
+            let first = submit(2 * round);
+            let taken = lanes.take();
+            // Time to find none, and to wait again.
+            std::thread::sleep(Duration::from_millis(1));
+            let second = submit(2 * round + 1);
+            let expected = if taken.is_some() { vec![second] } else { vec![first, second] };
+            for token in expected {
+                assert_eq!(begun.recv_timeout(LONG), Ok(token));
+            }
+        }
     }
 
     #[test]

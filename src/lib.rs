@@ -33,8 +33,10 @@ pub mod report;
 pub mod slot;
 pub mod spec;
 pub mod store;
+pub mod sweep;
 #[cfg(unix)]
 pub mod systemd;
+pub mod task;
 pub mod watchdog;
 
 #[cfg(feature = "python")]

@@ -107,7 +107,7 @@ impl Outcome {
             Ok(finding) => (finding, None, None, true),
             Err(error) => {
                 let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
-                let ran = !matches!(error, CheckError::StillRunning { .. });
+                let ran = !matches!(error, CheckError::StillRunning { .. } | CheckError::Withdrawn);
                 let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
                 (finding, Some(error.code().to_owned()), timeout, ran)
             }
@@ -211,6 +211,8 @@ pub enum CheckError {
     Returned(String),
     #[error("the previous run has not returned: still running for {} s", .seconds)]
     StillRunning { seconds: u64 },
+    #[error("not run: its engine is gone")]
+    Withdrawn,
     #[error("the check failed by a fault of its own; please report it")]
     Panicked,
     /// An error, and what was found out with it.
@@ -237,6 +239,7 @@ impl CheckError {
             Self::Raised { class, .. } => class,
             Self::Returned(_) => "TypeError",
             Self::StillRunning { .. } => "StillRunningError",
+            Self::Withdrawn => "WithdrawnError",
             Self::Panicked => "InternalError",
             Self::Detailed { error, .. } => error.code(),
         }
@@ -249,6 +252,7 @@ impl CheckError {
             | Self::Rejected { .. }
             | Self::Configuration(_)
             | Self::Returned(_)
+            | Self::Withdrawn
             | Self::Panicked => false,
             Self::Detailed { error, .. } => error.trips_breaker(),
             _ => true,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fields::{Field, Key};
-use serde_json::{Map, Value};
+use serde::{Serialize, Serializer};
 
 use crate::outcome::{Outcome, Status};
 
@@ -89,44 +89,72 @@ impl Report {
     pub fn now(rows: Vec<Row>, shown: Shown, uptime: Duration) -> Self {
         Self { rows, shown, uptime, at: SystemTime::now(), correlation_id: uuid::Uuid::new_v4().to_string() }
     }
+}
 
-    /// As SPEC's dict.
-    pub fn json(&self) -> Value {
-        object(fields::of_report(self))
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(fields::of_report(self))
     }
 }
 
-/// The results by name.
-pub fn results(rows: &[Row], shown: Shown) -> Map<String, Value> {
-    rows.iter().map(|row| (row.name.to_string(), result(row, shown))).collect()
+/// One result as it is shown.
+pub struct ResultOf<'a>(pub &'a Row, pub Shown);
+
+impl Serialize for ResultOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(fields::of_result(self.0, self.1))
+    }
 }
 
-/// One result as SPEC's dict.
-pub fn result(row: &Row, shown: Shown) -> Value {
-    object(fields::of_result(row, shown))
+/// Results by name.
+pub struct ResultsOf<'a>(pub &'a [Row], pub Shown);
+
+impl Serialize for ResultsOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|row| (&*row.name, ResultOf(row, self.1))))
+    }
 }
 
-fn object<'a>(fields: impl IntoIterator<Item = (Key, Field<'a>)>) -> Value {
-    Value::Object(fields.into_iter().map(|(key, field)| (key.name().to_owned(), field.into())).collect())
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
-impl From<Field<'_>> for Value {
-    fn from(field: Field<'_>) -> Self {
-        match field {
-            Field::Text(text) => text.into(),
-            Field::Number(number) => number.into(),
-            Field::Count(count) => count.into(),
-            Field::Flag(flag) => flag.into(),
-            Field::Details(details) => Self::Object(details.clone()),
-            Field::Summary(rows) => object(fields::of_summary(rows)),
-            Field::Results(rows, shown) => Self::Object(results(rows, shown)),
+impl Serialize for Field<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Count(count) => count.serialize(serializer),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Details(details) => details.serialize(serializer),
+            Self::Summary(rows) => serializer.collect_map(fields::of_summary(rows)),
+            Self::Results(results) => results.serialize(serializer),
         }
     }
 }
 
-/// ISO 8601 in UTC with microseconds.
+/// ISO 8601 in UTC with microseconds. By hand: every result has one, and a formatter takes four times as long.
 pub fn timestamp(at: SystemTime) -> String {
-    jiff::Timestamp::try_from(at).map_or_else(|_| String::new(), |at| format!("{at:.6}"))
+    let Ok(at) = jiff::Timestamp::try_from(at) else { return String::new() };
+    let at = jiff::tz::Offset::UTC.to_datetime(at);
+    let mut text = String::with_capacity(27);
+    let mut number = |value: u32, mut unit: u32, end: char| {
+        while unit > 0 {
+            text.push(char::from_digit(value / unit % 10, 10).unwrap_or_default());
+            unit /= 10;
+        }
+        text.push(end);
+    };
+    number(at.year().unsigned_abs().into(), 1_000, '-');
+    number(at.month().unsigned_abs().into(), 10, '-');
+    number(at.day().unsigned_abs().into(), 10, 'T');
+    number(at.hour().unsigned_abs().into(), 10, ':');
+    number(at.minute().unsigned_abs().into(), 10, ':');
+    number(at.second().unsigned_abs().into(), 10, '.');
+    number(at.subsec_nanosecond().unsigned_abs() / 1_000, 100_000, 'Z');
+    text
 }
 
 pub fn rounded(value: f64, decimals: i32) -> f64 {
@@ -140,6 +168,7 @@ mod tests {
     use super::*;
     use crate::breaker::State;
     use crate::outcome::{Circuit, Finding};
+    use serde_json::Value;
     use tokio::time::Instant;
 
     fn row(status: Status, critical: bool) -> Row {
@@ -148,6 +177,14 @@ mod tests {
 
     fn row_of(outcome: Outcome, critical: bool) -> Row {
         Row { name: "x".into(), critical, outcome: Arc::new(outcome), cached: false, age: None, pending: false }
+    }
+
+    fn json(shown: impl Serialize) -> Value {
+        serde_json::to_value(shown).unwrap_or_default()
+    }
+
+    fn summary(rows: Vec<Row>) -> Value {
+        json(Report::now(rows, Shown::Everything, Duration::ZERO))["summary"].clone()
     }
 
     #[test]
@@ -176,22 +213,25 @@ mod tests {
             row(Status::Error, false),
             row(Status::Skipped, true),
         ];
-        let summary = object(fields::of_summary(&rows));
-        assert_eq!(summary["total_checks"], 4);
-        assert_eq!(summary["health_percentage"], 66.7);
-        let skipped = [row(Status::Skipped, true)];
-        assert_eq!(object(fields::of_summary(&skipped))["health_percentage"], 100.0);
+        let counted = summary(rows.to_vec());
+        assert_eq!(counted["total_checks"], 4);
+        assert_eq!(counted["health_percentage"], 66.7);
+        assert_eq!(summary(vec![row(Status::Skipped, true)])["health_percentage"], 100.0);
     }
 
     #[test]
     fn timestamps_are_iso_8601_in_utc() {
-        let at = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
-        assert_eq!(timestamp(at), "1970-01-01T00:00:01.500000Z");
+        let seconds = [0, 951_868_799, 1_709_164_800, 4_102_444_799];
+        for at in seconds.map(|seconds| SystemTime::UNIX_EPOCH + Duration::new(seconds, 1_500_999)) {
+            let expected = jiff::Timestamp::try_from(at).map(|at| format!("{at:.6}"));
+            assert_eq!(expected.ok(), Some(timestamp(at)));
+        }
+        assert_eq!(timestamp(SystemTime::UNIX_EPOCH), "1970-01-01T00:00:00.000000Z");
     }
 
     #[test]
     fn a_result_leaves_out_what_does_not_apply() {
-        let shown = result(&row(Status::Healthy, true), Shown::Everything);
+        let shown = json(ResultOf(&row(Status::Healthy, true), Shown::Everything));
         assert_eq!(keys(&shown), ["status", "message", "timestamp", "duration_ms", "cached"]);
     }
 
@@ -206,7 +246,7 @@ mod tests {
             ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
         };
         let row = Row { age: Some(Duration::from_secs(2)), cached: true, ..row_of(outcome, true) };
-        let shown = Report::now(vec![row], Shown::Statuses, Duration::ZERO).json();
+        let shown = json(Report::now(vec![row], Shown::Statuses, Duration::ZERO));
         assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
         assert!(!shown.to_string().contains("why"));
     }

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Taken = dict[str, dict[str, list[float]]]
-APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
+PROJECT_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
+# What a contender adds to them.
+APPS = {"lifesigns": ["django_lifesigns"], "limit": ["django_lifesigns"], "django_health_check": ["health_check"]}
 
 
 class Ground:
@@ -32,7 +34,7 @@ class Ground:
 
     def settings(self, *, delayed: bool = False) -> dict[str, Any]:
         """The project's settings, through the proxies where `delayed`."""
-        settings: dict[str, Any] = {**self.stack.settings(), "INSTALLED_APPS": [*APPS, "django_lifesigns"]}
+        settings: dict[str, Any] = {**self.stack.settings(), "INSTALLED_APPS": PROJECT_APPS}
         ports = self.proxies.ports if delayed else {}
         return {key: through(value, ports) for key, value in settings.items()}
 
@@ -51,7 +53,8 @@ class Ground:
             undo.enter_context(self.stack)
             undo.enter_context(self.proxies)
             folder = workspace.new_directory("project")
-            migrated = run(folder, self.settings(), "-m", "django", "migrate", "--fake-initial", "--verbosity", "0")
+            settings = {**self.settings(), "INSTALLED_APPS": [*PROJECT_APPS, *APPS["lifesigns"]]}
+            migrated = run(folder, settings, "-m", "django", "migrate", "--fake-initial", "--verbosity", "0")
             assert migrated.returncode == 0, migrated.stderr
             self._undo = undo.pop_all()
         return self
@@ -79,6 +82,7 @@ class Contender:
 
     def __init__(self, ground: Ground, name: str, settings: dict[str, Any]) -> None:
         self.name = name
+        settings = {**settings, "INSTALLED_APPS": [*PROJECT_APPS, *APPS.get(name, [])]}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benches.comparison.contender", name],
             env=ground.environment(settings),

@@ -69,7 +69,7 @@ def _sweeps(run: Measured) -> list[Number]:
 
 
 def _overhead(curve: Curve) -> list[Number]:
-    wall = {kind: {count: [turn[0] for turn in turns] for count, turns in by.items()} for kind, by in curve.items()}
+    wall = {kind: {count: [turn.wall for turn in turns] for count, turns in by.items()} for kind, by in curve.items()}
     pool = wall[POOL][22]
     return [
         Number.ratio(ours, theirs, turns=len(theirs), key=key, what=what, bound=bound)

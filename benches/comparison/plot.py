@@ -57,7 +57,7 @@ def _panel(chart: Chart) -> list[str]:
     for decade in decades:
         at = y(10.0**decade)
         found.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" class="grid"/>')
-        found.append(text(LEFT - 6, at + 4, f"{10.0**decade:,g}", "end"))
+        found.append(text(LEFT - 6, at + 4, f"{10**decade:,}", "end"))
     found += [text(x(count), HEIGHT - BOTTOM + 18, f"{count:,}") for count in counts]
     left = float(LEFT)
     for (name, points), colour in zip(chart.lines.items(), COLOURS, strict=False):

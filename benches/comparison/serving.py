@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
-from benches.comparison.ground import Ground
+from benches.comparison.ground import APPS, PROJECT_APPS, Ground
 from benches.probes import wait_for, wrk
 from tests.services import free_port
 from tests.services.processes import kill
@@ -59,7 +59,7 @@ def serving(ground: Ground, server: str) -> Iterator[str]:
     """The URL at which the project with all contenders is served."""
     settings = ground.settings()
     settings["ROOT_URLCONF"] = "benches.comparison.urls"
-    settings["INSTALLED_APPS"] = [*settings["INSTALLED_APPS"], "health_check"]
+    settings["INSTALLED_APPS"] = [*PROJECT_APPS, *APPS["lifesigns"], *APPS["django_health_check"]]
     port = free_port()
     command = [sys.executable, "-m", *(word.format(port=port) for word in SERVERS[server])]
     process = subprocess.Popen(command, env=ground.environment(settings))

@@ -95,28 +95,37 @@ def add(costs: dict[str, Cost], taken: Taken) -> None:
         cost.cpu += one["cpu"]
 
 
-def footprint(ground: Ground, name: str, sweeps: int) -> Footprint:
-    """Of a contender that has the services for itself."""
+def footprints(ground: Ground, sweeps: int) -> dict[str, Footprint]:
+    """Of each contender, while it has the services for itself; memory is what it has beyond the bare project."""
     settings = ground.settings()
     with Contender(ground, "bare", settings) as bare:
         bare.wait()
         bare.sweeps(1)
-        memory = sockets.resident(bare.pid)
-    with Contender(ground, name, settings) as contender, ThreadPoolExecutor(1) as pool:
-        contender.wait()
-        threads, connections = sockets.threads(contender.pid), ground.connections(contender.pid)
-        contender.sweeps(1)
-        memory = sockets.resident(contender.pid) - memory
+        project = sockets.resident(bare.pid)
+    found = {}
+    for name in NAMES:
+        if name != "limit":
+            with Contender(ground, name, settings) as contender:
+                contender.wait()
+                found[name] = footprint(ground, contender, sweeps, project)
+    return found
+
+
+def footprint(ground: Ground, contender: Contender, sweeps: int, project: int) -> Footprint:
+    pid = contender.pid
+    threads, connections = sockets.threads(pid), ground.connections(pid)
+    contender.sweeps(1)
+    memory = sockets.resident(pid) - project
+    most_threads, most_connections = threads, connections
+    with ThreadPoolExecutor(1) as pool:
         sweeping = pool.submit(contender.sweeps, sweeps)
-        most_threads, most_connections = threads, connections
         while not sweeping.done():
-            most_threads = max(most_threads, sockets.threads(contender.pid))
-            most_connections = max(most_connections, ground.connections(contender.pid))
+            most_threads = max(most_threads, sockets.threads(pid))
+            most_connections = max(most_connections, ground.connections(pid))
             time.sleep(SAMPLE_SECONDS)
         sweeping.result()
-        kept = ground.connections(contender.pid)
     # Django's own cache connections, there before, may be among those that a check closes.
-    kept = max(0, kept - connections)
+    kept = max(0, ground.connections(pid) - connections)
     return Footprint(most_threads - threads, most_connections - connections, kept, memory)
 
 

@@ -13,15 +13,22 @@ from benches.comparison.sweeps import NAMES, Costs, Footprint, p95
 from benches.comparison.verdict import RATIO, Number
 
 
-def markdown(run: Measured, numbers: Sequence[Number]) -> str:
-    """Everything, the promised numbers first."""
+def promised(run: Measured, numbers: Sequence[Number]) -> str:
+    """The numbers, with their bounds."""
     parts = [
         f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}; in turns, "
         f"{run.size.rounds * run.size.block} sweeps of each contender.",
         table(
             ("what", "measured", "5 to 95 % of the turns", "must be", ""),
-            ([*_number(number)] for number in numbers),
+            map(_number, numbers),
         ),
+    ]
+    return "\n\n".join(parts)
+
+
+def measured(run: Measured) -> str:
+    """What they are made of."""
+    parts = [
         "Fresh sweeps on loopback:",
         _sweeps(run.direct, run.footprints),
         "The same with 1 ms added to each direction of every connection:",
@@ -45,10 +52,16 @@ def markdown(run: Measured, numbers: Sequence[Number]) -> str:
     return "\n\n".join(parts)
 
 
+def quoted(run: Measured, numbers: Sequence[Number]) -> str:
+    """As the README shows it."""
+    details = f"<details>\n<summary>All figures of that run</summary>\n\n{measured(run)}\n\n</details>"
+    return f"{promised(run, numbers)}\n\n![Cost curves](docs/cost.svg)\n\n{details}"
+
+
 def charts(run: Measured) -> list[Chart]:
     """The cost curves."""
     by_checks = {
-        kind: {count: 1e6 * median(turn[0] for turn in turns) for count, turns in by.items()}
+        kind: {count: 1e6 * median(turn.wall for turn in turns) for count, turns in by.items()}
         for kind, by in run.curve.items()
     }
     by_workers = {
@@ -105,8 +118,8 @@ def _http(run: Measured) -> str:
     pages = next(iter(run.rates.values()))
     rows = []
     for page in pages:
-        measured = [by_page[page] for by_page in run.rates.values()]
-        rows.append([page, *(text for rate in measured for text in (f"{rate.median:,.0f}", f"{median(rate.p99):.1f}"))])
+        rates = [by_page[page] for by_page in run.rates.values()]
+        rows.append([page, *(text for rate in rates for text in (f"{rate.median:,.0f}", f"{median(rate.p99):.1f}"))])
     return table(head, rows)
 
 

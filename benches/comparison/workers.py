@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-from benches.comparison.ground import Ground
+from benches.comparison.ground import APPS, PROJECT_APPS, Ground
 from tests.services import workspace
 
 COUNTS = (1, 2, 4, 8)
@@ -28,7 +28,8 @@ def loads(ground: Ground, counts: tuple[int, ...], seconds: float) -> dict[str, 
 def load(ground: Ground, share: str, count: int, seconds: float) -> Load:
     store = workspace.new_directory("store")
     command = [sys.executable, "-m", "benches.comparison.worker", share, str(store), str(seconds)]
-    environment = ground.environment(ground.settings())
+    settings = {**ground.settings(), "INSTALLED_APPS": [*PROJECT_APPS, *APPS["lifesigns"]]}
+    environment = ground.environment(settings)
     workers = [
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(count)

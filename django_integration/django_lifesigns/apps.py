@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
 from django.utils.module_loading import autodiscover_modules
 
@@ -21,8 +24,6 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
-        from django_lifesigns.conf import read
-        from django_lifesigns.system_checks import check_settings
         from django_lifesigns.termination import drain_on_sigterm
 
         checks.register(check_settings)
@@ -30,7 +31,17 @@ class LifesignsConfig(AppConfig):
         # Most servers have set their handlers by now. Those that fork after loading the application set them later:
         # there the first request to the main thread does this.
         drain_on_sigterm()
-        if read().celery_signals and find_spec("celery"):
+        raw = getattr(settings, "LIFESIGNS", None)
+        if isinstance(raw, Mapping) and raw.get("CELERY_SIGNALS") and find_spec("celery"):
             from django_lifesigns import celery_signals
+            from django_lifesigns.conf import read
 
-            celery_signals.connect()
+            if read().celery_signals:
+                celery_signals.connect()
+
+
+def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
+    """What `manage.py check` says. Imported only then: it takes longer than the rest of this app."""
+    from django_lifesigns.system_checks import messages
+
+    return messages()

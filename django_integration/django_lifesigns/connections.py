@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any, cast
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
 from django.core.cache import close_caches
 from django.db import connections
 
-from django_lifesigns.options import Check
+from django_lifesigns.options import Check, is_record
 from lifesigns.specs import Spec
 
 
@@ -22,8 +24,10 @@ def identity(check: Check) -> str | None:
     """What tells it from another check of the same name, in every process; None where the engine knows by itself."""
     if isinstance(check, partial):
         return identity(check.func)
-    # Those of this app are records of plain values.
-    return repr(check) if type(check).__module__.startswith("django_lifesigns.callables") else None
+    if is_record(check) and type(check).__module__.startswith("django_lifesigns.callables"):
+        # Of plain values: with those of fields that are not shown, too, since nobody ever sees this.
+        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))}"
+    return None
 
 
 def returning_connections(check: Callable[[], object]) -> Callable[[], object]:

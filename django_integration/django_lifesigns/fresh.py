@@ -10,7 +10,7 @@ from typing import Any
 
 RECORDED = frozenset(["healthy", "degraded", "error"])
 # Errors that took no run to find come with every sweep: they are kept no more often than a run's would be.
-NOT_RUN = frozenset(["CircuitOpenError", "DependencyError", "StillRunningError"])
+NOT_RUN = frozenset(["CircuitOpenError", "DependencyError", "StillRunningError", "WithdrawnError"])
 REPEATED = timedelta(seconds=30)
 # More sweeps than these are never on their way to the recorder with results of one check.
 REMEMBERED = 16

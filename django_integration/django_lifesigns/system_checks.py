@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.util import find_spec
-from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -21,7 +20,7 @@ MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 PAGES = {"detailed", "dashboard"}
 
 
-def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+def messages() -> list[CheckMessage]:
     """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
     return [_message(problem) for problem in _problems(build(read()))]
 

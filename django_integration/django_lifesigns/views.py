@@ -15,7 +15,6 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-import lifesigns
 from django_lifesigns import history
 from django_lifesigns.access import is_authorized, sees_details
 from django_lifesigns.conf import Conf
@@ -25,6 +24,8 @@ from django_lifesigns.renderers import NOT_KEPT, answer
 from django_lifesigns.startup import get_startup
 from django_lifesigns.system_info import system_info
 from django_lifesigns.visibility import statuses_only
+from lifesigns import draining, metrics_format
+from lifesigns import metrics as exposition
 
 # The engine ends a sweep at most this long after its deadline.
 ENGINE_GRACE = 0.05
@@ -41,7 +42,7 @@ def liveness_check(request: HttpRequest) -> HttpResponse:
 
 def readiness_check(request: HttpRequest) -> HttpResponse:
     """`/ready/`: the critical checks, none older than `READY_MAX_AGE`, within `READY_BUDGET`; no more once draining."""
-    if lifesigns.draining():
+    if draining():
         return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
     began = time.monotonic()
     built = current()
@@ -118,8 +119,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not sees_details(request, built.conf, built):
         message = "Metrics take a token, a network or a session"
         return answer(request, {"status": "unauthorized", "message": message}, 401)
-    openmetrics, content_type = lifesigns.metrics_format(request.headers.get("Accept", ""))
-    return HttpResponse(lifesigns.metrics(built.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
+    openmetrics, content_type = metrics_format(request.headers.get("Accept", ""))
+    return HttpResponse(exposition(built.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
 
 
 def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: str) -> dict[str, Any]:

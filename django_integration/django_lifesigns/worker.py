@@ -22,6 +22,7 @@ from django_lifesigns.conf import read
 from django_lifesigns.engine import Built, current
 from django_lifesigns.scope import is_under_test
 from django_lifesigns.startup import get_startup
+from django_lifesigns.termination import drain_on_sigterm
 from lifesigns import watch_loop
 
 logger = logging.getLogger("django_lifesigns")
@@ -33,14 +34,11 @@ POLL_SECONDS = 0.01
 
 def loaded() -> None:
     """A server has loaded the application: begins here, or in the workers that this process forks."""
-    conf = read()
-    if not (conf.probe_server or conf.background) or is_under_test():
-        return
     modules = set(_modules_of_callers())
     if "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
         os.register_at_fork(after_in_child=_begin_once_settled)
     elif "django.test.client" not in modules:
-        begin()
+        _begin_as_configured()
 
 
 def begin(*, probes: bool = True) -> None:
@@ -84,14 +82,24 @@ def _serve(address: str, built: Built) -> None:
         ready_max_age=conf.ready_max_age,
         wedged_after=conf.wedged_after,
         alive_requires=conf.alive_requires,
-        dump_on_wedge=conf.dump_on_wedge,
+        dump_on_wedge=conf.dump_on_wedge and address == conf.probe_server[0],  # once
         startup=get_startup().engine,
     )
 
 
+def _begin_as_configured() -> None:
+    conf = read()
+    if (conf.probe_server or conf.background) and not is_under_test():
+        begin()
+
+
 def _begin_once_settled() -> None:
     """In a child of gunicorn's master, which changes its user and its signal handlers next."""
-    threading.Thread(target=_wait_and_begin, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
+    masters = signal.getsignal(signal.SIGTERM)
+    # Only the main thread may put draining before the handler that comes: it does when it gets this signal, which means
+    # nothing by itself.
+    signal.signal(signal.SIGURG, lambda *_: drain_on_sigterm())
+    threading.Thread(target=_wait_and_begin, args=(masters,), daemon=True).start()
 
 
 def _wait_and_begin(masters: Any) -> None:
@@ -100,7 +108,10 @@ def _wait_and_begin(masters: Any) -> None:
         if time.monotonic() > end:
             return  # no worker
         time.sleep(POLL_SECONDS)
-    begin()
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGURG)
+    _begin_as_configured()
 
 
 def _modules_of_callers() -> Iterator[str]:

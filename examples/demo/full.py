@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -15,7 +16,10 @@ def services() -> Iterator[None]:
 
     print("Starting PostgreSQL, Redis, Mosquitto, an SMTP server and the APIs ...", flush=True)
     with Stack() as stack:
-        settings = stack.directory / "settings.json"
-        settings.write_text(json.dumps(stack.settings()))
-        os.environ |= {"LIFESIGNS_DEMO_FULL": "1", "LIFESIGNS_DEMO_STACK": str(settings)}
+        settings: dict[str, Any] = stack.settings()
+        # Of these services, which have other ports each time: it goes with them.
+        settings["LIFESIGNS"]["STORE_PATH"] = str(stack.directory / "store")
+        file = stack.directory / "settings.json"
+        file.write_text(json.dumps(settings))
+        os.environ |= {"LIFESIGNS_DEMO_FULL": "1", "LIFESIGNS_DEMO_STACK": str(file)}
         yield

@@ -26,6 +26,9 @@ __all__ = [
     "drain",
     "draining",
     "job_done",
+    "job_raised",
+    "job_returned",
+    "job_withdrawn",
     "loop_ended",
     "loop_runs",
     "metrics_format",
@@ -101,7 +104,17 @@ class Engine:
         waker: Waker | None = None,
         token: int = 0,
     ) -> Sweep:
-        """Starts a sweep. ``waker`` is told ``token`` once every answer is there, unless they are at once."""
+        """Begins a sweep. ``waker`` is told ``token`` once every answer is there, unless they are at once."""
+
+    def run(
+        self,
+        names: Sequence[str] | None,
+        critical_only: bool,
+        refresh: bool,
+        max_age: float | None,
+        deadline: float | None = None,
+    ) -> Sweep:
+        """Begins a sweep, and waits as `Sweep.wait` does."""
 
 @final
 class Breaker:
@@ -217,8 +230,17 @@ def reserve_threads(callables: Sequence[int]) -> int:
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""
 
-def job_done(token: int, callable: int, answer: Mapping[str, Any]) -> None:
-    """Hands in the answer to a call: ``result``, ``raised`` or ``returned`` (see `lifesigns.callables`)."""
+def job_done(token: int, callable: int, status: str, message: str, details: Mapping[str, Any] | None) -> None:
+    """Hands in what a callable found."""
+
+def job_raised(token: int, callable: int, class_: str, location: str | None) -> None:
+    """Hands in that a callable raised an exception of that class, and where."""
+
+def job_returned(token: int, callable: int, what: str) -> None:
+    """Hands in that a callable returned what means nothing."""
+
+def job_withdrawn(token: int, callable: int) -> None:
+    """Ends a call that cannot be made, since its engine is gone."""
 
 def beat(name: str) -> None:
     """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.

@@ -7,7 +7,6 @@ are daemon threads: a callable that never returns holds up neither the others no
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
 
 from lifesigns import _core
 from lifesigns.plain import TooLargeError, clean, is_text, plain
@@ -61,29 +60,27 @@ def _start_thread() -> None:
 
 def _serve() -> None:
     while True:
-        token, callable_id, timeout = _core.next_job()
-        try:
-            answer = _answer(_call(_functions[callable_id], timeout))
-        except (SystemExit, KeyboardInterrupt) as error:
-            # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
-            # the next run by itself, cannot start one; at interpreter exit nobody can.
-            with suppress(RuntimeError):
-                _start_thread()
-            _core.job_done(token, callable_id, _raised(error))
-            raise
-        except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
-            answer = _raised(error)
-        _core.job_done(token, callable_id, answer)
+        _run(*_core.next_job())
 
 
-def _call(function: Callable[[], Any], timeout: float) -> Any:
-    value = function()
-    if isinstance(value, Coroutine):
-        import asyncio
+def _run(token: int, callable_id: int, timeout: float) -> None:
+    function = _functions.get(callable_id)
+    if function is None:
+        _core.job_withdrawn(token, callable_id)
+        return
+    try:
+        _answer(token, callable_id, function(), timeout)
+    except (SystemExit, KeyboardInterrupt) as error:
+        from contextlib import suppress  # here, since it would make the import of lifesigns a third longer
 
-        # The engine reports the timeout a moment earlier; this only cancels what is left of the run.
-        return asyncio.run(_limited(value, timeout + 0.02))
-    return value
+        # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
+        # the next run by itself, cannot start one; at interpreter exit nobody can.
+        with suppress(RuntimeError):
+            _start_thread()
+        _raised(token, callable_id, error)
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
+        _raised(token, callable_id, error)
 
 
 async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
@@ -92,39 +89,62 @@ async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
     return await asyncio.wait_for(coroutine, timeout)
 
 
-def _answer(value: Any) -> dict[str, Any]:
-    """What a return value means. None and True are healthy, False is an error, a str is a status or a message."""
+def _answer(token: int, callable_id: int, value: Any, timeout: float) -> None:
+    """Hands in what a return value means.
+
+    None and True are healthy, False is an error, a str is a status or a message.
+    """
     if value is None or value is True:
-        return _result("healthy", "", {})
-    if value is False:
-        return _result("error", "the check returned False", {})
-    if is_text(value):
+        _core.job_done(token, callable_id, "healthy", "", None)
+    elif value is False:
+        _core.job_done(token, callable_id, "error", "the check returned False", None)
+    elif is_text(value):
         text = str(value)
-        return _result(text, "", {}) if text in STATUSES else _result("healthy", text, {})
-    if not isinstance(value, Mapping):
-        return {"returned": f"{type(value).__name__}, not a result dict, bool, str or None"}
-    status, message, details = value.get("status"), value.get("message", ""), value.get("details")
+        status, message = (text, "") if text in STATUSES else ("healthy", _message(text))
+        _core.job_done(token, callable_id, status, message, None)
+    elif isinstance(value, Coroutine):
+        import asyncio
+
+        # The engine reports the timeout a moment earlier; this only cancels what is left of the run.
+        _answer(token, callable_id, asyncio.run(_limited(value, timeout + 0.02)), timeout)
+    elif isinstance(value, Mapping):
+        try:
+            _core.job_done(token, callable_id, *_parts(value))
+        except _MeaninglessError as error:
+            _core.job_returned(token, callable_id, str(error))
+    else:
+        what = f"{type(value).__name__}, not a result dict, bool, str or None"
+        _core.job_returned(token, callable_id, what)
+
+
+class _MeaninglessError(ValueError):
+    """What was returned instead of a result."""
+
+
+def _parts(result: Mapping[Any, Any]) -> tuple[str, str, dict[str, Any] | None]:
+    """Status, message and details of a result dict."""
+    status, message, details = result.get("status"), result.get("message", ""), result.get("details")
     if status not in STATUSES:
-        return {"returned": f"a dict whose 'status' is not one of {', '.join(STATUSES)}"}
+        raise _MeaninglessError(f"a dict whose 'status' is not one of {', '.join(STATUSES)}")
     if not is_text(message) or not isinstance(details, (Mapping, type(None))):
-        return {"returned": "a dict whose 'message' is not a str or whose 'details' is not a dict"}
+        raise _MeaninglessError("a dict whose 'message' is not a str or whose 'details' is not a dict")
     try:
-        return _result(status, str(message), plain(details or {}))
+        return status, _message(str(message)), plain(details) if details else None
     except TooLargeError as error:
-        return {"returned": f"details with {error}"}
+        raise _MeaninglessError(f"details with {error}") from error
 
 
-def _result(status: str, message: str, details: Any) -> dict[str, Any]:
-    if message:
-        from lifesigns.redaction import redact
+def _message(text: str) -> str:
+    if not text:
+        return ""
+    from lifesigns.redaction import redact
 
-        message = redact(clean(message[:MAX_READ]))[:MAX_MESSAGE]
-    return {"result": {"status": status, "message": message, "details": details}}
+    return redact(clean(text[:MAX_READ]))[:MAX_MESSAGE]
 
 
-def _raised(error: BaseException) -> dict[str, Any]:
-    """The class of an exception and where it came from. Not its text: that may hold anything, a password too."""
-    return {"raised": {"class": type(error).__name__, "location": _location(error.__traceback__)}}
+def _raised(token: int, callable_id: int, error: BaseException) -> None:
+    """Hands in the class of an exception and where it came from. Not its text: that may hold a password, too."""
+    _core.job_raised(token, callable_id, type(error).__name__, _location(error.__traceback__))
 
 
 def _location(traceback: TracebackType | None) -> str | None:

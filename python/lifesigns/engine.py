@@ -270,8 +270,7 @@ class Engine:
         Raises:
             UnknownCheckError: a name is not registered.
         """
-        sweep = self._begin(names, critical_only, refresh, max_age)
-        sweep.wait(deadline)
+        sweep = self._native.run(self._chosen(names), critical_only, refresh, max_age, deadline)
         return self._reported(sweep, details)
 
     def check(
@@ -284,8 +283,7 @@ class Engine:
         details: bool = True,
     ) -> Result:
         """Runs one check, as `run` does, and gives its result."""
-        sweep = self._begin((name,), False, refresh, max_age)
-        sweep.wait(deadline)
+        sweep = self._native.run(self._chosen((name,)), False, refresh, max_age, deadline)
         self._publish(None)
         return sweep.result(details)
 
@@ -316,18 +314,11 @@ class Engine:
         self._publish(None)
         return sweep.result(details)
 
-    def _begin(
-        self,
-        names: Iterable[str] | None,
-        critical_only: bool,
-        refresh: bool,
-        max_age: float | None,
-        waker: _core.Waker | None = None,
-        token: int = 0,
-    ) -> _core.Sweep:
+    def _chosen(self, names: Iterable[str] | None) -> list[str] | None:
+        """These names, or None for all; there are threads for their callables then."""
         chosen = None if names is None else _names("names", names)
         self._start_threads(self._callables if chosen is None else chosen)
-        return self._native.begin(chosen, critical_only, refresh, max_age, waker, token)
+        return chosen
 
     def _start_threads(self, names: Iterable[str]) -> None:
         """Sees to it that there are threads for the callables of these names, and for those that may begin any time."""
@@ -347,8 +338,9 @@ class Engine:
     ) -> _core.Sweep:
         from lifesigns import aio  # here, since asyncio takes longer to import than the rest together
 
+        chosen = self._chosen(names)
         return await aio.finish(
-            lambda waker, token: self._begin(names, critical_only, refresh, max_age, waker, token), deadline
+            lambda waker, token: self._native.begin(chosen, critical_only, refresh, max_age, waker, token), deadline
         )
 
     def _reported(self, sweep: _core.Sweep, details: bool) -> Report:

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
@@ -13,7 +14,7 @@ use crate::engine::{BeginError, Engine, Selection};
 use crate::metrics::{Format, Snapshot, expose};
 use crate::outcome::Status;
 use crate::process;
-use crate::report::{self, Health, Report, Row, Shown, rounded, timestamp};
+use crate::report::{Health, Report, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::watchdog::{self, Requires};
 
 /// What is kept of the budget for all that is not waiting.
@@ -27,8 +28,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn json(code: u16, body: &Value) -> Self {
-        Self { code, content_type: "application/json", body: body.to_string() }
+    fn json(code: u16, body: &impl Serialize) -> Self {
+        // All keys are strings, so it cannot fail.
+        Self { code, content_type: "application/json", body: serde_json::to_string(body).unwrap_or_default() }
     }
 }
 
@@ -107,7 +109,7 @@ impl Probes {
         let failing: Vec<Row> = rows.into_iter().filter(|row| row.outcome.status == Status::Error).collect();
         let names: Vec<&str> = failing.iter().map(|row| &*row.name).collect();
         let message = format!("Critical checks failing: {}", names.join(", "));
-        let details = Value::Object(report::results(&failing, shown));
+        let details = json!(ResultsOf(&failing, shown));
         Ok(said(503, "not_ready", &message, Map::from_iter([("details".to_owned(), details)])))
     }
 
@@ -118,7 +120,7 @@ impl Probes {
             Some(engine) => {
                 if !self.started.load(Ordering::Relaxed) {
                     // Callables among them begin to run; whoever asks next sees what came of it.
-                    engine.begin(&Selection::default(), || {})?;
+                    engine.sweep(&Selection::default())?.1.begin(|| {});
                 }
                 tokio::try_join!(critical, self.rows(engine, Selection::default()))?
             }
@@ -126,7 +128,7 @@ impl Probes {
         let passed = [&rows, &first].iter().all(|rows| Health::of(*rows) != Health::Unhealthy);
         let started = self.started.fetch_or(passed, Ordering::Relaxed) || passed;
         let rows: Vec<Row> = first.into_iter().chain(rows).collect();
-        let checks = Map::from_iter([("checks".to_owned(), Value::Object(report::results(&rows, shown)))]);
+        let checks = Map::from_iter([("checks".to_owned(), json!(ResultsOf(&rows, shown)))]);
         Ok(if started {
             said(200, "started", "Service has started", checks)
         } else {
@@ -138,15 +140,15 @@ impl Probes {
         let engine = &self.sources.engine;
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
-        Ok(Answer::json(code, &Report::now(rows, shown, engine.uptime()).json()))
+        Ok(Answer::json(code, &Report::now(rows, shown, engine.uptime())))
     }
 
     async fn check(&self, name: &str, shown: Shown) -> Result<Answer, BeginError> {
         let selection = Selection { names: Some(vec![name.to_owned()]), ..Selection::default() };
         let rows = self.rows(&self.sources.engine, selection).await?;
         let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
-        let body = rows.first().map_or(Value::Null, |row| report::result(row, shown));
-        Ok(Answer::json(if failing { 503 } else { 200 }, &body))
+        let result = rows.first().map(|row| ResultOf(row, shown));
+        Ok(Answer::json(if failing { 503 } else { 200 }, &result))
     }
 
     /// What is known, and nothing run for it. All of it is details.
@@ -166,10 +168,11 @@ impl Probes {
         let deadline = tokio::time::Instant::now() + self.sources.budget.saturating_sub(MARGIN);
         let (done, known) = oneshot::channel();
         let selection = Selection { without_python: true, ..selection };
-        let sweep = engine.begin(&selection, || {
-            let _ = done.send(());
-        })?;
-        if !sweep.is_done() {
+        let (sweep, work) = engine.sweep(&selection)?;
+        if !work.is_none() {
+            work.begin(|| {
+                let _ = done.send(());
+            });
             let _ = timeout_at(deadline, known).await;
         }
         Ok(sweep.rows())

@@ -5,6 +5,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use pythonize::pythonize;
 
+use crate::report::ResultsOf;
 use crate::report::fields::{self, Field, Key};
 
 /// The fields as a dict.
@@ -30,7 +31,7 @@ fn object<'py>(py: Python<'py>, field: Field<'_>) -> PyResult<Bound<'py, PyAny>>
         Field::Flag(flag) => PyBool::new(py, flag).to_owned().into_any(),
         Field::Details(details) => pythonize(py, details)?,
         Field::Summary(rows) => dict(py, fields::of_summary(rows))?.into_any(),
-        Field::Results(rows, shown) => {
+        Field::Results(ResultsOf(rows, shown)) => {
             let results = PyDict::new(py);
             for row in rows {
                 results.set_item(&*row.name, dict(py, fields::of_result(row, shown))?)?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::breaker::Breaker;
 use super::pulse::Interpreter;
-use super::sweep::{Done, Sweep};
+use super::sweep::{Done, Sweep, budget};
 use super::waker::Waker;
 use super::{not_negative, parse};
 use crate::breaker::Transition;
@@ -23,6 +23,7 @@ use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
 use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
 use crate::store::{Share, noted};
+use crate::sweep::{self, Work};
 use crate::watchdog::Presence;
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
@@ -158,7 +159,7 @@ impl Engine {
         self.companions.resume();
     }
 
-    /// Starts a sweep. `waker` is told `token` once every answer is there, unless they are at once.
+    /// Begins a sweep. `waker` is told `token` once every answer is there, unless they are at once.
     #[pyo3(signature = (names, critical_only, refresh, max_age, waker=None, token=0))]
     fn begin(
         &self,
@@ -169,21 +170,41 @@ impl Engine {
         waker: Option<&Bound<'_, Waker>>,
         token: u64,
     ) -> PyResult<Sweep> {
-        self.companions.resume();
-        let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
-        let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
+        let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
         let done = Arc::new(Done::default());
-        let waker = waker.map(|waker| waker.get().signal());
-        let signal = {
+        if !work.is_none() {
+            let waker = waker.map(|waker| waker.get().signal());
             let done = done.clone();
-            move || {
+            work.begin(move || {
                 done.set();
                 if let Some(waker) = waker {
                     waker.wake(token);
                 }
-            }
-        };
-        Ok(Sweep::new(self.inner.begin(&selection, signal)?, done))
+            });
+        }
+        Ok(Sweep::new(sweep, done))
+    }
+
+    /// Begins a sweep, and waits as `Sweep.wait` does.
+    #[pyo3(signature = (names, critical_only, refresh, max_age, deadline=None))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        names: Option<Vec<String>>,
+        critical_only: bool,
+        refresh: bool,
+        max_age: Option<f64>,
+        deadline: Option<f64>,
+    ) -> PyResult<Sweep> {
+        let budget = budget(deadline)?;
+        let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
+        let done = Arc::new(Done::default());
+        let sweep = Sweep::new(sweep, done.clone());
+        if !work.is_none() {
+            py.detach(|| work.begin_here(move || done.set()));
+            sweep.finish(py, budget)?;
+        }
+        Ok(sweep)
     }
 }
 
@@ -194,6 +215,19 @@ impl Engine {
 
     pub(super) fn companions(&self) -> &Companions {
         &self.companions
+    }
+
+    fn sweep(
+        &self,
+        names: Option<Vec<String>>,
+        critical_only: bool,
+        refresh: bool,
+        max_age: Option<f64>,
+    ) -> PyResult<(sweep::Sweep, Work)> {
+        self.companions.resume();
+        let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
+        let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
+        Ok(self.inner.sweep(&selection)?)
     }
 
     fn register(

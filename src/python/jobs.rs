@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use pythonize::depythonize;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::outcome::{CheckError, Finding, Status};
 use crate::process::Process;
@@ -28,32 +28,65 @@ pub fn reserve_threads(callables: Vec<u64>) -> PyResult<usize> {
 pub fn next_job(py: Python<'_>) -> PyResult<(u64, u64, f64)> {
     let process = Process::current()?;
     // While jobs wait, the next one is taken without letting go of the interpreter.
-    let job = match process.lanes.try_next() {
-        Some(job) => job,
-        None => py.detach(|| process.lanes.next()),
-    };
-    Ok((job.token, job.callable, job.timeout.as_secs_f64()))
+    let mut job = process.lanes.take();
+    loop {
+        if let Some(job) = job {
+            return Ok((job.token, job.callable, job.timeout.as_secs_f64()));
+        }
+        py.detach(|| process.lanes.wait());
+        job = process.lanes.arrive();
+    }
 }
 
-/// What a callable answered, as `callables.py` puts it.
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Answer {
-    Result { status: Status, message: String, details: Map<String, Value> },
-    Raised { class: String, location: Option<String> },
-    Returned(String),
-}
-
-/// Hands in the answer to a call.
+/// Hands in what a callable found.
 #[pyfunction]
-pub fn job_done(token: u64, callable: u64, answer: &Bound<'_, PyAny>) -> PyResult<()> {
-    let answer = match depythonize(answer) {
-        Ok(Answer::Result { status, message, details }) => Ok(Finding { status, message, details }),
-        Ok(Answer::Raised { class, location }) => Err(CheckError::Raised { class, location }),
-        Ok(Answer::Returned(what)) => Err(CheckError::Returned(what)),
+pub fn job_done(
+    token: u64,
+    callable: u64,
+    status: &Bound<'_, PyString>,
+    message: &Bound<'_, PyString>,
+    details: Option<&Bound<'_, PyAny>>,
+) -> PyResult<()> {
+    let status = text(status);
+    let status = Status::ALL.into_iter().find(|known| known.as_str() == status);
+    let details = details.map_or_else(|| Ok(Map::new()), depythonize);
+    let answer = match (status, details) {
+        (Some(status), Ok(details)) => Ok(Finding { status, message: text(message), details }),
         // Whatever happens, the call must end: nobody else would ever end it.
-        Err(_) => Err(CheckError::Returned("what cannot be shown as JSON".to_owned())),
+        _ => Err(CheckError::Returned("what cannot be shown as JSON".to_owned())),
     };
     Process::current()?.lanes.done(token, callable, answer);
     Ok(())
+}
+
+/// Hands in that a callable raised an exception of that class, and where.
+#[pyfunction]
+pub fn job_raised(
+    token: u64,
+    callable: u64,
+    class_: &Bound<'_, PyString>,
+    location: Option<&Bound<'_, PyString>>,
+) -> PyResult<()> {
+    let raised = CheckError::Raised { class: text(class_), location: location.map(text) };
+    Process::current()?.lanes.done(token, callable, Err(raised));
+    Ok(())
+}
+
+/// Hands in that a callable returned what means nothing.
+#[pyfunction]
+pub fn job_returned(token: u64, callable: u64, what: &Bound<'_, PyString>) -> PyResult<()> {
+    Process::current()?.lanes.done(token, callable, Err(CheckError::Returned(text(what))));
+    Ok(())
+}
+
+/// Ends a call that cannot be made, since its engine is gone.
+#[pyfunction]
+pub fn job_withdrawn(token: u64, callable: u64) -> PyResult<()> {
+    Process::current()?.lanes.withdrawn(token, callable);
+    Ok(())
+}
+
+/// Lone surrogates, which come from undecodable file names, must not keep a call from ending.
+fn text(text: &Bound<'_, PyString>) -> String {
+    text.to_string_lossy().into_owned()
 }

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::dicts::dict;
 use super::not_negative;
-use crate::engine;
 use crate::process::lock;
 use crate::report::{Shown, fields};
+use crate::sweep;
 
 /// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
 const SLICE: Duration = Duration::from_millis(50);
@@ -19,18 +19,30 @@ const SLICE: Duration = Duration::from_millis(50);
 /// A flag that a thread can wait for.
 #[derive(Default)]
 pub(super) struct Done {
-    set: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_set: bool,
+    /// To wake nobody takes a system call, too.
+    is_awaited: bool,
 }
 
 impl Done {
     pub(super) fn set(&self) {
-        *lock(&self.set) = true;
-        self.changed.notify_all();
+        let mut state = lock(&self.state);
+        state.is_set = true;
+        if state.is_awaited {
+            self.changed.notify_all();
+        }
     }
 
     fn wait(&self, at_most: Duration) {
-        let waiting = self.changed.wait_timeout_while(lock(&self.set), at_most, |set| !*set);
+        let mut state = lock(&self.state);
+        state.is_awaited = true;
+        let waiting = self.changed.wait_timeout_while(state, at_most, |state| !state.is_set);
         drop(waiting.unwrap_or_else(PoisonError::into_inner));
     }
 }
@@ -38,13 +50,28 @@ impl Done {
 /// A sweep under way.
 #[pyclass(frozen, module = "lifesigns._core")]
 pub struct Sweep {
-    inner: engine::Sweep,
+    inner: sweep::Sweep,
     done: Arc<Done>,
 }
 
 impl Sweep {
-    pub(super) fn new(inner: engine::Sweep, done: Arc<Done>) -> Self {
+    pub(super) fn new(inner: sweep::Sweep, done: Arc<Done>) -> Self {
         Self { inner, done }
+    }
+
+    /// Waits until every answer is there, at most until the sweep's own deadline or for `budget`.
+    pub(super) fn finish(&self, py: Python<'_>, budget: Option<Duration>) -> PyResult<()> {
+        let end = budget.and_then(|budget| Instant::now().checked_add(budget)).unwrap_or(self.inner.deadline);
+        let end = end.min(self.inner.deadline);
+        while !self.inner.is_done() {
+            let remaining = end.saturating_duration_since(Instant::now());
+            if remaining.is_zero() {
+                break;
+            }
+            py.detach(|| self.done.wait(remaining.min(SLICE)));
+            py.check_signals()?;
+        }
+        Ok(())
     }
 }
 
@@ -65,18 +92,7 @@ impl Sweep {
     /// Waits until every answer is there, at most until the sweep's own deadline or for `deadline` seconds.
     #[pyo3(signature = (deadline=None))]
     fn wait(&self, py: Python<'_>, deadline: Option<f64>) -> PyResult<()> {
-        let budget = deadline.map(|seconds| not_negative("deadline", seconds)).transpose()?;
-        let end = budget.and_then(|budget| Instant::now().checked_add(budget)).unwrap_or(self.inner.deadline);
-        let end = end.min(self.inner.deadline);
-        while !self.inner.is_done() {
-            let remaining = end.saturating_duration_since(Instant::now());
-            if remaining.is_zero() {
-                break;
-            }
-            py.detach(|| self.done.wait(remaining.min(SLICE)));
-            py.check_signals()?;
-        }
-        Ok(())
+        self.finish(py, budget(deadline)?)
     }
 
     /// The report on what is known now, as a dict; without `details` only how it is, not why.
@@ -91,6 +107,11 @@ impl Sweep {
         let rows = self.inner.rows();
         rows.first().map(|row| dict(py, fields::of_result(row, shown(details)))).transpose()
     }
+}
+
+/// How long a caller waits, if not until the sweep's own deadline.
+pub(super) fn budget(deadline: Option<f64>) -> PyResult<Option<Duration>> {
+    deadline.map(|seconds| not_negative("deadline", seconds)).transpose()
 }
 
 fn shown(details: bool) -> Shown {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Health, Report, Row, Shown, rounded, timestamp};
+use super::{Health, Report, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::outcome::Status;
 
 macro_rules! keys {
@@ -63,8 +63,7 @@ pub enum Field<'a> {
     Flag(bool),
     Details(&'a Map<String, Value>),
     Summary(&'a [Row]),
-    /// Results by name.
-    Results(&'a [Row], Shown),
+    Results(ResultsOf<'a>),
 }
 
 /// What anybody may see of a result: how it is, not why.
@@ -104,7 +103,7 @@ pub fn of_report(report: &Report) -> [(Key, Field<'_>); 7] {
         (Key::Timestamp, timestamp(report.at).into()),
         (Key::UptimeSeconds, seconds(report.uptime)),
         (Key::Summary, Field::Summary(&report.rows)),
-        (Key::Checks, Field::Results(&report.rows, report.shown)),
+        (Key::Checks, Field::Results(ResultsOf(&report.rows, report.shown))),
         (Key::CorrelationId, report.correlation_id.as_str().into()),
     ]
 }

@@ -1,13 +1,12 @@
-//! The duty to run a check and to say what came of it, and the waiting for that.
+//! The duty to run a check and to say what came of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::record::{Owner, Record, Turn, Want};
-use super::{Busy, Cell, Local, PATIENCE, STUCK, circuit_open};
+use super::{Busy, Cell, Flight, Local, PATIENCE, STUCK, circuit_open};
 use crate::breaker::Verdict;
 use crate::outcome::{CheckError, Outcome};
 use crate::process::lock;
@@ -15,33 +14,10 @@ use crate::process::lock;
 /// How often to look whether another process has an answer: at first, and at the least.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
 
-/// The run of a check, watched by all who wait for it.
-#[derive(Clone, Debug)]
-pub struct Flight(watch::Receiver<Option<Arc<Outcome>>>);
-
-impl Flight {
-    pub(super) fn new(receiver: watch::Receiver<Option<Arc<Outcome>>>) -> Self {
-        Self(receiver)
-    }
-
-    /// The outcome, if the run has ended.
-    pub fn landed(&self) -> Option<Arc<Outcome>> {
-        self.0.borrow().clone()
-    }
-
-    pub async fn wait(&mut self) -> Arc<Outcome> {
-        match self.0.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
-            Ok(Some(outcome)) => outcome,
-            // The lease was dropped without an outcome: a bug in the slot, not in the dependency.
-            _ => Arc::new(Outcome::of(Err(CheckError::Panicked), Instant::now())),
-        }
-    }
-}
-
 /// The duty to run a check and to say what came of it.
 pub struct Lease {
     cell: Arc<Cell>,
-    sender: watch::Sender<Option<Arc<Outcome>>>,
+    flight: Flight,
     owner: Owner,
     /// How many outcomes there were when it was asked for.
     after: u64,
@@ -49,14 +25,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(
-        cell: Arc<Cell>,
-        sender: watch::Sender<Option<Arc<Outcome>>>,
-        owner: Owner,
-        after: u64,
-        granted: bool,
-    ) -> Self {
-        Self { cell, sender, owner, after, granted }
+    pub(super) fn new(cell: Arc<Cell>, flight: Flight, owner: Owner, after: u64, granted: bool) -> Self {
+        Self { cell, flight, owner, after, granted }
     }
 
     /// Waits while another process runs the check. `None`: it has answered, also for all who wait here.
@@ -107,13 +77,13 @@ impl Lease {
     fn publish(&self, mut local: std::sync::MutexGuard<'_, Local>, outcome: Arc<Outcome>) {
         local.flight = None;
         drop(local);
-        self.sender.send_replace(Some(outcome));
+        self.flight.land(outcome);
     }
 
     /// Publishes what came of the run, and what it means for the breaker.
     pub async fn settle(self, outcome: Outcome, verdict: Verdict) {
         let cell = self.cell.clone();
-        let began = Instant::now();
+        let began = outcome.finished;
         let mut outcome = Some(outcome);
         loop {
             {
@@ -121,7 +91,7 @@ impl Lease {
                 let mut settled = None;
                 let mut settle = |record: &mut Record| {
                     let outcome = outcome.take();
-                    settled = outcome.map(|outcome| record.settle(self.owner, outcome, verdict, Instant::now()));
+                    settled = outcome.map(|outcome| record.settle(self.owner, outcome, verdict, began));
                     true
                 };
                 if cell.store.transact(&mut local.record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK
@@ -141,7 +111,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.sender.borrow().is_some() {
+        if self.flight.landed().is_some() {
             return;
         }
         let mut local = lock(&self.cell.local);
@@ -152,6 +122,7 @@ impl Drop for Lease {
                 give_back(&mut local.record);
             }
         }
-        local.flight = None;
+        // A bug in the slot, not in the dependency.
+        self.publish(local, Arc::new(Outcome::of(Err(CheckError::Panicked), Instant::now())));
     }
 }

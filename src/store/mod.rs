@@ -9,6 +9,7 @@
 
 pub mod beats;
 pub mod counters;
+mod flight;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub mod host;
 mod lease;
@@ -20,7 +21,6 @@ pub mod share;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::breaker::{Mode, Refused, Transition};
@@ -30,7 +30,8 @@ use crate::process::lock;
 use crate::spec::CheckSpec;
 
 use counters::Counters;
-pub use lease::{Flight, Lease};
+pub use flight::Flight;
+pub use lease::Lease;
 pub use record::Operation;
 use record::{Owner, Record, Turn, Want};
 pub use share::Share;
@@ -126,12 +127,11 @@ impl Cell {
             Ok(Turn::Led(_)) => true,
             Ok(Turn::Held) | Err(Busy) => false,
         };
-        let (sender, receiver) = watch::channel(None);
-        let flight = Flight::new(receiver);
+        let flight = Flight::default();
         local.flight = Some(flight.clone());
         let previous = local.record.latest().cloned();
         let after = local.record.settled();
-        Claim::Led { lease: Lease::new(self.clone(), sender, owner, after, granted), flight, previous }
+        Claim::Led { lease: Lease::new(self.clone(), flight.clone(), owner, after, granted), flight, previous }
     }
 
     fn turn(&self, record: &mut Record, want: Want, owner: Owner) -> Result<Turn, Busy> {

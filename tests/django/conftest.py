@@ -15,6 +15,7 @@ from django.db import connections
 from django_lifesigns.conf import read
 from django_lifesigns.discovery import Found, discover
 from django_lifesigns.problems import Problem
+from django_lifesigns.thresholds import Follower
 from tests.services import MariaDb, Postgres
 
 NewDatabase = Callable[..., dict[str, Any]]
@@ -23,6 +24,8 @@ NewDatabase = Callable[..., dict[str, Any]]
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets DATABASES["default"] for what only reads settings. Nothing connects to it."""
+    # Threads of the engine, which outlive the test, would keep a connection to it as their default one.
+    monkeypatch.setattr(Follower, "follow", lambda *_: None)
 
     def configure(**settings: Any) -> None:
         configured = connections.configure_settings({"default": settings})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 
 from tests.django.projects import ROOT, run
 from tests.django.serving import GUNICORN, UVICORN, Server, answers, serving
+from tests.django.serving import ask as http_ask
 from tests.process.probes import ask
 from tests.services import free_port, wait_until
 
@@ -44,6 +46,12 @@ def code(address: str, path: str) -> int:
     with suppress(OSError):
         return ask(address, path, timeout=5).code
     return 0
+
+
+def body(address: str, path: str) -> bytes:
+    with suppress(OSError):
+        return ask(address, path, timeout=5).body
+    return b""
 
 
 def pids(address: str) -> set[int]:
@@ -106,6 +114,22 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         wait_until(lambda: pids(address) == listeners(address), 20, "the killed one is still known")
 
 
+@pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
+def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.slow"]
+    with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        begun(server, address)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        request = stack.enter_context(_begin_request(server.port))
+        server.process.terminate()
+        wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log())
+        assert code(address, "/alive") == 200
+        request.settimeout(20)
+        assert b" 404 " in request.recv(100), "it is answered, if only that there is no such page"
+
+
 def test_probe_server__under_runserver_in_the_child_of_the_reloader(tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     command = ("django", "runserver", "127.0.0.1:{port}")
@@ -150,6 +174,25 @@ def test_probe_server__unix_socket_and_several_addresses(tmp_path: Path) -> None
     with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
         for one in sockets:
             wait_until(lambda one=one: code(one, "/ready") == 200, 30, server.log())  # type: ignore[misc]
+
+
+def test_background__renews_without_a_probe_server(tmp_path: Path) -> None:
+    settings, address = project(tmp_path, BACKGROUND=True, DEFAULT_TTL=1, PROBE_SERVER=None)
+    with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+        wait_until(lambda: answers(server.port), 30, server.log())
+
+        def found() -> Any:
+            return http_ask(server.port, "/health/default_cache/", host="localhost")[2]
+
+        wait_until(lambda: json.loads(found())["cached"], 20, server.log())
+        seen = []
+        for _ in range(10):
+            seen.append(json.loads(found()))
+            time.sleep(0.5)
+        # Nobody who asked had to run it, though it is fresh for a second alone.
+        assert {result["cached"] for result in seen} == {True}
+        assert len({result["timestamp"] for result in seen}) >= 3
+        assert listeners(address) == set()
 
 
 def test_startup__is_not_over_before_migrations_are_applied(tmp_path: Path) -> None:
@@ -216,6 +259,13 @@ def block(get_response):
         if request.path == "/wedge/":
             time.sleep(8)
         return await get_response(request)
+    return answer
+
+def slow(get_response):
+    def answer(request):
+        if request.path == "/wedge/":
+            time.sleep(5)
+        return get_response(request)
     return answer
 
 def wedge(get_response):

@@ -26,6 +26,16 @@ SECONDS = 300
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 APP = ("    'django.contrib.staticfiles',\n", "    'django.contrib.staticfiles',\n    'django_lifesigns',\n")
 URL = ("urlpatterns = [\n", "urlpatterns = [\n    path('', include('django_lifesigns.urls')),\n")
+# What processes of the project on this host have shared, which nobody would ever look at again.
+FORGET = """
+import os
+os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
+import django
+django.setup()
+from django_lifesigns.scope import application
+from lifesigns import _core
+(_core.default_store() / f"{application()}.lifesigns").unlink()
+"""
 IMPORT = ("from django.urls import path\n", "from django.urls import include, path\n")
 
 
@@ -61,7 +71,7 @@ def succeed(folder: Path, program: Path, *arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("first_use")
     here, wheels = Path(sys.executable), folder / "wheels"
     # As the tests were built: what is compiled already is not compiled again.
@@ -78,7 +88,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.edit("shop/settings.py", APP)
     made.edit("shop/urls.py", URL, IMPORT)
     assert "Applying lifesigns.0001_initial... OK" in made.run("manage.py", "migrate").stdout
-    return made
+    yield made
+    succeed(place, python, "-c", FORGET)
 
 
 @contextmanager

@@ -41,8 +41,9 @@ fn engine(path: &Path, check: &Arc<Counted>) -> Engine {
 fn run(engine: &Engine, refresh: bool) {
     let (sender, receiver) = std::sync::mpsc::channel();
     let done = move || sender.send(()).unwrap_or_default();
-    let sweep = engine.begin(&Selection { refresh, ..Selection::default() }, done).unwrap();
-    if !sweep.is_done() {
+    let (_, work) = engine.sweep(&Selection { refresh, ..Selection::default() }).unwrap();
+    if !work.is_none() {
+        work.begin(done);
         receiver.recv().unwrap();
     }
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import lifesigns
+from lifesigns import callables
 from tests.services import wait_until
 
 
@@ -93,6 +94,13 @@ def test_details__that_contain_themselves_are_an_error() -> None:
 def test_details__of_100_mb_are_not_copied() -> None:
     details = {str(index): "x" * 1_000_000 for index in range(100)}
     assert result_of(lambda: {"status": "healthy", "details": details})["error_type"] == "TypeError"
+
+
+def test_message__of_any_characters_is_shown() -> None:
+    result = result_of(lambda: {"status": "degraded", "message": "lone \ud800"})
+    assert result["status"] == "degraded"
+    assert result["message"].startswith("lone ")
+    result["message"].encode()
 
 
 def raise_secret() -> None:
@@ -179,6 +187,24 @@ def test_threads__are_no_more_than_the_callables() -> None:
     for _ in range(50):
         engine.run(refresh=True)
     assert callable_threads() <= max(before, 5)
+
+
+def test_callables__that_wait_run_side_by_side() -> None:
+    together = threading.Barrier(10)
+    engine = lifesigns.Engine()
+    for index in range(10):
+        engine.register(str(index), lambda: together.wait(10) >= 0)
+    for _ in range(20):
+        assert engine.run(refresh=True)["status"] == "healthy"
+
+
+def test_callable__of_an_engine_that_is_gone_is_not_run() -> None:
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: None)
+    callables.forget(engine._callables)
+    for _ in range(2):
+        result = engine.check("x")
+        assert (result["error_type"], result["cached"]) == ("WithdrawnError", False)
 
 
 def test_async__callable_is_awaited() -> None:

@@ -1,0 +1,56 @@
+//! Engines for benchmarks, and a sweep of theirs as a caller sees it.
+
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifesigns::checks::{Check, Context};
+use lifesigns::engine::{Engine, Selection};
+use lifesigns::outcome::{CheckError, Finding};
+use lifesigns::spec::{BreakerSpec, CheckSpec};
+use lifesigns::store::Share;
+use lifesigns::sweep::Sweep;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A check that costs nothing, and has as much to tell as one of a database.
+pub struct Nothing;
+
+#[async_trait]
+impl Check for Nothing {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        let finding =
+            Finding::healthy("14 of 100 connections").with("active_connections", 3).with("idle_connections", 11);
+        Ok(finding.with("total_connections", 14).with("max_connections", 97).with("utilization", 14.43))
+    }
+}
+
+/// So many of these checks, each with a circuit breaker.
+pub fn engine(checks: usize, check: &Arc<dyn Check>, share: Share) -> Engine {
+    let engine = Engine::new(LONG).shared(share);
+    for index in 0..checks {
+        let spec = CheckSpec::new(format!("check_{index}"), Duration::from_secs(5), LONG);
+        let spec = CheckSpec { breaker: Some(BreakerSpec::default()), ..spec };
+        assert!(engine.register(spec, check.clone()).is_ok());
+    }
+    engine
+}
+
+/// Takes nothing that is known already.
+pub fn fresh() -> Selection {
+    Selection { refresh: true, ..Selection::default() }
+}
+
+/// A whole sweep, from the caller's thread and back to it.
+pub fn sweep(engine: &Engine, selection: &Selection) -> Option<Sweep> {
+    let (sweep, work) = engine.sweep(selection).ok()?;
+    if !work.is_none() {
+        let (done, wait) = channel();
+        work.begin_here(move || {
+            let _ = done.send(());
+        });
+        let _ = wait.recv();
+    }
+    Some(sweep)
+}
