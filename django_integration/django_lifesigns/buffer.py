@@ -37,7 +37,9 @@ class Buffer:
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._queue) + self._taken
+        # What is being put back is in neither for a moment: whoever saw that would take it for written.
+        with self._lock:
+            return len(self._queue) + self._taken
 
     def put(self, rows: Iterable[Waiting]) -> None:
         """Adds the newest."""

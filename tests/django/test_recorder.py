@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -219,6 +220,24 @@ def test_buffer__bounded_oldest_dropped_first(
     assert "history: the buffer is full, 2 results dropped until now" in caplog.messages
     sweeps._write()
     assert kept() == ["check_2", "check_3", "check_4"]
+
+
+def test_buffer__what_is_being_put_back_still_counts() -> None:
+    """A write that failed puts back what it took, while others look whether all is written."""
+    waits, end = buffer.Buffer(), time.monotonic() + 1.0
+    row = HealthCheckLog.of("a", result())
+    waits.put([buffer.Waiting(row, True, True)])
+
+    def fail() -> None:
+        while time.monotonic() < end:
+            waits.put_back(waits.take(1))
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    seen = {len(waits)}
+    while thread.is_alive():
+        seen.add(len(waits))
+    assert seen == {1}
 
 
 def test_log__carries_the_correlation_id(caplog: pytest.LogCaptureFixture) -> None:

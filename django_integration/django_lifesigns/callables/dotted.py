@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from django.utils.module_loading import import_string
 
+from lifesigns.redaction import redact
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Dotted:
     """Calls the callable at `path`."""
 
-    # A URL may stand where a path belongs.
-    path: str = field(repr=False)
+    path: str
+
+    def __repr__(self) -> str:
+        # A URL may stand where a path belongs.
+        return f"Dotted({redact(self.path)!r})"
 
     def __call__(self, **arguments: object) -> object:
         try:
