@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cached_property
+from functools import cache, cached_property
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
@@ -71,13 +71,20 @@ class ProbeMiddleware:
         if path.partition("/")[0] not in FIRST_PARTS:
             return None
         try:
-            match = resolve(f"/{path}", urls.__name__)
+            match = _fixed().get(path) or resolve(f"/{path}", urls.__name__)
         except Resolver404:
             return None
         if match.url_name == "metrics" and _is_the_projects(request.path_info):
             return None
         anonymous = match.url_name in WITHOUT_SESSION or settings.SESSION_COOKIE_NAME not in request.COOKIES
         return match if anonymous else None
+
+
+@cache
+def _fixed() -> dict[str, ResolverMatch]:
+    """By path, the URLs that are always the same: Django's resolver would take a tenth of the time of a probe."""
+    paths = [str(pattern.pattern) for pattern in urls.urlpatterns]
+    return {path: resolve(f"/{path}", urls.__name__) for path in paths if "<" not in path}
 
 
 def _is_the_projects(path: str) -> bool:

@@ -26,7 +26,7 @@ DRAFT_STATUS = {
 def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
     """The response with this body, which holds its results, if any, under the key `results`."""
     try:
-        content_type = preferred(request.headers.get("Accept"), list(RENDERERS))
+        content_type = preferred(request.META.get("HTTP_ACCEPT"), list(RENDERERS))
     except MalformedAcceptError as error:
         content_type, code = JSON, 400
         body = {"status": "bad_request", "message": f"The Accept header is {error}"}

@@ -119,7 +119,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not sees_details(request, built.conf, built):
         message = "Metrics take a token, a network or a session"
         return answer(request, {"status": "unauthorized", "message": message}, 401)
-    openmetrics, content_type = metrics_format(request.headers.get("Accept", ""))
+    openmetrics, content_type = metrics_format(request.META.get("HTTP_ACCEPT", ""))
     return HttpResponse(exposition(built.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
 
 
