@@ -83,7 +83,7 @@ def test_cache__raises(settings: Any) -> None:
 
 def test_channels__round_trip(settings: Any) -> None:
     settings.CHANNEL_LAYERS = LAYER
-    result: Any = asyncio.run(ChannelRoundTrip()())
+    result: Any = ChannelRoundTrip(timeout=5)()
     assert result["status"] == "healthy"
     assert result["details"] == {"backend": LAYER["default"]["BACKEND"], "send_receive_test": "passed"}
 
@@ -99,7 +99,7 @@ def test_channels__does_not_touch_the_layer_in_use(stack: Any, settings: Any) ->
         channel = await layer.new_channel()
         waiting = asyncio.create_task(layer.receive(channel))
         await asyncio.sleep(0.1)
-        result = await asyncio.to_thread(lambda: asyncio.run(ChannelRoundTrip()()))
+        result = await asyncio.to_thread(ChannelRoundTrip(timeout=5))
         await layer.send(channel, {"type": "hello"})
         message = await asyncio.wait_for(waiting, 5)
         await layer.close_pools()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecat
 @pytest.mark.parametrize(
     ("name", "given", "expected"),
     [
-        ("channel_layer", {"CHANNEL_LAYERS": IN_MEMORY_LAYER}, ChannelRoundTrip()),
+        ("channel_layer", {"CHANNEL_LAYERS": IN_MEMORY_LAYER}, ChannelRoundTrip(timeout=5.0)),
         ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m"}}, specs.Mqtt(host="m")),
         (
             "mqtt_broker",

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from django.conf import settings
-from django.core.cache import caches
+from django.core.cache import BaseCache, caches
+from django.core.cache.backends.redis import RedisCache
 from django.db import connection
+
+from django_lifesigns.callables.kept import Kept
 
 SECONDS_KEPT = 60
 VIEWS_SQL = "SELECT matviewname FROM pg_matviews WHERE ispopulated AND matviewname = ANY(%s)"
+
+
+def _close(cache: BaseCache) -> None:
+    cache.close()
+    if isinstance(cache, RedisCache):  # whose `close` does nothing: what it has open would wait for the collector
+        for pool in cache._cache._pools.values():  # type: ignore[attr-defined]
+            pool.disconnect()
+
+
+# Not those of the thread, which is another at the next run: each would open a connection of its own.
+_caches: Kept[BaseCache] = Kept(_close)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,12 +53,15 @@ class CacheRoundTrip:
     def _round_trip(self) -> bool:
         # Unique: probes of many processes arrive at the same instant and must not delete each other's key.
         key, value = f"lifesigns:{uuid4().hex}", uuid4().hex
-        cache = caches[self.alias]
-        cache.set(key, value, SECONDS_KEPT)
-        try:
-            return bool(cache.get(key) == value)
-        finally:
-            cache.delete(key)
+        with _caches.taken(self.alias, partial(caches.create_connection, self.alias)) as cache:
+            cache.set(key, value, SECONDS_KEPT)
+            try:
+                return bool(cache.get(key) == value)
+            finally:
+                cache.delete(key)
+                # The backend's own word on what may stay open: Redis looks whether a connection is dead before it uses
+                # it again, a memcached client would fail.
+                cache.close()
 
     def _missing_views(self) -> list[str]:
         if not self.views:

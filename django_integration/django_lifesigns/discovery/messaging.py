@@ -19,7 +19,7 @@ def channel_layer(search: Search) -> Check:
         raise NoTargetError("install channels to check a channel layer")
     if "default" not in (getattr(settings, "CHANNEL_LAYERS", None) or {}):
         raise NoTargetError("set CHANNEL_LAYERS to check a channel layer")
-    return ChannelRoundTrip()
+    return ChannelRoundTrip(timeout=search.timeout)
 
 
 def mqtt_broker(search: Search) -> Check:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from django_lifesigns.conf import Conf
 from django_lifesigns.problems import TARGET_IN_PART, Problem
@@ -24,6 +26,13 @@ class Search:
     conf: Conf
     required: bool = False
     problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def timeout(self) -> float:
+        """How many seconds the check may run."""
+        entry = self.conf.checks.get(self.name)
+        own = entry.get("timeout") if isinstance(entry, Mapping) else None
+        return cast("float", own or self.conf.default_timeout)
 
     def in_part(self, where: str, ignored: set[str]) -> None:
         """Notes what of a target is left out of its check."""
