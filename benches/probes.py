@@ -20,6 +20,8 @@ from pathlib import Path
 
 CONNECTIONS = 16
 SECONDS = 5
+# How long the workers are kept from answering.
+BUSY_SECONDS = 10
 
 # A project with an empty view, one that does what the query says, and a probe server in each worker.
 PROJECT = """
@@ -104,7 +106,7 @@ def wait_for(url: str) -> None:
 @contextmanager
 def occupied(django: int, how: str) -> Iterator[None]:
     """Both workers do that, for longer than the measurement takes."""
-    url = f"http://127.0.0.1:{django}/busy?how={how}&seconds={SECONDS + 3}"
+    url = f"http://127.0.0.1:{django}/busy?how={how}&seconds={BUSY_SECONDS}"
     requests = [subprocess.Popen(["curl", "-s", "-o", "/dev/null", url]) for _ in range(2)]
     time.sleep(1)
     yield
