@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 
 from lifesigns import _core, callables
+from lifesigns.arguments import hide_secrets, list_of_names, not_a_check, plain_spec, store_file
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ class Engine:
         application: str = "default",
         store_path: str | PathLike[str] | None = None,
     ) -> None:
-        store = _store(share, application, store_path)
+        store = store_file(share, application, store_path)
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
         self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
         self._callables: dict[str, int] = {}
@@ -104,15 +105,15 @@ class Engine:
             "critical": critical,
             "timeout": timeout,
             "ttl": ttl,
-            "breaker": _plain(breaker),
-            "depends_on": _names("depends_on", depends_on),
+            "breaker": plain_spec(breaker),
+            "depends_on": list_of_names("depends_on", depends_on),
             "failures_before_error": failures_before_error,
             "successes_before_healthy": successes_before_healthy,
         }
-        spec = _plain(check)
+        spec = plain_spec(check)
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
-            _hide_secrets(spec)
+            hide_secrets(spec)
         elif callable(check):
             callable_id = _core.new_callable_id()
             self._native.register_callable(name, callable_id, identity or callables.identity(check), options)
@@ -120,7 +121,7 @@ class Engine:
             self._callables[name] = callable_id
             self._start_threads(())
         else:
-            raise _not_a_check(name, check)
+            raise not_a_check(name, check)
 
     def replace(self, name: str, check: Spec | Mapping[str, Any] | Callable[[], Any]) -> None:
         """Runs another check under a name that is registered, from the next run on.
@@ -132,10 +133,10 @@ class Engine:
             UnknownCheckError: the name is not registered.
             ValueError: the check is wrong; the present one stays.
         """
-        spec = _plain(check)
+        spec = plain_spec(check)
         if isinstance(spec, dict):
             self._native.replace_spec(name, spec)
-            _hide_secrets(spec)
+            hide_secrets(spec)
         elif callable(check):
             # The number stays: a former callable that still runs is not begun a second time beside it.
             callable_id = self._callables.get(name) or _core.new_callable_id()
@@ -148,7 +149,7 @@ class Engine:
             self._callables[name] = callable_id
             self._start_threads(())
         else:
-            raise _not_a_check(name, check)
+            raise not_a_check(name, check)
 
     def limit(self, *, response_time: float | None = None, error_rate: float | None = None) -> None:
         """Sets what makes any healthy check degraded, never an error, from its next run on; None: no limit.
@@ -315,7 +316,7 @@ class Engine:
 
     def _chosen(self, names: Iterable[str] | None) -> list[str] | None:
         """These names, or None for all; there are threads for their callables then."""
-        chosen = None if names is None else _names("names", names)
+        chosen = None if names is None else list_of_names("names", names)
         self._start_threads(self._callables if chosen is None else chosen)
         return chosen
 
@@ -365,43 +366,3 @@ def _publishing(engine: weakref.ref[Engine]) -> Callable[[], None]:
             found._publish(None)
 
     return publish_news
-
-
-def _store(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:
-    """The file that processes share; None if they do not."""
-    if share not in ("process", "host"):
-        raise ValueError(f"share must be 'process' or 'host', not {share!r}")
-    plain = application.replace("_", "").replace("-", "").replace(".", "")
-    if not (plain.isascii() and plain.isalnum() and len(application) <= 100):
-        raise ValueError(f"application must be 1 to 100 letters, digits, '_', '-' or '.', not {application!r}")
-    if share == "process":
-        return None
-    import os
-
-    return os.path.join(store_path or _core.default_store(), f"{application}.lifesigns")
-
-
-def _names(what: str, names: Iterable[str]) -> list[str]:
-    """A list of names; a string would be taken for a list of letters."""
-    if isinstance(names, str) or not hasattr(names, "__iter__"):
-        raise ValueError(f"{what} must be a list of names, not {names!r}")
-    return list(names)
-
-
-def _hide_secrets(spec: dict[str, Any]) -> None:
-    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
-    from lifesigns.redaction import hide, secrets_in
-
-    hide(secrets_in(spec))
-
-
-def _not_a_check(name: str, value: object) -> ValueError:
-    return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
-
-
-def _plain(value: Any) -> Any:
-    """Specs as dicts; anything else as it is."""
-    to_dict = getattr(value, "to_dict", None)
-    if to_dict is not None:
-        return to_dict()
-    return dict(value) if hasattr(value, "keys") else value
