@@ -15,8 +15,7 @@ use crate::spec;
 fn installed(extension: &str, ready: &str) -> String {
     format!(
         "SELECT {ready}, set_config('search_path', concat_ws(', ', nullif(current_setting('search_path'), ''), \
-         quote_ident(n.nspname)), true) FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
-         WHERE e.extname = {}",
+         extnamespace::regnamespace::text), true) FROM pg_extension WHERE extname = {}",
         literal(extension)
     )
 }

@@ -38,9 +38,9 @@ fn functions_statement(functions: &[String]) -> String {
         })
         .collect();
     format!(
-        "SELECT l.name, EXISTS (SELECT 1 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
-         WHERE p.proname = l.function::name AND CASE WHEN l.schema IS NULL THEN pg_function_is_visible(p.oid) \
-         ELSE n.nspname = l.schema END) FROM (VALUES {}) AS l(name, schema, function)",
+        "SELECT l.name, EXISTS (SELECT 1 FROM pg_proc p WHERE p.proname = l.function::name \
+         AND CASE WHEN l.schema IS NULL THEN pg_function_is_visible(p.oid) \
+         ELSE p.pronamespace::regnamespace::text = quote_ident(l.schema) END) FROM (VALUES {}) AS l(name, schema, function)",
         rows.join(", ")
     )
 }

@@ -63,11 +63,13 @@ fn limit(group: &Path, version: Version) -> Option<Usage> {
     };
     let read = |file: &str| fs::read_to_string(group.join(file)).ok();
     let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
+    // "max" is no number; version 1 says "unlimited" as about 2^63, which exceeds every host.
+    let limit = number(limit)?;
+    // Only now: the kernel collects it from all processors, and most groups have no limit.
     let stat = read("memory.stat").unwrap_or_default();
     let stat = |key: &str| stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse::<u64>().ok());
-    // "max" is no number; version 1 says "unlimited" as about 2^63, which exceeds every host. It also tells the limit
-    // of parents that a container does not see.
-    let total = number(limit)?.min(stat("hierarchical_memory_limit").unwrap_or(u64::MAX));
+    // Version 1 also tells the limit of parents that a container does not see.
+    let total = limit.min(stat("hierarchical_memory_limit").unwrap_or(u64::MAX));
     let used = number(usage)?.saturating_sub(stat(cache).unwrap_or_default());
     (total > 0).then_some(Usage { total, used, source })
 }
