@@ -43,7 +43,7 @@ def start_threads(callable_ids: list[int]) -> None:
     """Starts as many threads as it takes to run these callables at once, beside those that run already."""
     missing = _core.reserve_threads(callable_ids)
     if missing:
-        from lifesigns.lanes import start  # here, since it would double the time that `import lifesigns` takes
+        from lifesigns.lanes import start
 
         for _ in range(missing):
             start()

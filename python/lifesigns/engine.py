@@ -55,6 +55,7 @@ class Engine:
         application: str = "default",
         store_path: str | PathLike[str] | None = None,
     ) -> None:
+        _load()
         store = store_file(share, application, store_path)
         # Default ttl above the bound would make every check wrong: the bound is what the user meant.
         self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
@@ -355,6 +356,14 @@ class Engine:
 
             publish(events, tuple(self._subscribers), correlation_id)
             log(notices)
+
+
+def _load() -> None:
+    """Imports what runs need, which `import lifesigns` leaves out to be quick.
+
+    Not in a run: the child of a fork that another thread makes at that moment waits for ever for the import's lock.
+    """
+    from lifesigns import events, lanes  # noqa: F401
 
 
 def _publishing(engine: weakref.ref[Engine]) -> Callable[[], None]:

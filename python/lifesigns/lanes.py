@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from lifesigns import _core, callables
 from lifesigns.plain import TooLargeError, clean, is_text, plain
+from lifesigns.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,11 +105,7 @@ def _parts(result: Mapping[Any, Any]) -> tuple[str, str, dict[str, Any] | None]:
 
 
 def _message(text: str) -> str:
-    if not text:
-        return ""
-    from lifesigns.redaction import redact
-
-    return redact(clean(text[:MAX_READ]))[:MAX_MESSAGE]
+    return redact(clean(text[:MAX_READ]))[:MAX_MESSAGE] if text else ""
 
 
 def _raised(token: int, callable_id: int, error: BaseException) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from lifesigns import redaction
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -40,9 +42,6 @@ def clean(text: str) -> str:
 
 class _Copy:
     def __init__(self) -> None:
-        from lifesigns import redaction  # here, since regular expressions take longer to import than the rest
-
-        self.redaction = redaction
         self.values = MAX_VALUES
         self.text = MAX_TEXT
 
@@ -66,12 +65,12 @@ class _Copy:
         return self.string(value)
 
     def item(self, key: Any, value: Any, depth: int) -> Any:
-        secret = isinstance(key, str) and isinstance(value, (str, bytes)) and self.redaction.is_secret(key)
-        return self.redaction.MASK if secret else self.copy(value, depth)
+        secret = isinstance(key, str) and isinstance(value, (str, bytes)) and redaction.is_secret(key)
+        return redaction.MASK if secret else self.copy(value, depth)
 
     def string(self, value: Any) -> str:
         text = value if isinstance(value, str) else str(value)
         self.text -= len(text)
         if self.text < 0:
             raise TooLargeError(f"more than {MAX_TEXT} characters")
-        return self.redaction.redact(clean(text))
+        return redaction.redact(clean(text))
