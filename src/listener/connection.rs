@@ -98,6 +98,8 @@ async fn requests(stream: impl AsyncRead + AsyncWrite + Unpin, peer: Option<IpAd
         .header_read_timeout(IDLE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
+        // An answer is small: one buffer goes out with less ado than head and body.
+        .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     if timeout(LIFETIME, connection.as_mut()).await.is_err() {

@@ -10,6 +10,8 @@ use crate::process::lock;
 
 /// What is known of the interpreter of one process.
 pub struct Pulse {
+    /// Asked for once: it takes a system call, and each answer to `/alive` names it.
+    pid: u32,
     made: Instant,
     phase: AtomicU8,
     /// In nanoseconds since `made`: since when it has been waited for, if it is; how long the last wait was.
@@ -32,6 +34,7 @@ struct EventLoop {
 impl Pulse {
     pub(super) fn new() -> Self {
         Self {
+            pid: std::process::id(),
             made: Instant::now(),
             phase: AtomicU8::new(NOT_TAKEN),
             waiting_since: AtomicU64::new(RUNS),
@@ -89,7 +92,7 @@ impl Pulse {
         };
         let late = |beat: &EventLoop| now.duration_since(beat.last_beat).saturating_sub(beat.every);
         let event_loop = lock(&self.loops).values().map(late).max();
-        Some(Lag { pid: std::process::id(), interpreter: Duration::from_nanos(interpreter), event_loop })
+        Some(Lag { pid: self.pid, interpreter: Duration::from_nanos(interpreter), event_loop })
     }
 
     fn nanos(&self, instant: Instant) -> u64 {
