@@ -77,6 +77,21 @@ pub struct Circuit {
     pub retry_after: Option<Duration>,
 }
 
+/// How details, which may be anything, stand in the store: as JSON, since its format tells no types.
+mod details {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer, ser};
+    use serde_json::{Map, Value};
+
+    pub fn serialize<S: Serializer>(details: &Map<String, Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&serde_json::to_string(details).map_err(ser::Error::custom)?)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+        serde_json::from_str(<&str>::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
+}
+
 /// What came of one attempt to get an answer from a check: a run, or the reason why it was not run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
@@ -84,6 +99,7 @@ pub struct Outcome {
     /// What the run itself said, where hysteresis holds the status back.
     pub raw_status: Option<Status>,
     pub message: String,
+    #[serde(with = "details")]
     pub details: Map<String, Value>,
     pub error_type: Option<String>,
     /// The check's timeout, if that is what ended it.

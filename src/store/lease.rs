@@ -13,6 +13,8 @@ use crate::process::lock;
 
 /// How often to look whether another process has an answer: at first, and at the least.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
+/// How often to look whether the process that runs the check still lives: two system calls, where the record takes one.
+const VITALS: Duration = Duration::from_millis(50);
 
 /// The duty to run a check and to say what came of it.
 pub struct Lease {
@@ -33,12 +35,13 @@ impl Lease {
     pub async fn granted(mut self) -> Option<Self> {
         let mut pause = POLL.0;
         let mut busy_since = None;
+        let mut lived = Instant::now();
         while !self.granted {
             sleep(pause).await;
             pause = (pause * 2).min(POLL.1);
             let cell = self.cell.clone();
             let mut local = lock(&cell.local);
-            match self.look(&mut local) {
+            match self.look(&mut local, &mut lived) {
                 Ok(Turn::Held) => busy_since = None,
                 Ok(Turn::Led(_)) => self.granted = true,
                 Ok(Turn::Answered(outcome)) => {
@@ -62,16 +65,22 @@ impl Lease {
         Some(self)
     }
 
-    fn look(&self, local: &mut Local) -> Result<Turn, Busy> {
+    fn look(&self, local: &mut Local, lived: &mut Instant) -> Result<Turn, Busy> {
         let Cell { store, .. } = &*self.cell;
         store.pull(&mut local.record);
         let want = Want::SettledAfter(self.after);
         let now = Instant::now();
-        match local.record.answer(want, now) {
-            Some(outcome) => Ok(Turn::Answered(outcome.clone())),
-            None if local.record.is_held(now, |owner| store.is_alive(owner)) => Ok(Turn::Held),
-            None => self.cell.turn(&mut local.record, want, self.owner),
+        if let Some(outcome) = local.record.answer(want, now) {
+            return Ok(Turn::Answered(outcome.clone()));
         }
+        let is_due = now.saturating_duration_since(*lived) >= VITALS;
+        if is_due {
+            *lived = now;
+        }
+        if local.record.is_held(now, |owner| !is_due || store.is_alive(owner)) {
+            return Ok(Turn::Held);
+        }
+        self.cell.turn(&mut local.record, want, self.owner)
     }
 
     fn publish(&self, mut local: std::sync::MutexGuard<'_, Local>, outcome: Arc<Outcome>) {

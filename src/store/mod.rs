@@ -121,7 +121,10 @@ impl Cell {
             return Claim::Joined { flight: flight.clone(), previous: local.record.latest().cloned() };
         }
         let owner = self.store.owner();
-        let granted = match self.turn(&mut local.record, want, owner) {
+        // Asked without a lock first: all who find it expired would queue for it, one after the other.
+        let held = local.record.is_held(Instant::now(), |owner| self.store.is_alive(owner));
+        let turn = if held { Ok(Turn::Held) } else { self.turn(&mut local.record, want, owner) };
+        let granted = match turn {
             Ok(Turn::Answered(outcome)) => return Claim::Fresh(outcome),
             Ok(Turn::Refused(refused)) => return Claim::Refused(Arc::new(circuit_open(refused))),
             Ok(Turn::Led(_)) => true,

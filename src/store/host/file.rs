@@ -7,13 +7,14 @@
 //!   128 K  the halves' values, 128 K for each
 //! ```
 //!
-//! A writer has the slot locked, writes the value to the older half, then that half's sequence: a process killed at any
-//! instant leaves the value before or the value after. A reader locks nothing; a checksum tells it when it was overtaken.
-//! Nothing is mapped into memory: a file that is cut short or damaged gives errors, not signals. Nothing is synced: what
-//! a crash of the machine leaves has another boot id.
+//! A writer has the slot locked, writes the value to the older half, then that half's entry in the table: a process
+//! killed at any instant leaves the value before or the value after. A reader locks nothing; a checksum tells it when it
+//! was overtaken. Nothing is mapped into memory: a file that is cut short or damaged gives errors, not signals. Nothing
+//! is synced: what a crash of the machine leaves has another boot id.
 
 mod half;
 mod header;
+mod slot;
 
 use std::fs::File;
 use std::io;
@@ -23,10 +24,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::location::{self, Unusable};
-use super::range::{self, Locked, Part};
+use super::range::{self, Part};
 use crate::clock;
-use half::{Half, checksum, newest, part};
+use half::{checksum, part};
 use header::Header;
+pub use slot::Read;
 
 const SEATS: u32 = 1_024;
 const SEATS_AT: u64 = 4 << 10;
@@ -54,22 +56,6 @@ pub struct StoreFile {
     /// Not what stands at the path any more, or not in order.
     lost: AtomicBool,
     header: Header,
-}
-
-/// What there is to read in a slot.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Read {
-    /// Nothing yet.
-    Empty,
-    /// What the reader has seen.
-    Same,
-    New {
-        sequence: u64,
-        value: Vec<u8>,
-    },
-    /// The slot is another key's, or gone.
-    Moved,
-    Damaged,
 }
 
 fn slot_at(index: usize) -> u64 {
@@ -224,57 +210,6 @@ impl StoreFile {
             }
         }
         Ok(oldest.1.map_or(Found::Full, Found::Free))
-    }
-
-    /// Locks a slot for other processes; threads of this one must keep each other out.
-    pub fn lock(&self, index: usize, patience: Duration) -> io::Result<Option<Locked<'_>>> {
-        range::lock(&self.file, Part::Slot(index), patience)
-    }
-
-    /// Reads a slot unless its sequence is the one that was `seen`.
-    pub fn read(&self, index: usize, key: &Key, seen: u64) -> io::Result<Read> {
-        let mut slot = [0; SLOT];
-        self.read_some(&mut slot, slot_at(index))?;
-        if part::<16>(&slot, 0) != *key {
-            return Ok(Read::Moved);
-        }
-        let (half, second) = newest(&slot);
-        if half.sequence == 0 {
-            return Ok(Read::Empty);
-        }
-        if half.sequence == seen {
-            return Ok(Read::Same);
-        }
-        let length = half.length as usize;
-        if length > CAPACITY {
-            return Ok(Read::Damaged);
-        }
-        let mut value = vec![0; length];
-        match self.file.read_exact_at(&mut value, value_at(index, second)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Read::Damaged),
-            other => other?,
-        }
-        if Half::of(half.sequence, key, &value) != half {
-            return Ok(Read::Damaged);
-        }
-        Ok(Read::New { sequence: half.sequence, value })
-    }
-
-    /// Writes a slot that is locked, and gives the new sequence.
-    pub fn write(&self, index: usize, key: &Key, value: &[u8]) -> io::Result<u64> {
-        let mut slot = [0; SLOT];
-        self.read_some(&mut slot, slot_at(index))?;
-        let (half, second) = newest(&slot);
-        let next = Half::of(half.sequence.wrapping_add(1).max(1), key, value);
-        self.file.write_all_at(value, value_at(index, !second))?;
-        self.file.write_all_at(&clock::now().to_le_bytes(), slot_at(index) + 48)?;
-        self.file.write_all_at(&next.bytes(), slot_at(index) + if second { 16 } else { 32 })?;
-        Ok(next.sequence)
-    }
-
-    /// Empties a slot that is locked.
-    pub fn clear(&self, index: usize) -> io::Result<()> {
-        self.file.write_all_at(&[0; 32], slot_at(index) + 16)
     }
 }
 

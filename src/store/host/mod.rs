@@ -210,8 +210,8 @@ impl HostStore {
         // As often as the file can be found replaced and the slot given away.
         for _ in 0..4 {
             let Some((file, index)) = self.locate(entry, &mut place).cloned() else { break };
-            let locked = match file.lock(index, patience) {
-                Ok(Some(locked)) => locked,
+            let mut slot = match file.lock(index, patience) {
+                Ok(Some(slot)) => slot,
                 Ok(None) => return Err(Busy),
                 Err(error) => {
                     self.failed(error);
@@ -223,7 +223,7 @@ impl HostStore {
                 continue;
             }
             let sequence = if seen.moves == place.moves { seen.sequence } else { 0 };
-            let found = match file.read(index, &entry.key, sequence) {
+            let found = match slot.read(&entry.key, sequence) {
                 Ok(Read::New { sequence, value }) => {
                     *seen = Seen { moves: place.moves, sequence };
                     Some(value)
@@ -235,7 +235,7 @@ impl HostStore {
                 }
                 Ok(Read::Damaged) => {
                     self.tell(true, "a record was damaged, and is replaced");
-                    file.clear(index).ok();
+                    slot.clear().ok();
                     None
                 }
                 Err(error) => {
@@ -244,7 +244,7 @@ impl HostStore {
                 }
             };
             if let Some(value) = change(found) {
-                match file.write(index, &entry.key, &value) {
+                match slot.write(&entry.key, &value) {
                     Ok(sequence) => {
                         *seen = Seen { moves: place.moves, sequence };
                         self.works();
@@ -252,7 +252,6 @@ impl HostStore {
                     Err(error) => self.failed(error),
                 }
             }
-            drop(locked);
             return Ok(());
         }
         change(None);

@@ -1,4 +1,4 @@
-//! How a record is told to other processes: as JSON, of bounded size.
+//! How a record is told to other processes: as postcard, of bounded size.
 
 use std::sync::Arc;
 
@@ -10,6 +10,9 @@ use crate::breaker;
 use crate::hysteresis;
 use crate::outcome::Outcome;
 use crate::store::counters::Counters;
+
+/// Bytes that are enough for most records.
+const USUAL: usize = 512;
 
 /// Without the specification: it is part of the key under which the record is kept.
 #[derive(Serialize)]
@@ -54,12 +57,12 @@ impl Record {
             hysteresis: self.hysteresis.memory(),
             counters: &self.counters,
         };
-        serde_json::to_vec(&told).ok()
+        postcard::to_extend(&told, Vec::with_capacity(USUAL)).ok()
     }
 
     /// Goes on from what another process told, and says whether it made sense.
     pub fn hear(&mut self, told: &[u8]) -> bool {
-        let Ok(heard) = serde_json::from_slice::<Heard>(told) else { return false };
+        let Ok(heard) = postcard::from_bytes::<Heard>(told) else { return false };
         self.latest = heard.latest;
         self.settled = heard.settled;
         self.held = heard.held;

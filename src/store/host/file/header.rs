@@ -3,7 +3,7 @@
 use super::part;
 
 const MAGIC: &[u8; 8] = b"lifesign";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The header that a store must have to be used.
 pub struct Header([u8; Header::LENGTH]);

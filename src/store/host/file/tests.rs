@@ -5,6 +5,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use super::half::newest;
 use super::*;
 
 const KEY: Key = [7; 16];
@@ -36,6 +37,10 @@ fn value(read: Read) -> Option<Vec<u8>> {
     if let Read::New { value, .. } = read { Some(value) } else { None }
 }
 
+fn write(file: &StoreFile, index: usize, value: &[u8]) -> u64 {
+    file.lock(index, PATIENCE).unwrap().unwrap().write(&KEY, value).unwrap()
+}
+
 #[test]
 fn values_are_kept_and_told_once() {
     let scratch = Scratch::new();
@@ -46,7 +51,7 @@ fn values_are_kept_and_told_once() {
     assert_eq!(file.read(index, &KEY, 0).unwrap(), Read::Empty);
     for round in 0..5_u8 {
         let written = vec![round; 1_000 * usize::from(round)];
-        let sequence = file.write(index, &KEY, &written).unwrap();
+        let sequence = write(&file, index, &written);
         assert_eq!(file.read(index, &KEY, sequence).unwrap(), Read::Same);
         assert_eq!(value(file.read(index, &KEY, 0).unwrap()), Some(written));
     }
@@ -108,7 +113,7 @@ fn what_is_not_ours_is_replaced() {
         let index = {
             let file = scratch.open();
             let index = file.find(&KEY).unwrap().unwrap();
-            file.write(index, &KEY, b"value").unwrap();
+            write(&file, index, b"value");
             index
         };
         let mut bytes = std::fs::read(scratch.path()).unwrap();
@@ -119,7 +124,7 @@ fn what_is_not_ours_is_replaced() {
         let kept = value(file.read(index, &KEY, 0).unwrap()).is_some();
         assert_eq!(kept, name == "untouched", "{name}");
         let index = file.find(&KEY).unwrap().unwrap();
-        file.write(index, &KEY, b"new").unwrap();
+        write(&file, index, b"new");
         assert_eq!(value(file.read(index, &KEY, 0).unwrap()).unwrap(), b"new", "{name}");
     }
 }
@@ -130,7 +135,7 @@ fn writer_killed_before_it_is_done_leaves_the_value_before() {
     let file = scratch.open();
     let index = file.find(&KEY).unwrap().unwrap();
     for before in [&b"first"[..], b"second"] {
-        file.write(index, &KEY, before).unwrap();
+        write(&file, index, before);
         // What a killed writer gets done: some of the value, in the half that is not in use.
         let mut slot = [0; SLOT];
         file.read_some(&mut slot, slot_at(index)).unwrap();
@@ -144,7 +149,7 @@ fn damaged_value_is_noticed_wherever_it_is_damaged() {
     let scratch = Scratch::new();
     let file = scratch.open();
     let index = file.find(&KEY).unwrap().unwrap();
-    file.write(index, &KEY, b"some value").unwrap();
+    write(&file, index, b"some value");
     let mut slot = [0; SLOT];
     file.read_some(&mut slot, slot_at(index)).unwrap();
     let half = if newest(&slot).1 { 32 } else { 16 };
