@@ -72,13 +72,14 @@ impl Wake for Task {
 /// Does something that wakes tasks, and goes on with them on this thread.
 pub fn here(something: impl FnOnce()) {
     let next = || WOKEN.with_borrow_mut(|woken| woken.as_mut().and_then(Vec::pop));
-    WOKEN.set(Some(Vec::new()));
+    // What an outer one has yet to go on with stays its own.
+    let outer = WOKEN.replace(Some(Vec::new()));
     something();
     // They may wake others in turn, or themselves.
     while let Some(task) = next() {
         task.poll();
     }
-    WOKEN.set(None);
+    WOKEN.set(outer);
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ from django_lifesigns.callables.cache import CacheRoundTrip
 from django_lifesigns.callables.channels import ChannelRoundTrip
 from django_lifesigns.connections import runnable
 from tests.django.projects import environment
-from tests.services import Redis
+from tests.services import Redis, wait_until
+
+pytestmark = pytest.mark.services
 
 CHANNEL_DATABASE = 3
 CHECKS: dict[str, Callable[[], dict[str, object]]] = {
@@ -102,13 +103,6 @@ def test_run_that_overran__is_followed_by_a_healthy_one(server: Redis, name: str
     finally:
         server.resume()
     wait_until(lambda: engine.check(name, refresh=True)["status"] == "healthy")
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_idle__new_connections_take_the_place_of_the_old(

@@ -30,10 +30,11 @@ class Line(NamedTuple):
     def open(cls, alias: str) -> Line:
         from channels.layers import channel_layers
 
+        # Not the shared layer: channels_redis refuses, in all of the process, to receive on two event loops.
+        layer = channel_layers.make_backend(alias)
         # Not epoll, which a forked child would share: to close its copy of the loop would deafen the parent's.
         selector = getattr(selectors, "PollSelector", selectors.SelectSelector)()
-        # Not the shared layer: channels_redis refuses, in all of the process, to receive on two event loops.
-        return cls(selector, asyncio.SelectorEventLoop(selector), channel_layers.make_backend(alias))
+        return cls(selector, asyncio.SelectorEventLoop(selector), layer)
 
     def reusable(self) -> bool:
         """Whether it may rest until the next run, and has rested undisturbed since the last.
