@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 
 import lifesigns
-from tests.checks.postgres_server import SLEEPING, WELL, ask, engine, every_kind, run, server, sleeper, spec, statuses
+from tests.checks.postgres_server import (
+    KINDS,
+    SLEEPING,
+    WELL,
+    ask,
+    engine,
+    every_kind,
+    run,
+    server,
+    sleeper,
+    spec,
+    statuses,
+)
 from tests.servers import misbehaving
 from tests.services import Postgres, Proxy, wait_until
 from tests.services.cluster import PASSWORD, USER
@@ -38,12 +50,16 @@ def test_all_checks_of_a_database_share_a_connection_and_a_round_trip(own: Postg
     checks = engine(**every_kind(server(proxy)))
     assert statuses(checks.run(refresh=True)) == WELL
     assert proxy.connections == 1
+    round_trips = []
     for _ in range(3):
         proxy.reset_counters()
         assert statuses(checks.run(refresh=True)) == WELL
         assert proxy.connections == 0
-        assert proxy.round_trips <= 2
+        round_trips.append(proxy.round_trips)
     assert proxy.open_connections == 1
+    # One more for each time that, on a busy machine, the thread which sends the questions has to stop between two.
+    assert min(round_trips) <= 2
+    assert max(round_trips) < len(KINDS)
 
 
 def test_engines_of_a_process_share_it_too(own: Postgres, proxy: Proxy) -> None:
