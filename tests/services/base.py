@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+COMMAND_SECONDS = 30
 TAIL_LINES = 30
 # The server's own process tells its pid to the guardian, before it is the server: nothing runs unannounced.
 ANNOUNCED = 'echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"'
@@ -140,6 +142,24 @@ class Service:
             except TimeoutError as error:
                 raise self._failure(str(error)) from error
             undo.pop_all()
+
+    def execute(self, path: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
+        """Run a program under the server's account and return its output; ServiceError if it fails."""
+        finished = subprocess.run(
+            [path, *arguments],
+            cwd=self.directory,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            user=self.account,
+            group=self.account,
+            extra_groups=None if self.account is None else [],
+        )
+        if finished.returncode:
+            raise ServiceError(f"{Path(path).name} failed: {finished.stdout}{finished.stderr}")
+        return finished.stdout.strip()
 
     def stop(self) -> None:
         """End it the orderly way, suspended or not; killed after 5 s. No effect on one that does not run."""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from tests.services import shared_memory
-from tests.services.base import Service, ServiceError, account_if_root, program
+from tests.services.base import Service, account_if_root, program
 from tests.services.certificates import certificates
 
 SUPERUSER = "postgres"
@@ -18,8 +16,6 @@ SUPERUSER = "postgres"
 SUPERUSER_PASSWORD = "superuser:pg/p@ss%41"
 USER = DATABASE = "app"
 PASSWORD = "app:pg/p@ss%42?#"
-
-COMMAND_SECONDS = 30
 
 
 class Cluster(Service):
@@ -95,21 +91,7 @@ class Cluster(Service):
 
     def run(self, name: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
         """Run a program under the server's account and return its output; ServiceError if it fails."""
-        finished = subprocess.run(
-            [_program(name), *arguments],
-            cwd=self.directory,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            user=self.account,
-            group=self.account,
-            extra_groups=None if self.account is None else [],
-        )
-        if finished.returncode:
-            raise ServiceError(f"{name} failed: {finished.stderr}")
-        return finished.stdout.strip()
+        return self.execute(_program(name), *arguments, environment=environment)
 
     def _psql(self, database: str, *arguments: str) -> str:
         return self.run(

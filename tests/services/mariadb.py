@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from tests.services.base import Service, ServiceError, account_if_root, program
 
 USER = "app"
 PASSWORD = "app:maria/p@ss%46"
-COMMAND_SECONDS = 30
 
 
 class MariaDb(Service):
@@ -78,18 +75,4 @@ class MariaDb(Service):
         return self.directory / "users.sql"
 
     def _run(self, name: str, *arguments: str) -> str:
-        finished = subprocess.run(
-            [program(name), *arguments],
-            cwd=self.directory,
-            env={**os.environ, "MYSQL_PWD": PASSWORD},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            user=self.account,
-            group=self.account,
-            extra_groups=None if self.account is None else [],
-        )
-        if finished.returncode:
-            raise ServiceError(f"{name} failed: {finished.stdout}{finished.stderr}")
-        return finished.stdout.strip()
+        return self.execute(program(name), *arguments, environment={"MYSQL_PWD": PASSWORD})
