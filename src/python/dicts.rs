@@ -1,21 +1,32 @@
 //! Results and reports as Python's dicts.
 
+use std::sync::OnceLock;
+
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use pythonize::pythonize;
 
 use crate::report::ResultsOf;
 use crate::report::fields::{self, Field, Key};
 
+/// Each key is one object for all dicts, as in dicts that Python code makes: its hash is known already.
+///
+/// Made when the module is loaded, not on first use: the child of a fork at that moment would wait for ever for the
+/// thread that is making them (in 3 of 3,500 processes that forked while others first ran checks, one did).
+static KEYS: OnceLock<Vec<Py<PyString>>> = OnceLock::new();
+
+/// Makes the keys. To be called before anything else here.
+pub(super) fn make_keys(py: Python<'_>) {
+    // A second interpreter of this process finds those of the first.
+    let _ = KEYS.set(Key::NAMES.iter().map(|name| PyString::intern(py, name).unbind()).collect());
+}
+
 /// The fields as a dict.
 pub(super) fn dict<'py, 'a>(
     py: Python<'py>,
     fields: impl IntoIterator<Item = (Key, Field<'a>)>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    // Each key is one object for all dicts, as in dicts that Python code makes: its hash is known already.
-    static KEYS: PyOnceLock<Vec<Py<PyString>>> = PyOnceLock::new();
-    let keys = KEYS.get_or_init(py, || Key::NAMES.iter().map(|name| PyString::intern(py, name).unbind()).collect());
+    let keys = KEYS.get().map_or(&[][..], Vec::as_slice);
     let dict = PyDict::new(py);
     for (key, field) in fields {
         dict.set_item(keys.get(key as usize), object(py, field)?)?;

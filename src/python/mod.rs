@@ -149,6 +149,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         process::watch_forks();
+        dicts::make_keys(module.py());
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 PREAMBLE = """
-import multiprocessing, os, signal, sys, threading, time, warnings
+import faulthandler, os, threading, traceback, warnings
 import lifesigns
 # Python warns of any fork beside threads; that this works is what is tested here.
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -21,21 +21,26 @@ def check():
     assert report["status"] == "healthy", report
     assert report["checks"]["callable"]["message"] == str(os.getpid()), report
 
+def fork():
+    "Forks a child that checks within 10 s and says on stderr why it could not."
+    pid = os.fork()
+    if pid == 0:
+        faulthandler.dump_traceback_later(10, exit=True)
+        code = 1
+        try:
+            check()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return pid
+
+def have_checked(children):
+    return [os.waitpid(pid, 0)[1] for pid in children] == [0] * len(children)
+
 def fork_and_check(times=1):
-    "Forks, checks in the child within 10 s, and says whether all children did."
-    children = []
-    for _ in range(times):
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(10)
-            code = 1
-            try:
-                check()
-                code = 0
-            finally:
-                os._exit(code)
-        children.append(pid)
-    return [os.waitpid(pid, 0)[1] for pid in children] == [0] * times
+    return have_checked([fork() for _ in range(times)])
 """
 
 

@@ -20,3 +20,9 @@ def test_only_the_boundary_knows_pyo3() -> None:
 def test_the_engine_knows_nothing_of_django() -> None:
     sources = [*(ROOT / "python").rglob("*.py"), *(ROOT / "src").rglob("*.rs")]
     assert [str(path) for path in sources if re.search(r"^\s*(import|from) django", path.read_text(), re.M)] == []
+
+
+def test_nothing_of_python_is_made_on_first_use() -> None:
+    # pyo3 lets go of the interpreter while it makes such a thing, and a child that is forked meanwhile waits for ever.
+    lazily = r"\b(PyOnceLock|GILOnceCell|intern!|get_or_init_py_attached)"
+    assert [str(path) for path in (ROOT / "src").rglob("*.rs") if re.search(lazily, path.read_text())] == []
