@@ -9,7 +9,6 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lifesigns::checks::Check;
 use lifesigns::engine::Selection;
-use lifesigns::report::Shown;
 use lifesigns::store::{Share, beats};
 
 use sweeps::{Nothing, engine, fresh, sweep};
@@ -39,7 +38,7 @@ fn benches(criterion: &mut Criterion) {
         bench.iter_batched(changed, |_| sweep(&shared, &cached), BatchSize::PerIteration);
     });
     group.bench_function("host, report on 22 that another has just written", |bench| {
-        let report = || sweep(&shared, &cached).map(|sweep| sweep.report(Shown::Everything));
+        let report = || sweep(&shared, &cached).map(|sweep| sweep.report());
         bench.iter_batched(changed, |_| report(), BatchSize::PerIteration);
     });
     group.bench_function("host, 22 written", |bench| bench.iter(|| sweep(&shared, &fresh())));

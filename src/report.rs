@@ -77,7 +77,6 @@ pub enum Shown {
 /// The whole and its parts at one moment.
 pub struct Report {
     pub rows: Vec<Row>,
-    pub shown: Shown,
     pub uptime: Duration,
     pub at: SystemTime,
     /// Also in every log line of the sweep.
@@ -86,14 +85,21 @@ pub struct Report {
 
 impl Report {
     /// The report on what is known now, by an engine that has been there for `uptime`.
-    pub fn now(rows: Vec<Row>, shown: Shown, uptime: Duration) -> Self {
-        Self { rows, shown, uptime, at: SystemTime::now(), correlation_id: uuid::Uuid::new_v4().to_string() }
+    pub fn now(rows: Vec<Row>, uptime: Duration) -> Self {
+        Self { rows, uptime, at: SystemTime::now(), correlation_id: uuid::Uuid::new_v4().to_string() }
+    }
+
+    pub fn health(&self) -> Health {
+        Health::of(&self.rows)
     }
 }
 
-impl Serialize for Report {
+/// A report as it is shown.
+pub struct ReportOf<'a>(pub &'a Report, pub Shown);
+
+impl Serialize for ReportOf<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(fields::of_report(self))
+        serializer.collect_map(fields::of_report(self.0, self.1))
     }
 }
 
@@ -184,7 +190,7 @@ mod tests {
     }
 
     fn summary(rows: Vec<Row>) -> Value {
-        json(Report::now(rows, Shown::Everything, Duration::ZERO))["summary"].clone()
+        json(ReportOf(&Report::now(rows, Duration::ZERO), Shown::Everything))["summary"].clone()
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
             ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
         };
         let row = Row { age: Some(Duration::from_secs(2)), cached: true, ..row_of(outcome, true) };
-        let shown = json(Report::now(vec![row], Shown::Statuses, Duration::ZERO));
+        let shown = json(ReportOf(&Report::now(vec![row], Duration::ZERO), Shown::Statuses));
         assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
         assert!(!shown.to_string().contains("why"));
     }

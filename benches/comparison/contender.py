@@ -71,13 +71,40 @@ def limit() -> dict[str, Sweep]:
     return {found.name: alone(found.name, found.check) for found in discover(read())[0]}
 
 
+def required() -> dict[str, Sweep]:
+    """What the packages that three of the checks must go through take by themselves, on one thread and kept open."""
+    import asyncio
+    from uuid import uuid4
+
+    from channels.layers import get_channel_layer
+    from django.core.cache import caches
+
+    layer, loop = get_channel_layer(), asyncio.new_event_loop()
+
+    async def message() -> object:
+        channel = await layer.new_channel()
+        await layer.send(channel, {"type": "probe", "id": uuid4().hex})
+        return await layer.receive(channel)
+
+    def sweep() -> dict[str, Any]:
+        for alias in ("default", "select2"):
+            key = uuid4().hex
+            caches[alias].set(key, key, 60)
+            caches[alias].get(key)
+            caches[alias].delete(key)
+        loop.run_until_complete(message())
+        return {"summary": {"total_checks": 3, "healthy": 3}}
+
+    return {"sweep": sweep}
+
+
 def bare() -> dict[str, Sweep]:
     """The project without any health check."""
     return {"sweep": lambda: {"summary": {"total_checks": 0, "healthy": 0}}}
 
 
 CONTENDERS: dict[str, Callable[[], dict[str, Sweep]]] = {
-    contender.__name__: contender for contender in (lifesigns, django_health_check, plain, limit, bare)
+    contender.__name__: contender for contender in (lifesigns, django_health_check, plain, required, limit, bare)
 }
 
 

@@ -18,6 +18,7 @@ from benches.sweep import measure, nothing
 COUNTS = (22, 50, 200, 1000)
 NATIVE, CALLABLES, POOL = "native", "Python callables", "ThreadPoolExecutor(5)"
 WORKERS = 5
+MIN_SWEEPS = 20
 ROOT = Path(__file__).resolve().parents[2]
 
 Run = Callable[[], object]
@@ -58,7 +59,8 @@ KINDS: dict[str, Callable[[int], Run]] = {NATIVE: native, CALLABLES: callables, 
 
 def main(kind: str, sweeps: int) -> None:
     for count in COUNTS:
-        run, times = KINDS[kind](count), max(3, sweeps * COUNTS[0] // count)
+        run, times = KINDS[kind](count), max(MIN_SWEEPS, sweeps * COUNTS[0] // count)
+        measure(run, MIN_SWEEPS)  # memory and threads grow to what it takes
         began = time.process_time()
         wall = median(measure(run, times))
         # `measure` warms up with a tenth more.

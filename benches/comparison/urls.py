@@ -14,6 +14,8 @@ from health_check.views import HealthCheckView
 from benches.comparison.peer import CHECKS
 from benches.comparison.plain import Kept, Plain
 
+BODY = '{"status": "ready", "timestamp": "2026-01-01T00:00:00.000000Z", "message": "Service is ready"}'
+
 
 @cache
 def plain() -> Kept:
@@ -23,6 +25,10 @@ def plain() -> Kept:
 
 def empty(request: HttpRequest) -> HttpResponse:
     return HttpResponse("")
+
+
+def body(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(BODY)
 
 
 def plain_fresh(request: HttpRequest) -> HttpResponse:
@@ -43,4 +49,5 @@ urlpatterns = [
     path("plain/", plain_fresh),
     path("plain/kept/", plain_kept),
     path("empty/", empty),
+    path("body/", body),
 ]

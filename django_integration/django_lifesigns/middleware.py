@@ -7,7 +7,7 @@ from functools import cache, cached_property
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 
 from django_lifesigns import urls, worker
@@ -95,9 +95,11 @@ def _is_the_projects(path: str) -> bool:
         return False
 
 
-def _answer(request: HttpRequest, match: ResolverMatch) -> HttpResponseBase | None:
+def _answer(request: HttpRequest, match: ResolverMatch) -> HttpResponse | None:
     """What the view says; None for a check that there is not, since it may be a page of the project's own."""
     if match.url_name == "single_check" and match.kwargs["check"] not in get_engine().names:
         return None
-    response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+    response: HttpResponse = match.func(request, *match.args, **match.kwargs)
+    # As Django's CommonMiddleware would: without it servers send an answer in chunks, which takes a third packet.
+    response.headers["Content-Length"] = str(len(response.content))
     return response

@@ -10,9 +10,11 @@ from django.http import HttpRequest, HttpResponse
 
 from django_lifesigns import page
 from django_lifesigns.negotiation import MalformedAcceptError, preferred
+from lifesigns import Sweep
 
 Body = Mapping[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
+Renderer = Callable[[Body, Results], str]
 
 # A cached answer, whoever keeps it, is about the past.
 NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
@@ -25,12 +27,28 @@ DRAFT_STATUS = {
 
 def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
     """The response with this body, which holds its results, if any, under the key `results`."""
+    return _negotiated(request, code, lambda render: render(body, body.get(results, {}) if results else {}))
+
+
+def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool) -> HttpResponse:
+    """The response with the report of this sweep; without `details` only how it is, not why."""
+
+    def content(render: Renderer) -> str:
+        if render is _json:
+            return sweep.json(details)
+        report = sweep.report(details)
+        return render(report, report["checks"])
+
+    return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
+
+
+def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
     try:
         content_type = preferred(request.META.get("HTTP_ACCEPT"), list(RENDERERS))
+        content = write(RENDERERS[content_type])
     except MalformedAcceptError as error:
         content_type, code = JSON, 400
-        body = {"status": "bad_request", "message": f"The Accept header is {error}"}
-    content = RENDERERS[content_type](body, body.get(results, {}) if results else {})
+        content = _json({"status": "bad_request", "message": f"The Accept header is {error}"}, {})
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
     response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
@@ -74,7 +92,7 @@ def _line(body: Body) -> str:
 
 JSON = "application/json"
 HTML = "text/html"
-RENDERERS: dict[str, Callable[[Body, Results], str]] = {
+RENDERERS: dict[str, Renderer] = {
     JSON: _json,
     "application/health+json": _health_json,
     "text/plain": _text,

@@ -20,7 +20,7 @@ from django_lifesigns.access import is_authorized, sees_details
 from django_lifesigns.conf import Conf
 from django_lifesigns.engine import current
 from django_lifesigns.recorder import record
-from django_lifesigns.renderers import NOT_KEPT, answer
+from django_lifesigns.renderers import NOT_KEPT, answer, answer_sweep
 from django_lifesigns.startup import get_startup
 from django_lifesigns.system_info import system_info
 from django_lifesigns.visibility import statuses_only
@@ -47,10 +47,10 @@ def readiness_check(request: HttpRequest) -> HttpResponse:
     began = time.monotonic()
     built = current()
     deadline = _deadline(built.conf, began)
-    report = built.engine.run(critical_only=True, deadline=deadline, max_age=built.conf.ready_max_age)
-    if report["status"] != "unhealthy":
+    sweep = built.engine.sweep(critical_only=True, deadline=deadline, max_age=built.conf.ready_max_age)
+    if sweep.status != "unhealthy":
         return answer(request, {"status": "ready", "timestamp": _now(), "message": "Service is ready"})
-    failing = {name: result for name, result in report["checks"].items() if result["status"] == "error"}
+    failing = {name: result for name, result in sweep.report()["checks"].items() if result["status"] == "error"}
     message = f"Critical checks failing: {', '.join(failing)}"
     body = {"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}
     return answer(request, _for_probe(request, built.conf, body, "details"), 503, results="details")
@@ -76,10 +76,8 @@ def health_check(request: HttpRequest) -> HttpResponse:
     refresh = _wants_refresh(request)
     if refresh and not is_authorized(request, built.conf, built):
         return _refuse_refresh(request)
-    report: Any = built.engine.run(refresh=refresh)
-    if not sees_details(request, built.conf, built):
-        report = statuses_only(report)
-    return answer(request, report, 503 if report["status"] == "unhealthy" else 200)
+    sweep = built.engine.sweep(refresh=refresh)
+    return answer_sweep(request, sweep, sees_details(request, built.conf, built))
 
 
 def detailed_health_check(request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
 from lifesigns._core import (
     Breaker,
+    Sweep,
     UnknownCheckError,
     __version__,
     beat,
@@ -27,6 +28,7 @@ __all__ = [
     "CircuitOpenError",
     "Engine",
     "ProbeServer",
+    "Sweep",
     "UnknownCheckError",
     "__version__",
     "beat",

@@ -176,7 +176,15 @@ class Permit:
 
 @final
 class Sweep:
-    """A sweep under way."""
+    """What came of one sweep: see `Engine.sweep`. All that it shows is as it was when that was first asked for."""
+
+    @property
+    def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
+        """How the whole is."""
+
+    @property
+    def correlation_id(self) -> str:
+        """What stands in the report and in every log line of the sweep."""
 
     @property
     def done(self) -> bool:
@@ -193,7 +201,10 @@ class Sweep:
         """
 
     def report(self, details: bool = True) -> Report:
-        """The report on what is known now; without ``details`` only how it is, not why."""
+        """The report; without ``details`` only how it is, not why."""
+
+    def json(self, details: bool = True) -> str:
+        """The report as JSON, in a quarter of the time that it takes by way of `report`."""
 
     def result(self, details: bool = True) -> Result:
         """The result of the first check, as far as it is known now; without ``details`` only how it is, not why."""

@@ -271,8 +271,22 @@ class Engine:
         Raises:
             UnknownCheckError: a name is not registered.
         """
+        sweep = self.sweep(names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age)
+        return sweep.report(details)
+
+    def sweep(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        critical_only: bool = False,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+    ) -> _core.Sweep:
+        """`run` for those who want to know the status first, or the report as JSON: what came of the sweep."""
         sweep = self._native.run(self._chosen(names), critical_only, refresh, max_age, deadline)
-        return self._reported(sweep, details)
+        self._publish(sweep)
+        return sweep
 
     def check(
         self,
@@ -299,7 +313,9 @@ class Engine:
         details: bool = True,
     ) -> Report:
         """`run` for async code: holds up neither the event loop nor a thread of its executor."""
-        return self._reported(await self._abegin(names, critical_only, refresh, max_age, deadline), details)
+        sweep = await self._abegin(names, critical_only, refresh, max_age, deadline)
+        self._publish(sweep)
+        return sweep.report(details)
 
     async def acheck(
         self,
@@ -344,17 +360,12 @@ class Engine:
             lambda waker, token: self._native.begin(chosen, critical_only, refresh, max_age, waker, token), deadline
         )
 
-    def _reported(self, sweep: _core.Sweep, details: bool) -> Report:
-        report = sweep.report(details)
-        self._publish(report["correlation_id"])
-        return report
-
-    def _publish(self, correlation_id: str | None) -> None:
+    def _publish(self, sweep: _core.Sweep | None) -> None:
         events, notices = self._native.take_events(), _core.take_notices()
         if events or notices:
             from lifesigns.events import log, publish
 
-            publish(events, tuple(self._subscribers), correlation_id)
+            publish(events, tuple(self._subscribers), sweep and sweep.correlation_id)
             log(notices)
 
 

@@ -14,7 +14,7 @@ use crate::engine::{BeginError, Engine, Selection};
 use crate::metrics::{Format, Snapshot, expose};
 use crate::outcome::Status;
 use crate::process;
-use crate::report::{Health, Report, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
+use crate::report::{Health, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::watchdog::{self, Requires};
 
 /// What is kept of the budget for all that is not waiting.
@@ -140,7 +140,7 @@ impl Probes {
         let engine = &self.sources.engine;
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
-        Ok(Answer::json(code, &Report::now(rows, shown, engine.uptime())))
+        Ok(Answer::json(code, &ReportOf(&Report::now(rows, engine.uptime()), shown)))
     }
 
     async fn check(&self, name: &str, shown: Shown) -> Result<Answer, BeginError> {

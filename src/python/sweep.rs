@@ -1,8 +1,9 @@
 //! `_core.Sweep`: waits for a sweep and shows what is known of it.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::dicts::dict;
 use super::not_negative;
 use crate::process::lock;
-use crate::report::{Shown, fields};
+use crate::report::{Report, ReportOf, Shown, fields};
 use crate::sweep;
 
 /// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
@@ -52,11 +53,13 @@ impl Done {
 pub struct Sweep {
     inner: sweep::Sweep,
     done: Arc<Done>,
+    /// What was known when this was first asked for: whatever is shown of a sweep tells the same.
+    report: OnceLock<Report>,
 }
 
 impl Sweep {
     pub(super) fn new(inner: sweep::Sweep, done: Arc<Done>) -> Self {
-        Self { inner, done }
+        Self { inner, done, report: OnceLock::new() }
     }
 
     /// Waits until every answer is there, at most until the sweep's own deadline or for `budget`.
@@ -72,6 +75,10 @@ impl Sweep {
             py.check_signals()?;
         }
         Ok(())
+    }
+
+    fn known(&self) -> &Report {
+        self.report.get_or_init(|| self.inner.report())
     }
 }
 
@@ -95,10 +102,29 @@ impl Sweep {
         self.finish(py, budget(deadline)?)
     }
 
-    /// The report on what is known now, as a dict; without `details` only how it is, not why.
+    /// The state of the whole.
+    #[getter]
+    fn status(&self) -> &'static str {
+        self.known().health().name()
+    }
+
+    /// What stands in the report and in every log line of this sweep.
+    #[getter]
+    fn correlation_id(&self) -> &str {
+        &self.known().correlation_id
+    }
+
+    /// The report as a dict; without `details` only how it is, not why.
     #[pyo3(signature = (details=true))]
     fn report<'py>(&self, py: Python<'py>, details: bool) -> PyResult<Bound<'py, PyDict>> {
-        dict(py, fields::of_report(&self.inner.report(shown(details))))
+        dict(py, fields::of_report(self.known(), shown(details)))
+    }
+
+    /// The same as JSON.
+    #[pyo3(signature = (details=true))]
+    fn json(&self, details: bool) -> PyResult<String> {
+        serde_json::to_string(&ReportOf(self.known(), shown(details)))
+            .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
     /// The result of the first check, as a dict; without `details` only how it is, not why.

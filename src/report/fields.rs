@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::{Health, Report, ResultsOf, Row, Shown, rounded, timestamp};
+use super::{Report, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::outcome::Status;
 
 macro_rules! keys {
@@ -95,15 +95,15 @@ pub fn of_result(row: &Row, shown: Shown) -> impl Iterator<Item = (Key, Field<'_
 }
 
 /// Of a report.
-pub fn of_report(report: &Report) -> [(Key, Field<'_>); 7] {
-    let health = Health::of(&report.rows);
+pub fn of_report(report: &Report, shown: Shown) -> [(Key, Field<'_>); 7] {
+    let health = report.health();
     [
         (Key::Status, health.name().into()),
         (Key::Message, health.message().into()),
         (Key::Timestamp, timestamp(report.at).into()),
         (Key::UptimeSeconds, seconds(report.uptime)),
         (Key::Summary, Field::Summary(&report.rows)),
-        (Key::Checks, Field::Results(ResultsOf(&report.rows, report.shown))),
+        (Key::Checks, Field::Results(ResultsOf(&report.rows, shown))),
         (Key::CorrelationId, report.correlation_id.as_str().into()),
     ]
 }

@@ -65,6 +65,7 @@ def test_probe__is_answered(get: Any, path: str) -> None:
     response = get(path)
     assert response.status_code == 200, response.content
     assert response["Cache-Control"] == "no-store"
+    assert int(response["Content-Length"]) == len(response.content)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -52,6 +53,25 @@ def test_report__has_the_documented_shape() -> None:
     age = datetime.now(timezone.utc) - datetime.fromisoformat(good["timestamp"].replace("Z", "+00:00"))
     assert abs(age.total_seconds()) < 60
     assert report["checks"]["none"]["message"] == "set MQTT_CONFIG"
+
+
+def test_sweep__shows_the_same_as_a_report_and_as_json() -> None:
+    engine = lifesigns.Engine()
+    engine.register(
+        "good", lambda: {"status": "healthy", "message": "fine \u2713", "details": {"n": 1, "x": [0.5, None]}}
+    )
+    engine.register("bad", lambda: False, critical=False)
+    sweep = engine.sweep(refresh=True)
+    assert sweep.status == "degraded"
+    for details in (True, False):
+        report = sweep.report(details)
+        assert json.loads(sweep.json(details)) == report
+        assert report["correlation_id"] == sweep.correlation_id
+        assert ("message" in report["checks"]["good"]) is details
+    # What is found later is another sweep's.
+    engine.replace("bad", lambda: True)
+    assert engine.sweep().status == "healthy"
+    assert sweep.status == "degraded"
 
 
 @pytest.mark.parametrize(
