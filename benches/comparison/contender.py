@@ -84,7 +84,9 @@ def required() -> dict[str, Sweep]:
     async def message() -> object:
         channel = await layer.new_channel()
         await layer.send(channel, {"type": "probe", "id": uuid4().hex})
-        return await layer.receive(channel)
+        received = await layer.receive(channel)
+        await layer.wait_received()
+        return received
 
     def sweep() -> dict[str, Any]:
         for alias in ("default", "select2"):
