@@ -90,7 +90,7 @@ bench: services $(VENV)/.dev ## All benchmarks of a release build, as ratios in 
 	cargo bench --quiet --no-default-features --bench engine --bench store \
 		-- --warm-up-time 1 --measurement-time 2 >&2 || failed=1; \
 	$(MATURIN) --release >&2 || exit 1; \
-	for bench in sweep probes; do $(BIN)/python benches/$$bench.py >&2 || failed=1; done; \
+	$(BIN)/python benches/sweep.py >&2 || failed=1; \
 	$(BIN)/python -m benches.compare $(COMPARE) || failed=1; \
 	exit $$failed
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from benches.comparison.ground import Ground
 from benches.comparison.numbers import Measured, numbers
 from benches.comparison.plot import svg
 from benches.comparison.tables import charts, measured, promised, quoted
+from benches.probes import Probed, probed
 
 HERE = Path(__file__).resolve().parent
 BASELINE = HERE / "baseline.json"
@@ -42,6 +44,7 @@ class Plan:
     workers: tuple[int, ...]
     worker_seconds: float
     serving: serving.Size
+    probes: Callable[[], Probed]
     starts: int
     wheel: bool
 
@@ -53,6 +56,7 @@ FULL = Plan(
     workers=workers.COUNTS,
     worker_seconds=4,
     serving=serving.Size(seconds=3, turns=4),
+    probes=probed,
     starts=15,
     wheel=True,
 )
@@ -63,6 +67,7 @@ SHORT = Plan(
     workers=(1, 2),
     worker_seconds=0.5,
     serving=serving.Size(seconds=1, turns=1, servers=("gunicorn",)),
+    probes=partial(probed, turns=1, seconds=1, occupations=()),
     starts=1,
     wheel=False,
 )
@@ -84,6 +89,7 @@ def measure(plan: Plan) -> Measured:
             delayed=step("sweeps, 1 ms each way", lambda: sweeps.costs(ground, plan.sweeps, delayed=True)),
             workers=step("workers", lambda: workers.loads(ground, plan.workers, plan.worker_seconds)),
             rates=step("gunicorn and uvicorn", lambda: serving.rates(ground, plan.serving)),
+            probes=step("probe server", plan.probes),
         )
 
 

@@ -1,27 +1,35 @@
 """Times `/alive` of the probe server against an empty Django view, both under the same gunicorn with 2 workers.
 
-Takes `wrk` (Debian package) to make the requests. Ratios are what carries over to another machine.
+`python -m benches.probes` prints the numbers; `make bench` has them, too. `wrk` (Debian package) makes the requests.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from benches.comparison.verdict import Number
+from tests.services import free_port
 
 CONNECTIONS = 16
-SECONDS = 5
-# How long the workers are kept from answering.
+# What both workers do for so long meanwhile.
 BUSY_SECONDS = 10
+OCCUPIED = {
+    "sleeping": "both workers busy",
+    "spinning": "Python spins on 8 threads of each",
+    "holding": "C code holds the GIL",
+}
 
 # A project with an empty view, one that does what the query says, and a probe server in each worker.
 PROJECT = """
@@ -65,14 +73,52 @@ lifesigns.serve(os.environ["PROBES"], engine)
 """
 
 
-def wrk(url: str, seconds: int = SECONDS) -> tuple[float, float]:
+class Load(NamedTuple):
     """Requests per second, and the 99th percentile of their latency in milliseconds."""
+
+    per_second: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Each turn with an empty view and with `/alive`, and `/alive` while the workers do something else."""
+
+    empty: list[Load]
+    alive: list[Load]
+    occupied: dict[str, Load]
+
+    def numbers(self) -> list[Number]:
+        """What is promised of them."""
+        rates = ([load.per_second for load in loads] for loads in (self.alive, self.empty))
+        p99 = median(load.p99 for load in self.alive)
+        what = "`/alive` of the probe server"
+        return [
+            Number.ratio(
+                *rates,
+                turns=len(self.alive),
+                key="alive_over_empty",
+                what=f"{what} / an empty Django view, gunicorn",
+                bound=20.0,
+                more_is_better=True,
+            ),
+            Number(key="alive_p99", what=f"{what}, p99", value=p99, unit="ms", bound=5),
+            *(
+                Number(
+                    key=f"alive_p99_{how}", what=f"{what}, p99, {OCCUPIED[how]}", value=load.p99, unit="ms", bound=20
+                )
+                for how, load in self.occupied.items()
+            ),
+        ]
+
+
+def wrk(url: str, seconds: int) -> Load:
     command = ["wrk", "--latency", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", url]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", output)[0])
     amount, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", output)[0]
     assert "Non-2xx" not in output, output
-    return rate, float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+    return Load(rate, float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit])
 
 
 @contextmanager
@@ -114,32 +160,29 @@ def occupied(django: int, how: str) -> Iterator[None]:
         request.wait()
 
 
-def main() -> int:
-    if shutil.which("wrk") is None:
-        print("wrk is not installed: apt-get install wrk")
-        return 0
-    django, probes = 18_471, 18_472
-    broken = []
+def probed(turns: int = 3, seconds: int = 3, occupations: Iterable[str] = OCCUPIED) -> Probed:
+    """`turns` of so many seconds with each."""
+    django, probes = free_port(), free_port()
+    empty, alive = f"http://127.0.0.1:{django}/empty", f"http://127.0.0.1:{probes}/alive"
+    found = Probed([], [], {})
     with gunicorn(django, probes):
-        alive = f"http://127.0.0.1:{probes}/alive"
-        empty_rate, empty_p99 = wrk(f"http://127.0.0.1:{django}/empty")
-        rate, p99 = wrk(alive)
-        print(f"empty Django view      {empty_rate:>9.0f} requests/s   p99 {empty_p99:>7.2f} ms")
-        print(f"/alive                 {rate:>9.0f} requests/s   p99 {p99:>7.2f} ms   {rate / empty_rate:.1f} x")
-        if rate < 20 * empty_rate or p99 > 5:
-            broken.append("/alive")
-        for how, what in (
-            ("sleeping", "workers busy"),
-            ("spinning", "Python spins on 8 threads each"),
-            ("holding", "C code holds the GIL"),
-        ):
+        for _ in range(turns):
+            found.empty.append(wrk(empty, seconds))
+            found.alive.append(wrk(alive, seconds))
+        for how in occupations:
             with occupied(django, how):
-                rate, p99 = wrk(alive)
-            print(f"/alive, {what:<31}{rate:>9.0f} requests/s   p99 {p99:>7.2f} ms")
-            if p99 > 20:
-                broken.append(f"/alive while {what}")
-    print(json.dumps({"missed": broken}))
-    return 1 if broken else 0
+                found.occupied[how] = wrk(alive, seconds)
+    return found
+
+
+def main() -> int:
+    found = probed()
+    for what, loads in (("an empty Django view", found.empty), ("/alive", found.alive)):
+        print(f"{what}: {', '.join(f'{load.per_second:,.0f}' for load in loads)} requests/s")
+    numbers = found.numbers()
+    for number in numbers:
+        print(f"{number.what}: {number.value:.3g} {number.unit}, {'kept' if number.kept else 'missed'}")
+    return 0 if all(number.kept for number in numbers) else 1
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 
 from benches.comparison.scaling import CALLABLES, NATIVE, POOL, Curve
-from benches.comparison.serving import EMPTY, READY, Rates
+from benches.comparison.serving import ALIVE, BODY, EMPTY, READY, Rates
 from benches.comparison.starting import Start
 from benches.comparison.sweeps import Costs, Footprint, Size
 from benches.comparison.verdict import Number
 from benches.comparison.workers import Load
+from benches.probes import Probed
 
 MEGABYTE = 1e6
 HTTP = {
@@ -32,13 +33,21 @@ class Measured:
     curve: Curve
     workers: dict[str, dict[int, Load]]
     rates: Rates
+    probes: Probed
     start: Start
     wheel: int | None
 
 
 def numbers(run: Measured) -> list[Number]:
     """In the order of the table."""
-    return [*_sweeps(run), *_overhead(run.curve), *_http(run.rates), *_starting(run), *_workers(run)]
+    return [
+        *_sweeps(run),
+        *_overhead(run.curve),
+        *_http(run.rates),
+        *run.probes.numbers(),
+        *_starting(run),
+        *_workers(run),
+    ]
 
 
 def _sweeps(run: Measured) -> list[Number]:
@@ -84,9 +93,21 @@ def _overhead(curve: Curve) -> list[Number]:
 def _http(rates: Rates) -> list[Number]:
     found = []
     for server, by_page in rates.items():
-        ready, empty = by_page[READY].per_second, by_page[EMPTY].per_second
-        named = {"key": f"{server}_ready_over_empty", "what": f"cached `/ready/` / an empty Django view, {server}"}
-        found.append(Number.ratio(ready, empty, turns=len(empty), bound=1.0, more_is_better=True, **named))
+        for key, what, ours, theirs, bound in (
+            ("ready_over_empty", "cached `/ready/` / an empty Django view", READY, EMPTY, 1.0),
+            ("ready_over_body", "cached `/ready/` / one with a body as long", READY, BODY, None),
+            ("alive_over_empty", "`/alive/` / an empty Django view", ALIVE, EMPTY, 1.0),
+        ):
+            ratio = Number.ratio(
+                by_page[ours].per_second,
+                by_page[theirs].per_second,
+                turns=len(by_page[ours].per_second),
+                key=f"{server}_{key}",
+                what=f"{what}, {server}",
+                bound=bound,
+                more_is_better=True,
+            )
+            found.append(ratio)
         for key, (ours, theirs) in HTTP.items():
             value = by_page[ours].median / by_page[theirs].median
             what = f"requests/s, {ours} / {theirs}, {server}"

@@ -27,12 +27,13 @@ PAGES = {
     "Lifesigns, 22 checks, cached": "health/",
     "plain Python, 22 checks, kept for 30 s": "plain/kept/",
 }
-READY, EMPTY = "Lifesigns, `/ready/`, cached", "an empty Django view"
-TURNS = {READY: "ready/", EMPTY: "empty/", "the same with a body as long as that of `/ready/`": "body/"}
+READY, ALIVE, EMPTY = "Lifesigns, `/ready/`, cached", "Lifesigns, `/alive/`", "an empty Django view"
+BODY = "an empty Django view with a body as long as that of `/ready/`"
+TURNS = {READY: "ready/", ALIVE: "alive/", EMPTY: "empty/", BODY: "body/"}
 
 
 class Size(NamedTuple):
-    """Seconds of load on each page; `turns` of `/ready/` against the empty views."""
+    """Seconds of load on each page; `turns` of the probes against the empty views."""
 
     seconds: int
     turns: int

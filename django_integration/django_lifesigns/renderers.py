@@ -45,10 +45,11 @@ def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool) -> HttpRespo
 def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
     try:
         content_type = preferred(request.META.get("HTTP_ACCEPT"), list(RENDERERS))
-        content = write(RENDERERS[content_type])
     except MalformedAcceptError as error:
         content_type, code = JSON, 400
         content = _json({"status": "bad_request", "message": f"The Accept header is {error}"}, {})
+    else:
+        content = write(RENDERERS[content_type])
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
     response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)

@@ -2,7 +2,8 @@
 
 It begins when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
 nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. Who loads
-the application for others, as gunicorn's master does with `--preload`, begins nothing: its children do.
+the application for others, as gunicorn's master does with `--preload` and uWSGI's without `lazy-apps`, begins nothing:
+its children do.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ POLL_SECONDS = 0.01
 def loaded() -> None:
     """A server has loaded the application: begins here, or in the workers that this process forks."""
     modules = set(_modules_of_callers())
-    if "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not uwsgi.worker_id():
+        _add_post_fork_hook(uwsgi)
+    elif "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
         os.register_at_fork(after_in_child=_begin_once_settled)
     elif "django.test.client" not in modules:
         _begin_as_configured()
@@ -112,6 +116,19 @@ def _wait_and_begin(masters: Any) -> None:
     if main is not None:
         signal.pthread_kill(main, signal.SIGURG)
     _begin_as_configured()
+
+
+def _add_post_fork_hook(uwsgi: Any) -> None:
+    """uWSGI forks without telling Python, but for this one hook."""
+    others = getattr(uwsgi, "post_fork_hook", None)
+
+    def hook() -> None:
+        if others is not None:
+            others()
+        if uwsgi.worker_id():  # mules and spoolers are none
+            _begin_as_configured()
+
+    uwsgi.post_fork_hook = hook
 
 
 def _modules_of_callers() -> Iterator[str]:

@@ -16,6 +16,14 @@ from tests.services.processes import kill, tree
 
 GUNICORN = ("gunicorn", "demo.wsgi", "--bind", "127.0.0.1:{port}", "--no-control-socket")
 UVICORN = ("uvicorn", "demo.asgi:application", "--port", "{port}", "--no-access-log")
+UWSGI = (
+    "tests.django.uwsgi",
+    "--http-socket=127.0.0.1:{port}",
+    "--module=demo.wsgi",
+    "--master",
+    "--processes=2",
+    "--die-on-term",
+)
 COMMANDS = {"gunicorn": (*GUNICORN, "--threads", "4"), "uvicorn": UVICORN}
 
 

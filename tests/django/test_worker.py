@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT, run
-from tests.django.serving import GUNICORN, UVICORN, Server, answers, serving
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, serving
 from tests.django.serving import ask as http_ask
 from tests.process.probes import ask
 from tests.services import free_port, wait_until
@@ -31,6 +31,9 @@ SERVERS = {
     "gunicorn-gthread-preload": (*GUNICORN, "--workers", "2", "--threads", "4", "--preload"),
     "uvicorn": (*UVICORN, "--workers", "2"),
 }
+# It takes signals by itself, and tells nobody.
+WITHOUT_DRAINING = {"uwsgi": UWSGI, "uwsgi-lazy": (*UWSGI, "--lazy-apps")}
+ALL = {**SERVERS, **WITHOUT_DRAINING}
 
 
 def project(folder: Path, **lifesigns: Any) -> tuple[dict[str, Any], str]:
@@ -83,7 +86,7 @@ def begun(server: Server, address: str, workers: int = 2) -> None:
     assert listeners(address) <= set(server.workers())
 
 
-@pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
+@pytest.mark.parametrize("command", ALL.values(), ids=ALL)
 def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence[str], tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with serving(command, tmp_path, settings) as server:
@@ -128,6 +131,19 @@ def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp
         assert code(address, "/alive") == 200
         request.settimeout(20)
         assert b" 404 " in request.recv(100), "it is answered, if only that there is no such page"
+
+
+@pytest.mark.parametrize("command", WITHOUT_DRAINING.values(), ids=WITHOUT_DRAINING)
+def test_uwsgi__ends_when_it_is_told_to(command: Sequence[str], tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with serving(command, tmp_path, settings) as server:
+        begun(server, address)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        workers = server.workers()
+        server.process.terminate()
+        assert server.process.wait(20) == 0, server.log()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5, server.log())
+        assert code(address, "/alive") == 0
 
 
 def test_probe_server__under_runserver_in_the_child_of_the_reloader(tmp_path: Path) -> None:
