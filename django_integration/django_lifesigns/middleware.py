@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import cache, cached_property
+from functools import cache
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
+from django.utils.functional import cached_property  # that of Python 3.11 takes a lock, which a fork leaves locked
 
 from django_lifesigns import urls, worker
 from django_lifesigns.engine import get_engine
