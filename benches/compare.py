@@ -54,7 +54,7 @@ FULL = Plan(
     watched_sweeps=30,
     curve=(9, 200),
     workers=workers.COUNTS,
-    worker_seconds=4,
+    worker_seconds=10,  # ten sweeps: one more or less is no fifth
     serving=serving.Size(seconds=3, turns=4),
     probes=probed,
     starts=15,
