@@ -160,8 +160,9 @@ impl Engine {
     /// Asks for whatever of the selection is not fresh. The work has to be begun; that begins all of it at once.
     pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), BeginError> {
         let mut work = Work::new(Process::current()?);
-        let mut sweep = Sweep::new(self.uptime(), self.max_stale);
-        for slot in self.select(selection)? {
+        let selected = self.select(selection)?;
+        let mut sweep = Sweep::new(selected.len(), self.uptime(), self.max_stale);
+        for slot in selected {
             if selection.without_python && slot.needs_python() {
                 sweep.ask_latest(slot);
             } else {

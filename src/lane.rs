@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::mem;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -17,7 +17,8 @@ use crate::process::lock;
 use crate::task;
 
 thread_local! {
-    static IN_WAVE: Cell<bool> = const { Cell::new(false) };
+    /// How many calls this thread has queued of those that it queues together, if it does.
+    static WAVE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// One call that a Python thread is to make.
@@ -47,6 +48,8 @@ struct State {
     threads: usize,
     /// A thread was woken since the queue was last empty, and has not come for a job yet.
     is_coming: bool,
+    /// One thread is enough for all that wait.
+    one_by_one: bool,
 }
 
 /// The callables of one process that wait or run.
@@ -67,13 +70,23 @@ impl Lanes {
         reply
     }
 
-    /// Has a thread come for the calls that `queue` queues on this thread only once all are queued: it would get in the
-    /// way of the others.
-    pub fn wave(&self, queue: impl FnOnce()) {
-        IN_WAVE.set(true);
+    /// Queues calls together, by `queue` on this thread. A thread is woken for the first, and is on its way while the
+    /// others are queued; a second would get in the way. It makes all of them if they are to be made `one_by_one`, until
+    /// whoever says so has them made [`side_by_side`](Self::side_by_side).
+    pub fn wave(&self, one_by_one: bool, queue: impl FnOnce()) {
+        lock(&self.state).one_by_one = one_by_one;
+        WAVE.set(Some(0));
         queue();
-        IN_WAVE.set(false);
-        self.wake_one(&mut lock(&self.state));
+        WAVE.set(None);
+        // The first may have been made before the others were there.
+        self.wake_one(lock(&self.state));
+    }
+
+    /// Has more threads come for the calls that still wait.
+    pub fn side_by_side(&self) {
+        let mut state = lock(&self.state);
+        state.one_by_one = false;
+        self.wake_one(state);
     }
 
     fn submit(&self, callable: u64, timeout: Duration, reply: oneshot::Sender<Reply>) -> Result<u64, CheckError> {
@@ -85,8 +98,8 @@ impl Lanes {
         let token = state.tokens;
         state.busy.insert(callable, Running { token, since: Instant::now(), reply });
         state.queue.push_back(Job { token, callable, timeout });
-        if !IN_WAVE.get() {
-            self.wake_one(&mut state);
+        if WAVE.replace(WAVE.get().map(|queued| queued + 1)).is_none_or(|queued| queued == 0) {
+            self.wake_one(state);
         }
         Ok(token)
     }
@@ -94,8 +107,11 @@ impl Lanes {
     /// Has one more thread come, unless one is on its way. A thread that comes while another holds the interpreter gets
     /// it when that one lets go of it: as soon as a callable waits for something, and not before. So no-ops are all run
     /// by the first, one after the other, and those that wait are run side by side.
-    fn wake_one(&self, state: &mut State) {
-        if !state.queue.is_empty() && !mem::replace(&mut state.is_coming, true) {
+    fn wake_one(&self, mut state: MutexGuard<'_, State>) {
+        let must_wake = !state.queue.is_empty() && !mem::replace(&mut state.is_coming, true);
+        // Whoever is woken wants the lock.
+        drop(state);
+        if must_wake {
             self.filled.notify_one();
         }
     }
@@ -118,7 +134,9 @@ impl Lanes {
         }
         // Whoever was woken for the last job finds none and waits again.
         state.is_coming &= !state.queue.is_empty();
-        self.wake_one(&mut state);
+        if !state.one_by_one {
+            self.wake_one(state);
+        }
         Some(job)
     }
 
@@ -142,11 +160,6 @@ impl Lanes {
             // Fails when nobody waits any more.
             task::here(|| drop(running.reply.send(answer)));
         }
-    }
-
-    /// Ends a job that cannot be done.
-    pub fn withdrawn(&self, token: u64, callable: u64) {
-        drop(self.end(token, callable));
     }
 
     fn end(&self, token: u64, callable: u64) -> Option<Running> {
@@ -240,7 +253,7 @@ mod tests {
         });
         tokio::task::yield_now().await;
         let job = lanes.take().unwrap();
-        lanes.withdrawn(job.token, job.callable);
+        lanes.done(job.token, job.callable, Err(CheckError::Withdrawn));
         let withdrawn = call.await.unwrap();
         assert_eq!(withdrawn, Err(CheckError::Withdrawn));
         assert!(!Outcome::of(withdrawn, tokio::time::Instant::now()).ran);
@@ -255,7 +268,7 @@ mod tests {
             move || loop {
                 lanes.wait();
                 if let Some(job) = lanes.arrive() {
-                    lanes.withdrawn(job.token, job.callable);
+                    lanes.done(job.token, job.callable, Err(CheckError::Withdrawn));
                     sender.send(job.token).unwrap();
                 }
             }
@@ -272,6 +285,31 @@ mod tests {
                 assert_eq!(begun.recv_timeout(LONG), Ok(token));
             }
         }
+    }
+
+    #[test]
+    fn one_thread_makes_all_calls_of_a_wave_until_they_are_to_be_made_side_by_side() {
+        let lanes = Arc::new(Lanes::default());
+        let (sender, begun) = std::sync::mpsc::channel();
+        for _ in 0..2 {
+            let (lanes, sender) = (lanes.clone(), sender.clone());
+            std::thread::spawn(move || {
+                lanes.wait();
+                sender.send(lanes.arrive().unwrap().callable).unwrap();
+                // Stays busy with it for ever.
+            });
+        }
+        // Time for both to wait.
+        std::thread::sleep(Duration::from_millis(50));
+        lanes.wave(true, || {
+            for callable in [1, 2] {
+                lanes.submit(callable, LONG, oneshot::channel().0).unwrap();
+            }
+        });
+        assert_eq!(begun.recv_timeout(LONG), Ok(1));
+        assert!(begun.recv_timeout(Duration::from_millis(50)).is_err());
+        lanes.side_by_side();
+        assert_eq!(begun.recv_timeout(LONG), Ok(2));
     }
 
     #[test]

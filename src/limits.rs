@@ -31,11 +31,10 @@ impl Latest {
 
     /// Adds a run, and degrades its outcome where it is healthy but past a limit.
     pub fn judge(&mut self, outcome: &mut Outcome, limits: &Limits) {
-        let now = outcome.finished;
-        self.runs.push_back((now, outcome.status == Status::Error));
-        let past = |at: Instant| now.saturating_duration_since(at) > Self::WINDOW;
-        while self.runs.len() > Self::KEPT || self.runs.front().is_some_and(|(at, _)| past(*at)) {
-            self.runs.pop_front();
+        // Kept only where it matters: of 22 checks it is half a megabyte.
+        match limits.error_rate {
+            Some(_) => self.keep(outcome),
+            None => self.runs = VecDeque::new(),
         }
         let was_warm = std::mem::replace(&mut self.warm, true);
         if outcome.status != Status::Healthy {
@@ -43,7 +42,6 @@ impl Latest {
         }
         // The first run of a process resolves, connects and imports: its duration says nothing of the dependency.
         let slow = limits.response_time.filter(|limit| was_warm && outcome.took > *limit);
-        // Counted only if it matters: 1,000 runs take as long as all else around a run.
         let failing = limits.error_rate.and_then(|limit| Some((self.error_rate()?, limit)));
         let failing = failing.filter(|(rate, limit)| rate > limit);
         let reason = match (slow, failing) {
@@ -57,6 +55,15 @@ impl Latest {
         };
         outcome.status = Status::Degraded;
         outcome.message = if outcome.message.is_empty() { reason } else { format!("{} ({reason})", outcome.message) };
+    }
+
+    fn keep(&mut self, outcome: &Outcome) {
+        let now = outcome.finished;
+        self.runs.push_back((now, outcome.status == Status::Error));
+        let past = |at: Instant| now.saturating_duration_since(at) > Self::WINDOW;
+        while self.runs.len() > Self::KEPT || self.runs.front().is_some_and(|(at, _)| past(*at)) {
+            self.runs.pop_front();
+        }
     }
 
     fn error_rate(&self) -> Option<f64> {
@@ -115,11 +122,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_a_bounded_number_of_runs_is_kept() {
+    async fn no_more_than_a_bounded_number_of_runs_is_kept_and_none_without_a_limit() {
         let mut latest = Latest::default();
+        let limits = Limits { response_time: None, error_rate: Some(10.0) };
         for _ in 0..Latest::KEPT * 2 {
-            judged(&mut latest, &Limits::default(), Status::Healthy, 1);
+            judged(&mut latest, &limits, Status::Healthy, 1);
         }
         assert_eq!(latest.runs.len(), Latest::KEPT);
+        judged(&mut latest, &Limits::default(), Status::Healthy, 1);
+        assert_eq!(latest.runs.capacity(), 0);
     }
 }

@@ -117,7 +117,7 @@ impl Plan {
         if due > now {
             return due - now;
         }
-        let again = match slot.claim(Some(age), false) {
+        let again = match slot.claim(Some(age), false, now) {
             Claim::Led { lease, .. } => {
                 process.runtime.spawn(slot.clone().lead(lease, process.clone()));
                 TICK

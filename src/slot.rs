@@ -76,9 +76,10 @@ impl Slot {
     }
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
-    pub fn claim(&self, max_age: Option<Duration>, refresh: bool) -> Claim {
-        let since_replaced = self.current.load().since.map_or(Duration::MAX, |since| since.elapsed());
-        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl).min(since_replaced), refresh)
+    pub fn claim(&self, max_age: Option<Duration>, refresh: bool, now: Instant) -> Claim {
+        let since_replaced =
+            self.current.load().since.map_or(Duration::MAX, |since| now.saturating_duration_since(since));
+        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl).min(since_replaced), refresh, now)
     }
 
     /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
@@ -88,13 +89,19 @@ impl Slot {
 
     async fn run(&self, lease: Lease, process: Arc<Process>) {
         let Some(lease) = lease.granted().await else { return };
+        let (outcome, verdict) = self.attempt(process).await;
+        lease.settle(outcome, verdict).await;
+    }
+
+    /// Runs the check unless it must not be, and says what came of it and what it means for the breaker.
+    async fn attempt(&self, process: Arc<Process>) -> (Arc<Outcome>, Verdict) {
         let started = Instant::now();
         let deadline = started + self.spec.timeout;
 
         for parent in &self.parents {
             // Boxed, so that the future of a check without parents is not three times as large.
             if let Err(blocked) = Box::pin(parent.clone().must_not_fail(deadline, &process)).await {
-                return lease.settle(blocked, Verdict::Ignored).await;
+                return (Arc::new(blocked), Verdict::Ignored);
             }
         }
 
@@ -111,7 +118,7 @@ impl Slot {
         lock(&self.latest.get_or_init(Mutex::default)).judge(&mut outcome, &self.limits.load());
         // Replaced meanwhile: those who wait get this answer, those who ask later do not.
         outcome.ran &= Arc::ptr_eq(&current, &self.current.load());
-        lease.settle(outcome, verdict).await;
+        (Arc::new(outcome), verdict)
     }
 
     /// Waits for the outcome of this check, on behalf of one that depends on it.
@@ -120,7 +127,7 @@ impl Slot {
             blocked_by: Some(self.spec.name.clone()),
             ..Outcome::refused(message, "DependencyError")
         };
-        let outcome = match self.claim(None, false) {
+        let outcome = match self.claim(None, false, Instant::now()) {
             Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
             Claim::Joined { flight, .. } => timeout_at(deadline, flight.wait()).await,
             Claim::Led { lease, flight, .. } => {

@@ -19,6 +19,9 @@ use crate::task::Task;
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// What took no longer the last time is waited for without going to sleep.
+const QUICK: Duration = Duration::from_micros(100);
+
 enum Answer {
     Known {
         outcome: Arc<Outcome>,
@@ -43,9 +46,9 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    pub(crate) fn new(uptime: Duration, max_stale: Duration) -> Self {
+    pub(crate) fn new(checks: usize, uptime: Duration, max_stale: Duration) -> Self {
         let started = Instant::now();
-        Self { asked: Vec::new(), started, deadline: started + GRACE, max_stale, uptime }
+        Self { asked: Vec::with_capacity(checks), started, deadline: started + GRACE, max_stale, uptime }
     }
 
     /// Takes whatever came of the last run of a check.
@@ -56,7 +59,7 @@ impl Sweep {
 
     /// Asks for an outcome: see [`Slot::claim`]. What it takes to have it is added to `work`.
     pub(crate) fn ask(&mut self, slot: Arc<Slot>, max_age: Option<Duration>, refresh: bool, work: &mut Work) {
-        let answer = match slot.claim(max_age, refresh) {
+        let answer = match slot.claim(max_age, refresh, self.started) {
             Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
             Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
             Claim::Joined { flight, previous } => {
@@ -64,7 +67,7 @@ impl Sweep {
                 Answer::Awaited { flight, previous }
             }
             Claim::Led { lease, flight, previous } => {
-                let took = previous.as_ref().map_or(u128::MAX, |previous| previous.took.as_millis());
+                let took = previous.as_ref().map_or(Duration::MAX, |previous| previous.took);
                 let runs = if slot.needs_python() { &mut work.callables } else { &mut work.native };
                 runs.push(Run { slot: slot.clone(), lease, took });
                 Answer::Awaited { flight, previous }
@@ -137,8 +140,8 @@ pub struct Work {
 struct Run {
     slot: Arc<Slot>,
     lease: Lease,
-    /// What the last one took, in ms.
-    took: u128,
+    /// What the last one took.
+    took: Duration,
 }
 
 /// One future for all runs of a kind: a task of the runtime's for each would cost five times as much.
@@ -154,34 +157,47 @@ impl Work {
         self.native.is_empty() && self.callables.is_empty() && self.joined.is_empty()
     }
 
+    /// Whether it took no time to speak of the last time.
+    fn is_quick(&self) -> bool {
+        self.joined.is_empty() && self.native.iter().chain(&self.callables).all(|run| run.took <= QUICK)
+    }
+
     /// Hands it to the runtime's threads. `done` is called once it is done, from whatever thread.
     pub fn begin(self, done: impl FnOnce() + Send + Sync + 'static) {
-        self.start(done, |native| native.collect());
+        self.start(done, false, |native| native.collect());
     }
 
     /// The same for a caller who has nothing else to do than to wait: what is to be done at once is done on its thread.
-    /// For 22 checks that need not wait for anything this takes 10 µs, and 35 µs by way of another thread.
-    pub fn begin_here(self, done: impl FnOnce() + Send + Sync + 'static) {
+    /// For 22 checks that need not wait for anything this takes 10 µs, and 35 µs by way of another thread. What takes
+    /// hardly longer is waited for by `stay_awake`, for the time it is given at most: nobody sleeps who would have to be
+    /// woken at once, neither the caller nor one thread for each callable.
+    pub fn begin_here(self, done: impl FnOnce() + Send + Sync + 'static, stay_awake: impl FnOnce(Duration)) {
         let process = self.process.clone();
+        let is_quick = self.is_quick();
         let _runtime = process.runtime.enter();
         // One after the other, so that 1,000 need not all be in memory at once. Nobody has to be woken yet: the runtime
         // polls those that wait for something again.
-        self.start(done, |native| {
+        self.start(done, is_quick, |native| {
             native.filter_map(|mut run| (&mut run).now_or_never().is_none().then_some(run)).collect()
         });
+        if is_quick {
+            stay_awake(QUICK);
+            process.lanes.side_by_side();
+        }
     }
 
     /// Begins what Python's threads are to do, then that of the native runs which `begin` leaves.
     fn start(
         self,
         done: impl FnOnce() + Send + Sync + 'static,
+        one_by_one: bool,
         begin: impl FnOnce(&mut dyn Iterator<Item = BoxFuture<'static, ()>>) -> Runs,
     ) {
         let Self { process, mut native, mut callables, joined } = self;
         // All begin at once, but one after the other: the longest first, so that the others run while it waits.
         for runs in [&mut native, &mut callables] {
             // Leaves those alone that take no time, as they lie in memory: a thousand take a tenth longer in disorder.
-            runs.sort_by_key(|run| Reverse(run.took));
+            runs.sort_by_key(|run| Reverse(run.took.as_millis()));
         }
         let lead = |run: Run| run.slot.lead(run.lease, process.clone());
         let done = Arc::new(OnDrop(Some(done)));
@@ -192,7 +208,7 @@ impl Work {
                 callables.collect::<()>().await;
                 drop(done);
             };
-            process.lanes.wave(|| Task::start(process.clone(), runs));
+            process.lanes.wave(one_by_one, || Task::start(process.clone(), runs));
         }
         let native = begin(&mut native.into_iter().map(lead));
         if native.is_empty() && joined.is_empty() {

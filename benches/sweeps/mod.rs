@@ -47,9 +47,10 @@ pub fn sweep(engine: &Engine, selection: &Selection) -> Option<Sweep> {
     let (sweep, work) = engine.sweep(selection).ok()?;
     if !work.is_none() {
         let (done, wait) = channel();
-        work.begin_here(move || {
+        let done = move || {
             let _ = done.send(());
-        });
+        };
+        work.begin_here(done, |_| ());
         let _ = wait.recv();
     }
     Some(sweep)

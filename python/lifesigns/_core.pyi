@@ -38,6 +38,7 @@ __all__ = [
     "reserve_threads",
     "stop_pulse",
     "take_notices",
+    "thread_ends",
 ]
 
 __version__: str
@@ -241,17 +242,23 @@ def reserve_threads(callables: Sequence[int]) -> int:
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""
 
-def job_done(token: int, callable: int, status: str, message: str, details: Mapping[str, Any] | None) -> None:
-    """Hands in what a callable found."""
+def job_done(token: int, callable: int, found: tuple[str, str, Mapping[str, Any] | None]) -> tuple[int, int, float]:
+    """Hands in what a callable found (status, message, details), and waits for the next call to make.
 
-def job_raised(token: int, callable: int, class_: str, location: str | None) -> None:
+    So do all that follow.
+    """
+
+def job_raised(token: int, callable: int, cause: tuple[str, str | None]) -> tuple[int, int, float]:
     """Hands in that a callable raised an exception of that class, and where."""
 
-def job_returned(token: int, callable: int, what: str) -> None:
+def job_returned(token: int, callable: int, what: str) -> tuple[int, int, float]:
     """Hands in that a callable returned what means nothing."""
 
-def job_withdrawn(token: int, callable: int) -> None:
+def job_withdrawn(token: int, callable: int, _nothing: None) -> tuple[int, int, float]:
     """Ends a call that cannot be made, since its engine is gone."""
+
+def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> None:
+    """Hands in what `job_raised` does, of an exception that ends the thread, which makes no more calls."""
 
 def beat(name: str) -> None:
     """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.

@@ -17,9 +17,8 @@ def remember(callable_id: int, function: Callable[[], Any]) -> None:
     _functions[callable_id] = function
 
 
-def known(callable_id: int) -> Callable[[], Any] | None:
-    """The callable of this number; None once its engine is gone."""
-    return _functions.get(callable_id)
+# The callable of a number; None once its engine is gone.
+known = _functions.get
 
 
 def identity(function: Callable[[], Any]) -> str:

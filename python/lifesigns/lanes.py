@@ -16,13 +16,19 @@ from lifesigns.redaction import redact
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any
+
+    # What hands in the answer to a call, and gives the next call to make; the answer.
+    Answer = tuple[Callable[[int, int, Any], tuple[int, int, float]], Any]
 
 STATUSES = ("healthy", "degraded", "error", "skipped")
 MAX_MESSAGE = 1_000
 # Looked at for secrets before it is cut: half a secret is not recognised any more.
 MAX_READ = 20_000
+
+_HEALTHY = (_core.job_done, ("healthy", "", None))
 
 
 def start() -> None:
@@ -31,26 +37,30 @@ def start() -> None:
 
 
 def _serve() -> None:
+    token, callable_id, timeout = _core.next_job()
     while True:
-        _run(*_core.next_job())
+        try:
+            hand_in, answer = _run(callable_id, timeout)
+        except (SystemExit, KeyboardInterrupt) as error:
+            # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
+            # the next run by itself, cannot start one; at interpreter exit nobody can.
+            with suppress(RuntimeError):
+                start()
+            _core.thread_ends(token, callable_id, _cause(error))
+            raise
+        token, callable_id, timeout = hand_in(token, callable_id, answer)
 
 
-def _run(token: int, callable_id: int, timeout: float) -> None:
+def _run(callable_id: int, timeout: float) -> Answer:
     function = callables.known(callable_id)
     if function is None:
-        _core.job_withdrawn(token, callable_id)
-        return
+        return _core.job_withdrawn, None
     try:
-        _answer(token, callable_id, function(), timeout)
-    except (SystemExit, KeyboardInterrupt) as error:
-        # They end this thread, as they would end any. Another takes its place, since the engine, which may begin
-        # the next run by itself, cannot start one; at interpreter exit nobody can.
-        with suppress(RuntimeError):
-            start()
-        _raised(token, callable_id, error)
+        return _answer(function(), timeout)
+    except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
-        _raised(token, callable_id, error)
+        return _core.job_raised, _cause(error)
 
 
 async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
@@ -59,32 +69,29 @@ async def _limited(coroutine: Coroutine[Any, Any, Any], timeout: float) -> Any:
     return await asyncio.wait_for(coroutine, timeout)
 
 
-def _answer(token: int, callable_id: int, value: Any, timeout: float) -> None:
-    """Hands in what a return value means.
+def _answer(value: Any, timeout: float) -> Answer:
+    """What a return value means.
 
     None and True are healthy, False is an error, a str is a status or a message.
     """
     if value is None or value is True:
-        _core.job_done(token, callable_id, "healthy", "", None)
-    elif value is False:
-        _core.job_done(token, callable_id, "error", "the check returned False", None)
-    elif is_text(value):
+        return _HEALTHY
+    if value is False:
+        return _core.job_done, ("error", "the check returned False", None)
+    if is_text(value):
         text = str(value)
-        status, message = (text, "") if text in STATUSES else ("healthy", _message(text))
-        _core.job_done(token, callable_id, status, message, None)
-    elif isinstance(value, Coroutine):
+        return _core.job_done, (text, "", None) if text in STATUSES else ("healthy", _message(text), None)
+    if isinstance(value, Coroutine):
         import asyncio
 
         # The engine reports the timeout a moment earlier; this only cancels what is left of the run.
-        _answer(token, callable_id, asyncio.run(_limited(value, timeout + 0.02)), timeout)
-    elif isinstance(value, Mapping):
+        return _answer(asyncio.run(_limited(value, timeout + 0.02)), timeout)
+    if isinstance(value, Mapping):
         try:
-            _core.job_done(token, callable_id, *_parts(value))
+            return _core.job_done, _parts(value)
         except _MeaninglessError as error:
-            _core.job_returned(token, callable_id, str(error))
-    else:
-        what = f"{type(value).__name__}, not a result dict, bool, str or None"
-        _core.job_returned(token, callable_id, what)
+            return _core.job_returned, str(error)
+    return _core.job_returned, f"{type(value).__name__}, not a result dict, bool, str or None"
 
 
 class _MeaninglessError(ValueError):
@@ -108,9 +115,9 @@ def _message(text: str) -> str:
     return redact(clean(text[:MAX_READ]))[:MAX_MESSAGE] if text else ""
 
 
-def _raised(token: int, callable_id: int, error: BaseException) -> None:
-    """Hands in the class of an exception and where it came from. Not its text: that may hold a password, too."""
-    _core.job_raised(token, callable_id, type(error).__name__, _location(error.__traceback__))
+def _cause(error: BaseException) -> tuple[str, str | None]:
+    """The class of an exception and where it came from. Not its text: that may hold a password, too."""
+    return type(error).__name__, _location(error.__traceback__)
 
 
 def _location(traceback: TracebackType | None) -> str | None:

@@ -201,7 +201,11 @@ impl Engine {
         let done = Arc::new(Done::default());
         let sweep = Sweep::new(sweep, done.clone());
         if !work.is_none() {
-            py.detach(|| work.begin_here(move || done.set()));
+            let set = {
+                let done = done.clone();
+                move || done.set()
+            };
+            py.detach(|| work.begin_here(set, |at_most| done.stay_awake(at_most)));
             sweep.finish(py, budget)?;
         }
         Ok(sweep)

@@ -130,7 +130,9 @@ mod _core {
     #[pymodule_export]
     use super::engine::Engine;
     #[pymodule_export]
-    use super::jobs::{job_done, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, reserve_threads};
+    use super::jobs::{
+        job_done, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, reserve_threads, thread_ends,
+    };
     #[pymodule_export]
     use super::probe::{ask_server, ask_store};
     #[pymodule_export]

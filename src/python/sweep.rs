@@ -1,6 +1,7 @@
 //! `_core.Sweep`: waits for a sweep and shows what is known of it.
 
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -33,10 +34,21 @@ struct State {
 
 impl Done {
     pub(super) fn set(&self) {
-        let mut state = lock(&self.state);
-        state.is_set = true;
-        if state.is_awaited {
+        let is_awaited = {
+            let mut state = lock(&self.state);
+            state.is_set = true;
+            state.is_awaited
+        };
+        if is_awaited {
             self.changed.notify_all();
+        }
+    }
+
+    /// Waits without going to sleep, for what will not take long: to wake up would take 30 µs.
+    pub(super) fn stay_awake(&self, at_most: Duration) {
+        let end = Instant::now() + at_most;
+        while !lock(&self.state).is_set && Instant::now() < end {
+            thread::yield_now();
         }
     }
 

@@ -32,7 +32,12 @@ impl Lease {
     }
 
     /// Waits while another process runs the check. `None`: it has answered, also for all who wait here.
-    pub async fn granted(mut self) -> Option<Self> {
+    pub async fn granted(self) -> Option<Self> {
+        // Boxed, so that the future of a run that need not wait is not twice as large.
+        if self.granted { Some(self) } else { Box::pin(self.awaited()).await }
+    }
+
+    async fn awaited(mut self) -> Option<Self> {
         let mut pause = POLL.0;
         let mut busy_since = None;
         let mut lived = Instant::now();
@@ -80,7 +85,7 @@ impl Lease {
         if local.record.is_held(now, |owner| !is_due || store.is_alive(owner)) {
             return Ok(Turn::Held);
         }
-        self.cell.turn(&mut local.record, want, self.owner)
+        self.cell.turn(&mut local.record, want, self.owner, now)
     }
 
     fn publish(&self, mut local: std::sync::MutexGuard<'_, Local>, outcome: Arc<Outcome>) {
@@ -90,31 +95,36 @@ impl Lease {
     }
 
     /// Publishes what came of the run, and what it means for the breaker.
-    pub async fn settle(self, outcome: Outcome, verdict: Verdict) {
-        let cell = self.cell.clone();
-        let began = outcome.finished;
-        let mut outcome = Some(outcome);
+    pub async fn settle(self, outcome: Arc<Outcome>, verdict: Verdict) {
+        let mut unsettled = Some(outcome);
         loop {
-            {
-                let mut local = lock(&cell.local);
-                let mut settled = None;
-                let mut settle = |record: &mut Record| {
-                    let outcome = outcome.take();
-                    settled = outcome.map(|outcome| record.settle(self.owner, outcome, verdict, began));
-                    true
-                };
-                if cell.store.transact(&mut local.record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK
-                {
-                    cell.store.gave_up();
-                    settle(&mut local.record);
-                }
-                if let Some((outcome, transition)) = settled {
-                    cell.tell(transition);
-                    return self.publish(local, outcome);
-                }
+            unsettled = self.try_settle(unsettled, verdict);
+            if unsettled.is_none() {
+                return;
             }
             sleep(POLL.0).await;
         }
+    }
+
+    /// Gives the outcome back if somebody else has the record.
+    fn try_settle(&self, mut outcome: Option<Arc<Outcome>>, verdict: Verdict) -> Option<Arc<Outcome>> {
+        let began = outcome.as_ref()?.finished;
+        let cell = &*self.cell;
+        let mut local = lock(&cell.local);
+        let mut settled = None;
+        let mut settle = |record: &mut Record| {
+            settled = outcome.take().map(|outcome| record.settle(self.owner, outcome, verdict, began));
+            true
+        };
+        if cell.store.transact(&mut local.record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK {
+            cell.store.gave_up();
+            settle(&mut local.record);
+        }
+        if let Some((outcome, transition)) = settled {
+            cell.tell(transition);
+            self.publish(local, outcome);
+        }
+        outcome
     }
 }
 

@@ -109,12 +109,12 @@ impl Cell {
         Self { name, local: Mutex::new(Local { record: Record::new(spec), flight: None }), store, events }
     }
 
-    /// Asks for an outcome not older than `max_age`; with `refresh` for one of a run that has not ended yet.
-    pub fn claim(self: &Arc<Self>, max_age: Duration, refresh: bool) -> Claim {
+    /// Asks for an outcome not older than `max_age` is `now`; with `refresh` for one of a run that has not ended yet.
+    pub fn claim(self: &Arc<Self>, max_age: Duration, refresh: bool, now: Instant) -> Claim {
         let mut local = lock(&self.local);
         self.store.pull(&mut local.record);
         let want = if refresh { Want::SettledAfter(local.record.settled()) } else { Want::NotOlderThan(max_age) };
-        if let Some(outcome) = local.record.answer(want, Instant::now()) {
+        if let Some(outcome) = local.record.answer(want, now) {
             return Claim::Fresh(outcome.clone());
         }
         if let Some(flight) = &local.flight {
@@ -122,8 +122,8 @@ impl Cell {
         }
         let owner = self.store.owner();
         // Asked without a lock first: all who find it expired would queue for it, one after the other.
-        let held = local.record.is_held(Instant::now(), |owner| self.store.is_alive(owner));
-        let turn = if held { Ok(Turn::Held) } else { self.turn(&mut local.record, want, owner) };
+        let held = local.record.is_held(now, |owner| self.store.is_alive(owner));
+        let turn = if held { Ok(Turn::Held) } else { self.turn(&mut local.record, want, owner, now) };
         let granted = match turn {
             Ok(Turn::Answered(outcome)) => return Claim::Fresh(outcome),
             Ok(Turn::Refused(refused)) => return Claim::Refused(Arc::new(circuit_open(refused))),
@@ -137,10 +137,10 @@ impl Cell {
         Claim::Led { lease: Lease::new(self.clone(), flight.clone(), owner, after, granted), flight, previous }
     }
 
-    fn turn(&self, record: &mut Record, want: Want, owner: Owner) -> Result<Turn, Busy> {
+    fn turn(&self, record: &mut Record, want: Want, owner: Owner, now: Instant) -> Result<Turn, Busy> {
         let mut turn = Turn::Held;
         self.store.transact(record, PATIENCE, &mut |record| {
-            let (found, changed) = record.claim(want, owner, Instant::now(), |owner| self.store.is_alive(owner));
+            let (found, changed) = record.claim(want, owner, now, |owner| self.store.is_alive(owner));
             turn = found;
             changed
         })?;

@@ -159,20 +159,20 @@ impl Record {
     pub fn settle(
         &mut self,
         owner: Owner,
-        mut outcome: Outcome,
+        mut outcome: Arc<Outcome>,
         verdict: Verdict,
         now: Instant,
     ) -> (Arc<Outcome>, Option<Transition>) {
         let Some(held) = self.held.take_if(|held| held.owner == owner) else {
             let started = outcome.finished.checked_sub(outcome.took);
             let newer = self.latest.clone().filter(|latest| Some(latest.finished) > started);
-            return (newer.unwrap_or_else(|| Arc::new(outcome)), None);
+            return (newer.unwrap_or(outcome), None);
         };
         let transition = self.record(held.permit, verdict, outcome.took, now);
         self.counters.count(&outcome);
-        outcome.circuit = self.breaker(now).map(|(circuit, _)| circuit);
-        self.hysteresis.apply(&mut outcome);
-        let outcome = Arc::new(outcome);
+        let shown = Arc::make_mut(&mut outcome);
+        shown.circuit = self.breaker(now).map(|(circuit, _)| circuit);
+        self.hysteresis.apply(shown);
         self.latest = Some(outcome.clone());
         self.settled += 1;
         (outcome, transition)

@@ -198,6 +198,24 @@ def test_callables__that_wait_run_side_by_side() -> None:
         assert engine.run(refresh=True)["status"] == "healthy"
 
 
+def test_callables__that_were_quick_do_not_hold_up_others_when_they_are_not() -> None:
+    engine, blocked, let_go = lifesigns.Engine(), threading.Event(), threading.Event()
+
+    def first() -> None:
+        if blocked.is_set():
+            let_go.wait(10)
+
+    engine.register("first", first)
+    engine.register("second", lambda: None)
+    for _ in range(20):
+        engine.run(refresh=True)
+    blocked.set()
+    checks = engine.run(refresh=True, deadline=0.5)["checks"]
+    let_go.set()
+    assert checks["second"]["cached"] is False
+    assert checks["first"]["cached"] is True, "what was known before"
+
+
 def test_callable__of_an_engine_that_is_gone_is_not_run() -> None:
     engine = lifesigns.Engine()
     engine.register("x", lambda: None)

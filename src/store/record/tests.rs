@@ -47,7 +47,7 @@ impl Host {
     fn settle(&mut self, owner: Owner, result: Result<Finding, CheckError>) -> (Arc<Outcome>, Option<Transition>) {
         self.travel();
         let verdict = if result.is_ok() { Verdict::Success } else { Verdict::Failure };
-        self.record.settle(owner, Outcome::of(result, self.now), verdict, self.now)
+        self.record.settle(owner, Arc::new(Outcome::of(result, self.now)), verdict, self.now)
     }
 
     fn fail(&mut self, owner: Owner) -> Option<Transition> {
@@ -100,7 +100,7 @@ fn who_lost_the_lease_changes_nothing_and_gives_what_is_newer() {
     assert_eq!(host.record.settled(), 0);
     host.settle(quick, Ok(Finding::healthy("fine")));
     let late = Outcome { took: TIMEOUT * 3, ..Outcome::of(late, Instant::now()) };
-    assert_eq!(host.record.settle(slow, late, Verdict::Failure, host.now).0.message, "fine");
+    assert_eq!(host.record.settle(slow, Arc::new(late), Verdict::Failure, host.now).0.message, "fine");
     assert_eq!(host.record.settled(), 1);
     assert!(!host.record.give_back(slow));
 }
@@ -154,7 +154,7 @@ fn hysteresis_and_counters_go_on_in_another_process() {
         let owner = owner(lease as u64, 0);
         record.claim(Want::SettledAfter(99), owner, Instant::now(), |_| true);
         let result = if healthy { Ok(Finding::healthy("m")) } else { Ok(Finding::error("m")) };
-        let outcome = Outcome::of(result, Instant::now());
+        let outcome = Arc::new(Outcome::of(result, Instant::now()));
         shown.push(record.settle(owner, outcome, Verdict::Ignored, Instant::now()).0.status);
         let told = record.tell(usize::MAX).unwrap();
         record = Record::new(&spec);
@@ -170,7 +170,8 @@ fn what_is_too_large_is_told_without_details() {
     let mut record = Record::new(&spec());
     record.claim(NEW, owner(1, 1), Instant::now(), |_| true);
     let finding = Finding::healthy("fine").with("large", "x".repeat(10_000));
-    record.settle(owner(1, 1), Outcome::of(Ok(finding), Instant::now()), Verdict::Success, Instant::now());
+    let outcome = Arc::new(Outcome::of(Ok(finding), Instant::now()));
+    record.settle(owner(1, 1), outcome, Verdict::Success, Instant::now());
     let told = record.tell(5_000).unwrap();
     let mut heard = Record::new(&spec());
     assert!(heard.hear(&told));
