@@ -1,4 +1,7 @@
-"""What a fresh sweep costs by the number of checks, natively, of Python functions, and of these on a pool."""
+"""What a fresh sweep costs by the number of checks, natively, of Python functions, and of these on a pool.
+
+The sweep alone, as the functions on the pool give nothing: `benches/sweep.py` has either with result dicts.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,14 @@ def native(count: int) -> Run:
     engine = lifesigns.Engine()
     for index in range(count):
         engine.register(f"check_{index}", {"kind": "skipped", "reason": "nothing to do"})
-    return lambda: engine.run(refresh=True)
+    return lambda: engine.sweep(refresh=True)
 
 
 def callables(count: int) -> Run:
     engine = lifesigns.Engine()
     for index in range(count):
         engine.register(f"check_{index}", nothing)
-    return lambda: engine.run(refresh=True)
+    return lambda: engine.sweep(refresh=True)
 
 
 def pool(count: int) -> Run:

@@ -157,7 +157,8 @@ class Engine:
 
         Args:
             response_time: seconds that a run may take (the first one of a process, which connects, is exempt).
-            error_rate: percent of the check's runs in the last 15 minutes, of 20 or more, that may be errors.
+            error_rate: percent of the check's runs that may be errors, of those in the last 15 minutes since there is
+                this limit, once they are 20.
 
         Raises:
             ValueError: a value is out of range.

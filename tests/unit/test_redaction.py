@@ -90,6 +90,12 @@ def test_redact__table(text: str, expected: str) -> None:
     assert redact(redact(text)) == redact(text)
 
 
+def test_hide__also_in_text_that_was_looked_at_before() -> None:
+    assert redact("says gr3en-bottle") == "says gr3en-bottle"
+    hide(["gr3en-bottle"])
+    assert redact("says gr3en-bottle") == "says ***"
+
+
 def test_hide__in_every_form() -> None:
     hide(["s3cr3t word/s", "s3cr3t", "abc", "b\nc's3"])
     text = "s3cr3t word/s s3cr3t%20word/s s3cr3t%20word%2Fs s3cr3t <b\\nc's3> abc"

@@ -4,13 +4,24 @@
 //! Everything starts at a root directory, `/` but for tests.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
     V1,
     V2,
+}
+
+/// What a file of the kernel's says. These tell no length, by which `fs::read_to_string` would know how much to read at
+/// once: it takes ten reads for one page.
+pub fn read(path: &Path) -> io::Result<String> {
+    const PAGE: usize = 4 << 10;
+    const MOST: u64 = 4 << 20;
+    let mut text = String::with_capacity(PAGE);
+    File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// The directories of this process's groups for one controller: its own first, then each parent's up to the mount
@@ -24,8 +35,8 @@ pub struct Groups {
 impl Groups {
     /// A controller is in version 2 unless a version 1 hierarchy has it.
     pub fn of_this_process(root: &Path, controller: &str) -> Option<Self> {
-        let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
-        let mounts = fs::read_to_string(root.join("proc/self/mountinfo")).ok()?;
+        let groups = read(&root.join("proc/self/cgroup")).ok()?;
+        let mounts = read(&root.join("proc/self/mountinfo")).ok()?;
         let (version, group) = group(&groups, controller)?;
         let mounts: Vec<Mount> = mounts.lines().filter_map(|line| mount(line, version, controller)).collect();
         // In a container the mount may show a part of the tree only, or (with a group outside of what is mounted) none
@@ -98,6 +109,8 @@ fn unescape(field: &str) -> PathBuf {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub mod tests {
+    use std::fs;
+
     use super::*;
     use uuid::Uuid;
 

@@ -1,14 +1,12 @@
 //! How much more work there is than the processors that this process may use can do.
 
-use std::fs;
 use std::path::Path;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 use sysinfo::{LoadAvg, System};
 
-use super::cgroup::{Groups, Version};
-use crate::checks::blocking::single_flight;
+use super::cgroup::{self, Groups, Version};
 use crate::checks::usage::{level, round};
 use crate::checks::{Check, Context};
 use crate::outcome::{CheckError, Finding, Phase};
@@ -20,8 +18,8 @@ pub struct Cpu(pub spec::Cpu);
 impl Check for Cpu {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        let reading = single_flight(&context.process, "", read).await?;
-        Ok(reading.map_or_else(
+        // At once: no file of these is on a disk.
+        Ok(read().map_or_else(
             || Finding::skipped("This operating system has no load average"),
             |reading| judge(reading, self.0.thresholds),
         ))
@@ -49,8 +47,8 @@ fn read() -> Option<Reading> {
 /// processor, of this process's group where version 2 tells it, else of the host.
 fn pressure(root: &Path) -> Option<Map<String, Value>> {
     let groups = Groups::of_this_process(root, "cpu").filter(|groups| groups.version == Version::V2);
-    let own = groups.and_then(|groups| fs::read_to_string(groups.directories.first()?.join("cpu.pressure")).ok());
-    let text = own.or_else(|| fs::read_to_string(root.join("proc/pressure/cpu")).ok())?;
+    let own = groups.and_then(|groups| cgroup::read(&groups.directories.first()?.join("cpu.pressure")).ok());
+    let text = own.or_else(|| cgroup::read(&root.join("proc/pressure/cpu")).ok())?;
     // some avg10=1.17 avg60=0.75 avg300=1.16 total=13787629
     let averages = text.lines().flat_map(|line| {
         let (who, values) = line.split_once(' ').unwrap_or_default();

@@ -1,13 +1,12 @@
 //! How much of the memory that this process may use is in use: the host's, or what its cgroups allow.
 
 use std::cmp::Reverse;
-use std::fs;
 use std::path::Path;
 
 use async_trait::async_trait;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
-use super::cgroup::{Groups, Version};
+use super::cgroup::{self, Groups, Version};
 use crate::checks::blocking::single_flight;
 use crate::checks::usage::{gigabytes, level, round};
 use crate::checks::{Check, Context};
@@ -61,7 +60,7 @@ fn limit(group: &Path, version: Version) -> Option<Usage> {
         Version::V1 => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "cgroup v1"),
         Version::V2 => ("memory.max", "memory.current", "inactive_file", "cgroup v2"),
     };
-    let read = |file: &str| fs::read_to_string(group.join(file)).ok();
+    let read = |file: &str| cgroup::read(&group.join(file)).ok();
     let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
     // "max" is no number; version 1 says "unlimited" as about 2^63, which exceeds every host.
     let limit = number(limit)?;
