@@ -52,7 +52,8 @@ def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str
         content = write(RENDERERS[content_type])
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
-    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
+    # As bytes: Django would look for the charset that it has just been told.
+    response = HttpResponse(content.encode(), content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response

@@ -201,12 +201,13 @@ impl Engine {
         let done = Arc::new(Done::default());
         let sweep = Sweep::new(sweep, done.clone());
         if !work.is_none() {
+            let end = sweep.end(budget);
             let set = {
                 let done = done.clone();
                 move || done.set()
             };
-            py.detach(|| work.begin_here(set, |at_most| done.stay_awake(at_most)));
-            sweep.finish(py, budget)?;
+            py.detach(|| work.begin_here(set, |at_most| done.stay_awake(at_most, end)));
+            sweep.finish(py, end)?;
         }
         Ok(sweep)
     }

@@ -44,9 +44,9 @@ impl Done {
         }
     }
 
-    /// Waits without going to sleep, for what will not take long: to wake up would take 30 µs.
-    pub(super) fn stay_awake(&self, at_most: Duration) {
-        let end = Instant::now() + at_most;
+    /// Waits without going to sleep, at most until `end`: to wake up takes 30 µs.
+    pub(super) fn stay_awake(&self, at_most: Duration, end: Instant) {
+        let end = end.min(Instant::now() + at_most);
         while !lock(&self.state).is_set && Instant::now() < end {
             thread::yield_now();
         }
@@ -74,10 +74,14 @@ impl Sweep {
         Self { inner, done, report: OnceLock::new() }
     }
 
-    /// Waits until every answer is there, at most until the sweep's own deadline or for `budget`.
-    pub(super) fn finish(&self, py: Python<'_>, budget: Option<Duration>) -> PyResult<()> {
-        let end = budget.and_then(|budget| Instant::now().checked_add(budget)).unwrap_or(self.inner.deadline);
-        let end = end.min(self.inner.deadline);
+    /// When to stop waiting: at the sweep's own deadline, or after `budget`.
+    pub(super) fn end(&self, budget: Option<Duration>) -> Instant {
+        let end = budget.and_then(|budget| Instant::now().checked_add(budget));
+        end.unwrap_or(self.inner.deadline).min(self.inner.deadline)
+    }
+
+    /// Waits until every answer is there, at most until `end`.
+    pub(super) fn finish(&self, py: Python<'_>, end: Instant) -> PyResult<()> {
         while !self.inner.is_done() {
             let remaining = end.saturating_duration_since(Instant::now());
             if remaining.is_zero() {
@@ -111,7 +115,7 @@ impl Sweep {
     /// Waits until every answer is there, at most until the sweep's own deadline or for `deadline` seconds.
     #[pyo3(signature = (deadline=None))]
     fn wait(&self, py: Python<'_>, deadline: Option<f64>) -> PyResult<()> {
-        self.finish(py, budget(deadline)?)
+        self.finish(py, self.end(budget(deadline)?))
     }
 
     /// The state of the whole.
