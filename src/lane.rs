@@ -289,27 +289,22 @@ mod tests {
 
     #[test]
     fn one_thread_makes_all_calls_of_a_wave_until_they_are_to_be_made_side_by_side() {
-        let lanes = Arc::new(Lanes::default());
-        let (sender, begun) = std::sync::mpsc::channel();
-        for _ in 0..2 {
-            let (lanes, sender) = (lanes.clone(), sender.clone());
-            std::thread::spawn(move || {
-                lanes.wait();
-                sender.send(lanes.arrive().unwrap().callable).unwrap();
-                // Stays busy with it for ever.
+        for one_by_one in [true, false] {
+            let lanes = Lanes::default();
+            let is_coming = || lock(&lanes.state).is_coming;
+            lanes.wave(one_by_one, || {
+                for callable in [1, 2, 3] {
+                    lanes.submit(callable, LONG, oneshot::channel().0).unwrap();
+                }
             });
+            assert!(is_coming());
+            assert_eq!(lanes.arrive().unwrap().callable, 1);
+            assert_eq!(is_coming(), !one_by_one, "a second thread");
+            lanes.side_by_side();
+            assert!(is_coming());
+            assert_eq!(lanes.arrive().unwrap().callable, 2);
+            assert!(is_coming(), "a third one");
         }
-        // Time for both to wait.
-        std::thread::sleep(Duration::from_millis(50));
-        lanes.wave(true, || {
-            for callable in [1, 2] {
-                lanes.submit(callable, LONG, oneshot::channel().0).unwrap();
-            }
-        });
-        assert_eq!(begun.recv_timeout(LONG), Ok(1));
-        assert!(begun.recv_timeout(Duration::from_millis(50)).is_err());
-        lanes.side_by_side();
-        assert_eq!(begun.recv_timeout(LONG), Ok(2));
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl Slot {
         };
         let outcome = match self.claim(None, false, Instant::now()) {
             Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
-            Claim::Joined { flight, .. } => timeout_at(deadline, flight.wait()).await,
+            Claim::Joined(flight) => timeout_at(deadline, flight.wait()).await,
             Claim::Led { lease, flight, .. } => {
                 process.runtime.spawn(self.clone().lead(lease, process.clone()));
                 timeout_at(deadline, flight.wait()).await

@@ -27,10 +27,7 @@ enum Answer {
         outcome: Arc<Outcome>,
         cached: bool,
     },
-    Awaited {
-        flight: Flight,
-        previous: Option<Arc<Outcome>>,
-    },
+    Awaited(Flight),
     /// Whatever came of the last run.
     Latest(Option<Arc<Outcome>>),
 }
@@ -62,18 +59,18 @@ impl Sweep {
         let answer = match slot.claim(max_age, refresh, self.started) {
             Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
             Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
-            Claim::Joined { flight, previous } => {
+            Claim::Joined(flight) => {
                 work.joined.push(flight.clone());
-                Answer::Awaited { flight, previous }
+                Answer::Awaited(flight)
             }
-            Claim::Led { lease, flight, previous } => {
-                let took = previous.as_ref().map_or(Duration::MAX, |previous| previous.took);
+            Claim::Led { lease, flight, took } => {
+                let took = took.unwrap_or(Duration::MAX);
                 let runs = if slot.needs_python() { &mut work.callables } else { &mut work.native };
                 runs.push(Run { slot: slot.clone(), lease, took });
-                Answer::Awaited { flight, previous }
+                Answer::Awaited(flight)
             }
         };
-        if let Answer::Awaited { .. } = answer {
+        if let Answer::Awaited(_) = answer {
             self.deadline = self.deadline.max(self.started + slot.spec.timeout + GRACE);
         }
         self.asked.push((slot, answer));
@@ -83,7 +80,7 @@ impl Sweep {
     pub fn is_done(&self) -> bool {
         self.asked.iter().all(|(_, answer)| match answer {
             Answer::Known { .. } | Answer::Latest(_) => true,
-            Answer::Awaited { flight, .. } => flight.landed().is_some(),
+            Answer::Awaited(flight) => flight.landed().is_some(),
         })
     }
 
@@ -98,27 +95,27 @@ impl Sweep {
             let age = cached.then(|| now.saturating_duration_since(outcome.finished));
             Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
         };
-        let presentable = |outcome: &&Arc<Outcome>| now.saturating_duration_since(outcome.finished) < self.max_stale;
+        let presentable = |outcome: &Arc<Outcome>| now.saturating_duration_since(outcome.finished) < self.max_stale;
         let timeout = slot.spec.timeout;
         let known = match answer {
             Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
-            Answer::Latest(latest) => latest.as_ref().filter(presentable),
-            Answer::Awaited { flight, previous } => match flight.landed() {
+            Answer::Latest(latest) => latest.clone(),
+            Answer::Awaited(flight) => match flight.landed() {
                 Some(outcome) => return row(outcome.clone(), false),
                 // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
                 None if now.saturating_duration_since(self.started) >= timeout => {
                     let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
                     return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
                 }
-                None => previous.as_ref().filter(|outcome| outcome.ran).filter(presentable),
+                None => slot.cell().view().latest.filter(|latest| latest.ran),
             },
         };
-        known.map_or_else(
+        known.filter(presentable).map_or_else(
             || {
                 let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
                 Row { pending: true, ..row(Arc::new(outcome), false) }
             },
-            |outcome| row(outcome.clone(), true),
+            |outcome| row(outcome, true),
         )
     }
 

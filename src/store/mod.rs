@@ -75,10 +75,10 @@ pub enum Claim {
     Fresh(Arc<Outcome>),
     /// The breaker does not allow a run.
     Refused(Arc<Outcome>),
-    /// Somebody else in this process runs it already, or waits for it; `previous` is what was known before.
-    Joined { flight: Flight, previous: Option<Arc<Outcome>> },
-    /// The caller has to run it, once the lease is granted.
-    Led { lease: Lease, flight: Flight, previous: Option<Arc<Outcome>> },
+    /// Somebody else in this process runs it already, or waits for it.
+    Joined(Flight),
+    /// The caller has to run it, once the lease is granted. `took` is how long it took the last time, if that is known.
+    Led { lease: Lease, flight: Flight, took: Option<Duration> },
 }
 
 /// What is known of a check without asking for more.
@@ -118,7 +118,7 @@ impl Cell {
             return Claim::Fresh(outcome.clone());
         }
         if let Some(flight) = &local.flight {
-            return Claim::Joined { flight: flight.clone(), previous: local.record.latest().cloned() };
+            return Claim::Joined(flight.clone());
         }
         let owner = self.store.owner();
         // Asked without a lock first: all who find it expired would queue for it, one after the other.
@@ -132,9 +132,9 @@ impl Cell {
         };
         let flight = Flight::default();
         local.flight = Some(flight.clone());
-        let previous = local.record.latest().cloned();
+        let took = local.record.latest().map(|latest| latest.took);
         let after = local.record.settled();
-        Claim::Led { lease: Lease::new(self.clone(), flight.clone(), owner, after, granted), flight, previous }
+        Claim::Led { lease: Lease::new(self.clone(), flight.clone(), owner, after, granted), flight, took }
     }
 
     fn turn(&self, record: &mut Record, want: Want, owner: Owner, now: Instant) -> Result<Turn, Busy> {
