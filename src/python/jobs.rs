@@ -7,6 +7,7 @@ use pyo3::types::PyString;
 use pythonize::depythonize;
 use serde_json::Map;
 
+use crate::lane::Lanes;
 use crate::outcome::{CheckError, Finding, Status};
 use crate::process::Process;
 
@@ -32,7 +33,7 @@ type Cause<'py> = (Text<'py>, Option<Text<'py>>);
 /// Waits for the next call to make.
 #[pyfunction]
 pub fn next_job(py: Python<'_>) -> PyResult<Call> {
-    go_on(py, || ())
+    go_on(py, &Process::current()?.lanes, || ())
 }
 
 /// Hands in what a callable found, and waits for the next call to make, as all that follow do.
@@ -81,15 +82,13 @@ pub fn job_withdrawn(py: Python<'_>, token: u64, callable: u64, _nothing: &Bound
 }
 
 fn hand_in(py: Python<'_>, token: u64, callable: u64, answer: Result<Finding, CheckError>) -> PyResult<Call> {
-    let process = Process::current()?;
-    go_on(py, || process.lanes.done(token, callable, answer))
+    let lanes = &Process::current()?.lanes;
+    go_on(py, lanes, || lanes.done(token, callable, answer))
 }
 
 /// Ends the call before, and waits for the next. While calls wait, they are made without letting go of the interpreter;
 /// after the last it is let go of before anybody hears of the answer, who would only have to wait for it.
-fn go_on(py: Python<'_>, end: impl FnOnce() + Send) -> PyResult<Call> {
-    let process = Process::current()?;
-    let lanes = &process.lanes;
+fn go_on(py: Python<'_>, lanes: &Lanes, end: impl FnOnce() + Send) -> PyResult<Call> {
     let mut job = lanes.take();
     if job.is_some() {
         end();
