@@ -1,9 +1,9 @@
 //! Takes the pulse of the interpreter: the one thread of ours that attaches to it.
 //!
 //! It attaches once, then only lets go and takes hold again: no Python code runs on it, nor any destructor that pyo3
-//! deferred. An `atexit` handler stops it without waiting. Should it wait for the interpreter while that ends, it is
-//! never given it: CPython from 3.14 on, and pyo3-ffi's wrappers below, leave such a thread waiting until the process
-//! ends, instead of unwinding it.
+//! deferred. An `atexit` handler stops it, and waits only while it attaches: an interpreter that has ended cannot be
+//! attached to. Should it wait for the interpreter later, while that ends, it is never given it: CPython from 3.14 on, and
+//! pyo3-ffi's wrappers below, leave such a thread waiting until the process ends, instead of unwinding it.
 
 use std::io;
 use std::thread;
@@ -34,10 +34,15 @@ impl Companion for Interpreter {
 
 fn take(pulse: &Pulse) {
     // SAFETY: the calls alternate as they must, on one thread that nobody else attaches, and nothing between them
-    // touches Python.
+    // touches Python. The interpreter is there: `stop_pulse`, which it calls before it ends, waits for the first of them.
     #[allow(unsafe_code, reason = "pyo3's own attach runs deferred destructors, which are Python code")]
     unsafe {
-        ffi::PyGILState_Ensure();
+        let attached = pulse.attach(|| {
+            ffi::PyGILState_Ensure();
+        });
+        if !attached {
+            return;
+        }
         loop {
             pulse.runs();
             let state = ffi::PyEval_SaveThread();
@@ -53,8 +58,8 @@ fn take(pulse: &Pulse) {
 
 /// Says that the interpreter is about to end.
 #[pyfunction]
-pub fn stop_pulse() {
-    watchdog::pulse().stop();
+pub fn stop_pulse(py: Python<'_>) {
+    py.detach(|| watchdog::pulse().stop());
 }
 
 /// Says that an event loop runs, and will say so again after `every` seconds.

@@ -14,6 +14,7 @@ pub struct Pulse {
     pid: u32,
     made: Instant,
     phase: AtomicU8,
+    attaching: Mutex<()>,
     /// In nanoseconds since `made`: since when it has been waited for, if it is; how long the last wait was.
     waiting_since: AtomicU64,
     last_wait: AtomicU64,
@@ -37,6 +38,7 @@ impl Pulse {
             pid: std::process::id(),
             made: Instant::now(),
             phase: AtomicU8::new(NOT_TAKEN),
+            attaching: Mutex::default(),
             waiting_since: AtomicU64::new(RUNS),
             last_wait: AtomicU64::new(0),
             loops: Mutex::default(),
@@ -52,9 +54,21 @@ impl Pulse {
         begun
     }
 
-    /// The interpreter is about to end: nobody is to wait for it any more.
+    /// Has its thread attach to the interpreter, unless that is about to end: it must not be gone when asked for.
+    pub fn attach(&self, attach: impl FnOnce()) -> bool {
+        let attaching = lock(&self.attaching);
+        let goes_on = !self.is_stopped();
+        if goes_on {
+            attach();
+        }
+        drop(attaching);
+        goes_on
+    }
+
+    /// The interpreter is about to end: nobody is to wait for it any more. Waits for who is just attaching to it.
     pub fn stop(&self) {
         self.phase.store(STOPPED, Ordering::Release);
+        drop(lock(&self.attaching));
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -126,5 +140,27 @@ mod tests {
         assert_eq!(seconds(7), Some((7, Some(3))));
         pulse.stop();
         assert_eq!(seconds(7), None);
+    }
+
+    #[test]
+    fn the_end_waits_for_who_attaches_and_then_nobody_may() {
+        use std::sync::mpsc::channel;
+        let (pulse, told) = (&Pulse::new(), &Mutex::new(Vec::new()));
+        let (begun, has_begun) = channel();
+        std::thread::scope(|threads| {
+            threads.spawn(move || {
+                let attached = pulse.attach(|| {
+                    assert!(begun.send(()).is_ok());
+                    std::thread::sleep(Duration::from_millis(50));
+                    lock(told).push("attached");
+                });
+                assert!(attached);
+            });
+            assert!(has_begun.recv().is_ok());
+            pulse.stop();
+            lock(told).push("stopped");
+        });
+        assert!(!pulse.attach(|| lock(told).push("attached too late")));
+        assert_eq!(*lock(told), ["attached", "stopped"]);
     }
 }
