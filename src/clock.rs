@@ -1,6 +1,7 @@
-//! Moments as other processes of this host understand them: nanoseconds since it was booted.
+//! Moments as others understand them: processes of this host as nanoseconds since it was booted, people as a time of day.
 
-use std::time::Duration;
+use std::cell::Cell;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -26,6 +27,24 @@ pub fn now() -> u64 {
         static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
         u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
+}
+
+/// How long the time of day goes on from what was read, before it is read again.
+const READ_AGAIN: Duration = Duration::from_millis(10);
+
+/// The time of day at a moment that has just been. To read it each time would take a tenth of a check that costs
+/// nothing.
+pub fn time_of_day(instant: Instant) -> SystemTime {
+    thread_local!(static READ: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) });
+    if let Some((before, time)) = READ.get()
+        && let Some(since) = instant.checked_duration_since(before)
+        && since < READ_AGAIN
+    {
+        return time + since;
+    }
+    let time = SystemTime::now();
+    READ.set(Some((instant, time)));
+    time
 }
 
 fn from_instant(instant: Instant) -> u64 {
@@ -77,6 +96,18 @@ pub mod optional {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_day_goes_on_with_the_moment_and_is_that_of_the_system() {
+        let now = Instant::now();
+        let (first, second) = (time_of_day(now), time_of_day(now + Duration::from_micros(3)));
+        assert_eq!(second.duration_since(first).ok(), Some(Duration::from_micros(3)));
+        for moment in [now, now + READ_AGAIN, now - Duration::from_secs(1)] {
+            let (time, system) = (time_of_day(moment), SystemTime::now());
+            let off = system.duration_since(time).unwrap_or_else(|error| error.duration());
+            assert!(off < Duration::from_secs(1), "off by {off:?}");
+        }
+    }
 
     #[test]
     fn moments_come_back_as_they_went() {

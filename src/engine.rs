@@ -163,7 +163,7 @@ impl Engine {
         let selected = self.select(selection)?;
         let mut sweep = Sweep::new(selected.len(), self.uptime(), self.max_stale);
         for slot in selected {
-            if selection.without_python && slot.needs_python() {
+            if selection.without_python && slot.current().needs_python() {
                 sweep.ask_latest(slot);
             } else {
                 sweep.ask(slot, selection.max_age, selection.refresh, &mut work);

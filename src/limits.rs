@@ -1,6 +1,7 @@
 //! What the duration of a run, and the share of errors among the latest, say of a check: degraded, never an error.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,8 +30,11 @@ impl Latest {
     /// Fewer say nothing: one error of three would be 33 %.
     const MINIMUM: usize = 20;
 
-    /// Adds a run, and degrades its outcome where it is healthy but past a limit.
-    pub fn judge(&mut self, outcome: &mut Outcome, limits: &Limits) {
+    /// Adds a run, if it was one, and degrades its outcome where it is healthy but past a limit.
+    pub fn judge(&mut self, outcome: &mut Arc<Outcome>, limits: &Limits) {
+        if !outcome.ran {
+            return;
+        }
         // Kept only where it matters: of 22 checks it is half a megabyte.
         match limits.error_rate {
             Some(_) => self.keep(outcome),
@@ -53,6 +57,7 @@ impl Latest {
             }
             (None, None) => return,
         };
+        let outcome = Arc::make_mut(outcome);
         outcome.status = Status::Degraded;
         outcome.message = if outcome.message.is_empty() { reason } else { format!("{} ({reason})", outcome.message) };
     }
@@ -75,7 +80,7 @@ impl Latest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Finding;
+    use crate::outcome::{CheckError, Finding};
 
     fn run(status: Status, millis: u64) -> Outcome {
         let outcome = Outcome::of(Ok(Finding::new(status, "answers")), Instant::now());
@@ -83,9 +88,9 @@ mod tests {
     }
 
     fn judged(latest: &mut Latest, limits: &Limits, status: Status, millis: u64) -> (Status, String) {
-        let mut outcome = run(status, millis);
+        let mut outcome = Arc::new(run(status, millis));
         latest.judge(&mut outcome, limits);
-        (outcome.status, outcome.message)
+        (outcome.status, outcome.message.clone())
     }
 
     #[tokio::test(start_paused = true)]
@@ -118,6 +123,18 @@ mod tests {
         );
         tokio::time::advance(Latest::WINDOW + Duration::from_secs(1)).await;
         assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1).0, Status::Healthy);
+        assert_eq!(latest.runs.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_did_not_run_is_no_run() {
+        let limits = Limits { response_time: Some(Duration::from_secs(1)), error_rate: Some(10.0) };
+        let mut latest = Latest::default();
+        for _ in 0..Latest::MINIMUM {
+            let still_running = Outcome::of(Err(CheckError::StillRunning { seconds: 1 }), Instant::now());
+            latest.judge(&mut Arc::new(still_running), &limits);
+        }
+        assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1_500).0, Status::Healthy, "the first run");
         assert_eq!(latest.runs.len(), 1);
     }
 

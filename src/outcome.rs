@@ -138,7 +138,7 @@ impl Outcome {
             circuit: None,
             blocked_by: None,
             ran,
-            at: SystemTime::now(),
+            at: clock::time_of_day(finished),
             finished,
             took: finished.duration_since(started),
         }

@@ -112,14 +112,15 @@ impl Plan {
         let now = Instant::now();
         let latest = slot.cell().view().latest;
         let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.took, self.share));
-        let current = latest.as_ref().filter(|latest| !slot.replaced_after(latest));
-        let due = current.map_or(now, |latest| latest.finished + age).max(self.not_before);
+        let valid = latest.as_ref().filter(|latest| !slot.replaced_after(latest));
+        let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {
             return due - now;
         }
-        let again = match slot.claim(Some(age), false, now) {
+        let current = slot.current();
+        let again = match slot.claim(&current, Some(age), false, now) {
             Claim::Led { lease, .. } => {
-                process.runtime.spawn(slot.clone().lead(lease, process.clone()));
+                process.runtime.spawn(slot.clone().lead(current, lease, process.clone()));
                 TICK
             }
             Claim::Refused(outcome) => outcome.circuit.and_then(|circuit| circuit.retry_after).unwrap_or(TICK),

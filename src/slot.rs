@@ -1,7 +1,9 @@
 //! What surrounds every check, read top to bottom: lease, dependencies, deadline, panic.
 
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -12,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::breaker::Verdict;
 use crate::checks::{Check, Context};
 use crate::events::Events;
-use crate::limits::{Latest, Limits};
+use crate::limits::Limits;
 use crate::outcome::{CheckError, Finding, Outcome, Status};
-use crate::process::{PerProcess, Process, lock};
+use crate::process::{PerProcess, Process};
 use crate::spec::CheckSpec;
 use crate::store::{Cell, Claim, Lease, Share};
 
@@ -29,13 +31,19 @@ pub struct Slot {
     events: Arc<PerProcess<Events>>,
     share: Share,
     limits: Arc<ArcSwap<Limits>>,
-    latest: PerProcess<Mutex<Latest>>,
 }
 
-/// The check as it is now, and since when if it took the place of another.
-struct Current {
+/// The check as it is at one moment, and since when if it took the place of another.
+pub struct Current {
     check: Arc<dyn Check>,
     since: Option<Instant>,
+}
+
+impl Current {
+    /// Whether the check can only be run by a thread of Python's.
+    pub fn needs_python(&self) -> bool {
+        self.check.needs_python()
+    }
 }
 
 impl Slot {
@@ -48,8 +56,8 @@ impl Slot {
         share: Share,
     ) -> Self {
         let current = ArcSwap::from_pointee(Current { check, since: None });
-        let (cell, latest) = (PerProcess::new(), PerProcess::new());
-        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, share, limits, latest }
+        let cell = PerProcess::new();
+        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, share, limits }
     }
 
     /// Runs another check from now on, with all that is known kept. What the former one found is fresh no more.
@@ -63,9 +71,9 @@ impl Slot {
         began.zip(self.current.load().since).is_some_and(|(began, since)| began < since)
     }
 
-    /// Whether the check can only be run by a thread of Python's.
-    pub fn needs_python(&self) -> bool {
-        self.current.load().check.needs_python()
+    /// What to claim an outcome of, and to run.
+    pub fn current(&self) -> Arc<Current> {
+        self.current.load_full()
     }
 
     pub fn cell(&self) -> Arc<Cell> {
@@ -76,25 +84,28 @@ impl Slot {
     }
 
     /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
-    pub fn claim(&self, max_age: Option<Duration>, refresh: bool, now: Instant) -> Claim {
-        let since_replaced =
-            self.current.load().since.map_or(Duration::MAX, |since| now.saturating_duration_since(since));
+    pub fn claim(&self, current: &Current, max_age: Option<Duration>, refresh: bool, now: Instant) -> Claim {
+        let since_replaced = current.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since));
         self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl).min(since_replaced), refresh, now)
     }
 
     /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
-    pub fn lead(self: Arc<Self>, lease: Lease, process: Arc<Process>) -> BoxFuture<'static, ()> {
-        Box::pin(async move { self.run(lease, process).await })
-    }
-
-    async fn run(&self, lease: Lease, process: Arc<Process>) {
-        let Some(lease) = lease.granted().await else { return };
-        let (outcome, verdict) = self.attempt(process).await;
-        lease.settle(outcome, verdict).await;
+    pub fn lead(
+        self: Arc<Self>,
+        current: Arc<Current>,
+        mut lease: Lease,
+        process: Arc<Process>,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if lease.granted().await {
+                let (outcome, verdict) = self.attempt(&current, process).await;
+                lease.settle(outcome, verdict, self.limits.load_full()).await;
+            }
+        })
     }
 
     /// Runs the check unless it must not be, and says what came of it and what it means for the breaker.
-    async fn attempt(&self, process: Arc<Process>) -> (Arc<Outcome>, Verdict) {
+    async fn attempt(&self, current: &Arc<Current>, process: Arc<Process>) -> (Arc<Outcome>, Verdict) {
         let started = Instant::now();
         let deadline = started + self.spec.timeout;
 
@@ -105,19 +116,22 @@ impl Slot {
             }
         }
 
-        let current = self.current.load_full();
         let context = Context::new(process, deadline);
-        let run = AssertUnwindSafe(current.check.run(&context)).catch_unwind();
-        let result = match timeout_at(deadline, run).await {
+        let mut run = AssertUnwindSafe(current.check.run(&context)).catch_unwind();
+        // What need not wait needs no timer.
+        let ended = match poll_fn(|waker| Poll::Ready(run.poll_unpin(waker))).await {
+            Poll::Ready(result) => Ok(result),
+            Poll::Pending => timeout_at(deadline, run).await,
+        };
+        let result = match ended {
             Ok(Ok(result)) => result,
             Ok(Err(_panic)) => Err(CheckError::Panicked),
             Err(_elapsed) => Err(CheckError::Timeout { after: self.spec.timeout, phase: context.phase() }),
         };
         let verdict = verdict(&result, current.check.errors_trip_breaker());
         let mut outcome = Outcome::of(result, started);
-        lock(&self.latest.get_or_init(Mutex::default)).judge(&mut outcome, &self.limits.load());
         // Replaced meanwhile: those who wait get this answer, those who ask later do not.
-        outcome.ran &= Arc::ptr_eq(&current, &self.current.load());
+        outcome.ran &= Arc::ptr_eq(current, &self.current.load());
         (Arc::new(outcome), verdict)
     }
 
@@ -127,11 +141,12 @@ impl Slot {
             blocked_by: Some(self.spec.name.clone()),
             ..Outcome::refused(message, "DependencyError")
         };
-        let outcome = match self.claim(None, false, Instant::now()) {
+        let current = self.current();
+        let outcome = match self.claim(&current, None, false, Instant::now()) {
             Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
             Claim::Joined(flight) => timeout_at(deadline, flight.wait()).await,
             Claim::Led { lease, flight, .. } => {
-                process.runtime.spawn(self.clone().lead(lease, process.clone()));
+                process.runtime.spawn(self.clone().lead(current, lease, process.clone()));
                 timeout_at(deadline, flight.wait()).await
             }
         };

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::Process;
 use crate::report::{Report, Row};
-use crate::slot::Slot;
+use crate::slot::{Current, Slot};
 use crate::store::{Claim, Flight, Lease};
 use crate::task::Task;
 
@@ -56,24 +56,26 @@ impl Sweep {
 
     /// Asks for an outcome: see [`Slot::claim`]. What it takes to have it is added to `work`.
     pub(crate) fn ask(&mut self, slot: Arc<Slot>, max_age: Option<Duration>, refresh: bool, work: &mut Work) {
-        let answer = match slot.claim(max_age, refresh, self.started) {
-            Claim::Fresh(outcome) => Answer::Known { outcome, cached: true },
-            Claim::Refused(outcome) => Answer::Known { outcome, cached: false },
+        let current = slot.current();
+        match slot.claim(&current, max_age, refresh, self.started) {
+            Claim::Fresh(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: true })),
+            Claim::Refused(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: false })),
             Claim::Joined(flight) => {
                 work.joined.push(flight.clone());
-                Answer::Awaited(flight)
+                self.await_run(slot, flight);
             }
             Claim::Led { lease, flight, took } => {
                 let took = took.unwrap_or(Duration::MAX);
-                let runs = if slot.needs_python() { &mut work.callables } else { &mut work.native };
-                runs.push(Run { slot: slot.clone(), lease, took });
-                Answer::Awaited(flight)
+                let runs = if current.needs_python() { &mut work.callables } else { &mut work.native };
+                runs.push(Run { slot: slot.clone(), current, lease, took });
+                self.await_run(slot, flight);
             }
-        };
-        if let Answer::Awaited(_) = answer {
-            self.deadline = self.deadline.max(self.started + slot.spec.timeout + GRACE);
         }
-        self.asked.push((slot, answer));
+    }
+
+    fn await_run(&mut self, slot: Arc<Slot>, flight: Flight) {
+        self.deadline = self.deadline.max(self.started + slot.spec.timeout + GRACE);
+        self.asked.push((slot, Answer::Awaited(flight)));
     }
 
     /// Whether every outcome is known.
@@ -136,13 +138,16 @@ pub struct Work {
 
 struct Run {
     slot: Arc<Slot>,
+    current: Arc<Current>,
     lease: Lease,
     /// What the last one took.
     took: Duration,
 }
 
-/// One future for all runs of a kind: a task of the runtime's for each would cost five times as much.
-type Runs = FuturesUnordered<BoxFuture<'static, ()>>;
+/// Runs of a kind, side by side in one future: a task of the runtime's for each would cost five times as much.
+async fn run_all(runs: Vec<BoxFuture<'static, ()>>) {
+    runs.into_iter().collect::<FuturesUnordered<_>>().collect().await
+}
 
 impl Work {
     pub(crate) fn new(process: Arc<Process>) -> Self {
@@ -188,7 +193,7 @@ impl Work {
         self,
         done: impl FnOnce() + Send + Sync + 'static,
         one_by_one: bool,
-        begin: impl FnOnce(&mut dyn Iterator<Item = BoxFuture<'static, ()>>) -> Runs,
+        begin: impl FnOnce(&mut dyn Iterator<Item = BoxFuture<'static, ()>>) -> Vec<BoxFuture<'static, ()>>,
     ) {
         let Self { process, mut native, mut callables, joined } = self;
         // All begin at once, but one after the other: the longest first, so that the others run while it waits.
@@ -196,13 +201,13 @@ impl Work {
             // Leaves those alone that take no time, as they lie in memory: a thousand take a tenth longer in disorder.
             runs.sort_by_key(|run| Reverse(run.took.as_millis()));
         }
-        let lead = |run: Run| run.slot.lead(run.lease, process.clone());
+        let lead = |run: Run| run.slot.lead(run.current, run.lease, process.clone());
         let done = Arc::new(OnDrop(Some(done)));
         if !callables.is_empty() {
-            let callables: Runs = callables.into_iter().map(lead).collect();
+            let callables = callables.into_iter().map(lead).collect();
             let done = done.clone();
             let runs = async move {
-                callables.collect::<()>().await;
+                run_all(callables).await;
                 drop(done);
             };
             process.lanes.wave(one_by_one, || Task::start(process.clone(), runs));
@@ -212,7 +217,7 @@ impl Work {
             return;
         }
         process.runtime.spawn(async move {
-            native.collect::<()>().await;
+            run_all(native).await;
             for flight in joined {
                 flight.wait().await;
             }

@@ -37,7 +37,6 @@ __all__ = [
     "notify_systemd",
     "reserve_threads",
     "stop_pulse",
-    "take_notices",
     "thread_ends",
 ]
 
@@ -75,8 +74,12 @@ class Engine:
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
 
-    def take_events(self) -> list[tuple[str, str, str, float]]:
-        """The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970)."""
+    def take_news(self) -> tuple[list[tuple[str, str, str, float]], list[tuple[bool, str]]] | None:
+        """What has happened since the last call, if anything.
+
+        State changes of circuit breakers (check, from, to, seconds since 1970), and what else the log is to be told
+        (whether as a warning, text).
+        """
 
     def metrics(self, openmetrics: bool) -> str:
         """The metrics as Prometheus text or as OpenMetrics."""
@@ -269,9 +272,6 @@ def beat(name: str) -> None:
 
 def default_store() -> Path:
     """The directory where the processes of this user find each other, unless they are told."""
-
-def take_notices() -> list[tuple[bool, str]]:
-    """What the log is to be told since the last call: (whether it is a warning, text)."""
 
 def close_connections() -> None:
     """Closes the connections that this process keeps between runs, once those who use them are done.

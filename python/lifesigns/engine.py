@@ -335,7 +335,8 @@ class Engine:
     def _chosen(self, names: Iterable[str] | None) -> list[str] | None:
         """These names, or None for all; there are threads for their callables then."""
         chosen = None if names is None else list_of_names("names", names)
-        self._start_threads(self._callables if chosen is None else chosen)
+        if self._callables or self._unasked:
+            self._start_threads(self._callables if chosen is None else chosen)
         return chosen
 
     def _start_threads(self, names: Iterable[str]) -> None:
@@ -362,10 +363,10 @@ class Engine:
         )
 
     def _publish(self, sweep: _core.Sweep | None) -> None:
-        events, notices = self._native.take_events(), _core.take_notices()
-        if events or notices:
+        if news := self._native.take_news():
             from lifesigns.events import log, publish
 
+            events, notices = news
             publish(events, tuple(self._subscribers), sweep and sweep.correlation_id)
             log(notices)
 

@@ -18,6 +18,7 @@ use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
 use crate::companions::Companions;
 use crate::engine::{self, Selection};
+use crate::events::{Event, Notice};
 use crate::limits::Limits;
 use crate::metrics::{self, Format, Snapshot};
 use crate::refresh::Refresh;
@@ -35,6 +36,10 @@ pub struct Engine {
     default_timeout: Duration,
     default_ttl: Duration,
 }
+
+/// State changes of circuit breakers (check, from, to, seconds since 1970), and what else the log is to be told (whether
+/// as a warning, text).
+type News = (Vec<(String, &'static str, &'static str, f64)>, Vec<(bool, String)>);
 
 /// How a check is run: the options of `register` beside the name and what it does.
 #[derive(Deserialize)]
@@ -108,16 +113,18 @@ impl Engine {
         Breaker::of(self.inner.slot(name)?)
     }
 
-    /// The state changes of circuit breakers since the last call: (check, from, to, seconds since 1970).
-    fn take_events(&self) -> Vec<(String, &'static str, &'static str, f64)> {
+    /// What has happened since the last call, if anything.
+    fn take_news(&self) -> Option<News> {
+        if !self.inner.has_news() {
+            return None;
+        }
         let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let events = self.inner.take_events().into_iter();
-        events
-            .map(|event| {
-                let Transition { from, to } = event.transition;
-                (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
-            })
-            .collect()
+        let change = |event: Event| {
+            let Transition { from, to } = event.transition;
+            (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
+        };
+        let notices = Notice::take().into_iter().map(|notice| (notice.is_warning, notice.text));
+        Some((self.inner.take_events().into_iter().map(change).collect(), notices.collect()))
     }
 
     /// The metrics as Prometheus text or as OpenMetrics.

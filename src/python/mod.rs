@@ -24,7 +24,6 @@ use pythonize::depythonize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
-use crate::events::Notice;
 use crate::metrics::Format;
 use crate::process;
 use crate::spec::{SpecError, valid_name};
@@ -113,12 +112,6 @@ fn default_store() -> PathBuf {
     return std::env::temp_dir();
 }
 
-/// What the log is to be told since the last call: (whether it is a warning, text).
-#[pyfunction]
-fn take_notices() -> Vec<(bool, String)> {
-    Notice::take().into_iter().map(|notice| (notice.is_warning, notice.text)).collect()
-}
-
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -144,9 +137,7 @@ mod _core {
     #[pymodule_export]
     use super::waker::Waker;
     #[pymodule_export]
-    use super::{
-        UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format, take_notices,
-    };
+    use super::{UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

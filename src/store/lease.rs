@@ -1,13 +1,14 @@
 //! The duty to run a check and to say what came of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::record::{Owner, Record, Turn, Want};
-use super::{Busy, Cell, Flight, Local, PATIENCE, STUCK, circuit_open};
+use super::{Busy, Cell, Local, PATIENCE, Pending, STUCK, circuit_open};
 use crate::breaker::Verdict;
+use crate::limits::Limits;
 use crate::outcome::{CheckError, Outcome};
 use crate::process::lock;
 
@@ -19,25 +20,23 @@ const VITALS: Duration = Duration::from_millis(50);
 /// The duty to run a check and to say what came of it.
 pub struct Lease {
     cell: Arc<Cell>,
-    flight: Flight,
-    owner: Owner,
-    /// How many outcomes there were when it was asked for.
-    after: u64,
     granted: bool,
+    /// Until then what is pending in the cell is the run of this lease.
+    published: bool,
 }
 
 impl Lease {
-    pub(super) fn new(cell: Arc<Cell>, flight: Flight, owner: Owner, after: u64, granted: bool) -> Self {
-        Self { cell, flight, owner, after, granted }
+    pub(super) fn new(cell: Arc<Cell>, granted: bool) -> Self {
+        Self { cell, granted, published: false }
     }
 
-    /// Waits while another process runs the check. `None`: it has answered, also for all who wait here.
-    pub async fn granted(self) -> Option<Self> {
+    /// Waits while another process runs the check. False: it has answered, also for all who wait here.
+    pub async fn granted(&mut self) -> bool {
         // Boxed, so that the future of a run that need not wait is not twice as large.
-        if self.granted { Some(self) } else { Box::pin(self.awaited()).await }
+        self.granted || Box::pin(self.awaited()).await
     }
 
-    async fn awaited(mut self) -> Option<Self> {
+    async fn awaited(&mut self) -> bool {
         let mut pause = POLL.0;
         let mut busy_since = None;
         let mut lived = Instant::now();
@@ -46,102 +45,113 @@ impl Lease {
             pause = (pause * 2).min(POLL.1);
             let cell = self.cell.clone();
             let mut local = lock(&cell.local);
-            match self.look(&mut local, &mut lived) {
+            let Some(Pending { owner, after, .. }) = local.pending else { return false };
+            let want = Want::SettledAfter(after);
+            match self.look(&mut local.record, want, owner, &mut lived) {
                 Ok(Turn::Held) => busy_since = None,
                 Ok(Turn::Led(_)) => self.granted = true,
                 Ok(Turn::Answered(outcome)) => {
-                    self.publish(local, outcome);
-                    return None;
+                    self.published = true;
+                    publish(local, outcome);
+                    return false;
                 }
                 Ok(Turn::Refused(refused)) => {
-                    self.publish(local, Arc::new(circuit_open(refused)));
-                    return None;
+                    self.published = true;
+                    publish(local, Arc::new(circuit_open(refused)));
+                    return false;
                 }
                 Err(Busy) if busy_since.get_or_insert_with(Instant::now).elapsed() < STUCK => {}
                 Err(Busy) => {
                     cell.store.gave_up();
                     local.record.release();
-                    let want = Want::SettledAfter(self.after);
-                    local.record.claim(want, self.owner, Instant::now(), |_| true);
+                    local.record.claim(want, owner, Instant::now(), |_| true);
                     self.granted = true;
                 }
             }
         }
-        Some(self)
+        true
     }
 
-    fn look(&self, local: &mut Local, lived: &mut Instant) -> Result<Turn, Busy> {
+    fn look(&self, record: &mut Record, want: Want, owner: Owner, lived: &mut Instant) -> Result<Turn, Busy> {
         let Cell { store, .. } = &*self.cell;
-        store.pull(&mut local.record);
-        let want = Want::SettledAfter(self.after);
+        store.pull(record);
         let now = Instant::now();
-        if let Some(outcome) = local.record.answer(want, now) {
+        if let Some(outcome) = record.answer(want, now) {
             return Ok(Turn::Answered(outcome.clone()));
         }
         let is_due = now.saturating_duration_since(*lived) >= VITALS;
         if is_due {
             *lived = now;
         }
-        if local.record.is_held(now, |owner| !is_due || store.is_alive(owner)) {
+        if record.is_held(now, |owner| !is_due || store.is_alive(owner)) {
             return Ok(Turn::Held);
         }
-        self.cell.turn(&mut local.record, want, self.owner, now)
+        self.cell.turn(record, want, owner, now)
     }
 
-    fn publish(&self, mut local: std::sync::MutexGuard<'_, Local>, outcome: Arc<Outcome>) {
-        local.flight = None;
-        drop(local);
-        self.flight.land(outcome);
-    }
-
-    /// Publishes what came of the run, and what it means for the breaker.
-    pub async fn settle(self, outcome: Arc<Outcome>, verdict: Verdict) {
-        let mut unsettled = Some(outcome);
-        loop {
-            unsettled = self.try_settle(unsettled, verdict);
-            if unsettled.is_none() {
-                return;
-            }
+    /// Publishes what came of the run, as far as it is within the limits, and what it means for the breaker.
+    pub async fn settle(&mut self, outcome: Arc<Outcome>, verdict: Verdict, limits: Arc<Limits>) {
+        let mut unsettled = self.try_settle(outcome, verdict, &limits);
+        while let Some(outcome) = unsettled {
             sleep(POLL.0).await;
+            unsettled = self.try_settle(outcome, verdict, &limits);
         }
+        self.published = true;
     }
 
     /// Gives the outcome back if somebody else has the record.
-    fn try_settle(&self, mut outcome: Option<Arc<Outcome>>, verdict: Verdict) -> Option<Arc<Outcome>> {
-        let began = outcome.as_ref()?.finished;
+    fn try_settle(&self, outcome: Arc<Outcome>, verdict: Verdict, limits: &Limits) -> Option<Arc<Outcome>> {
+        let began = outcome.finished;
+        let mut unsettled = Some(outcome);
         let cell = &*self.cell;
         let mut local = lock(&cell.local);
+        let Local { record, pending, latest } = &mut *local;
+        let owner = pending.as_ref()?.owner;
         let mut settled = None;
         let mut settle = |record: &mut Record| {
-            settled = outcome.take().map(|outcome| record.settle(self.owner, outcome, verdict, began));
+            settled = unsettled.take().map(|mut outcome| {
+                latest.judge(&mut outcome, limits);
+                record.settle(owner, outcome, verdict, began)
+            });
             true
         };
-        if cell.store.transact(&mut local.record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK {
+        if cell.store.transact(record, PATIENCE, &mut settle) == Err(Busy) && began.elapsed() > STUCK {
             cell.store.gave_up();
-            settle(&mut local.record);
+            settle(record);
         }
         if let Some((outcome, transition)) = settled {
             cell.tell(transition);
-            self.publish(local, outcome);
+            publish(local, outcome);
         }
-        outcome
+        unsettled
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.flight.landed().is_some() {
+        if self.published {
             return;
         }
         let mut local = lock(&self.cell.local);
-        if self.granted {
-            let mut give_back = |record: &mut Record| record.give_back(self.owner);
+        if self.granted
+            && let Some(owner) = local.pending.as_ref().map(|pending| pending.owner)
+        {
+            let mut give_back = |record: &mut Record| record.give_back(owner);
             if self.cell.store.transact(&mut local.record, PATIENCE, &mut give_back) == Err(Busy) {
                 // For the others it runs out.
                 give_back(&mut local.record);
             }
         }
         // A bug in the slot, not in the dependency.
-        self.publish(local, Arc::new(Outcome::of(Err(CheckError::Panicked), Instant::now())));
+        publish(local, Arc::new(Outcome::of(Err(CheckError::Panicked), Instant::now())));
+    }
+}
+
+/// Tells all who wait in this process.
+fn publish(mut local: MutexGuard<'_, Local>, outcome: Arc<Outcome>) {
+    let pending = local.pending.take();
+    drop(local);
+    if let Some(pending) = pending {
+        pending.flight.land(outcome);
     }
 }

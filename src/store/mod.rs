@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use crate::breaker::{Mode, Refused, Transition};
 use crate::events::{Event, Events};
+use crate::limits::Latest;
 use crate::outcome::{Circuit, Outcome};
 use crate::process::lock;
 use crate::spec::CheckSpec;
@@ -92,8 +93,18 @@ pub struct View {
 
 struct Local {
     record: Record,
-    /// The run for which somebody in this process waits.
-    flight: Option<Flight>,
+    /// The run for which somebody in this process waits: that of the only lease there is.
+    pending: Option<Pending>,
+    /// What this process itself ran.
+    latest: Latest,
+}
+
+/// A run that has not ended.
+struct Pending {
+    flight: Flight,
+    owner: Owner,
+    /// How many outcomes there were when it was asked for.
+    after: u64,
 }
 
 /// One check in this process.
@@ -106,19 +117,20 @@ pub struct Cell {
 
 impl Cell {
     pub fn new(name: Arc<str>, spec: &CheckSpec, events: Arc<Events>, store: Box<dyn Store>) -> Self {
-        Self { name, local: Mutex::new(Local { record: Record::new(spec), flight: None }), store, events }
+        let local = Local { record: Record::new(spec), pending: None, latest: Latest::default() };
+        Self { name, local: Mutex::new(local), store, events }
     }
 
     /// Asks for an outcome not older than `max_age` is `now`; with `refresh` for one of a run that has not ended yet.
-    pub fn claim(self: &Arc<Self>, max_age: Duration, refresh: bool, now: Instant) -> Claim {
+    pub fn claim(self: Arc<Self>, max_age: Duration, refresh: bool, now: Instant) -> Claim {
         let mut local = lock(&self.local);
         self.store.pull(&mut local.record);
         let want = if refresh { Want::SettledAfter(local.record.settled()) } else { Want::NotOlderThan(max_age) };
         if let Some(outcome) = local.record.answer(want, now) {
             return Claim::Fresh(outcome.clone());
         }
-        if let Some(flight) = &local.flight {
-            return Claim::Joined(flight.clone());
+        if let Some(pending) = &local.pending {
+            return Claim::Joined(pending.flight.clone());
         }
         let owner = self.store.owner();
         // Asked without a lock first: all who find it expired would queue for it, one after the other.
@@ -131,10 +143,10 @@ impl Cell {
             Ok(Turn::Held) | Err(Busy) => false,
         };
         let flight = Flight::default();
-        local.flight = Some(flight.clone());
         let took = local.record.latest().map(|latest| latest.took);
-        let after = local.record.settled();
-        Claim::Led { lease: Lease::new(self.clone(), flight.clone(), owner, after, granted), flight, took }
+        local.pending = Some(Pending { flight: flight.clone(), owner, after: local.record.settled() });
+        drop(local);
+        Claim::Led { lease: Lease::new(self, granted), flight, took }
     }
 
     fn turn(&self, record: &mut Record, want: Want, owner: Owner, now: Instant) -> Result<Turn, Busy> {
