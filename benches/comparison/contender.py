@@ -18,6 +18,8 @@ import django
 
 # What goes on after a sweep has answered (connections that close) belongs to its cost.
 PAUSE_SECONDS = 0.004
+# More than any sweep takes, that and the pause.
+PERIOD_SECONDS = 0.06
 
 Sweep = Callable[[], dict[str, Any]]
 
@@ -71,33 +73,18 @@ def limit() -> dict[str, Sweep]:
     return {found.name: alone(found.name, found.check) for found in discover(read())[0]}
 
 
-def required() -> dict[str, Sweep]:
-    """What the packages that three of the checks must go through take by themselves, on one thread and kept open."""
-    import asyncio
-    from uuid import uuid4
+def floor() -> dict[str, Sweep]:
+    from benches.comparison.floor import Floor
 
-    from channels.layers import get_channel_layer
-    from django.core.cache import caches
+    return {"sweep": Floor(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())).sweep}
 
-    layer, loop = get_channel_layer(), asyncio.new_event_loop()
 
-    async def message() -> object:
-        channel = await layer.new_channel()
-        await layer.send(channel, {"type": "probe", "id": uuid4().hex})
-        received = await layer.receive(channel)
-        await layer.wait_received()
-        return received
+def only(*names: str) -> dict[str, Sweep]:
+    """Some of the checks, begun at instants that all such processes have in common."""
+    from django_lifesigns.engine import get_engine
 
-    def sweep() -> dict[str, Any]:
-        for alias in ("default", "select2"):
-            key = uuid4().hex
-            caches[alias].set(key, key, 60)
-            caches[alias].get(key)
-            caches[alias].delete(key)
-        loop.run_until_complete(message())
-        return {"summary": {"total_checks": 3, "healthy": 3}}
-
-    return {"sweep": sweep}
+    engine = get_engine()
+    return {"sweep": lambda: dict(engine.run(names, refresh=True))}
 
 
 def bare() -> dict[str, Sweep]:
@@ -105,8 +92,8 @@ def bare() -> dict[str, Sweep]:
     return {"sweep": lambda: {"summary": {"total_checks": 0, "healthy": 0}}}
 
 
-CONTENDERS: dict[str, Callable[[], dict[str, Sweep]]] = {
-    contender.__name__: contender for contender in (lifesigns, django_health_check, plain, required, limit, bare)
+CONTENDERS: dict[str, Callable[..., dict[str, Sweep]]] = {
+    contender.__name__: contender for contender in (lifesigns, django_health_check, plain, floor, limit, only, bare)
 }
 
 
@@ -123,17 +110,27 @@ def measure(name: str, sweep: Sweep) -> tuple[float, float]:
     return wall, cpu
 
 
-def main(contender: str) -> None:
+def await_common_instant() -> None:
+    """The last half millisecond awake: to wake up takes a while, not the same in every process."""
+    instant = (time.time() // PERIOD_SECONDS + 1) * PERIOD_SECONDS
+    time.sleep(max(0.0, instant - time.time() - 0.0005))
+    while time.time() < instant:
+        pass
+
+
+def main(contender: str, *names: str) -> None:
     django.setup()
     use_dependencies()
     print("ready", flush=True)
     sweeps: dict[str, Sweep] = {}
     for line in sys.stdin:
         times = json.loads(line)
-        sweeps = sweeps or CONTENDERS[contender]()
+        sweeps = sweeps or CONTENDERS[contender](*names)
         taken: dict[str, dict[str, list[float]]] = {name: {"wall": [], "cpu": []} for name in sweeps}
         for _ in range(times):
             for name, sweep in sweeps.items():
+                if names:
+                    await_common_instant()
                 wall, cpu = measure(name, sweep)
                 taken[name]["wall"].append(wall)
                 taken[name]["cpu"].append(cpu)
@@ -141,4 +138,4 @@ def main(contender: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 Taken = dict[str, dict[str, list[float]]]
 PROJECT_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
 # What a contender adds to them.
-APPS = {"lifesigns": ["django_lifesigns"], "limit": ["django_lifesigns"], "django_health_check": ["health_check"]}
+APPS = {
+    **{name: ["django_lifesigns"] for name in ("lifesigns", "limit", "only")},
+    "django_health_check": ["health_check"],
+}
 
 
 class Ground:
@@ -80,11 +83,11 @@ def through(value: Any, ports: Mapping[int, int]) -> Any:
 class Contender:
     """Its process; `with` ends it."""
 
-    def __init__(self, ground: Ground, name: str, settings: dict[str, Any]) -> None:
+    def __init__(self, ground: Ground, name: str, settings: dict[str, Any], *arguments: str) -> None:
         self.name = name
         settings = {**settings, "INSTALLED_APPS": [*PROJECT_APPS, *APPS.get(name, [])]}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benches.comparison.contender", name],
+            [sys.executable, "-m", "benches.comparison.contender", name, *arguments],
             env=ground.environment(settings),
             cwd=Path(__file__).resolve().parents[2],
             stdin=subprocess.PIPE,

@@ -67,13 +67,21 @@ def _sweeps(run: Measured) -> list[Number]:
         for (key, (what, theirs)), bound in zip(others.items(), bounds, strict=True):
             named = {"key": f"{prefix}_over_{key}", "what": f"{where} / {what}", "bound": bound}
             found.append(Number.ratio(ours, theirs, turns=turns, **named))
-    ours = run.direct.sweep("lifesigns").cpu
+            if prefix == "wall":
+                value = costs.cpus_over_cores("floor") / median(theirs)
+                found.append(Number(key=f"floor_over_{key}", what=f"the floor, on all cores / {what}", value=value))
+        named = {"key": f"{prefix}_apart", "what": f"{check} while the other 21 run in another process / alone"}
+        found.append(Number.ratio(costs.apart, slowest.wall, turns=turns, **named))
+    ours, floor = (run.direct.sweep(name).cpu for name in ("lifesigns", "floor"))
     for key, name, what, bound in (
         ("peer", "django_health_check", "django-health-check's 6 checks", 1 / 4),
         ("plain", "plain", "plain Python's 22", 1 / 6),
     ):
+        theirs = run.direct.sweep(name).cpu
         named = {"key": f"cpu_over_{key}", "what": f"CPU of a fresh sweep of 22 / {what}", "bound": bound}
-        found.append(Number.ratio(ours, run.direct.sweep(name).cpu, turns=turns, **named))
+        found.append(Number.ratio(ours, theirs, turns=turns, **named))
+        named = {"key": f"cpu_floor_over_{key}", "what": f"CPU of the floor / {what}"}
+        found.append(Number.ratio(floor, theirs, turns=turns, **named))
     return found
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benches.comparison.ground import Contender, Ground, Taken
 from tests.faults import sockets
@@ -20,11 +20,12 @@ NAMES = {
     "lifesigns": "Lifesigns, 22 checks",
     "django_health_check": "django-health-check 4.8, 6 checks",
     "plain": "plain Python, 22 checks on a ThreadPoolExecutor(5)",
-    "required": "Django's caches and Channels' layer for 3 of the 22, without Lifesigns",
+    "floor": "the floor: the conversations of the 22 with nothing around them",
     "limit": "each of the 22 checks alone",
 }
 SAMPLE_SECONDS = 0.005
 TICKS = os.sysconf("SC_CLK_TCK")
+CORES = os.cpu_count() or 1
 
 
 class Size(NamedTuple):
@@ -44,10 +45,14 @@ class Cost:
 
 @dataclass
 class Costs:
-    """By contender, then by what it runs; `servers` is the CPU time of the services per sweep, in seconds."""
+    """By contender, then by what it runs; `servers` is the CPU time of the services per sweep, in seconds.
+
+    `apart` is the wall time of the slowest check while the others run in another process.
+    """
 
     by_name: dict[str, dict[str, Cost]]
     servers: dict[str, float]
+    apart: list[float] = field(default_factory=list)
 
     def sweep(self, name: str) -> Cost:
         return self.by_name[name]["sweep"]
@@ -55,6 +60,10 @@ class Costs:
     def slowest(self) -> tuple[str, Cost]:
         """The check with the largest median among those that ran alone."""
         return max(self.by_name["limit"].items(), key=lambda item: median(item[1].wall))
+
+    def cpus_over_cores(self, name: str) -> float:
+        """What a sweep takes at the least: its CPU time and that of the servers, on all cores at once."""
+        return (median(self.sweep(name).cpu) + self.servers[name]) / CORES
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,29 @@ def costs(ground: Ground, size: Size, *, delayed: bool = False) -> Costs:
                 add(found.by_name[contender.name], contender.sweeps(size.block))
                 spent = server_seconds(ground.stack.services) - before
                 found.servers[contender.name] += spent / size.rounds / size.block
+    found.apart = apart(ground, settings, found, size)
     return found
+
+
+def apart(ground: Ground, settings: dict[str, Any], found: Costs, size: Size) -> list[float]:
+    """The slowest check in a process of its own, begun at the same instant as all others in another one.
+
+    So nothing of the engine stands between them: only the cores are shared.
+    """
+    slowest, _ = found.slowest()
+    others = [name for name in found.by_name["limit"] if name != slowest]
+    with (
+        Contender(ground, "only", settings, slowest) as one,
+        Contender(ground, "only", settings, *others) as rest,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        for contender in (one, rest):
+            contender.wait()
+            contender.sweeps(size.block)
+        sweeping = pool.submit(rest.sweeps, size.rounds * size.block)
+        taken = one.sweeps(size.rounds * size.block)["sweep"]["wall"]
+        sweeping.result()
+    return taken
 
 
 def add(costs: dict[str, Cost], taken: Taken) -> None:

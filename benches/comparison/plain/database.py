@@ -40,17 +40,22 @@ def level(value: float, degraded_above: float, error_above: float) -> str:
     return "error" if value > error_above else "degraded" if value > degraded_above else "healthy"
 
 
+def address(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the database, as psycopg takes it."""
+    database = settings["DATABASES"]["default"]
+    return {
+        "host": database["HOST"],
+        "port": database["PORT"],
+        "user": database["USER"],
+        "password": database["PASSWORD"],
+        "dbname": database["NAME"],
+        "connect_timeout": 5,
+    }
+
+
 class Database:
     def __init__(self, settings: Mapping[str, Any]) -> None:
-        database = settings["DATABASES"]["default"]
-        self.address = {
-            "host": database["HOST"],
-            "port": database["PORT"],
-            "user": database["USER"],
-            "password": database["PASSWORD"],
-            "dbname": database["NAME"],
-            "connect_timeout": 5,
-        }
+        self.address = address(settings)
         self.local = threading.local()
 
     def checks(self) -> dict[str, Callable[[], dict[str, Any]]]:
