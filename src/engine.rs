@@ -13,7 +13,7 @@ use crate::limits::Limits;
 use crate::process::{PerProcess, Process};
 use crate::slot::Slot;
 use crate::spec::{CheckSpec, SpecError};
-use crate::store::Share;
+use crate::store::{Ask, Share};
 use crate::sweep::{Sweep, Work};
 
 /// A set of checks that are run together.
@@ -162,11 +162,18 @@ impl Engine {
         let mut work = Work::new(Process::current()?);
         let selected = self.select(selection)?;
         let mut sweep = Sweep::new(selected.len(), self.uptime(), self.max_stale);
+        let glance = selected.first().and_then(|slot| slot.cell().glance());
+        let ask = Ask {
+            max_age: selection.max_age.unwrap_or(Duration::MAX),
+            refresh: selection.refresh,
+            now: sweep.started,
+            glance: glance.as_ref(),
+        };
         for slot in selected {
             if selection.without_python && slot.current().needs_python() {
                 sweep.ask_latest(slot);
             } else {
-                sweep.ask(slot, selection.max_age, selection.refresh, &mut work);
+                sweep.ask(slot, ask, &mut work);
             }
         }
         Ok((sweep, work))

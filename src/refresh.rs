@@ -13,7 +13,7 @@ use crate::companions::Companion;
 use crate::engine::Engine;
 use crate::process::{PerProcess, Process};
 use crate::slot::Slot;
-use crate::store::Claim;
+use crate::store::{Ask, Claim};
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
@@ -118,7 +118,7 @@ impl Plan {
             return due - now;
         }
         let current = slot.current();
-        let again = match slot.claim(&current, Some(age), false, now) {
+        let again = match slot.claim(&current, Ask { max_age: age, refresh: false, now, glance: None }) {
             Claim::Led { lease, .. } => {
                 process.runtime.spawn(slot.clone().lead(current, lease, process.clone()));
                 TICK

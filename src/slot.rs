@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::outcome::{CheckError, Finding, Outcome, Status};
 use crate::process::{PerProcess, Process};
 use crate::spec::CheckSpec;
-use crate::store::{Cell, Claim, Lease, Share};
+use crate::store::{Ask, Cell, Claim, Lease, Share};
 
 /// A registered check with all that surrounds it.
 pub struct Slot {
@@ -83,10 +83,11 @@ impl Slot {
         })
     }
 
-    /// Asks for an outcome: see [`Cell::claim`]. `max_age` may only shorten the check's own time to live.
-    pub fn claim(&self, current: &Current, max_age: Option<Duration>, refresh: bool, now: Instant) -> Claim {
-        let since_replaced = current.since.map_or(Duration::MAX, |since| now.saturating_duration_since(since));
-        self.cell().claim(max_age.unwrap_or(Duration::MAX).min(self.spec.ttl).min(since_replaced), refresh, now)
+    /// Asks for an outcome. `max_age` may only shorten the check's own time to live.
+    pub fn claim(&self, current: &Current, ask: Ask<'_>) -> Claim {
+        let since_replaced = current.since.map_or(Duration::MAX, |since| ask.now.saturating_duration_since(since));
+        let max_age = ask.max_age.min(self.spec.ttl).min(since_replaced);
+        self.cell().claim(Ask { max_age, ..ask })
     }
 
     /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
@@ -142,7 +143,8 @@ impl Slot {
             ..Outcome::refused(message, "DependencyError")
         };
         let current = self.current();
-        let outcome = match self.claim(&current, None, false, Instant::now()) {
+        let ask = Ask { max_age: Duration::MAX, refresh: false, now: Instant::now(), glance: None };
+        let outcome = match self.claim(&current, ask) {
             Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
             Claim::Joined(flight) => timeout_at(deadline, flight.wait()).await,
             Claim::Led { lease, flight, .. } => {

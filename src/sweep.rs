@@ -13,7 +13,7 @@ use crate::outcome::{CheckError, Outcome, Phase};
 use crate::process::Process;
 use crate::report::{Report, Row};
 use crate::slot::{Current, Slot};
-use crate::store::{Claim, Flight, Lease};
+use crate::store::{Ask, Claim, Flight, Lease};
 use crate::task::Task;
 
 /// How much longer than its longest check a sweep may take.
@@ -35,7 +35,7 @@ enum Answer {
 /// What was asked, and what is known of it.
 pub struct Sweep {
     asked: Vec<(Arc<Slot>, Answer)>,
-    started: Instant,
+    pub(crate) started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
     max_stale: Duration,
@@ -55,9 +55,9 @@ impl Sweep {
     }
 
     /// Asks for an outcome: see [`Slot::claim`]. What it takes to have it is added to `work`.
-    pub(crate) fn ask(&mut self, slot: Arc<Slot>, max_age: Option<Duration>, refresh: bool, work: &mut Work) {
+    pub(crate) fn ask(&mut self, slot: Arc<Slot>, ask: Ask<'_>, work: &mut Work) {
         let current = slot.current();
-        match slot.claim(&current, max_age, refresh, self.started) {
+        match slot.claim(&current, ask) {
             Claim::Fresh(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: true })),
             Claim::Refused(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: false })),
             Claim::Joined(flight) => {

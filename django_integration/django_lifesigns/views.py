@@ -141,4 +141,4 @@ def _deadline(conf: Conf, began: float) -> float:
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")[:26] + "Z"

@@ -63,7 +63,7 @@ mod shared {
         let look = |path: &PathBuf| {
             let store = HostStore::at(path);
             let entry = store.entry(key(&format!("beat {name}")));
-            store.look(&entry, &mut Seen::default()).as_deref().and_then(moment)
+            store.look(&entry, &mut Seen::default(), None).as_deref().and_then(moment)
         };
         stores().iter().filter_map(look).max()
     }

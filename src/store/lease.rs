@@ -74,7 +74,7 @@ impl Lease {
 
     fn look(&self, record: &mut Record, want: Want, owner: Owner, lived: &mut Instant) -> Result<Turn, Busy> {
         let Cell { store, .. } = &*self.cell;
-        store.pull(record);
+        store.pull(record, None);
         let now = Instant::now();
         if let Some(outcome) = record.answer(want, now) {
             return Ok(Turn::Answered(outcome.clone()));

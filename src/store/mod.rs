@@ -32,6 +32,8 @@ use crate::spec::CheckSpec;
 
 use counters::Counters;
 pub use flight::Flight;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub use host::Glance;
 pub use lease::Lease;
 pub use record::Operation;
 use record::{Owner, Record, Turn, Want};
@@ -50,8 +52,12 @@ pub trait Store: Send + Sync {
     /// Whether the process of that lease still lives.
     fn is_alive(&self, owner: &Owner) -> bool;
 
-    /// Brings the record up to date, without waiting for anybody; cheap where nothing has changed.
-    fn pull(&self, record: &mut Record);
+    /// A glance at all records, for whoever pulls several of them at once.
+    fn glance(&self) -> Option<Glance>;
+
+    /// Brings the record up to date, without waiting for anybody; cheap where nothing has changed, and more so where a
+    /// glance says so.
+    fn pull(&self, record: &mut Record, glance: Option<&Glance>);
 
     /// Brings the record up to date, lets `change` have its way with it while nobody else can change it, and keeps it if
     /// `change` says that it did. `Busy` if somebody else had it for longer than `patience`; nothing is changed then.
@@ -66,9 +72,23 @@ pub trait Store: Send + Sync {
     fn gave_up(&self);
 }
 
+/// No store is shared there, so there is none to glance at.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub enum Glance {}
+
 /// Somebody else has the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Busy;
+
+/// What is asked for: an outcome not older than `max_age` is `now`; with `refresh` one of a run that has not ended yet.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub max_age: Duration,
+    pub refresh: bool,
+    pub now: Instant,
+    /// Taken by who asks for several.
+    pub glance: Option<&'a Glance>,
+}
 
 /// How the store answers who asks for an outcome.
 pub enum Claim {
@@ -121,10 +141,10 @@ impl Cell {
         Self { name, local: Mutex::new(local), store, events }
     }
 
-    /// Asks for an outcome not older than `max_age` is `now`; with `refresh` for one of a run that has not ended yet.
-    pub fn claim(self: Arc<Self>, max_age: Duration, refresh: bool, now: Instant) -> Claim {
+    /// Asks for an outcome.
+    pub fn claim(self: Arc<Self>, Ask { max_age, refresh, now, glance }: Ask<'_>) -> Claim {
         let mut local = lock(&self.local);
-        self.store.pull(&mut local.record);
+        self.store.pull(&mut local.record, glance);
         let want = if refresh { Want::SettledAfter(local.record.settled()) } else { Want::NotOlderThan(max_age) };
         if let Some(outcome) = local.record.answer(want, now) {
             return Claim::Fresh(outcome.clone());
@@ -184,10 +204,15 @@ impl Cell {
         }
     }
 
+    /// A glance at this record and all beside it, for claims.
+    pub fn glance(&self) -> Option<Glance> {
+        self.store.glance()
+    }
+
     /// What is known without asking for more.
     pub fn view(&self) -> View {
         let mut local = lock(&self.local);
-        self.store.pull(&mut local.record);
+        self.store.pull(&mut local.record, None);
         let Local { record, .. } = &*local;
         View {
             latest: record.latest().cloned(),
@@ -199,7 +224,7 @@ impl Cell {
     /// The state of the breaker and who decides on it; `None` without one.
     pub fn breaker(&self) -> Option<(Circuit, Mode)> {
         let mut local = lock(&self.local);
-        self.store.pull(&mut local.record);
+        self.store.pull(&mut local.record, None);
         local.record.breaker(Instant::now())
     }
 

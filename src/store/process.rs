@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::record::{Owner, Record};
-use super::{Busy, Store};
+use super::{Busy, Glance, Store};
 
 pub struct Memory;
 
@@ -16,7 +16,11 @@ impl Store for Memory {
         true
     }
 
-    fn pull(&self, _: &mut Record) {}
+    fn glance(&self) -> Option<Glance> {
+        None
+    }
+
+    fn pull(&self, _: &mut Record, _: Option<&Glance>) {}
 
     fn transact(
         &self,

@@ -45,7 +45,7 @@ impl Board {
     /// All signs, as they were last seen where they cannot be read now.
     pub fn signs(&self) -> Vec<Sign> {
         let (seen, signs) = &mut *lock(&self.known);
-        hear(signs, self.store.look(&self.entry, seen));
+        hear(signs, self.store.look(&self.entry, seen, None));
         signs.clone()
     }
 }

@@ -28,7 +28,7 @@ use super::range::{self, Part};
 use crate::clock;
 use half::{checksum, part};
 use header::Header;
-pub use slot::Read;
+pub use slot::{Read, sequence};
 
 const SEATS: u32 = 1_024;
 const SEATS_AT: u64 = 4 << 10;
@@ -118,12 +118,18 @@ impl StoreFile {
         if let Some(wrong) = self.header.differs(header.get(..length).unwrap_or_default()) {
             return Ok(Err(wrong));
         }
-        let mut table = vec![0; SLOTS * SLOT];
-        self.read_some(&mut table, TABLE_AT)?;
+        let table = self.slots(SLOTS)?;
         let intact = |slot: &[u8]| u32::from_le_bytes(part(slot, 56)) == checksum(&part(slot, 0));
         let used = table.chunks_exact(SLOT).take_while(|slot| part::<16>(slot, 0) != [0; 16]);
         let cut = self.file.metadata()?.len() < VALUES_AT;
         Ok(if cut || !used.into_iter().all(intact) { Err("it was damaged") } else { Ok(table) })
+    }
+
+    /// The first slots of the table as they are now, with one read.
+    pub fn slots(&self, count: usize) -> io::Result<Vec<u8>> {
+        let mut slots = vec![0; count.min(SLOTS) * SLOT];
+        self.read_some(&mut slots, TABLE_AT)?;
+        Ok(slots)
     }
 
     /// Reads as many bytes as there are.

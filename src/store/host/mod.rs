@@ -12,6 +12,7 @@ mod shared;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use super::Busy;
 use crate::events::Notice;
 use crate::process::{PerProcess, lock};
 
-use file::{Key, Read, StoreFile};
+use file::{Key, Read, StoreFile, sequence};
 use location::Unusable;
 pub use location::default_directory;
 pub use shared::Shared;
@@ -32,6 +33,15 @@ pub struct HostStore {
     path: PathBuf,
     state: Mutex<State>,
     entries: Mutex<HashMap<Key, Arc<Entry>>>,
+    /// The values that this process knows are in so many of the first slots.
+    slots: AtomicUsize,
+}
+
+/// All slots at one moment, for whoever looks at several values at once. It only tells which have not changed since they
+/// were seen: the others have to be looked at.
+pub struct Glance {
+    file: Arc<StoreFile>,
+    slots: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -69,7 +79,10 @@ impl HostStore {
         static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<HostStore>>>> = PerProcess::new();
         let stores = STORES.get_or_init(Mutex::default);
         let path = location::canonical(path);
-        let new = || Arc::new(Self { path: path.clone(), state: Mutex::default(), entries: Mutex::default() });
+        let new = || {
+            let (state, entries, slots) = Default::default();
+            Arc::new(Self { path: path.clone(), state, entries, slots })
+        };
         lock(&stores).entry(path.clone()).or_insert_with(new).clone()
     }
 
@@ -153,6 +166,7 @@ impl HostStore {
                 let file = self.file()?;
                 match file.sit().and_then(|()| file.find(&entry.key)) {
                     Ok(Some(index)) => {
+                        self.slots.fetch_max(index + 1, Ordering::Relaxed);
                         place.at = Some((file, index));
                         place.moves += 1;
                         break;
@@ -173,11 +187,26 @@ impl HostStore {
         place.at.as_ref()
     }
 
+    /// A glance at all values that this process knows of, if the store is open.
+    pub fn glance(&self) -> Option<Glance> {
+        let file = lock(&self.state).file.clone().filter(|file| !file.is_lost())?;
+        let slots = file.slots(self.slots.load(Ordering::Relaxed)).ok()?;
+        Some(Glance { file, slots })
+    }
+
     /// The value, if it is not the one that was `seen`, without waiting for anybody.
-    pub fn look(&self, entry: &Entry, seen: &mut Seen) -> Option<Vec<u8>> {
+    pub fn look(&self, entry: &Entry, seen: &mut Seen, glance: Option<&Glance>) -> Option<Vec<u8>> {
         // Held by a thread that waits for the slot: what this one knows will do, it is looked at again before it counts.
         let mut place = entry.place.try_lock().ok()?;
         let (file, index) = self.locate(entry, &mut place).cloned()?;
+        let unchanged = |glance: &Glance| {
+            Arc::ptr_eq(&glance.file, &file)
+                && seen.moves == place.moves
+                && sequence(&glance.slots, index, &entry.key) == Some(seen.sequence)
+        };
+        if glance.is_some_and(unchanged) {
+            return None;
+        }
         // A writer may overtake the reader; whoever finds it damaged with the slot locked says so.
         for _ in 0..3 {
             let sequence = if seen.moves == place.moves { seen.sequence } else { 0 };
@@ -258,3 +287,6 @@ impl HostStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

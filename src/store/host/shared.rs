@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::file::{CAPACITY, Key};
-use super::{Entry, HostStore, Seen};
+use super::{Entry, Glance, HostStore, Seen};
 use crate::process::lock;
 use crate::store::record::{Owner, Record};
 use crate::store::{Busy, Store};
@@ -45,8 +45,12 @@ impl Store for Shared {
         self.store.file().is_none_or(|file| file.is_alive(owner.seat, owner.process))
     }
 
-    fn pull(&self, record: &mut Record) {
-        let told = self.store.look(&self.entry, &mut lock(&self.seen));
+    fn glance(&self) -> Option<Glance> {
+        self.store.glance()
+    }
+
+    fn pull(&self, record: &mut Record, glance: Option<&Glance>) {
+        let told = self.store.look(&self.entry, &mut lock(&self.seen), glance);
         self.hear(record, told);
     }
 

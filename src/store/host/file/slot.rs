@@ -28,6 +28,12 @@ pub enum Read {
 /// Where the halves stand in a slot, and when it was last used after them.
 const HALVES: usize = 16;
 
+/// The sequence of a key's value among these slots, if it is there.
+pub fn sequence(slots: &[u8], index: usize, key: &Key) -> Option<u64> {
+    let slot = slots.chunks_exact(SLOT).nth(index)?;
+    (part::<16>(slot, 0) == *key).then(|| newest(slot).0.sequence)
+}
+
 /// A slot that is locked for other processes, until dropped; threads of this one must keep each other out.
 pub struct Slot<'a> {
     store: &'a StoreFile,
