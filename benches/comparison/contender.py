@@ -24,6 +24,12 @@ PERIOD_SECONDS = 0.06
 Sweep = Callable[[], dict[str, Any]]
 
 
+def stack_settings() -> dict[str, Any]:
+    """The project's settings, for contenders that are no part of it."""
+    settings: dict[str, Any] = json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())
+    return settings
+
+
 def use_dependencies() -> None:
     """What the application itself does with its database, cache and channel layer, whoever checks them."""
     from channels.layers import get_channel_layer
@@ -54,8 +60,7 @@ def django_health_check() -> dict[str, Sweep]:
 def plain() -> dict[str, Sweep]:
     from benches.comparison.plain import Plain
 
-    settings = json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())
-    return {"sweep": Plain(settings).sweep}
+    return {"sweep": Plain(stack_settings()).sweep}
 
 
 def limit() -> dict[str, Sweep]:
@@ -76,7 +81,7 @@ def limit() -> dict[str, Sweep]:
 def floor() -> dict[str, Sweep]:
     from benches.comparison.floor import Floor
 
-    return {"sweep": Floor(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())).sweep}
+    return {"sweep": Floor(stack_settings()).sweep}
 
 
 def only(*names: str) -> dict[str, Sweep]:

@@ -135,7 +135,7 @@ def requests(settings: Mapping[str, Any]) -> list[tuple[Any, bytes]]:
     openai, anthropic = (settings["LLM_PROVIDERS"][name] for name in ("openai", "anthropic"))
     google = f"/maps/api/geocode/json?address=x&key={settings['GOOGLE_MAP_SECRET_KEY']}"
     asked = [
-        (settings["LIFESIGNS"]["GOOGLE_MAPS_BASE_URL"] + google, ""),
+        (settings["LIFESIGNS"]["GOOGLE_MAPS_BASE_URL"] + google, "Accept: */*"),
         (f"{openai['base_url']}/models", f"Authorization: Bearer {openai['api_key']}"),
         (f"{anthropic['base_url']}/v1/models", f"x-api-key: {anthropic['api_key']}\r\nanthropic-version: 2023-06-01"),
     ]
@@ -143,7 +143,7 @@ def requests(settings: Mapping[str, Any]) -> list[tuple[Any, bytes]]:
     for address, headers in asked:
         url = urlsplit(address)
         path = f"{url.path}?{url.query}" if url.query else url.path
-        found.append((url, f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\n{headers or 'Accept: */*'}\r\n\r\n".encode()))
+        found.append((url, f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\n{headers}\r\n\r\n".encode()))
     return found
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 from functools import cache
-from pathlib import Path
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import include, path
 from health_check.views import HealthCheckView
 
+from benches.comparison.contender import stack_settings
 from benches.comparison.peer import CHECKS
 from benches.comparison.plain import Kept, Plain
 
@@ -20,7 +18,7 @@ BODY = '{"status": "ready", "timestamp": "2026-01-01T00:00:00.000000Z", "message
 @cache
 def plain() -> Kept:
     """That of this process: threads do not survive a fork."""
-    return Kept(Plain(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text())))
+    return Kept(Plain(stack_settings()))
 
 
 def empty(request: HttpRequest) -> HttpResponse:
