@@ -8,11 +8,12 @@ use std::sync::mpsc::channel;
 
 use async_trait::async_trait;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use lifesigns::checks::{Check, Context};
+use lifesigns::checks::Check;
 use lifesigns::engine::{Engine, Selection};
-use lifesigns::outcome::{CheckError, Finding};
-use lifesigns::report::{ReportOf, Shown};
-use lifesigns::store::{Operation, Share};
+use lifesigns::model::{CheckError, Finding};
+use lifesigns::policy::report::{ReportOf, Shown};
+use lifesigns::runtime::Context;
+use lifesigns::state::{Operation, Scope};
 use tokio::sync::Notify;
 
 use sweeps::{Nothing, engine, fresh, sweep};
@@ -24,7 +25,7 @@ fn number(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("sweep");
     let check: Arc<dyn Check> = Arc::new(Nothing);
     for checks in [1, 22, 200, 1_000] {
-        let engine = engine(checks, &check, Share::Process);
+        let engine = engine(checks, &check, Scope::Process);
         group.bench_function(BenchmarkId::new("fresh", checks), |bench| bench.iter(|| sweep(&engine, &fresh())));
         let cached = Selection::default();
         group.bench_function(BenchmarkId::new("cached", checks), |bench| bench.iter(|| sweep(&engine, &cached)));
@@ -36,19 +37,19 @@ fn number(criterion: &mut Criterion) {
 fn slot(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("slot");
     let check: Arc<dyn Check> = Arc::new(Nothing);
-    let known = engine(1, &check, Share::Process);
+    let known = engine(1, &check, Scope::Process);
     sweep(&known, &fresh());
     group.bench_function("hit", |bench| bench.iter(|| sweep(&known, &Selection::default())));
 
-    let refusing = engine(1, &check, Share::Process);
-    for slot in refusing.slots().iter() {
+    let refusing = engine(1, &check, Scope::Process);
+    for slot in refusing.checks().iter() {
         slot.cell().operate(Operation::ForceOpen);
     }
     group.bench_function("refused by the breaker", |bench| bench.iter(|| sweep(&refusing, &fresh())));
 
     let gate = Arc::new(Gate(Notify::new()));
     let check: Arc<dyn Check> = gate.clone();
-    let waited_for = engine(1, &check, Share::Process);
+    let waited_for = engine(1, &check, Scope::Process);
     group.bench_function(BenchmarkId::new("single flight", WAITERS), |bench| bench.iter(|| flight(&waited_for, &gate)));
     group.finish();
 }
@@ -70,7 +71,7 @@ fn flight(engine: &Engine, gate: &Gate) {
     for _ in 0..WAITERS {
         let Ok((_, work)) = engine.sweep(&fresh()) else { return };
         let done = done.clone();
-        work.begin(move || {
+        work.start(move || {
             let _ = done.send(());
         });
     }
@@ -83,7 +84,7 @@ fn flight(engine: &Engine, gate: &Gate) {
 fn report(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("report");
     let check: Arc<dyn Check> = Arc::new(Nothing);
-    let engine = engine(22, &check, Share::Process);
+    let engine = engine(22, &check, Scope::Process);
     let Some(sweep) = sweep(&engine, &fresh()) else { return };
     group.bench_function("22", |bench| bench.iter(|| black_box(sweep.report())));
     let json = || serde_json::to_string(&ReportOf(&sweep.report(), Shown::Everything));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use lifesigns::checks::Check;
 use lifesigns::engine::Selection;
-use lifesigns::store::{Share, beats};
+use lifesigns::state::{Scope, heartbeats};
 
 use sweeps::{Nothing, engine, fresh, sweep};
 
@@ -24,8 +24,8 @@ fn benches(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("store");
     let path = store();
     let check: Arc<dyn Check> = Arc::new(Nothing);
-    let alone = engine(CHECKS, &check, Share::Process);
-    let [shared, other] = [(); 2].map(|()| engine(CHECKS, &check, Share::Host(path.clone())));
+    let alone = engine(CHECKS, &check, Scope::Process);
+    let [shared, other] = [(); 2].map(|()| engine(CHECKS, &check, Scope::Host(path.clone())));
     let cached = Selection::default();
     for engine in [&alone, &shared, &other] {
         sweep(engine, &fresh());
@@ -42,8 +42,8 @@ fn benches(criterion: &mut Criterion) {
         bench.iter_batched(changed, |_| report(), BatchSize::PerIteration);
     });
     group.bench_function("host, 22 written", |bench| bench.iter(|| sweep(&shared, &fresh())));
-    group.bench_function("host, beat", |bench| bench.iter(|| beats::beat("worker")));
-    group.bench_function("host, heard", |bench| bench.iter(|| black_box(beats::last_heard("worker"))));
+    group.bench_function("host, beat", |bench| bench.iter(|| heartbeats::beat("worker")));
+    group.bench_function("host, heard", |bench| bench.iter(|| black_box(heartbeats::last_heard("worker"))));
     group.finish();
     let _ = path.parent().map(std::fs::remove_dir_all);
 }

@@ -1,43 +1,35 @@
 //! Lifesigns: health checks that answer within their budget under every fault.
 //!
 //! ```text
-//!  settings ──► CheckSpec ──► Engine ──► Outcome ──► Store ──► Report ──► view
-//!  Django or     validated,    starts     one run     latest    worst-of,  JSON, HTML, text,
-//!  plain Python  immutable     all at     of one      outcome,  immutable  metrics, probe server,
-//!                value         once       check       breaker              exit code, history
+//!  settings ──► Check + options ──► Engine ──► Runner ──► Record ──► Report ──► view
+//!  Django or     validated,          asks many   one run    the only     worst-of,   JSON, HTML, text,
+//!  plain Python  immutable           at once     of one     place where  computed    metrics, probe server,
+//!                values                          check      a run meets  per answer  exit code
+//!                                                           the policies
+//!                                                               │
+//!                                                               └─► Event (a status changed, once per scope) ──► log,
+//!                                                                   subscribers, history
 //!
-//!  one check ─► Slot:  fresh in Store? ─► lease (single flight) ─► breaker permit ─► deadline ─► catch panic ─► Check::run
-//!
-//!  Python callable:  checks/callable.rs ──job──► lane ──► a daemon thread that Python owns ──reply──► checks/callable.rs
+//!  runner, top to bottom:  lease (one run for all) ─► breaker permit ─► deadline ─► catch panic ─► Check::run ─► settle
+//!  computed per answer, never stored:  fresh? · blocked by a parent · still running · pending · circuit open · unknown
+//!  Python callable:  checks/callable.rs ──job──► runtime/callables.rs ──► a daemon thread that Python owns ──reply──► back
 //! ```
 //!
 //! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python asks Rust for work.
+//!
+//! The floors, from the ground; each module imports only from floors below its own (`tests/unit/test_structure.py`):
+//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `metrics` · `probe_server` · `python`.
 
-pub mod breaker;
 pub mod checks;
-pub mod clock;
-pub mod companions;
-pub mod descriptors;
 pub mod engine;
-pub mod events;
-pub mod hysteresis;
-pub mod lane;
-pub mod limits;
-pub mod listener;
 pub mod metrics;
+pub mod model;
+pub mod monitor;
 pub mod net;
-pub mod outcome;
-pub mod process;
-pub mod refresh;
-pub mod report;
-pub mod slot;
-pub mod spec;
-pub mod store;
-pub mod sweep;
-#[cfg(unix)]
-pub mod systemd;
-pub mod task;
-pub mod watchdog;
+pub mod policy;
+pub mod probe_server;
+pub mod runtime;
+pub mod state;
 
 #[cfg(feature = "python")]
 mod python;

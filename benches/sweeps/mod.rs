@@ -5,12 +5,13 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lifesigns::checks::{Check, Context};
+use lifesigns::checks::Check;
+use lifesigns::engine::sweep::Sweep;
 use lifesigns::engine::{Engine, Selection};
-use lifesigns::outcome::{CheckError, Finding};
-use lifesigns::spec::{BreakerSpec, CheckSpec};
-use lifesigns::store::Share;
-use lifesigns::sweep::Sweep;
+use lifesigns::model::{BreakerOptions, CheckOptions};
+use lifesigns::model::{CheckError, Finding};
+use lifesigns::runtime::Context;
+use lifesigns::state::Scope;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
@@ -27,11 +28,11 @@ impl Check for Nothing {
 }
 
 /// So many of these checks, each with a circuit breaker.
-pub fn engine(checks: usize, check: &Arc<dyn Check>, share: Share) -> Engine {
+pub fn engine(checks: usize, check: &Arc<dyn Check>, share: Scope) -> Engine {
     let engine = Engine::new(LONG).shared(share);
     for index in 0..checks {
-        let spec = CheckSpec::new(format!("check_{index}"), Duration::from_secs(5), LONG);
-        let spec = CheckSpec { breaker: Some(BreakerSpec::default()), ..spec };
+        let spec = CheckOptions::new(format!("check_{index}"), Duration::from_secs(5), LONG);
+        let spec = CheckOptions { breaker: Some(BreakerOptions::default()), ..spec };
         assert!(engine.register(spec, check.clone()).is_ok());
     }
     engine
@@ -50,7 +51,7 @@ pub fn sweep(engine: &Engine, selection: &Selection) -> Option<Sweep> {
         let done = move || {
             let _ = done.send(());
         };
-        work.begin_here(done, |_| ());
+        work.start(done);
         let _ = wait.recv();
     }
     Some(sweep)

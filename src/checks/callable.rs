@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Phase};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Phase};
+use crate::runtime::Context;
 
 /// The callable that Python knows by `id`.
 pub struct Callable {
@@ -17,7 +18,7 @@ pub struct Callable {
 impl Check for Callable {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        context.process.lanes.call(self.id, self.timeout).await
+        context.process.callables.call(self.id, self.timeout).await
     }
 
     fn needs_python(&self) -> bool {

@@ -1,21 +1,32 @@
 //! Whether something that has no other voice, such as a worker or a cron job, was heard lately.
 
+use crate::checks::fields::seconds;
 use async_trait::async_trait;
+use serde::Deserialize;
+use std::time::Duration;
 
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
-use crate::store::beats;
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
+use crate::state::heartbeats;
 
-pub struct Heartbeat(pub spec::Heartbeat);
+/// Something that says `beat` now and then.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatCheck {
+    pub name: String,
+    /// Not heard for longer is an error.
+    #[serde(deserialize_with = "seconds")]
+    pub max_age: Duration,
+}
 
 #[async_trait]
-impl Check for Heartbeat {
+impl Check for HeartbeatCheck {
     async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
-        let spec::Heartbeat { name, max_age } = &self.0;
+        let HeartbeatCheck { name, max_age } = self;
         let about =
             |finding: Finding| finding.with("name", name.as_str()).with("max_age_seconds", max_age.as_secs_f64());
-        let Some(age) = beats::last_heard(name) else {
+        let Some(age) = heartbeats::last_heard(name) else {
             return Ok(about(Finding::error(format!("{name} was never heard"))));
         };
         let finding = if age > *max_age {

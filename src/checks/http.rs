@@ -1,48 +1,70 @@
 //! HTTP: a URL that answers with the expected status, and the APIs of Google Maps, OpenAI and Anthropic.
 
+use crate::model::Secret;
+use crate::net::Tls;
 use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 
-use crate::checks::{Check, Context};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
 use crate::net::http::{Answer, get};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
+use crate::runtime::Context;
 
-pub struct Get(pub spec::Http);
+/// A `GET` of one URL.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    pub url: Secret,
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    #[serde(default = "ok")]
+    pub expect_status: u16,
+    #[serde(default)]
+    pub tls: Tls,
+}
 
 #[async_trait]
-impl Check for Get {
+impl Check for HttpCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let url = parse("url", self.0.url.expose())?;
+        let url = parse("url", self.url.expose())?;
         let mut headers = HeaderMap::new();
-        for (name, value) in &self.0.headers {
+        for (name, value) in &self.headers {
             let known = HeaderName::from_bytes(name.as_bytes());
             let known = known.map_err(|_| CheckError::Configuration(format!("{name:?} is no HTTP header name")))?;
             headers.append(known, header(name, value.expose())?);
         }
-        let answer = get(context, url, headers, &self.0.tls).await?;
-        judge_status(&answer.target, answer.status, self.0.expect_status)
+        let answer = get(context, url, headers, &self.tls).await?;
+        judge_status(&answer.target, answer.status, self.expect_status)
     }
 }
 
-pub struct GoogleMaps(pub spec::GoogleMaps);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoogleMapsCheck {
+    pub api_key: Secret,
+    #[serde(default)]
+    pub base_url: Option<String>,
+    #[serde(default)]
+    pub tls: Tls,
+}
 
 #[async_trait]
-impl Check for GoogleMaps {
+impl Check for GoogleMapsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         #[derive(Deserialize)]
         struct Geocode {
             status: String,
         }
-        let base = self.0.base_url.as_deref().unwrap_or("https://maps.googleapis.com");
+        let base = self.base_url.as_deref().unwrap_or("https://maps.googleapis.com");
         let mut url = below(base, &["maps", "api", "geocode", "json"])?;
         url.query_pairs_mut()
             .append_pair("address", "1600 Amphitheatre Parkway, Mountain View, CA")
-            .append_pair("key", self.0.api_key.expose());
-        let answer = get(context, url, HeaderMap::new(), &self.0.tls).await?;
+            .append_pair("key", self.api_key.expose());
+        let answer = get(context, url, HeaderMap::new(), &self.tls).await?;
         if let Some(limited) = judge_api(&answer.target, answer.status)? {
             return Ok(limited);
         }
@@ -57,14 +79,24 @@ struct Models {
     data: Vec<IgnoredAny>,
 }
 
-pub struct OpenAi(pub spec::OpenAi);
+/// OpenAI's API, or one that speaks it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenAiCheck {
+    pub api_key: Secret,
+    /// With the version, as OpenAI's own clients take it: `https://api.openai.com/v1`.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    #[serde(default)]
+    pub tls: Tls,
+}
 
 #[async_trait]
-impl Check for OpenAi {
+impl Check for OpenAiCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let url = below(self.0.base_url.as_deref().unwrap_or("https://api.openai.com/v1"), &["models"])?;
-        let bearer = header("api_key", &format!("Bearer {}", self.0.api_key.expose()))?;
-        let answer = get(context, url, HeaderMap::from_iter([(AUTHORIZATION, bearer)]), &self.0.tls).await?;
+        let url = below(self.base_url.as_deref().unwrap_or("https://api.openai.com/v1"), &["models"])?;
+        let bearer = header("api_key", &format!("Bearer {}", self.api_key.expose()))?;
+        let answer = get(context, url, HeaderMap::from_iter([(AUTHORIZATION, bearer)]), &self.tls).await?;
         if let Some(limited) = judge_api(&answer.target, answer.status)? {
             return Ok(limited);
         }
@@ -73,17 +105,26 @@ impl Check for OpenAi {
     }
 }
 
-pub struct Anthropic(pub spec::Anthropic);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnthropicCheck {
+    pub api_key: Secret,
+    /// Without the version, as Anthropic's own clients take it: `https://api.anthropic.com`.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    #[serde(default)]
+    pub tls: Tls,
+}
 
 #[async_trait]
-impl Check for Anthropic {
+impl Check for AnthropicCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let url = below(self.0.base_url.as_deref().unwrap_or("https://api.anthropic.com"), &["v1", "models"])?;
+        let url = below(self.base_url.as_deref().unwrap_or("https://api.anthropic.com"), &["v1", "models"])?;
         let headers = HeaderMap::from_iter([
-            (HeaderName::from_static("x-api-key"), header("api_key", self.0.api_key.expose())?),
+            (HeaderName::from_static("x-api-key"), header("api_key", self.api_key.expose())?),
             (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01")),
         ]);
-        let answer = get(context, url, headers, &self.0.tls).await?;
+        let answer = get(context, url, headers, &self.tls).await?;
         if let Some(limited) = judge_api(&answer.target, answer.status)? {
             return Ok(limited);
         }
@@ -179,11 +220,15 @@ fn denied(target: &str) -> CheckError {
         .with("authentication", "invalid")
 }
 
+fn ok() -> u16 {
+    200
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::outcome::Status;
+    use crate::model::Status;
 
     fn outcome(judged: Result<Finding, CheckError>) -> String {
         judged.map_or_else(|error| error.code().to_owned(), |finding| format!("{:?}", finding.status))

@@ -1,5 +1,7 @@
 //! An SMTP server that lets us in: EHLO, STARTTLS or implicit TLS, AUTH, QUIT. No mail is sent.
 
+use crate::model::Secret;
+use serde::Deserialize;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -7,21 +9,44 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
-use crate::checks::{Check, Context};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Phase};
+use crate::net::Tls;
 use crate::net::{self, Stream};
-use crate::outcome::{CheckError, Finding, Phase};
-use crate::spec::{self, SmtpSecurity, Tls};
+use crate::runtime::Context;
 
 /// The longest line and the most lines of a reply. RFC 5321 asks for 512 bytes; some greetings are longer.
 const MAX_LINE: usize = 4096;
 const MAX_LINES: usize = 100;
 
-pub struct Login(pub spec::Smtp);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpSecurity {
+    None,
+    Starttls,
+    Tls,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpCheck {
+    pub host: String,
+    /// Default 25, 587 (starttls) or 465 (tls).
+    #[serde(default)]
+    pub port: Option<u16>,
+    #[serde(default)]
+    pub username: Option<String>,
+    #[serde(default)]
+    pub password: Option<Secret>,
+    pub security: SmtpSecurity,
+    #[serde(default)]
+    pub tls: Tls,
+}
 
 #[async_trait]
-impl Check for Login {
+impl Check for SmtpCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec::Smtp { host, port, username, password, security, tls } = &self.0;
+        let SmtpCheck { host, port, username, password, security, tls } = self;
         let port = port.unwrap_or(match security {
             SmtpSecurity::None => 25,
             SmtpSecurity::Starttls => 587,

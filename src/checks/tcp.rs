@@ -1,19 +1,28 @@
 //! A TCP port that accepts connections, and completes a TLS handshake where that is asked for.
 
+use crate::net::Tls;
 use async_trait::async_trait;
+use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
-use crate::checks::{Check, Context};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Phase};
 use crate::net;
-use crate::outcome::{CheckError, Finding, Phase};
-use crate::spec;
+use crate::runtime::Context;
 
-pub struct Connect(pub spec::Tcp);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TcpCheck {
+    pub host: String,
+    pub port: u16,
+    #[serde(default)]
+    pub tls: Option<Tls>,
+}
 
 #[async_trait]
-impl Check for Connect {
+impl Check for TcpCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec::Tcp { host, port, tls } = &self.0;
+        let TcpCheck { host, port, tls } = self;
         let stream = net::connect(context, host, *port).await?;
         if let Some(tls) = tls {
             let mut stream = net::secure(context, stream, host, *port, tls).await?;

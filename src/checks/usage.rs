@@ -1,6 +1,6 @@
 //! How a measured usage stands in messages and details.
 
-use crate::outcome::Status;
+use crate::model::Status;
 
 /// Two decimals.
 pub fn round(value: f64) -> f64 {

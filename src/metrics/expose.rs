@@ -11,10 +11,10 @@ use prometheus_client::registry::Registry;
 
 use super::findings::FINDINGS;
 use super::{Check, Snapshot};
-use crate::breaker::State;
-use crate::outcome::Status;
-use crate::report::Health;
-use crate::store::counters::BUCKETS;
+use crate::model::CircuitState;
+use crate::model::Status;
+use crate::policy::report::Health;
+use crate::state::counters::BUCKETS;
 
 /// In which text metrics are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Exposition {
         let of_circuit = |check| {
             let check: &Check = check;
             let circuit = check.circuit()?;
-            Some(State::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each))))
+            Some(CircuitState::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each))))
         };
         let circuits = self.checks().filter_map(of_circuit).flatten();
         gauge(encoder, "health_check_circuit_state", "The state of the circuit breaker of a check", circuits)

@@ -40,23 +40,23 @@ const PERCENT: f64 = 0.01;
 pub const FINDINGS: &[Finding] = &[
     finding(
         "health_disk_used_ratio",
-        "Share of the space that is used",
+        "Scope of the space that is used",
         &[Each("disk_usage", "path", Some("percent_used"), PERCENT)],
     ),
     finding(
         "health_disk_inodes_used_ratio",
-        "Share of the inodes that are used",
+        "Scope of the inodes that are used",
         &[Each("disk_usage", "path", Some("inodes_percent_used"), PERCENT)],
     ),
     finding(
         "health_memory_used_ratio",
-        "Share of the memory of host or cgroup that is used",
+        "Scope of the memory of host or cgroup that is used",
         &[Beside("percent_used", PERCENT, "source")],
     ),
     finding("health_cpu_load_ratio", "Load average of one minute per available CPU", &[Plain("normalized_load", 1.0)]),
     finding(
         "health_cpu_pressure_ratio",
-        "Share of time in which tasks waited for a CPU (PSI)",
+        "Scope of time in which tasks waited for a CPU (PSI)",
         &[Each("pressure", "average", None, PERCENT)],
     ),
     finding(
@@ -72,7 +72,7 @@ pub const FINDINGS: &[Finding] = &[
     finding("health_db_max_connections", "Connections that the server admits", &[Plain("max_connections", 1.0)]),
     finding(
         "health_db_connections_used_ratio",
-        "Share of the admitted connections that are taken",
+        "Scope of the admitted connections that are taken",
         &[Plain("utilization", PERCENT)],
     ),
     finding(
@@ -87,7 +87,7 @@ pub const FINDINGS: &[Finding] = &[
     ),
     finding(
         "health_db_slow_query_ratio",
-        "Share of the statements that are slow on average",
+        "Scope of the statements that are slow on average",
         &[Plain("slow_query_ratio", PERCENT)],
     ),
     finding("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 pub use expose::{Format, expose};
 
-use crate::breaker::State;
 use crate::engine::Engine;
-use crate::outcome::{Circuit, Status};
-use crate::report::Health;
-use crate::slot::Slot;
-use crate::store::View;
-use crate::watchdog::{self, Lag};
+use crate::engine::registry::Slot;
+use crate::model::CircuitState;
+use crate::model::{CircuitStatus, Status};
+use crate::monitor::{self, Lag};
+use crate::policy::report::Health;
+use crate::state::View;
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub struct Check {
 }
 
 impl Check {
-    fn circuit(&self) -> Option<Circuit> {
+    fn circuit(&self) -> Option<CircuitStatus> {
         self.view.breaker.as_ref().map(|(circuit, _)| *circuit)
     }
 }
@@ -48,13 +48,13 @@ impl Snapshot {
             timeout: slot.spec.timeout,
             view: slot.cell().view(),
         };
-        let checks = engine.slots().iter().map(check).collect();
-        Self { checks, max_stale: engine.max_stale(), lags: watchdog::lags(engine.share()) }
+        let checks = engine.checks().iter().map(check).collect();
+        Self { checks, max_stale: engine.max_stale(), lags: monitor::lags(engine.share()) }
     }
 
     /// How a check is: none before its first run, an error where its last outcome is too old or its circuit is open.
     fn status(&self, check: &Check) -> Option<Status> {
-        if check.circuit().is_some_and(|circuit| circuit.state == State::Open) {
+        if check.circuit().is_some_and(|circuit| circuit.state == CircuitState::Open) {
             return Some(Status::Error);
         }
         let latest = check.view.latest.as_ref()?;

@@ -12,11 +12,11 @@ use reqwest::{Client, Response, Url};
 use rustls::ClientConfig;
 use tokio::time::Instant;
 
-use crate::checks::Context;
+use crate::model::{CheckError, Phase};
 use crate::net::{self, Resolver};
-use crate::outcome::{CheckError, Phase};
-use crate::process::{Process, lock};
-use crate::spec::{Tls, Verify};
+use crate::net::{Tls, Verify};
+use crate::runtime::Context;
+use crate::runtime::{Process, lock};
 
 /// The longest body that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, Weak};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::watch;
 
-use crate::outcome::CheckError;
-use crate::process::{Process, lock};
+use crate::model::CheckError;
+use crate::runtime::{Process, lock};
 
 /// What a look-up found; `None` until it is over. Nothing found is an empty list.
 type Answer = Option<Arc<[SocketAddr]>>;

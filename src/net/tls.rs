@@ -1,7 +1,7 @@
 //! The one TLS configuration: rustls with `ring`, verified as far as the target's options say.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
@@ -14,10 +14,35 @@ use rustls::{
 };
 use rustls_pki_types::pem::{Error as PemError, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use serde::Deserialize;
 
-use crate::outcome::CheckError;
-use crate::process::{Process, lock};
-use crate::spec::{Tls, Verify};
+use crate::model::CheckError;
+use crate::runtime::{Process, lock};
+
+/// How much of the server's certificate is verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// The chain and the host name.
+    #[default]
+    Full,
+    /// The chain only (libpq's `verify-ca`).
+    Chain,
+    /// Nothing: the connection is encrypted only (libpq's `require`).
+    Nothing,
+}
+
+/// TLS options of one target. Without `ca` the system's certificates are trusted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    pub verify: Verify,
+    /// PEM file of trusted certificates; a server certificate that is listed in it is trusted itself.
+    pub ca: Option<PathBuf>,
+    /// PEM files of the client's certificate chain and key.
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
 
 /// When the files of a configuration last changed: certificates are renewed on disk.
 type Changed = Vec<Option<SystemTime>>;
@@ -74,7 +99,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CheckError>
 fn unusable(path: &Path, wanted: &str, error: &PemError) -> CheckError {
     let path = path.display();
     CheckError::Configuration(match error {
-        PemError::Io(error) => format!("{path} cannot be read: {}", super::words(error)),
+        PemError::Io(error) => format!("{path} cannot be read: {}", super::dial::words(error)),
         PemError::NoItemsFound => format!("{path} holds no {wanted} (PEM, not encrypted)"),
         _ => format!("{path} is no valid PEM file"),
     })

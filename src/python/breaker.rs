@@ -5,16 +5,16 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::breaker::Mode;
-use crate::outcome::Circuit;
-use crate::slot::Slot;
-use crate::store::Operation;
+use crate::engine::registry::Slot;
+use crate::model::CircuitMode;
+use crate::model::CircuitStatus;
+use crate::state::Operation;
 
 /// The circuit breaker of one check, as far as its engine shares what it knows.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Breaker(Arc<Slot>);
+#[pyclass(frozen, name = "Breaker", module = "lifesigns._core")]
+pub struct PyBreaker(Arc<Slot>);
 
-impl Breaker {
+impl PyBreaker {
     pub(super) fn of(slot: Arc<Slot>) -> PyResult<Self> {
         match slot.spec.breaker {
             Some(_) => Ok(Self(slot)),
@@ -26,13 +26,13 @@ impl Breaker {
         py.detach(|| self.0.cell().operate(operation));
     }
 
-    fn now(&self) -> PyResult<(Circuit, Mode)> {
+    fn now(&self) -> PyResult<(CircuitStatus, CircuitMode)> {
         self.0.cell().breaker().ok_or_else(|| PyValueError::new_err("no circuit breaker"))
     }
 }
 
 #[pymethods]
-impl Breaker {
+impl PyBreaker {
     #[getter]
     fn state(&self) -> PyResult<&'static str> {
         Ok(self.now()?.0.state.as_str())
@@ -41,10 +41,10 @@ impl Breaker {
     #[getter]
     fn mode(&self) -> PyResult<&'static str> {
         Ok(match self.now()?.1 {
-            Mode::Automatic => "automatic",
-            Mode::ForcedOpen => "forced-open",
-            Mode::ForcedClosed => "forced-closed",
-            Mode::Disabled => "disabled",
+            CircuitMode::Automatic => "automatic",
+            CircuitMode::ForcedOpen => "forced-open",
+            CircuitMode::ForcedClosed => "forced-closed",
+            CircuitMode::Disabled => "disabled",
         })
     }
 

@@ -8,14 +8,14 @@ use pyo3::types::PyType;
 use tokio::time::Instant;
 
 use super::{not_negative, parse};
-use crate::breaker::{self, Breaker, Verdict};
-use crate::process::{PerProcess, lock};
-use crate::spec::BreakerSpec;
+use crate::model::BreakerOptions;
+use crate::policy::breaker::{self, Breaker, Verdict};
+use crate::runtime::{PerProcess, lock};
 
 /// A circuit breaker that stands alone. A forked child begins with a closed one: the parent's lock may be held for ever.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Circuit {
-    spec: BreakerSpec,
+#[pyclass(frozen, name = "Circuit", module = "lifesigns._core")]
+pub struct PyCircuit {
+    spec: BreakerOptions,
     trial_lease: std::time::Duration,
     cell: PerProcess<Mutex<State>>,
 }
@@ -25,7 +25,7 @@ struct State {
     failures: u32,
 }
 
-impl Circuit {
+impl PyCircuit {
     fn cell(&self) -> Arc<Mutex<State>> {
         self.cell.get_or_init(|| {
             let seed = uuid::Uuid::new_v4().as_u64_pair().0;
@@ -35,10 +35,10 @@ impl Circuit {
 }
 
 #[pymethods]
-impl Circuit {
+impl PyCircuit {
     #[new]
     fn new(spec: &Bound<'_, PyAny>, trial_lease: f64) -> PyResult<Self> {
-        let spec: BreakerSpec = parse("circuit", spec)?;
+        let spec: BreakerOptions = parse("circuit", spec)?;
         spec.validate()?;
         Ok(Self { spec, trial_lease: not_negative("trial_lease", trial_lease)?, cell: PerProcess::new() })
     }
@@ -58,11 +58,11 @@ impl Circuit {
         lock(&self.cell()).failures
     }
 
-    fn acquire(&self) -> Option<Permit> {
+    fn acquire(&self) -> Option<PyPermit> {
         let cell = self.cell();
         let began = Instant::now();
         let permit = lock(&cell).breaker.acquire(began).ok()?;
-        Some(Permit { cell, began, permit: Mutex::new(Some(permit)) })
+        Some(PyPermit { cell, began, permit: Mutex::new(Some(permit)) })
     }
 
     fn reset(&self) {
@@ -74,14 +74,14 @@ impl Circuit {
 }
 
 /// The right to make one call, given back at the end of a `with` block.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Permit {
+#[pyclass(frozen, name = "Permit", module = "lifesigns._core")]
+pub struct PyPermit {
     cell: Arc<Mutex<State>>,
     began: Instant,
     permit: Mutex<Option<breaker::Permit>>,
 }
 
-impl Permit {
+impl PyPermit {
     fn settle(&self, verdict: Verdict) {
         let Some(permit) = lock(&self.permit).take() else { return };
         let mut state = lock(&self.cell);
@@ -96,7 +96,7 @@ impl Permit {
 }
 
 #[pymethods]
-impl Permit {
+impl PyPermit {
     fn __enter__(this: Py<Self>) -> Py<Self> {
         this
     }
@@ -119,7 +119,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for PyPermit {
     fn drop(&mut self) {
         self.settle(Verdict::Ignored);
     }

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString};
 use pythonize::pythonize;
 
-use crate::report::ResultsOf;
-use crate::report::fields::{self, Field, Key};
+use crate::policy::report::ResultsOf;
+use crate::policy::report::fields::{self, Field, Key};
 
 /// Each key is one object for all dicts, as in dicts that Python code makes: its hash is known already.
 ///

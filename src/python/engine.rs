@@ -8,30 +8,32 @@ use pyo3::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::breaker::Breaker;
-use super::pulse::Interpreter;
-use super::sweep::{Done, Sweep, budget};
-use super::waker::Waker;
+use super::breaker::PyBreaker;
+use super::interpreter::Interpreter;
+use super::sweep::{Done, PySweep, budget};
+use super::waker::PyWaker;
 use super::{not_negative, parse};
-use crate::breaker::Transition;
+use crate::checks::Kind;
 use crate::checks::callable::Callable;
 use crate::checks::{self, Check};
-use crate::companions::Companions;
+use crate::engine::refresh::Refresh;
+use crate::engine::sweep::{self, Work};
 use crate::engine::{self, Selection};
-use crate::events::{Event, Notice};
-use crate::limits::Limits;
 use crate::metrics::{self, Format, Snapshot};
-use crate::refresh::Refresh;
-use crate::spec::{BreakerSpec, CheckSpec, Kind, SpecError, positive_seconds};
-use crate::store::{Share, noted};
-use crate::sweep::{self, Work};
-use crate::watchdog::Presence;
+use crate::model::Event;
+use crate::model::Transition;
+use crate::model::{BreakerOptions, CheckOptions, SpecError, positive_seconds};
+use crate::monitor::Membership;
+use crate::policy::limits::Limits;
+use crate::runtime::background::BackgroundServices;
+use crate::runtime::diagnostics;
+use crate::state::{Scope, history_marks};
 
 /// A set of checks and what is known of them. Safe to use from any thread and after a fork.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Engine {
+#[pyclass(frozen, name = "Engine", module = "lifesigns._core")]
+pub struct PyEngine {
     inner: Arc<engine::Engine>,
-    companions: Companions,
+    services: BackgroundServices,
     refresh: OnceLock<Arc<Refresh>>,
     default_timeout: Duration,
     default_ttl: Duration,
@@ -44,25 +46,25 @@ type News = (Vec<(String, &'static str, &'static str, f64)>, Vec<(bool, String)>
 /// How a check is run: the options of `register` beside the name and what it does.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+struct RegisterOptions {
     critical: bool,
     timeout: Option<f64>,
     ttl: Option<f64>,
-    breaker: Option<BreakerSpec>,
+    breaker: Option<BreakerOptions>,
     depends_on: Vec<String>,
     failures_before_error: u32,
     successes_before_healthy: u32,
 }
 
 #[pymethods]
-impl Engine {
+impl PyEngine {
     #[new]
     #[pyo3(signature = (default_timeout, default_ttl, max_stale, store=None))]
     fn new(default_timeout: f64, default_ttl: f64, max_stale: f64, store: Option<PathBuf>) -> PyResult<Self> {
-        let share = store.map_or(Share::Process, Share::Host);
+        let share = store.map_or(Scope::Process, Scope::Host);
         Ok(Self {
             inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share)),
-            companions: Companions::default(),
+            services: BackgroundServices::default(),
             refresh: OnceLock::new(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
             default_ttl: positive_seconds("default_ttl", default_ttl)?,
@@ -109,8 +111,8 @@ impl Engine {
     }
 
     /// The circuit breaker of a check.
-    fn breaker(&self, name: &str) -> PyResult<Breaker> {
-        Breaker::of(self.inner.slot(name)?)
+    fn breaker(&self, name: &str) -> PyResult<PyBreaker> {
+        PyBreaker::of(self.inner.slot(name)?)
     }
 
     /// What has happened since the last call, if anything.
@@ -123,7 +125,7 @@ impl Engine {
             let Transition { from, to } = event.transition;
             (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
         };
-        let notices = Notice::take().into_iter().map(|notice| (notice.is_warning, notice.text));
+        let notices = diagnostics::take().into_iter().map(|diagnostic| (diagnostic.is_warning, diagnostic.text));
         Some((self.inner.take_events().into_iter().map(change).collect(), notices.collect()))
     }
 
@@ -143,13 +145,13 @@ impl Engine {
             refresh.limit_critical(max_age);
         }
         if Arc::ptr_eq(refresh, &made) {
-            self.companions.add(made)?;
-            self.companions.add(Arc::new(Interpreter))?;
-            if *self.inner.share() != Share::Process {
-                self.companions.add(Arc::new(Presence::of(&self.inner)))?;
+            self.services.add(made)?;
+            self.services.add(Arc::new(Interpreter))?;
+            if *self.inner.share() != Scope::Process {
+                self.services.add(Arc::new(Membership::of(&self.inner)))?;
             }
         }
-        self.companions.resume();
+        self.services.resume();
         Ok(())
     }
 
@@ -158,12 +160,12 @@ impl Engine {
     fn note(&self, py: Python<'_>, name: &str, at: f64, gap: f64) -> PyResult<bool> {
         let (at, gap) = (not_negative("at", at)?, not_negative("gap", gap)?);
         let share = self.inner.share().clone();
-        Ok(py.detach(|| noted::note(&share, name, at, gap)))
+        Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
     }
 
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.
     fn resume(&self) {
-        self.companions.resume();
+        self.services.resume();
     }
 
     /// Begins a sweep. `waker` is told `token` once every answer is there, unless they are at once.
@@ -174,22 +176,22 @@ impl Engine {
         critical_only: bool,
         refresh: bool,
         max_age: Option<f64>,
-        waker: Option<&Bound<'_, Waker>>,
+        waker: Option<&Bound<'_, PyWaker>>,
         token: u64,
-    ) -> PyResult<Sweep> {
+    ) -> PyResult<PySweep> {
         let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
         let done = Arc::new(Done::default());
         if !work.is_none() {
             let waker = waker.map(|waker| waker.get().signal());
             let done = done.clone();
-            work.begin(move || {
+            work.start(move || {
                 done.set();
                 if let Some(waker) = waker {
                     waker.wake(token);
                 }
             });
         }
-        Ok(Sweep::new(sweep, done))
+        Ok(PySweep::new(sweep, done))
     }
 
     /// Begins a sweep, and waits as `Sweep.wait` does.
@@ -202,31 +204,31 @@ impl Engine {
         refresh: bool,
         max_age: Option<f64>,
         deadline: Option<f64>,
-    ) -> PyResult<Sweep> {
+    ) -> PyResult<PySweep> {
         let budget = budget(deadline)?;
         let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
         let done = Arc::new(Done::default());
-        let sweep = Sweep::new(sweep, done.clone());
+        let sweep = PySweep::new(sweep, done.clone());
         if !work.is_none() {
             let end = sweep.end(budget);
             let set = {
                 let done = done.clone();
                 move || done.set()
             };
-            py.detach(|| work.begin_here(set, |at_most| done.stay_awake(at_most, end)));
+            py.detach(|| work.start(set));
             sweep.finish(py, end)?;
         }
         Ok(sweep)
     }
 }
 
-impl Engine {
+impl PyEngine {
     pub(super) fn inner(&self) -> Arc<engine::Engine> {
         self.inner.clone()
     }
 
-    pub(super) fn companions(&self) -> &Companions {
-        &self.companions
+    pub(super) fn services(&self) -> &BackgroundServices {
+        &self.services
     }
 
     fn sweep(
@@ -236,7 +238,7 @@ impl Engine {
         refresh: bool,
         max_age: Option<f64>,
     ) -> PyResult<(sweep::Sweep, Work)> {
-        self.companions.resume();
+        self.services.resume();
         let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
         let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
         Ok(self.inner.sweep(&selection)?)
@@ -249,20 +251,20 @@ impl Engine {
         identity: String,
         check: impl FnOnce(Duration) -> Arc<dyn Check>,
     ) -> PyResult<()> {
-        let options: Options = parse(name, options)?;
+        let options: RegisterOptions = parse(name, options)?;
         let seconds = |what: &str, value: Option<f64>, default: Duration| {
             value.map_or(Ok(default), |value| positive_seconds(&format!("{name}: {what}"), value))
         };
         let timeout = seconds("timeout", options.timeout, self.default_timeout)?;
         let ttl = seconds("ttl", options.ttl, self.default_ttl)?;
-        let spec = CheckSpec {
+        let spec = CheckOptions {
             identity,
             critical: options.critical,
             breaker: options.breaker,
             depends_on: options.depends_on,
             failures_before_error: options.failures_before_error,
             successes_before_healthy: options.successes_before_healthy,
-            ..CheckSpec::new(name, timeout, ttl)
+            ..CheckOptions::new(name, timeout, ttl)
         };
         Ok(self.inner.register(spec, check(timeout))?)
     }

@@ -7,9 +7,9 @@ use pyo3::types::PyString;
 use pythonize::depythonize;
 use serde_json::Map;
 
-use crate::lane::Lanes;
-use crate::outcome::{CheckError, Finding, Status};
-use crate::process::Process;
+use crate::model::{CheckError, Finding, Status};
+use crate::runtime::Process;
+use crate::runtime::callables::CallableQueue;
 
 /// A number for a callable, unique in this process and its children.
 #[pyfunction]
@@ -21,7 +21,7 @@ pub fn new_callable_id() -> u64 {
 /// How many more threads have to run `next_job` so that these callables can run at once.
 #[pyfunction]
 pub fn reserve_threads(callables: Vec<u64>) -> PyResult<usize> {
-    Ok(Process::current()?.lanes.reserve_threads(&callables))
+    Ok(Process::current()?.callables.reserve_threads(&callables))
 }
 
 /// A call to make: token, callable, timeout in seconds.
@@ -33,7 +33,7 @@ type Cause<'py> = (Text<'py>, Option<Text<'py>>);
 /// Waits for the next call to make.
 #[pyfunction]
 pub fn next_job(py: Python<'_>) -> PyResult<Call> {
-    go_on(py, &Process::current()?.lanes, || ())
+    go_on(py, &Process::current()?.callables, || ())
 }
 
 /// Hands in what a callable found, and waits for the next call to make, as all that follow do.
@@ -65,7 +65,7 @@ pub fn job_raised(py: Python<'_>, token: u64, callable: u64, cause: Cause<'_>) -
 /// Hands in the same of an exception that ends the thread, which makes no more calls.
 #[pyfunction]
 pub fn thread_ends(token: u64, callable: u64, cause: Cause<'_>) -> PyResult<()> {
-    Process::current()?.lanes.done(token, callable, Err(raised(&cause)));
+    Process::current()?.callables.done(token, callable, Err(raised(&cause)));
     Ok(())
 }
 
@@ -82,29 +82,29 @@ pub fn job_withdrawn(py: Python<'_>, token: u64, callable: u64, _nothing: &Bound
 }
 
 fn hand_in(py: Python<'_>, token: u64, callable: u64, answer: Result<Finding, CheckError>) -> PyResult<Call> {
-    let lanes = &Process::current()?.lanes;
-    go_on(py, lanes, || lanes.done(token, callable, answer))
+    let callables = &Process::current()?.callables;
+    go_on(py, callables, || callables.done(token, callable, answer))
 }
 
 /// Ends the call before, and waits for the next. While calls wait, they are made without letting go of the interpreter;
 /// after the last it is let go of before anybody hears of the answer, who would only have to wait for it.
-fn go_on(py: Python<'_>, lanes: &Lanes, end: impl FnOnce() + Send) -> PyResult<Call> {
-    let mut job = lanes.take();
+fn go_on(py: Python<'_>, callables: &CallableQueue, end: impl FnOnce() + Send) -> PyResult<Call> {
+    let mut job = callables.take();
     if job.is_some() {
         end();
     } else {
         py.detach(|| {
             end();
-            lanes.wait();
+            callables.wait();
         });
-        job = lanes.arrive();
+        job = callables.arrive();
     }
     loop {
         if let Some(job) = job {
             return Ok((job.token, job.callable, job.timeout.as_secs_f64()));
         }
-        py.detach(|| lanes.wait());
-        job = lanes.arrive();
+        py.detach(|| callables.wait());
+        job = callables.arrive();
     }
 }
 

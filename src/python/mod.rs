@@ -7,9 +7,9 @@ mod breaker;
 mod circuit;
 mod dicts;
 mod engine;
+mod interpreter;
 mod jobs;
 mod probe;
-mod pulse;
 mod serve;
 mod sweep;
 mod waker;
@@ -25,9 +25,9 @@ use serde::de::DeserializeOwned;
 
 use crate::engine::BeginError;
 use crate::metrics::Format;
-use crate::process;
-use crate::spec::{SpecError, valid_name};
-use crate::store::beats;
+use crate::model::{SpecError, valid_name};
+use crate::runtime::{self, process};
+use crate::state::heartbeats;
 
 create_exception!(_core, UnknownCheckError, PyLookupError, "A check name that is not registered.");
 
@@ -99,7 +99,7 @@ fn metrics_format(accept: &str) -> (bool, &'static str) {
 #[pyfunction]
 fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
     valid_name(name)?;
-    py.detach(|| beats::beat(name));
+    py.detach(|| heartbeats::beat(name));
     Ok(())
 }
 
@@ -107,7 +107,7 @@ fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
 #[pyfunction]
 fn default_store() -> PathBuf {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
-    return crate::store::host::default_directory();
+    return crate::state::backend::host::default_directory();
     #[cfg(not(any(target_os = "linux", target_os = "macos")))]
     return std::env::temp_dir();
 }
@@ -117,11 +117,13 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
-    use super::breaker::Breaker;
+    use super::breaker::PyBreaker;
     #[pymodule_export]
-    use super::circuit::{Circuit, Permit};
+    use super::circuit::{PyCircuit, PyPermit};
     #[pymodule_export]
-    use super::engine::Engine;
+    use super::engine::PyEngine;
+    #[pymodule_export]
+    use super::interpreter::{loop_ended, loop_runs, stop_pulse};
     #[pymodule_export]
     use super::jobs::{
         job_done, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, reserve_threads, thread_ends,
@@ -129,19 +131,17 @@ mod _core {
     #[pymodule_export]
     use super::probe::{ask_server, ask_store};
     #[pymodule_export]
-    use super::pulse::{loop_ended, loop_runs, stop_pulse};
+    use super::serve::{PyServer, notify_systemd};
     #[pymodule_export]
-    use super::serve::{Server, notify_systemd};
+    use super::sweep::PySweep;
     #[pymodule_export]
-    use super::sweep::Sweep;
-    #[pymodule_export]
-    use super::waker::Waker;
+    use super::waker::PyWaker;
     #[pymodule_export]
     use super::{UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        process::watch_forks();
+        runtime::watch_forks();
         dicts::make_keys(module.py());
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::events::Notice;
-use crate::listener::{Address, ask};
-use crate::spec::positive_seconds;
-use crate::watchdog::{self, Lag, Requires};
+use crate::model::positive_seconds;
+use crate::monitor::{self, Lag, Requires};
+use crate::probe_server::{Address, ask};
+use crate::runtime::diagnostics;
 
 /// Whether a probe server says yes, and one line of why.
 #[pyfunction]
@@ -33,12 +33,12 @@ pub fn ask_store(py: Python<'_>, path: PathBuf, ready: bool, wedged_after: f64) 
     if !path.is_file() {
         return Ok((false, format!("there is no store {}", path.display())));
     }
-    let signs = py.detach(|| watchdog::signs(&path));
+    let signs = py.detach(|| monitor::signs(&path));
     let lags: Vec<Lag> = signs.iter().map(|sign| sign.lag.clone()).collect();
     let count = signs.iter().filter(|sign| sign.ready).count();
-    Ok(match watchdog::wedged(&lags, after, Requires::Any) {
+    Ok(match monitor::wedged(&lags, after, Requires::Any) {
         _ if signs.is_empty() => {
-            let why = Notice::take().pop().map_or_else(String::new, |notice| format!(": {}", notice.text));
+            let why = diagnostics::take().pop().map_or_else(String::new, |diagnostic| format!(": {}", diagnostic.text));
             (false, format!("no process has given a sign of life{why}"))
         }
         Some(wedged) => {
@@ -51,5 +51,5 @@ pub fn ask_store(py: Python<'_>, path: PathBuf, ready: bool, wedged_after: f64) 
 }
 
 fn alive(lags: &[Lag], after: Duration) -> usize {
-    lags.len() - watchdog::wedged(lags, after, Requires::All).map_or(0, |wedged| wedged.len())
+    lags.len() - monitor::wedged(lags, after, Requires::All).map_or(0, |wedged| wedged.len())
 }

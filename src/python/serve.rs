@@ -5,25 +5,25 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use serde::Deserialize;
 
-use super::engine::Engine;
+use super::engine::PyEngine;
+use super::interpreter::Interpreter;
 use super::parse;
-use super::pulse::Interpreter;
-use crate::companions::Companion;
-use crate::listener::{self, Access, Address, ShowDetails, Sources};
+use crate::model::{Secret, positive_seconds};
+use crate::monitor::Requires;
 #[cfg(unix)]
-use crate::process::Process;
-use crate::spec::{Secret, positive_seconds};
+use crate::monitor::systemd::Systemd;
+use crate::probe_server::{self, Access, Address, ShowDetails, Sources};
 #[cfg(unix)]
-use crate::systemd::Systemd;
-use crate::watchdog::Requires;
+use crate::runtime::Process;
+use crate::runtime::background::BackgroundService;
 
 /// A probe server, in every process that uses its engine.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Server(Arc<listener::Server>);
+#[pyclass(frozen, name = "Server", module = "lifesigns._core")]
+pub struct PyServer(Arc<probe_server::Server>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Options {
+struct ServeOptions {
     tokens: Vec<Secret>,
     networks: Vec<String>,
     show_details: ShowDetails,
@@ -35,15 +35,15 @@ struct Options {
 }
 
 #[pymethods]
-impl Server {
+impl PyServer {
     #[new]
     fn new(
-        engine: &Bound<'_, Engine>,
-        startup: Option<&Bound<'_, Engine>>,
+        engine: &Bound<'_, PyEngine>,
+        startup: Option<&Bound<'_, PyEngine>>,
         address: &str,
         options: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
-        let options: Options = parse("serve", options)?;
+        let options: ServeOptions = parse("serve", options)?;
         let address: Address = address.parse()?;
         let access = Access::new(options.show_details, options.tokens, &options.networks)?;
         let sources = Sources {
@@ -55,8 +55,8 @@ impl Server {
             alive_requires: options.alive_requires,
             signal_when_wedged: options.signal_when_wedged,
         };
-        let server = Arc::new(listener::Server::new(address, access, sources));
-        engine.get().companions().add(server.clone())?;
+        let server = Arc::new(probe_server::Server::new(address, access, sources));
+        engine.get().services().add(server.clone())?;
         Ok(Self(server))
     }
 
@@ -75,7 +75,7 @@ impl Server {
 /// Tells systemd that this process is ready and alive; false if systemd does not want to be told.
 #[pyfunction]
 pub fn notify_systemd(
-    engine: &Bound<'_, Engine>,
+    engine: &Bound<'_, PyEngine>,
     wedged_after: f64,
     alive_requires: &Bound<'_, PyAny>,
 ) -> PyResult<bool> {

@@ -1,7 +1,6 @@
 //! `_core.Sweep`: waits for a sweep and shows what is known of it.
 
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -11,9 +10,9 @@ use tokio::time::Instant;
 
 use super::dicts::dict;
 use super::not_negative;
-use crate::process::lock;
-use crate::report::{Report, ReportOf, Shown, fields};
-use crate::sweep;
+use crate::engine::sweep;
+use crate::policy::report::{Report, ReportOf, Shown, fields};
+use crate::runtime::lock;
 
 /// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
 const SLICE: Duration = Duration::from_millis(50);
@@ -44,14 +43,6 @@ impl Done {
         }
     }
 
-    /// Waits without going to sleep, at most until `end`: to wake up takes 30 µs.
-    pub(super) fn stay_awake(&self, at_most: Duration, end: Instant) {
-        let end = end.min(Instant::now() + at_most);
-        while !lock(&self.state).is_set && Instant::now() < end {
-            thread::yield_now();
-        }
-    }
-
     fn wait(&self, at_most: Duration) {
         let mut state = lock(&self.state);
         state.is_awaited = true;
@@ -61,15 +52,15 @@ impl Done {
 }
 
 /// A sweep under way.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Sweep {
+#[pyclass(frozen, name = "Sweep", module = "lifesigns._core")]
+pub struct PySweep {
     inner: sweep::Sweep,
     done: Arc<Done>,
     /// What was known when this was first asked for: whatever is shown of a sweep tells the same.
     report: OnceLock<Report>,
 }
 
-impl Sweep {
+impl PySweep {
     pub(super) fn new(inner: sweep::Sweep, done: Arc<Done>) -> Self {
         Self { inner, done, report: OnceLock::new() }
     }
@@ -99,7 +90,7 @@ impl Sweep {
 }
 
 #[pymethods]
-impl Sweep {
+impl PySweep {
     /// Whether every answer is there.
     #[getter]
     fn done(&self) -> bool {

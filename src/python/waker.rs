@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use pyo3::prelude::*;
 
-use crate::process::lock;
+use crate::runtime::lock;
 
 /// Wakes an event loop from the engine's threads, by making a socket readable.
-#[pyclass(frozen, module = "lifesigns._core")]
-pub struct Waker(Arc<Signal>);
+#[pyclass(frozen, name = "Waker", module = "lifesigns._core")]
+pub struct PyWaker(Arc<Signal>);
 
 pub(super) struct Signal {
     woken: Mutex<Vec<u64>>,
@@ -16,7 +16,7 @@ pub(super) struct Signal {
     sockets: (std::os::unix::net::UnixStream, std::os::unix::net::UnixStream),
 }
 
-impl Waker {
+impl PyWaker {
     pub(super) fn signal(&self) -> Arc<Signal> {
         self.0.clone()
     }
@@ -36,7 +36,7 @@ impl Signal {
 }
 
 #[pymethods]
-impl Waker {
+impl PyWaker {
     #[new]
     fn new() -> PyResult<Self> {
         #[cfg(unix)]

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use lifesigns::breaker::{Breaker, Mode, Permit, Refused, State, Transition, Verdict};
-use lifesigns::spec::BreakerSpec;
+use lifesigns::model::BreakerOptions;
+use lifesigns::model::{CircuitMode, CircuitState, Transition};
+use lifesigns::policy::breaker::{Breaker, Permit, Refused, Verdict};
 use tokio::time::Instant;
 
 use Verdict::{Failure, Ignored, Success};
@@ -26,7 +27,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(spec: BreakerSpec) -> Self {
+    fn new(spec: BreakerOptions) -> Self {
         Self { breaker: Breaker::new(spec, LEASE, 42), now: Instant::now() }
     }
 
@@ -47,7 +48,7 @@ impl Bench {
         self.breaker.record(permit, verdict, took, self.now)
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> CircuitState {
         self.breaker.state(self.now)
     }
 
@@ -63,21 +64,21 @@ impl Bench {
     }
 
     /// Opens it and lets the wait pass.
-    fn half_open(spec: BreakerSpec) -> Self {
+    fn half_open(spec: BreakerOptions) -> Self {
         let mut bench = Self::new(spec);
         bench.open();
         bench.now += bench.retry_after().unwrap();
-        assert_eq!(bench.state(), State::HalfOpen);
+        assert_eq!(bench.state(), CircuitState::HalfOpen);
         bench
     }
 }
 
 #[test]
 fn opens_by_its_rules() {
-    let off = || BreakerSpec { failures: None, ..BreakerSpec::default() };
-    let failures = || BreakerSpec { failures: Some(3), ..off() };
-    let rate = || BreakerSpec { failure_rate: Some(0.5), minimum_calls: 4, window_calls: 6, ..off() };
-    let slow = || BreakerSpec { slow_call_rate: Some(1.0), minimum_calls: 2, window_calls: 2, ..off() };
+    let off = || BreakerOptions { failures: None, ..BreakerOptions::default() };
+    let failures = || BreakerOptions { failures: Some(3), ..off() };
+    let rate = || BreakerOptions { failure_rate: Some(0.5), minimum_calls: 4, window_calls: 6, ..off() };
+    let slow = || BreakerOptions { slow_call_rate: Some(1.0), minimum_calls: 2, window_calls: 2, ..off() };
     // f/s/i: quick failure, success, ignored; F/S/I: the same, slower than `slow_call`; number: seconds that pass.
     let table = [
         ("three in a row", failures(), "fff", true),
@@ -115,59 +116,62 @@ fn opens_by_its_rules() {
                 opened = bench.call_taking(verdict, took);
             }
         }
-        let expected = opens.then_some(Transition { from: State::Closed, to: State::Open });
+        let expected = opens.then_some(Transition { from: CircuitState::Closed, to: CircuitState::Open });
         assert_eq!(opened, expected, "{name}");
-        assert_eq!(bench.state() == State::Open, opens, "{name}");
+        assert_eq!(bench.state() == CircuitState::Open, opens, "{name}");
     }
 }
 
 #[test]
 fn open_refuses_until_the_wait_is_over() {
-    let mut bench = Bench::new(BreakerSpec::default());
+    let mut bench = Bench::new(BreakerOptions::default());
     bench.open();
-    assert_eq!(bench.acquire().unwrap_err(), Refused { state: State::Open, retry_after: Some(secs(30)) });
+    assert_eq!(bench.acquire().unwrap_err(), Refused { state: CircuitState::Open, retry_after: Some(secs(30)) });
     bench.now += secs(29);
-    assert_eq!(bench.acquire().unwrap_err(), Refused { state: State::Open, retry_after: Some(secs(1)) });
+    assert_eq!(bench.acquire().unwrap_err(), Refused { state: CircuitState::Open, retry_after: Some(secs(1)) });
     bench.now += secs(1);
-    assert_eq!((bench.state(), bench.retry_after()), (State::HalfOpen, None));
+    assert_eq!((bench.state(), bench.retry_after()), (CircuitState::HalfOpen, None));
     let trial = bench.acquire().unwrap();
     assert!(trial.is_trial);
-    assert_eq!(trial.transition, Some(Transition { from: State::Open, to: State::HalfOpen }));
+    assert_eq!(trial.transition, Some(Transition { from: CircuitState::Open, to: CircuitState::HalfOpen }));
 }
 
 #[test]
 fn half_open_admits_one_trial_at_a_time() {
-    let mut bench = Bench::half_open(BreakerSpec::default());
+    let mut bench = Bench::half_open(BreakerOptions::default());
     let trial = bench.acquire().unwrap();
-    assert_eq!(bench.acquire().unwrap_err(), Refused { state: State::HalfOpen, retry_after: Some(LEASE) });
+    assert_eq!(bench.acquire().unwrap_err(), Refused { state: CircuitState::HalfOpen, retry_after: Some(LEASE) });
     assert_eq!(bench.record(trial, Ignored), None);
-    assert_eq!((bench.state(), bench.retry_after()), (State::HalfOpen, None));
+    assert_eq!((bench.state(), bench.retry_after()), (CircuitState::HalfOpen, None));
     let next = bench.acquire().unwrap();
     assert!(next.is_trial && next.transition.is_none());
-    assert_eq!(bench.record(next, Success), Some(Transition { from: State::HalfOpen, to: State::Closed }));
-    assert_eq!(bench.state(), State::Closed);
+    assert_eq!(
+        bench.record(next, Success),
+        Some(Transition { from: CircuitState::HalfOpen, to: CircuitState::Closed })
+    );
+    assert_eq!(bench.state(), CircuitState::Closed);
 }
 
 #[test]
 fn lost_trial_is_written_off_after_its_lease() {
-    let mut bench = Bench::half_open(BreakerSpec::default());
+    let mut bench = Bench::half_open(BreakerOptions::default());
     let lost = bench.acquire().unwrap();
     bench.now += LEASE;
     let next = bench.acquire().unwrap();
     assert!(next.is_trial);
     assert_eq!(bench.record(lost, Success), None, "its result is not counted any more");
-    assert_eq!(bench.state(), State::HalfOpen);
+    assert_eq!(bench.state(), CircuitState::HalfOpen);
     assert!(bench.acquire().is_err(), "the second trial is under way");
     bench.record(next, Success);
-    assert_eq!(bench.state(), State::Closed);
+    assert_eq!(bench.state(), CircuitState::Closed);
 }
 
 #[test]
 fn failed_trials_double_the_wait_up_to_its_cap() {
-    let spec = BreakerSpec { wait: secs(30), max_wait: secs(200), ..BreakerSpec::default() };
+    let spec = BreakerOptions { wait: secs(30), max_wait: secs(200), ..BreakerOptions::default() };
     let mut bench = Bench::half_open(spec);
     for nominal in [60.0, 120.0, 200.0, 200.0] {
-        assert_eq!(bench.call(Failure), Some(Transition { from: State::HalfOpen, to: State::Open }));
+        assert_eq!(bench.call(Failure), Some(Transition { from: CircuitState::HalfOpen, to: CircuitState::Open }));
         let wait = bench.retry_after().unwrap();
         let bounds = nominal * 0.9..=f64::min(nominal * 1.1, 200.0);
         assert!(bounds.contains(&wait.as_secs_f64()), "{wait:?} is not in {bounds:?}");
@@ -181,8 +185,8 @@ fn failed_trials_double_the_wait_up_to_its_cap() {
 #[test]
 fn jitter_differs_by_seed_and_is_repeatable() {
     let wait = |seed| {
-        let mut bench = Bench::half_open(BreakerSpec::default());
-        bench.breaker = Breaker::new(BreakerSpec::default(), LEASE, seed);
+        let mut bench = Bench::half_open(BreakerOptions::default());
+        bench.breaker = Breaker::new(BreakerOptions::default(), LEASE, seed);
         bench.open();
         bench.now += bench.retry_after().unwrap();
         bench.call(Failure);
@@ -195,68 +199,70 @@ fn jitter_differs_by_seed_and_is_repeatable() {
 
 #[test]
 fn slow_trial_fails_where_slowness_counts() {
-    let spec = BreakerSpec { slow_call_rate: Some(0.5), ..BreakerSpec::default() };
+    let spec = BreakerOptions { slow_call_rate: Some(0.5), ..BreakerOptions::default() };
     let mut bench = Bench::half_open(spec);
-    assert_eq!(bench.call_taking(Success, secs(2)).unwrap().to, State::Open);
-    let mut bench = Bench::half_open(BreakerSpec::default());
-    assert_eq!(bench.call_taking(Success, secs(2)).unwrap().to, State::Closed);
+    assert_eq!(bench.call_taking(Success, secs(2)).unwrap().to, CircuitState::Open);
+    let mut bench = Bench::half_open(BreakerOptions::default());
+    assert_eq!(bench.call_taking(Success, secs(2)).unwrap().to, CircuitState::Closed);
 }
 
 #[test]
 fn results_from_before_a_change_are_not_counted() {
-    let mut bench = Bench::new(BreakerSpec::default());
+    let mut bench = Bench::new(BreakerOptions::default());
     let early: Vec<_> = (0..8).map(|_| bench.acquire().unwrap()).collect();
     bench.open();
     bench.now += secs(30);
     let trial = bench.acquire().unwrap();
     let mut early = early.into_iter();
     assert_eq!(bench.record(early.next().unwrap(), Success), None);
-    assert_eq!(bench.state(), State::HalfOpen, "a late success does not close it");
+    assert_eq!(bench.state(), CircuitState::HalfOpen, "a late success does not close it");
     bench.record(trial, Success);
     for permit in early {
         assert_eq!(bench.record(permit, Failure), None);
     }
-    assert_eq!(bench.state(), State::Closed, "late failures do not open it");
+    assert_eq!(bench.state(), CircuitState::Closed, "late failures do not open it");
 }
 
 #[test]
 fn operator_overrules_the_results_until_reset() {
-    let mut bench = Bench::new(BreakerSpec::default());
+    let mut bench = Bench::new(BreakerOptions::default());
     let before = bench.acquire().unwrap();
-    assert_eq!(bench.breaker.force_open(), Some(Transition { from: State::Closed, to: State::Open }));
+    assert_eq!(bench.breaker.force_open(), Some(Transition { from: CircuitState::Closed, to: CircuitState::Open }));
     assert_eq!(bench.breaker.force_open(), None);
     bench.now += secs(100_000);
-    assert_eq!(bench.acquire().unwrap_err(), Refused { state: State::Open, retry_after: None });
+    assert_eq!(bench.acquire().unwrap_err(), Refused { state: CircuitState::Open, retry_after: None });
     assert_eq!(bench.record(before, Success), None);
-    assert_eq!(bench.breaker.reset(), Some(Transition { from: State::Open, to: State::Closed }));
+    assert_eq!(bench.breaker.reset(), Some(Transition { from: CircuitState::Open, to: CircuitState::Closed }));
 
     for (mode, force) in [
-        (Mode::ForcedClosed, Breaker::force_closed as fn(&mut Breaker) -> Option<Transition>),
-        (Mode::Disabled, Breaker::disable),
+        (CircuitMode::ForcedClosed, Breaker::force_closed as fn(&mut Breaker) -> Option<Transition>),
+        (CircuitMode::Disabled, Breaker::disable),
     ] {
-        let mut bench = Bench::half_open(BreakerSpec::default());
-        assert_eq!(force(&mut bench.breaker), Some(Transition { from: State::Open, to: State::Closed }));
+        let mut bench = Bench::half_open(BreakerOptions::default());
+        assert_eq!(force(&mut bench.breaker), Some(Transition { from: CircuitState::Open, to: CircuitState::Closed }));
         (0..20).for_each(|_| assert_eq!(bench.call(Failure), None));
-        assert_eq!((bench.state(), bench.breaker.mode()), (State::Closed, mode));
+        assert_eq!((bench.state(), bench.breaker.mode()), (CircuitState::Closed, mode));
         assert_eq!(bench.breaker.reset(), None);
-        assert_eq!(bench.breaker.mode(), Mode::Automatic);
+        assert_eq!(bench.breaker.mode(), CircuitMode::Automatic);
         bench.open();
-        assert_eq!((bench.state(), bench.retry_after()), (State::Open, Some(secs(30))));
+        assert_eq!((bench.state(), bench.retry_after()), (CircuitState::Open, Some(secs(30))));
     }
 }
 
 #[test]
 fn earlier_time_than_before_is_no_fault() {
-    let mut bench = Bench::new(BreakerSpec::default());
+    let mut bench = Bench::new(BreakerOptions::default());
     bench.now += secs(5);
     bench.open();
     bench.now -= secs(5);
-    assert_eq!((bench.state(), bench.retry_after()), (State::Open, Some(secs(30))));
+    assert_eq!((bench.state(), bench.retry_after()), (CircuitState::Open, Some(secs(30))));
 }
 
 #[test]
 fn states_are_named_as_in_the_result() {
-    for (state, name) in [(State::Closed, "closed"), (State::Open, "open"), (State::HalfOpen, "half-open")] {
+    for (state, name) in
+        [(CircuitState::Closed, "closed"), (CircuitState::Open, "open"), (CircuitState::HalfOpen, "half-open")]
+    {
         assert_eq!(state.as_str(), name);
         assert_eq!(serde_json::to_value(state).unwrap(), name);
     }

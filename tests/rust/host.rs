@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lifesigns::checks::{Check, Context};
+use lifesigns::checks::Check;
 use lifesigns::engine::{Engine, Selection};
-use lifesigns::outcome::{CheckError, Finding, Status};
-use lifesigns::spec::CheckSpec;
-use lifesigns::store::counters::Counters;
-use lifesigns::store::{Share, View};
+use lifesigns::model::CheckOptions;
+use lifesigns::model::{CheckError, Finding, Status};
+use lifesigns::runtime::Context;
+use lifesigns::state::counters::Counters;
+use lifesigns::state::{Scope, View};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -33,8 +34,8 @@ impl Check for Counted {
 }
 
 fn engine(path: &Path, check: &Arc<Counted>) -> Engine {
-    let engine = Engine::new(SECOND * 60).shared(Share::Host(path.to_owned()));
-    engine.register(CheckSpec::new("x", SECOND, SECOND * 30), check.clone()).unwrap();
+    let engine = Engine::new(SECOND * 60).shared(Scope::Host(path.to_owned()));
+    engine.register(CheckOptions::new("x", SECOND, SECOND * 30), check.clone()).unwrap();
     engine
 }
 
@@ -43,7 +44,7 @@ fn run(engine: &Engine, refresh: bool) {
     let done = move || sender.send(()).unwrap_or_default();
     let (_, work) = engine.sweep(&Selection { refresh, ..Selection::default() }).unwrap();
     if !work.is_none() {
-        work.begin(done);
+        work.start(done);
         receiver.recv().unwrap();
     }
 }

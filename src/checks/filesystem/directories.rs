@@ -1,8 +1,12 @@
 //! Whether the configured directories exist and a file can be written, synced and removed in each.
 
+use crate::checks::fields::yes;
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
@@ -10,18 +14,32 @@ use serde_json::{Map, json};
 use uuid::Uuid;
 
 use super::severity;
-use crate::checks::blocking::single_flight;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Phase, Status};
-use crate::spec::{self, Directory};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Phase, Status};
+use crate::runtime::Context;
+use crate::runtime::blocking::single_flight;
 
-pub struct Directories(pub spec::Directories);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    pub path: PathBuf,
+    /// Not writable: an error if critical, else degraded.
+    #[serde(default = "yes")]
+    pub critical: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoriesCheck {
+    /// By the name under which the directory stands in the details.
+    pub directories: BTreeMap<String, Directory>,
+}
 
 #[async_trait]
-impl Check for Directories {
+impl Check for DirectoriesCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        let probes = try_join_all(self.0.directories.iter().map(|(name, directory)| async move {
+        let probes = try_join_all(self.directories.iter().map(|(name, directory)| async move {
             let key = directory.path.display().to_string();
             let probe = single_flight(&context.process, &key, {
                 let path = directory.path.clone();

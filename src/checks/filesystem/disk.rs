@@ -1,25 +1,35 @@
 //! How full the file systems behind the configured paths are, in space and in inodes.
 
+use serde::Deserialize;
 use std::path::Path;
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use serde_json::{Map, Value, json};
 
 use super::severity;
-use crate::checks::blocking::single_flight;
+use crate::checks::Check;
+use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{gigabytes, level, round};
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Phase, Status};
-use crate::spec::{self, Thresholds};
+use crate::model::{CheckError, Finding, Phase, Status};
+use crate::runtime::Context;
+use crate::runtime::blocking::single_flight;
 
-pub struct Disk(pub spec::Disk);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskCheck {
+    pub paths: Vec<PathBuf>,
+    /// Scope of the space, and of the inodes, in use, in percent.
+    #[serde(default = "percent_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for Disk {
+impl Check for DiskCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        let readings = try_join_all(self.0.paths.iter().map(|path| async move {
+        let readings = try_join_all(self.paths.iter().map(|path| async move {
             let name = path.display().to_string();
             let reading = single_flight(&context.process, &name, {
                 let path = path.clone();
@@ -27,7 +37,7 @@ impl Check for Disk {
             });
             Ok((name.clone(), reading.await?))
         }));
-        Ok(judge(readings.await?, self.0.thresholds))
+        Ok(judge(readings.await?, self.thresholds))
     }
 }
 
@@ -44,13 +54,13 @@ enum Reading {
 /// In bytes, or in inodes. `free` is what an unprivileged process can still take: less than `total - used` where the
 /// file system keeps a reserve for root (74 of 235 GB on one disk).
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Share {
+struct Scope {
     total: u64,
     used: u64,
     free: u64,
 }
 
-impl Share {
+impl Scope {
     /// As `df` computes it: the reserve counts neither as used nor as free.
     fn percent_used(self) -> f64 {
         let usable = self.used.saturating_add(self.free);
@@ -60,9 +70,9 @@ impl Share {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Usage {
-    space: Share,
+    space: Scope,
     /// None where the file system makes inodes as it needs them (btrfs).
-    inodes: Option<Share>,
+    inodes: Option<Scope>,
 }
 
 #[cfg(unix)]
@@ -71,13 +81,13 @@ fn read(path: &Path) -> Reading {
     match rustix::fs::statvfs(path) {
         Ok(stat) => {
             let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-            let space = Share {
+            let space = Scope {
                 total: bytes(stat.f_blocks),
                 used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
                 free: bytes(stat.f_bavail),
             };
             let inodes =
-                Share { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
+                Scope { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
             Reading::Usage(Usage { space, inodes: (inodes.total > 0).then_some(inodes) })
         }
         Err(Errno::NOENT | Errno::NOTDIR) => Reading::Missing,
@@ -130,7 +140,7 @@ fn judge(readings: Vec<(String, Reading)>, thresholds: Thresholds) -> Finding {
 
 fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Verdict, Value) {
     let space = usage.space.percent_used();
-    let inodes = usage.inodes.map(Share::percent_used);
+    let inodes = usage.inodes.map(Scope::percent_used);
     // The fuller of the two is what the path will run out of first.
     let (percent, of_what) = match inodes {
         Some(inodes) if inodes > space => (inodes, "of the inodes used"),
@@ -152,6 +162,10 @@ fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Verdict, Va
     (Verdict { status, percent, words }, detail)
 }
 
+fn percent_thresholds() -> Thresholds {
+    Thresholds::new(80.0, 90.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,7 +173,7 @@ mod tests {
     const GB: u64 = 1 << 30;
 
     fn usage(used: u64, free: u64, inodes: Option<(u64, u64)>) -> Reading {
-        let share = |(used, free)| Share { total: used + free, used, free };
+        let share = |(used, free)| Scope { total: used + free, used, free };
         Reading::Usage(Usage { space: share((used * GB, free * GB)), inodes: inodes.map(share) })
     }
 
@@ -199,8 +213,8 @@ mod tests {
 
     #[test]
     fn details_hold_what_was_read() {
-        let space = Share { total: 100 * GB, used: 20 * GB, free: 75 * GB };
-        let inodes = Some(Share { total: 300, used: 100, free: 200 });
+        let space = Scope { total: 100 * GB, used: 20 * GB, free: 75 * GB };
+        let inodes = Some(Scope { total: 300, used: 100, free: 200 });
         let readings =
             vec![("/".to_owned(), Reading::Usage(Usage { space, inodes })), ("/a".to_owned(), Reading::Missing)];
         let finding = judge(readings, Thresholds::new(80.0, 90.0));

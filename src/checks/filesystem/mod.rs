@@ -3,10 +3,10 @@
 mod directories;
 mod disk;
 
-use crate::outcome::Status;
+use crate::model::Status;
 
-pub use directories::Directories;
-pub use disk::Disk;
+pub use directories::DirectoriesCheck;
+pub use disk::DiskCheck;
 
 /// Orders statuses by how bad they are.
 fn severity(status: Status) -> u8 {

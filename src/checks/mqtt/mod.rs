@@ -1,37 +1,41 @@
 //! MQTT: the broker lets the application in and, where a topic is configured, hands on what is published.
 
-mod packet;
-mod refusal;
+mod errors;
+mod protocol;
+mod spec;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
-use crate::checks::{Check, Context};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Phase, SpecError};
 use crate::net::{self, Stream};
-use crate::outcome::{CheckError, Finding, Phase};
-use crate::spec::{self, MqttProtocol};
-use packet::{Heard, Wrong};
-use refusal::refusal;
+use crate::runtime::Context;
+use errors::refusal;
+use protocol::{Heard, Wrong};
+pub use spec::{MqttCheck, MqttProtocol};
 
 /// What a broker may send per run: a CONNACK and the answers of one round trip take some hundred bytes.
 const LIMIT: usize = 256 * 1024;
 
-/// CONNECT as the application does, optionally one message there and back, DISCONNECT.
-pub struct Broker(pub spec::Mqtt);
-
 #[async_trait]
-impl Check for Broker {
+impl Check for MqttCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        self.check_fields()
+    }
+
+    /// CONNECT as the application does, optionally one message there and back, DISCONNECT.
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let broker = &self.0;
+        let broker = self;
         let port = broker.port.unwrap_or(if broker.tls.is_some() { 8883 } else { 1883 });
         let stream = net::connect(context, &broker.host, port).await?;
         let stream = match &broker.tls {
             Some(tls) => Stream::Tls(Box::new(net::secure(context, stream, &broker.host, port, tls).await?)),
             None => Stream::Plain(stream),
         };
-        let mut session = Session {
+        let mut session = MqttSession {
             stream,
             received: BytesMut::new(),
             total: 0,
@@ -61,7 +65,7 @@ impl Check for Broker {
 }
 
 /// One connection to a broker, used for one run.
-struct Session {
+struct MqttSession {
     stream: Stream,
     received: BytesMut,
     total: usize,
@@ -70,16 +74,16 @@ struct Session {
     phase: Phase,
 }
 
-impl Session {
+impl MqttSession {
     /// The return code of a connection that was accepted, which is 0.
     ///
     /// Each run has an identifier of its own: with a fixed one the processes of an application would throw each other
     /// off. An empty one, for which the broker chooses, some brokers refuse; 23 letters and digits none may.
-    async fn connect(&mut self, broker: &spec::Mqtt) -> Result<u8, CheckError> {
+    async fn connect(&mut self, broker: &MqttCheck) -> Result<u8, CheckError> {
         let client_id = format!("lifesigns{:.14}", Uuid::new_v4().simple().to_string());
-        let connect = packet::connect(broker, &client_id).ok_or_else(unsendable)?;
+        let connect = protocol::connect(broker, &client_id).ok_or_else(unsendable)?;
         self.say(&connect).await?;
-        match self.hear(packet::decode_connack).await? {
+        match self.hear(protocol::decode_connack).await? {
             0 => Ok(0),
             code => Err(refusal(&self.target, code)),
         }
@@ -89,10 +93,10 @@ impl Session {
     async fn round_trip(&mut self, below: &str) -> Result<(), CheckError> {
         let name = Uuid::new_v4().to_string();
         let topic = format!("{}/{name}", below.trim_end_matches('/'));
-        let subscribe = packet::subscribe(self.protocol, &topic).ok_or_else(unsendable)?;
+        let subscribe = protocol::subscribe(self.protocol, &topic).ok_or_else(unsendable)?;
         self.say(&subscribe).await?;
         while self.answer("subscribing to", &topic).await? != Some(Step::Subscribed) {}
-        let publish = packet::publish(self.protocol, &topic, &name).ok_or_else(unsendable)?;
+        let publish = protocol::publish(self.protocol, &topic, &name).ok_or_else(unsendable)?;
         self.say(&publish).await?;
         while self.answer("publishing to", &topic).await? != Some(Step::Received(name.clone().into())) {}
         Ok(())
@@ -100,7 +104,7 @@ impl Session {
 
     /// The next packet, if it is a step of the round trip.
     async fn answer(&mut self, doing: &str, topic: &str) -> Result<Option<Step>, CheckError> {
-        match self.hear(packet::decode).await? {
+        match self.hear(protocol::decode).await? {
             Heard::Suback { accepted: true } => Ok(Some(Step::Subscribed)),
             Heard::Suback { accepted: false } | Heard::Puback { accepted: false } => {
                 let reason = format!("{doing} the topic of the round trip is not allowed").into();
@@ -114,7 +118,7 @@ impl Session {
 
     /// Says goodbye, so that the broker logs no lost client. That it was there is known by now.
     async fn disconnect(&mut self) {
-        if self.say(packet::DISCONNECT).await.is_ok() {
+        if self.say(protocol::DISCONNECT).await.is_ok() {
             self.stream.shutdown().await.ok();
         }
     }

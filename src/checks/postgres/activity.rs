@@ -1,13 +1,16 @@
 //! How much of the server's connections the database takes, and what they do.
 
+use super::spec::PostgresServer;
+use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
+use serde::Deserialize;
 
 use super::answer::Answer;
 use super::connection;
 use super::extensions::percent;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
 
 /// Without the right of `pg_monitor` the state and type of other users' connections are `NULL`, but they do count.
 ///
@@ -30,17 +33,24 @@ const ACTIVITY: &str = "\
            (SELECT oid FROM pg_database WHERE datname = current_database())) AS at(here) \
     WHERE backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL";
 
-pub struct Connections(pub spec::PostgresConnections);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConnectionsCheck {
+    pub server: PostgresServer,
+    /// Scope of the usable connections that are taken, in percent.
+    #[serde(default = "connection_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for Connections {
+impl Check for PostgresConnectionsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let answer = connection::ask(context, &self.0.server, &[ACTIVITY.to_owned()]).await?;
-        judge(&self.0, &answer)
+        let answer = connection::ask(context, &self.server, &[ACTIVITY.to_owned()]).await?;
+        judge(self, &answer)
     }
 }
 
-fn judge(spec: &spec::PostgresConnections, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge(spec: &PostgresConnectionsCheck, answer: &Answer) -> Result<Finding, CheckError> {
     let row = answer.row(0, "read pg_stat_activity")?;
     let (usable, total) = (row.count(0), row.count(1));
     let utilization = percent(total, usable);
@@ -58,18 +68,23 @@ fn judge(spec: &spec::PostgresConnections, answer: &Answer) -> Result<Finding, C
         .with("longest_query_seconds", row.tenths(8)))
 }
 
+fn connection_thresholds() -> Thresholds {
+    Thresholds::new(70.0, 90.0)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::checks::postgres::PostgresServer;
     use crate::checks::postgres::answer::tests::answer;
-    use crate::outcome::Status;
-    use crate::spec::{PostgresServer, Thresholds};
+    use crate::checks::thresholds::Thresholds;
+    use crate::model::Status;
     use serde_json::{Value, json};
 
     #[test]
     fn the_share_of_usable_connections_decides() {
-        let spec = spec::PostgresConnections {
+        let spec = PostgresConnectionsCheck {
             server: PostgresServer::default(),
             thresholds: Thresholds { degraded_above: 70.0, error_above: 90.0 },
         };

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use super::server::wrong;
+use crate::model::CheckError;
 use crate::net;
-use crate::outcome::CheckError;
 
 const PORT: u16 = 5432;
 /// Where a server's socket is when no host is given: as Debian, Red Hat and PostgreSQL itself build it.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sqlstate;
-use crate::outcome::CheckError;
+use crate::model::CheckError;
 
 /// One row of text values, as the simple-query protocol sends them.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,10 +10,10 @@ use super::answer::{Answer, Row, literal};
 use super::login::connect;
 use super::session::Session;
 use super::sqlstate;
-use crate::checks::Context;
+use crate::checks::postgres::PostgresServer;
+use crate::model::{CheckError, Phase};
 use crate::net;
-use crate::outcome::{CheckError, Phase};
-use crate::spec::PostgresServer;
+use crate::runtime::Context;
 
 /// A statement that waits so long for a lock ends on the server, since those of other checks wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
@@ -160,7 +160,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Secret;
+    use crate::model::Secret;
 
     #[test]
     fn logins_are_told_apart_by_their_passwords_too() {

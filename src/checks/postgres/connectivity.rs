@@ -1,22 +1,28 @@
 //! The database answers: `SELECT 1`, its version, and how many sessions Django keeps there.
 
+use super::spec::PostgresServer;
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::answer::{Answer, Row};
 use super::connection;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
 
 /// Up to here sessions are counted; beyond, the planner's estimate is reported. A count of all rows of a table that
 /// has grown to millions would be the most expensive thing that a probe does.
 const COUNTED: u32 = 10_000;
 
-pub struct Connectivity(pub spec::Postgres);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresCheck {
+    pub server: PostgresServer,
+}
 
 #[async_trait]
-impl Check for Connectivity {
+impl Check for PostgresCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let guard = "SELECT 1, left(current_setting('server_version'), 100), \
                      has_table_privilege(to_regclass('django_session')::oid, 'SELECT')";
@@ -26,7 +32,7 @@ impl Check for Connectivity {
              (SELECT 1 FROM django_session LIMIT {COUNTED} + 1) AS first) AS counted"
         );
         let there = |rows: &[Row]| rows.first().is_some_and(|row| row.is_true(2));
-        judge(&connection::ask_guarded(context, &self.0.server, guard.to_owned(), there, vec![sessions]).await?)
+        judge(&connection::ask_guarded(context, &self.server, guard.to_owned(), there, vec![sessions]).await?)
     }
 }
 
@@ -49,7 +55,7 @@ fn judge(answer: &Answer) -> Result<Finding, CheckError> {
 mod tests {
     use super::*;
     use crate::checks::postgres::answer::tests::answer;
-    use crate::outcome::Status;
+    use crate::model::Status;
 
     #[test]
     fn sessions_are_counted_where_they_can_be() {

@@ -1,14 +1,17 @@
 //! Extensions do their work: PostGIS computes, pg_stat_statements shows how the statements fare.
 
+use super::spec::PostgresServer;
+use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::json;
 
 use super::answer::{Answer, Row, literal};
 use super::connection;
 use super::scrub::scrub;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
 
 /// One row if the extension is installed; `ready` then says whether it can be used. Its schema, often none that the
 /// role looks into, is searched from the next statement on.
@@ -24,14 +27,18 @@ fn is_ready(rows: &[Row]) -> bool {
     rows.first().is_some_and(|row| row.is_true(0))
 }
 
-pub struct Postgis(pub spec::Postgres);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgisCheck {
+    pub server: PostgresServer,
+}
 
 #[async_trait]
-impl Check for Postgis {
+impl Check for PostgisCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let test = "SELECT left(PostGIS_version(), 100), left(ST_AsText(ST_MakePoint(0, 0)), 100)".to_owned();
         let guard = installed("postgis", "true");
-        judge_postgis(&connection::ask_guarded(context, &self.0.server, guard, is_ready, vec![test]).await?)
+        judge_postgis(&connection::ask_guarded(context, &self.server, guard, is_ready, vec![test]).await?)
     }
 }
 
@@ -53,16 +60,26 @@ fn judge_postgis(answer: &Answer) -> Result<Finding, CheckError> {
     })
 }
 
-pub struct Statements(pub spec::PostgresStatements);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresStatementsCheck {
+    pub server: PostgresServer,
+    /// A statement is slow when its mean execution time exceeds this.
+    #[serde(default = "slow_ms")]
+    pub slow_ms: f64,
+    /// Scope of slow statements, in percent.
+    #[serde(default = "statement_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for Statements {
+impl Check for PostgresStatementsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let here = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
         let statements = vec![
             format!(
                 "SELECT count(*), count(*) FILTER (WHERE mean_exec_time > {}) FROM pg_stat_statements(false) WHERE {here}",
-                self.0.slow_ms
+                self.slow_ms
             ),
             format!(
                 "SELECT left(query, 2000), mean_exec_time, calls FROM pg_stat_statements WHERE {here} \
@@ -71,12 +88,12 @@ impl Check for Statements {
         ];
         // Its settings are there only where it is loaded.
         let guard = installed("pg_stat_statements", "current_setting('pg_stat_statements.max', true) IS NOT NULL");
-        let answer = connection::ask_guarded(context, &self.0.server, guard, is_ready, statements).await?;
-        judge_statements(&self.0, &answer)
+        let answer = connection::ask_guarded(context, &self.server, guard, is_ready, statements).await?;
+        judge_statements(self, &answer)
     }
 }
 
-fn judge_statements(spec: &spec::PostgresStatements, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_statements(spec: &PostgresStatementsCheck, answer: &Answer) -> Result<Finding, CheckError> {
     if answer.rows(0).is_empty() && !answer.sets.is_empty() {
         return Ok(Finding::degraded(
             "the extension pg_stat_statements is not installed: run CREATE EXTENSION pg_stat_statements",
@@ -114,13 +131,22 @@ pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1000.0 / whole as f64).round() / 10.0 }
 }
 
+fn slow_ms() -> f64 {
+    100.0
+}
+
+fn statement_thresholds() -> Thresholds {
+    Thresholds::new(10.0, 30.0)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::checks::postgres::PostgresServer;
     use crate::checks::postgres::answer::tests::answer;
-    use crate::outcome::Status;
-    use crate::spec::{PostgresServer, Thresholds};
+    use crate::checks::thresholds::Thresholds;
+    use crate::model::Status;
 
     #[test]
     fn postgis_must_be_there_and_compute() {
@@ -139,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_share_of_slow_statements_decides() {
-        let spec = spec::PostgresStatements {
+        let spec = PostgresStatementsCheck {
             server: PostgresServer::default(),
             slow_ms: 100.0,
             thresholds: Thresholds { degraded_above: 10.0, error_above: 30.0 },

@@ -16,11 +16,12 @@ use super::session::{IDLE, Session};
 use super::sqlstate;
 use super::tls::Encryption;
 use super::transport::{Lent, Secured, Transport};
-use crate::checks::Context;
+use crate::checks::postgres::PostgresServer;
+use crate::model::{CheckError, Phase};
+use crate::net::Tls;
 use crate::net::{self, Stream};
-use crate::outcome::{CheckError, Phase};
-use crate::process::Process;
-use crate::spec::{PostgresServer, Tls};
+use crate::runtime::Context;
+use crate::runtime::Process;
 
 /// The protocol's request for TLS, which is answered by one byte.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];

@@ -1,24 +1,35 @@
 //! What the application needs in the database is there: functions, tables, materialized views.
 
+use super::spec::PostgresServer;
+use crate::checks::fields::yes;
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::answer::{Answer, Row, literal, names};
 use super::connection;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding};
-use crate::spec;
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
 
-pub struct Functions(pub spec::PostgresFunctions);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresFunctionsCheck {
+    pub server: PostgresServer,
+    pub functions: Vec<String>,
+    /// False: where none of the functions exists the check is skipped (they are then not part of this application).
+    #[serde(default = "yes")]
+    pub required: bool,
+}
 
 #[async_trait]
-impl Check for Functions {
+impl Check for PostgresFunctionsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        if self.0.functions.is_empty() {
+        if self.functions.is_empty() {
             return Ok(no_functions());
         }
-        let statement = functions_statement(&self.0.functions);
-        judge_functions(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+        let statement = functions_statement(&self.functions);
+        judge_functions(self, &connection::ask(context, &self.server, &[statement]).await?)
     }
 }
 
@@ -45,7 +56,7 @@ fn functions_statement(functions: &[String]) -> String {
     )
 }
 
-fn judge_functions(spec: &spec::PostgresFunctions, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_functions(spec: &PostgresFunctionsCheck, answer: &Answer) -> Result<Finding, CheckError> {
     let rows = complete(answer, spec.functions.len())?;
     let missing = lacking(rows);
     let available = rows.len() - missing.len();
@@ -61,17 +72,27 @@ fn judge_functions(spec: &spec::PostgresFunctions, answer: &Answer) -> Result<Fi
     Ok(finding.with("functions", functions).with("total_functions", rows.len()).with("available_count", available))
 }
 
-pub struct TaskTables(pub spec::TaskTables);
+/// The task queue's tables are there.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskTablesCheck {
+    pub server: PostgresServer,
+    pub backend: String,
+    pub tables: Vec<String>,
+    /// False: where none of the tables exists the check is skipped.
+    #[serde(default = "yes")]
+    pub required: bool,
+}
 
 #[async_trait]
-impl Check for TaskTables {
+impl Check for TaskTablesCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        if self.0.tables.is_empty() {
+        if self.tables.is_empty() {
             return Ok(no_task_queue());
         }
         let statement =
-            format!("SELECT l.name, to_regclass(l.name) IS NOT NULL FROM {} ORDER BY l.place", names(&self.0.tables));
-        judge_tables(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+            format!("SELECT l.name, to_regclass(l.name) IS NOT NULL FROM {} ORDER BY l.place", names(&self.tables));
+        judge_tables(self, &connection::ask(context, &self.server, &[statement]).await?)
     }
 }
 
@@ -79,7 +100,7 @@ pub fn no_task_queue() -> Finding {
     Finding::skipped("there are no tables of a task queue here: set LIFESIGNS[\"TASK_QUEUE\"] to the queue in use")
 }
 
-fn judge_tables(spec: &spec::TaskTables, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_tables(spec: &TaskTablesCheck, answer: &Answer) -> Result<Finding, CheckError> {
     let rows = complete(answer, spec.tables.len())?;
     let missing = lacking(rows);
     let count = rows.len() - missing.len();
@@ -97,12 +118,17 @@ fn judge_tables(spec: &spec::TaskTables, answer: &Answer) -> Result<Finding, Che
         .with("backend", &*spec.backend))
 }
 
-pub struct Views(pub spec::MaterializedViews);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaterializedViewsCheck {
+    pub server: PostgresServer,
+    pub views: Vec<String>,
+}
 
 #[async_trait]
-impl Check for Views {
+impl Check for MaterializedViewsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        if self.0.views.is_empty() {
+        if self.views.is_empty() {
             return Ok(Finding::skipped(
                 "no materialized view is configured: set LIFESIGNS[\"MATERIALIZED_VIEWS\"] to those in use",
             ));
@@ -110,13 +136,13 @@ impl Check for Views {
         let statement = format!(
             "SELECT l.name, coalesce(c.relkind = 'm' AND c.relispopulated, false), c.relkind = 'm' FROM {} \
              LEFT JOIN pg_class c ON c.oid = to_regclass(l.name) ORDER BY l.place",
-            names(&self.0.views)
+            names(&self.views)
         );
-        judge_views(&self.0, &connection::ask(context, &self.0.server, &[statement]).await?)
+        judge_views(self, &connection::ask(context, &self.server, &[statement]).await?)
     }
 }
 
-fn judge_views(spec: &spec::MaterializedViews, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_views(spec: &MaterializedViewsCheck, answer: &Answer) -> Result<Finding, CheckError> {
     let rows = complete(answer, spec.views.len())?;
     let missing = lacking(rows);
     let state = |row: &Row| match (row.is_true(1), row.text(2)) {
@@ -153,9 +179,9 @@ fn lacking(rows: &[Row]) -> Vec<String> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::checks::postgres::PostgresServer;
     use crate::checks::postgres::answer::tests::answer;
-    use crate::outcome::Status;
-    use crate::spec::PostgresServer;
+    use crate::model::Status;
     use serde_json::json;
 
     fn two() -> Vec<String> {
@@ -178,7 +204,7 @@ mod tests {
             (["a|f", "s.b|f"], false, Status::Skipped, None),
         ];
         for (rows, required, status, available) in cases {
-            let spec = spec::PostgresFunctions { server: PostgresServer::default(), functions: two(), required };
+            let spec = PostgresFunctionsCheck { server: PostgresServer::default(), functions: two(), required };
             let finding = judge_functions(&spec, &answer(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?} {required}");
             assert_eq!(finding.details.get("available_count"), available.map(|n: usize| json!(n)).as_ref());
@@ -196,7 +222,7 @@ mod tests {
         ];
         for (rows, required, status) in cases {
             let (server, backend) = (PostgresServer::default(), "procrastinate".to_owned());
-            let spec = spec::TaskTables { server, backend, tables: two(), required };
+            let spec = TaskTablesCheck { server, backend, tables: two(), required };
             let finding = judge_tables(&spec, &answer(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?} {required}");
         }
@@ -211,7 +237,7 @@ mod tests {
             (["a|f|-", "s.b|t|t"], Status::Degraded, "missing"),
         ];
         for (rows, status, state) in cases {
-            let spec = spec::MaterializedViews { server: PostgresServer::default(), views: two() };
+            let spec = MaterializedViewsCheck { server: PostgresServer::default(), views: two() };
             let finding = judge_views(&spec, &answer(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?}");
             assert_eq!(finding.details["materialized_views"]["a"], json!(state));
@@ -221,7 +247,7 @@ mod tests {
 
     #[test]
     fn an_incomplete_answer_is_an_error() {
-        let spec = spec::MaterializedViews { server: PostgresServer::default(), views: two() };
+        let spec = MaterializedViewsCheck { server: PostgresServer::default(), views: two() };
         assert_eq!(judge_views(&spec, &answer(&[&["a|t|t"]], None)).unwrap_err().code(), "ProtocolError");
         let denied = judge_views(&spec, &answer(&[], Some("42501"))).unwrap_err();
         assert_eq!(denied.code(), "RequestRejectedError");

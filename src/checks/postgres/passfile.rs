@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::spec::Secret;
+use crate::model::Secret;
 
 /// What a password file says about a login.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,8 +8,9 @@ use super::address::{self, Address};
 use super::passfile::{self, Password};
 use super::service;
 use super::tls::{self, Encryption};
-use crate::outcome::CheckError;
-use crate::spec::{PostgresServer, Secret};
+use crate::checks::postgres::PostgresServer;
+use crate::model::CheckError;
+use crate::model::Secret;
 
 /// All that is needed to connect.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::server::Surroundings;
-use crate::outcome::CheckError;
+use crate::model::CheckError;
 
 pub type Parameters = HashMap<String, String>;
 

@@ -15,8 +15,8 @@ use super::answer::{Answer, Row};
 use super::questions::Questions;
 use super::sqlstate;
 use super::transport::{Fault, Transport};
-use crate::outcome::{CheckError, Phase};
-use crate::process::lock;
+use crate::model::{CheckError, Phase};
+use crate::runtime::lock;
 
 /// A session that nobody has used for so long is closed.
 pub const IDLE: Duration = Duration::from_secs(300);

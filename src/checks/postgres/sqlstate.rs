@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::DbError;
 
-use crate::outcome::{CheckError, Phase};
+use crate::model::{CheckError, Phase};
 
 /// SQLSTATEs that the code asks for by name.
 pub const NO_LOGIN_RULE: &str = "28000";

@@ -1,14 +1,18 @@
 //! How the task queue fares, by its tables: what waits, what failed, who works.
 
+use crate::checks::fields::yes;
+use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, names};
 use super::connection;
 use super::objects::no_task_queue;
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Status};
-use crate::spec::{self, PostgresServer};
+use crate::checks::Check;
+use crate::checks::postgres::PostgresServer;
+use crate::model::{CheckError, Finding, Status};
+use crate::runtime::Context;
 
 /// How many queues stand in the details; the totals are of all.
 const QUEUES: usize = 100;
@@ -59,12 +63,25 @@ fn counted(answer: &Answer, tables: &[String]) -> Result<u64, CheckError> {
     }
 }
 
-pub struct PendingTasks(pub spec::PendingTasks);
+/// Depth of each queue and the age of its oldest task.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PendingTasksCheck {
+    pub server: PostgresServer,
+    /// One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null).
+    pub sql: String,
+    /// The tables that `sql` reads.
+    pub tables: Vec<String>,
+    #[serde(default = "yes")]
+    pub required: bool,
+    #[serde(default = "depth_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for PendingTasks {
+impl Check for PendingTasksCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec = &self.0;
+        let spec = self;
         let statement = format!(
             "SELECT left(q.queue::text, 200), q.depth::int8, sum(q.depth::int8) OVER (), max(q.depth::int8) OVER (), \
              max(extract(epoch FROM now() - q.oldest)::float8) OVER (), count(*) OVER () \
@@ -75,7 +92,7 @@ impl Check for PendingTasks {
     }
 }
 
-fn judge_pending(spec: &spec::PendingTasks, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_pending(spec: &PendingTasksCheck, answer: &Answer) -> Result<Finding, CheckError> {
     if let Some(finding) = missing(answer, &spec.tables, spec.required) {
         return Ok(finding);
     }
@@ -99,18 +116,31 @@ fn judge_pending(spec: &spec::PendingTasks, answer: &Answer) -> Result<Finding, 
         .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0))))
 }
 
-pub struct FailedTasks(pub spec::FailedTasks);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedTasksCheck {
+    pub server: PostgresServer,
+    /// One `SELECT count(*)`; `{since}` stands for the start of the window.
+    pub sql: String,
+    pub tables: Vec<String>,
+    #[serde(default = "yes")]
+    pub required: bool,
+    #[serde(default = "failure_window")]
+    pub window_minutes: u32,
+    #[serde(default = "failure_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for FailedTasks {
+impl Check for FailedTasksCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec = &self.0;
+        let spec = self;
         let statement = count(&spec.sql, spec.window_minutes);
         judge_failed(spec, &ask(context, &spec.server, &spec.tables, statement).await?)
     }
 }
 
-fn judge_failed(spec: &spec::FailedTasks, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_failed(spec: &FailedTasksCheck, answer: &Answer) -> Result<Finding, CheckError> {
     if let Some(finding) = missing(answer, &spec.tables, spec.required) {
         return Ok(finding);
     }
@@ -122,18 +152,31 @@ fn judge_failed(spec: &spec::FailedTasks, answer: &Answer) -> Result<Finding, Ch
         .with("window_minutes", window))
 }
 
-pub struct TaskWorkers(pub spec::TaskWorkers);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskWorkersCheck {
+    pub server: PostgresServer,
+    /// One `SELECT count(*)`; `{since}` stands for the start of the window.
+    pub sql: String,
+    pub tables: Vec<String>,
+    #[serde(default = "yes")]
+    pub required: bool,
+    #[serde(default = "heartbeat_window")]
+    pub heartbeat_window_minutes: u32,
+    #[serde(default = "one")]
+    pub expected_workers: u32,
+}
 
 #[async_trait]
-impl Check for TaskWorkers {
+impl Check for TaskWorkersCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec = &self.0;
+        let spec = self;
         let statement = count(&spec.sql, spec.heartbeat_window_minutes);
         judge_workers(spec, &ask(context, &spec.server, &spec.tables, statement).await?)
     }
 }
 
-fn judge_workers(spec: &spec::TaskWorkers, answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_workers(spec: &TaskWorkersCheck, answer: &Answer) -> Result<Finding, CheckError> {
     if let Some(finding) = missing(answer, &spec.tables, spec.required) {
         return Ok(finding);
     }
@@ -151,15 +194,35 @@ fn judge_workers(spec: &spec::TaskWorkers, answer: &Answer) -> Result<Finding, C
         .with("heartbeat_window_minutes", window))
 }
 
+fn depth_thresholds() -> Thresholds {
+    Thresholds::new(100.0, 500.0)
+}
+
+fn failure_thresholds() -> Thresholds {
+    Thresholds::new(5.0, 20.0)
+}
+
+fn failure_window() -> u32 {
+    60
+}
+
+fn heartbeat_window() -> u32 {
+    5
+}
+
+fn one() -> u32 {
+    1
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::checks::postgres::answer::tests::answer;
-    use crate::spec::Thresholds;
+    use crate::checks::thresholds::Thresholds;
 
-    fn pending(required: bool) -> spec::PendingTasks {
-        spec::PendingTasks {
+    fn pending(required: bool) -> PendingTasksCheck {
+        PendingTasksCheck {
             server: PostgresServer::default(),
             sql: String::new(),
             tables: vec!["jobs".to_owned()],
@@ -198,7 +261,7 @@ mod tests {
 
     #[test]
     fn the_number_of_failures_decides() {
-        let spec = spec::FailedTasks {
+        let spec = FailedTasksCheck {
             server: PostgresServer::default(),
             sql: String::new(),
             tables: vec!["jobs".to_owned()],
@@ -231,7 +294,7 @@ mod tests {
             (0, "0", Status::Healthy),
         ];
         for (expected_workers, count, status) in cases {
-            let spec = spec::TaskWorkers {
+            let spec = TaskWorkersCheck {
                 server: PostgresServer::default(),
                 sql: String::new(),
                 tables: vec!["workers".to_owned()],

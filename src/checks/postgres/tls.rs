@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::server::Surroundings;
-use crate::outcome::CheckError;
-use crate::spec::{SslMode, Tls, Verify};
+use crate::checks::postgres::SslMode;
+use crate::model::CheckError;
+use crate::net::{Tls, Verify};
 
 /// One way to open a connection.
 #[derive(Clone, Debug, PartialEq)]

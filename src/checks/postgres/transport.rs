@@ -10,8 +10,8 @@ use ring::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
+use crate::model::{CheckError, Phase};
 use crate::net::{self, Stream};
-use crate::outcome::{CheckError, Phase};
 
 /// Our answers take some kilobytes. A session that has received this much is replaced by the next, which bounds what
 /// a hostile server can make us keep, whatever it is.

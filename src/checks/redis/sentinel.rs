@@ -7,11 +7,11 @@ use futures_util::stream::FuturesUnordered;
 use redis::{Value, cmd};
 use tokio::time::sleep;
 
-use super::connection::{Kept, target};
-use super::refusal::refusal;
-use crate::checks::Context;
-use crate::outcome::CheckError;
-use crate::spec::{RedisAddress, RedisServer};
+use super::connect::{Kept, target};
+use super::errors::refusal;
+use super::{RedisAddress, RedisServer};
+use crate::model::CheckError;
+use crate::runtime::Context;
 
 /// How long a sentinel is waited for before the next one is asked, too.
 const STAGGER: Duration = Duration::from_millis(100);

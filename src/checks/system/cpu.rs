@@ -1,5 +1,6 @@
 //! How much more work there is than the processors that this process may use can do.
 
+use serde::Deserialize;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -7,21 +8,28 @@ use serde_json::{Map, Value};
 use sysinfo::{LoadAvg, System};
 
 use super::cgroup::{self, Groups, Version};
+use crate::checks::Check;
+use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{level, round};
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Phase};
-use crate::spec::{self, Thresholds};
+use crate::model::{CheckError, Finding, Phase};
+use crate::runtime::Context;
 
-pub struct Cpu(pub spec::Cpu);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuCheck {
+    /// One-minute load average per available CPU.
+    #[serde(default = "load_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for Cpu {
+impl Check for CpuCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
         // At once: no file of these is on a disk.
         Ok(read().map_or_else(
             || Finding::skipped("This operating system has no load average"),
-            |reading| judge(reading, self.0.thresholds),
+            |reading| judge(reading, self.thresholds),
         ))
     }
 }
@@ -76,11 +84,15 @@ fn judge(Reading { load, cpus, pressure }: Reading, thresholds: Thresholds) -> F
     }
 }
 
+fn load_thresholds() -> Thresholds {
+    Thresholds::new(0.7, 0.9)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cgroup::tests::Tree;
     use super::*;
-    use crate::outcome::Status;
+    use crate::model::Status;
 
     fn details(map: Option<Map<String, Value>>) -> Value {
         map.map_or(Value::Null, Value::from)

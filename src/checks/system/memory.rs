@@ -1,5 +1,6 @@
 //! How much of the memory that this process may use is in use: the host's, or what its cgroups allow.
 
+use serde::Deserialize;
 use std::cmp::Reverse;
 use std::path::Path;
 
@@ -7,23 +8,29 @@ use async_trait::async_trait;
 use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use super::cgroup::{self, Groups, Version};
-use crate::checks::blocking::single_flight;
+use crate::checks::Check;
+use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{gigabytes, level, round};
-use crate::checks::{Check, Context};
-use crate::outcome::{CheckError, Finding, Phase};
-use crate::spec::{self, Thresholds};
+use crate::model::{CheckError, Finding, Phase};
+use crate::runtime::Context;
+use crate::runtime::blocking::single_flight;
 
-pub struct Memory(pub spec::Memory);
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryCheck {
+    #[serde(default = "percent_thresholds")]
+    pub thresholds: Thresholds,
+}
 
 #[async_trait]
-impl Check for Memory {
+impl Check for MemoryCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
         // memory.stat can block: the kernel collects it from all processors and groups.
         let usage = single_flight(&context.process, "", || host().map(|host| tightest(host, Path::new("/")))).await?;
         Ok(usage.map_or_else(
             || Finding::skipped("This operating system does not tell how much memory there is"),
-            |usage| judge(usage, self.0.thresholds),
+            |usage| judge(usage, self.thresholds),
         ))
     }
 }
@@ -86,11 +93,15 @@ fn judge(Usage { total, used, source }: Usage, thresholds: Thresholds) -> Findin
         .with("source", source)
 }
 
+fn percent_thresholds() -> Thresholds {
+    Thresholds::new(80.0, 90.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::cgroup::tests::Tree;
     use super::*;
-    use crate::outcome::Status;
+    use crate::model::Status;
 
     const MB: u64 = 1 << 20;
     const HOST: Usage = Usage { total: 1000 * MB, used: 300 * MB, source: "host" };

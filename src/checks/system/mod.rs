@@ -4,5 +4,5 @@ mod cgroup;
 mod cpu;
 mod memory;
 
-pub use cpu::Cpu;
-pub use memory::Memory;
+pub use cpu::CpuCheck;
+pub use memory::MemoryCheck;

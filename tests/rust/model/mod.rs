@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use lifesigns::breaker::{Breaker, Permit, State, Transition, Verdict};
-use lifesigns::spec::BreakerSpec;
+use lifesigns::model::BreakerOptions;
+use lifesigns::model::{CircuitState, Transition};
+use lifesigns::policy::breaker::{Breaker, Permit, Verdict};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -49,9 +50,9 @@ fn steps() -> impl Strategy<Value = Vec<(u8, usize, u64)>> {
     vec((0..107_u8, 0..1_000_usize, 0..900_000_u64), 0..60)
 }
 
-fn specs() -> impl Strategy<Value = BreakerSpec> {
+fn specs() -> impl Strategy<Value = BreakerOptions> {
     (of(1..5_u32), of(0.1..=1.0), of(0.1..=1.0), 1..8_usize, 0..8_usize, 5..200_u64, 1..60_u64, 1..20_u64).prop_map(
-        |(failures, failure_rate, slow_call_rate, minimum_calls, more, window, wait, times)| BreakerSpec {
+        |(failures, failure_rate, slow_call_rate, minimum_calls, more, window, wait, times)| BreakerOptions {
             failures,
             failure_rate,
             slow_call_rate,
@@ -78,7 +79,7 @@ enum Phase {
 
 /// Times are since the start. A ticket is the number of an admission; `valid_from` is the first whose result counts.
 struct Model {
-    spec: BreakerSpec,
+    spec: BreakerOptions,
     lease: Duration,
     phase: Phase,
     tickets: usize,
@@ -89,12 +90,12 @@ struct Model {
 }
 
 impl Model {
-    fn state(&self, now: Duration) -> State {
+    fn state(&self, now: Duration) -> CircuitState {
         match self.phase {
-            Phase::Closed | Phase::HeldClosed => State::Closed,
-            Phase::Open(since, wait) if now >= since + wait => State::HalfOpen,
-            Phase::Open(..) | Phase::HeldOpen => State::Open,
-            Phase::HalfOpen(_) => State::HalfOpen,
+            Phase::Closed | Phase::HeldClosed => CircuitState::Closed,
+            Phase::Open(since, wait) if now >= since + wait => CircuitState::HalfOpen,
+            Phase::Open(..) | Phase::HeldOpen => CircuitState::Open,
+            Phase::HalfOpen(_) => CircuitState::HalfOpen,
         }
     }
 
@@ -180,7 +181,7 @@ impl Model {
     }
 }
 
-fn compare(spec: BreakerSpec, seed: u64, steps: impl Iterator<Item = Step>) -> Result<(), TestCaseError> {
+fn compare(spec: BreakerOptions, seed: u64, steps: impl Iterator<Item = Step>) -> Result<(), TestCaseError> {
     let lease = Duration::from_secs(15);
     let start = Instant::now();
     let mut now = Duration::ZERO;
@@ -188,7 +189,7 @@ fn compare(spec: BreakerSpec, seed: u64, steps: impl Iterator<Item = Step>) -> R
     let mut model =
         Model { spec, lease, phase: Phase::Closed, tickets: 0, valid_from: 0, results: Vec::new(), failed_trials: 0 };
     let mut out: Vec<(Permit, usize)> = Vec::new();
-    let mut announced = State::Closed;
+    let mut announced = CircuitState::Closed;
     for step in steps {
         let before = model.phase;
         let mut transition: Option<Transition> = None;
@@ -245,7 +246,7 @@ fn compare(spec: BreakerSpec, seed: u64, steps: impl Iterator<Item = Step>) -> R
         }
         // What was announced lags behind only in that the next call makes an open circuit half-open.
         let state = breaker.state(start + now);
-        prop_assert!(announced == state || (announced, state) == (State::Open, State::HalfOpen));
+        prop_assert!(announced == state || (announced, state) == (CircuitState::Open, CircuitState::HalfOpen));
     }
     Ok(())
 }

@@ -1,0 +1,269 @@
+//! The one connection that a process keeps to a Redis server: opened on first use, replaced when dead, closed when idle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value, cmd};
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::errors::refusal;
+use super::protocol::{Gauge, LIMIT, Wire};
+use super::{Credentials, RedisAddress, RedisServer};
+use crate::model::Secret;
+use crate::model::{CheckError, Phase};
+use crate::net::{self, Stream};
+use crate::runtime::Context;
+
+/// A connection that no run used for so long is closed.
+const IDLE: Duration = Duration::from_secs(300);
+
+/// The address as it stands in messages.
+pub fn target(address: &RedisAddress) -> String {
+    match address {
+        RedisAddress::Tcp { host, port } => net::target(host, *port),
+        RedisAddress::Unix(path) => path.display().to_string(),
+    }
+}
+
+/// The place of the connection. Its lock is held while connecting, so that runs that start together open one; never
+/// while asking.
+#[derive(Default)]
+pub struct Kept(Mutex<Option<Arc<Session>>>);
+
+impl Kept {
+    /// The place for this server and these credentials (and this `role`, where the address is not what identifies it).
+    pub fn of(context: &Context, server: &RedisServer, role: &str) -> Arc<Self> {
+        let password = server.credentials.password.as_ref().map(Secret::expose);
+        context.process.shared(&format!("{server:?} {password:?} {role}"))
+    }
+
+    /// The answers to `commands`, in their order. A kept connection that turns out dead is replaced once: a server
+    /// that was restarted, or that closes idle clients, is no failure.
+    pub async fn ask(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        let (session, fresh) = self.session(context, server).await?;
+        if fresh {
+            return self.ask_on(context, session, commands).await;
+        }
+        let kept = self.ask_on(context, session.clone(), commands);
+        let lost = |error: &CheckError| {
+            matches!(error, CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. })
+        };
+        net::hedged(context, kept, lost, self.ask_anew(context, server, &session, commands)).await
+    }
+
+    /// Asks on another session than `lost`.
+    async fn ask_anew(
+        &self,
+        context: &Context,
+        server: &RedisServer,
+        lost: &Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        self.forget(lost);
+        let (session, _) = self.session(context, server).await?;
+        self.ask_on(context, session, commands).await
+    }
+
+    /// The kept session, or else a new one (true).
+    async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<Session>, bool), CheckError> {
+        context.enter(Phase::Connect);
+        let mut kept = self.0.lock().await;
+        if let Some(session) = kept.as_ref().filter(|session| session.serves(&server.address)) {
+            return Ok((session.clone(), false));
+        }
+        *kept = None;
+        let session = Arc::new(Session::open(context, server).await?);
+        *kept = Some(session.clone());
+        Ok((session, true))
+    }
+
+    async fn ask_on(
+        &self,
+        context: &Context,
+        session: Arc<Session>,
+        commands: &[Cmd],
+    ) -> Result<Vec<Value>, CheckError> {
+        context.enter(Phase::Query);
+        let unanswered = Unanswered { kept: self, session: &session };
+        let answers = session.ask(Phase::Query, commands).await?;
+        std::mem::forget(unanswered);
+        Ok(answers)
+    }
+
+    fn forget(&self, session: &Arc<Session>) {
+        session.is_retired.store(true, Ordering::Relaxed);
+        // Else whoever holds the lock replaces it.
+        if let Ok(mut kept) = self.0.try_lock() {
+            kept.take_if(|kept| Arc::ptr_eq(kept, session));
+        }
+    }
+}
+
+/// Forgets the session when a run fails or is cancelled: a connection that does not answer may be dead without our
+/// knowing, so the next run must open another. Other runs that wait on it go on; the last of them closes it.
+struct Unanswered<'a> {
+    kept: &'a Kept,
+    session: &'a Arc<Session>,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.kept.forget(self.session);
+    }
+}
+
+/// An open connection, and the task that drives it.
+struct Session {
+    address: RedisAddress,
+    connection: MultiplexedConnection,
+    driver: JoinHandle<()>,
+    gauge: Arc<Gauge>,
+    used: Arc<Notify>,
+    /// A run got no answer.
+    is_retired: AtomicBool,
+}
+
+impl Session {
+    async fn open(context: &Context, server: &RedisServer) -> Result<Self, CheckError> {
+        let stream = match &server.address {
+            RedisAddress::Tcp { host, port } => {
+                let stream = net::connect(context, host, *port).await?;
+                match &server.tls {
+                    Some(tls) => Stream::Tls(Box::new(net::secure(context, stream, host, *port, tls).await?)),
+                    None => Stream::Plain(stream),
+                }
+            }
+            #[cfg(unix)]
+            RedisAddress::Unix(path) => Stream::Unix(net::connect_unix(context, path).await?),
+            #[cfg(not(unix))]
+            RedisAddress::Unix(_) => {
+                return Err(CheckError::Configuration("there are no Unix sockets on this system".into()));
+            }
+        };
+        let gauge = Arc::new(Gauge::default());
+        // Nothing is sent by this: who we are is told below, so that a refusal is ours to understand.
+        let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
+        // The deadline is the slot's.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&silent, Wire::new(stream, gauge.clone()), config)
+                .await
+                .map_err(|_| CheckError::Protocol { target: target(&server.address), expected: "Redis".into() })?;
+        let used = Arc::new(Notify::new());
+        let driver = tokio::spawn(drive(driver, used.clone()));
+        let session = Self {
+            address: server.address.clone(),
+            connection,
+            driver,
+            gauge,
+            used,
+            is_retired: AtomicBool::new(false),
+        };
+        session.introduce(context, server).await?;
+        Ok(session)
+    }
+
+    /// Authenticates, and tells the server's administrator who is connected.
+    async fn introduce(&self, context: &Context, server: &RedisServer) -> Result<(), CheckError> {
+        context.enter(Phase::Authenticate);
+        let Credentials { username, password } = &server.credentials;
+        if !server.credentials.is_empty() {
+            let password = password.as_ref().map_or("", Secret::expose);
+            self.tell("AUTH", cmd("AUTH").arg(username).arg(password)).await?;
+        }
+        match self.tell("CLIENT SETNAME", cmd("CLIENT").arg("SETNAME").arg("lifesigns")).await {
+            // A user who may not set a name, or a server that knows no names.
+            Err(CheckError::Rejected { .. }) => Ok(()),
+            told => told,
+        }
+    }
+
+    /// One command alone: a server that is full answers the first one only.
+    async fn tell(&self, name: &'static str, command: &Cmd) -> Result<(), CheckError> {
+        match self.ask(Phase::Authenticate, std::slice::from_ref(command)).await?.first() {
+            Some(Value::ServerError(error)) => Err(refusal(&target(&self.address), name, error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the connection is alive, as far as is known, and leads to `address`.
+    fn serves(&self, address: &RedisAddress) -> bool {
+        !self.driver.is_finished() && !self.is_retired.load(Ordering::Relaxed) && self.address == *address
+    }
+
+    /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
+    /// loses the reason when the connection breaks.
+    async fn ask(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
+        self.gauge.refill();
+        self.used.notify_one();
+        let answers = commands.iter().map(|command| {
+            let mut connection = self.connection.clone();
+            async move { connection.send_packed_command(command).await }
+        });
+        let answers = join_all(answers).await.into_iter().collect::<Result<_, RedisError>>();
+        answers.map_err(|error| self.failure(phase, &error))
+    }
+
+    /// Why no answer came.
+    fn failure(&self, phase: Phase, error: &RedisError) -> CheckError {
+        let target = target(&self.address);
+        if self.gauge.is_used_up() {
+            CheckError::TooLarge { target, limit: LIMIT }
+        } else if let Some(error) = self.gauge.take_failure() {
+            net::io_error(&target, phase, &error)
+        } else if error.is_io_error() {
+            CheckError::Closed { target, phase }
+        } else {
+            CheckError::Protocol { target, expected: "Redis".into() }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// Drives a connection until it breaks or is idle for too long.
+async fn drive(connection: impl Future<Output = ()>, used: Arc<Notify>) {
+    let idle = async { while timeout(IDLE, used.notified()).await.is_ok() {} };
+    tokio::select! {
+        () = connection => {}
+        () = idle => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_when_nobody_used_it_for_long() {
+        let (start, used) = (Instant::now(), Arc::new(Notify::new()));
+        let driver = tokio::spawn(drive(pending(), used.clone()));
+        sleep(IDLE / 2).await;
+        used.notify_one();
+        assert!(driver.await.is_ok());
+        assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE).as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn drive_ends_with_the_connection() {
+        drive(sleep(IDLE / 2), Arc::default()).await;
+    }
+}

@@ -1,0 +1,99 @@
+//! What stands between a Redis server and the parser of its answers: a bound on what it may send.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::net::Stream;
+use crate::runtime::lock;
+
+/// What a server may send per run. INFO is 5 to 10 KB, with hundreds of replicas or databases 50 KB; the parser makes
+/// up to 20 times as much of it in memory.
+pub const LIMIT: usize = 256 * 1024;
+
+/// What a connection's wire tells its session.
+#[derive(Default)]
+pub struct Gauge {
+    left: AtomicUsize,
+    failure: Mutex<Option<io::Error>>,
+}
+
+impl Gauge {
+    /// Lets a run read its share.
+    pub fn refill(&self) {
+        self.left.store(LIMIT, Ordering::Relaxed);
+    }
+
+    pub fn is_used_up(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0
+    }
+
+    /// The error that ended the connection, which the library does not hand on as it was.
+    pub fn take_failure(&self) -> Option<io::Error> {
+        lock(&self.failure).take()
+    }
+
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        polled.map_err(|error| {
+            let kind = error.kind();
+            *lock(&self.failure) = Some(error);
+            kind.into()
+        })
+    }
+}
+
+/// A stream that fails once the gauge is used up, and that reads nothing before something was written: "max number of
+/// clients reached" comes at once, and would be dropped as an answer to no question.
+pub struct Wire {
+    stream: Stream,
+    gauge: Arc<Gauge>,
+    asked: bool,
+}
+
+impl Wire {
+    pub fn new(stream: Stream, gauge: Arc<Gauge>) -> Self {
+        Self { stream, gauge, asked: false }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        if !wire.asked {
+            return Poll::Pending;
+        }
+        if wire.gauge.is_used_up() {
+            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut wire.stream).poll_read(task, buffer);
+        let read = buffer.filled().len().saturating_sub(before);
+        let left = wire.gauge.left.load(Ordering::Relaxed);
+        wire.gauge.left.store(left.saturating_sub(read), Ordering::Relaxed);
+        wire.gauge.note(polled)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        if !wire.asked {
+            wire.asked = true;
+            // The reading half said "pending" without asking to be woken; both halves belong to one task.
+            task.waker().wake_by_ref();
+        }
+        wire.gauge.note(Pin::new(&mut wire.stream).poll_write(task, data))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(task)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(task)
+    }
+}

@@ -1,0 +1,228 @@
+//! A Redis server as configured: its URL and the options beside it, parsed before the first probe.
+
+use std::path::PathBuf;
+
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use url::{Host, Url};
+
+use crate::model::{Secret, SpecError};
+use crate::net::{Tls, Verify};
+
+/// What a specification says, field by field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RedisFields {
+    /// `redis://`, `rediss://` or `unix://`, with user, password and database number as usual. With `sentinels` its
+    /// host may be left out, or be the name of the master; `rediss://` then means the sentinels, too.
+    url: Secret,
+    /// Before those of the URL.
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    password: Option<Secret>,
+    #[serde(default)]
+    tls: Tls,
+    /// The server is a node of a Redis Cluster, whose state is checked, too.
+    #[serde(default)]
+    cluster: bool,
+    /// `host:port` of the sentinels that know the server's address. Default port 26379.
+    #[serde(default)]
+    sentinels: Vec<String>,
+    /// The name under which the sentinels know the master. Default: the URL's host.
+    #[serde(default)]
+    master: Option<String>,
+    #[serde(default)]
+    sentinel_username: Option<String>,
+    #[serde(default)]
+    sentinel_password: Option<Secret>,
+}
+
+/// A user of Redis' ACL, or the default one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+}
+
+impl Credentials {
+    fn new(username: Option<String>, password: Option<Secret>) -> Self {
+        Self {
+            username: username.filter(|name| !name.is_empty()),
+            password: password.filter(|password| !password.is_empty()),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.username.is_none() && self.password.is_none()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RedisAddress {
+    Tcp { host: String, port: u16 },
+    Unix(PathBuf),
+}
+
+/// One server, and how to be let in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RedisServer {
+    pub address: RedisAddress,
+    /// `None`: no TLS.
+    pub tls: Option<Tls>,
+    pub credentials: Credentials,
+}
+
+/// What the server is part of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Topology {
+    Single,
+    Cluster,
+    /// The address of [`RedisCheck::server`] is only the master's name: the sentinels know the real one.
+    Sentinel {
+        sentinels: Vec<RedisServer>,
+        master: String,
+    },
+}
+
+/// A Redis server with the database that is used on it.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RedisFields")]
+pub struct RedisCheck {
+    pub server: RedisServer,
+    pub database: Option<u32>,
+    pub topology: Topology,
+}
+
+impl TryFrom<RedisFields> for RedisCheck {
+    type Error = SpecError;
+
+    fn try_from(fields: RedisFields) -> Result<Self, SpecError> {
+        let (mut server, database, host_given) = parse_url(fields.url.expose(), &fields.tls)?;
+        let Credentials { username, password } = server.credentials;
+        server.credentials = Credentials::new(fields.username.or(username), fields.password.or(password));
+        let topology = if fields.sentinels.is_empty() {
+            if fields.master.is_some() || fields.sentinel_username.is_some() || fields.sentinel_password.is_some() {
+                return Err(wrong("master and sentinel_* need sentinels, a list of host:port"));
+            }
+            if fields.cluster { Topology::Cluster } else { Topology::Single }
+        } else {
+            let host = match &server.address {
+                RedisAddress::Unix(_) => return Err(wrong("a Unix socket has no sentinels")),
+                RedisAddress::Tcp { host, .. } => host_given.then(|| host.clone()),
+            };
+            if fields.cluster {
+                return Err(wrong("cluster and sentinels exclude each other"));
+            }
+            let credentials = Credentials::new(fields.sentinel_username, fields.sentinel_password);
+            let sentinel = |text: &String| {
+                let address = host_and_port(text)?;
+                Ok(RedisServer { address, tls: server.tls.clone(), credentials: credentials.clone() })
+            };
+            let sentinels = fields.sentinels.iter().map(sentinel).collect::<Result<_, SpecError>>()?;
+            let master = fields.master.or(host).filter(|name| !name.is_empty());
+            let master = master.ok_or_else(|| wrong("sentinels need master, the name under which they know it"))?;
+            Topology::Sentinel { sentinels, master }
+        };
+        Ok(Self { server, database, topology })
+    }
+}
+
+fn wrong(text: &str) -> SpecError {
+    SpecError(format!("redis: {text}"))
+}
+
+/// A URL as Redis' clients read it; the flag says whether it names a host. No error quotes it: it may hold a password.
+fn parse_url(text: &str, tls: &Tls) -> Result<(RedisServer, Option<u32>, bool), SpecError> {
+    // Credentials without a host, as in unix://user:password@/path, are fine with Redis' clients only.
+    let (parsed, hostless) = match Url::parse(text) {
+        Err(url::ParseError::EmptyHost) => (Url::parse(&text.replacen("@/", "@localhost/", 1)), true),
+        parsed => (parsed, false),
+    };
+    let url = parsed.map_err(|error| {
+        wrong(&format!("the URL cannot be read: {error} (in a password, characters like / # ? @ must be %-encoded)"))
+    })?;
+    if url.fragment().is_some() {
+        return Err(wrong("the URL has a '#'; in a password it must be written %23"));
+    }
+    let mut tls = tls.clone();
+    let given = tls != Tls::default();
+    let mut database = None;
+    let mut username = Some(decode(url.username(), "user name")?);
+    let mut password = url.password().map(|text| decode(text, "password")).transpose()?;
+    // Options that redis-py understands in a URL and that matter here; the fields beside the URL come first.
+    for (key, value) in url.query_pairs() {
+        let value = value.into_owned();
+        match (key.as_ref(), value.as_str()) {
+            ("db", number) => database = Some(number.to_owned()),
+            ("username", _) => username = Some(value),
+            ("password", _) => password = Some(value),
+            _ if given => {}
+            ("ssl_cert_reqs", "none" | "CERT_NONE") => tls.verify = Verify::Nothing,
+            ("ssl_check_hostname", "false" | "False" | "0") if tls.verify == Verify::Full => tls.verify = Verify::Chain,
+            ("ssl_ca_certs", _) => tls.ca = Some(value.into()),
+            ("ssl_certfile", _) => tls.cert = Some(value.into()),
+            ("ssl_keyfile", _) => tls.key = Some(value.into()),
+            _ => {}
+        }
+    }
+    let (address, tls) = match url.scheme() {
+        scheme @ ("redis" | "rediss" | "valkey" | "valkeys") => {
+            if database.is_none() {
+                database = Some(url.path().trim_matches('/').to_owned()).filter(|path| !path.is_empty());
+            }
+            let host = match url.host() {
+                Some(Host::Domain(name)) => decode(name, "host")?,
+                Some(Host::Ipv4(address)) => address.to_string(),
+                Some(Host::Ipv6(address)) => address.to_string(),
+                None => String::new(),
+            };
+            let host = if host.is_empty() { "localhost".to_owned() } else { host };
+            let port = url.port().unwrap_or(6379);
+            if port == 0 {
+                return Err(wrong("the URL's port must be from 1 to 65535"));
+            }
+            let secure = matches!(scheme, "rediss" | "valkeys");
+            (RedisAddress::Tcp { host, port }, secure.then_some(tls))
+        }
+        "unix" | "redis+socket" | "redis+unix" if cfg!(unix) => {
+            let path = decode(url.path(), "path")?;
+            if url.has_host() && url.host_str() != Some("localhost") || path.trim_matches('/').is_empty() {
+                return Err(wrong("the URL of a Unix socket is unix:///path/of/the/socket, with three slashes"));
+            }
+            (RedisAddress::Unix(path.into()), None)
+        }
+        "unix" | "redis+socket" | "redis+unix" => return Err(wrong("there are no Unix sockets on this system")),
+        _ => return Err(wrong("the URL must begin with redis://, rediss:// or unix://")),
+    };
+    let number =
+        |text: String| text.parse().map_err(|_| wrong("the URL's database must be a number, such as /0 or ?db=0"));
+    let database = database.map(number).transpose()?;
+    let credentials = Credentials::new(username, password.map(Secret::new));
+    Ok((
+        RedisServer { address, tls, credentials },
+        database,
+        !hostless && url.host_str().is_some_and(|host| !host.is_empty()),
+    ))
+}
+
+fn decode(text: &str, what: &str) -> Result<String, SpecError> {
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Into::into).map_err(|_| wrong(&format!("the URL's {what} is not UTF-8")))
+}
+
+fn host_and_port(text: &str) -> Result<RedisAddress, SpecError> {
+    let error = || wrong("each of sentinels must be host:port, such as 10.0.0.1:26379");
+    // An IPv6 address alone is full of colons.
+    let bare = text.parse::<std::net::Ipv6Addr>().is_ok() || text.ends_with(']') || !text.contains(':');
+    let (host, port) = if bare { (text, "26379") } else { text.rsplit_once(':').ok_or_else(error)? };
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(error)?;
+    let host = host.trim_matches(['[', ']']);
+    if host.is_empty() || host.contains(['/', '@', ' ']) {
+        return Err(error());
+    }
+    Ok(RedisAddress::Tcp { host: host.to_owned(), port })
+}
+
+#[cfg(test)]
+mod tests;

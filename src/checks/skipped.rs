@@ -1,0 +1,21 @@
+//! A check that has no target here: always skipped, with the reason.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use crate::checks::Check;
+use crate::model::{CheckError, Finding};
+use crate::runtime::Context;
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkippedCheck {
+    pub reason: String,
+}
+
+#[async_trait]
+impl Check for SkippedCheck {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        Ok(Finding::skipped(self.reason.clone()))
+    }
+}

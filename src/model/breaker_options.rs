@@ -1,0 +1,77 @@
+//! When a circuit breaker opens, and for how long.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::options::{SpecError, positive_seconds};
+
+/// When a circuit breaker opens and for how long. At least one of the three rules is set.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BreakerOptions {
+    /// Opens after this many failures in a row.
+    pub failures: Option<u32>,
+    /// Opens when this share (0 to 1) of the calls in the window failed.
+    pub failure_rate: Option<f64>,
+    /// Opens when this share (0 to 1) of the calls in the window took longer than `slow_call`.
+    pub slow_call_rate: Option<f64>,
+    #[serde(deserialize_with = "seconds")]
+    pub slow_call: Duration,
+    /// The rates look at the last `window_calls` calls, not older than `window`.
+    pub window_calls: usize,
+    #[serde(deserialize_with = "seconds")]
+    pub window: Duration,
+    /// The rates say nothing before this many calls.
+    pub minimum_calls: usize,
+    /// How long it stays open the first time; doubled with each failed trial.
+    #[serde(deserialize_with = "seconds")]
+    pub wait: Duration,
+    #[serde(deserialize_with = "seconds")]
+    pub max_wait: Duration,
+}
+
+impl Default for BreakerOptions {
+    fn default() -> Self {
+        Self {
+            failures: Some(3),
+            failure_rate: None,
+            slow_call_rate: None,
+            slow_call: Duration::from_secs(1),
+            window_calls: 20,
+            window: Duration::from_secs(600),
+            minimum_calls: 10,
+            wait: Duration::from_secs(30),
+            max_wait: Duration::from_secs(600),
+        }
+    }
+}
+
+impl BreakerOptions {
+    pub fn validate(&self) -> Result<(), SpecError> {
+        let rate = |name: &str, value: Option<f64>| match value {
+            Some(rate) if !(rate > 0.0 && rate <= 1.0) => {
+                Err(SpecError(format!("breaker: {name} must be above 0 and at most 1, not {rate}")))
+            }
+            _ => Ok(()),
+        };
+        rate("failure_rate", self.failure_rate)?;
+        rate("slow_call_rate", self.slow_call_rate)?;
+        if self.failures.is_none() && self.failure_rate.is_none() && self.slow_call_rate.is_none() {
+            return Err(SpecError::new("breaker: one of failures, failure_rate, slow_call_rate must be set"));
+        }
+        if self.failures == Some(0) || self.minimum_calls == 0 || self.window_calls < self.minimum_calls {
+            return Err(SpecError::new(
+                "breaker: failures and minimum_calls must be at least 1, window_calls at least minimum_calls",
+            ));
+        }
+        if self.wait.is_zero() || self.max_wait < self.wait {
+            return Err(SpecError::new("breaker: wait must be above 0 s and at most max_wait"));
+        }
+        Ok(())
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    positive_seconds("a breaker's time", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}

@@ -1,0 +1,149 @@
+//! Every way in which a check can fail to do its work, each with a stable documented code.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+/// What a check was doing when it failed or ran out of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    #[default]
+    Start,
+    Resolve,
+    Connect,
+    Tls,
+    Authenticate,
+    Query,
+    Lock,
+    Close,
+}
+
+impl Phase {
+    /// The phase as the end of "no answer within 5 s ...".
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Start => "before it got anywhere",
+            Self::Resolve => "while resolving the host name",
+            Self::Connect => "while connecting",
+            Self::Tls => "during the TLS handshake",
+            Self::Authenticate => "while authenticating",
+            Self::Query => "while waiting for the answer",
+            Self::Lock => "while waiting for a lock",
+            Self::Close => "while closing the connection",
+        }
+    }
+
+    pub(crate) fn from_u8(value: u8) -> Self {
+        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Lock, Self::Close]
+            .get(usize::from(value))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+/// Why a check could not do its work. No variant carries text from an unknown source: a message is made from
+/// configured, public names (`target` is `host:port` or a path) and from our own words.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CheckError {
+    #[error("no answer within {} s, {}", .after.as_secs_f64(), .phase.doing())]
+    Timeout { after: Duration, phase: Phase },
+    #[error("the host name {host} does not resolve")]
+    NameResolution { host: String },
+    #[error("{target} refused the connection")]
+    Refused { target: String },
+    #[error("{target} closed the connection {}", .phase.doing())]
+    Closed { target: String, phase: Phase },
+    #[error("{target} cannot be reached: {reason}")]
+    Unreachable { target: String, reason: Cow<'static, str> },
+    #[error("TLS with {target} failed: {reason}")]
+    Tls { target: String, reason: Cow<'static, str> },
+    #[error("{target} rejected the credentials: {reason}")]
+    Authentication { target: String, reason: Cow<'static, str> },
+    #[error("{target} does not speak {expected}")]
+    Protocol { target: String, expected: Cow<'static, str> },
+    #[error("{target} answered more than {limit} bytes")]
+    TooLarge { target: String, limit: usize },
+    /// The server is there and says that it cannot serve now: too many connections, 5xx, out of memory.
+    #[error("{target} cannot serve: {reason}")]
+    Unavailable { target: String, reason: Cow<'static, str> },
+    /// The server refused this request: a missing right, an unknown database, SQLSTATE 42501.
+    #[error("{target} refused the request: {reason}")]
+    Rejected { target: String, reason: Cow<'static, str> },
+    /// What is configured cannot be used: a certificate file that is missing, a service that is not defined.
+    #[error("{0}")]
+    Configuration(String),
+    #[error("{class} raised{}", .location.as_deref().map(|l| format!(" in {l}")).unwrap_or_default())]
+    Raised { class: String, location: Option<String> },
+    #[error("the check returned {0}")]
+    Returned(String),
+    #[error("the previous run has not returned: still running for {} s", .seconds)]
+    StillRunning { seconds: u64 },
+    #[error("not run: its engine is gone")]
+    Withdrawn,
+    #[error("the check failed by a fault of its own; please report it")]
+    Panicked,
+    /// An error, and what was found out with it.
+    #[error("{error}")]
+    Detailed { error: Box<CheckError>, details: Map<String, Value> },
+}
+
+impl CheckError {
+    /// The stable code that stands in `error_type`.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Timeout { .. } => "TimeoutError",
+            Self::NameResolution { .. } => "NameResolutionError",
+            Self::Refused { .. } => "ConnectionRefusedError",
+            Self::Closed { .. } => "ConnectionResetError",
+            Self::Unreachable { .. } => "ConnectionError",
+            Self::Tls { .. } => "TLSError",
+            Self::Authentication { .. } => "AuthenticationError",
+            Self::Protocol { .. } => "ProtocolError",
+            Self::TooLarge { .. } => "ResponseTooLargeError",
+            Self::Unavailable { .. } => "UnavailableError",
+            Self::Rejected { .. } => "RequestRejectedError",
+            Self::Configuration(_) => "ConfigurationError",
+            Self::Raised { class, .. } => class,
+            Self::Returned(_) => "TypeError",
+            Self::StillRunning { .. } => "StillRunningError",
+            Self::Withdrawn => "WithdrawnError",
+            Self::Panicked => "InternalError",
+            Self::Detailed { error, .. } => error.code(),
+        }
+    }
+
+    /// Whether a circuit breaker counts it: the dependency is ill, as opposed to misconfigured by us.
+    pub fn trips_breaker(&self) -> bool {
+        match self {
+            Self::Authentication { .. }
+            | Self::Rejected { .. }
+            | Self::Configuration(_)
+            | Self::Returned(_)
+            | Self::Withdrawn
+            | Self::Panicked => false,
+            Self::Detailed { error, .. } => error.trips_breaker(),
+            _ => true,
+        }
+    }
+
+    /// The same error with one more detail for the report.
+    #[must_use]
+    pub fn with(self, key: &str, value: impl Into<Value>) -> Self {
+        let (error, mut details) = match self {
+            Self::Detailed { error, details } => (error, details),
+            error => (Box::new(error), Map::new()),
+        };
+        details.insert(key.to_owned(), value.into());
+        Self::Detailed { error, details }
+    }
+
+    /// What was found out with it.
+    pub fn details(&self) -> Map<String, Value> {
+        match self {
+            Self::Detailed { details, .. } => details.clone(),
+            _ => Map::new(),
+        }
+    }
+}

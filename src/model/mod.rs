@@ -1,0 +1,20 @@
+//! Pure data: statuses, outcomes, errors, events, options, secrets.
+
+mod breaker_options;
+mod circuit;
+pub mod clock;
+mod error;
+mod event;
+mod options;
+mod outcome;
+mod secret;
+mod status;
+
+pub use breaker_options::BreakerOptions;
+pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
+pub use error::{CheckError, Phase};
+pub use event::{Diagnostic, Event};
+pub use options::{CheckOptions, SpecError, positive_seconds, valid_name};
+pub use outcome::{Finding, Outcome};
+pub use secret::Secret;
+pub use status::Status;

@@ -1,0 +1,80 @@
+//! How a check is run, whatever it does: validated, immutable values.
+
+use std::time::Duration;
+
+use super::breaker_options::BreakerOptions;
+
+/// A wrong specification, saying what was wrong and what would be right. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SpecError(pub String);
+
+impl SpecError {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+/// How a check is run, whatever it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckOptions {
+    pub name: String,
+    /// What is checked, so that processes which check something else under this name do not share a result with this
+    /// one. Shown to nobody; may hold secrets.
+    pub identity: String,
+    pub critical: bool,
+    pub timeout: Duration,
+    pub ttl: Duration,
+    pub breaker: Option<BreakerOptions>,
+    pub depends_on: Vec<String>,
+    /// In a row, before an error is shown, and before it is taken back.
+    pub failures_before_error: u32,
+    pub successes_before_healthy: u32,
+}
+
+impl CheckOptions {
+    /// A critical check with nothing special about it.
+    pub fn new(name: impl Into<String>, timeout: Duration, ttl: Duration) -> Self {
+        Self {
+            name: name.into(),
+            identity: String::new(),
+            critical: true,
+            timeout,
+            ttl,
+            breaker: None,
+            depends_on: Vec::new(),
+            failures_before_error: 1,
+            successes_before_healthy: 1,
+        }
+    }
+
+    /// Checks what can be wrong about a specification by itself.
+    pub fn validate(&self) -> Result<(), SpecError> {
+        let name = &self.name;
+        valid_name(name)?;
+        if self.failures_before_error == 0 || self.successes_before_healthy == 0 {
+            return Err(SpecError(format!(
+                "{name}: failures_before_error and successes_before_healthy must be at least 1"
+            )));
+        }
+        self.breaker.as_ref().map_or(Ok(()), BreakerOptions::validate)
+    }
+}
+
+/// Checks a name that stands in URLs and metrics.
+pub fn valid_name(name: &str) -> Result<(), SpecError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
+    if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+        return Err(SpecError(format!(
+            "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
+        )));
+    }
+    Ok(())
+}
+
+/// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
+pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
+    let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
+    duration
+        .ok_or_else(|| SpecError(format!("{what} must be a number of seconds above 0 and below 86400, not {value}")))
+}

@@ -1,0 +1,206 @@
+//! Resolve, connect and TLS for every network check: one way to reach a server, and one way to name what failed.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context as Task, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use tokio_rustls::client::TlsStream;
+
+use super::tls::{Tls, tls_config};
+use crate::model::{CheckError, Phase};
+use crate::runtime::Context;
+
+/// How long an address is waited for before the next one is tried beside it (RFC 8305).
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// A connection to a server, encrypted or not.
+pub enum Stream {
+    Plain(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// `host:port` as it stands in messages.
+pub fn target(host: &str, port: u16) -> String {
+    let host = super::resolve::bare(host);
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Resolves `host` and connects to the first of its addresses that answers. No deadline of its own: the slot has one.
+pub async fn connect(context: &Context, host: &str, port: u16) -> Result<TcpStream, CheckError> {
+    context.enter(Phase::Resolve);
+    let mut addresses = super::resolve::lookup(&context.process, host).await?;
+    addresses.iter_mut().for_each(|address| address.set_port(port));
+    context.enter(Phase::Connect);
+    let stream = race(&addresses).await.map_err(|error| io_error(&target(host, port), Phase::Connect, &error))?;
+    // Requests are small and answered at once; where it cannot be set, the next read says why.
+    stream.set_nodelay(true).ok();
+    Ok(stream)
+}
+
+/// Tries the addresses in turn, the next one as soon as one fails or stays silent for a stagger. All failed: a refusal
+/// says more than the network's errors, since there is a host that answered.
+async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    loop {
+        match waiting.next() {
+            Some(address) => attempts.push(TcpStream::connect(*address)),
+            None if attempts.is_empty() => return Err(failure),
+            None => {}
+        }
+        tokio::select! {
+            Some(outcome) = attempts.next() => match outcome {
+                Ok(stream) => return Ok(stream),
+                Err(error) if failure.kind() != io::ErrorKind::ConnectionRefused => failure = error,
+                Err(_) => {}
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// Connects to a Unix socket.
+#[cfg(unix)]
+pub async fn connect_unix(context: &Context, path: &Path) -> Result<tokio::net::UnixStream, CheckError> {
+    context.enter(Phase::Connect);
+    tokio::net::UnixStream::connect(path)
+        .await
+        .map_err(|error| io_error(&path.display().to_string(), Phase::Connect, &error))
+}
+
+/// The TLS handshake on an open connection.
+pub async fn secure(
+    context: &Context,
+    stream: TcpStream,
+    host: &str,
+    port: u16,
+    tls: &Tls,
+) -> Result<TlsStream<TcpStream>, CheckError> {
+    context.enter(Phase::Tls);
+    let target = target(host, port);
+    // Certificates know no root dot.
+    let name = super::resolve::ascii(super::resolve::bare(host)).map(|name| name.trim_end_matches('.').to_owned());
+    let name = name
+        .and_then(|name| rustls_pki_types::ServerName::try_from(name).ok())
+        .ok_or_else(|| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
+    let config = tls_config(&context.process, tls)?;
+    tokio_rustls::TlsConnector::from(config)
+        .connect(name, stream)
+        .await
+        .map_err(|error| io_error(&target, Phase::Tls, &error))
+}
+
+/// What an I/O error on a connection to `target` means, in our words: nothing in them comes from the server.
+pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
+    let target = target.to_owned();
+    if let Some(inner) = error.get_ref() {
+        if let Some(error) = inner.downcast_ref::<rustls::Error>() {
+            return CheckError::Tls { target, reason: super::tls::reason(error) };
+        }
+        if let Some(error) = inner.downcast_ref::<io::Error>() {
+            return io_error(&target, phase, error);
+        }
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => CheckError::Refused { target },
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => CheckError::Closed { target, phase },
+        _ => CheckError::Unreachable { target, reason: words(error).into() },
+    }
+}
+
+/// The operating system's words for an error number, else those of its kind.
+pub(super) fn words(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.kind().to_string(), |code| io::Error::from_raw_os_error(code).to_string())
+}
+
+macro_rules! each {
+    ($stream:expr, $inner:ident => $body:expr) => {
+        match $stream {
+            Stream::Plain($inner) => $body,
+            #[cfg(unix)]
+            Stream::Unix($inner) => $body,
+            Stream::Tls($inner) => $body,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, task: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_read(task, buffer))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, task: &mut Task<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_write(task, data))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_flush(task))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        each!(self.get_mut(), inner => Pin::new(inner).poll_shutdown(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn targets_as_they_stand_in_messages() {
+        for (host, text) in [("mail.example.org", "mail.example.org:25"), ("::1", "[::1]:25"), ("[::1]", "[::1]:25")] {
+            assert_eq!(target(host, 25), text);
+        }
+    }
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_turn() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let answers = listener.local_addr().unwrap();
+        let refuses = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // TEST-NET-1: lost or unreachable, whatever the network here is like.
+        let lost: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        for addresses in [&[answers][..], &[refuses, answers], &[lost, answers], &[lost, refuses, lost, answers]] {
+            assert_eq!(race(addresses).await.unwrap().peer_addr().unwrap(), answers);
+        }
+        for addresses in [&[refuses][..], &[refuses, refuses]] {
+            assert_eq!(race(addresses).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        }
+        assert_eq!(race(&[]).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
+    fn errors_of_the_system_and_of_tls() {
+        let expired = rustls::Error::from(rustls::CertificateError::Expired);
+        for (error, code) in [
+            (io::ErrorKind::ConnectionRefused.into(), "ConnectionRefusedError"),
+            (io::ErrorKind::UnexpectedEof.into(), "ConnectionResetError"),
+            (io::ErrorKind::BrokenPipe.into(), "ConnectionResetError"),
+            (io::ErrorKind::HostUnreachable.into(), "ConnectionError"),
+            (io::Error::other("secret"), "ConnectionError"),
+            (io::Error::other(expired.clone()), "TLSError"),
+            (io::Error::other(io::Error::other(expired)), "TLSError"),
+        ] {
+            let found = io_error("host:1", Phase::Query, &error);
+            assert_eq!(found.code(), code, "{error:?}");
+            assert!(!found.to_string().contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Who sees what: everybody how it is, and why only those who are known by a token or by their network.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ring::digest::{SHA256, digest};
+use serde::Deserialize;
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::model::{Secret, SpecError};
+use crate::policy::report::Shown;
+
+/// Whom details are shown to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ShowDetails {
+    /// Whoever sends a token or comes from a network that is configured.
+    #[default]
+    Authorized,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    show_details: ShowDetails,
+    tokens: Vec<Secret>,
+    networks: Vec<IpNet>,
+}
+
+impl Access {
+    pub fn new(show_details: ShowDetails, tokens: Vec<Secret>, networks: &[String]) -> Result<Self, SpecError> {
+        if tokens.iter().any(Secret::is_empty) {
+            return Err(SpecError::new("an empty token would let everybody in"));
+        }
+        let networks = networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
+        Ok(Self { show_details, tokens, networks })
+    }
+
+    /// What is shown to a caller; `peer` is none for a Unix socket, which is in no network.
+    pub fn shown(&self, peer: Option<IpAddr>, authorization: Option<&[u8]>) -> Shown {
+        let authorized = match self.show_details {
+            ShowDetails::Always => true,
+            ShowDetails::Never => false,
+            ShowDetails::Authorized => {
+                peer.is_some_and(|peer| self.knows_network(peer))
+                    || authorization.is_some_and(|it| self.knows_token(it))
+            }
+        };
+        if authorized { Shown::Everything } else { Shown::Statuses }
+    }
+
+    fn knows_network(&self, peer: IpAddr) -> bool {
+        // A listener on [::] sees IPv4 callers as ::ffff:192.0.2.1.
+        let peer = peer.to_canonical();
+        self.networks.iter().any(|network| network.contains(&peer))
+    }
+
+    /// Compares digests with every token, each in constant time: how long it takes says nothing about any.
+    fn knows_token(&self, authorization: &[u8]) -> bool {
+        let Some((scheme, token)) = authorization.split_at_checked(7) else { return false };
+        if !scheme.eq_ignore_ascii_case(b"bearer ") {
+            return false;
+        }
+        let sent = digest(&SHA256, token.trim_ascii());
+        let equals = |known: &Secret| digest(&SHA256, known.expose().as_bytes()).as_ref().ct_eq(sent.as_ref());
+        self.tokens.iter().fold(Choice::from(0), |found, known| found | equals(known)).into()
+    }
+}
+
+/// A network as `10.0.0.0/8`, or one address.
+fn network(text: &str) -> Result<IpNet, SpecError> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse()
+        .or_else(|_| address())
+        .map_err(|_| SpecError(format!("a network is \"10.0.0.0/8\", \"fd00::/8\" or one address, not {text:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn access(show_details: ShowDetails) -> Access {
+        let tokens = vec![Secret::new("first"), Secret::new("second")];
+        let networks = ["10.0.0.0/8", "fd00::/8", "192.0.2.7"].map(str::to_owned);
+        Access::new(show_details, tokens, &networks).unwrap()
+    }
+
+    #[test]
+    fn details_are_for_those_who_are_known() {
+        use Shown::{Everything, Statuses};
+        let table: [(Option<&str>, Option<&str>, Shown); 17] = [
+            (None, None, Statuses),
+            (None, Some("Bearer first"), Everything),
+            (None, Some("Bearer second"), Everything),
+            (None, Some("bearer  second "), Everything),
+            (None, Some("Bearer firs"), Statuses),
+            (None, Some("Bearer firstt"), Statuses),
+            (None, Some("Bearer "), Statuses),
+            (None, Some("Bearer"), Statuses),
+            (None, Some(""), Statuses),
+            (None, Some("Basic first"), Statuses),
+            (Some("10.1.2.3"), None, Everything),
+            (Some("::ffff:10.1.2.3"), None, Everything),
+            (Some("11.1.2.3"), None, Statuses),
+            (Some("11.1.2.3"), Some("Bearer first"), Everything),
+            (Some("fd00::1"), None, Everything),
+            (Some("192.0.2.7"), None, Everything),
+            (Some("192.0.2.8"), None, Statuses),
+        ];
+        for (peer, authorization, expected) in table {
+            let peer = peer.map(|peer| peer.parse().unwrap());
+            let shown = |show| access(show).shown(peer, authorization.map(str::as_bytes));
+            assert_eq!(shown(ShowDetails::Authorized), expected, "{peer:?} {authorization:?}");
+            assert_eq!(shown(ShowDetails::Always), Everything);
+            assert_eq!(shown(ShowDetails::Never), Statuses);
+        }
+    }
+
+    #[test]
+    fn what_would_let_the_wrong_ones_in_is_refused() {
+        assert!(Access::new(ShowDetails::Authorized, vec![Secret::new("")], &[]).is_err());
+        for text in ["", "10.0.0.0/33", "10.0.0", "localhost", "*"] {
+            assert!(Access::new(ShowDetails::Authorized, vec![], &[text.to_owned()]).is_err(), "{text}");
+        }
+    }
+}

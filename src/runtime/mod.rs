@@ -1,0 +1,15 @@
+//! What checks run on: the state of one process that a fork kills, blocking work, the queue to Python's threads.
+
+pub mod background;
+pub mod blocking;
+pub mod callables;
+pub mod close_on_fork;
+mod context;
+pub mod diagnostics;
+mod per_process;
+pub mod process;
+pub mod queue;
+
+pub use context::Context;
+pub use per_process::{PerProcess, generation, lock, watch_forks};
+pub use process::Process;

@@ -1,0 +1,77 @@
+//! What one process runs checks with: the runtime, its threads, kept connections, the queue to Python's threads.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::callables::CallableQueue;
+use super::per_process::{PerProcess, lock};
+
+/// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
+/// up (a resolver or a disk that did not answer) are gone soon after it.
+const BLOCKING_IDLE: Duration = Duration::from_secs(2);
+
+static CURRENT: PerProcess<Process> = PerProcess::new();
+static DRAINING: PerProcess<AtomicBool> = PerProcess::new();
+
+/// Marks this process as about to end: it is not ready any more, though alive.
+pub fn drain() {
+    DRAINING.get_or_init(AtomicBool::default).store(true, Ordering::Relaxed);
+}
+
+/// Whether [`drain`] was called in this process.
+pub fn draining() -> bool {
+    DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))
+}
+
+/// Closes the connections that this process keeps between runs, once those who use them are done; the next run opens new
+/// ones.
+pub fn close_connections() {
+    if let Some(process) = CURRENT.get() {
+        // Taken out first: nothing is dropped under the lock.
+        let kept = mem::take(&mut *lock(&process.shared));
+        drop(kept);
+    }
+}
+
+/// What one process runs checks with.
+pub struct Process {
+    pub runtime: Runtime,
+    pub callables: CallableQueue,
+    shared: Mutex<HashMap<(TypeId, String), Arc<dyn Any + Send + Sync>>>,
+}
+
+impl Process {
+    /// The state of the calling process; the first call starts the runtime's threads.
+    pub fn current() -> io::Result<Arc<Self>> {
+        CURRENT.get_or_try_init(Self::start)
+    }
+
+    fn start() -> io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .max_blocking_threads(64)
+            .thread_keep_alive(BLOCKING_IDLE)
+            .thread_name("lifesigns")
+            .enable_all()
+            .build()?;
+        Ok(Self { runtime, callables: CallableQueue::default(), shared: Mutex::default() })
+    }
+
+    /// State that all checks of one target share in this process, such as a kept connection; made on first use.
+    /// `key` tells targets apart and may hold secrets: it is never shown.
+    pub fn shared<T: Default + Send + Sync + 'static>(&self, key: &str) -> Arc<T> {
+        let made = lock(&self.shared)
+            .entry((TypeId::of::<T>(), key.to_owned()))
+            .or_insert_with(|| Arc::new(T::default()))
+            .clone();
+        // The key holds the type, so the downcast cannot fail; a fresh value is the harmless answer if it did.
+        made.downcast::<T>().unwrap_or_default()
+    }
+}

@@ -1,0 +1,61 @@
+//! Where the records of checks are kept: the only place that knows whether one process or a host shares what was found.
+//!
+//! A backend loads, locks and stores bytes; what they mean is the business of [`super::record`].
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub mod host;
+pub mod process;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub use host::TableSnapshot;
+
+/// No backend is shared there, so there is no table to take a snapshot of.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub enum TableSnapshot {}
+
+/// The largest record, in bytes.
+pub const CAPACITY: usize = 128 << 10;
+
+/// Who holds a lease: the process, by its seat in the backend and an id that no other process has, and which lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    pub seat: u32,
+    pub process: u64,
+    pub lease: u64,
+}
+
+/// Another process holds the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// Where one record is kept, beside this process's memory.
+pub trait Backend: Send + Sync {
+    /// The owner of a new lease.
+    fn new_owner(&self) -> Owner;
+
+    /// Whether the process of that lease still lives.
+    fn is_alive(&self, owner: &Owner) -> bool;
+
+    /// A snapshot of the whole table, for a caller that reads several records at once.
+    fn snapshot(&self) -> Option<TableSnapshot>;
+
+    /// The record's bytes if they changed since they were last returned here or given to `change`. Waits for no other
+    /// process; cheap where nothing has changed, and more so with a snapshot.
+    fn read_if_changed(&self, snapshot: Option<&TableSnapshot>) -> Option<Vec<u8>>;
+
+    /// Calls `change` with the record's bytes if they changed since they were last seen, while no other process can
+    /// change them, and stores what it returns. `Busy` if another process holds them for longer than `lock_timeout`:
+    /// `change` was not called then. Where the backend cannot be used, `change` is called with `None`.
+    fn transact(
+        &self,
+        lock_timeout: Duration,
+        change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
+    ) -> Result<(), Busy>;
+
+    /// Reports that a record could not be locked for long, and that this process continues without it.
+    fn report_stuck(&self);
+}

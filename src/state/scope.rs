@@ -1,0 +1,102 @@
+//! How far what is known of checks is shared: with nobody, or with all processes of the host.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use ring::digest::{SHA256, digest};
+
+use super::backend::Backend;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+use super::backend::host::HostBackend;
+use super::backend::process::ProcessBackend;
+use crate::model::CheckOptions;
+
+/// How far the checks of an engine are shared.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Each process for itself.
+    #[default]
+    Process,
+    /// With all processes that name the same file.
+    Host(PathBuf),
+}
+
+/// The stores that engines of this process were told to use, or those of the process that it was forked from.
+static STORES: ArcSwapOption<Vec<PathBuf>> = ArcSwapOption::const_empty();
+
+/// The stores that engines were told to use.
+pub fn stores() -> Arc<Vec<PathBuf>> {
+    STORES.load_full().unwrap_or_default()
+}
+
+impl Scope {
+    /// Makes the store known to what belongs to no engine, such as heartbeats.
+    pub fn announce(&self) {
+        let Self::Host(path) = self else { return };
+        STORES.rcu(|known| {
+            let mut stores = known.as_deref().cloned().unwrap_or_default();
+            if !stores.contains(path) {
+                stores.push(path.clone());
+            }
+            Some(Arc::new(stores))
+        });
+    }
+
+    /// Where the record of a check is kept.
+    pub(crate) fn backend(&self, spec: &CheckOptions) -> Box<dyn Backend> {
+        match self {
+            Self::Process => Box::new(ProcessBackend),
+            #[cfg(any(target_os = "linux", target_os = "macos"))]
+            Self::Host(path) => Box::new(HostBackend::new(path, record_key(spec))),
+            #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+            Self::Host(_) => Box::new(ProcessBackend),
+        }
+    }
+}
+
+/// What a record is found by: whoever checks something else, or in another way, finds another one. Whether the check is
+/// critical, and for how long its result is fresh, is up to who asks.
+fn record_key(spec: &CheckOptions) -> [u8; 16] {
+    let CheckOptions { name, identity, timeout, breaker, depends_on, .. } = spec;
+    let CheckOptions { failures_before_error, successes_before_healthy, .. } = spec;
+    let how = (timeout, breaker, depends_on, failures_before_error, successes_before_healthy);
+    key(&format!("check {name} {identity:?} {how:?} {}", env!("CARGO_PKG_VERSION")))
+}
+
+/// A key that tells nothing of what it was made from.
+pub fn key(of: &str) -> [u8; 16] {
+    let mut key = [0; 16];
+    for (byte, value) in key.iter_mut().zip(digest(&SHA256, of.as_bytes()).as_ref()) {
+        *byte = *value;
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::BreakerOptions;
+
+    #[test]
+    fn only_those_who_check_the_same_in_the_same_way_share_a_record() {
+        let second = Duration::from_secs(1);
+        let spec = || CheckOptions { identity: "x".to_owned(), ..CheckOptions::new("a", second, second) };
+        let others = [
+            CheckOptions { name: "b".to_owned(), ..spec() },
+            CheckOptions { identity: "y".to_owned(), ..spec() },
+            CheckOptions { timeout: second * 2, ..spec() },
+            CheckOptions { breaker: Some(BreakerOptions::default()), ..spec() },
+            CheckOptions { depends_on: vec!["b".to_owned()], ..spec() },
+            CheckOptions { failures_before_error: 2, ..spec() },
+            CheckOptions { successes_before_healthy: 2, ..spec() },
+        ];
+        for other in others {
+            assert_ne!(record_key(&spec()), record_key(&other), "{other:?}");
+        }
+        let same = CheckOptions { critical: false, ttl: second * 2, ..spec() };
+        assert_eq!(record_key(&spec()), record_key(&same));
+    }
+}
