@@ -174,17 +174,21 @@ impl StoreFile {
 
     /// The slot of a key; `None` if there is none and all are in use.
     pub fn find(&self, key: &Key) -> io::Result<Option<usize>> {
-        if let Found::At(index) = self.search(key)? {
+        self.find_at(key, clock::now())
+    }
+
+    fn find_at(&self, key: &Key, now: u64) -> io::Result<Option<usize>> {
+        if let Found::At(index) = self.search(key, now)? {
             return Ok(Some(index));
         }
         let Some(_locked) = range::lock(&self.file, Part::Table, PATIENCE)? else {
             return Err(io::ErrorKind::TimedOut.into());
         };
-        match self.search(key)? {
+        match self.search(key, now)? {
             Found::At(index) => Ok(Some(index)),
             Found::Free(index) => {
                 let mut slot = [0; SLOT];
-                let parts = key.iter().copied().chain([0; 32]).chain(clock::now().to_le_bytes());
+                let parts = key.iter().copied().chain([0; 32]).chain(now.to_le_bytes());
                 for (byte, value) in slot.iter_mut().zip(parts.chain(checksum(key).to_le_bytes())) {
                     *byte = value;
                 }
@@ -195,10 +199,9 @@ impl StoreFile {
         }
     }
 
-    fn search(&self, key: &Key) -> io::Result<Found> {
+    fn search(&self, key: &Key, now: u64) -> io::Result<Found> {
         let Ok(table) = self.read_table()? else { return Err(io::ErrorKind::InvalidData.into()) };
-        let now = clock::now();
-        let mut oldest = (now.saturating_sub(u64::try_from(IDLE.as_nanos()).unwrap_or(u64::MAX)), None);
+        let mut unused = (Duration::ZERO, None);
         for (index, slot) in table.chunks_exact(SLOT).enumerate() {
             let found = part::<16>(slot, 0);
             if found == *key {
@@ -207,14 +210,13 @@ impl StoreFile {
             if found == [0; 16] {
                 return Ok(Found::Free(index));
             }
-            // What claims to come from the future is rubbish.
-            let used = u64::from_le_bytes(part(slot, 48));
-            let used = if used > now { 0 } else { used };
-            if used < oldest.0 {
-                oldest = (used, Some(index));
+            // A moment in the future is damage. Compared as ages: `now` is small on a machine that was just started.
+            let idle = now.checked_sub(u64::from_le_bytes(part(slot, 48))).map_or(Duration::MAX, Duration::from_nanos);
+            if idle >= IDLE && idle > unused.0 {
+                unused = (idle, Some(index));
             }
         }
-        Ok(oldest.1.map_or(Found::Full, Found::Free))
+        Ok(unused.1.map_or(Found::Full, Found::Free))
     }
 }
 

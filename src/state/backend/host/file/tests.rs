@@ -175,7 +175,7 @@ fn damaged_value_is_noticed_wherever_it_is_damaged() {
 }
 
 #[test]
-fn full_table_gives_away_what_was_not_used_for_long() {
+fn find_full_table_replaces_what_was_idle_for_longest() {
     let scratch = Scratch::new();
     let file = scratch.open();
     let key = |index: usize| {
@@ -183,11 +183,21 @@ fn full_table_gives_away_what_was_not_used_for_long() {
         key[..8].copy_from_slice(&(index as u64).to_le_bytes());
         key
     };
-    for index in 0..SLOTS {
-        assert_eq!(file.find(&key(index)).unwrap(), Some(index));
+    let idle = u64::try_from(IDLE.as_nanos()).unwrap();
+    // Just after boot, within the first hour and later.
+    for now in [1_000, idle / 2, 5 * idle] {
+        for index in 0..SLOTS {
+            assert_eq!(file.find_at(&key(index), now).unwrap(), Some(index));
+        }
+        assert_eq!(file.find_at(&KEY, now).unwrap(), None, "all are in use");
+        assert_eq!(file.find_at(&KEY, now + idle - 1).unwrap(), None, "all are in use");
+        let used = |index: usize, at: u64| file.file.write_all_at(&at.to_le_bytes(), slot_at(index) + 48).unwrap();
+        used(500, now - 500);
+        assert_eq!(file.find_at(&KEY, now + idle - 1).unwrap(), Some(500));
+        assert_eq!(file.read(500, &key(500), 0).unwrap(), Read::Moved);
+        used(700, now + idle);
+        assert_eq!(file.find_at(&[8; 16], now + idle - 1).unwrap(), Some(700), "a moment in the future is damage");
+        file.file.set_len(0).unwrap();
+        assert_eq!(file.put_in_order().unwrap(), Some("it was damaged"));
     }
-    assert_eq!(file.find(&KEY).unwrap(), None);
-    file.file.write_all_at(&1_u64.to_le_bytes(), slot_at(500) + 48).unwrap();
-    assert_eq!(file.find(&KEY).unwrap(), Some(500));
-    assert_eq!(file.read(500, &key(500), 0).unwrap(), Read::Moved);
 }
