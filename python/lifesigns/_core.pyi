@@ -26,6 +26,7 @@ __all__ = [
     "drain",
     "draining",
     "job_done",
+    "job_failed",
     "job_raised",
     "job_returned",
     "job_withdrawn",
@@ -35,6 +36,7 @@ __all__ = [
     "new_callable_id",
     "next_job",
     "notify_systemd",
+    "release_threads",
     "reserve_threads",
     "stop_pulse",
     "thread_ends",
@@ -240,28 +242,37 @@ def new_callable_id() -> int:
     """A number for a callable, unique in this process and its children."""
 
 def reserve_threads(callables: Sequence[int]) -> int:
-    """How many more threads have to run `next_job` so that these callables can run at once."""
+    """How many more threads have to run `next_job` so that these callables can run at once.
+
+    They count from now on: start them, and release those that cannot be started.
+    """
+
+def release_threads(count: int) -> None:
+    """Gives back threads that were reserved and could not be started, or that end."""
 
 def next_job() -> tuple[int, int, float]:
     """Waits for the next call to make: (token, callable, timeout in seconds)."""
 
 def job_done(token: int, callable: int, found: tuple[str, str, Mapping[str, Any] | None]) -> tuple[int, int, float]:
-    """Hands in what a callable found (status, message, details), and waits for the next call to make.
+    """Completes a call with what its callable found (status, message, details), and waits for the next call to make.
 
     So do all that follow.
     """
 
+def job_failed(token: int, callable: int, failure: tuple[str, str, Mapping[str, Any] | None]) -> tuple[int, int, float]:
+    """Completes a call with an error whose text is meant to be shown (class, text, details)."""
+
 def job_raised(token: int, callable: int, cause: tuple[str, str | None]) -> tuple[int, int, float]:
-    """Hands in that a callable raised an exception of that class, and where."""
+    """Completes a call whose callable raised an exception of that class, and where."""
 
 def job_returned(token: int, callable: int, what: str) -> tuple[int, int, float]:
-    """Hands in that a callable returned what means nothing."""
+    """Completes a call whose callable returned what means nothing."""
 
 def job_withdrawn(token: int, callable: int, _nothing: None) -> tuple[int, int, float]:
-    """Ends a call that cannot be made, since its engine is gone."""
+    """Completes a call that cannot be made, since its engine is gone."""
 
 def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> None:
-    """Hands in what `job_raised` does, of an exception that ends the thread, which makes no more calls."""
+    """Completes a call as `job_raised` does, of an exception that ends the thread, which makes no more calls."""
 
 def beat(name: str) -> None:
     """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.

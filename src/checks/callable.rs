@@ -17,8 +17,9 @@ pub struct Callable {
 #[async_trait]
 impl Check for Callable {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        context.enter(Phase::Query);
-        context.process.callables.call(self.id, self.timeout).await
+        // Only a call that a thread has taken has got anywhere.
+        let on_start = || context.enter(Phase::Query);
+        context.process.callables.call_observed(self.id, self.timeout, on_start).await
     }
 
     fn needs_python(&self) -> bool {

@@ -76,10 +76,16 @@ pub enum CheckError {
     Configuration(String),
     #[error("{class} raised{}", .location.as_deref().map(|l| format!(" in {l}")).unwrap_or_default())]
     Raised { class: String, location: Option<String> },
+    /// A text that the check itself meant to be shown, redacted where it was raised.
+    #[error("{message}")]
+    Failed { class: String, message: String },
     #[error("the check returned {0}")]
     Returned(String),
     #[error("the previous run has not returned: still running for {} s", .seconds)]
     StillRunning { seconds: u64 },
+    /// No Python thread took the call: the fault is this process's, and nothing was found out about the check.
+    #[error("Not run: no Python thread was free within {} s", .after.as_secs_f64())]
+    NotStarted { after: Duration },
     #[error("not run: its engine is gone")]
     Withdrawn,
     #[error("the check failed by a fault of its own; please report it")]
@@ -105,9 +111,10 @@ impl CheckError {
             Self::Unavailable { .. } => "UnavailableError",
             Self::Rejected { .. } => "RequestRejectedError",
             Self::Configuration(_) => "ConfigurationError",
-            Self::Raised { class, .. } => class,
+            Self::Raised { class, .. } | Self::Failed { class, .. } => class,
             Self::Returned(_) => "TypeError",
             Self::StillRunning { .. } => "StillRunningError",
+            Self::NotStarted { .. } => "NotStartedError",
             Self::Withdrawn => "WithdrawnError",
             Self::Panicked => "InternalError",
             Self::Detailed { error, .. } => error.code(),
@@ -121,9 +128,19 @@ impl CheckError {
             | Self::Rejected { .. }
             | Self::Configuration(_)
             | Self::Returned(_)
+            | Self::NotStarted { .. }
             | Self::Withdrawn
             | Self::Panicked => false,
             Self::Detailed { error, .. } => error.trips_breaker(),
+            _ => true,
+        }
+    }
+
+    /// Whether it came of a run. What did not is never stored as a result, and counted by nothing.
+    pub fn is_run(&self) -> bool {
+        match self {
+            Self::NotStarted { .. } | Self::StillRunning { .. } | Self::Withdrawn => false,
+            Self::Detailed { error, .. } => error.is_run(),
             _ => true,
         }
     }

@@ -94,7 +94,7 @@ impl Outcome {
             Ok(finding) => (finding, None, None, true),
             Err(error) => {
                 let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
-                let ran = !matches!(error, CheckError::StillRunning { .. } | CheckError::Withdrawn);
+                let ran = error.is_run();
                 let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
                 (finding, Some(error.code().to_owned()), timeout, ran)
             }

@@ -1,8 +1,36 @@
-//! The queue between the engine and the threads, owned by Python, that run callables.
+//! The queue of calls between the engine and the daemon threads, owned by Python, that run callables.
 //!
-//! Rust never calls Python: a thread of Python's asks for the next job, runs it and hands the answer back. A callable
-//! that overran keeps the thread it is on and is not started again until it returns; every other job finds a thread,
-//! since there are as many as callables that run or wait.
+//! Rust never calls Python: a thread of Python's takes a job, runs the callable and completes the call.
+//!
+//! # States of a call
+//!
+//! ```text
+//! call() ──► queued ──take()──► running ──done()──► completed: the caller receives the reply
+//!              │                   │
+//!              │                   └─ the caller stops waiting (its deadline): abandoned, still running until done()
+//!              ├─ no thread took it within START_TIMEOUT: withdrawn, the caller receives `NotStarted`
+//!              └─ the caller stops waiting: withdrawn
+//! ```
+//!
+//! # Who holds what
+//!
+//! - `State::active` has one entry for each callable that is queued or running, never two: a callable that overran keeps
+//!   its thread and its entry, and every further call of it is refused with `StillRunning` until it returns.
+//! - A withdrawn call has no entry. Only a queued call can be withdrawn, under the lock that [`CallableQueue::take`]
+//!   takes too, so a call is either run or withdrawn, never both.
+//! - The reply is sent at most once, by [`CallableQueue::done`] of the same token; a late one ends the entry and is dropped.
+//! - `State::threads` counts the threads that were reserved and not released: at least one for each active callable, as
+//!   long as Python can start them. A thread that could not be started, or that ends, is released.
+//!
+//! # Which wake-up is guaranteed
+//!
+//! - While the queue is not empty, a thread has been notified and has not arrived (`is_thread_coming`), or a thread that
+//!   took a job has notified the next one: each thread that takes a job wakes one more while jobs are left.
+//! - After a call was withdrawn because no thread took it, one waiting thread is notified although the queue may be empty,
+//!   and [`CallableQueue::wait`] returns to it. Once it has attached to the interpreter it arrives, which proves that the
+//!   interpreter runs again: [`CallableQueue::is_available`] is false exactly from that withdrawal to the next arrival.
+//!
+//! A call that no thread started is no run: nothing was found out about the check, only about this process.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::mem;
@@ -13,6 +41,10 @@ use tokio::sync::oneshot;
 
 use super::per_process::lock;
 use crate::model::{CheckError, Finding};
+
+/// How long a call waits for a thread to take it. Threads that run are woken in microseconds: this long only a held
+/// interpreter or a missing thread takes.
+const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// One call that a Python thread is to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +58,10 @@ pub struct Job {
 
 type Reply = Result<Finding, CheckError>;
 
-struct Running {
+/// A call that is queued or running.
+struct ActiveCall {
     token: u64,
+    /// When it was queued, then when it was started.
     since: Instant,
     reply: oneshot::Sender<Reply>,
 }
@@ -35,15 +69,17 @@ struct Running {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Job>,
-    /// By callable: those that wait in the queue and those that run.
-    busy: BTreeMap<u64, Running>,
-    tokens: u64,
+    /// By callable.
+    active: BTreeMap<u64, ActiveCall>,
+    last_token: u64,
     threads: usize,
-    /// A thread was woken since the queue was last empty, and has not come for a job yet.
-    is_coming: bool,
+    /// A thread was notified since the queue was last empty, and has not arrived yet.
+    is_thread_coming: bool,
+    /// No thread took a call in time, and none has arrived since.
+    is_unavailable: bool,
 }
 
-/// The callables of one process that wait or run.
+/// The callables of one process that are queued or running.
 #[derive(Default)]
 pub struct CallableQueue {
     state: Mutex<State>,
@@ -51,218 +87,161 @@ pub struct CallableQueue {
 }
 
 impl CallableQueue {
-    /// Queues a call and waits for its answer. Dropping the future takes the call back if no thread has begun it.
+    /// Queues a call and waits for its reply. Dropping the future withdraws the call if no thread has started it.
     pub async fn call(&self, callable: u64, timeout: Duration) -> Reply {
-        let (sender, receiver) = oneshot::channel();
+        self.call_observed(callable, timeout, || ()).await
+    }
+
+    /// The same; `on_start` is called once the call is known to have been started by a thread, at the latest when the
+    /// time that it may wait for one is over.
+    ///
+    /// # Errors
+    /// `NotStarted` if no thread took it within one second, or half of `timeout` if that is less; `StillRunning` while an
+    /// earlier call of this callable has not returned.
+    pub async fn call_observed(&self, callable: u64, timeout: Duration, on_start: impl FnOnce() + Send) -> Reply {
+        let (sender, mut receiver) = oneshot::channel();
         let token = self.submit(callable, timeout, sender)?;
-        let withdraw = Withdraw { callables: self, token };
-        let reply = receiver.await.unwrap_or(Err(CheckError::Withdrawn));
+        let withdraw = WithdrawOnDrop { queue: self, token };
+        let start_timeout = START_TIMEOUT.min(timeout / 2);
+        let reply = match tokio::time::timeout(start_timeout, &mut receiver).await {
+            Ok(reply) => reply,
+            Err(_elapsed) => {
+                if self.give_up(token) {
+                    mem::forget(withdraw);
+                    return Err(CheckError::NotStarted { after: start_timeout });
+                }
+                on_start();
+                receiver.await
+            }
+        };
         mem::forget(withdraw);
-        reply
+        reply.unwrap_or(Err(CheckError::Withdrawn))
+    }
+
+    /// Whether a call would find a thread that can run Python. False after a call that no thread took in time, until a
+    /// thread arrives: such a process can find out nothing by running callables.
+    pub fn is_available(&self) -> bool {
+        !lock(&self.state).is_unavailable
     }
 
     fn submit(&self, callable: u64, timeout: Duration, reply: oneshot::Sender<Reply>) -> Result<u64, CheckError> {
         let mut state = lock(&self.state);
-        if let Some(running) = state.busy.get(&callable) {
+        if let Some(running) = state.active.get(&callable) {
             return Err(CheckError::StillRunning { seconds: running.since.elapsed().as_secs() });
         }
-        state.tokens += 1;
-        let token = state.tokens;
-        state.busy.insert(callable, Running { token, since: Instant::now(), reply });
+        state.last_token += 1;
+        let token = state.last_token;
+        state.active.insert(callable, ActiveCall { token, since: Instant::now(), reply });
         state.queue.push_back(Job { token, callable, timeout });
         self.wake_one(state);
         Ok(token)
     }
 
-    /// Has one more thread come, unless one is on its way. A thread that comes while another holds the interpreter gets
-    /// it when that one lets go of it: as soon as a callable waits for something, and not before. So no-ops are all run
-    /// by the first, one after the other, and those that wait are run side by side.
+    /// Notifies one thread, unless one is on its way. A thread that arrives while another holds the interpreter gets it
+    /// when that one releases it: as soon as a callable waits for something, and not before. So callables that wait for
+    /// nothing all run on the first thread, one after the other, and those that wait run in parallel.
     fn wake_one(&self, mut state: MutexGuard<'_, State>) {
-        let must_wake = !state.queue.is_empty() && !mem::replace(&mut state.is_coming, true);
-        // Whoever is woken wants the lock.
+        let must_wake = !state.queue.is_empty() && !mem::replace(&mut state.is_thread_coming, true);
+        // The notified thread needs the lock.
         drop(state);
         if must_wake {
             self.filled.notify_one();
         }
     }
 
-    fn withdraw(&self, token: u64) {
-        let mut state = lock(&self.state);
+    /// Takes a call out of the queue; false if it is not there, since a thread has started it.
+    fn withdraw(state: &mut State, token: u64) -> bool {
         let index = state.queue.iter().position(|job| job.token == token);
-        if let Some(job) = index.and_then(|index| state.queue.remove(index)) {
-            state.busy.remove(&job.callable);
-            state.is_coming &= !state.queue.is_empty();
-        }
+        let Some(job) = index.and_then(|index| state.queue.remove(index)) else { return false };
+        state.active.remove(&job.callable);
+        state.is_thread_coming &= !state.queue.is_empty();
+        true
     }
 
-    /// The next job, if one waits.
+    /// Withdraws a call that no thread has taken in time, and has the next thread that can run Python arrive.
+    fn give_up(&self, token: u64) -> bool {
+        let mut state = lock(&self.state);
+        if !Self::withdraw(&mut state, token) {
+            return false;
+        }
+        state.is_unavailable = true;
+        drop(state);
+        self.filled.notify_one();
+        true
+    }
+
+    /// Takes the next job, if there is one, on a thread that is attached to the interpreter.
     pub fn take(&self) -> Option<Job> {
         let mut state = lock(&self.state);
+        state.is_unavailable = false;
         let job = state.queue.pop_front()?;
-        if let Some(running) = state.busy.get_mut(&job.callable) {
-            running.since = Instant::now();
+        if let Some(call) = state.active.get_mut(&job.callable) {
+            call.since = Instant::now();
         }
-        // Whoever was woken for the last job finds none and waits again.
-        state.is_coming &= !state.queue.is_empty();
+        // A thread that was notified for the last job finds none and waits again.
+        state.is_thread_coming &= !state.queue.is_empty();
         self.wake_one(state);
         Some(job)
     }
 
-    /// Waits until there is a job to [`take`](Self::take). It is not taken yet: the thread that waited has to wait for
-    /// the interpreter, too, and another that has it may be quicker.
+    /// Waits until there is a job to [`take`](Self::take), or until this thread has to show that it can attach. The job is
+    /// not taken yet: the thread has to wait for the interpreter, too, and another that holds it may be quicker.
     pub fn wait(&self) {
-        let waiting = self.filled.wait_while(lock(&self.state), |state| state.queue.is_empty());
+        let has_nothing_to_do = |state: &mut State| state.queue.is_empty() && !state.is_unavailable;
+        let waiting = self.filled.wait_while(lock(&self.state), has_nothing_to_do);
         drop(waiting.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes the next job, if it still waits, after [`wait`](Self::wait).
+    /// Takes the next job, if there still is one, after [`wait`](Self::wait).
     pub fn arrive(&self) -> Option<Job> {
-        lock(&self.state).is_coming = false;
+        lock(&self.state).is_thread_coming = false;
         self.take()
     }
 
-    /// Hands in the answer of a job, and goes on with what follows from it on this thread. An answer that comes too
-    /// late only ends the run.
-    pub fn done(&self, token: u64, callable: u64, answer: Reply) {
-        if let Some(running) = self.end(token, callable) {
-            // Fails when nobody waits any more.
-            drop(running.reply.send(answer));
+    /// Completes a call with its reply. One that comes too late only ends the run.
+    pub fn done(&self, token: u64, callable: u64, reply: Reply) {
+        if let Some(call) = self.end(token, callable) {
+            // Fails when the caller has stopped waiting.
+            drop(call.reply.send(reply));
         }
     }
 
-    fn end(&self, token: u64, callable: u64) -> Option<Running> {
+    fn end(&self, token: u64, callable: u64) -> Option<ActiveCall> {
         let mut state = lock(&self.state);
-        let is_this = state.busy.get(&callable).is_some_and(|running| running.token == token);
-        if is_this { state.busy.remove(&callable) } else { None }
+        let is_this = state.active.get(&callable).is_some_and(|call| call.token == token);
+        if is_this { state.active.remove(&callable) } else { None }
     }
 
-    /// How many more threads it takes so that `callables` can all run at once, beside those that run already. The
-    /// caller starts them: they count from now on.
+    /// How many more threads it takes so that `callables` can all run at once, beside those that run already. They count
+    /// from now on: the caller starts them, and [releases](Self::release_threads) those that it cannot start.
     pub fn reserve_threads(&self, callables: &[u64]) -> usize {
         let mut state = lock(&self.state);
-        if state.busy.len() + callables.len() <= state.threads {
+        if state.active.len() + callables.len() <= state.threads {
             return 0;
         }
-        let wanted: HashSet<u64> = state.busy.keys().copied().chain(callables.iter().copied()).collect();
+        let wanted: HashSet<u64> = state.active.keys().copied().chain(callables.iter().copied()).collect();
         let missing = wanted.len().saturating_sub(state.threads);
         state.threads += missing;
         missing
     }
+
+    /// Gives back threads that were reserved and could not be started, or that have ended.
+    pub fn release_threads(&self, count: usize) {
+        let mut state = lock(&self.state);
+        state.threads = state.threads.saturating_sub(count);
+    }
 }
 
-struct Withdraw<'a> {
-    callables: &'a CallableQueue,
+struct WithdrawOnDrop<'a> {
+    queue: &'a CallableQueue,
     token: u64,
 }
 
-impl Drop for Withdraw<'_> {
+impl Drop for WithdrawOnDrop<'_> {
     fn drop(&mut self) {
-        self.callables.withdraw(self.token);
+        CallableQueue::withdraw(&mut lock(&self.queue.state), self.token);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::model::Outcome;
-
-    const LONG: Duration = Duration::from_secs(5);
-
-    #[tokio::test]
-    async fn a_call_travels_to_a_thread_and_back() {
-        let callables = Arc::new(CallableQueue::default());
-        let thread = {
-            let callables = callables.clone();
-            std::thread::spawn(move || {
-                callables.wait();
-                let job = callables.arrive().unwrap();
-                callables.done(job.token, job.callable, Ok(Finding::healthy(format!("ran {}", job.callable))));
-            })
-        };
-        let answer = callables.call(7, LONG).await.unwrap();
-        assert_eq!(answer.message, "ran 7");
-        thread.join().unwrap();
-        assert!(callables.take().is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_that_nobody_began_is_taken_back() {
-        let callables = Arc::new(CallableQueue::default());
-        assert!(tokio::time::timeout(LONG, callables.call(1, LONG)).await.is_err());
-        assert!(callables.take().is_none());
-        assert_eq!(callables.reserve_threads(&[]), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_that_overran_is_not_begun_again_until_it_returns() {
-        let callables = Arc::new(CallableQueue::default());
-        let call = tokio::spawn({
-            let callables = callables.clone();
-            async move { tokio::time::timeout(LONG, callables.call(1, LONG)).await }
-        });
-        tokio::task::yield_now().await;
-        let job = callables.take().unwrap();
-        assert!(call.await.unwrap().is_err());
-        assert!(matches!(callables.call(1, LONG).await, Err(CheckError::StillRunning { .. })));
-        callables.done(job.token, job.callable, Ok(Finding::healthy("late")));
-        let again = tokio::time::timeout(LONG, callables.call(1, LONG));
-        assert!(again.await.is_err(), "begun again, but no thread took it");
-    }
-
-    #[tokio::test]
-    async fn a_call_that_cannot_be_made_is_no_run() {
-        let callables = Arc::new(CallableQueue::default());
-        let call = tokio::spawn({
-            let callables = callables.clone();
-            async move { callables.call(1, LONG).await }
-        });
-        tokio::task::yield_now().await;
-        let job = callables.take().unwrap();
-        callables.done(job.token, job.callable, Err(CheckError::Withdrawn));
-        let withdrawn = call.await.unwrap();
-        assert_eq!(withdrawn, Err(CheckError::Withdrawn));
-        assert!(!Outcome::of(withdrawn, tokio::time::Instant::now()).ran);
-    }
-
-    #[test]
-    fn a_call_is_begun_though_the_thread_woken_for_the_one_before_came_too_late() {
-        let callables = Arc::new(CallableQueue::default());
-        let (sender, begun) = std::sync::mpsc::channel();
-        std::thread::spawn({
-            let callables = callables.clone();
-            move || loop {
-                callables.wait();
-                if let Some(job) = callables.arrive() {
-                    callables.done(job.token, job.callable, Err(CheckError::Withdrawn));
-                    sender.send(job.token).unwrap();
-                }
-            }
-        });
-        let submit = |callable| callables.submit(callable, LONG, oneshot::channel().0).unwrap();
-        for round in 0..50 {
-            let first = submit(2 * round);
-            let taken = callables.take();
-            // Time to find none, and to wait again.
-            std::thread::sleep(Duration::from_millis(1));
-            let second = submit(2 * round + 1);
-            let expected = if taken.is_some() { vec![second] } else { vec![first, second] };
-            for token in expected {
-                assert_eq!(begun.recv_timeout(LONG), Ok(token));
-            }
-        }
-    }
-
-    #[test]
-    fn threads_suffice_for_what_runs_and_what_is_to_run() {
-        let callables = CallableQueue::default();
-        assert_eq!(callables.reserve_threads(&[1, 2, 3]), 3);
-        assert_eq!(callables.reserve_threads(&[1, 2]), 0);
-        let (sender, _receiver) = oneshot::channel();
-        callables.submit(9, LONG, sender).unwrap();
-        assert_eq!(callables.reserve_threads(&[1, 2, 3]), 1);
-        assert_eq!(callables.reserve_threads(&[1, 2, 3]), 0);
-    }
-}
+mod tests;

@@ -4,8 +4,10 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::io;
 use std::mem;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -13,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 
+const WORKERS: usize = 2;
 /// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
 /// up (a resolver or a disk that did not answer) are gone soon after it.
 const BLOCKING_IDLE: Duration = Duration::from_secs(2);
@@ -54,13 +57,10 @@ impl Process {
     }
 
     fn start() -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(2)
-            .max_blocking_threads(64)
-            .thread_keep_alive(BLOCKING_IDLE)
-            .thread_name("lifesigns")
-            .enable_all()
-            .build()?;
+        let runtime = start_runtime().map_err(|error| {
+            let advice = "is the limit of processes and threads reached (ulimit -u, TasksMax, pids.max)?";
+            io::Error::new(error.kind(), format!("The engine's threads cannot be started: {error}; {advice}"))
+        })?;
         Ok(Self { runtime, callables: CallableQueue::default(), shared: Mutex::default() })
     }
 
@@ -74,4 +74,38 @@ impl Process {
         // The key holds the type, so the downcast cannot fail; a fresh value is the harmless answer if it did.
         made.downcast::<T>().unwrap_or_default()
     }
+}
+
+/// The runtime with its threads. Tokio panics where it cannot start the first of them, and runs short of threads without
+/// an error where it cannot start a later one, so there must be room for all of them first.
+fn start_runtime() -> io::Result<Runtime> {
+    reserve_room(WORKERS + 1)?;
+    let build = || {
+        Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .max_blocking_threads(64)
+            .thread_keep_alive(BLOCKING_IDLE)
+            .thread_name("lifesigns")
+            .enable_all()
+            .build()
+    };
+    // Another process may have taken the room meanwhile.
+    catch_unwind(build).unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()))
+}
+
+/// Starts that many threads at once, and ends them.
+fn reserve_room(threads: usize) -> io::Result<()> {
+    let start = |_| {
+        let (hold, released) = mpsc::channel::<()>();
+        let thread = thread::Builder::new().name("lifesigns-start".to_owned());
+        // Waits until `hold` is dropped.
+        Ok((thread.spawn(move || released.recv())?, hold))
+    };
+    let started = (0..threads).map(start).collect::<io::Result<Vec<_>>>()?;
+    for (thread, hold) in started {
+        drop(hold);
+        // It cannot panic.
+        drop(thread.join());
+    }
+    Ok(())
 }
