@@ -12,7 +12,7 @@ from django.conf import settings
 from django_lifesigns import values
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.problems import UNKNOWN_CHECK, UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
-from lifesigns import declared
+from lifesigns import checks as declared
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ def parse(raw: object) -> Conf:
 
 
 def _unknown_checks(conf: Conf) -> list[Problem]:
-    known = CATALOGUE.keys() | conf.checks.keys() | declared.CHECKS.keys()
+    known = CATALOGUE.keys() | conf.checks.keys() | declared.DECLARED.keys()
     return [
         Problem(UNKNOWN_CHECK, f"LIFESIGNS[{key!r}] names an unknown check {name!r}.", did_you_mean(name, known))
         for key, names in (("DISABLED", conf.disabled), ("REQUIRED", conf.required))

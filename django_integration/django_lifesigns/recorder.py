@@ -91,7 +91,7 @@ class Recorder:
         if not self._fresh.add(row.check_name, row.checked_at, error_type):
             return False
         gap = REPEATED.total_seconds() if error_type in NOT_RUN else 0.0
-        return self._others.note(row.check_name, row.checked_at.timestamp(), gap=gap)
+        return self._others.claim_record(row.check_name, row.checked_at.timestamp(), gap=gap)
 
     def write(self, wait: float) -> bool:
         """Begins to write what waits, and looks on for so many seconds; whether all is written."""

@@ -3,7 +3,6 @@
 from lifesigns._core import (
     Breaker,
     Sweep,
-    UnknownCheckError,
     __version__,
     beat,
     close_connections,
@@ -11,9 +10,10 @@ from lifesigns._core import (
     draining,
     metrics_format,
 )
-from lifesigns.circuit import Circuit, CircuitOpenError
-from lifesigns.declared import check
+from lifesigns.checks import check
+from lifesigns.circuit import Circuit
 from lifesigns.engine import Engine
+from lifesigns.exceptions import CheckDegraded, CheckFailed, CircuitOpenError, UnknownCheckError
 from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
 from lifesigns.wedge import watch_loop
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Breaker",
     "BreakerEvent",
+    "CheckDegraded",
+    "CheckFailed",
     "Circuit",
     "CircuitOpenError",
     "Engine",

@@ -1,4 +1,4 @@
-"""What is passed to an engine, as its native part takes it; what cannot be right is a `ValueError` that says so."""
+"""Arguments of an engine as its native part takes them; a wrong one is a `ValueError` that names it."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from lifesigns import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from os import PathLike
     from typing import Any
 
+    from lifesigns.specs import Breaker
+
 
 def store_file(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:
-    """The file that processes share; None if they do not."""
+    """Return the file that processes share; None if they do not."""
     if share not in ("process", "host"):
         raise ValueError(f"share must be 'process' or 'host', not {share!r}")
     plain = application.replace("_", "").replace("-", "").replace(".", "")
@@ -25,27 +27,59 @@ def store_file(share: str, application: str, store_path: str | PathLike[str] | N
     return os.path.join(store_path or _core.default_store(), f"{application}.lifesigns")
 
 
+def register_options(
+    name: str,
+    *,
+    critical: bool = True,
+    timeout: float | None = None,
+    ttl: float | None = None,
+    breaker: Breaker | Mapping[str, Any] | None = None,
+    depends_on: Iterable[str] = (),
+    failures_before_error: int = 1,
+    successes_before_healthy: int = 1,
+) -> dict[str, Any]:
+    """Return the options of `Engine.register` as the native engine takes them."""
+    if not isinstance(critical, bool):  # any string would count as true, "no" too
+        raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
+    return {
+        "critical": critical,
+        "timeout": timeout,
+        "ttl": ttl,
+        "breaker": plain_spec(breaker),
+        "depends_on": list_of_names("depends_on", depends_on),
+        "failures_before_error": failures_before_error,
+        "successes_before_healthy": successes_before_healthy,
+    }
+
+
 def list_of_names(what: str, names: Iterable[str]) -> list[str]:
-    """A list of names; a string would be taken for a list of letters."""
+    """Return a list of names; a string would be taken for a list of letters."""
     if isinstance(names, str) or not hasattr(names, "__iter__"):
         raise ValueError(f"{what} must be a list of names, not {names!r}")
     return list(names)
 
 
+def list_of_strings(what: str, values: Iterable[str]) -> list[str]:
+    """Return a list of strings; one string would be taken for a list of letters."""
+    if isinstance(values, str):
+        raise ValueError(f"{what} must be a list of strings, not one string")
+    return list(values)
+
+
 def hide_secrets(spec: dict[str, Any]) -> None:
-    """Keeps the secrets of a target out of what callables return, which may quote an error of its client."""
+    """Keep the secrets of a target out of what callables return, which may quote an error of its client."""
     from lifesigns.redaction import hide, secrets_in
 
     hide(secrets_in(spec))
 
 
 def not_a_check(name: str, value: object) -> ValueError:
-    """What to raise for a check of another type."""
+    """Return what to raise for a check of another type."""
     return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
 
 
 def plain_spec(value: Any) -> Any:
-    """Specs as dicts; anything else as it is."""
+    """Return a spec as a dict, and anything else as it is."""
     to_dict = getattr(value, "to_dict", None)
     if to_dict is not None:
         return to_dict()

@@ -1,4 +1,8 @@
-"""The Python callables of all engines, by the numbers that the engine knows them by."""
+"""The Python callables of all engines, and the daemon threads that run them.
+
+The engine never calls Python: these threads take the calls to make from it and complete them. A callable that never
+returns holds up neither the others nor the end of the process.
+"""
 
 from __future__ import annotations
 
@@ -6,43 +10,115 @@ from lifesigns import _core
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from lifesigns.answers import Answer
+
+# By the numbers that the engine knows them by.
 _functions: dict[int, Callable[[], Any]] = {}
+_names: dict[int, str] = {}
+# Whether the log has been told that threads cannot be started.
+_is_short_of_threads: list[bool] = []
 
 
-def remember(callable_id: int, function: Callable[[], Any]) -> None:
-    """Makes `function` known to the threads."""
+def remember(callable_id: int, function: Callable[[], Any], name: str) -> None:
+    """Make a function known to the threads, by the name of its check."""
     _functions[callable_id] = function
+    _names[callable_id] = name
 
 
-# The callable of a number; None once its engine is gone.
-known = _functions.get
+def forget(callable_ids: Iterable[int]) -> None:
+    """Forget functions whose engine is gone."""
+    for callable_id in callable_ids:
+        _functions.pop(callable_id, None)
+        _names.pop(callable_id, None)
 
 
 def identity(function: Callable[[], Any]) -> str:
-    """What a callable is in every process that runs the same code: its name and where it was written."""
-    inner: Any = function
-    while hasattr(inner, "func"):  # functools.partial
-        inner = inner.func
+    """Return what a callable is in every process that runs the same code: its name and where it was written."""
+    inner = unwrapped(function)
     inner = inner if hasattr(inner, "__qualname__") else type(inner)
     code = getattr(inner, "__code__", None)
     place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
     return f"{inner.__module__}.{inner.__qualname__} {place}"
 
 
-def forget(callables: dict[str, int]) -> None:
-    """Forgets the callables of an engine that is gone."""
-    for callable_id in callables.values():
-        _functions.pop(callable_id, None)
+def unwrapped(function: Any) -> Any:
+    """Return the function inside of `functools.partial` objects."""
+    while hasattr(function, "func"):
+        function = function.func
+    return function
 
 
 def start_threads(callable_ids: list[int]) -> None:
-    """Starts as many threads as it takes to run these callables at once, beside those that run already."""
-    missing = _core.reserve_threads(callable_ids)
-    if missing:
-        from lifesigns.lanes import start
+    """Start as many threads as it takes to run these callables at once, beside those that run already.
 
-        for _ in range(missing):
-            start()
+    Where there can be no more threads, callables run on those that there are, and the next request tries again.
+    """
+    missing = _core.reserve_threads(callable_ids)
+    if not missing:
+        return
+    from lifesigns.threads import start_thread
+
+    for started in range(missing):
+        try:
+            start_thread(_run_calls)
+        except (RuntimeError, MemoryError) as error:
+            _core.release_threads(missing - started)
+            _log_shortage(error)
+            return
+    _is_short_of_threads.clear()
+
+
+def _log_shortage(error: BaseException) -> None:
+    if _is_short_of_threads:
+        return
+    _is_short_of_threads.append(True)
+    import logging
+
+    message = "Cannot start a thread for Python checks (%s); their last results stand until one can be started"
+    logging.getLogger("lifesigns.checks").warning(message, error)
+
+
+def _run_calls() -> None:
+    """Run calls, one after the other, for the life of the process."""
+    token, callable_id, timeout = _core.next_job()
+    while True:
+        try:
+            complete, answer = _run(callable_id, timeout)
+        except (SystemExit, KeyboardInterrupt) as error:
+            # They end this thread, as they would end any. Another replaces it, since the engine, which may start the
+            # next run by itself, cannot start one.
+            _replace_this_thread()
+            from lifesigns.answers import raised
+
+            _core.thread_ends(token, callable_id, raised(error))
+            raise
+        token, callable_id, timeout = complete(token, callable_id, answer)
+
+
+def _replace_this_thread() -> None:
+    from lifesigns.threads import start_thread
+
+    try:
+        start_thread(_run_calls)
+    except (RuntimeError, MemoryError):  # the limit of threads, or interpreter exit
+        _core.release_threads(1)
+
+
+def _run(callable_id: int, timeout: float) -> Answer:
+    # Imported by the engine's constructor: not for the first time here, beside imports of the application.
+    from lifesigns import answers, failures
+
+    function = _functions.get(callable_id)
+    if function is None:
+        return _core.job_withdrawn, None
+    try:
+        answer = answers.returned(function(), timeout)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
+        return failures.answer(callable_id, _names.get(callable_id, ""), function, timeout, error)
+    failures.forget(callable_id)
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lifesigns import _core
+from lifesigns.exceptions import CircuitOpenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,15 +14,6 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     T = TypeVar("T")
-
-
-class CircuitOpenError(RuntimeError):
-    """The call was not made; `retry_after` seconds later it may be, or None if another call decides on that now."""
-
-    def __init__(self, retry_after: float | None) -> None:
-        when = "" if retry_after is None else f": next attempt in {retry_after:.1f} s"
-        super().__init__(f"Circuit breaker open{when}")
-        self.retry_after = retry_after
 
 
 class Circuit:

@@ -1,4 +1,4 @@
-"""What happened beside the results: to the log, and state changes of circuit breakers also to whoever subscribed."""
+"""Events beside the results: logged, and state changes of circuit breakers also handed to subscribers."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def publish(
     subscribers: Iterable[Callable[[BreakerEvent], object]],
     correlation_id: str | None,
 ) -> None:
-    """Logs each event, with the id of the sweep that came across it, and hands it to each subscriber.
+    """Log each event, with the correlation id of the sweep that met it, and hand it to each subscriber.
 
-    One that raises does not keep it from the others.
+    A subscriber that raises does not keep it from the others.
     """
     import logging
 
-    logger = logging.getLogger("lifesigns")
+    logger = logging.getLogger("lifesigns.breakers")
     for event in map(BreakerEvent._make, events):
         level = logging.WARNING if event.to_state == "open" else logging.INFO
         extra = {"correlation_id": correlation_id, "check_name": event.check, "circuit_state": event.to_state}
-        logger.log(level, "circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state, extra=extra)
+        logger.log(level, "Circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state, extra=extra)
         for subscriber in subscribers:
             try:
                 subscriber(event)
-            except Exception as error:  # noqa: BLE001  # a subscriber must not cost anybody the health answer
-                logger.error("a subscriber to circuit breaker events raised %s", type(error).__name__, extra=extra)
+            except Exception as error:  # noqa: BLE001  # a subscriber must not fail the health answer
+                logger.error("A subscriber to circuit breaker events raised %s", type(error).__name__, extra=extra)
 
 
-def log(notices: Iterable[tuple[bool, str]]) -> None:
-    """Logs what is not about a check, such as a store that cannot be used."""
+def log(diagnostics: Iterable[tuple[bool, str]]) -> None:
+    """Log what is not about a check, such as a store that cannot be used: whether it is a warning, and the text."""
     import logging
 
     logger = logging.getLogger("lifesigns")
-    for is_warning, text in notices:
+    for is_warning, text in diagnostics:
         logger.log(logging.WARNING if is_warning else logging.INFO, text)

@@ -27,7 +27,7 @@ from django_lifesigns.health_checks import (
     register_all_checks,
     timeout_check,
 )
-from lifesigns import declared
+from lifesigns import checks as declared
 from tests.services import wait_until
 
 MODULES = {
@@ -54,7 +54,7 @@ NAMES = [(module, name) for module, names in MODULES.items() for name in names]
 @pytest.fixture(autouse=True)
 def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a test registers is forgotten with it."""
-    monkeypatch.setattr(declared, "CHECKS", {})
+    monkeypatch.setattr(declared, "DECLARED", {})
     monkeypatch.setattr(global_health_manager, "checks", {})
     reset()
     yield

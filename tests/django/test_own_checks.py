@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy
 import lifesigns
 from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.engine import current, get_engine, reset
-from lifesigns import declared, specs
+from lifesigns import checks as declared
+from lifesigns import specs
 from tests.django.projects import run_json
 
 # Django's own system checks of models ask the database.
@@ -36,7 +37,7 @@ print(json.dumps({
 @pytest.fixture(autouse=True)
 def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Declarations of a test are forgotten with it."""
-    monkeypatch.setattr(declared, "CHECKS", {})
+    monkeypatch.setattr(declared, "DECLARED", {})
     reset()
     yield
     reset()

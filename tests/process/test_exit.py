@@ -47,7 +47,8 @@ async def forever():
 engine.register('x', forever, timeout=60); asyncio.run(engine.arun(deadline=0.01))
 """,
     "native": "engine.register('x', {'kind': 'skipped', 'reason': 'none'}); engine.run()",
-    "exception": "engine.register('x', lambda: 1/0); engine.run()",
+    "exception": "import logging; logging.getLogger('lifesigns').addHandler(logging.NullHandler());"
+    "engine.register('x', lambda: 1/0); engine.run()",
     "atexit": "import atexit; engine.register('x', {'kind': 'skipped', 'reason': 'none'}); atexit.register(engine.run)",
 }
 

@@ -131,7 +131,7 @@ def test_breaker__opened_by_one_is_open_for_all_at_once(directory: Path, start: 
     assert (result["error_type"], result["circuit_state"]) == ("CircuitOpenError", "open")
     assert 0 < result["retry_after_seconds"] <= 66
     assert len(runs(directory)) == 3
-    assert first.ask("lines") == ["circuit breaker of guarded: closed -> open"], "told by who caused it"
+    assert first.ask("lines") == ["Circuit breaker of guarded: closed -> open"], "told by who caused it"
     assert second.ask("lines") == []
 
 

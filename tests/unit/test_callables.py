@@ -29,7 +29,7 @@ def result_of(check: Callable[[], Any], **options: Any) -> Any:
     [
         (None, "healthy", ""),
         (True, "healthy", ""),
-        (False, "error", "the check returned False"),
+        (False, "error", "The check returned False"),
         ("degraded", "degraded", ""),
         ("12 invoices wait", "healthy", "12 invoices wait"),
         ({"status": "skipped"}, "skipped", ""),
@@ -219,7 +219,7 @@ def test_callables__that_were_quick_do_not_hold_up_others_when_they_are_not() ->
 def test_callable__of_an_engine_that_is_gone_is_not_run() -> None:
     engine = lifesigns.Engine()
     engine.register("x", lambda: None)
-    callables.forget(engine._callables)
+    callables.forget(engine._callables.values())
     for _ in range(2):
         result = engine.check("x")
         assert (result["error_type"], result["cached"]) == ("WithdrawnError", False)

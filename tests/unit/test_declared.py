@@ -8,15 +8,16 @@ import sys
 import pytest
 
 import lifesigns
-from lifesigns import Engine, declared
-from lifesigns.declared import Declared, parents_first
+from lifesigns import Engine
+from lifesigns import checks as declared
+from lifesigns.checks import DeclaredCheck, parents_first
 
 
 @pytest.fixture(autouse=True)
-def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, Declared]:
+def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, DeclaredCheck]:
     """What was declared, which is nothing at first."""
-    nothing: dict[str, Declared] = {}
-    monkeypatch.setattr(declared, "CHECKS", nothing)
+    nothing: dict[str, DeclaredCheck] = {}
+    monkeypatch.setattr(declared, "DECLARED", nothing)
     return nothing
 
 
@@ -69,9 +70,9 @@ def test_check__parent_of_the_engine() -> None:
     assert engine.check("child")["blocked_by"] == "database"
 
 
-def test_parents_first__circle(checks: dict[str, Declared]) -> None:
-    checks["a"] = Declared(bool, {"depends_on": ("b",)})
-    checks["b"] = Declared(bool, {"depends_on": ("a",)})
+def test_parents_first__circle(checks: dict[str, DeclaredCheck]) -> None:
+    checks["a"] = DeclaredCheck(bool, {"depends_on": ("b",)})
+    checks["b"] = DeclaredCheck(bool, {"depends_on": ("a",)})
     assert parents_first(checks) == ["b", "a"]
 
 
@@ -86,7 +87,9 @@ def test_parents_first__circle(checks: dict[str, Declared]) -> None:
         ("mine", {"failures_before_error": 0}, "failures_before_error"),
     ],
 )
-def test_check__wrong_at_once(checks: dict[str, Declared], name: str, options: dict[str, object], named: str) -> None:
+def test_check__wrong_at_once(
+    checks: dict[str, DeclaredCheck], name: str, options: dict[str, object], named: str
+) -> None:
     with pytest.raises(ValueError, match=named):
         lifesigns.check(name, **options)(lambda: True)  # type: ignore[arg-type]
     assert not checks

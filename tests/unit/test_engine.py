@@ -375,7 +375,7 @@ def test_breaker__obeys_its_operator() -> None:
     assert engine.check("x", refresh=True)["circuit_state"] == "open"
     assert engine.breaker("x").retry_after is not None
     breaker.disable()
-    assert engine.check("x", refresh=True)["message"] == "the check returned False"
+    assert engine.check("x", refresh=True)["message"] == "The check returned False"
     assert breaker.mode == "disabled"
     with pytest.raises(ValueError, match='"plain" has no circuit breaker'):
         engine.breaker("plain")
@@ -393,7 +393,7 @@ def test_breaker__tells_the_log_and_subscribers_of_each_change(caplog: pytest.Lo
         engine.check("x", refresh=True)
     assert [event[:3] for event in events] == [("x", "closed", "open")]
     assert abs(events[0].at - time.time()) < 60
-    assert "circuit breaker of x: closed -> open" in caplog.messages
+    assert "Circuit breaker of x: closed -> open" in caplog.messages
     engine.breaker("x").reset()
     engine.check("x")
     assert [event[:3] for event in events] == [("x", "closed", "open"), ("x", "open", "closed")]

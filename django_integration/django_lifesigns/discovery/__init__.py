@@ -14,7 +14,8 @@ from django_lifesigns.discovery.search import NoTargetError, Search, WrongTarget
 from django_lifesigns.options import Check
 from django_lifesigns.options import parse as parse_options
 from django_lifesigns.problems import OTHERS_RUN, UNKNOWN_CHECK, WRONG_OPTION, WRONG_TARGET, Problem, did_you_mean
-from lifesigns import declared, specs
+from lifesigns import checks as declared
+from lifesigns import specs
 
 FINDERS: dict[str, Callable[[Search], Check]] = {
     "database_connectivity": databases.connectivity,
@@ -57,7 +58,7 @@ class Found:
 
 def discover(conf: Conf) -> tuple[list[Found], list[Problem]]:
     """All checks that are not disabled, in the order of the report, and what is wrong. Connects to nothing."""
-    keys = dict.fromkeys([*CATALOGUE, *declared.CHECKS, *conf.checks])
+    keys = dict.fromkeys([*CATALOGUE, *declared.DECLARED, *conf.checks])
     problems: list[Problem] = []
     found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
     checks = _renamed([check for check in found if check is not None], problems)
@@ -65,7 +66,7 @@ def discover(conf: Conf) -> tuple[list[Found], list[Problem]]:
 
 
 def _find(name: str, conf: Conf, problems: list[Problem]) -> Found | None:
-    defaults, own = CATALOGUE.get(name, OWN), declared.CHECKS.get(name)
+    defaults, own = CATALOGUE.get(name, OWN), declared.DECLARED.get(name)
     run: dict[str, object] = {"critical": defaults.critical, "timeout": defaults.timeout, "breaker": defaults.breaker}
     run |= own.options if own else {}
     shown = name

@@ -40,7 +40,7 @@ from django_lifesigns.health_checks.mqtt import check_mqtt_broker
 from django_lifesigns.health_checks.system import check_cpu_load, check_disk_space, check_memory_usage
 from django_lifesigns.health_checks.utils import format_check_result
 from lifesigns import Engine
-from lifesigns.declared import declare_again
+from lifesigns.checks import redeclare
 from lifesigns.plain import TooLargeError, plain
 from lifesigns.results import Result
 
@@ -153,7 +153,7 @@ class ProjectManager(HealthCheckManager):
     def register_check(self, name: str, check_func: Callable[[], Any], critical: bool = True) -> None:
         super().register_check(name, check_func, critical)
         if check_func is not FUNCTIONS.get(name):
-            declare_again(name, check_func, {"critical": critical, "timeout": _timeout(check_func)})
+            redeclare(name, check_func, {"critical": critical, "timeout": _timeout(check_func)})
             project.reset()
 
     def _engine(self) -> tuple[Engine, dict[str, str]]:

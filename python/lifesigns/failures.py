@@ -1,0 +1,65 @@
+"""What a callable's exception leads to: a second attempt, the answer of the check, its traceback in the log."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from lifesigns import _core, first_use
+from lifesigns.answers import MAX_READ, raised, returned, stated
+from lifesigns.exceptions import CheckDegraded, CheckFailed
+from lifesigns.plain import clean
+from lifesigns.redaction import redact
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from lifesigns.answers import Answer
+
+logger = logging.getLogger("lifesigns.checks")
+
+# By callable: the class and the place of the exception that was logged last.
+_logged: dict[int, tuple[str, str | None]] = {}
+
+
+def forget(callable_id: int) -> None:
+    """Note that a callable returned: its next exception is a change, and is logged."""
+    if _logged:
+        _logged.pop(callable_id, None)
+
+
+def answer(callable_id: int, name: str, function: Callable[[], Any], timeout: float, error: BaseException) -> Answer:
+    """Encode the exception of a callable; a run that imports of other threads have spoilt is run once more first."""
+    if isinstance(error, Exception) and _logged.get(callable_id) != raised(error) and first_use.is_collision(error):
+        try:
+            with first_use.alone(timeout / 2, error):
+                found = returned(function(), timeout)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as second:  # noqa: BLE001  # whatever it is, it is the answer
+            error = second
+        else:
+            forget(callable_id)
+            return found
+    if isinstance(error, (CheckFailed, CheckDegraded)):
+        forget(callable_id)
+        return stated(error)
+    cause = raised(error)
+    if _logged.get(callable_id) != cause:
+        _logged[callable_id] = cause
+        _log(name, error)
+    return _core.job_raised, cause
+
+
+def _log(name: str, error: BaseException) -> None:
+    try:
+        # Without the frame that called it.
+        frames = error.__traceback__ and error.__traceback__.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        text = redact(clean(text[-MAX_READ:])).rstrip()
+        extra = {"check_name": name, "error_type": type(error).__name__}
+        logger.error("%s raised %s\n%s", name, type(error).__name__, text, extra=extra)
+    except Exception as failed:  # noqa: BLE001  # an exception whose text cannot be made, a handler that raises
+        logger.error("%s raised %s, which cannot be shown (%s)", name, type(error).__name__, type(failed).__name__)

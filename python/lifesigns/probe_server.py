@@ -1,0 +1,101 @@
+"""A probe server: a native thread that answers probes about an engine, in every process that uses the engine."""
+
+from __future__ import annotations
+
+from lifesigns import _core
+from lifesigns.arguments import list_of_strings
+from lifesigns.wedge import dump_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+    from typing import Literal
+
+    from lifesigns.engine import Engine
+
+# Those that serve, so that they continue when the caller keeps no reference.
+_serving: set[ProbeServer] = set()
+
+
+def start_server(
+    engine: Engine,
+    address: str,
+    *,
+    tokens: Iterable[str] = (),
+    networks: Iterable[str] = (),
+    show_details: Literal["authorized", "always", "never"] = "authorized",
+    ready_budget: float = 0.8,
+    ready_max_age: float = 5.0,
+    wedged_after: float = 30.0,
+    alive_requires: Literal["any", "all"] = "any",
+    dump_on_wedge: bool = False,
+    startup: Engine | None = None,
+) -> ProbeServer:
+    """Start a probe server: see `lifesigns.serve`."""
+    options = server_options(
+        tokens=tokens,
+        networks=networks,
+        show_details=show_details,
+        ready_budget=ready_budget,
+        ready_max_age=ready_max_age,
+        wedged_after=wedged_after,
+        alive_requires=alive_requires,
+        dump_on_wedge=dump_on_wedge,
+    )
+    native = _core.Server(engine._native, startup._native if startup else None, address, options)
+    engine.start_background(critical_max_age=ready_max_age)
+    if startup:
+        engine._add_background(startup._callables)
+    return ProbeServer(native, (engine, startup))
+
+
+def server_options(
+    *,
+    tokens: Iterable[str],
+    networks: Iterable[str],
+    show_details: str,
+    ready_budget: float,
+    ready_max_age: float,
+    wedged_after: float,
+    alive_requires: str,
+    dump_on_wedge: bool = False,
+) -> dict[str, object]:
+    """Return the options of a probe server as the native one takes them."""
+    return {
+        "tokens": list_of_strings("tokens", tokens),
+        "networks": list_of_strings("networks", networks),
+        "show_details": show_details,
+        "ready_budget": ready_budget,
+        "ready_max_age": ready_max_age,
+        "wedged_after": wedged_after,
+        "alive_requires": alive_requires,
+        "signal_when_wedged": dump_signal() if dump_on_wedge else None,
+    }
+
+
+class ProbeServer:
+    """A probe server, in every process that uses its engine."""
+
+    def __init__(self, native: _core.Server, engines: tuple[Engine | None, ...]) -> None:
+        self._native = native
+        self._engines = engines
+        _serving.add(self)
+
+    @property
+    def address(self) -> str:
+        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+        return self._native.address
+
+    def close(self) -> None:
+        """Stops listening in this process."""
+        self._native.close()
+        _serving.discard(self)
+
+    def __enter__(self) -> ProbeServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,211 @@
+"""Registered checks of an engine: how they are added, replaced, limited, and which threads their callables need."""
+
+from __future__ import annotations
+
+import weakref
+
+from lifesigns import _core, callables
+from lifesigns.arguments import hide_secrets, list_of_names, not_a_check, plain_spec, register_options, store_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from os import PathLike
+    from typing import Any, Literal
+
+    from lifesigns.specs import Breaker, Spec
+
+
+class Registry:
+    """The checks of an engine."""
+
+    def __init__(
+        self,
+        default_timeout: float = 5.0,
+        default_ttl: float = 30.0,
+        *,
+        max_stale: float = 60.0,
+        share: Literal["process", "host"] = "process",
+        application: str = "default",
+        store_path: str | PathLike[str] | None = None,
+    ) -> None:
+        _load()
+        store = store_file(share, application, store_path)
+        # A default ttl above the bound would make every check wrong: the bound is what the caller meant.
+        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
+        # As they were registered or replaced.
+        self._checks: dict[str, Spec | Mapping[str, Any] | Callable[[], Any]] = {}
+        # The numbers of its callables, by the names of the checks.
+        self._callables: dict[str, int] = {}
+        # Those that the engine itself may start, without a request from Python.
+        self._background: list[dict[str, int]] = []
+        weakref.finalize(self, _forget, self._callables).atexit = False
+
+    def register(
+        self,
+        name: str,
+        check: Spec | Mapping[str, Any] | Callable[[], Any],
+        *,
+        critical: bool = True,
+        timeout: float | None = None,
+        ttl: float | None = None,
+        breaker: Breaker | Mapping[str, Any] | None = None,
+        depends_on: Iterable[str] = (),
+        failures_before_error: int = 1,
+        successes_before_healthy: int = 1,
+        identity: str | None = None,
+        imports: Iterable[str] = (),
+    ) -> None:
+        """Add a check.
+
+        Args:
+            name: letters, digits, ``_``, ``-`` and ``.``; it is part of URLs and metrics.
+            check: a spec of `lifesigns.specs`, the same as a dict (``{"kind": "redis", "url": ...}``), or a ``def`` or
+                ``async def`` callable that returns a result dict (``status``, ``message``, ``details``), a bool, a
+                status or message as str, or None for healthy. It may raise `CheckFailed` or `CheckDegraded` with a
+                text to show; of any other exception only the class is shown, and its traceback is logged.
+            critical: whether its error makes the service unhealthy.
+            timeout: seconds after which it is an error, whatever it is stuck in.
+            ttl: seconds for which its result is fresh; at most the engine's ``max_stale``.
+            breaker: a circuit breaker around it, as `lifesigns.specs.Breaker` or a dict of its fields.
+            depends_on: checks, registered before, whose error makes this one an error without running it.
+            failures_before_error: how many errors in a row it takes to show one.
+            successes_before_healthy: how many other results in a row it takes to stop showing an error.
+            identity: of a callable, what distinguishes it from others of this name in processes that share: any text
+                that is the same in all of them. None: the place where it was written, not what it closes over.
+            imports: packages that a callable imports only when it runs, such as ``["redis"]``. They are imported now,
+                on this thread, so that the first runs, which are parallel, and the application's own imports beside
+                them cannot collide.
+
+        Raises:
+            ValueError: an argument is wrong; the message names it and what would be right.
+        """
+        options = register_options(
+            name,
+            critical=critical,
+            timeout=timeout,
+            ttl=ttl,
+            breaker=breaker,
+            depends_on=depends_on,
+            failures_before_error=failures_before_error,
+            successes_before_healthy=successes_before_healthy,
+        )
+        packages = list_of_names("imports", imports)
+        spec = plain_spec(check)
+        if isinstance(spec, dict):
+            self._native.register_spec(name, spec, options)
+            hide_secrets(spec)
+        elif callable(check):
+            callable_id = _core.new_callable_id()
+            self._native.register_callable(name, callable_id, identity or callables.identity(check), options)
+            callables.remember(callable_id, check, name)
+            _import_whole(name, check, packages)
+            self._callables[name] = callable_id
+            self._start_threads(())
+        else:
+            raise not_a_check(name, check)
+        self._checks[name] = check
+
+    def replace(self, name: str, check: Spec | Mapping[str, Any] | Callable[[], Any]) -> None:
+        """Run another check under a name that is registered, from the next run on.
+
+        Its options, its circuit breaker and what is known of it stay, but its last result is not fresh any more. So
+        thresholds can change while the engine runs.
+
+        Raises:
+            UnknownCheckError: the name is not registered.
+            ValueError: the check is wrong; the present one stays.
+        """
+        spec = plain_spec(check)
+        if isinstance(spec, dict):
+            self._native.replace_spec(name, spec)
+            hide_secrets(spec)
+        elif callable(check):
+            # The number stays: a former callable that still runs is not started a second time beside it.
+            callable_id = self._callables.get(name) or _core.new_callable_id()
+            callables.remember(callable_id, check, name)
+            try:
+                self._native.replace_callable(name, callable_id)
+            except _core.UnknownCheckError:
+                callables.forget([callable_id])
+                raise
+            _import_whole(name, check, ())
+            self._callables[name] = callable_id
+            self._start_threads(())
+        else:
+            raise not_a_check(name, check)
+        self._checks[name] = check
+
+    def limit(self, *, response_time: float | None = None, error_rate: float | None = None) -> None:
+        """Set what makes any healthy check degraded, never an error, from its next run on; None: no limit.
+
+        Args:
+            response_time: seconds that a run may take (the first one of a process, which connects, is exempt).
+            error_rate: percent of the check's runs that may be errors, of those in the last 15 minutes since there is
+                this limit, once they are 20.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+        self._native.limit(response_time, error_rate)
+
+    def register_declared(self) -> None:
+        """Add the checks that were declared with `lifesigns.check` in the modules imported so far.
+
+        What is registered under the same name already stays as it is.
+
+        Raises:
+            ValueError: one depends on a check that there is not.
+        """
+        from lifesigns.checks import DECLARED, parents_first
+
+        for name in parents_first(DECLARED):
+            if name not in self._native.names:
+                self.register(name, DECLARED[name].check, **DECLARED[name].options)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all checks, in the order of registration."""
+        return tuple(self._native.names)
+
+    def breaker(self, name: str) -> _core.Breaker:
+        """Return the circuit breaker of a check, to inspect or to force. ValueError if it has none."""
+        return self._native.breaker(name)
+
+    def _selected(self, names: Iterable[str] | None) -> list[str] | None:
+        """Return these names, or None for all, with threads started for their callables."""
+        selected = None if names is None else list_of_names("names", names)
+        if self._callables or self._background:
+            self._start_threads(self._callables if selected is None else selected)
+        return selected
+
+    def _start_threads(self, names: Iterable[str]) -> None:
+        """Start the threads that the callables of these names need, and those that the engine may start any time."""
+        ids = [callable_id for callable_id in map(self._callables.get, names) if callable_id]
+        for background in self._background:
+            ids += background.values()
+        if ids:
+            callables.start_threads(ids)
+
+    def _add_background(self, ids: dict[str, int]) -> None:
+        """Let the engine start these callables by itself from now on."""
+        self._background.append(ids)
+        self._start_threads(())
+
+
+def _forget(callable_ids: dict[str, int]) -> None:
+    callables.forget(callable_ids.values())
+
+
+def _import_whole(name: str, check: Callable[[], Any], packages: Iterable[str]) -> None:
+    from lifesigns.first_use import import_whole
+
+    import_whole(name, check, packages)
+
+
+def _load() -> None:
+    """Import what runs need, which `import lifesigns` leaves out to be quick.
+
+    Not in a run: the child of a fork that another thread makes meanwhile would wait for the import's lock for ever.
+    """
+    from lifesigns import answers, events, failures, first_use, threads  # noqa: F401
