@@ -26,7 +26,7 @@ impl Check for HeartbeatCheck {
         let HeartbeatCheck { name, max_age } = self;
         let about =
             |finding: Finding| finding.with("name", name.as_str()).with("max_age_seconds", max_age.as_secs_f64());
-        let Some(age) = heartbeats::last_heard(name) else {
+        let Some(age) = heartbeats::age(name) else {
             return Ok(about(Finding::error(format!("{name} was never heard"))));
         };
         let finding = if age > *max_age {

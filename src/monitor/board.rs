@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::membership::{Sign, with};
 use crate::runtime::{PerProcess, lock};
-use crate::state::backend::host::{Entry, HostStore, Seen};
+use crate::state::backend::host::{EntryVersion, HostStore, StoreEntry};
 use crate::state::scope::key;
 
 /// A sign that is held up this long is left out: the next one will do.
@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_millis(5);
 
 pub struct Board {
     store: Arc<HostStore>,
-    entry: Arc<Entry>,
-    known: Mutex<(Seen, Vec<Sign>)>,
+    entry: Arc<StoreEntry>,
+    known: Mutex<(EntryVersion, Vec<Sign>)>,
 }
 
 impl Board {

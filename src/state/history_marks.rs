@@ -1,15 +1,25 @@
 //! Which results a history has already: of all processes that share a store, one keeps each result.
+//!
+//! The marks of a store are [`GROUPS`] of its values, each of some names at most: they take no slot of a check, however
+//! many names there are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Scope;
 
 /// Sweeps with results of one check that are on their way to the history at once, at most.
-const REMEMBERED: usize = 16;
+const MAX_TIMES: usize = 16;
+/// Values that hold the marks, by the names' hashes.
+const GROUPS: u8 = 16;
+/// Names in one of them.
+const MAX_NAMES: usize = 200;
 
-/// Notes that the result of `name` found at `at` is kept, and says whether no other process had noted that, nor any
-/// within `gap` of it. Times since 1970. True where nothing is shared, and where the store cannot be had in time: rather
-/// twice than never.
+/// Marks the result of `name` found at `at` as kept, and returns whether no other process had marked it, nor any within
+/// `gap` of it. Times since 1970. True where nothing is shared, and where the store cannot be used in time: a result kept
+/// twice is better than one lost.
 pub fn note(share: &Scope, name: &str, at: Duration, gap: Duration) -> bool {
     match share {
         Scope::Process => true,
@@ -17,18 +27,36 @@ pub fn note(share: &Scope, name: &str, at: Duration, gap: Duration) -> bool {
     }
 }
 
-/// Adds a time, unless it is there, too old to tell, or too close to the latest.
+/// The times of the results that are kept, by name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct MarkTable(BTreeMap<String, Vec<Duration>>);
+
+impl MarkTable {
+    /// Adds a time; returns whether it is new.
+    fn add(&mut self, name: &str, at: Duration, gap: Duration, now: Duration) -> bool {
+        if !self.0.contains_key(name) {
+            while self.0.len() >= MAX_NAMES {
+                let oldest = self.0.iter().min_by_key(|(_, marks)| marks.last()).map(|(name, _)| name.clone());
+                let Some(oldest) = oldest else { break };
+                self.0.remove(&oldest);
+            }
+        }
+        add(self.0.entry(name.to_owned()).or_default(), at, gap, now)
+    }
+}
+
+/// Adds a time, unless it is there, too close to the latest, or older than all that are kept.
 fn add(noted: &mut Vec<Duration>, at: Duration, gap: Duration, now: Duration) -> bool {
-    // The clock may have been put back since: what was noted in its future says nothing.
+    // The clock may have been put back since: marks in its future say nothing.
     noted.retain(|noted| *noted <= now.max(at));
-    let forgotten = noted.len() >= REMEMBERED && noted.first().is_some_and(|oldest| at < *oldest);
-    let too_close = !gap.is_zero() && noted.last().is_some_and(|latest| at < *latest + gap);
-    if noted.contains(&at) || forgotten || too_close {
+    let is_dropped = noted.len() >= MAX_TIMES && noted.first().is_some_and(|oldest| at < *oldest);
+    let too_close = !gap.is_zero() && noted.last().is_some_and(|latest| at < latest.saturating_add(gap));
+    if noted.contains(&at) || is_dropped || too_close {
         return false;
     }
     noted.push(at);
     noted.sort_unstable();
-    if noted.len() > REMEMBERED {
+    if noted.len() > MAX_TIMES {
         noted.remove(0);
     }
     true
@@ -36,26 +64,38 @@ fn add(noted: &mut Vec<Duration>, at: Duration, gap: Duration, now: Duration) ->
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod shared {
-    use std::path::Path;
+    use std::collections::HashMap;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Mutex};
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-    use super::add;
-    use crate::state::backend::host::{HostStore, Seen};
+    use super::{GROUPS, MarkTable};
+    use crate::runtime::{PerProcess, lock};
+    use crate::state::backend::host::SharedValue;
     use crate::state::scope::key;
 
-    const PATIENCE: Duration = Duration::from_millis(5);
+    const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
+
+    fn group_of(name: &str) -> u8 {
+        key(name).first().map_or(0, |byte| byte % GROUPS)
+    }
+
+    fn table(path: &Path, name: &str) -> Arc<SharedValue<MarkTable>> {
+        type Tables = HashMap<(PathBuf, u8), Arc<SharedValue<MarkTable>>>;
+        static TABLES: PerProcess<Mutex<Tables>> = PerProcess::new();
+        let (tables, group) = (TABLES.get_or_init(Mutex::default), group_of(name));
+        let new = || Arc::new(SharedValue::new(path, key(&format!("history marks 1 {group}"))));
+        lock(&tables).entry((path.to_owned(), group)).or_insert_with(new).clone()
+    }
 
     pub fn note(path: &Path, name: &str, at: Duration, gap: Duration) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let store = HostStore::at(path);
-        let entry = store.entry(key(&format!("noted {name}")));
-        let mut new = true;
-        let _ = store.update(&entry, &mut Seen::default(), PATIENCE, &mut |told| {
-            let mut noted = told.and_then(|told| serde_json::from_slice(&told).ok()).unwrap_or_default();
-            new = add(&mut noted, at, gap, now);
-            if new { serde_json::to_vec(&noted).ok() } else { None }
+        let mut is_new = true;
+        let _ = table(path, name).update(LOCK_TIMEOUT, |table| {
+            is_new = table.add(name, at, gap, now);
+            is_new
         });
-        new
+        is_new
     }
 }
 
@@ -71,13 +111,15 @@ mod shared {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::state::backend::CAPACITY;
 
     #[test]
-    fn each_result_is_new_once() {
+    fn add_is_new_once_for_each_result() {
         let seconds = Duration::from_secs;
         let table = [
-            // noted before, found at, gap, now, is it new
+            // marked before, found at, gap, now, is it new
             (vec![], 5, 0, 5, true),
             (vec![5], 5, 0, 5, false),
             (vec![5], 6, 0, 6, true),
@@ -85,15 +127,29 @@ mod tests {
             (vec![5, 7], 6, 0, 7, true),
             (vec![5], 6, 30, 6, false),
             (vec![5], 35, 30, 35, true),
-            // Noted before the clock was put back.
+            // Marked before the clock was put back.
             (vec![9_000], 6, 0, 6, true),
             ((10..26).collect(), 9, 0, 26, false),
             ((10..26).collect(), 26, 0, 26, true),
+            // A gap beyond all times.
+            (vec![5], 35, u64::MAX, 35, false),
         ];
         for (before, at, gap, now, expected) in table {
             let mut noted: Vec<_> = before.iter().map(|at| seconds(*at)).collect();
             assert_eq!(add(&mut noted, seconds(at), seconds(gap), seconds(now)), expected, "{before:?} {at} {gap}");
-            assert!(noted.len() <= REMEMBERED && noted.is_sorted(), "{noted:?}");
+            assert!(noted.len() <= MAX_TIMES && noted.is_sorted(), "{noted:?}");
         }
+    }
+    #[test]
+    fn many_names_drop_the_oldest_and_fit_into_a_value() {
+        let mut table = MarkTable::default();
+        let now = Duration::from_secs(1_800_000_000) + Duration::from_nanos(999_999_999);
+        for round in 0..MAX_TIMES {
+            for index in 0..=MAX_NAMES {
+                assert!(table.add(&format!("{index:0>100}"), now * (round as u32 + 1), Duration::ZERO, Duration::MAX));
+            }
+        }
+        assert_eq!(table.0.len(), MAX_NAMES);
+        assert!(postcard::to_allocvec(&table).unwrap().len() < CAPACITY);
     }
 }

@@ -93,7 +93,7 @@ def store(directory: Path) -> Path:
     return directory / "store" / "default.lifesigns"
 
 
-def test_run__is_one_for_eight_workers(directory: Path, start: Start) -> None:
+def test_run__by_eight_workers_at_once_is_one(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("0.2")
     workers = [start() for _ in range(8)]
     assert ask_all(workers, "1") == [1] * 8  # all have started
@@ -104,11 +104,11 @@ def test_run__is_one_for_eight_workers(directory: Path, start: Start) -> None:
         assert {result["message"] for result in results} == {runs(directory)[0]}
         assert all(result["details"] == results[0]["details"] for result in results)
     refreshed = ask_all(workers, "engine.check('counted', refresh=True)")
-    assert 2 <= len(runs(directory)) <= 9, "who asked later than the run ended has one of its own"
+    assert 2 <= len(runs(directory)) <= 9, "a request after the end of a run has one of its own"
     assert {result["message"] for result in refreshed} <= set(runs(directory))
-    began = len(runs(directory))
+    started = len(runs(directory))
     assert all(result["cached"] for result in ask_all(workers, "engine.check('counted')"))
-    assert len(runs(directory)) == began
+    assert len(runs(directory)) == started
 
 
 def test_result__is_shared_as_it_is(start: Start) -> None:
@@ -131,11 +131,11 @@ def test_breaker__opened_by_one_is_open_for_all_at_once(directory: Path, start: 
     assert (result["error_type"], result["circuit_state"]) == ("CircuitOpenError", "open")
     assert 0 < result["retry_after_seconds"] <= 66
     assert len(runs(directory)) == 3
-    assert first.ask("lines") == ["Circuit breaker of guarded: closed -> open"], "told by who caused it"
+    assert first.ask("lines") == ["Circuit breaker of guarded: closed -> open"], "logged by the process that caused it"
     assert second.ask("lines") == []
 
 
-def test_breaker__failures_are_counted_whichever_process_sees_them(directory: Path, start: Start) -> None:
+def test_breaker__counts_failures_of_all_processes(directory: Path, start: Start) -> None:
     (directory / "broken").touch()
     workers = [start() for _ in range(3)]
     for worker in workers:
@@ -153,10 +153,10 @@ def test_breaker__forced_state_reaches_all(directory: Path, start: Start) -> Non
     assert first.ask("engine.check('guarded', refresh=True)")["status"] == "healthy"
     third = start()
     first.ask("engine.breaker('guarded').disable()")
-    assert third.ask("engine.breaker('guarded').mode") == "disabled", "also those who come later"
+    assert third.ask("engine.breaker('guarded').mode") == "disabled", "also in processes that start later"
 
 
-def test_kill__of_who_runs_the_check_hands_it_to_who_waits(directory: Path, start: Start) -> None:
+def test_kill__of_leader_hands_the_run_to_a_waiter(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("60")
     first, second = start(), start()
     second.ask("1")
@@ -173,7 +173,7 @@ def test_kill__of_who_runs_the_check_hands_it_to_who_waits(directory: Path, star
     assert (result["status"], result["message"]) == ("healthy", str(second.process.pid))
 
 
-def test_stop__of_who_runs_the_check_ends_its_lease_in_time(directory: Path, start: Start) -> None:
+def test_stop__of_leader_ends_its_lease_in_time(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("60")
     first, second = start(), start()
     second.ask("1")
@@ -192,16 +192,16 @@ def test_stop__of_who_runs_the_check_ends_its_lease_in_time(directory: Path, sta
     assert set(runs(directory)) == {str(first.process.pid), str(second.process.pid)}
 
 
-def test_lock__that_is_never_let_go_costs_the_sharing_and_not_the_answer(directory: Path, start: Start) -> None:
+def test_lock__never_released_costs_the_sharing_and_not_the_answer(directory: Path, start: Start) -> None:
     worker = start()
     assert worker.ask("engine.check('counted')")["status"] == "healthy"
     with open(store(directory), "r+b") as file:
         # All that can be locked lies beyond the end of any file.
         fcntl.lockf(file, fcntl.LOCK_EX, 1 << 20, (1 << 30) + (1 << 20))
-        began = time.monotonic()
+        started = time.monotonic()
         assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
-        assert time.monotonic() - began < 5
-        assert any("does not let go" in line for line in worker.ask("lines"))
+        assert time.monotonic() - started < 5
+        assert any("another process holds a record" in line for line in worker.ask("lines"))
     assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
 
 
@@ -217,7 +217,7 @@ def damage(path: Path, how: str) -> None:
         content = b"hello\n"
     else:
         content = content[: int(how)]
-    with open(path, "r+b") as file:  # the same file, as those see it who have it open
+    with open(path, "r+b") as file:  # the same file, as processes see it that have it open
         file.truncate(0)
         file.write(content)
 
@@ -234,13 +234,13 @@ def test_damage__is_replaced_and_logged(directory: Path, start: Start, how: str)
     damage(store(directory), how)
     second, third = start(), start()
     assert second.ask("engine.run()")["checks"]["guarded"]["status"] == "healthy"
-    assert third.ask("engine.run()")["checks"]["counted"]["cached"] is True, "it is shared again"
+    assert third.ask("engine.run()")["checks"]["counted"]["cached"] is True, "shared again"
     assert any("damaged" in line or "another version" in line for line in second.ask("lines"))
     assert third.ask("lines") == []
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_damage__under_running_workers_hurts_none(directory: Path, start: Start, how: str) -> None:
+def test_damage__under_running_workers_changes_no_answer(directory: Path, start: Start, how: str) -> None:
     workers = [start(), start()]
     for worker in workers:
         assert worker.ask("engine.check('counted')")["status"] == "healthy"
@@ -250,7 +250,7 @@ def test_damage__under_running_workers_hurts_none(directory: Path, start: Start,
         assert worker.ask("engine.check('counted', max_age=0.0)")["status"] == "healthy"
         assert worker.ask("engine.check('guarded', refresh=True)")["status"] == "healthy"
     workers[0].ask("engine.breaker('guarded').force_open()")
-    assert workers[1].ask("engine.breaker('guarded').mode") == "forced-open", "it is shared again"
+    assert workers[1].ask("engine.breaker('guarded').mode") == "forced-open", "shared again"
 
 
 @pytest.mark.parametrize("how", ["removed", "moved", "directory removed"])
@@ -264,11 +264,18 @@ def test_store__gone_under_running_workers_is_made_again(directory: Path, start:
         store(directory).unlink()
     if how == "directory removed":
         (directory / "store").rmdir()
-    for worker in workers:
-        assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
-    workers[0].ask("engine.breaker('guarded').force_open()")
-    workers[1].ask("engine.check('guarded', refresh=True)")
-    assert workers[1].ask("engine.breaker('guarded').mode") == "forced-open", "it is shared again"
+
+    def follows(operation: str, mode: str) -> bool:
+        workers[0].ask(f"engine.breaker('guarded').{operation}()")
+        return bool(workers[1].ask("engine.breaker('guarded').mode") == mode)
+
+    def is_shared() -> bool:
+        for worker in workers:
+            assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
+        modes = {"force_closed": "forced-closed", "force_open": "forced-open"}
+        return store(directory).exists() and all(follows(*step) for step in modes.items())
+
+    until(is_shared)
 
 
 def test_store__can_be_read_by_its_owner_alone(directory: Path, start: Start) -> None:
@@ -305,7 +312,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 @needs_root
-def test_store__of_somebody_else_is_refused(directory: Path, start: Start) -> None:
+def test_store__of_another_user_is_refused(directory: Path, start: Start) -> None:
     (directory / "store").mkdir()
     os.chown(directory / "store", 12345, 12345)
     not_shared(start(), "belongs to somebody else")
@@ -354,7 +361,7 @@ def test_store__on_a_disk_that_fills_up_falls_back(
     assert "no storage space" in line
 
 
-def test_fork__leaves_parent_and_child_at_one_store(directory: Path, start: Start) -> None:
+def test_fork__parent_and_child_share_one_store(directory: Path, start: Start) -> None:
     worker = start()
     message = worker.ask("engine.check('counted')")["message"]
     child = worker.ask("in_child(lambda: engine.check('counted'))")
@@ -366,7 +373,7 @@ def test_fork__leaves_parent_and_child_at_one_store(directory: Path, start: Star
     assert len(runs(directory)) == 1
 
 
-def test_fork__child_waits_for_the_run_of_its_parent(directory: Path, start: Start) -> None:
+def test_fork__child_waits_for_run_of_parent(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("1")
     worker = start()
     worker.ask("in_thread(lambda: engine.check('counted'))")
@@ -376,7 +383,7 @@ def test_fork__child_waits_for_the_run_of_its_parent(directory: Path, start: Sta
     assert len(runs(directory)) == 1
 
 
-def test_settings__that_differ_do_not_mix(directory: Path, start: Start) -> None:
+def test_settings__that_differ_have_records_of_their_own(directory: Path, start: Start) -> None:
     worker, other = start(), start(application="other")
     worker.ask("engine.breaker('guarded').force_open()")
     assert other.ask("engine.breaker('guarded').mode") == "automatic"
@@ -386,10 +393,10 @@ def test_settings__that_differ_do_not_mix(directory: Path, start: Start) -> None
     assert worker.ask("make(timeout=20.0).check('counted')")["cached"] is True
     assert worker.ask("make(timeout=19.0).check('counted')")["cached"] is False
     assert worker.ask("make(breaker={'failures': 2}).check('counted')")["cached"] is False
-    assert worker.ask("make(critical=False, ttl=10.0).check('counted')")["cached"] is True, "up to who asks"
+    assert worker.ask("make(critical=False, ttl=10.0).check('counted')")["cached"] is True, "up to the caller"
 
 
-def test_native_checks__are_told_apart_by_what_they_check(directory: Path) -> None:
+def test_native_checks__are_identified_by_their_spec(directory: Path) -> None:
     def engine(reason: str) -> lifesigns.Engine:
         engine = lifesigns.Engine(share="host", store_path=directory / "store")
         engine.register("x", {"kind": "skipped", "reason": reason})
@@ -410,7 +417,7 @@ def test_store__holds_no_secret(directory: Path) -> None:
     assert b"hunter2" not in content
 
 
-def test_beat__is_heard_in_other_processes_and_outlives_its_own(start: Start) -> None:
+def test_beat__reaches_other_processes_and_outlives_its_own(start: Start) -> None:
     first, second = start(), start()
     never = second.ask("engine.check('alive')")
     assert (never["status"], never["message"]) == ("error", "worker was never heard")
@@ -423,7 +430,7 @@ def test_beat__is_heard_in_other_processes_and_outlives_its_own(start: Start) ->
     assert second.ask("engine.check('alive', refresh=True)")["message"].startswith("worker was not heard for ")
 
 
-def test_beat__in_process_scope_is_heard_there() -> None:
+def test_beat__in_process_scope_stays_there() -> None:
     engine = lifesigns.Engine()
     engine.register("x", {"kind": "heartbeat", "name": "some.cron-job", "max_age": 60}, ttl=0.001)
     assert engine.check("x")["status"] == "error"
@@ -443,12 +450,12 @@ def test_beat__in_process_scope_is_heard_there() -> None:
         ({"share": "host", "application": ""}, "application must be"),
     ],
 )
-def test_engine__says_what_is_wrong(options: dict[str, Any], error: str) -> None:
+def test_engine__wrong_argument_is_named(options: dict[str, Any], error: str) -> None:
     with pytest.raises(ValueError, match=error):
         lifesigns.Engine(**options)
 
 
-def test_kill__at_random_instants_hurts_nobody() -> None:
+def test_kill__at_random_instants_changes_no_answer() -> None:
     command = [sys.executable, "-W", "error", "-m", "tests.kill.kill", "--kills", "60"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert (result.returncode, result.stderr) == (0, ""), result.stdout

@@ -1,4 +1,4 @@
-//! Where the records of checks are kept: the only place that knows whether one process or a host shares what was found.
+//! Where the records of checks are kept: the only place that knows whether one process or a host shares them.
 //!
 //! A backend loads, locks and stores bytes; what they mean is the business of [`super::record`].
 
@@ -13,17 +13,20 @@ use serde::{Deserialize, Serialize};
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub use host::TableSnapshot;
 
-/// No backend is shared there, so there is no table to take a snapshot of.
+/// No backend is shared there: there is no table to take a snapshot of.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub enum TableSnapshot {}
 
 /// The largest record, in bytes.
 pub const CAPACITY: usize = 128 << 10;
+/// A record of so many bytes can be stored on a full disk, too, once it is there.
+pub const RESERVED: usize = 4 << 10;
 
-/// Who holds a lease: the process, by its seat in the backend and an id that no other process has, and which lease.
+/// Who holds a lease: the process, by its place among the backend's members and a random number that no other process
+/// has (a process id is not unique where containers share memory), and the number of the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    pub seat: u32,
+    pub member: u32,
     pub process: u64,
     pub lease: u64,
 }
@@ -37,8 +40,14 @@ pub trait Backend: Send + Sync {
     /// The owner of a new lease.
     fn new_owner(&self) -> Owner;
 
-    /// Whether the process of that lease still lives.
+    /// Whether the process of that lease lives, and can store the outcome. False as soon as its owner failed to store
+    /// one: processes that wait for it must run the check themselves then, and not wait until the lease runs out.
     fn is_alive(&self, owner: &Owner) -> bool;
+
+    /// The largest record that can be stored now: [`CAPACITY`], or [`RESERVED`] after a disk was found full.
+    fn capacity(&self) -> usize {
+        CAPACITY
+    }
 
     /// A snapshot of the whole table, for a caller that reads several records at once.
     fn snapshot(&self) -> Option<TableSnapshot>;
@@ -49,7 +58,9 @@ pub trait Backend: Send + Sync {
 
     /// Calls `change` with the record's bytes if they changed since they were last seen, while no other process can
     /// change them, and stores what it returns. `Busy` if another process holds them for longer than `lock_timeout`:
-    /// `change` was not called then. Where the backend cannot be used, `change` is called with `None`.
+    /// `change` was not called then. Where the backend cannot be used, `change` is called with `None`. Where its result
+    /// cannot be stored, this process continues with it alone; the leases that it holds are void for all others (see
+    /// [`Backend::is_alive`]). Blocks for `lock_timeout`, and once for the opening of the store.
     fn transact(
         &self,
         lock_timeout: Duration,

@@ -1,4 +1,4 @@
-//! Process scope: a record is known to this process alone, and its memory is all that keeps it.
+//! Process scope: a record is known to this process alone, and kept in its memory only.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub struct ProcessBackend;
 
 impl Backend for ProcessBackend {
     fn new_owner(&self) -> Owner {
-        Owner { seat: 0, process: 0, lease: 0 }
+        Owner { member: 0, process: 0, lease: 0 }
     }
 
     fn is_alive(&self, _: &Owner) -> bool {

@@ -20,7 +20,7 @@ fn spec() -> CheckOptions {
 }
 
 fn owner(process: u64, lease: u64) -> Owner {
-    Owner { seat: 0, process, lease }
+    Owner { member: 0, process, lease }
 }
 
 /// A record as processes see it that share it: everything travels through what it tells. Moments are a little off after

@@ -2,19 +2,25 @@
 //!
 //! ```text
 //!   0      header: magic, format, boot id
-//!   4 K    seats: the number of the process that has the seat
-//!   16 K   table: for each slot its key, two halves (sequence, length, checksum), when it was last used, the key's checksum
-//!   128 K  the halves' values, 128 K for each
+//!   4 K    members: for each its number and the last lease that it could not settle
+//!   32 K   table: for each slot its key, two value versions (sequence, length, checksum), when it was last used, the
+//!          key's checksum
+//!   128 K  the values: two for each slot, of 128 K at most
 //! ```
 //!
-//! A writer has the slot locked, writes the value to the older half, then that half's entry in the table: a process
-//! killed at any instant leaves the value before or the value after. A reader locks nothing; a checksum tells it when it
-//! was overtaken. Nothing is mapped into memory: a file that is cut short or damaged gives errors, not signals. Nothing
-//! is synced: what a crash of the machine leaves has another boot id.
+//! States of a slot: free (no key) ──find──► assigned, empty ──write──► first or second value is the newest ──idle for an
+//! hour while the table is full──► assigned to another key.
+//!
+//! A writer has the slot locked, writes the older value, then that value's version in the table: a process killed at any
+//! instant leaves the value before or the value after. A reader locks nothing; a checksum tells it when a writer overtook
+//! it. Nothing is mapped into memory: a file that is cut short or damaged gives errors, not signals. The first bytes of both
+//! values ([`RESERVED`]) are allocated with the slot, so that a full disk does not stop small values. Nothing is synced:
+//! what a crash of the machine leaves has another boot id.
 
-mod half;
 mod header;
+mod members;
 mod slot;
+mod value_version;
 
 use std::fs::File;
 use std::io;
@@ -24,37 +30,57 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::location::{self, Unusable};
-use super::range::{self, Part};
+use super::range_lock::{self, LockRange};
 use crate::model::clock;
-use crate::state::backend::CAPACITY;
-use half::{checksum, part};
+use crate::runtime::close_on_fork::NotInherited;
+use crate::state::backend::{CAPACITY, RESERVED};
 use header::Header;
-pub use slot::{Read, sequence};
+pub use header::{FORMAT, is_from_another_boot};
+pub use members::MEMBERS;
+use slot::{CHECKSUM_AT, USED_AT};
+pub use slot::{SlotValue, sequence};
+use value_version::{checksum, part};
 
-const SEATS: u32 = 1_024;
-const SEATS_AT: u64 = 4 << 10;
 const SLOTS: usize = 1_024;
 const SLOT: usize = 64;
-const TABLE_AT: u64 = 16 << 10;
+const TABLE_AT: u64 = 32 << 10;
 const VALUES_AT: u64 = 128 << 10;
-/// A slot that was used within this time is not given to somebody else.
+/// A slot that was used within this time is not assigned to another key.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// How long to wait for those who make or replace the file.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long to wait for processes that make, replace or remove the file.
+const HEADER_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What a value is found by.
 pub type Key = [u8; 16];
 
 /// An open store.
 pub struct StoreFile {
-    file: File,
+    // A child that kept its copy would keep the locks of a parent that is gone.
+    file: NotInherited<File>,
     inode: (u64, u64),
-    pub seat: u32,
-    /// The number of this process, which is no other's.
+    pub member: u32,
+    /// The number of this member, which no other has.
     pub process: u64,
     /// Not what stands at the path any more, or not in order.
     lost: AtomicBool,
     header: Header,
+}
+
+/// Where a key is in the table.
+enum SlotSearch {
+    Found(usize),
+    Free(usize),
+    Full,
+}
+
+/// The result of assigning a slot to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssignedSlot {
+    At(usize),
+    /// All slots are in use.
+    Full,
+    /// Another process holds the table.
+    Busy,
 }
 
 fn slot_at(index: usize) -> u64 {
@@ -69,14 +95,20 @@ impl StoreFile {
     /// Opens the store, makes it if it is not there, and replaces it if it is not one of ours; the second value says why.
     pub fn open(path: &Path) -> Result<(Self, Option<&'static str>), Unusable> {
         let header = Header::new();
-        let file = location::open(path, header.bytes(), VALUES_AT)?;
-        let found = file.metadata()?;
-        let process = uuid::Uuid::new_v4().as_u64_pair().0;
-        let inode = (found.dev(), found.ino());
-        let mut store = Self { file, inode, seat: SEATS, process, lost: AtomicBool::default(), header };
-        let replaced = store.put_in_order()?;
-        store.take_seat()?;
-        Ok((store, replaced))
+        // As often as it can be removed between being opened and being joined.
+        for _ in 0..10 {
+            let file = NotInherited::new(location::open(path, header.bytes(), VALUES_AT)?);
+            let metadata = file.metadata()?;
+            let process = uuid::Uuid::new_v4().as_u64_pair().0;
+            let inode = (metadata.dev(), metadata.ino());
+            let mut store = Self { file, inode, member: MEMBERS, process, lost: AtomicBool::default(), header };
+            let replaced = store.put_in_order()?;
+            store.join()?;
+            if store.is_at(path) {
+                return Ok((store, replaced));
+            }
+        }
+        Err(Unusable("it is removed again and again".to_owned()))
     }
 
     /// Whether this is what stands at the path.
@@ -88,17 +120,16 @@ impl StoreFile {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Says that the store must be looked at before it is used again.
-    pub fn lose(&self) {
+    /// Has the store verified before it is used again.
+    pub fn mark_lost(&self) {
         self.lost.store(true, Ordering::Relaxed);
     }
 
     /// Replaces the content if it is not one of ours, and says why.
     pub fn put_in_order(&self) -> Result<Option<&'static str>, Unusable> {
-        let locked = range::lock(&self.file, Part::Header, PATIENCE)?;
-        if locked.is_none() {
-            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
-        }
+        let Some(_lock) = range_lock::lock(&self.file, LockRange::Header, HEADER_TIMEOUT)? else {
+            return Err(Unusable("another process holds it: is one stopped?".to_owned()));
+        };
         let Some(wrong) = self.read_table()?.err() else {
             self.lost.store(false, Ordering::Relaxed);
             return Ok(None);
@@ -118,7 +149,7 @@ impl StoreFile {
             return Ok(Err(wrong));
         }
         let table = self.slots(SLOTS)?;
-        let intact = |slot: &[u8]| u32::from_le_bytes(part(slot, 56)) == checksum(&part(slot, 0));
+        let intact = |slot: &[u8]| u32::from_le_bytes(part(slot, CHECKSUM_AT)) == checksum(&part(slot, 0));
         let used = table.chunks_exact(SLOT).take_while(|slot| part::<16>(slot, 0) != [0; 16]);
         let cut = self.file.metadata()?.len() < VALUES_AT;
         Ok(if cut || !used.into_iter().all(intact) { Err("it was damaged") } else { Ok(table) })
@@ -145,89 +176,61 @@ impl StoreFile {
         Ok(length)
     }
 
-    fn take_seat(&mut self) -> Result<(), Unusable> {
-        for seat in 0..SEATS {
-            if range::try_lock(&self.file, Part::Seat(seat))? {
-                self.seat = seat;
-                return Ok(self.sit()?);
-            }
-        }
-        Err(Unusable(format!("{SEATS} processes use it already")))
-    }
-
-    /// Says who has the seat: again whenever the store may have been replaced.
-    pub fn sit(&self) -> io::Result<()> {
-        self.file.write_all_at(&self.process.to_le_bytes(), seat_at(self.seat))
-    }
-
-    /// Whether the process of that seat and number lives.
-    pub fn is_alive(&self, seat: u32, process: u64) -> bool {
-        if process == self.process {
-            return true;
-        }
-        let mut sits = [0; 8];
-        seat < SEATS
-            && self.read_some(&mut sits, seat_at(seat)).is_ok()
-            && u64::from_le_bytes(sits) == process
-            && range::is_locked(&self.file, Part::Seat(seat))
-    }
-
-    /// The slot of a key; `None` if there is none and all are in use.
+    /// The slot of a key, if it has one. Waits for no other process.
     pub fn find(&self, key: &Key) -> io::Result<Option<usize>> {
-        self.find_at(key, clock::now())
+        Ok(if let SlotSearch::Found(index) = self.search(key, clock::now())? { Some(index) } else { None })
     }
 
-    fn find_at(&self, key: &Key, now: u64) -> io::Result<Option<usize>> {
-        if let Found::At(index) = self.search(key, now)? {
-            return Ok(Some(index));
+    /// The slot of a key, assigned now if it has none. Waits for other processes that do so, within `timeout`.
+    pub fn assign(&self, key: &Key, timeout: Duration) -> io::Result<AssignedSlot> {
+        self.assign_at(key, timeout, clock::now())
+    }
+
+    fn assign_at(&self, key: &Key, timeout: Duration, now: u64) -> io::Result<AssignedSlot> {
+        if let SlotSearch::Found(index) = self.search(key, now)? {
+            return Ok(AssignedSlot::At(index));
         }
-        let Some(_locked) = range::lock(&self.file, Part::Table, PATIENCE)? else {
-            return Err(io::ErrorKind::TimedOut.into());
+        let Some(_lock) = range_lock::lock(&self.file, LockRange::Table, timeout)? else {
+            return Ok(AssignedSlot::Busy);
         };
         match self.search(key, now)? {
-            Found::At(index) => Ok(Some(index)),
-            Found::Free(index) => {
+            SlotSearch::Found(index) => Ok(AssignedSlot::At(index)),
+            SlotSearch::Free(index) => {
+                for second in [false, true] {
+                    self.file.write_all_at(&[0; RESERVED], value_at(index, second))?;
+                }
                 let mut slot = [0; SLOT];
                 let parts = key.iter().copied().chain([0; 32]).chain(now.to_le_bytes());
                 for (byte, value) in slot.iter_mut().zip(parts.chain(checksum(key).to_le_bytes())) {
                     *byte = value;
                 }
                 self.file.write_all_at(&slot, slot_at(index))?;
-                Ok(Some(index))
+                Ok(AssignedSlot::At(index))
             }
-            Found::Full => Ok(None),
+            SlotSearch::Full => Ok(AssignedSlot::Full),
         }
     }
 
-    fn search(&self, key: &Key, now: u64) -> io::Result<Found> {
+    fn search(&self, key: &Key, now: u64) -> io::Result<SlotSearch> {
         let Ok(table) = self.read_table()? else { return Err(io::ErrorKind::InvalidData.into()) };
         let mut unused = (Duration::ZERO, None);
         for (index, slot) in table.chunks_exact(SLOT).enumerate() {
             let found = part::<16>(slot, 0);
             if found == *key {
-                return Ok(Found::At(index));
+                return Ok(SlotSearch::Found(index));
             }
             if found == [0; 16] {
-                return Ok(Found::Free(index));
+                return Ok(SlotSearch::Free(index));
             }
             // A moment in the future is damage. Compared as ages: `now` is small on a machine that was just started.
-            let idle = now.checked_sub(u64::from_le_bytes(part(slot, 48))).map_or(Duration::MAX, Duration::from_nanos);
+            let used = u64::from_le_bytes(part(slot, USED_AT));
+            let idle = now.checked_sub(used).map_or(Duration::MAX, Duration::from_nanos);
             if idle >= IDLE && idle > unused.0 {
                 unused = (idle, Some(index));
             }
         }
-        Ok(unused.1.map_or(Found::Full, Found::Free))
+        Ok(unused.1.map_or(SlotSearch::Full, SlotSearch::Free))
     }
-}
-
-enum Found {
-    At(usize),
-    Free(usize),
-    Full,
-}
-
-fn seat_at(seat: u32) -> u64 {
-    SEATS_AT + u64::from(seat) * 8
 }
 
 #[cfg(test)]

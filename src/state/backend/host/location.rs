@@ -1,5 +1,6 @@
-//! Where the store of a host is: a private directory in shared memory, unless the user names another.
+//! Where the store of a host is: in a private directory, in shared memory unless the user names another.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -7,15 +8,17 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-/// Where workers of one user find each other, whatever their environment says: `$XDG_RUNTIME_DIR` and `/run/user` are
-/// there for some processes of a user and not for others. The containers of a pod have one `/dev/shm`.
+use super::file_system;
+
+/// The directory where processes of one user find each other, whatever their environment: `$XDG_RUNTIME_DIR` and
+/// `/run/user` exist for some processes of a user and not for others. The containers of a pod have one `/dev/shm`.
 pub fn default_directory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     base.join(format!("lifesigns-{}", geteuid().as_raw()))
 }
 
-/// Why a store cannot be used, in our own words.
+/// Why a store cannot be used, without any text of the system's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable(pub String);
 
@@ -26,8 +29,9 @@ impl From<io::Error> for Unusable {
     }
 }
 
-/// Makes the directory if it is not there. Nobody else may own it or be able to put files into it.
+/// Makes the directory if it is not there. No other user may own it or be able to put files into it.
 fn prepare(directory: &Path) -> Result<(), Unusable> {
+    file_system::check(directory)?;
     if let Err(error) = DirBuilder::new().recursive(true).mode(0o700).create(directory)
         && error.kind() != io::ErrorKind::AlreadyExists
     {
@@ -44,23 +48,28 @@ fn prepare(directory: &Path) -> Result<(), Unusable> {
     }
 }
 
-/// Makes the file with what it begins with, and zeros up to `length`: nobody ever sees less of it, unless somebody cut it.
-fn make(path: &Path, beginning: &[u8], length: u64) -> io::Result<()> {
+/// Whether that is the name of a file which a process was killed while making.
+pub fn is_unfinished(name: &OsStr) -> bool {
+    name.to_str().and_then(|name| name.strip_prefix('.')).is_some_and(|id| uuid::Uuid::try_parse(id).is_ok())
+}
+
+/// Makes the file with its header, and zeros up to `length`: no process ever sees less of it, unless the file was cut.
+fn make(path: &Path, header: &[u8], length: u64) -> io::Result<()> {
     let fresh = path.with_file_name(format!(".{}", uuid::Uuid::new_v4()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
     file.set_len(length)?;
-    file.write_all(beginning)?;
-    // Fails if somebody else was quicker: theirs it is.
+    file.write_all(header)?;
+    // Fails if another process was quicker: its file is used.
     let made = fs::hard_link(&fresh, path);
     fs::remove_file(&fresh)?;
     made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 /// Opens the file, or makes one that only its owner can read.
-pub fn open(path: &Path, beginning: &[u8], length: u64) -> Result<File, Unusable> {
+pub fn open(path: &Path, header: &[u8], length: u64) -> Result<File, Unusable> {
     prepare(path.parent().unwrap_or(path))?;
     if inode(path).is_none() {
-        make(path, beginning, length)?;
+        make(path, header, length)?;
     }
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = OpenOptions::new().read(true).write(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(
@@ -82,14 +91,20 @@ pub fn open(path: &Path, beginning: &[u8], length: u64) -> Result<File, Unusable
     }
 }
 
-/// One spelling of the path for all who mean the same. The directory itself stays as it is: it must not be a link.
-pub fn canonical(path: &Path) -> PathBuf {
-    let directory = path.parent().unwrap_or(path);
-    let base = directory.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match (base.canonicalize(), directory.file_name(), path.file_name()) {
-        (Ok(base), Some(directory), Some(name)) => base.join(directory).join(name),
-        _ => path.to_owned(),
+/// One spelling of the path in this process. Nothing is looked up on Linux, where the path may be on something that
+/// blocks and a file may be opened more than once. With POSIX locks it must be opened once, whatever it is called; the
+/// directory itself stays as it is: it must not be a link.
+pub fn spelled(path: &Path) -> PathBuf {
+    #[cfg(not(target_os = "linux"))]
+    {
+        let directory = path.parent().unwrap_or(path);
+        let base = directory.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let (Ok(base), Some(directory), Some(name)) = (base.canonicalize(), directory.file_name(), path.file_name())
+        {
+            return base.join(directory).join(name);
+        }
     }
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// Which file stands at `path` now.

@@ -1,290 +1,284 @@
 //! Host scope: all processes of one user on a host or in a pod know the same of a check, through a file in shared memory.
 //!
+//! ```text
+//!   HostStore ──► Availability ──► StoreFile        one store in this process, by its path
+//!       ▲            closed, opening, open, failed
+//!   StoreEntry   ──unknown──► located (file, slot) ──file lost, slot assigned to another key──► unknown
+//!       ▲
+//!   HostBackend (the record of a check) · SharedValue (heartbeats, history marks, members)
+//! ```
+//!
+//! Guarantees: a value changes as a whole, also when its writer is killed or stopped at any instant; one writer at a time;
+//! a reader never sees an older value after a newer one of the same file; nothing is mapped, so that no damage ends a
+//! process; a store that fails, is full, damaged, replaced or deleted costs the sharing, and never an answer. A deleted or
+//! replaced file is noticed within a second. Processes are members by a random number, and alive while they hold a lock.
+//!
+//! What may block, and for how long: [`HostStore::entry`] and [`HostStore::snapshot`] never. [`HostStore::read_if_changed`]
+//! waits for no other process; the first use of a store waits for its opening (`OPEN_TIMEOUT`, 200 ms at most, once).
+//! [`HostStore::update`] also waits for other processes, twice `lock_timeout` at most: call it in async code with 1 ms, and
+//! try again later on [`UpdateError::Busy`].
+//!
+//! Not guaranteed: that anything outlives the machine; that the file systems of disks do not block (a frozen one does:
+//! memory is the default for this reason); order between the values of two entries.
+//!
 //! Not LMDB, which was tried: its write lock cannot be waited for with a bound (a worker stopped within a transaction
 //! hangs all others for good), a file cut short ends every worker with SIGBUS, and its bindings refuse to open the store
 //! again in a forked child.
 
+mod availability;
+mod check_record;
 mod file;
+mod file_system;
 mod location;
-mod range;
-mod record;
+mod range_lock;
+mod shared_value;
+mod stale_files;
 
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Busy;
-use crate::runtime::diagnostics;
 use crate::runtime::{PerProcess, lock};
 
-use file::{Key, Read, StoreFile, sequence};
-use location::Unusable;
+use availability::Availability;
+pub use check_record::HostBackend;
+pub use file::FORMAT;
+use file::{AssignedSlot, Key, SlotValue, StoreFile, sequence};
 pub use location::default_directory;
-pub use record::HostBackend;
-
-/// How long a store that could not be used is left alone.
-const RETRY: Duration = Duration::from_secs(30);
+pub use shared_value::SharedValue;
 
 /// One store in this process.
 pub struct HostStore {
-    path: PathBuf,
-    state: Mutex<State>,
-    entries: Mutex<HashMap<Key, Arc<Entry>>>,
+    availability: Arc<Availability>,
+    entries: Mutex<HashMap<Key, Arc<StoreEntry>>>,
     /// The values that this process knows are in so many of the first slots.
     slots: AtomicUsize,
 }
 
-/// All slots at one moment, for whoever looks at several values at once. It only tells which have not changed since they
-/// were seen: the others have to be looked at.
+/// All slots at one moment, for a caller that reads several values at once. It shows which have not changed since they
+/// were read; the others must be read.
 pub struct TableSnapshot {
     file: Arc<StoreFile>,
     slots: Vec<u8>,
 }
 
+/// One value of the store. The lock excludes the threads of this process, as the file's locks do other processes.
 #[derive(Default)]
-struct State {
-    file: Option<Arc<StoreFile>>,
-    down_until: Option<Instant>,
-    /// What was last complained about, and when it last happened.
-    trouble: Option<(String, Instant)>,
-}
-
-/// One value of the store. The lock keeps the threads of this process from each other, as the file's locks do processes.
-#[derive(Default)]
-pub struct Entry {
+pub struct StoreEntry {
     key: Key,
-    place: Mutex<Place>,
+    location: Mutex<SlotLocation>,
 }
 
 /// Where the value is, as far as is known, and how often that has changed.
 #[derive(Default)]
-struct Place {
-    at: Option<(Arc<StoreFile>, usize)>,
+struct SlotLocation {
+    slot: Option<(Arc<StoreFile>, usize)>,
     moves: u64,
 }
 
-/// What of a value was seen already.
+/// Which version of a value a caller knows: none at first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct EntryVersion {
     moves: u64,
     sequence: u64,
 }
 
+/// Why a value was not updated in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateError {
+    /// Another process holds it for longer than the timeout; `change` was not called.
+    Busy,
+    /// The store cannot be used or is full; `change` was called, and other processes do not see its result.
+    Unavailable,
+}
+
 impl HostStore {
-    /// The store at that path: the same for all who ask in this process, since a process must open it only once.
+    /// The store at that path: one for all callers in this process. Nothing is opened yet.
     pub fn at(path: &Path) -> Arc<Self> {
         static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<HostStore>>>> = PerProcess::new();
         let stores = STORES.get_or_init(Mutex::default);
-        let path = location::canonical(path);
+        let path = location::spelled(path);
         let new = || {
-            let (state, entries, slots) = Default::default();
-            Arc::new(Self { path: path.clone(), state, entries, slots })
+            let (entries, slots) = Default::default();
+            Arc::new(Self { availability: Availability::new(path.clone()), entries, slots })
         };
         lock(&stores).entry(path.clone()).or_insert_with(new).clone()
     }
 
-    pub fn entry(&self, key: Key) -> Arc<Entry> {
+    /// The entry of that key: one for all callers in this process. It takes a slot of the file with its first update.
+    pub fn entry(&self, key: Key) -> Arc<StoreEntry> {
         let mut entries = lock(&self.entries);
         entries.retain(|known, entry| *known == key || Arc::strong_count(entry) > 1);
-        entries.entry(key).or_insert_with(|| Arc::new(Entry { key, place: Mutex::default() })).clone()
-    }
-
-    fn tell(&self, is_warning: bool, what: &str) {
-        diagnostics::publish(is_warning, format!("host store {}: {what}", self.path.display()));
+        entries.entry(key).or_insert_with(|| Arc::new(StoreEntry { key, location: Mutex::default() })).clone()
     }
 
     /// The open file, if it can be used now.
     fn file(&self) -> Option<Arc<StoreFile>> {
-        let mut state = lock(&self.state);
-        if let Some(until) = state.down_until {
-            if Instant::now() < until {
-                return None;
-            }
-            state.down_until = None;
+        self.availability.file()
+    }
+
+    /// The file, if it is open already.
+    fn opened(&self) -> Option<Arc<StoreFile>> {
+        self.availability.opened()
+    }
+
+    /// The file in which this process is a member: also while no new entries are located in it.
+    fn member_file(&self) -> Option<Arc<StoreFile>> {
+        self.opened().or_else(|| self.file())
+    }
+
+    /// Where the value is; a slot is assigned to it within `assign`, if given. `None` where there is none.
+    fn locate(
+        &self,
+        entry: &StoreEntry,
+        location: &mut SlotLocation,
+        assign: Option<Duration>,
+    ) -> Result<Option<(Arc<StoreFile>, usize)>, UpdateError> {
+        if location.slot.as_ref().is_some_and(|(file, _)| file.is_lost()) {
+            location.slot = None;
         }
-        let known = state.file.clone().filter(|file| !file.is_lost() || file.is_at(&self.path));
-        let opened = match known {
-            Some(file) if !file.is_lost() => return Some(file),
-            // Not opened again: closing either descriptor would release all locks of this process.
-            Some(file) => file.put_in_order().map(|replaced| (file, replaced)),
-            None => StoreFile::open(&self.path).map(|(file, replaced)| (Arc::new(file), replaced)),
-        };
-        match opened {
-            Ok((file, replaced)) => {
-                if let Some(why) = replaced {
-                    self.tell(true, &format!("{why}, and is replaced by an empty one"));
+        if let Some(known) = &location.slot {
+            return Ok(Some(known.clone()));
+        }
+        for _ in 0..2 {
+            let file = self.file().ok_or(UpdateError::Unavailable)?;
+            let found = match assign {
+                Some(timeout) => file.assign(&entry.key, timeout),
+                None => file.find(&entry.key).map(|found| found.map_or(AssignedSlot::Full, AssignedSlot::At)),
+            };
+            match found {
+                Ok(AssignedSlot::At(index)) => {
+                    self.slots.fetch_max(index + 1, Ordering::Relaxed);
+                    location.slot = Some((file, index));
+                    location.moves += 1;
+                    return Ok(location.slot.clone());
                 }
-                state.file = Some(file.clone());
-                Some(file)
-            }
-            Err(Unusable(why)) => {
-                self.down(&mut state, why);
-                None
-            }
-        }
-    }
-
-    fn down(&self, state: &mut State, why: String) {
-        state.down_until = Some(Instant::now() + RETRY);
-        self.complain(state, why);
-    }
-
-    /// Says once what is wrong.
-    fn complain(&self, state: &mut State, why: String) {
-        if state.trouble.as_ref().is_none_or(|(said, _)| *said != why) {
-            self.tell(true, &format!("cannot be used ({why}); each process checks for itself meanwhile"));
-        }
-        state.trouble = Some((why, Instant::now()));
-    }
-
-    fn failed(&self, error: io::Error) {
-        self.complain(&mut lock(&self.state), Unusable::from(error).0);
-    }
-
-    fn report_stuck(&self) {
-        self.complain(&mut lock(&self.state), "another process does not let go of a record: is it stopped?".to_owned());
-    }
-
-    /// Says that it works again, once nothing has failed for a while: on a full disk some records can still be written.
-    fn works(&self) {
-        let mut state = lock(&self.state);
-        if state.trouble.take_if(|(_, at)| at.elapsed() > RETRY).is_some() {
-            self.tell(false, "is used again");
-        }
-    }
-
-    /// Where the value is, found or made if need be.
-    fn locate<'a>(&self, entry: &Entry, place: &'a mut Place) -> Option<&'a (Arc<StoreFile>, usize)> {
-        if place.at.as_ref().is_some_and(|(file, _)| file.is_lost()) {
-            place.at = None;
-        }
-        if place.at.is_none() {
-            for _ in 0..2 {
-                let file = self.file()?;
-                match file.sit().and_then(|()| file.find(&entry.key)) {
-                    Ok(Some(index)) => {
-                        self.slots.fetch_max(index + 1, Ordering::Relaxed);
-                        place.at = Some((file, index));
-                        place.moves += 1;
-                        break;
-                    }
-                    Ok(None) => {
-                        self.down(&mut lock(&self.state), "it is full".to_owned());
-                        return None;
-                    }
-                    // Put in order at the second attempt.
-                    Err(error) if error.kind() == io::ErrorKind::InvalidData => file.lose(),
-                    Err(error) => {
-                        self.down(&mut lock(&self.state), Unusable::from(error).0);
-                        return None;
-                    }
+                Ok(AssignedSlot::Full) if assign.is_none() => return Ok(None),
+                Ok(AssignedSlot::Full) => {
+                    self.availability.report_full();
+                    return Err(UpdateError::Unavailable);
+                }
+                Ok(AssignedSlot::Busy) => return Err(UpdateError::Busy),
+                // Put in order at the second attempt.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => file.mark_lost(),
+                Err(error) => {
+                    self.availability.fail(error);
+                    return Err(UpdateError::Unavailable);
                 }
             }
         }
-        place.at.as_ref()
+        Err(UpdateError::Unavailable)
     }
 
-    /// A snapshot at all values that this process knows of, if the store is open; it waits for nobody.
+    /// A snapshot of all values that this process knows of, if the store is open. Never blocks.
     pub fn snapshot(&self) -> Option<TableSnapshot> {
-        let file = self.state.try_lock().ok()?.file.clone().filter(|file| !file.is_lost())?;
+        let file = self.opened()?;
         let slots = file.slots(self.slots.load(Ordering::Relaxed)).ok()?;
         Some(TableSnapshot { file, slots })
     }
 
-    /// The value, if it is not the one that was `seen`, without waiting for anybody.
-    pub fn read_if_changed(&self, entry: &Entry, seen: &mut Seen, snapshot: Option<&TableSnapshot>) -> Option<Vec<u8>> {
-        // Held by a thread that waits for the slot: what this one knows will do, it is looked at again before it counts.
-        let mut place = entry.place.try_lock().ok()?;
-        let (file, index) = self.locate(entry, &mut place).cloned()?;
+    /// The value, if it is not the `known` one, which is brought up to date. Waits for no other process.
+    pub fn read_if_changed(
+        &self,
+        entry: &StoreEntry,
+        known: &mut EntryVersion,
+        snapshot: Option<&TableSnapshot>,
+    ) -> Option<Vec<u8>> {
+        // Held by a thread that updates the value: callers read it again before they decide anything on it.
+        let mut location = entry.location.try_lock().ok()?;
+        let (file, index) = self.locate(entry, &mut location, None).ok()??;
         let unchanged = |snapshot: &TableSnapshot| {
             Arc::ptr_eq(&snapshot.file, &file)
-                && seen.moves == place.moves
-                && sequence(&snapshot.slots, index, &entry.key) == Some(seen.sequence)
+                && known.moves == location.moves
+                && sequence(&snapshot.slots, index, &entry.key) == Some(known.sequence)
         };
         if snapshot.is_some_and(unchanged) {
             return None;
         }
-        // A writer may overtake the reader; whoever finds it damaged with the slot locked says so.
+        // A writer may overtake the reader; damage is reported by who finds it with the slot locked.
         for _ in 0..3 {
-            let sequence = if seen.moves == place.moves { seen.sequence } else { 0 };
+            let sequence = if known.moves == location.moves { known.sequence } else { 0 };
             match file.read(index, &entry.key, sequence) {
-                Ok(Read::New { sequence, value }) => {
-                    *seen = Seen { moves: place.moves, sequence };
+                Ok(SlotValue::New { sequence, value }) => {
+                    *known = EntryVersion { moves: location.moves, sequence };
                     return Some(value);
                 }
-                Ok(Read::Damaged) => {}
-                Ok(Read::Moved) => {
-                    place.at = None;
+                Ok(SlotValue::Damaged) => {}
+                Ok(SlotValue::Reassigned) => {
+                    location.slot = None;
                     return None;
                 }
-                Ok(Read::Empty | Read::Same) | Err(_) => return None,
+                Ok(SlotValue::Empty | SlotValue::Unchanged) | Err(_) => return None,
             }
         }
         None
     }
 
-    /// Gives `change` the value, if it is not the one that was `seen`, and keeps what it returns. Nobody else changes it
-    /// meanwhile. Where the store cannot be used `change` is called all the same.
+    /// Calls `change` with the value, if it is not the `known` one, and stores what it returns; no other process or thread
+    /// changes it meanwhile. Where the store cannot be used `change` is called all the same, with `None`.
     pub fn update(
         &self,
-        entry: &Entry,
-        seen: &mut Seen,
-        patience: Duration,
+        entry: &StoreEntry,
+        known: &mut EntryVersion,
+        lock_timeout: Duration,
         change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
-    ) -> Result<(), Busy> {
-        let mut place = lock(&entry.place);
-        // As often as the file can be found replaced and the slot given away.
+    ) -> Result<(), UpdateError> {
+        let mut location = lock(&entry.location);
+        // As often as the file can be found replaced and the slot reassigned.
         for _ in 0..4 {
-            let Some((file, index)) = self.locate(entry, &mut place).cloned() else { break };
-            let mut slot = match file.lock(index, patience) {
+            let (file, index) = match self.locate(entry, &mut location, Some(lock_timeout)) {
+                Ok(Some(located)) => located,
+                Err(UpdateError::Busy) => return Err(UpdateError::Busy),
+                Ok(None) | Err(UpdateError::Unavailable) => break,
+            };
+            self.availability.verify_soon(&file);
+            let mut slot = match file.lock(index, lock_timeout) {
                 Ok(Some(slot)) => slot,
-                Ok(None) => return Err(Busy),
+                Ok(None) => return Err(UpdateError::Busy),
                 Err(error) => {
-                    self.failed(error);
+                    self.availability.report_failure(error);
                     continue;
                 }
             };
-            if !file.is_at(&self.path) {
-                file.lose();
-                continue;
-            }
-            let sequence = if seen.moves == place.moves { seen.sequence } else { 0 };
-            let found = match slot.read(&entry.key, sequence) {
-                Ok(Read::New { sequence, value }) => {
-                    *seen = Seen { moves: place.moves, sequence };
+            let sequence = if known.moves == location.moves { known.sequence } else { 0 };
+            let value = match slot.read(&entry.key, sequence) {
+                Ok(SlotValue::New { sequence, value }) => {
+                    *known = EntryVersion { moves: location.moves, sequence };
                     Some(value)
                 }
-                Ok(Read::Empty | Read::Same) => None,
-                Ok(Read::Moved) => {
-                    place.at = None;
+                Ok(SlotValue::Empty | SlotValue::Unchanged) => None,
+                Ok(SlotValue::Reassigned) => {
+                    location.slot = None;
                     continue;
                 }
-                Ok(Read::Damaged) => {
-                    self.tell(true, "a record was damaged, and is replaced");
+                Ok(SlotValue::Damaged) => {
+                    self.availability.report_damage();
                     slot.clear().ok();
                     None
                 }
                 Err(error) => {
-                    self.failed(error);
+                    self.availability.report_failure(error);
                     continue;
                 }
             };
-            if let Some(value) = change(found) {
-                match slot.write(&entry.key, &value) {
-                    Ok(sequence) => {
-                        *seen = Seen { moves: place.moves, sequence };
-                        self.works();
-                    }
-                    Err(error) => self.failed(error),
+            let Some(changed) = change(value) else { return Ok(()) };
+            return match slot.write(&entry.key, &changed) {
+                Ok(sequence) => {
+                    *known = EntryVersion { moves: location.moves, sequence };
+                    self.availability.report_success();
+                    Ok(())
                 }
-            }
-            return Ok(());
+                Err(error) => {
+                    self.availability.report_failure(error);
+                    Err(UpdateError::Unavailable)
+                }
+            };
         }
         change(None);
-        Ok(())
+        Err(UpdateError::Unavailable)
     }
 }
 

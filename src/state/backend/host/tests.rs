@@ -1,16 +1,19 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 use super::*;
 
 #[test]
-fn a_glance_saves_looks_at_what_has_not_changed_and_hides_nothing() {
+fn snapshot_saves_reads_of_unchanged_values_only() {
     let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
     let store = HostStore::at(&directory.join("store"));
     assert!(store.snapshot().is_none(), "not open yet");
     let entry = store.entry([7; 16]);
-    let (mut writer, mut reader) = (Seen::default(), Seen::default());
-    let write = |seen: &mut Seen, value: &[u8]| {
-        store.update(&entry, seen, Duration::from_secs(1), &mut |_| Some(value.to_vec())).unwrap();
+    let (mut writer, mut reader) = (EntryVersion::default(), EntryVersion::default());
+    let write = |known: &mut EntryVersion, value: &[u8]| {
+        store.update(&entry, known, Duration::from_secs(1), &mut |_| Some(value.to_vec())).unwrap();
     };
 
     write(&mut writer, b"first");
@@ -20,12 +23,118 @@ fn a_glance_saves_looks_at_what_has_not_changed_and_hides_nothing() {
 
     write(&mut writer, b"second");
     assert_eq!(store.read_if_changed(&entry, &mut reader, before.as_ref()), None, "as it was then");
-    let known = writer;
+    let before_writing = writer;
     assert_eq!(store.read_if_changed(&entry, &mut writer, before.as_ref()), None, "never back to what it was");
-    assert_eq!(writer, known);
+    assert_eq!(writer, before_writing);
     let after = store.snapshot();
     assert_eq!(store.read_if_changed(&entry, &mut reader, after.as_ref()).as_deref(), Some(b"second".as_slice()));
     assert_eq!(reader, writer);
 
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()))
+}
+
+#[test]
+fn read_of_an_unknown_key_takes_no_slot() {
+    let directory = scratch();
+    let store = HostStore::at(&directory.join("store"));
+    let (entry, mut known) = (store.entry([7; 16]), EntryVersion::default());
+    for _ in 0..3 {
+        assert_eq!(store.read_if_changed(&entry, &mut known, None), None);
+    }
+    assert_eq!(store.slots.load(Ordering::Relaxed), 0);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn full_table_stops_sharing_of_new_keys_only() {
+    let directory = scratch();
+    let store = HostStore::at(&directory.join("store"));
+    let timeout = Duration::from_secs(1);
+    let key = |index: u32| {
+        let mut key = [1; 16];
+        key[..4].copy_from_slice(&index.to_le_bytes());
+        key
+    };
+    let update = |index: u32| {
+        let mut calls = 0;
+        let result = store.update(&store.entry(key(index)), &mut EntryVersion::default(), timeout, &mut |_| {
+            calls += 1;
+            Some(b"value".to_vec())
+        });
+        assert_eq!(calls, 1);
+        result
+    };
+    for index in 0..1_024 {
+        assert_eq!(update(index), Ok(()));
+    }
+    assert_eq!(update(2_000), Err(UpdateError::Unavailable));
+    assert_eq!(update(5), Ok(()), "the others are shared all the same");
+    let entry = store.entry(key(7));
+    let value = store.read_if_changed(&entry, &mut EntryVersion::default(), None);
+    assert_eq!(value.as_deref(), Some(b"value".as_slice()));
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn deleted_file_is_replaced_within_seconds() {
+    let directory = scratch();
+    let path = directory.join("store");
+    let store = HostStore::at(&path);
+    let entry = store.entry([7; 16]);
+    let update = || {
+        store
+            .update(&entry, &mut EntryVersion::default(), Duration::from_secs(1), &mut |_| Some(b"value".to_vec()))
+            .ok()
+    };
+    update().unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let started = std::time::Instant::now();
+    while !path.exists() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        update().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn stale_files_are_removed_and_used_ones_are_kept() {
+    let directory = scratch();
+    let path = |name: &str| directory.join(name);
+    let old = std::time::SystemTime::now() - Duration::from_secs(25 * 3_600);
+    let age = |name: &str| File::options().write(true).open(path(name)).unwrap().set_modified(old).unwrap();
+    let make = |name: &str| StoreFile::open(&path(name)).unwrap().0;
+    let names = ["gone.3.lifesigns", "gone-other-format.2.lifesigns", "recent.3.lifesigns", "before-boot.3.lifesigns"];
+    for name in names {
+        make(name);
+    }
+    let in_use = make("used.3.lifesigns");
+    for at in [8, 12] {
+        // The format, and the boot.
+        let name = if at == 8 { "gone-other-format.2.lifesigns" } else { "before-boot.3.lifesigns" };
+        File::options().write(true).open(path(name)).unwrap().write_all_at(&[77], at).unwrap();
+    }
+    let unfinished = format!(".{}", uuid::Uuid::new_v4());
+    for name in [unfinished.as_str(), "notes.txt", ".hidden.lifesigns"] {
+        std::fs::write(path(name), "x").unwrap();
+        age(name);
+    }
+    for name in ["gone.3.lifesigns", "gone-other-format.2.lifesigns", "used.3.lifesigns"] {
+        age(name);
+    }
+    // Locks of its own process tell nothing where they are POSIX locks.
+    let kept = if cfg!(target_os = "linux") { Vec::new() } else { vec![path("used.3.lifesigns")] };
+    let used: Vec<_> = kept.iter().map(PathBuf::as_path).collect();
+    assert_eq!(stale_files::remove(&directory, &used, std::time::SystemTime::now()), 4);
+    let mut left: Vec<_> =
+        std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, [".hidden.lifesigns", "notes.txt", "recent.3.lifesigns", "used.3.lifesigns"]);
+    drop(in_use);
+    assert_eq!(stale_files::remove(&directory, &[], std::time::SystemTime::now()), 1);
     std::fs::remove_dir_all(directory).unwrap();
 }

@@ -1,11 +1,13 @@
-//! The beginning of a store: of which format it is, and since when the moments in it count.
+//! The start of a store's file: its format, and the boot since which its times count.
 
-use super::part;
+use super::value_version::part;
 
 const MAGIC: &[u8; 8] = b"lifesign";
-const FORMAT: u32 = 2;
+/// The format's number, which is also part of the file's name: two versions on one host have a file each.
+pub const FORMAT: u32 = 3;
 
 /// The header that a store must have to be used.
+#[derive(Clone, Copy)]
 pub struct Header([u8; Header::LENGTH]);
 
 impl Header {
@@ -28,7 +30,7 @@ impl Header {
         &self.0
     }
 
-    /// What is wrong with a store that begins so.
+    /// What is wrong with a store that starts with these bytes.
     pub fn differs(&self, found: &[u8]) -> Option<&'static str> {
         match () {
             () if found == self.0 => None,
@@ -37,4 +39,10 @@ impl Header {
             () => Some("it was left from before the machine was started"),
         }
     }
+}
+
+/// Whether these bytes start a store of any format that was made before the machine was started.
+pub fn is_from_another_boot(found: &[u8]) -> bool {
+    let own = Header::new();
+    found.len() >= Header::LENGTH && part::<8>(found, 0) == *MAGIC && part::<16>(found, 12) != part::<16>(&own.0, 12)
 }

@@ -1,33 +1,38 @@
-//! One slot: read by whoever asks, written by who has it locked.
+//! One slot of the table: read without a lock, written by the process that has it locked.
 
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use super::half::{Half, newest, part};
+use super::value_version::{ValueVersion, newest, part};
 use super::{Key, SLOT, StoreFile, slot_at, value_at};
 use crate::model::clock;
 use crate::state::backend::CAPACITY;
-use crate::state::backend::host::range::{self, Locked, Part};
+use crate::state::backend::host::range_lock::{self, LockRange, RangeLock};
 
-/// What there is to read in a slot.
+/// What is read from a slot.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Read {
-    /// Nothing yet.
+pub enum SlotValue {
+    /// Nothing was written yet.
     Empty,
-    /// What the reader has seen.
-    Same,
+    /// The sequence is the one that the reader knows.
+    Unchanged,
     New {
         sequence: u64,
         value: Vec<u8>,
     },
     /// The slot is another key's, or gone.
-    Moved,
+    Reassigned,
     Damaged,
 }
 
-/// Where the halves stand in a slot, and when it was last used after them.
-const HALVES: usize = 16;
+/// Where the descriptions of both values stand in a slot.
+const FIRST_AT: usize = 16;
+const SECOND_AT: usize = 32;
+/// When it was last written, in nanoseconds since boot.
+pub(super) const USED_AT: usize = 48;
+/// The checksum of the key.
+pub(super) const CHECKSUM_AT: usize = 56;
 
 /// The sequence of a key's value among these slots, if it is there.
 pub fn sequence(slots: &[u8], index: usize, key: &Key) -> Option<u64> {
@@ -35,24 +40,24 @@ pub fn sequence(slots: &[u8], index: usize, key: &Key) -> Option<u64> {
     (part::<16>(slot, 0) == *key).then(|| newest(slot).0.sequence)
 }
 
-/// A slot that is locked for other processes, until dropped; threads of this one must keep each other out.
-pub struct Slot<'a> {
+/// A slot that other processes cannot lock, until dropped; threads of this one must exclude each other.
+pub struct LockedSlot<'a> {
     store: &'a StoreFile,
     index: usize,
     bytes: [u8; SLOT],
-    _locked: Locked<'a>,
+    _lock: RangeLock<'a>,
 }
 
 impl StoreFile {
-    /// Locks a slot within `patience`; `None` if another process has it for longer.
-    pub fn lock(&self, index: usize, patience: Duration) -> io::Result<Option<Slot<'_>>> {
-        let Some(locked) = range::lock(&self.file, Part::Slot(index), patience)? else { return Ok(None) };
-        Ok(Some(Slot { store: self, index, bytes: self.slot(index)?, _locked: locked }))
+    /// Locks a slot within `timeout`; `None` if another process holds it for longer.
+    pub fn lock(&self, index: usize, timeout: Duration) -> io::Result<Option<LockedSlot<'_>>> {
+        let Some(lock) = range_lock::lock(&self.file, LockRange::Slot(index), timeout)? else { return Ok(None) };
+        Ok(Some(LockedSlot { store: self, index, bytes: self.slot(index)?, _lock: lock }))
     }
 
-    /// Reads a slot unless its sequence is the one that was `seen`.
-    pub fn read(&self, index: usize, key: &Key, seen: u64) -> io::Result<Read> {
-        self.value(&self.slot(index)?, index, key, seen)
+    /// Reads a slot unless its sequence is the `known` one.
+    pub fn read(&self, index: usize, key: &Key, known: u64) -> io::Result<SlotValue> {
+        self.value(&self.slot(index)?, index, key, known)
     }
 
     fn slot(&self, index: usize) -> io::Result<[u8; SLOT]> {
@@ -61,54 +66,54 @@ impl StoreFile {
         Ok(slot)
     }
 
-    fn value(&self, slot: &[u8; SLOT], index: usize, key: &Key, seen: u64) -> io::Result<Read> {
+    fn value(&self, slot: &[u8; SLOT], index: usize, key: &Key, known: u64) -> io::Result<SlotValue> {
         if part::<16>(slot, 0) != *key {
-            return Ok(Read::Moved);
+            return Ok(SlotValue::Reassigned);
         }
-        let (half, second) = newest(slot);
-        if half.sequence == 0 {
-            return Ok(Read::Empty);
+        let (version, second) = newest(slot);
+        if version.sequence == 0 {
+            return Ok(SlotValue::Empty);
         }
-        if half.sequence == seen {
-            return Ok(Read::Same);
+        if version.sequence == known {
+            return Ok(SlotValue::Unchanged);
         }
-        let length = half.length as usize;
+        let length = version.length as usize;
         if length > CAPACITY {
-            return Ok(Read::Damaged);
+            return Ok(SlotValue::Damaged);
         }
         let mut value = vec![0; length];
         match self.file.read_exact_at(&mut value, value_at(index, second)) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Read::Damaged),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(SlotValue::Damaged),
             other => other?,
         }
-        if Half::of(half.sequence, key, &value) != half {
-            return Ok(Read::Damaged);
+        if ValueVersion::of(version.sequence, key, &value) != version {
+            return Ok(SlotValue::Damaged);
         }
-        Ok(Read::New { sequence: half.sequence, value })
+        Ok(SlotValue::New { sequence: version.sequence, value })
     }
 }
 
-impl Slot<'_> {
-    /// Reads it unless its sequence is the one that was `seen`.
-    pub fn read(&self, key: &Key, seen: u64) -> io::Result<Read> {
-        self.store.value(&self.bytes, self.index, key, seen)
+impl LockedSlot<'_> {
+    /// Reads it unless its sequence is the `known` one.
+    pub fn read(&self, key: &Key, known: u64) -> io::Result<SlotValue> {
+        self.store.value(&self.bytes, self.index, key, known)
     }
 
-    /// Writes the value and then, with one write, where it is and when that was; gives the new sequence.
+    /// Writes the value and then, with one write, its description and the time; returns the new sequence.
     pub fn write(mut self, key: &Key, value: &[u8]) -> io::Result<u64> {
-        let (half, second) = newest(&self.bytes);
-        let next = Half::of(half.sequence.wrapping_add(1).max(1), key, value);
+        let (version, second) = newest(&self.bytes);
+        let next = ValueVersion::of(version.sequence.wrapping_add(1).max(1), key, value);
         self.store.file.write_all_at(value, value_at(self.index, !second))?;
-        self.put(if second { HALVES } else { 32 }, &next.bytes());
-        self.put(48, &clock::now().to_le_bytes());
-        self.keep(HALVES..56)?;
+        self.put(if second { FIRST_AT } else { SECOND_AT }, &next.bytes());
+        self.put(USED_AT, &clock::now().to_le_bytes());
+        self.store_bytes(FIRST_AT..CHECKSUM_AT)?;
         Ok(next.sequence)
     }
 
     /// Empties it.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.put(HALVES, &[0; 32]);
-        self.keep(HALVES..48)
+        self.put(FIRST_AT, &[0; 32]);
+        self.store_bytes(FIRST_AT..USED_AT)
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
@@ -117,7 +122,7 @@ impl Slot<'_> {
         }
     }
 
-    fn keep(&self, changed: std::ops::Range<usize>) -> io::Result<()> {
+    fn store_bytes(&self, changed: std::ops::Range<usize>) -> io::Result<()> {
         let at = slot_at(self.index) + changed.start as u64;
         self.store.file.write_all_at(self.bytes.get(changed).unwrap_or_default(), at)
     }

@@ -1,16 +1,16 @@
-//! Which of a slot's two values is the newer one, and whether it is whole.
+//! The description of one of a slot's two values: its sequence number, its length, and a checksum that finds it torn.
 
 use super::Key;
 
-/// Where the newest value of a slot is.
+/// One of a slot's two values, as the table describes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Half {
+pub struct ValueVersion {
     pub sequence: u64,
     pub length: u32,
     checksum: u32,
 }
 
-impl Half {
+impl ValueVersion {
     fn parse(bytes: &[u8]) -> Self {
         Self {
             sequence: u64::from_le_bytes(part(bytes, 0)),
@@ -49,8 +49,8 @@ pub fn checksum(key: &Key) -> u32 {
     crc32fast::hash(key)
 }
 
-/// The newer half of a slot, and whether it is the second.
-pub fn newest(slot: &[u8]) -> (Half, bool) {
-    let [first, second] = [16, 32].map(|at| Half::parse(slot.get(at..).unwrap_or_default()));
+/// The newer value of a slot, and whether it is the second one.
+pub fn newest(slot: &[u8]) -> (ValueVersion, bool) {
+    let [first, second] = [16, 32].map(|at| ValueVersion::parse(slot.get(at..).unwrap_or_default()));
     if second.sequence > first.sequence { (second, true) } else { (first, false) }
 }
