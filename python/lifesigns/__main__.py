@@ -25,7 +25,7 @@ VALUES = {
     "--timeout": "1",
     "--wedged-after": "30",
 }
-SUFFIX = ".lifesigns"
+SUFFIX = _core.STORE_SUFFIX
 FLAGS = ("--alive", "--ready")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, final
 from lifesigns.results import Report, Result
 
 __all__ = [
+    "STORE_SUFFIX",
     "Breaker",
     "Circuit",
     "Engine",
@@ -42,6 +43,7 @@ __all__ = [
     "thread_ends",
 ]
 
+STORE_SUFFIX: str
 __version__: str
 
 class UnknownCheckError(LookupError):
@@ -275,10 +277,11 @@ def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> Non
     """Completes a call as `job_raised` does, of an exception that ends the thread, which makes no more calls."""
 
 def beat(name: str) -> None:
-    """Notes that ``name`` is alive, for ``heartbeat`` checks here and in processes that share a store with this.
+    """Record a heartbeat of ``name`` for ``heartbeat`` checks here and in processes that share a store with this one.
 
-    Takes some microseconds. What has no check in this process still has to make an `Engine` with ``share="host"``
-    first, so that it is known where to note it.
+    Takes some microseconds. A process without checks must make an `Engine` with ``share="host"`` first, and with the
+    ``application`` of those that check it. 500 names are kept at most, in each process and in each store: those sent
+    once, longest ago, are dropped.
     """
 
 def default_store() -> Path:

@@ -15,16 +15,22 @@ if TYPE_CHECKING:
     from lifesigns.specs import Breaker
 
 
-def store_file(share: str, application: str, store_path: str | PathLike[str] | None) -> str | None:
+def store_file(share: str, application: str | None, store_path: str | PathLike[str] | None) -> str | None:
     """Return the file that processes share; None if they do not."""
     if share not in ("process", "host"):
         raise ValueError(f"share must be 'process' or 'host', not {share!r}")
+    if application is None:
+        if share == "process":
+            return None
+        from lifesigns.identity import default_application  # imports modules that `python -m lifesigns` does without
+
+        application = default_application()
     plain = application.replace("_", "").replace("-", "").replace(".", "")
     if not (plain.isascii() and plain.isalnum() and len(application) <= 100):
         raise ValueError(f"application must be 1 to 100 letters, digits, '_', '-' or '.', not {application!r}")
     if share == "process":
         return None
-    return os.path.join(store_path or _core.default_store(), f"{application}.lifesigns")
+    return os.path.join(store_path or _core.default_store(), f"{application}{_core.STORE_SUFFIX}")
 
 
 def register_options(

@@ -36,12 +36,14 @@ class Engine(Registry):
             in this pod) that name the same ``application`` and ``store_path`` share their results: one runs a check
             for all, circuit breakers and their forced states are one, and counts survive each of them. A store that
             cannot be used is logged, and each process checks for itself until it can.
-        application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. Native
-            checks that differ in what they check or in an option are kept apart anyhow, callables by where they were
-            written: see `identity` of `register`.
+        application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. None: a
+            name derived from the script; under an installed server (gunicorn, uvicorn, Celery ...) from the file that
+            makes this engine, so that all servers of a project share. Name it where containers with the same paths
+            share memory. Native checks that differ in what they check or in an option are kept apart anyhow, callables
+            by where they were written: see `identity` of `register`.
         store_path: the directory of the store; made if it is not there, refused if it belongs to somebody else, is a
-            symbolic link or can be written to by others. None: one for each user in ``/dev/shm``, or in the directory
-            for temporary files where there is none.
+            symbolic link, can be written to by others, or is on a network file system or FUSE. None: one for each user
+            in ``/dev/shm``, or in the directory for temporary files where there is none.
 
     Raises:
         ValueError: an argument is wrong.
@@ -54,7 +56,7 @@ class Engine(Registry):
         *,
         max_stale: float = 60.0,
         share: Literal["process", "host"] = "process",
-        application: str = "default",
+        application: str | None = None,
         store_path: str | PathLike[str] | None = None,
     ) -> None:
         super().__init__(

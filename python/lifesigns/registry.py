@@ -26,7 +26,7 @@ class Registry:
         *,
         max_stale: float = 60.0,
         share: Literal["process", "host"] = "process",
-        application: str = "default",
+        application: str | None = None,
         store_path: str | PathLike[str] | None = None,
     ) -> None:
         _load()

@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::options::{SpecError, positive_seconds};
 
+/// The largest window: its calls are part of the check's record, which processes share. Each takes 12 bytes of 128 K.
+pub const MAX_WINDOW_CALLS: usize = 5_000;
+
 /// When a circuit breaker opens and for how long. At least one of the three rules is set.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -18,7 +21,7 @@ pub struct BreakerOptions {
     pub slow_call_rate: Option<f64>,
     #[serde(deserialize_with = "seconds")]
     pub slow_call: Duration,
-    /// The rates look at the last `window_calls` calls, not older than `window`.
+    /// The rates look at the last `window_calls` calls, not older than `window`; [`MAX_WINDOW_CALLS`] at most.
     pub window_calls: usize,
     #[serde(deserialize_with = "seconds")]
     pub window: Duration,
@@ -65,6 +68,12 @@ impl BreakerOptions {
                 "breaker: failures and minimum_calls must be at least 1, window_calls at least minimum_calls",
             ));
         }
+        if self.window_calls > MAX_WINDOW_CALLS {
+            return Err(SpecError(format!(
+                "breaker: window_calls must be at most {MAX_WINDOW_CALLS}, not {}",
+                self.window_calls
+            )));
+        }
         if self.wait.is_zero() || self.max_wait < self.wait {
             return Err(SpecError::new("breaker: wait must be above 0 s and at most max_wait"));
         }
@@ -74,4 +83,18 @@ impl BreakerOptions {
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     positive_seconds("a breaker's time", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn validate_window_beyond_what_a_record_holds_is_refused() {
+        let options = |window_calls| BreakerOptions { window_calls, ..BreakerOptions::default() };
+        assert!(options(MAX_WINDOW_CALLS).validate().is_ok());
+        let error = options(MAX_WINDOW_CALLS + 1).validate().unwrap_err();
+        assert_eq!(error.to_string(), "breaker: window_calls must be at most 5000, not 5001");
+    }
 }

@@ -10,7 +10,7 @@ mod outcome;
 mod secret;
 mod status;
 
-pub use breaker_options::BreakerOptions;
+pub use breaker_options::{BreakerOptions, MAX_WINDOW_CALLS};
 pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
 pub use error::{CheckError, Phase};
 pub use event::{Diagnostic, Event};

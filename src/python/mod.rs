@@ -112,6 +112,15 @@ fn default_store() -> PathBuf {
     return std::env::temp_dir();
 }
 
+/// How the names of store files end: two versions of Lifesigns with different formats have a file each.
+fn store_suffix() -> String {
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    let format = crate::state::backend::host::FORMAT;
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    let format = 0;
+    format!(".{format}.lifesigns")
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -144,6 +153,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         runtime::watch_forks();
         dicts::make_keys(module.py());
+        module.add("STORE_SUFFIX", store_suffix())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -34,7 +34,7 @@ import django
 django.setup()
 from django_lifesigns.scope import application
 from lifesigns import _core
-(_core.default_store() / f"{application()}.lifesigns").unlink()
+(_core.default_store() / f"{application()}{_core.STORE_SUFFIX}").unlink()
 """
 IMPORT = ("from django.urls import path\n", "from django.urls import include, path\n")
 

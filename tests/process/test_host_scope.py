@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import lifesigns
+from lifesigns import _core
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,7 +91,8 @@ def ask_all(workers: list[Worker], expression: str) -> list[Any]:
 
 
 def store(directory: Path) -> Path:
-    return directory / "store" / "default.lifesigns"
+    (path,) = (directory / "store").glob(f"*{_core.STORE_SUFFIX}")
+    return path
 
 
 def test_run__by_eight_workers_at_once_is_one(directory: Path, start: Start) -> None:

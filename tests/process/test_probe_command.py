@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lifesigns import Engine
+from lifesigns import Engine, _core
 from tests.process.probes import Script
 from tests.servers import misbehaving
 from tests.services import free_port, wait_until
@@ -73,14 +73,14 @@ import ctypes; ctypes.PyDLL(None).sleep(600)
 
 def test_store__tells_of_the_processes_that_use_it(tmp_path: Path) -> None:
     arguments = ("--store", tmp_path, "--application", "shop")
-    assert probe("--alive", *arguments) == (1, f"there is no store {tmp_path}/shop.lifesigns")
+    assert probe("--alive", *arguments) == (1, f"there is no store {tmp_path}/shop{_core.STORE_SUFFIX}")
     with socket.socket() as listening, Script(STORE, str(tmp_path), str(free_port())) as broken:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         broken.line()
         wait_until(lambda: probe("--alive", *arguments) == (0, "1 of 1 processes are alive"))
         assert probe("--ready", *arguments) == (1, "0 of 1 processes are ready")
-        assert probe("--alive", "--store", tmp_path / "shop.lifesigns")[0] == 0
+        assert probe("--alive", "--store", tmp_path / f"shop{_core.STORE_SUFFIX}")[0] == 0
         with Script(STORE, str(tmp_path), str(listening.getsockname()[1])) as process:
             process.line()
             wait_until(lambda: probe("--ready", *arguments) == (0, "1 of 2 processes are ready"))

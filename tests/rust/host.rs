@@ -1,4 +1,4 @@
-//! Two engines at one store: what is counted and found is the same whichever is asked, and outlives both.
+//! Engines that share a store: results, counters and windows are the same in all of them, and outlive them.
 
 #![cfg(any(target_os = "linux", target_os = "macos"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
@@ -59,6 +59,12 @@ fn counters(engine: &Engine) -> Counters {
 
 struct Scratch(PathBuf);
 
+impl Scratch {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())))
+    }
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
@@ -66,8 +72,8 @@ impl Drop for Scratch {
 }
 
 #[test]
-fn counters_are_one_and_outlive_the_engines() {
-    let scratch = Scratch(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())));
+fn counters_of_two_engines_are_one_and_outlive_both() {
+    let scratch = Scratch::new();
     let path = scratch.0.join("store");
     let check = Arc::new(Counted::default());
     let (first, second) = (engine(&path, &check), engine(&path, &check));

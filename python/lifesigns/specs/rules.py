@@ -18,9 +18,9 @@ class Thresholds(Value):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breaker(Value):
     """A circuit breaker. It opens after `failures` in a row (3), or when `failure_rate` or `slow_call_rate` (0 to 1)
-    of the last `window_calls` (20) calls within `window` (600 s) failed or took longer than `slow_call` (1 s), but
-    not before `minimum_calls` (10). It stays open for `wait` (30 s), doubled with each failed trial up to `max_wait`
-    (600 s)."""
+    of the last `window_calls` (20, at most 5,000) calls within `window` (600 s) failed or took longer than `slow_call`
+    (1 s), but not before `minimum_calls` (10). It stays open for `wait` (30 s), doubled with each failed trial up to
+    `max_wait` (600 s)."""
 
     failures: int | None = None
     failure_rate: float | None = None
