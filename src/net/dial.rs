@@ -94,7 +94,7 @@ pub async fn secure(
     let name = name
         .and_then(|name| rustls_pki_types::ServerName::try_from(name).ok())
         .ok_or_else(|| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
-    let config = tls_config(&context.process, tls)?;
+    let config = tls_config(&context.process, tls).await?;
     tokio_rustls::TlsConnector::from(config)
         .connect(name, stream)
         .await

@@ -33,9 +33,10 @@ pub struct Answer {
 
 /// `GET`s a URL. A redirect is an answer: it is not followed.
 pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<Answer, CheckError> {
+    context.enter(Phase::Tls);
     // No TLS, no certificates to load, which a small container may not even have.
     let plain = Tls { verify: Verify::Nothing, ..Tls::default() };
-    let client = client(&context.process, if url.scheme() == "https" { tls } else { &plain })?;
+    let client = client(&context.process, if url.scheme() == "https" { tls } else { &plain }).await?;
     let target = url.origin().ascii_serialization();
     let send = async || {
         let sent = client.get(url.clone()).headers(headers.clone()).send().await;
@@ -83,8 +84,8 @@ impl LastAnswer {
 #[derive(Default)]
 struct Kept(Mutex<Option<(Arc<ClientConfig>, Client)>>);
 
-fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
-    let config = net::tls_config(process, tls)?;
+async fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
+    let config = net::tls_config(process, tls).await?;
     let kept = process.shared::<Kept>(&format!("{tls:?}"));
     let mut kept = lock(&kept.0);
     if let Some((_, client)) = kept.as_ref().filter(|(made_of, _)| Arc::ptr_eq(made_of, &config)) {

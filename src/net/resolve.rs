@@ -1,21 +1,18 @@
-//! Host names to addresses, with one look-up in flight per name: `getaddrinfo` cannot be cancelled.
+//! Host names to addresses, with one look-up in flight for each name.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, Weak};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::{Arc, Weak};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::watch;
 
 use crate::model::CheckError;
-use crate::runtime::{Process, lock};
+use crate::runtime::Process;
+use crate::runtime::blocking::single_flight;
 
-/// What a look-up found; `None` until it is over. Nothing found is an empty list.
-type Answer = Option<Arc<[SocketAddr]>>;
-
-/// The latest look-up of one name. A resolver that never answers holds one thread per name, however many ask.
-#[derive(Default)]
-struct Flight(Mutex<Option<watch::Receiver<Answer>>>);
+/// What a look-up found; no addresses where it failed. A type of its own, so that look-ups have threads of their own.
+#[derive(Clone)]
+struct Resolved(Arc<[SocketAddr]>);
 
 /// The addresses of `host`, the family that the system prefers first, then in turn. The port is 0.
 pub(super) async fn lookup(process: &Process, host: &str) -> Result<Vec<SocketAddr>, CheckError> {
@@ -24,25 +21,10 @@ pub(super) async fn lookup(process: &Process, host: &str) -> Result<Vec<SocketAd
     }
     let unknown = || CheckError::NameResolution { host: host.to_owned() };
     let name = ascii(host).ok_or_else(unknown)?.into_owned();
-    let mut answer = join(process, name);
-    let found = answer.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
-    found.filter(|addresses| !addresses.is_empty()).map(|addresses| alternate(&addresses)).ok_or_else(unknown)
-}
-
-/// Joins the look-up in flight, or starts one. It is over once its sender is gone.
-fn join(process: &Process, name: String) -> watch::Receiver<Answer> {
-    let flight = process.shared::<Flight>(&name);
-    let mut latest = lock(&flight.0);
-    if let Some(answer) = latest.as_ref().filter(|answer| answer.has_changed().is_ok()) {
-        return answer.clone();
-    }
-    let (sender, receiver) = watch::channel(None);
-    *latest = Some(receiver.clone());
-    process.runtime.spawn(async move {
-        let found = tokio::net::lookup_host((name, 0)).await;
-        sender.send_replace(Some(found.map(Iterator::collect).unwrap_or_default()));
-    });
-    receiver
+    let key = name.clone();
+    let getaddrinfo = move || Resolved((name.as_str(), 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default());
+    let Resolved(addresses) = single_flight(process, &key, getaddrinfo).await?;
+    if addresses.is_empty() { Err(unknown()) } else { Ok(alternate(&addresses)) }
 }
 
 /// `host` without the brackets of an IPv6 address.
@@ -113,14 +95,8 @@ mod tests {
     }
 
     #[test]
-    fn one_lookup_in_flight_serves_all_who_ask() {
+    fn name_of_loopback_is_resolved() {
         let process = Process::current().unwrap();
-        let first = join(&process, "localhost".into());
-        let (sender, never) = watch::channel(None);
-        *lock(&process.shared::<Flight>("localhost").0) = Some(never);
-        assert!(join(&process, "localhost".into()).same_channel(&join(&process, "localhost".into())));
-        assert!(!join(&process, "localhost".into()).same_channel(&first));
-        drop(sender);
         let found = process.runtime.block_on(lookup(&process, "localhost")).unwrap();
         assert!(found.iter().all(|address| address.ip().is_loopback()));
     }

@@ -17,6 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use serde::Deserialize;
 
 use crate::model::CheckError;
+use crate::runtime::blocking::single_flight;
 use crate::runtime::{Process, lock};
 
 /// How much of the server's certificate is verified.
@@ -47,23 +48,32 @@ pub struct Tls {
 /// When the files of a configuration last changed: certificates are renewed on disk.
 type Changed = Vec<Option<SystemTime>>;
 
-/// The configuration of one set of options.
+/// The configuration of one set of options. The lock is held to copy, never while files are read.
 #[derive(Default)]
-struct Made(Mutex<Option<(Changed, Arc<ClientConfig>)>>);
+struct KeptConfig(Mutex<Option<(Changed, Arc<ClientConfig>)>>);
 
 /// The TLS configuration for these options, made once per process (the first costs 8-10 ms) and again when one of its
-/// files has changed.
-pub fn tls_config(process: &Process, tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
-    let made = process.shared::<Made>(&format!("{tls:?}"));
-    let mut made = lock(&made.0);
-    let files = [&tls.ca, &tls.cert, &tls.key].into_iter().flatten();
-    let changed: Changed = files.map(|path| path.metadata().and_then(|file| file.modified()).ok()).collect();
-    if let Some((_, config)) = made.as_ref().filter(|(then, _)| *then == changed) {
+/// files has changed. Files are read on a thread: one on a dead mount delays only the checks that need it.
+pub async fn tls_config(process: &Process, tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
+    let key = format!("{tls:?}");
+    let kept = process.shared::<KeptConfig>(&key);
+    let files: Vec<_> = [&tls.ca, &tls.cert, &tls.key].into_iter().flatten().cloned().collect();
+    if files.is_empty()
+        && let Some((_, config)) = lock(&kept.0).as_ref()
+    {
         return Ok(config.clone());
     }
-    let config = Arc::new(make(tls)?);
-    *made = Some((changed, config.clone()));
-    Ok(config)
+    let tls = tls.clone();
+    let made = single_flight(process, &key, move || {
+        let changed: Changed = files.iter().map(|path| path.metadata().and_then(|file| file.modified()).ok()).collect();
+        if let Some((_, config)) = lock(&kept.0).as_ref().filter(|(then, _)| *then == changed) {
+            return Ok(config.clone());
+        }
+        let config = Arc::new(make(&tls)?);
+        *lock(&kept.0) = Some((changed, config.clone()));
+        Ok(config)
+    });
+    made.await?
 }
 
 fn make(tls: &Tls) -> Result<ClientConfig, CheckError> {
@@ -258,10 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_made_once() {
+    fn configuration_of_unchanged_files_is_made_once() {
         let process = Process::current().unwrap();
         let nothing = Tls { verify: Verify::Nothing, ..Tls::default() };
-        assert!(Arc::ptr_eq(&tls_config(&process, &nothing).unwrap(), &tls_config(&process, &nothing).unwrap()));
+        process.runtime.block_on(async {
+            let first = tls_config(&process, &nothing).await.unwrap();
+            assert!(Arc::ptr_eq(&first, &tls_config(&process, &nothing).await.unwrap()));
+        });
     }
 
     #[test]
@@ -273,7 +286,8 @@ mod tests {
             (missing, "/nowhere/ca.pem cannot be read: No such file or directory (os error 2)"),
             (alone, "a client certificate needs both: the certificate and its key"),
         ] {
-            assert_eq!(tls_config(&process, &tls).unwrap_err(), CheckError::Configuration(said.into()));
+            let failed = process.runtime.block_on(tls_config(&process, &tls)).unwrap_err();
+            assert_eq!(failed, CheckError::Configuration(said.into()));
         }
     }
 }

@@ -1,25 +1,44 @@
-//! Work that can block in the kernel, in a thread of its own: at most one at a time for each thing that is asked about.
+//! Work that can block in the kernel, on a thread of its own: at most one run at a time for each key.
 //!
-//! A `statvfs` on a dead NFS mount returns when the server does, and nothing can cancel it. So who asks again meanwhile
-//! waits for the same answer instead of occupying another thread.
+//! A `statvfs` on a dead NFS mount returns when the server does, `open` of a FIFO when another process writes to it,
+//! `getaddrinfo` when the resolver answers, and nothing can cancel them. So:
+//!
+//! - callers of the same key wait for the run that is in flight: a stuck key holds one thread, however often it is asked;
+//! - each kind of work (each type of result) has threads of its own, up to [`THREADS_PER_KIND`]: names that do not resolve
+//!   leave certificate files and disks alone. Beyond that many stuck keys of one kind, further ones wait for a thread;
+//! - a caller that gives up at its deadline leaves the run behind. The next caller after its end starts a new one.
 
-use std::sync::Mutex;
+use std::marker::PhantomData;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::model::CheckError;
 use crate::runtime::{Process, lock};
 
-/// What is under way, or was last: `None` in the channel until the answer is there.
-struct Flight<T>(Mutex<Option<watch::Receiver<Option<T>>>>);
+/// How many threads the stuck runs of one kind may hold. Far more than names, files and mounts fail at once; the runtime
+/// has room for several kinds in full (`BLOCKING_THREADS`).
+pub const THREADS_PER_KIND: usize = 128;
 
-impl<T> Default for Flight<T> {
+/// The latest run of one key: `None` in the channel until it has returned.
+struct InFlight<T>(Mutex<Option<watch::Receiver<Option<T>>>>);
+
+impl<T> Default for InFlight<T> {
     fn default() -> Self {
         Self(Mutex::new(None))
     }
 }
 
-/// The answer of `work`, or of the same work for this `key` (and type of answer) that has not returned yet.
+/// The threads that runs with this type of result may occupy.
+struct Threads<T>(Arc<Semaphore>, PhantomData<fn() -> T>);
+
+impl<T> Default for Threads<T> {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(THREADS_PER_KIND)), PhantomData)
+    }
+}
+
+/// The result of `work`, or of the run for this `key` (and type of result) that is in flight.
 pub async fn single_flight<T>(
     process: &Process,
     key: &str,
@@ -28,21 +47,42 @@ pub async fn single_flight<T>(
 where
     T: Clone + Send + Sync + 'static,
 {
-    let flight = process.shared::<Flight<T>>(key);
-    let mut answer = {
-        let mut latest = lock(&flight.0);
-        match latest.as_ref().filter(|answer| answer.borrow().is_none() && answer.has_changed().is_ok()) {
-            Some(under_way) => under_way.clone(),
-            None => {
-                let (sender, receiver) = watch::channel(None);
-                process.runtime.spawn_blocking(move || sender.send_replace(Some(work())));
-                latest.insert(receiver).clone()
-            }
+    let in_flight = process.shared::<InFlight<T>>(key);
+    let mut result = {
+        let mut latest = lock(&in_flight.0);
+        match latest.as_ref().filter(|result| result.borrow().is_none() && result.has_changed().is_ok()) {
+            Some(running) => running.clone(),
+            None => latest.insert(start(process, work)).clone(),
         }
     };
-    // The sender goes without an answer only if the work panicked.
-    let answer = answer.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
-    answer.clone().ok_or(CheckError::Panicked)
+    // The sender is dropped without a result only if the work panicked.
+    let result = result.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
+    result.clone().ok_or(CheckError::Panicked)
+}
+
+/// Starts `work` on a thread, as soon as its kind has one left.
+fn start<T>(process: &Process, work: impl FnOnce() -> T + Send + 'static) -> watch::Receiver<Option<T>>
+where
+    T: Send + Sync + 'static,
+{
+    let (sender, receiver) = watch::channel(None);
+    let run = move |permit: OwnedSemaphorePermit| {
+        let result = work();
+        // Returned first, so that who has the result can start the next run.
+        drop(permit);
+        sender.send_replace(Some(result));
+    };
+    let threads = process.shared::<Threads<T>>("").0.clone();
+    match threads.clone().try_acquire_owned() {
+        Ok(permit) => drop(process.runtime.spawn_blocking(move || run(permit))),
+        Err(_) => drop(process.runtime.spawn(async move {
+            // Never closed.
+            if let Ok(permit) = threads.acquire_owned().await {
+                tokio::task::spawn_blocking(move || run(permit));
+            }
+        })),
+    }
+    receiver
 }
 
 #[cfg(test)]
@@ -50,20 +90,21 @@ where
 mod tests {
     use super::*;
     use std::pin::pin;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
     use futures_util::future::join;
+    use tokio::time::timeout;
 
     #[test]
-    fn who_asks_meanwhile_waits_for_the_same_answer() {
+    fn same_key_in_flight_shares_one_run() {
         let process = Process::current().unwrap();
         let runs = Arc::new(AtomicUsize::new(0));
         let (release, blocked) = mpsc::channel::<()>();
         let blocked = Arc::new(Mutex::new(blocked));
-        let ask = || {
+        let run = || {
             let (runs, blocked) = (runs.clone(), blocked.clone());
             single_flight(&process, "test", move || {
                 blocked.lock().unwrap().recv().unwrap();
@@ -71,24 +112,61 @@ mod tests {
             })
         };
         process.runtime.block_on(async {
-            // Gives up, as a check does at its timeout; the work goes on.
-            assert!(ask().now_or_never().is_none());
-            let mut both = pin!(join(ask(), ask()));
+            // The caller gives up, as a check does at its timeout; the run continues.
+            assert!(run().now_or_never().is_none());
+            let mut both = pin!(join(run(), run()));
             assert!(both.as_mut().now_or_never().is_none());
             release.send(()).unwrap();
             assert_eq!(both.await, (Ok(0), Ok(0)));
             release.send(()).unwrap();
-            assert_eq!(ask().await, Ok(1), "the next one is a new run");
+            assert_eq!(run().await, Ok(1), "the next one is a new run");
         });
     }
 
     #[test]
     fn panic_is_an_error_once() {
         let process = Process::current().unwrap();
-        let ask = |fails: bool| single_flight(&process, "panic", move || if fails { panic!("on purpose") } else { 1 });
+        let run = |fails: bool| single_flight(&process, "panic", move || if fails { panic!("on purpose") } else { 1 });
         process.runtime.block_on(async {
-            assert_eq!(ask(true).await, Err(CheckError::Panicked));
-            assert_eq!(ask(false).await, Ok(1));
+            assert_eq!(run(true).await, Err(CheckError::Panicked));
+            assert_eq!(run(false).await, Ok(1));
+        });
+    }
+
+    /// Holds threads until `release` is called, each for a key of its own.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Stuck(usize);
+
+    #[test]
+    fn stuck_keys_of_one_kind_leave_the_others_their_threads() {
+        let process = Process::current().unwrap();
+        let (release, blocked) = mpsc::channel::<()>();
+        let blocked = Arc::new(Mutex::new(blocked));
+        process.runtime.block_on(async {
+            for number in 0..100 {
+                let blocked = blocked.clone();
+                let work =
+                    move || blocked.lock().map(|blocked| blocked.recv().ok()).map_or(Stuck(0), |_| Stuck(number));
+                assert!(single_flight(&process, &number.to_string(), work).now_or_never().is_none());
+            }
+            // The 101st key of the same kind, and a key of another kind.
+            let same = single_flight(&process, "same", || Stuck(7));
+            assert_eq!(timeout(Duration::from_secs(5), same).await, Ok(Ok(Stuck(7))));
+            let other = single_flight(&process, "other", || "other");
+            assert_eq!(timeout(Duration::from_secs(5), other).await, Ok(Ok("other")));
+
+            for number in 100..THREADS_PER_KIND + 1 {
+                let blocked = blocked.clone();
+                let work =
+                    move || blocked.lock().map(|blocked| blocked.recv().ok()).map_or(Stuck(0), |_| Stuck(number));
+                assert!(single_flight(&process, &number.to_string(), work).now_or_never().is_none());
+            }
+            let mut waiting = pin!(single_flight(&process, "waiting", || Stuck(8)));
+            assert!(timeout(Duration::from_millis(50), waiting.as_mut()).await.is_err(), "its kind has no thread left");
+            let other = single_flight(&process, "other", || "other again");
+            assert_eq!(timeout(Duration::from_secs(5), other).await, Ok(Ok("other again")));
+            drop(release);
+            assert_eq!(timeout(Duration::from_secs(5), waiting).await, Ok(Ok(Stuck(8))));
         });
     }
 }

@@ -16,6 +16,9 @@ use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 
 const WORKERS: usize = 2;
+/// Threads for blocking calls: each is started when a call needs it. `blocking` bounds each kind of work, so that
+/// only four kinds stuck on 128 targets each use up all.
+const BLOCKING_THREADS: usize = 4 * super::blocking::THREADS_PER_KIND;
 /// How long a thread for blocking calls waits for the next. It is made anew in 30 µs, and those that a fault had brought
 /// up (a resolver or a disk that did not answer) are gone soon after it.
 const BLOCKING_IDLE: Duration = Duration::from_secs(2);
@@ -83,7 +86,7 @@ fn start_runtime() -> io::Result<Runtime> {
     let build = || {
         Builder::new_multi_thread()
             .worker_threads(WORKERS)
-            .max_blocking_threads(64)
+            .max_blocking_threads(BLOCKING_THREADS)
             .thread_keep_alive(BLOCKING_IDLE)
             .thread_name("lifesigns")
             .enable_all()
