@@ -34,16 +34,16 @@ fn number(criterion: &mut Criterion) {
 }
 
 /// One check: known, refused by its circuit breaker, and run once for all who wait.
-fn slot(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("slot");
+fn request(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("request");
     let check: Arc<dyn Check> = Arc::new(Nothing);
     let known = engine(1, &check, Scope::Process);
     sweep(&known, &fresh());
     group.bench_function("hit", |bench| bench.iter(|| sweep(&known, &Selection::default())));
 
     let refusing = engine(1, &check, Scope::Process);
-    for slot in refusing.checks().iter() {
-        slot.cell().operate(Operation::ForceOpen);
+    for check in refusing.checks().iter() {
+        check.state().operate(Operation::ForceOpen);
     }
     group.bench_function("refused by the breaker", |bench| bench.iter(|| sweep(&refusing, &fresh())));
 
@@ -92,5 +92,5 @@ fn report(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(engine_benches, number, slot, report);
+criterion_group!(engine_benches, number, request, report);
 criterion_main!(engine_benches);

@@ -19,7 +19,7 @@ from lifesigns.wedge import watch_loop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from lifesigns.events import BreakerEvent
+    from lifesigns.events import BreakerEvent, DrainingEvent, ReadinessEvent, StatusEvent
 
 __all__ = [
     "Breaker",
@@ -28,8 +28,11 @@ __all__ = [
     "CheckFailed",
     "Circuit",
     "CircuitOpenError",
+    "DrainingEvent",
     "Engine",
     "ProbeServer",
+    "ReadinessEvent",
+    "StatusEvent",
     "Sweep",
     "UnknownCheckError",
     "__version__",
@@ -47,8 +50,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name == "BreakerEvent":  # here, since named tuples take longer to import than the rest together
-        from lifesigns.events import BreakerEvent
+    if name in ("BreakerEvent", "DrainingEvent", "ReadinessEvent", "StatusEvent"):
+        # Here, since named tuples take longer to import than the rest together.
+        from lifesigns import events
 
-        return BreakerEvent
+        return getattr(events, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

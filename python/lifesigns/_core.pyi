@@ -78,12 +78,8 @@ class Engine:
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
 
-    def take_news(self) -> tuple[list[tuple[str, str, str, float]], list[tuple[bool, str]]] | None:
-        """What has happened since the last call, if anything.
-
-        State changes of circuit breakers (check, from, to, seconds since 1970), and what else the log is to be told
-        (whether as a warning, text).
-        """
+    def take_events(self) -> tuple[list[dict[str, Any]], list[tuple[bool, str]]] | None:
+        """Events (see `lifesigns.events`) and diagnostics (whether a warning, text) since the last call, if any."""
 
     def metrics(self, openmetrics: bool) -> str:
         """The metrics as Prometheus text or as OpenMetrics."""
@@ -103,7 +99,7 @@ class Engine:
     def resume(self) -> None:
         """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
 
-    def begin(
+    def start(
         self,
         names: Sequence[str] | None,
         critical_only: bool,
@@ -112,7 +108,7 @@ class Engine:
         waker: Waker | None = None,
         token: int = 0,
     ) -> Sweep:
-        """Begins a sweep. ``waker`` is told ``token`` once every answer is there, unless they are at once."""
+        """Start a sweep. ``waker`` receives ``token`` once every answer is there, unless they are at once."""
 
     def run(
         self,

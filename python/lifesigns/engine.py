@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any, Literal
 
-    from lifesigns.events import BreakerEvent
+    from lifesigns.events import Event
     from lifesigns.probe_server import ProbeServer
     from lifesigns.results import Report, Result
 
@@ -68,7 +68,7 @@ class Engine(Registry):
             store_path=store_path,
         )
         self._publisher: dict[str, int] = {}
-        self._subscribers: list[Callable[[BreakerEvent], object]] = []
+        self._subscribers: list[Callable[[Event], object]] = []
 
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.
@@ -117,11 +117,12 @@ class Engine(Registry):
         """
         return self._native.note(name, at, gap)
 
-    def subscribe(self, subscriber: Callable[[BreakerEvent], object]) -> None:
-        """Call `subscriber` with each state change of a circuit breaker, from the thread whose run meets it.
+    def subscribe(self, subscriber: Callable[[Event], object]) -> None:
+        """Call `subscriber` with each event, from the thread whose run fetched it.
 
-        Once `start_background` was called it may be a thread of the engine's own instead. Each change is also logged,
-        to the logger ``lifesigns.breakers``.
+        Events are `StatusEvent`, `BreakerEvent`, `ReadinessEvent` and `DrainingEvent`: each change once per scope, in the
+        process that found it. Once `start_background` was called it may be a thread of the engine's own instead. Each
+        change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers`` and ``lifesigns.readiness``.
         """
         self._subscribers.append(subscriber)
 
@@ -224,7 +225,7 @@ class Engine(Registry):
 
             if (waker := greenlets.waker()) is not None:
                 return waker.finish(
-                    lambda native, token: self._native.begin(selected, critical_only, refresh, max_age, native, token),
+                    lambda native, token: self._native.start(selected, critical_only, refresh, max_age, native, token),
                     deadline,
                 )
         return self._native.run(selected, critical_only, refresh, max_age, deadline)
@@ -241,11 +242,11 @@ class Engine(Registry):
 
         selected = self._selected(names)
         return await aio.finish(
-            lambda waker, token: self._native.begin(selected, critical_only, refresh, max_age, waker, token), deadline
+            lambda waker, token: self._native.start(selected, critical_only, refresh, max_age, waker, token), deadline
         )
 
     def _publish(self, sweep: _core.Sweep | None) -> None:
-        if taken := self._native.take_news():
+        if taken := self._native.take_events():
             from lifesigns.events import log, publish
 
             events, diagnostics = taken

@@ -1,4 +1,4 @@
-"""Events beside the results: logged, and state changes of circuit breakers also handed to subscribers."""
+"""State changes of checks, readiness and circuit breakers, for the log and for subscribers."""
 
 from __future__ import annotations
 
@@ -6,45 +6,139 @@ from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import NamedTuple
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, NamedTuple
+
+    class StatusEvent(NamedTuple):
+        """The status of a check changed.
+
+        ``from_status`` is None where it had not run before; ``raw_status`` is what the run itself found; ``since`` and
+        ``at`` are seconds since 1970: when it took the status that it has left, and when it left it. ``sequence`` counts
+        the changes of this check in the whole scope.
+        """
+
+        check: str
+        from_status: str | None
+        to_status: str
+        raw_status: str
+        message: str
+        error_type: str | None
+        since: float | None
+        at: float
+        sequence: int
 
     class BreakerEvent(NamedTuple):
-        """A circuit breaker has changed its state (``closed``, ``open``, ``half-open``); ``at``: seconds since 1970."""
+        """A circuit breaker changed its state (``closed``, ``open``, ``half-open``); ``at``: seconds since 1970."""
 
         check: str
         from_state: str
         to_state: str
         at: float
+        sequence: int
+
+    class ReadinessEvent(NamedTuple):
+        """Whether every critical check passes changed; ``failing`` names those that do not."""
+
+        ready: bool
+        failing: tuple[str, ...]
+        since: float | None
+        at: float
+        sequence: int
+
+    class DrainingEvent(NamedTuple):
+        """This process is about to end."""
+
+        at: float
+        sequence: int
+
+    Event = StatusEvent | BreakerEvent | ReadinessEvent | DrainingEvent
 else:
-    BreakerEvent = namedtuple("BreakerEvent", "check from_state to_state at")
+    StatusEvent = namedtuple(
+        "StatusEvent", "check from_status to_status raw_status message error_type since at sequence"
+    )
+    BreakerEvent = namedtuple("BreakerEvent", "check from_state to_state at sequence")
+    ReadinessEvent = namedtuple("ReadinessEvent", "ready failing since at sequence")
+    DrainingEvent = namedtuple("DrainingEvent", "at sequence")
+
+
+def event_of(native: Mapping[str, Any]) -> Event:
+    """The event of a dict of the engine's."""
+    kind, at, sequence = native["kind"], native["at"], native["sequence"]
+    if kind == "status":
+        return StatusEvent(
+            native["check"],
+            native["from"],
+            native["to"],
+            native["raw"],
+            native["message"],
+            native["error_type"],
+            native["since"],
+            at,
+            sequence,
+        )
+    if kind == "breaker":
+        return BreakerEvent(native["check"], native["from"], native["to"], at, sequence)
+    if kind == "readiness":
+        return ReadinessEvent(native["ready"], tuple(native["failing"]), native["since"], at, sequence)
+    return DrainingEvent(at, sequence)
 
 
 def publish(
-    events: Iterable[tuple[str, str, str, float]],
-    subscribers: Iterable[Callable[[BreakerEvent], object]],
+    events: Iterable[Mapping[str, Any]],
+    subscribers: Iterable[Callable[[Event], object]],
     correlation_id: str | None,
 ) -> None:
-    """Log each event, with the correlation id of the sweep that met it, and hand it to each subscriber.
+    """Log each event, with the id of the sweep that fetched it, and hand it to each subscriber.
 
-    A subscriber that raises does not keep it from the others.
+    A subscriber that raises does not keep an event from the others.
     """
     import logging
 
-    logger = logging.getLogger("lifesigns.breakers")
-    for event in map(BreakerEvent._make, events):
-        level = logging.WARNING if event.to_state == "open" else logging.INFO
-        extra = {"correlation_id": correlation_id, "check_name": event.check, "circuit_state": event.to_state}
-        logger.log(level, "Circuit breaker of %s: %s -> %s", event.check, event.from_state, event.to_state, extra=extra)
+    for event in map(event_of, events):
+        log_event(event, correlation_id)
         for subscriber in subscribers:
             try:
                 subscriber(event)
-            except Exception as error:  # noqa: BLE001  # a subscriber must not fail the health answer
-                logger.error("A subscriber to circuit breaker events raised %s", type(error).__name__, extra=extra)
+            except Exception as error:  # noqa: BLE001  # a subscriber must not cost the caller its health answer
+                logging.getLogger("lifesigns").error("A subscriber to events raised %s", type(error).__name__)
+
+
+def log_event(event: Event, correlation_id: str | None) -> None:
+    """Log an event to ``lifesigns.checks``, ``lifesigns.breakers`` or ``lifesigns.readiness``, with its fields."""
+    import logging
+
+    extra = {"correlation_id": correlation_id, "sequence": event.sequence}
+    if isinstance(event, StatusEvent):
+        level = logging.INFO if event.to_status in ("healthy", "skipped") else logging.WARNING
+        extra |= {
+            "check_name": event.check,
+            "from_status": event.from_status,
+            "to_status": event.to_status,
+            "raw_status": event.raw_status,
+            "error_type": event.error_type,
+            "since": event.since,
+        }
+        why = f": {event.message}" if event.message else ""
+        parts = (event.check, event.from_status or "unknown", event.to_status, why)
+        logging.getLogger("lifesigns.checks").log(level, "%s: %s -> %s%s", *parts, extra=extra)
+    elif isinstance(event, BreakerEvent):
+        level = logging.WARNING if event.to_state == "open" else logging.INFO
+        extra |= {"check_name": event.check, "circuit_state": event.to_state, "from_state": event.from_state}
+        text, parts = "Circuit breaker of %s: %s -> %s", (event.check, event.from_state, event.to_state)
+        logging.getLogger("lifesigns.breakers").log(level, text, *parts, extra=extra)
+    elif isinstance(event, ReadinessEvent):
+        extra |= {"ready": event.ready, "failing": list(event.failing), "since": event.since}
+        logger = logging.getLogger("lifesigns.readiness")
+        if event.ready:
+            logger.info("Ready", extra=extra)
+        else:
+            logger.warning("Not ready: %s", ", ".join(event.failing), extra=extra)
+    else:
+        logging.getLogger("lifesigns.readiness").info("Draining: this process is about to end", extra=extra)
 
 
 def log(diagnostics: Iterable[tuple[bool, str]]) -> None:
-    """Log what is not about a check, such as a store that cannot be used: whether it is a warning, and the text."""
+    """Log what is not about a check, such as a store that cannot be used."""
     import logging
 
     logger = logging.getLogger("lifesigns")

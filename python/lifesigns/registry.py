@@ -31,8 +31,7 @@ class Registry:
     ) -> None:
         _load()
         store = store_file(share, application, store_path)
-        # A default ttl above the bound would make every check wrong: the bound is what the caller meant.
-        self._native = _core.Engine(default_timeout, min(default_ttl, max_stale), max_stale, store)
+        self._native = _core.Engine(default_timeout, default_ttl, max_stale, store)
         # As they were registered or replaced.
         self._checks: dict[str, Spec | Mapping[str, Any] | Callable[[], Any]] = {}
         # The numbers of its callables, by the names of the checks.
@@ -49,6 +48,7 @@ class Registry:
         critical: bool = True,
         timeout: float | None = None,
         ttl: float | None = None,
+        ready_max_age: float | None = None,
         breaker: Breaker | Mapping[str, Any] | None = None,
         depends_on: Iterable[str] = (),
         failures_before_error: int = 1,
@@ -66,7 +66,10 @@ class Registry:
                 text to show; of any other exception only the class is shown, and its traceback is logged.
             critical: whether its error makes the service unhealthy.
             timeout: seconds after which it is an error, whatever it is stuck in.
-            ttl: seconds for which its result is fresh; at most the engine's ``max_stale``.
+            ttl: seconds for which its result is fresh; at most 30 while it is not healthy. A result older than twice
+                that, and than the engine's ``max_stale``, is not shown any more.
+            ready_max_age: seconds; a caller's ``max_age`` below this counts as this. For checks whose result may be
+                older than others on which readiness rests.
             breaker: a circuit breaker around it, as `lifesigns.specs.Breaker` or a dict of its fields.
             depends_on: checks, registered before, whose error makes this one an error without running it.
             failures_before_error: how many errors in a row it takes to show one.
@@ -85,6 +88,7 @@ class Registry:
             critical=critical,
             timeout=timeout,
             ttl=ttl,
+            ready_max_age=ready_max_age,
             breaker=breaker,
             depends_on=depends_on,
             failures_before_error=failures_before_error,

@@ -13,13 +13,25 @@ class _Result(TypedDict):
     cached: bool
 
 
+class _LastError(TypedDict):
+    message: str
+    timestamp: str
+
+
+class LastError(_LastError, total=False):
+    """The last run of a check that ended in error."""
+
+    error_type: str
+
+
 class Result(_Result, total=False):
     """What came of one check; keys that do not apply are left out.
 
     ``timestamp`` is ISO 8601 in UTC. ``raw_status`` is what the run itself said, where ``failures_before_error`` or
     ``successes_before_healthy`` holds the status back. ``pending`` is true where nothing was known within the caller's
-    deadline. ``age_seconds`` stands beside ``cached: True``. Asked for without details it is ``status``, ``timestamp``,
-    ``cached``, and where they apply ``age_seconds`` and ``pending``.
+    deadline. ``age_seconds`` stands beside ``cached: True``. ``since`` is when the check took its status.
+    Without details it is ``status``, ``timestamp``, ``cached``, and where they apply ``age_seconds``, ``pending`` and
+    ``since``.
     """
 
     details: dict[str, Any]
@@ -31,6 +43,8 @@ class Result(_Result, total=False):
     blocked_by: str
     age_seconds: float
     pending: bool
+    since: str
+    last_error: LastError
 
 
 class Summary(TypedDict):

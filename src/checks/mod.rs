@@ -20,8 +20,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::model::{CheckError, Finding, SpecError};
-use crate::runtime::Context;
+use crate::model::{CheckError, Finding, NotRun, SpecError};
+use crate::runtime::{Context, Process};
 
 /// One check: it does its work once and returns what it found. It holds no timeout, retry, cache, breaker or log call
 /// (the runner does), and no socket (`Context::process` keeps those, since a fork kills them).
@@ -33,6 +33,11 @@ pub trait Check: Send + Sync {
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
+
+    /// Why it must not be started in this process now, if so.
+    fn obstacle(&self, _process: &Process) -> Option<NotRun> {
+        None
+    }
 
     /// Whether it can only run while the interpreter does.
     fn needs_python(&self) -> bool {

@@ -1,46 +1,48 @@
-//! A set of checks: registers, selects and asks them.
+//! A set of checks: registers, selects and requests them.
 
+pub mod events;
+pub mod readiness;
 pub mod refresh;
 pub mod registry;
+pub mod runner;
 pub mod sweep;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::time::Instant;
 
 use crate::checks::Check;
-use crate::engine::registry::Slot;
-use crate::engine::sweep::{Sweep, Work};
-use crate::model::Event;
-use crate::model::{CheckOptions, SpecError};
+use crate::model::{CheckOptions, SpecError, clock};
 use crate::policy::limits::Limits;
-use crate::runtime::{PerProcess, Process};
-use crate::runtime::{diagnostics, queue::Queue};
-use crate::state::{Ask, Scope};
+use crate::runtime::{Process, diagnostics, forked_at, lock};
+use crate::state::Scope;
+
+use events::Events;
+use readiness::ReadinessState;
+use registry::{Registered, Request, Shared};
+use sweep::{Sweep, Work};
 
 /// A set of checks that are run together.
 pub struct Engine {
-    slots: ArcSwap<Vec<Arc<Slot>>>,
-    events: Arc<PerProcess<Queue<Event>>>,
-    limits: Arc<ArcSwap<Limits>>,
+    checks: ArcSwap<Vec<Arc<Registered>>>,
+    shared: Shared,
+    events: Events,
+    readiness: ReadinessState,
     max_stale: Duration,
-    started: Instant,
-    share: Scope,
+    /// In nanoseconds since boot.
+    started: u64,
 }
 
-/// Why a sweep could not begin.
+/// A check that is not registered.
 #[derive(Debug, thiserror::Error)]
-pub enum BeginError {
-    #[error("unknown check {unknown:?}; known are: {}", .known.join(", "))]
-    UnknownCheck { unknown: String, known: Vec<String> },
-    #[error("the engine's threads cannot be started: {0}")]
-    Runtime(#[from] io::Error),
+#[error("unknown check {unknown:?}; known are: {}", .known.join(", "))]
+pub struct UnknownCheck {
+    pub unknown: String,
+    pub known: Vec<String>,
 }
 
-/// What is asked of a sweep.
+/// What a caller requests of a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// All checks, if `None`.
@@ -50,137 +52,144 @@ pub struct Selection {
     pub refresh: bool,
     /// Accept nothing older, even if the check's own time to live would allow it.
     pub max_age: Option<Duration>,
-    /// Wait for nothing that the interpreter has to do: what is known of callables stands, and none is begun.
+    /// Wait for nothing that the interpreter has to do: what is known of callables stands, and none is started.
     pub without_python: bool,
 }
 
 impl Engine {
-    /// An outcome older than `max_stale` is never shown in place of one that is not there yet.
+    /// An outcome older than `max_stale`, and than twice the check's time to live, is shown no more.
     pub fn new(max_stale: Duration) -> Self {
-        let (slots, events, limits) = (ArcSwap::default(), Arc::default(), Arc::default());
-        Self { slots, events, limits, max_stale, started: Instant::now(), share: Scope::Process }
+        let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
+        let (checks, events, readiness) = (ArcSwap::default(), Events::default(), ReadinessState::default());
+        Self { checks, shared, events, readiness, max_stale, started: clock::now() }
     }
 
-    /// The same engine, sharing what it knows; before checks are registered.
+    /// The same engine in another scope; before checks are registered.
     #[must_use]
-    pub fn shared(self, share: Scope) -> Self {
-        share.announce();
-        Self { share, ..self }
+    pub fn shared(mut self, scope: Scope) -> Self {
+        scope.announce();
+        self.shared.scope = scope;
+        self
     }
 
-    /// Adds a check. Those it depends on must be there already, so that no circle can arise.
-    pub fn register(&self, spec: CheckOptions, check: Arc<dyn Check>) -> Result<(), SpecError> {
-        spec.validate()?;
-        if spec.ttl > self.max_stale {
-            let (ttl, max_stale) = (spec.ttl.as_secs_f64(), self.max_stale.as_secs_f64());
-            return Err(SpecError(format!("{}: ttl ({ttl}) must not exceed max_stale ({max_stale})", spec.name)));
-        }
-        let slots = self.slots.load_full();
-        if slots.iter().any(|slot| slot.spec.name == spec.name) {
-            return Err(SpecError(format!("a check named {:?} is registered already", spec.name)));
+    /// Adds a check. Those it depends on must be registered before, so that no circle can arise.
+    pub fn register(&self, options: CheckOptions, check: Arc<dyn Check>) -> Result<(), SpecError> {
+        options.validate()?;
+        let checks = self.checks.load_full();
+        if checks.iter().any(|check| check.options.name == options.name) {
+            return Err(SpecError(format!("a check named {:?} is registered already", options.name)));
         }
         let parent = |name: &String| {
-            slots.iter().find(|slot| slot.spec.name == *name).cloned().ok_or_else(|| {
+            checks.iter().find(|check| check.options.name == *name).cloned().ok_or_else(|| {
                 SpecError(format!(
                     "{}: depends_on names {name:?}, which is not registered (register it first)",
-                    spec.name
+                    options.name
                 ))
             })
         };
-        let parents = spec.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
-        let (events, limits, share) = (self.events.clone(), self.limits.clone(), self.share.clone());
-        let slot = Arc::new(Slot::new(spec, parents, check, events, limits, share));
-        self.slots.rcu(|slots| {
-            let mut slots = Vec::clone(slots);
-            slots.push(slot.clone());
-            slots
+        let parents = options.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
+        let registered = Arc::new(Registered::new(options, parents, check, self.max_stale, self.shared.clone()));
+        self.checks.rcu(|checks| {
+            let mut checks = Vec::clone(checks);
+            checks.push(registered.clone());
+            checks
         });
         Ok(())
     }
 
     /// Runs another check under a name that is registered: what is known of it stays, how it is run too.
-    pub fn replace(&self, name: &str, check: Arc<dyn Check>) -> Result<(), BeginError> {
-        self.slot(name).map(|slot| slot.replace(check))
+    pub fn replace(&self, name: &str, check: Arc<dyn Check>) -> Result<(), UnknownCheck> {
+        self.check(name).map(|registered| registered.replace(check))
     }
 
     /// Sets what degrades any check, from the next run on.
     pub fn limit(&self, limits: Limits) {
-        self.limits.store(Arc::new(limits));
+        self.shared.limits.store(Arc::new(limits));
     }
 
     /// The names of all checks, in the order of registration.
     pub fn names(&self) -> Vec<String> {
-        self.slots.load().iter().map(|slot| slot.spec.name.clone()).collect()
+        self.checks.load().iter().map(|check| check.options.name.clone()).collect()
     }
 
-    /// All checks, in the order of registration.
-    pub fn checks(&self) -> Arc<Vec<Arc<Slot>>> {
-        self.slots.load_full()
+    /// All checks, in the order of registration: parents before children.
+    pub fn checks(&self) -> Arc<Vec<Arc<Registered>>> {
+        self.checks.load_full()
     }
 
     /// With whom it shares what it knows.
-    pub fn share(&self) -> &Scope {
-        &self.share
+    pub fn scope(&self) -> &Scope {
+        &self.shared.scope
     }
 
-    /// How old an outcome may be to say anything.
-    pub fn max_stale(&self) -> Duration {
-        self.max_stale
-    }
-
-    /// How long ago it was made.
+    /// How long ago it was made, or this process was forked.
     pub fn uptime(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    /// Whether there is something to tell the log and subscribers.
-    pub fn has_news(&self) -> bool {
-        self.events.get().is_some_and(|events| !events.is_empty()) || diagnostics::are_pending()
-    }
-
-    /// The state changes of circuit breakers since the last call.
-    pub fn take_events(&self) -> Vec<Event> {
-        self.events.get().map(|events| events.take()).unwrap_or_default()
+        Duration::from_nanos(clock::now().saturating_sub(self.started.max(forked_at())))
     }
 
     /// The check of that name.
-    pub fn slot(&self, name: &str) -> Result<Arc<Slot>, BeginError> {
-        let slots = self.slots.load();
-        slots
+    pub fn check(&self, name: &str) -> Result<Arc<Registered>, UnknownCheck> {
+        let checks = self.checks.load();
+        checks
             .iter()
-            .find(|slot| slot.spec.name == *name)
+            .find(|check| check.options.name == *name)
             .cloned()
-            .ok_or_else(|| BeginError::UnknownCheck { unknown: name.to_owned(), known: self.names() })
+            .ok_or_else(|| UnknownCheck { unknown: name.to_owned(), known: self.names() })
     }
 
-    fn select(&self, selection: &Selection) -> Result<Vec<Arc<Slot>>, BeginError> {
+    fn select(&self, selection: &Selection) -> Result<Vec<Arc<Registered>>, UnknownCheck> {
         let mut selected = match &selection.names {
-            None => Vec::clone(&self.slots.load()),
-            Some(names) => names.iter().map(|name| self.slot(name)).collect::<Result<_, _>>()?,
+            None => Vec::clone(&self.checks.load()),
+            Some(names) => names.iter().map(|name| self.check(name)).collect::<Result<_, _>>()?,
         };
-        selected.retain(|slot| slot.spec.critical || !selection.critical_only);
+        selected.retain(|check| check.options.critical || !selection.critical_only);
         Ok(selected)
     }
 
-    /// Asks for whatever of the selection is not fresh. The work has to be begun; that begins all of it at once.
-    pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), BeginError> {
-        let mut work = Work::new(Process::current()?);
-        let selected = self.select(selection)?;
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), self.max_stale);
-        let snapshot = selected.first().and_then(|slot| slot.cell().snapshot());
-        let ask = Ask {
-            max_age: selection.max_age.unwrap_or(Duration::MAX),
+    /// Requests an outcome of each selected check. The work has to be started; that starts all runs at once.
+    pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), UnknownCheck> {
+        let mut selected = self.select(selection)?;
+        let mut work = Work::new(self.process());
+        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection.max_age);
+        let snapshot = selected.first().and_then(|check| check.state().snapshot());
+        let request = Request {
+            max_age: selection.max_age,
             refresh: selection.refresh,
-            now: sweep.started,
+            without_python: selection.without_python,
+            now: sweep.started(),
             snapshot: snapshot.as_ref(),
         };
-        for slot in selected {
-            if selection.without_python && slot.current().needs_python() {
-                sweep.ask_latest(slot);
-            } else {
-                sweep.ask(slot, ask, &mut work);
+        if selection.names.is_none() {
+            for check in selected {
+                sweep.request(check, request, &mut work);
+            }
+            return Ok((sweep, work));
+        }
+        // Parents first: what they are about to find counts for their children.
+        let order = std::mem::take(&mut selected);
+        let all = self.checks.load();
+        let place = |check: &Arc<Registered>| all.iter().position(|other| Arc::ptr_eq(other, check));
+        let mut parents_first = order.clone();
+        parents_first.sort_by_key(place);
+        for check in parents_first {
+            sweep.request(check, request, &mut work);
+        }
+        sweep.sort_as(&order);
+        Ok((sweep, work))
+    }
+
+    /// What runs checks in this process; `None`, and a diagnostic, where its threads cannot be started: what is known
+    /// stands until it is stale.
+    fn process(&self) -> Option<Arc<Process>> {
+        match Process::current() {
+            Ok(process) => Some(process),
+            Err(error) => {
+                let mut reported = lock(&self.events.start_failed);
+                if !std::mem::replace(&mut *reported, true) {
+                    diagnostics::publish(true, format!("the engine's threads cannot be started: {}", error.kind()));
+                }
+                None
             }
         }
-        Ok((sweep, work))
     }
 }

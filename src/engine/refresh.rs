@@ -1,4 +1,4 @@
-//! The background refresh: renews results shortly before they expire, so that nobody who asks waits for a dependency.
+//! The background refresh: renews results shortly before they expire, so that no caller waits for a dependency.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,19 +9,20 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::registry::{Answer, Registered, Request};
+use super::runner;
 use crate::engine::Engine;
-use crate::engine::registry::Slot;
+use crate::model::NotRun;
 use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, Process};
-use crate::state::{Ask, Claim};
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
-/// How soon a check that is registered, or a result that somebody else renewed, is noticed.
+/// How soon a new check, or a result that another process renewed, is noticed.
 const TICK: Duration = Duration::from_secs(1);
-const SHORTEST_NAP: Duration = Duration::from_millis(10);
-/// How long Python may take to begin to tell what has happened, before it is asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// How long Python may take to fetch the events, before it is asked again.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
 const JITTER: f64 = 0.1;
 
@@ -30,7 +31,7 @@ pub struct Refresh {
     engine: Weak<Engine>,
     /// In milliseconds: how old the result of a critical check may become, if less than its own time to live.
     critical_max_age: Arc<AtomicU64>,
-    /// The callable that tells the log and subscribers what has happened.
+    /// The callable that hands events to the log and to subscribers.
     publisher: u64,
     running: PerProcess<Running>,
 }
@@ -50,7 +51,7 @@ impl Refresh {
         Self { engine: Arc::downgrade(engine), critical_max_age, publisher, running: PerProcess::new() }
     }
 
-    /// Renews critical checks before their results are that old; the shortest time that anybody asked for counts.
+    /// Renews critical checks before their results are that old; the shortest of all calls counts.
     pub fn limit_critical(&self, max_age: Duration) {
         let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
         self.critical_max_age.fetch_min(millis, Ordering::Relaxed);
@@ -75,56 +76,65 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
     loop {
         let Some(engine) = engine.upgrade() else { return };
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
-        let mut nap = TICK;
-        for slot in engine.checks().iter() {
-            let plan = plans.entry(slot.name.clone()).or_insert_with(Plan::new);
-            let period = if slot.spec.critical { slot.spec.ttl.min(critical_max_age) } else { slot.spec.ttl };
-            nap = nap.min(plan.follow(slot, period, &process));
+        let mut pause = TICK;
+        for check in engine.checks().iter() {
+            let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
+            let period = period(check, critical_max_age);
+            pause = pause.min(plan.follow(check, period, &process));
         }
-        if engine.has_news() {
+        if engine.has_events() {
             process.runtime.spawn(publish(publisher, process.clone()));
         }
         drop(engine);
-        sleep(nap.max(SHORTEST_NAP)).await;
+        sleep(pause.max(SHORTEST_PAUSE)).await;
     }
 }
 
-/// Has Python tell what has happened, unless it is still busy with that.
+/// For how long a result of the check is to be good.
+fn period(check: &Registered, critical_max_age: Duration) -> Duration {
+    let ttl = check.options.ttl;
+    match check.options.critical {
+        true => ttl.min(critical_max_age.max(check.options.ready_max_age.unwrap_or_default())),
+        false => ttl,
+    }
+}
+
+/// Has Python fetch the events, unless it is still busy with that.
 async fn publish(publisher: u64, process: Arc<Process>) {
-    let _ = timeout(PATIENCE, process.callables.call(publisher, PATIENCE)).await;
+    let _ = timeout(PUBLISH_TIMEOUT, process.callables.call(publisher, PUBLISH_TIMEOUT)).await;
 }
 
 /// When one check is to be renewed.
 struct Plan {
     /// The part of its time after which a result is renewed.
-    share: f64,
+    part: f64,
     not_before: Instant,
 }
 
 impl Plan {
     fn new() -> Self {
         let random = uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64;
-        Self { share: 1.0 - JITTER * random, not_before: Instant::now() }
+        Self { part: 1.0 - JITTER * random, not_before: Instant::now() }
     }
 
-    /// Begins a run if it is time, and says how long it is until the next look.
-    fn follow(&mut self, slot: &Arc<Slot>, period: Duration, process: &Arc<Process>) -> Duration {
+    /// Starts a run if it is time, and returns how long it is until the next look.
+    fn follow(&mut self, check: &Arc<Registered>, period: Duration, process: &Arc<Process>) -> Duration {
         let now = Instant::now();
-        let latest = slot.cell().view().latest;
-        let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.took, self.share));
-        let valid = latest.as_ref().filter(|latest| !slot.replaced_after(latest));
+        let (latest, _) = check.state().latest(None);
+        let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.duration, self.part));
+        let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {
             return due - now;
         }
-        let current = slot.current();
-        let again = match slot.claim(&current, Ask { max_age: age, refresh: false, now, snapshot: None }) {
-            Claim::Led { lease, .. } => {
-                process.runtime.spawn(slot.clone().lead(current, lease, process.clone()));
+        let request = Request { max_age: Some(age), refresh: false, without_python: false, now, snapshot: None };
+        let again = match check.request(request, process) {
+            Answer::Leading(lead) => {
+                process.runtime.spawn(runner::run(lead, process.clone()));
                 TICK
             }
-            Claim::Refused(outcome) => outcome.circuit.and_then(|circuit| circuit.retry_after).unwrap_or(TICK),
-            Claim::Fresh(_) | Claim::Joined { .. } => TICK,
+            Answer::NotRun(NotRun::CircuitOpen { retry_after }) => retry_after.unwrap_or(TICK),
+            Answer::NotRun(_) | Answer::Fresh(_) | Answer::Joined(_) | Answer::Latest => TICK,
         };
         let again = again.min(period / 4);
         self.not_before = now + again;
@@ -133,10 +143,10 @@ impl Plan {
 }
 
 /// The age at which a result is renewed: so early that a run as long as the last one ends before the result expires,
-/// though not before half of its time, and a little earlier by its share.
-fn renewal_age(period: Duration, took: Duration, share: f64) -> Duration {
-    let lead = took.saturating_mul(2).saturating_add(LEAD).min(period / 2);
-    (period - lead).mul_f64(share)
+/// though not before half of its time, and a little earlier by its part.
+fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
+    let lead = duration.saturating_mul(2).saturating_add(LEAD).min(period / 2);
+    (period - lead).mul_f64(part)
 }
 
 #[cfg(test)]
@@ -146,7 +156,7 @@ mod tests {
     #[test]
     fn results_are_renewed_before_they_expire() {
         let table = [
-            // period, took, share, renewed at the age of (milliseconds)
+            // period, duration, part, renewed at the age of (milliseconds)
             (30_000, 10, 1.0, 29_480),
             (30_000, 10, 0.9, 26_532),
             (30_000, 5_000, 1.0, 19_500),
@@ -155,16 +165,16 @@ mod tests {
             (5_000, 5_000, 1.0, 2_500),
             (100, 0, 1.0, 50),
         ];
-        for (period, took, share, expected) in table {
-            let age = renewal_age(Duration::from_millis(period), Duration::from_millis(took), share);
-            assert_eq!(age.as_millis(), expected, "{period} ms, took {took} ms");
+        for (period, duration, part, expected) in table {
+            let age = renewal_age(Duration::from_millis(period), Duration::from_millis(duration), part);
+            assert_eq!(age.as_millis(), expected, "{period} ms, duration {duration} ms");
         }
     }
 
     #[test]
     fn checks_are_spread() {
-        let shares: Vec<f64> = (0..100).map(|_| Plan::new().share).collect();
-        assert!(shares.iter().all(|share| (1.0 - JITTER..=1.0).contains(share)));
-        assert!(shares.iter().any(|share| *share < 0.95) && shares.iter().any(|share| *share > 0.95));
+        let parts: Vec<f64> = (0..100).map(|_| Plan::new().part).collect();
+        assert!(parts.iter().all(|part| (1.0 - JITTER..=1.0).contains(part)));
+        assert!(parts.iter().any(|part| *part < 0.95) && parts.iter().any(|part| *part > 0.95));
     }
 }

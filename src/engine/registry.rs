@@ -1,174 +1,181 @@
-//! What surrounds every check, read top to bottom: lease, dependencies, deadline, panic.
+//! A registered check: its options, the check itself, and what is known of it.
 
-use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::checks::Check;
-use crate::model::CheckOptions;
-use crate::model::Event;
-use crate::model::{CheckError, Finding, Outcome, Status};
-use crate::policy::breaker::Verdict;
+use crate::model::{CheckOptions, CircuitState, Event, NotRun, Outcome, Status};
+use crate::policy::dependencies::{ParentStatus, blocked_by};
 use crate::policy::limits::Limits;
-use crate::runtime::Context;
-use crate::runtime::queue::Queue;
-use crate::runtime::{PerProcess, Process};
-use crate::state::{Ask, Cell, Claim, Lease, Scope};
+use crate::runtime::{PerProcess, Process, queue::Queue};
+use crate::state::{CheckState, Completion, InFlightRun, Requested, Scope, TableSnapshot};
 
-/// A registered check with all that surrounds it.
-pub struct Slot {
-    pub spec: CheckOptions,
+/// What the checks of one engine have in common.
+#[derive(Clone)]
+pub struct Shared {
+    pub events: Arc<PerProcess<Queue<Event>>>,
+    pub limits: Arc<ArcSwap<Limits>>,
+    pub scope: Scope,
+}
+
+/// A registered check.
+pub struct Registered {
+    pub options: CheckOptions,
     pub name: Arc<str>,
     /// The checks it depends on.
-    pub parents: Vec<Arc<Slot>>,
-    current: ArcSwap<Current>,
-    cell: PerProcess<Cell>,
-    events: Arc<PerProcess<Queue<Event>>>,
-    share: Scope,
-    limits: Arc<ArcSwap<Limits>>,
+    pub parents: Vec<Arc<Self>>,
+    /// How old an outcome may be to say anything.
+    pub stale_after: Duration,
+    pub(super) shared: Shared,
+    active: ArcSwap<ActiveCheck>,
+    state: PerProcess<Arc<CheckState>>,
 }
 
-/// The check as it is at one moment, and since when if it took the place of another.
-pub struct Current {
-    check: Arc<dyn Check>,
-    since: Option<Instant>,
+/// The check as it is at one moment, and since when if it replaced another.
+pub struct ActiveCheck {
+    pub check: Arc<dyn Check>,
+    replaced_at: Option<Instant>,
 }
 
-impl Current {
-    /// Whether the check can only be run by a thread of Python's.
-    pub fn needs_python(&self) -> bool {
-        self.check.needs_python()
-    }
+/// What a caller requests of a check.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// No older outcome is accepted, even if the check's own time to live would allow it.
+    pub max_age: Option<Duration>,
+    /// Nothing that was known before is accepted.
+    pub refresh: bool,
+    /// The interpreter is not waited for: what is known of callables stands.
+    pub without_python: bool,
+    pub now: Instant,
+    /// Taken by a caller that requests several checks.
+    pub snapshot: Option<&'a TableSnapshot>,
 }
 
-impl Slot {
+/// How a request is answered at once.
+pub enum Answer {
+    Fresh(Arc<Outcome>),
+    /// A run that was under way already.
+    Joined(InFlightRun),
+    /// A run that the caller has to start.
+    Leading(Lead),
+    NotRun(NotRun),
+    /// Whatever the last run came to.
+    Latest,
+}
+
+/// A run that is to be started: see [`super::runner::run`].
+pub struct Lead {
+    pub check: Arc<Registered>,
+    pub active: Arc<ActiveCheck>,
+    pub completion: Completion,
+}
+
+impl Registered {
     pub fn new(
-        spec: CheckOptions,
+        options: CheckOptions,
         parents: Vec<Arc<Self>>,
         check: Arc<dyn Check>,
-        events: Arc<PerProcess<Queue<Event>>>,
-        limits: Arc<ArcSwap<Limits>>,
-        share: Scope,
+        max_stale: Duration,
+        shared: Shared,
     ) -> Self {
-        let current = ArcSwap::from_pointee(Current { check, since: None });
-        let cell = PerProcess::new();
-        Self { name: spec.name.as_str().into(), spec, parents, current, cell, events, share, limits }
+        let active = ArcSwap::from_pointee(ActiveCheck { check, replaced_at: None });
+        let stale_after = max_stale.max(options.ttl.saturating_mul(2));
+        let state = PerProcess::new();
+        Self { name: options.name.as_str().into(), options, parents, stale_after, shared, active, state }
     }
 
-    /// Runs another check from now on, with all that is known kept. What the former one found is fresh no more.
+    /// Runs another check from now on, with all that is known kept; the last outcome is fresh no more.
     pub fn replace(&self, check: Arc<dyn Check>) {
-        self.current.store(Arc::new(Current { check, since: Some(Instant::now()) }));
+        self.active.store(Arc::new(ActiveCheck { check, replaced_at: Some(Instant::now()) }));
     }
 
-    /// Whether the check that found this has been replaced since it began.
+    /// Whether the check that found this has been replaced since it started.
     pub fn replaced_after(&self, outcome: &Outcome) -> bool {
-        let began = outcome.finished.checked_sub(outcome.took);
-        began.zip(self.current.load().since).is_some_and(|(began, since)| began < since)
+        let started = outcome.finished.checked_sub(outcome.duration);
+        started.zip(self.active.load().replaced_at).is_some_and(|(started, replaced)| started < replaced)
     }
 
-    /// What to claim an outcome of, and to run.
-    pub fn current(&self) -> Arc<Current> {
-        self.current.load_full()
+    pub fn active(&self) -> Arc<ActiveCheck> {
+        self.active.load_full()
     }
 
-    pub fn cell(&self) -> Arc<Cell> {
-        self.cell.get_or_init(|| {
-            let events = self.events.get_or_init(Queue::default);
-            Cell::new(self.name.clone(), &self.spec, events, self.share.backend(&self.spec))
+    pub fn state(&self) -> Arc<CheckState> {
+        let make = || {
+            let events = self.shared.events.get_or_init(Queue::default);
+            let backend = self.shared.scope.backend(&self.options);
+            Arc::new(CheckState::new(self.name.clone(), &self.options, self.stale_after, events, backend))
+        };
+        Arc::clone(&self.state.get_or_init(make))
+    }
+
+    /// Requests an outcome.
+    pub fn request(self: &Arc<Self>, request: Request<'_>, process: &Process) -> Answer {
+        let active = self.active();
+        let needs_python = active.check.needs_python();
+        if needs_python && request.without_python {
+            return Answer::Latest;
+        }
+        let max_age = (!request.refresh).then(|| self.max_age(&active, request));
+        let obstacle = || match self.failing_parent(request.now) {
+            Some(parent) => Some(NotRun::Blocked { parent: parent.options.name.clone(), answered: true }),
+            None => active.check.obstacle(process),
+        };
+        match self.state().request(max_age, request.now, request.snapshot, obstacle) {
+            Requested::Fresh(outcome) => Answer::Fresh(outcome),
+            Requested::InFlight(run) => Answer::Joined(run),
+            Requested::NotRun(not_run) => Answer::NotRun(not_run),
+            Requested::Needed(completion) => Answer::Leading(Lead { check: self.clone(), active, completion }),
+        }
+    }
+
+    /// How old an acceptable outcome may be.
+    fn max_age(&self, active: &ActiveCheck, request: Request<'_>) -> Duration {
+        let since_replaced = |at: Instant| request.now.saturating_duration_since(at);
+        let own = self.options.ready_max_age.unwrap_or_default();
+        let accepted = request.max_age.map_or(Duration::MAX, |age| age.max(own));
+        accepted.min(self.options.ttl).min(active.replaced_at.map_or(Duration::MAX, since_replaced))
+    }
+
+    /// A parent that has just been found failing, and is not being run again: there is no need to run this one.
+    fn failing_parent(&self, now: Instant) -> Option<&Arc<Self>> {
+        blocked_by(&self.parents, |parent| {
+            let ttl = parent.options.ttl;
+            match parent.state().in_flight() {
+                None => parent.status_within(ttl, now, None),
+                Some(_) => ParentStatus::Other,
+            }
         })
     }
 
-    /// Asks for an outcome. `max_age` may only shorten the check's own time to live.
-    pub fn claim(&self, current: &Current, ask: Ask<'_>) -> Claim {
-        let since_replaced = current.since.map_or(Duration::MAX, |since| ask.now.saturating_duration_since(since));
-        let max_age = ask.max_age.min(self.spec.ttl).min(since_replaced);
-        self.cell().claim(Ask { max_age, ..ask })
+    /// The parent that keeps this check from being shown as it was found.
+    pub fn blocking_parent(&self, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<&Arc<Self>> {
+        blocked_by(&self.parents, |parent| parent.status_within(parent.stale_after, now, snapshot))
     }
 
-    /// Runs the check for all who wait for it. Never fails, and ends by the check's timeout.
-    pub fn lead(
-        self: Arc<Self>,
-        current: Arc<Current>,
-        mut lease: Lease,
-        process: Arc<Process>,
-    ) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            if lease.granted().await {
-                let (outcome, verdict) = self.attempt(&current, process).await;
-                lease.settle(outcome, verdict, self.limits.load_full()).await;
-            }
-        })
-    }
-
-    /// Runs the check unless it must not be, and says what came of it and what it means for the breaker.
-    async fn attempt(&self, current: &Arc<Current>, process: Arc<Process>) -> (Arc<Outcome>, Verdict) {
-        let started = Instant::now();
-        let deadline = started + self.spec.timeout;
-
-        for parent in &self.parents {
-            // Boxed, so that the future of a check without parents is not three times as large.
-            if let Err(blocked) = Box::pin(parent.clone().must_not_fail(deadline, &process)).await {
-                return (Arc::new(blocked), Verdict::Ignored);
-            }
-        }
-
-        let context = Context::new(process, deadline);
-        let mut run = AssertUnwindSafe(current.check.run(&context)).catch_unwind();
-        // What need not wait needs no timer.
-        let ended = match poll_fn(|waker| Poll::Ready(run.poll_unpin(waker))).await {
-            Poll::Ready(result) => Ok(result),
-            Poll::Pending => timeout_at(deadline, run).await,
-        };
-        let result = match ended {
-            Ok(Ok(result)) => result,
-            Ok(Err(_panic)) => Err(CheckError::Panicked),
-            Err(_elapsed) => Err(CheckError::Timeout { after: self.spec.timeout, phase: context.phase() }),
-        };
-        let verdict = verdict(&result, current.check.errors_trip_breaker());
-        let mut outcome = Outcome::of(result, started);
-        // Replaced meanwhile: those who wait get this answer, those who ask later do not.
-        outcome.ran &= Arc::ptr_eq(current, &self.current.load());
-        (Arc::new(outcome), verdict)
-    }
-
-    /// Waits for the outcome of this check, on behalf of one that depends on it.
-    async fn must_not_fail(self: Arc<Self>, deadline: Instant, process: &Arc<Process>) -> Result<(), Outcome> {
-        let blocked = |message: String| Outcome {
-            blocked_by: Some(self.spec.name.clone()),
-            ..Outcome::refused(message, "DependencyError")
-        };
-        let current = self.current();
-        let ask = Ask { max_age: Duration::MAX, refresh: false, now: Instant::now(), snapshot: None };
-        let outcome = match self.claim(&current, ask) {
-            Claim::Fresh(outcome) | Claim::Refused(outcome) => Ok(outcome),
-            Claim::Joined(flight) => timeout_at(deadline, flight.wait()).await,
-            Claim::Led { lease, flight, .. } => {
-                process.runtime.spawn(self.clone().lead(current, lease, process.clone()));
-                timeout_at(deadline, flight.wait()).await
-            }
-        };
-        match outcome {
-            Ok(outcome) if outcome.status == Status::Error => {
-                Err(blocked(format!("not run: {} is in error", self.name)))
-            }
-            Ok(_) => Ok(()),
-            Err(_elapsed) => Err(blocked(format!("not run: {} has not answered", self.name))),
+    /// Whether it is failing, as far as an outcome not older than `max_age` can tell.
+    fn status_within(&self, max_age: Duration, now: Instant, snapshot: Option<&TableSnapshot>) -> ParentStatus {
+        let (latest, circuit) = self.state().latest(snapshot);
+        let is_open = circuit.is_some_and(|circuit| circuit.state == CircuitState::Open);
+        let is_error = latest.is_some_and(|latest| {
+            latest.status == Status::Error && now.saturating_duration_since(latest.finished) < max_age
+        });
+        if is_open || is_error || self.blocking_parent(now, snapshot).is_some() {
+            ParentStatus::Failing
+        } else {
+            ParentStatus::Other
         }
     }
-}
 
-fn verdict(result: &Result<Finding, CheckError>, errors_trip_breaker: bool) -> Verdict {
-    match result {
-        Ok(finding) if finding.status == Status::Error && errors_trip_breaker => Verdict::Failure,
-        Ok(_) => Verdict::Success,
-        Err(error) if error.trips_breaker() => Verdict::Failure,
-        Err(_) => Verdict::Ignored,
+    /// How it is, as far as is known: `None` before its first run, and where its last outcome is stale.
+    pub fn known_status(&self, now: Instant) -> Option<Status> {
+        if self.status_within(self.stale_after, now, None) == ParentStatus::Failing {
+            return Some(Status::Error);
+        }
+        let (latest, _) = self.state().latest(None);
+        let latest = latest.filter(|latest| now.saturating_duration_since(latest.finished) < self.stale_after);
+        latest.map(|latest| latest.status)
     }
 }

@@ -1,4 +1,4 @@
-//! A sweep: what was asked, the work that it takes, and what is known of it at any moment.
+//! A sweep: what a caller requested of many checks at once, the runs that it takes, and the answer at any moment.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,111 +6,166 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::engine::registry::{Current, Slot};
-use crate::model::{CheckError, Outcome, Phase};
+use super::registry::{Answer, Lead, Registered, Request};
+use super::runner;
+use crate::model::{CheckError, NotRun, Outcome, pending};
 use crate::policy::report::{Report, Row};
 use crate::runtime::Process;
-use crate::state::{Ask, Claim, InFlightRun, Lease};
+use crate::state::{InFlightRun, RunResult, TableSnapshot};
 
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
 
-enum Answer {
-    Known {
-        outcome: Arc<Outcome>,
-        cached: bool,
-    },
-    Awaited(InFlightRun),
-    /// Whatever came of the last run.
-    Latest(Option<Arc<Outcome>>),
+enum Requested {
+    Known(Arc<Outcome>),
+    NotRun(NotRun),
+    InFlight { run: InFlightRun, leading: bool },
+    Latest,
 }
 
-/// What was asked, and what is known of it.
+/// What was requested, and what is known of it.
 pub struct Sweep {
-    asked: Vec<(Arc<Slot>, Answer)>,
-    pub(crate) started: Instant,
+    requested: Vec<(Arc<Registered>, Requested)>,
+    started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
-    max_stale: Duration,
+    max_age: Option<Duration>,
     uptime: Duration,
 }
 
 impl Sweep {
-    pub(crate) fn new(checks: usize, uptime: Duration, max_stale: Duration) -> Self {
+    pub(super) fn new(checks: usize, uptime: Duration, max_age: Option<Duration>) -> Self {
         let started = Instant::now();
-        Self { asked: Vec::with_capacity(checks), started, deadline: started + GRACE, max_stale, uptime }
+        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, max_age, uptime }
     }
 
-    /// Takes whatever came of the last run of a check.
-    pub(crate) fn ask_latest(&mut self, slot: Arc<Slot>) {
-        let latest = slot.cell().view().latest;
-        self.asked.push((slot, Answer::Latest(latest)));
+    /// When it started.
+    pub fn started(&self) -> Instant {
+        self.started
     }
 
-    /// Asks for an outcome: see [`Slot::claim`]. What it takes to have it is added to `work`.
-    pub(crate) fn ask(&mut self, slot: Arc<Slot>, ask: Ask<'_>, work: &mut Work) {
-        let current = slot.current();
-        match slot.claim(&current, ask) {
-            Claim::Fresh(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: true })),
-            Claim::Refused(outcome) => self.asked.push((slot, Answer::Known { outcome, cached: false })),
-            Claim::Joined(flight) => {
-                work.joined.push(flight.clone());
-                self.await_run(slot, flight);
+    /// Requests an outcome; the runs that it takes are added to `work`.
+    pub(super) fn request(&mut self, check: Arc<Registered>, request: Request<'_>, work: &mut Work) {
+        let Some(process) = work.process.clone() else {
+            self.requested.push((check, Requested::Latest));
+            return;
+        };
+        let requested = match check.request(request, &process) {
+            Answer::Fresh(outcome) => Requested::Known(outcome),
+            Answer::NotRun(not_run) => Requested::NotRun(not_run),
+            Answer::Latest => Requested::Latest,
+            Answer::Joined(run) => {
+                work.joined.push(run.clone());
+                self.in_flight(&check, run, false)
             }
-            Claim::Led { lease, flight, took } => {
-                let took = took.unwrap_or(Duration::MAX);
-                work.runs.push(Run { check: slot.clone(), active: current, lease, took });
-                self.await_run(slot, flight);
+            Answer::Leading(lead) => {
+                let run = lead.completion.run().clone();
+                let (latest, _) = lead.completion.state().latest(request.snapshot);
+                work.leads.push((latest.map_or(Duration::MAX, |latest| latest.duration), lead));
+                self.in_flight(&check, run, true)
             }
-        }
+        };
+        self.requested.push((check, requested));
     }
 
-    fn await_run(&mut self, slot: Arc<Slot>, flight: InFlightRun) {
-        self.deadline = self.deadline.max(self.started + slot.spec.timeout + GRACE);
-        self.asked.push((slot, Answer::Awaited(flight)));
+    fn in_flight(&mut self, check: &Registered, run: InFlightRun, leading: bool) -> Requested {
+        self.deadline = self.deadline.max(self.started + check.options.timeout + GRACE);
+        Requested::InFlight { run, leading }
+    }
+
+    /// Restores the order in which the checks are to be reported.
+    pub(super) fn sort_as(&mut self, selected: &[Arc<Registered>]) {
+        let place = |check: &Arc<Registered>| selected.iter().position(|other| Arc::ptr_eq(other, check));
+        self.requested.sort_by_key(|(check, _)| place(check));
     }
 
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
-        self.asked.iter().all(|(_, answer)| match answer {
-            Answer::Known { .. } | Answer::Latest(_) => true,
-            Answer::Awaited(flight) => flight.landed().is_some(),
+        self.requested.iter().all(|(_, requested)| match requested {
+            Requested::InFlight { run, .. } => run.result().is_some(),
+            _ => true,
         })
     }
 
-    /// What is known now, in the order asked for.
+    /// What is known now, in the order requested.
     pub fn rows(&self) -> Vec<Row> {
         let now = Instant::now();
-        self.asked.iter().map(|(slot, answer)| self.row(slot, answer, now)).collect()
+        let snapshot = self.requested.first().and_then(|(check, _)| check.state().snapshot());
+        self.requested.iter().map(|(check, requested)| self.row(check, requested, now, snapshot.as_ref())).collect()
     }
 
-    fn row(&self, slot: &Slot, answer: &Answer, now: Instant) -> Row {
-        let row = |outcome: Arc<Outcome>, cached: bool| {
-            let age = cached.then(|| now.saturating_duration_since(outcome.finished));
-            Row { name: slot.name.clone(), critical: slot.spec.critical, outcome, cached, age, pending: false }
+    fn row(&self, check: &Registered, requested: &Requested, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
+        let mut row = match check.blocking_parent(now, snapshot) {
+            Some(parent) => {
+                let not_run = NotRun::Blocked { parent: parent.options.name.clone(), answered: true };
+                Row { blocked_by: Some(parent.name.clone()), ..self.derived(check, &not_run.outcome()) }
+            }
+            None => self.found(check, requested, now, snapshot),
         };
-        let presentable = |outcome: &Arc<Outcome>| now.saturating_duration_since(outcome.finished) < self.max_stale;
-        let timeout = slot.spec.timeout;
-        let known = match answer {
-            Answer::Known { outcome, cached } => return row(outcome.clone(), *cached),
-            Answer::Latest(latest) => latest.clone(),
-            Answer::Awaited(flight) => match flight.landed() {
-                Some(outcome) => return row(outcome.clone(), false),
-                // Its deadline has passed, though the run could not say so yet: this machine is overloaded.
-                None if now.saturating_duration_since(self.started) >= timeout => {
-                    let overrun = CheckError::Timeout { after: timeout, phase: Phase::default() };
-                    return row(Arc::new(Outcome::of(Err(overrun), self.started)), false);
+        let (circuit, history) = check.state().beside(now);
+        row.circuit = circuit;
+        row.since = history.since;
+        row.last_error = history.last_error.filter(|error| error.at != row.outcome.at);
+        row
+    }
+
+    fn found(&self, check: &Registered, requested: &Requested, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
+        let not_run = |reason: &NotRun| {
+            if !reason.keeps_last_result() {
+                return self.derived(check, &reason.outcome());
+            }
+            let row = self.last(check, now, snapshot, || reason.outcome());
+            match reason {
+                NotRun::Blocked { parent, .. } if row.pending => {
+                    Row { blocked_by: Some(parent.as_str().into()), ..row }
                 }
-                None => slot.cell().view().latest.filter(|latest| latest.ran),
-            },
+                _ => row,
+            }
         };
-        known.filter(presentable).map_or_else(
-            || {
-                let outcome = Outcome::refused("no answer yet".to_owned(), "PendingError");
-                Row { pending: true, ..row(Arc::new(outcome), false) }
+        match requested {
+            Requested::Known(outcome) => self.cached(check, outcome.clone(), now),
+            Requested::NotRun(reason) => not_run(reason),
+            Requested::Latest => self.last(check, now, snapshot, pending),
+            Requested::InFlight { run, leading } => match run.result() {
+                Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
+                Some(Err(reason)) => not_run(reason),
+                None => match overrun(check, run, *leading, now) {
+                    Some(outcome) => self.derived(check, &outcome),
+                    None => self.last(check, now, snapshot, pending),
+                },
             },
-            |outcome| row(outcome, true),
-        )
+        }
+    }
+
+    /// The last outcome if it may still be shown, else what `otherwise` makes.
+    fn last(
+        &self,
+        check: &Registered,
+        now: Instant,
+        snapshot: Option<&TableSnapshot>,
+        otherwise: impl FnOnce() -> Outcome,
+    ) -> Row {
+        let bound = match self.max_age {
+            Some(age) => {
+                let own = check.options.ready_max_age.unwrap_or_default();
+                age.max(own).saturating_add(check.options.timeout).min(check.stale_after)
+            }
+            None => check.stale_after,
+        };
+        let (latest, _) = check.state().latest(snapshot);
+        match latest.filter(|latest| now.saturating_duration_since(latest.finished) < bound) {
+            Some(outcome) => self.cached(check, outcome, now),
+            None => Row { pending: true, ..self.derived(check, &otherwise()) },
+        }
+    }
+
+    fn cached(&self, check: &Registered, outcome: Arc<Outcome>, now: Instant) -> Row {
+        let age = Some(now.saturating_duration_since(outcome.finished));
+        Row { cached: true, age, ..Row::new(check.name.clone(), check.options.critical, outcome) }
+    }
+
+    fn derived(&self, check: &Registered, outcome: &Outcome) -> Row {
+        Row::new(check.name.clone(), check.options.critical, Arc::new(outcome.clone()))
     }
 
     /// The report on what is known now.
@@ -119,59 +174,61 @@ impl Sweep {
     }
 }
 
-/// What it takes to end a sweep. It outlives the caller's patience, since others may wait for the same runs.
-#[must_use = "others may wait for what it was to do"]
+/// The time-out of a run of this process that could not end itself in time, since the machine is overloaded.
+fn overrun(check: &Registered, run: &InFlightRun, leading: bool, now: Instant) -> Option<Outcome> {
+    let (started, context) = run.progress().filter(|_| leading)?;
+    let after = check.options.timeout;
+    let has_overrun = now.saturating_duration_since(*started) >= after;
+    has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started))
+}
+
+/// The runs that a sweep takes. They continue after the caller has stopped waiting, since others may wait for them.
+#[must_use = "others may wait for its runs"]
 pub struct Work {
-    process: Arc<Process>,
-    runs: Vec<Run>,
+    /// `None` where the engine's threads cannot be started: there is nothing to run then.
+    process: Option<Arc<Process>>,
+    /// With how long the last run took.
+    leads: Vec<(Duration, Lead)>,
     joined: Vec<InFlightRun>,
 }
 
-struct Run {
-    check: Arc<Slot>,
-    active: Arc<Current>,
-    lease: Lease,
-    /// What the last one took.
-    took: Duration,
-}
-
 impl Work {
-    pub(crate) fn new(process: Arc<Process>) -> Self {
-        Self { process, runs: Vec::new(), joined: Vec::new() }
+    pub(super) fn new(process: Option<Arc<Process>>) -> Self {
+        Self { process, leads: Vec::new(), joined: Vec::new() }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there is nothing to run or to wait for.
     pub fn is_none(&self) -> bool {
-        self.runs.is_empty() && self.joined.is_empty()
+        self.leads.is_empty() && self.joined.is_empty()
     }
 
     /// Starts it: each run is a task of its own, so that none can hold up another. `done` is called when all have ended,
     /// from any thread.
     pub fn start(self, done: impl FnOnce() + Send + Sync + 'static) {
-        let Self { process, mut runs, joined } = self;
+        let Self { process, mut leads, joined } = self;
+        let Some(process) = process else { return done() };
         // The longest first: it is what the sweep waits for.
-        runs.sort_by_key(|run| Reverse(run.took.as_millis()));
+        leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
         let done = Arc::new(OnDrop(Some(done)));
-        for run in runs {
+        for (_, lead) in leads {
             let done = done.clone();
-            let run = run.check.lead(run.active, run.lease, process.clone());
+            let run = runner::run(lead, process.clone());
             process.runtime.spawn(async move {
                 run.await;
                 drop(done);
             });
         }
-        if !joined.is_empty() {
+        for run in joined {
+            let done = done.clone();
             process.runtime.spawn(async move {
-                for run in joined {
-                    run.wait().await;
-                }
+                let _: RunResult = run.wait().await;
                 drop(done);
             });
         }
     }
 }
 
-/// Calls a function once nobody needs it any more.
+/// Calls a function when it is dropped.
 struct OnDrop<F: FnOnce()>(Option<F>);
 
 impl<F: FnOnce()> Drop for OnDrop<F> {

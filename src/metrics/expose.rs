@@ -10,11 +10,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use super::findings::FINDINGS;
-use super::{Check, Snapshot};
+use super::{CheckMetrics, MetricsSnapshot};
 use crate::model::CircuitState;
 use crate::model::Status;
 use crate::policy::report::Health;
-use crate::state::counters::BUCKETS;
+use crate::state::counters::{BUCKETS, Histogram, StatusSeconds};
 
 /// In which text metrics are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Format {
         }
     }
 
-    /// What an `Accept` header asks for: OpenMetrics only where it is named.
+    /// What an `Accept` header prefers: OpenMetrics only where it is named.
     pub fn accepted(accept: &str) -> Self {
         let asks = |range: &str| {
             let mut parts = range.split(';').map(str::trim);
@@ -45,7 +45,7 @@ impl Format {
 }
 
 /// The metrics of a snapshot.
-pub fn expose(snapshot: Snapshot, format: Format) -> String {
+pub fn expose(snapshot: MetricsSnapshot, format: Format) -> String {
     let mut text = String::new();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Exposition { snapshot, format }));
@@ -59,7 +59,7 @@ pub fn expose(snapshot: Snapshot, format: Format) -> String {
 
 #[derive(Debug)]
 struct Exposition {
-    snapshot: Snapshot,
+    snapshot: MetricsSnapshot,
     format: Format,
 }
 
@@ -68,7 +68,9 @@ type Labels<'a> = Vec<(&'a str, &'a str)>;
 impl Collector for Exposition {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let encoder = &mut encoder;
+        self.overall(encoder)?;
         self.statuses(encoder)?;
+        self.options(encoder)?;
         self.runs(encoder)?;
         self.durations(encoder)?;
         self.lags(encoder)?;
@@ -77,61 +79,87 @@ impl Collector for Exposition {
 }
 
 impl Exposition {
-    fn statuses(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        let flag = |is: bool| if is { 1.0 } else { 0.0 };
-        let whole = self.snapshot.health();
-        let samples = Health::ALL.map(|health| (vec![("status", health.name())], flag(whole == Some(health))));
-        gauge(encoder, "health_status", "How the whole is", samples)?;
+    fn overall(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let overall = self.snapshot.health();
+        let samples = Health::ALL.map(|health| (vec![("status", health.name())], flag(overall == Some(health))));
+        gauge(encoder, "health_status", "Overall health status", samples)?;
+        let single = |value| [(Labels::new(), flag(value))];
+        gauge(encoder, "health_ready", "Whether every critical check passes", single(self.snapshot.is_ready()))?;
+        gauge(encoder, "health_draining", "Whether this process is shutting down", single(self.snapshot.draining))?;
+        let build = [(vec![("version", env!("CARGO_PKG_VERSION"))], 1.0)];
+        gauge(encoder, "health_build_info", "Version of Lifesigns", build)
+    }
 
-        let of_check = |check| {
-            let status = self.snapshot.status(check);
-            Status::ALL.map(|each| (named(check, "status", each.as_str()), flag(status == Some(each))))
-        };
-        gauge(encoder, "health_check_status", "How a check is", self.checks().flat_map(of_check))?;
+    fn statuses(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let known = self.snapshot.checks.iter().filter(|check| check.status.is_some());
+        let of_check =
+            |check| Status::ALL.map(|each| (named(check, "status", each.as_str()), flag(check.status == Some(each))));
+        gauge(encoder, "health_check_status", "Status of a check", known.flat_map(of_check))?;
+
+        let stale = self.checks().map(|check| (of(check), flag(check.status.is_none())));
+        gauge(encoder, "health_check_stale", "Whether a check has no result that is recent enough", stale)?;
 
         let of_circuit = |check| {
-            let check: &Check = check;
+            let check: &CheckMetrics = check;
             let circuit = check.circuit()?;
             Some(CircuitState::ALL.map(|each| (named(check, "state", each.as_str()), flag(circuit.state == each))))
         };
         let circuits = self.checks().filter_map(of_circuit).flatten();
-        gauge(encoder, "health_check_circuit_state", "The state of the circuit breaker of a check", circuits)
+        gauge(encoder, "health_check_circuit_state", "State of the circuit breaker of a check", circuits)
+    }
+
+    fn options(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let infos = self.checks().map(|check| {
+            let critical = if check.critical { "true" } else { "false" };
+            let labels = [("check_name", &*check.name), ("critical", critical), ("depends_on", &*check.depends_on)];
+            (labels.to_vec(), 1.0)
+        });
+        gauge(encoder, "health_check_info", "How a check is registered", infos)?;
+        let timeouts = self.checks().map(|check| (of(check), check.timeout.as_secs_f64()));
+        gauge(encoder, "health_check_timeout_seconds", "Timeout of a check", timeouts)?;
+        let ttls = self.checks().map(|check| (of(check), check.ttl.as_secs_f64()));
+        gauge(encoder, "health_check_ttl_seconds", "Time for which a result is fresh", ttls)
     }
 
     fn runs(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let runs = self.checks().flat_map(|check| {
-            let total = |status| check.view.counters.runs.get(&status).map_or(0, |runs| runs.total);
-            Status::ALL.map(|each| (named(check, "status", each.as_str()), total(each)))
+            let total = |status| check.view.counters.runs.get(&status).copied().unwrap_or_default() as f64;
+            let counted = Status::ALL.into_iter().filter(|status| *status != Status::Skipped);
+            counted.map(move |each| (named(check, "status", each.as_str()), total(each)))
         });
-        self.counter(encoder, "health_check_runs", "Runs of a check by what came of them", runs)?;
+        self.counter(encoder, "health_check_runs", "Runs of a check by the status found", runs)?;
 
         let errors = self.checks().flat_map(|check| {
             let errors = check.view.counters.errors.iter();
-            errors.map(move |(error_type, count)| (named(check, "error_type", error_type), *count))
+            errors.map(move |(error_type, count)| (named(check, "error_type", error_type), *count as f64))
         });
-        self.counter(encoder, "health_check_errors", "Errors of a check by their type", errors)?;
+        self.counter(encoder, "health_check_errors", "Runs of a check that ended in an error, by its type", errors)?;
+
+        let seconds = self.checks().flat_map(|check| {
+            let StatusSeconds { healthy, degraded, error, unknown, .. } = check.view.counters.seconds;
+            let by_status = [("healthy", healthy), ("degraded", degraded), ("error", error), ("unknown", unknown)];
+            by_status.map(|(status, seconds)| (named(check, "status", status), seconds))
+        });
+        self.counter(encoder, "health_check_status_seconds", "Seconds that a check spent in each status", seconds)?;
 
         let last = self.checks().filter_map(|check| {
             let at = check.view.counters.last_run?.duration_since(UNIX_EPOCH).ok()?;
-            Some((vec![("check_name", &*check.name)], at.as_secs_f64()))
+            Some((of(check), at.as_secs_f64()))
         });
-        gauge(encoder, "health_check_last_run_timestamp_seconds", "When a check last ran", last)?;
-
-        let timeouts = self.checks().map(|check| (vec![("check_name", &*check.name)], check.timeout.as_secs_f64()));
-        gauge(encoder, "health_check_timeout_seconds", "How long a check may take", timeouts)
+        gauge(encoder, "health_check_last_run_timestamp_seconds", "Unix time at which a check last ran", last)
     }
 
     fn durations(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         let name = "health_check_duration_seconds";
-        let mut metric = encoder.encode_descriptor(name, "How long a check ran", None, MetricType::Histogram)?;
+        let mut metric =
+            encoder.encode_descriptor(name, "Duration of the runs of a check", None, MetricType::Histogram)?;
         for check in self.checks() {
-            for (status, runs) in &check.view.counters.runs {
-                let bounds = BUCKETS.iter().copied().chain([f64::INFINITY]);
-                let buckets: Vec<(f64, u64)> = bounds.zip(runs.buckets).collect();
-                let labels = named(check, "status", status.as_str());
-                let mut metric = metric.encode_family(&labels)?;
-                metric.encode_histogram::<NoLabelSet>(runs.seconds, runs.total, &buckets, None)?;
-            }
+            let Histogram { total, seconds, buckets } = check.view.counters.durations;
+            let bounds = BUCKETS.iter().copied().chain([f64::INFINITY]);
+            let buckets: Vec<(f64, u64)> = bounds.zip(buckets).collect();
+            let labels = of(check);
+            let mut metric = metric.encode_family(&labels)?;
+            metric.encode_histogram::<NoLabelSet>(seconds, total, &buckets, None)?;
         }
         Ok(())
     }
@@ -140,9 +168,14 @@ impl Exposition {
         let pids: Vec<String> = self.snapshot.lags.iter().map(|lag| lag.pid.to_string()).collect();
         let lags = || self.snapshot.lags.iter().zip(&pids);
         let interpreters = lags().map(|(lag, pid)| (vec![("pid", pid.as_str())], lag.interpreter.as_secs_f64()));
-        gauge(encoder, "health_interpreter_lag_seconds", "How long the interpreter has been waited for", interpreters)?;
+        gauge(
+            encoder,
+            "health_interpreter_lag_seconds",
+            "Seconds that a thread has waited for the interpreter",
+            interpreters,
+        )?;
         let loops = lags().filter_map(|(lag, pid)| Some((vec![("pid", pid.as_str())], lag.event_loop?.as_secs_f64())));
-        gauge(encoder, "health_event_loop_lag_seconds", "How late the slowest event loop is", loops)
+        gauge(encoder, "health_event_loop_lag_seconds", "Seconds by which the slowest event loop is late", loops)
     }
 
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
@@ -160,8 +193,9 @@ impl Exposition {
         Ok(())
     }
 
-    fn checks(&self) -> impl Iterator<Item = &Check> {
-        self.snapshot.checks.iter()
+    /// All checks that apply: a skipped one has nothing but its status.
+    fn checks(&self) -> impl Iterator<Item = &CheckMetrics> {
+        self.snapshot.checks.iter().filter(|check| !check.is_skipped())
     }
 
     /// OpenMetrics names a counter without its `_total`, Prometheus text with it.
@@ -170,7 +204,7 @@ impl Exposition {
         encoder: &mut DescriptorEncoder,
         name: &str,
         help: &str,
-        samples: impl Iterator<Item = (Labels<'a>, u64)>,
+        samples: impl Iterator<Item = (Labels<'a>, f64)>,
     ) -> fmt::Result {
         let total = format!("{name}_total");
         let name = if self.format == Format::OpenMetrics { name } else { &total };
@@ -178,7 +212,7 @@ impl Exposition {
         for (labels, value) in samples {
             let mut metric = metric.encode_family(&labels)?;
             match self.format {
-                Format::OpenMetrics => metric.encode_counter::<NoLabelSet, u64, f64>(&value, None)?,
+                Format::OpenMetrics => metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)?,
                 Format::Prometheus => metric.encode_gauge(&value)?,
             }
         }
@@ -186,11 +220,19 @@ impl Exposition {
     }
 }
 
-fn named<'a>(check: &'a Check, label: &'a str, value: &'a str) -> Labels<'a> {
+fn flag(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
+}
+
+fn of(check: &CheckMetrics) -> Labels<'_> {
+    vec![("check_name", &*check.name)]
+}
+
+fn named<'a>(check: &'a CheckMetrics, label: &'a str, value: &'a str) -> Labels<'a> {
     vec![("check_name", &*check.name), (label, value)]
 }
 
-/// A gauge, unless nobody has a value for it.
+/// A gauge, unless there is no value for it.
 fn gauge<'a>(
     encoder: &mut DescriptorEncoder,
     name: &str,

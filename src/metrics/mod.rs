@@ -1,4 +1,4 @@
-//! What the metrics are made of: everything that is known, read without running anything.
+//! What the metrics are made of: all that is known, read without running anything.
 
 mod expose;
 mod findings;
@@ -6,72 +6,78 @@ mod findings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 pub use expose::{Format, expose};
 
 use crate::engine::Engine;
-use crate::engine::registry::Slot;
-use crate::model::CircuitState;
+use crate::engine::registry::Registered;
 use crate::model::{CircuitStatus, Status};
 use crate::monitor::{self, Lag};
 use crate::policy::report::Health;
+use crate::runtime::process;
 use crate::state::View;
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
-pub struct Check {
+pub struct CheckMetrics {
     pub name: Arc<str>,
     pub critical: bool,
     pub timeout: Duration,
+    pub ttl: Duration,
+    pub depends_on: String,
+    /// `None`: it has not run yet, or its last result is stale.
+    pub status: Option<Status>,
     pub view: View,
 }
 
-impl Check {
+impl CheckMetrics {
+    fn of(check: &Registered, now: Instant) -> Self {
+        let options = &check.options;
+        Self {
+            name: check.name.clone(),
+            critical: options.critical,
+            timeout: options.timeout,
+            ttl: options.ttl,
+            depends_on: options.depends_on.join(","),
+            status: check.known_status(now),
+            view: check.state().view(),
+        }
+    }
+
     fn circuit(&self) -> Option<CircuitStatus> {
         self.view.breaker.as_ref().map(|(circuit, _)| *circuit)
     }
+
+    fn is_skipped(&self) -> bool {
+        self.status == Some(Status::Skipped)
+    }
 }
 
-/// What is known of all.
+/// What is known of all checks of an engine.
 #[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub checks: Vec<Check>,
-    /// An outcome older than this says nothing about now.
-    pub max_stale: Duration,
+pub struct MetricsSnapshot {
+    pub checks: Vec<CheckMetrics>,
     pub lags: Vec<Lag>,
+    pub draining: bool,
 }
 
-impl Snapshot {
+impl MetricsSnapshot {
     pub fn of(engine: &Engine) -> Self {
-        let check = |slot: &Arc<Slot>| Check {
-            name: slot.name.clone(),
-            critical: slot.spec.critical,
-            timeout: slot.spec.timeout,
-            view: slot.cell().view(),
-        };
-        let checks = engine.checks().iter().map(check).collect();
-        Self { checks, max_stale: engine.max_stale(), lags: monitor::lags(engine.share()) }
+        let now = Instant::now();
+        let checks = engine.checks().iter().map(|check| CheckMetrics::of(check, now)).collect();
+        Self { checks, lags: monitor::lags(engine.scope()), draining: process::draining() }
     }
 
-    /// How a check is: none before its first run, an error where its last outcome is too old or its circuit is open.
-    fn status(&self, check: &Check) -> Option<Status> {
-        if check.circuit().is_some_and(|circuit| circuit.state == CircuitState::Open) {
-            return Some(Status::Error);
-        }
-        let latest = check.view.latest.as_ref()?;
-        let is_stale = latest.finished.elapsed() >= self.max_stale;
-        Some(if is_stale { Status::Error } else { latest.status })
+    /// Whether every critical check passes, and this process is not about to end.
+    fn is_ready(&self) -> bool {
+        let passes = |check: &CheckMetrics| check.status.is_some_and(|status| status != Status::Error);
+        !self.draining && self.checks.iter().filter(|check| check.critical).all(passes)
     }
 
-    /// Whether every critical check has passed, and not too long ago.
-    pub fn is_ready(&self) -> bool {
-        let passes = |check: &Check| self.status(check).is_some_and(|status| status != Status::Error);
-        self.checks.iter().filter(|check| check.critical).all(passes)
-    }
-
-    /// How the whole is, as far as checks have run; none before any has.
+    /// The overall status as far as checks have run; `None` before any has.
     fn health(&self) -> Option<Health> {
-        let statuses: Vec<_> =
-            self.checks.iter().filter_map(|check| Some((self.status(check)?, check.critical))).collect();
-        (!statuses.is_empty()).then(|| Health::of_statuses(statuses))
+        let known: Vec<_> = self.checks.iter().filter_map(|check| Some((check.status?, check.critical))).collect();
+        (!known.is_empty()).then(|| Health::of_statuses(known))
     }
 }

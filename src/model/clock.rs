@@ -1,7 +1,6 @@
-//! Moments as others understand them: processes of this host as nanoseconds since it was booted, people as a time of day.
+//! Instants that other processes of this host understand: nanoseconds since boot.
 
-use std::cell::Cell;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -20,31 +19,13 @@ pub fn now() -> u64 {
             .saturating_mul(1_000_000_000)
             .saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
     }
-    // No store is shared there, so nobody else has to understand it.
+    // No store is shared there, so no other process has to understand it.
     #[cfg(not(unix))]
     {
         use std::sync::LazyLock;
         static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
         u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
-}
-
-/// How long the time of day goes on from what was read, before it is read again.
-const READ_AGAIN: Duration = Duration::from_millis(10);
-
-/// The time of day at a moment that has just been. To read it each time would take a tenth of a check that costs
-/// nothing.
-pub fn time_of_day(instant: Instant) -> SystemTime {
-    thread_local!(static READ: Cell<Option<(Instant, SystemTime)>> = const { Cell::new(None) });
-    if let Some((before, time)) = READ.get()
-        && let Some(since) = instant.checked_duration_since(before)
-        && since < READ_AGAIN
-    {
-        return time + since;
-    }
-    let time = SystemTime::now();
-    READ.set(Some((instant, time)));
-    time
 }
 
 fn from_instant(instant: Instant) -> u64 {
@@ -65,7 +46,7 @@ fn to_instant(moment: u64) -> Instant {
     shifted.unwrap_or(here)
 }
 
-/// How an [`Instant`] stands in the store.
+/// How an [`Instant`] is stored.
 pub mod instant {
     use serde::{Deserialize, Deserializer, Serializer};
     use tokio::time::Instant;
@@ -79,7 +60,7 @@ pub mod instant {
     }
 }
 
-/// How an optional [`Instant`] stands in the store.
+/// How an optional [`Instant`] is stored.
 pub mod optional {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use tokio::time::Instant;
@@ -98,19 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_day_goes_on_with_the_moment_and_is_that_of_the_system() {
-        let now = Instant::now();
-        let (first, second) = (time_of_day(now), time_of_day(now + Duration::from_micros(3)));
-        assert_eq!(second.duration_since(first).ok(), Some(Duration::from_micros(3)));
-        for moment in [now, now + READ_AGAIN, now - Duration::from_secs(1)] {
-            let (time, system) = (time_of_day(moment), SystemTime::now());
-            let off = system.duration_since(time).unwrap_or_else(|error| error.duration());
-            assert!(off < Duration::from_secs(1), "off by {off:?}");
-        }
-    }
-
-    #[test]
-    fn moments_come_back_as_they_went() {
+    fn instant_stored_and_loaded_is_the_same() {
         let now = Instant::now();
         for instant in [now, now - Duration::from_secs(3), now + Duration::from_secs(3_000)] {
             let back = to_instant(from_instant(instant));

@@ -21,10 +21,10 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase as the end of "no answer within 5 s ...".
+    /// The phase in brackets at the end of "Timed out after 5 s (...)".
     pub fn doing(self) -> &'static str {
         match self {
-            Self::Start => "before it got anywhere",
+            Self::Start => "not started",
             Self::Resolve => "while resolving the host name",
             Self::Connect => "while connecting",
             Self::Tls => "during the TLS handshake",
@@ -47,7 +47,7 @@ impl Phase {
 /// configured, public names (`target` is `host:port` or a path) and from our own words.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CheckError {
-    #[error("no answer within {} s, {}", .after.as_secs_f64(), .phase.doing())]
+    #[error("Timed out after {} s ({})", .after.as_secs_f64(), .phase.doing())]
     Timeout { after: Duration, phase: Phase },
     #[error("the host name {host} does not resolve")]
     NameResolution { host: String },

@@ -1,16 +1,42 @@
-//! What happened beside the results: state changes, and diagnostics of the engine itself.
+//! What happened beside the results: state changes, each reported once per scope, and diagnostics of the engine itself.
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::circuit::Transition;
+use super::status::Status;
 
-/// A circuit breaker has changed its state.
-#[derive(Clone, Debug)]
+/// One change of state.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    pub check: Arc<str>,
-    pub transition: Transition,
+    /// Counts the changes of this check, or of readiness, in the whole scope.
+    pub sequence: u64,
     pub at: SystemTime,
+    pub kind: EventKind,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum EventKind {
+    /// The status of a check.
+    Status {
+        check: Arc<str>,
+        /// `None`: it had not run before.
+        from: Option<Status>,
+        to: Status,
+        /// What the run itself found.
+        raw: Status,
+        /// When it took the status that it has left.
+        since: Option<SystemTime>,
+        message: String,
+        error_type: Option<String>,
+    },
+    /// The state of a circuit breaker.
+    Breaker { check: Arc<str>, transition: Transition },
+    /// Whether every critical check passes.
+    Readiness { ready: bool, failing: Vec<Arc<str>>, since: Option<SystemTime> },
+    /// This process is about to end.
+    Draining,
 }
 
 /// Something that an operator should know of, though it is about no check. Holds no secret.

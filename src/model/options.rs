@@ -25,6 +25,8 @@ pub struct CheckOptions {
     pub critical: bool,
     pub timeout: Duration,
     pub ttl: Duration,
+    /// How old a result may be on which readiness rests, where that is more than what the caller accepts.
+    pub ready_max_age: Option<Duration>,
     pub breaker: Option<BreakerOptions>,
     pub depends_on: Vec<String>,
     /// In a row, before an error is shown, and before it is taken back.
@@ -41,6 +43,7 @@ impl CheckOptions {
             critical: true,
             timeout,
             ttl,
+            ready_max_age: None,
             breaker: None,
             depends_on: Vec::new(),
             failures_before_error: 1,

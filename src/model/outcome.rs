@@ -1,4 +1,4 @@
-//! What a check found, and what one run of it came to.
+//! What a check found, what one run of it came to, and why there was no run.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::circuit::CircuitStatus;
 use super::clock;
 use super::error::CheckError;
 use super::status::Status;
@@ -48,7 +47,7 @@ impl Finding {
     }
 }
 
-/// How details, which may be anything, stand in the store: as JSON, since its format tells no types.
+/// How details, which may be anything, are stored: as JSON, since the store's format carries no types.
 mod details {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer, ser};
@@ -63,11 +62,11 @@ mod details {
     }
 }
 
-/// What came of one attempt to get an answer from a check: a run, or the reason why it was not run.
+/// What one run of a check came to, or an answer that was derived without a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub status: Status,
-    /// What the run itself said, where hysteresis holds the status back.
+    /// What the run itself found, where hysteresis holds the status back.
     pub raw_status: Option<Status>,
     pub message: String,
     #[serde(with = "details")]
@@ -75,28 +74,23 @@ pub struct Outcome {
     pub error_type: Option<String>,
     /// The check's timeout, if that is what ended it.
     pub timeout: Option<Duration>,
-    pub circuit: Option<CircuitStatus>,
-    /// The check in error on which this one depends.
-    pub blocked_by: Option<String>,
-    /// False: nothing was run, so there is nothing worth keeping.
-    pub ran: bool,
     pub at: SystemTime,
     #[serde(with = "clock::instant")]
     pub finished: Instant,
-    pub took: Duration,
+    /// Of the check's own run, without what it waited for before.
+    pub duration: Duration,
 }
 
 impl Outcome {
-    /// The outcome of a run that began at `started`.
+    /// The outcome of a run that started at `started`.
     pub fn of(result: Result<Finding, CheckError>, started: Instant) -> Self {
         let finished = Instant::now();
-        let (finding, error_type, timeout, ran) = match result {
-            Ok(finding) => (finding, None, None, true),
+        let (finding, error_type, timeout) = match result {
+            Ok(finding) => (finding, None, None),
             Err(error) => {
                 let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
-                let ran = error.is_run();
                 let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
-                (finding, Some(error.code().to_owned()), timeout, ran)
+                (finding, Some(error.code().to_owned()), timeout)
             }
         };
         Self {
@@ -106,19 +100,81 @@ impl Outcome {
             details: finding.details,
             error_type,
             timeout,
-            circuit: None,
-            blocked_by: None,
-            ran,
-            at: clock::time_of_day(finished),
+            at: SystemTime::now(),
             finished,
-            took: finished.duration_since(started),
+            duration: finished.saturating_duration_since(started),
         }
     }
 
-    /// An error that took no run to find.
-    pub fn refused(message: String, error_type: &str) -> Self {
-        let now = Instant::now();
-        let outcome = Self::of(Ok(Finding::error(message)), now);
-        Self { error_type: Some(error_type.to_owned()), ran: false, ..outcome }
+    /// An error that is derived for an answer, and never stored.
+    pub fn derived(message: String, error_type: &str) -> Self {
+        let outcome = Self::of(Ok(Finding::error(message)), Instant::now());
+        Self { error_type: Some(error_type.to_owned()), ..outcome }
     }
+}
+
+/// The last run of a check that ended in error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastError {
+    pub message: String,
+    pub error_type: Option<String>,
+    pub at: SystemTime,
+}
+
+impl LastError {
+    pub fn of(outcome: &Outcome) -> Self {
+        Self { message: outcome.message.clone(), error_type: outcome.error_type.clone(), at: outcome.at }
+    }
+}
+
+/// Why a check was not run. Derived for each answer; counted by no breaker, hysteresis, metric or history.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NotRun {
+    /// The previous call of the callable has not returned.
+    StillRunning { seconds: u64 },
+    /// A fault of this process: no thread of it could start the callable in time, or the run was dropped.
+    Observer,
+    /// The parent is in error, or has not answered within the check's timeout.
+    Blocked { parent: String, answered: bool },
+    /// The circuit breaker does not allow a run.
+    CircuitOpen { retry_after: Option<Duration> },
+    /// The engine of the callable is gone.
+    Withdrawn,
+}
+
+impl NotRun {
+    /// The answer to show, unless what was known before is shown instead: see [`Self::keeps_last_result`].
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::StillRunning { seconds } => {
+                let message = format!("Still running for {seconds} s: the previous run has not returned");
+                Outcome::derived(message, "StillRunningError")
+            }
+            Self::Observer => pending(),
+            Self::Blocked { parent, answered: true } => {
+                Outcome::derived(format!("Not run: {parent} is in error"), "DependencyError")
+            }
+            Self::Blocked { parent, answered: false } => {
+                Outcome::derived(format!("Not run: {parent} has not answered"), "DependencyError")
+            }
+            Self::CircuitOpen { retry_after } => {
+                let message = match retry_after {
+                    Some(wait) => format!("Circuit breaker open: next attempt in {} s", wait.as_secs_f64().ceil()),
+                    None => "Circuit breaker open".to_owned(),
+                };
+                Outcome::derived(message, "CircuitOpenError")
+            }
+            Self::Withdrawn => Outcome::derived("Not run: its engine is gone".to_owned(), "WithdrawnError"),
+        }
+    }
+
+    /// Whether the last result stands until it is stale: a fault of the observer says nothing about the observed.
+    pub fn keeps_last_result(&self) -> bool {
+        matches!(self, Self::Observer | Self::Blocked { answered: false, .. })
+    }
+}
+
+/// The answer where nothing is known yet.
+pub fn pending() -> Outcome {
+    Outcome::derived("No result yet".to_owned(), "PendingError")
 }

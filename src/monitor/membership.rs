@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use super::{Lag, own_lag};
 use crate::engine::Engine;
-use crate::metrics::Snapshot;
 use crate::model::clock;
 use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, Process, process};
@@ -74,8 +73,8 @@ impl BackgroundService for Membership {
 async fn show(engine: Weak<Engine>) {
     loop {
         let Some(engine) = engine.upgrade() else { return };
-        if let (Scope::Host(path), Some(lag)) = (engine.share(), own_lag()) {
-            let (ready, draining) = (Snapshot::of(&engine).is_ready(), process::draining());
+        if let (Scope::Host(path), Some(lag)) = (engine.scope(), own_lag()) {
+            let (ready, draining) = (engine.is_ready(), process::draining());
             let sign = Sign { id: own_id(), at: clock::now(), lag, ready: ready && !draining, draining };
             shared::give(path, sign);
         }

@@ -1,4 +1,4 @@
-//! The circuit breaker: a pure state machine that is told the time and says whether a call may go ahead.
+//! The circuit breaker: a pure state machine that is given the time and decides whether a call may proceed.
 //!
 //! It knows no clock, lock, log or thread. Each change of state is returned as a [`Transition`] for the caller to log
 //! and publish; their `from` and `to` form a chain. [`Breaker::state`] shows the same a moment earlier: an open circuit
@@ -40,10 +40,10 @@ pub struct Refused {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-enum Circuit {
+enum CircuitPhase {
     Closed {
         failures_in_a_row: u32,
-        calls: VecDeque<Call>,
+        calls: VecDeque<RecordedCall>,
     },
     Open {
         #[serde(with = "clock::instant")]
@@ -57,18 +57,18 @@ enum Circuit {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Call {
+struct RecordedCall {
     #[serde(with = "clock::instant")]
     at: Instant,
     failed: bool,
     slow: bool,
 }
 
-/// What a breaker remembers: all that another process must know to go on in its place.
+/// All that another process must know to continue in its place.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Memory {
+pub struct BreakerState {
     mode: CircuitMode,
-    circuit: Circuit,
+    circuit: CircuitPhase,
     /// Changes with the state and with each trial: what was admitted before says nothing about now.
     generation: u64,
     /// The present wait, before jitter: doubled with each failed trial.
@@ -80,24 +80,25 @@ pub struct Memory {
 pub struct Breaker {
     spec: BreakerOptions,
     trial_lease: Duration,
-    memory: Memory,
+    saved: BreakerState,
 }
 
 impl Breaker {
     /// `trial_lease` must exceed the time that a call can take: after it, another trial may start. `seed` should differ
     /// between processes, so that they do not retry in step.
     pub fn new(spec: BreakerOptions, trial_lease: Duration, seed: u64) -> Self {
-        let (mode, circuit, backoff, jitter) = (CircuitMode::Automatic, Circuit::closed(), spec.wait, Jitter(seed));
-        Self { spec, trial_lease, memory: Memory { mode, circuit, generation: 0, backoff, jitter } }
+        let (mode, circuit, backoff, jitter) =
+            (CircuitMode::Automatic, CircuitPhase::closed(), spec.wait, Jitter(seed));
+        Self { spec, trial_lease, saved: BreakerState { mode, circuit, generation: 0, backoff, jitter } }
     }
 
-    pub fn memory(&self) -> &Memory {
-        &self.memory
+    pub fn saved(&self) -> &BreakerState {
+        &self.saved
     }
 
-    /// Goes on from what another breaker of the same specification remembers.
-    pub fn recall(&mut self, memory: Memory) {
-        self.memory = memory;
+    /// Continues from the state of another breaker of the same options.
+    pub fn restore(&mut self, saved: BreakerState) {
+        self.saved = saved;
     }
 
     /// Asks to make a call.
@@ -105,12 +106,10 @@ impl Breaker {
         let state = self.state(now);
         let retry_after = self.retry_after(now);
         match state {
-            CircuitState::Closed => {
-                Ok(Permit { is_trial: false, transition: None, generation: self.memory.generation })
-            }
+            CircuitState::Closed => Ok(Permit { is_trial: false, transition: None, generation: self.saved.generation }),
             CircuitState::HalfOpen if retry_after.is_none() => {
-                let transition = self.enter(Circuit::HalfOpen { trial_since: Some(now) });
-                Ok(Permit { is_trial: true, transition, generation: self.memory.generation })
+                let transition = self.enter(CircuitPhase::HalfOpen { trial_since: Some(now) });
+                Ok(Permit { is_trial: true, transition, generation: self.saved.generation })
             }
             CircuitState::Open | CircuitState::HalfOpen => Err(Refused { state, retry_after }),
         }
@@ -119,22 +118,22 @@ impl Breaker {
     /// Gives back the permit of a call that took `took`. Results of calls admitted before the last change of state, and
     /// those of a trial that outlived its lease, are not counted.
     pub fn record(&mut self, permit: Permit, verdict: Verdict, took: Duration, now: Instant) -> Option<Transition> {
-        if permit.generation != self.memory.generation || self.memory.mode != CircuitMode::Automatic {
+        if permit.generation != self.saved.generation || self.saved.mode != CircuitMode::Automatic {
             return None;
         }
         let failed = verdict == Verdict::Failure;
         let slow = self.spec.slow_call_rate.is_some() && took > self.spec.slow_call;
-        match &mut self.memory.circuit {
-            Circuit::Closed { .. } if verdict == Verdict::Ignored => None,
-            Circuit::HalfOpen { trial_since } if verdict == Verdict::Ignored => {
+        match &mut self.saved.circuit {
+            CircuitPhase::Closed { .. } if verdict == Verdict::Ignored => None,
+            CircuitPhase::HalfOpen { trial_since } if verdict == Verdict::Ignored => {
                 *trial_since = None;
                 None
             }
-            Circuit::Closed { failures_in_a_row, calls } => {
+            CircuitPhase::Closed { failures_in_a_row, calls } => {
                 *failures_in_a_row = if failed { failures_in_a_row.saturating_add(1) } else { 0 };
                 // Only the rates look back; without them there is nothing to keep, and to tell other processes.
                 if self.spec.failure_rate.is_some() || self.spec.slow_call_rate.is_some() {
-                    calls.push_back(Call { at: now, failed, slow });
+                    calls.push_back(RecordedCall { at: now, failed, slow });
                 }
                 if calls.len() > self.spec.window_calls {
                     calls.pop_front();
@@ -143,22 +142,24 @@ impl Breaker {
                 if !must_open(&self.spec, *failures_in_a_row, calls) {
                     return None;
                 }
-                self.enter(Circuit::Open { since: now, wait: self.memory.backoff })
+                self.enter(CircuitPhase::Open { since: now, wait: self.saved.backoff })
             }
-            Circuit::HalfOpen { .. } if failed || slow => {
-                self.memory.backoff = self.memory.backoff.saturating_mul(2).min(self.spec.max_wait);
-                let wait = self.memory.jitter.spread(self.memory.backoff).min(self.spec.max_wait);
-                self.enter(Circuit::Open { since: now, wait })
+            CircuitPhase::HalfOpen { .. } if failed || slow => {
+                self.saved.backoff = self.saved.backoff.saturating_mul(2).min(self.spec.max_wait);
+                let wait = self.saved.jitter.spread(self.saved.backoff).min(self.spec.max_wait);
+                self.enter(CircuitPhase::Open { since: now, wait })
             }
-            Circuit::HalfOpen { .. } => self.close(CircuitMode::Automatic),
+            CircuitPhase::HalfOpen { .. } => self.close(CircuitMode::Automatic),
             // Nothing is admitted while open, so no permit is of its generation.
-            Circuit::Open { .. } => None,
+            CircuitPhase::Open { .. } => None,
         }
     }
 
     pub fn state(&self, now: Instant) -> CircuitState {
-        match (self.entered(), &self.memory.circuit) {
-            (CircuitState::Open, Circuit::Open { since, wait }) if now.saturating_duration_since(*since) >= *wait => {
+        match (self.entered(), &self.saved.circuit) {
+            (CircuitState::Open, CircuitPhase::Open { since, wait })
+                if now.saturating_duration_since(*since) >= *wait =>
+            {
                 CircuitState::HalfOpen
             }
             (entered, _) => entered,
@@ -166,16 +167,16 @@ impl Breaker {
     }
 
     pub fn mode(&self) -> CircuitMode {
-        self.memory.mode
+        self.saved.mode
     }
 
     /// How long until a call may go ahead at the latest; `None` if one may now, or if only an operator changes that.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
-        let left = match (self.memory.mode, &self.memory.circuit) {
-            (CircuitMode::Automatic, Circuit::Open { since, wait }) => {
+        let left = match (self.saved.mode, &self.saved.circuit) {
+            (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => {
                 wait.saturating_sub(now.saturating_duration_since(*since))
             }
-            (CircuitMode::Automatic, Circuit::HalfOpen { trial_since: Some(since) }) => {
+            (CircuitMode::Automatic, CircuitPhase::HalfOpen { trial_since: Some(since) }) => {
                 self.trial_lease.saturating_sub(now.saturating_duration_since(*since))
             }
             _ => return None,
@@ -205,42 +206,42 @@ impl Breaker {
 
     /// The state that was last entered, which is what transitions report.
     fn entered(&self) -> CircuitState {
-        match (self.memory.mode, &self.memory.circuit) {
+        match (self.saved.mode, &self.saved.circuit) {
             (CircuitMode::ForcedOpen, _) => CircuitState::Open,
             (CircuitMode::ForcedClosed | CircuitMode::Disabled, _)
-            | (CircuitMode::Automatic, Circuit::Closed { .. }) => CircuitState::Closed,
-            (CircuitMode::Automatic, Circuit::Open { .. }) => CircuitState::Open,
-            (CircuitMode::Automatic, Circuit::HalfOpen { .. }) => CircuitState::HalfOpen,
+            | (CircuitMode::Automatic, CircuitPhase::Closed { .. }) => CircuitState::Closed,
+            (CircuitMode::Automatic, CircuitPhase::Open { .. }) => CircuitState::Open,
+            (CircuitMode::Automatic, CircuitPhase::HalfOpen { .. }) => CircuitState::HalfOpen,
         }
     }
 
     fn close(&mut self, mode: CircuitMode) -> Option<Transition> {
         let from = self.entered();
-        self.memory.mode = mode;
-        self.memory.backoff = self.spec.wait;
-        self.enter(Circuit::closed());
+        self.saved.mode = mode;
+        self.saved.backoff = self.spec.wait;
+        self.enter(CircuitPhase::closed());
         let to = self.entered();
         (from != to).then_some(Transition { from, to })
     }
 
-    fn enter(&mut self, circuit: Circuit) -> Option<Transition> {
+    fn enter(&mut self, circuit: CircuitPhase) -> Option<Transition> {
         let from = self.entered();
-        self.memory.circuit = circuit;
-        self.memory.generation = self.memory.generation.wrapping_add(1);
+        self.saved.circuit = circuit;
+        self.saved.generation = self.saved.generation.wrapping_add(1);
         let to = self.entered();
         (from != to).then_some(Transition { from, to })
     }
 }
 
-impl Circuit {
+impl CircuitPhase {
     fn closed() -> Self {
         Self::Closed { failures_in_a_row: 0, calls: VecDeque::new() }
     }
 }
 
 /// Whether what was counted while closed opens the circuit.
-fn must_open(spec: &BreakerOptions, failures_in_a_row: u32, calls: &VecDeque<Call>) -> bool {
-    let reaches = |limit: Option<f64>, counts: fn(&Call) -> bool| {
+fn must_open(spec: &BreakerOptions, failures_in_a_row: u32, calls: &VecDeque<RecordedCall>) -> bool {
+    let reaches = |limit: Option<f64>, counts: fn(&RecordedCall) -> bool| {
         let share = calls.iter().filter(|call| counts(call)).count() as f64 / calls.len() as f64;
         limit.is_some_and(|limit| calls.len() >= spec.minimum_calls && share >= limit)
     };

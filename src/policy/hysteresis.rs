@@ -1,64 +1,58 @@
-//! Holds a status back until it was seen often enough: one lost packet need not page anybody.
+//! Holds a status back until it was found often enough: one lost packet must not page a person.
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::CheckOptions;
-use crate::model::{Outcome, Status};
+use crate::model::{CheckOptions, Status};
 
-/// Counts outcomes that contradict the status shown.
+/// Counts runs that contradict the status shown.
 #[derive(Debug)]
 pub struct Hysteresis {
     failures_before_error: u32,
     successes_before_healthy: u32,
-    memory: Memory,
+    state: HysteresisState,
 }
 
-/// What it remembers: all that another process must know to go on in its place.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub struct Memory {
+/// All that another process must know to continue in its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HysteresisState {
     shown: Option<Status>,
     against: u32,
 }
 
 impl Hysteresis {
-    pub fn of(spec: &CheckOptions) -> Self {
+    pub fn of(options: &CheckOptions) -> Self {
         Self {
-            failures_before_error: spec.failures_before_error,
-            successes_before_healthy: spec.successes_before_healthy,
-            memory: Memory::default(),
+            failures_before_error: options.failures_before_error,
+            successes_before_healthy: options.successes_before_healthy,
+            state: HysteresisState::default(),
         }
     }
 
-    pub fn memory(&self) -> Memory {
-        self.memory
+    pub fn state(&self) -> HysteresisState {
+        self.state
     }
 
-    /// Goes on from what another one of the same specification remembers.
-    pub fn recall(&mut self, memory: Memory) {
-        self.memory = memory;
+    /// Continues from the state of another one of the same options.
+    pub fn restore(&mut self, state: HysteresisState) {
+        self.state = state;
     }
 
-    /// Replaces the status of `outcome` by the one to be shown, and notes its own where they differ. The first outcome
-    /// is shown as it is: there is nothing to hold on to.
-    pub fn apply(&mut self, outcome: &mut Outcome) {
-        let seen = outcome.status;
-        let shown = self.memory.shown.unwrap_or(seen);
-        let needed = match (shown == Status::Error, seen == Status::Error) {
+    /// The status to show after a run that found `found`. The first run is shown as it is: there is nothing to hold on
+    /// to.
+    pub fn apply(&mut self, found: Status) -> Status {
+        let shown = self.state.shown.unwrap_or(found);
+        let needed = match (shown == Status::Error, found == Status::Error) {
             (false, true) => self.failures_before_error,
             (true, false) => self.successes_before_healthy,
             _ => 1,
         };
-        self.memory.against = if shown == seen { 0 } else { self.memory.against + 1 };
-        if self.memory.against >= needed {
-            self.memory.against = 0;
-            self.memory.shown = Some(seen);
+        let against = if shown == found { 0 } else { self.state.against.saturating_add(1) };
+        self.state = if against >= needed {
+            HysteresisState { shown: Some(found), against: 0 }
         } else {
-            self.memory.shown = Some(shown);
-            if shown != seen {
-                outcome.raw_status = Some(seen);
-                outcome.status = shown;
-            }
-        }
+            HysteresisState { shown: Some(shown), against }
+        };
+        self.state.shown.unwrap_or(found)
     }
 }
 
@@ -66,20 +60,17 @@ impl Hysteresis {
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::Instant;
-
     use super::*;
-    use crate::model::Finding;
 
     #[test]
-    fn a_status_is_shown_once_it_was_seen_often_enough() {
+    fn status_found_often_enough_is_shown() {
         use Status::{Degraded, Error, Healthy};
-        let spec = CheckOptions {
+        let options = CheckOptions {
             failures_before_error: 3,
             successes_before_healthy: 2,
             ..CheckOptions::new("x", Duration::from_secs(1), Duration::from_secs(1))
         };
-        let mut hysteresis = Hysteresis::of(&spec);
+        let mut hysteresis = Hysteresis::of(&options);
         let history = [
             (Healthy, Healthy),
             (Error, Healthy),
@@ -94,11 +85,8 @@ mod tests {
             (Degraded, Degraded),
             (Healthy, Healthy),
         ];
-        for (index, (seen, expected)) in history.into_iter().enumerate() {
-            let mut outcome = Outcome::of(Ok(Finding::new(seen, "m")), Instant::now());
-            hysteresis.apply(&mut outcome);
-            assert_eq!(outcome.status, expected, "outcome {index}");
-            assert_eq!(outcome.raw_status, (seen != expected).then_some(seen), "outcome {index}");
+        for (index, (found, expected)) in history.into_iter().enumerate() {
+            assert_eq!(hysteresis.apply(found), expected, "run {index}");
         }
     }
 }

@@ -1,12 +1,11 @@
-//! What the duration of a run, and the share of errors among the latest, say of a check: degraded, never an error.
+//! What the duration of a run, and the share of errors among recent runs, make of a healthy check: degraded, never an error.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::model::{Outcome, Status};
+use crate::model::{Status, clock};
 
 /// For all checks of an engine; `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -16,137 +15,113 @@ pub struct Limits {
     pub error_rate: Option<f64>,
 }
 
-/// The latest runs of a check.
-#[derive(Debug, Default)]
-pub struct Latest {
-    runs: VecDeque<(Instant, bool)>,
-    warm: bool,
+/// How many runs of a check there were in the last 15 minutes, and how many of them failed: minute by minute, so that it
+/// is small however often the check runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecentRuns {
+    minutes: Vec<MinuteOfRuns>,
 }
 
-impl Latest {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct MinuteOfRuns {
+    #[serde(with = "clock::instant")]
+    start: Instant,
+    runs: u32,
+    failed: u32,
+}
+
+impl RecentRuns {
     const WINDOW: Duration = Duration::from_secs(15 * 60);
-    /// At a hundred runs a second too the memory is bounded.
-    const KEPT: usize = 1_000;
-    /// Fewer say nothing: one error of three would be 33 %.
-    const MINIMUM: usize = 20;
+    const MINUTE: Duration = Duration::from_secs(60);
+    /// Fewer say nothing: one error of three would be 33%.
+    const MINIMUM: u32 = 20;
 
-    /// Adds a run, if it was one, and degrades its outcome where it is healthy but past a limit.
-    pub fn judge(&mut self, outcome: &mut Arc<Outcome>, limits: &Limits) {
-        if !outcome.ran {
-            return;
-        }
-        // Kept only where it matters: of 22 checks it is half a megabyte.
-        match limits.error_rate {
-            Some(_) => self.keep(outcome),
-            None => self.runs = VecDeque::new(),
-        }
-        let was_warm = std::mem::replace(&mut self.warm, true);
-        if outcome.status != Status::Healthy {
-            return;
-        }
-        // The first run of a process resolves, connects and imports: its duration says nothing of the dependency.
-        let slow = limits.response_time.filter(|limit| was_warm && outcome.took > *limit);
-        let failing = limits.error_rate.and_then(|limit| Some((self.error_rate()?, limit)));
-        let failing = failing.filter(|(rate, limit)| rate > limit);
-        let reason = match (slow, failing) {
-            (Some(limit), _) => {
-                format!("took {} ms, more than {} ms", outcome.took.as_millis(), limit.as_millis())
+    /// Counts a run that ended at `now`.
+    pub fn count(&mut self, failed: bool, now: Instant) {
+        self.minutes.retain(|minute| now.saturating_duration_since(minute.start) <= Self::WINDOW);
+        let failed = u32::from(failed);
+        match self.minutes.last_mut() {
+            Some(last) if now.saturating_duration_since(last.start) < Self::MINUTE => {
+                last.runs = last.runs.saturating_add(1);
+                last.failed = last.failed.saturating_add(failed);
             }
-            (None, Some((rate, limit))) => {
-                format!("{rate:.1} % of the last {} runs failed, more than {limit} %", self.runs.len())
-            }
-            (None, None) => return,
-        };
-        let outcome = Arc::make_mut(outcome);
-        outcome.status = Status::Degraded;
-        outcome.message = if outcome.message.is_empty() { reason } else { format!("{} ({reason})", outcome.message) };
-    }
-
-    fn keep(&mut self, outcome: &Outcome) {
-        let now = outcome.finished;
-        self.runs.push_back((now, outcome.status == Status::Error));
-        let past = |at: Instant| now.saturating_duration_since(at) > Self::WINDOW;
-        while self.runs.len() > Self::KEPT || self.runs.front().is_some_and(|(at, _)| past(*at)) {
-            self.runs.pop_front();
+            _ => self.minutes.push(MinuteOfRuns { start: now, runs: 1, failed }),
         }
     }
 
-    fn error_rate(&self) -> Option<f64> {
-        let failed = self.runs.iter().filter(|(_, failed)| *failed).count();
-        (self.runs.len() >= Self::MINIMUM).then(|| 100.0 * failed as f64 / self.runs.len() as f64)
+    /// How many runs, and the percentage of them that failed; `None` before there are enough to say.
+    fn error_rate(&self) -> Option<(u32, f64)> {
+        let total = |of: fn(&MinuteOfRuns) -> u32| self.minutes.iter().map(of).fold(0, u32::saturating_add);
+        let (runs, failed) = (total(|minute| minute.runs), total(|minute| minute.failed));
+        (runs >= Self::MINIMUM).then(|| (runs, 100.0 * f64::from(failed) / f64::from(runs)))
+    }
+}
+
+impl Limits {
+    /// Why a run that found `status` is degraded, if it is. `first`: the first run of a process resolves, connects and
+    /// imports, so its duration says nothing of the dependency.
+    pub fn exceeded(&self, status: Status, duration: Duration, first: bool, recent: &RecentRuns) -> Option<String> {
+        if status != Status::Healthy {
+            return None;
+        }
+        let slow = self.response_time.filter(|limit| !first && duration > *limit);
+        let failing = self.error_rate.zip(recent.error_rate()).filter(|(limit, (_, rate))| rate > limit);
+        match (slow, failing) {
+            (Some(limit), _) => Some(format!("took {} ms, more than {} ms", duration.as_millis(), limit.as_millis())),
+            (None, Some((limit, (runs, rate)))) => {
+                Some(format!("{rate:.1}% of the last {runs} runs failed, more than {limit}%"))
+            }
+            (None, None) => None,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{CheckError, Finding};
 
-    fn run(status: Status, millis: u64) -> Outcome {
-        let outcome = Outcome::of(Ok(Finding::new(status, "answers")), Instant::now());
-        Outcome { took: Duration::from_millis(millis), ..outcome }
+    fn exceeded(limits: &Limits, status: Status, millis: u64, first: bool, recent: &RecentRuns) -> Option<String> {
+        limits.exceeded(status, Duration::from_millis(millis), first, recent)
     }
 
-    fn judged(latest: &mut Latest, limits: &Limits, status: Status, millis: u64) -> (Status, String) {
-        let mut outcome = Arc::new(run(status, millis));
-        latest.judge(&mut outcome, limits);
-        (outcome.status, outcome.message.clone())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_run_is_degraded_but_for_the_first() {
+    #[test]
+    fn slow_run_is_degraded_except_the_first() {
         let limits = Limits { response_time: Some(Duration::from_secs(1)), error_rate: None };
-        let mut latest = Latest::default();
-        assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1_500).0, Status::Healthy);
-        assert_eq!(
-            judged(&mut latest, &limits, Status::Healthy, 1_500),
-            (Status::Degraded, "answers (took 1500 ms, more than 1000 ms)".to_owned())
-        );
-        assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1_000).0, Status::Healthy);
-        assert_eq!(judged(&mut latest, &limits, Status::Error, 1_500).0, Status::Error);
-        assert_eq!(judged(&mut latest, &Limits::default(), Status::Healthy, 9_000).0, Status::Healthy);
+        let none = RecentRuns::default();
+        assert_eq!(exceeded(&limits, Status::Healthy, 1_500, true, &none), None);
+        let said = Some("took 1500 ms, more than 1000 ms".to_owned());
+        assert_eq!(exceeded(&limits, Status::Healthy, 1_500, false, &none), said);
+        assert_eq!(exceeded(&limits, Status::Healthy, 1_000, false, &none), None);
+        assert_eq!(exceeded(&limits, Status::Error, 1_500, false, &none), None);
+        assert_eq!(exceeded(&Limits::default(), Status::Healthy, 9_000, false, &none), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn many_errors_degrade_until_they_are_past() {
+    #[test]
+    fn many_errors_degrade_until_they_are_past() {
         let limits = Limits { response_time: None, error_rate: Some(10.0) };
-        let mut latest = Latest::default();
+        let mut recent = RecentRuns::default();
+        let now = Instant::now();
         for _ in 0..3 {
-            assert_eq!(judged(&mut latest, &limits, Status::Error, 1).0, Status::Error);
+            recent.count(true, now);
         }
         for _ in 0..16 {
-            assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1).0, Status::Healthy, "too few runs");
+            recent.count(false, now);
         }
-        assert_eq!(
-            judged(&mut latest, &limits, Status::Healthy, 1),
-            (Status::Degraded, "answers (15.0 % of the last 20 runs failed, more than 10 %)".to_owned())
-        );
-        tokio::time::advance(Latest::WINDOW + Duration::from_secs(1)).await;
-        assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1).0, Status::Healthy);
-        assert_eq!(latest.runs.len(), 1);
+        assert_eq!(exceeded(&limits, Status::Healthy, 1, false, &recent), None, "too few runs");
+        recent.count(false, now);
+        let said = Some("15.0% of the last 20 runs failed, more than 10%".to_owned());
+        assert_eq!(exceeded(&limits, Status::Healthy, 1, false, &recent), said);
+        recent.count(false, now + RecentRuns::WINDOW + Duration::from_secs(1));
+        assert_eq!(recent.minutes.len(), 1);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_did_not_run_is_no_run() {
-        let limits = Limits { response_time: Some(Duration::from_secs(1)), error_rate: Some(10.0) };
-        let mut latest = Latest::default();
-        for _ in 0..Latest::MINIMUM {
-            let still_running = Outcome::of(Err(CheckError::StillRunning { seconds: 1 }), Instant::now());
-            latest.judge(&mut Arc::new(still_running), &limits);
+    #[test]
+    fn runs_at_any_rate_take_bounded_memory() {
+        let mut recent = RecentRuns::default();
+        let start = Instant::now();
+        for second in 0..7_200 {
+            recent.count(false, start + Duration::from_secs(second));
         }
-        assert_eq!(judged(&mut latest, &limits, Status::Healthy, 1_500).0, Status::Healthy, "the first run");
-        assert_eq!(latest.runs.len(), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_than_a_bounded_number_of_runs_is_kept_and_none_without_a_limit() {
-        let mut latest = Latest::default();
-        let limits = Limits { response_time: None, error_rate: Some(10.0) };
-        for _ in 0..Latest::KEPT * 2 {
-            judged(&mut latest, &limits, Status::Healthy, 1);
-        }
-        assert_eq!(latest.runs.len(), Latest::KEPT);
-        judged(&mut latest, &Limits::default(), Status::Healthy, 1);
-        assert_eq!(latest.runs.capacity(), 0);
+        assert!(recent.minutes.len() <= 16, "{}", recent.minutes.len());
     }
 }

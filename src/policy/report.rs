@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use fields::{Field, Key};
 use serde::{Serialize, Serializer};
 
-use crate::model::{Outcome, Status};
+use crate::model::{CircuitStatus, LastError, Outcome, Status};
 
 /// One check in a report.
 #[derive(Clone, Debug)]
@@ -16,12 +16,27 @@ pub struct Row {
     pub name: Arc<str>,
     pub critical: bool,
     pub outcome: Arc<Outcome>,
-    /// Known before it was asked for.
+    /// Known before the request.
     pub cached: bool,
     /// How old a cached outcome is.
     pub age: Option<Duration>,
     /// Not known within the caller's budget; `outcome` says so.
     pub pending: bool,
+    pub circuit: Option<CircuitStatus>,
+    /// The parent that is in error; `outcome` says so.
+    pub blocked_by: Option<Arc<str>>,
+    /// When the check took its status, where it was found by a run.
+    pub since: Option<SystemTime>,
+    /// The last run in error, unless `outcome` is that run.
+    pub last_error: Option<LastError>,
+}
+
+impl Row {
+    /// A row of an outcome with nothing beside it.
+    pub fn new(name: Arc<str>, critical: bool, outcome: Arc<Outcome>) -> Self {
+        let (age, circuit, blocked_by, since, last_error) = (None, None, None, None, None);
+        Self { name, critical, outcome, cached: false, age, pending: false, circuit, blocked_by, since, last_error }
+    }
 }
 
 /// The state of the whole.
@@ -35,18 +50,20 @@ pub enum Health {
 impl Health {
     pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
 
-    /// Unhealthy if a critical check is in error, else degraded if any check is degraded or in error.
+    /// Unhealthy if a critical check is in error or there is no check at all, else degraded if any check is degraded or
+    /// in error.
     pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
         Self::of_statuses(rows.into_iter().map(|row| (row.outcome.status, row.critical)))
     }
 
     /// The same from statuses, and whether each is that of a critical check.
     pub fn of_statuses(statuses: impl IntoIterator<Item = (Status, bool)>) -> Self {
-        statuses.into_iter().fold(Self::Healthy, |health, status| match status {
-            (Status::Error, true) => Self::Unhealthy,
-            (Status::Error | Status::Degraded, _) if health == Self::Healthy => Self::Degraded,
-            _ => health,
-        })
+        let worst = statuses.into_iter().fold(None, |health, status| match status {
+            (Status::Error, true) => Some(Self::Unhealthy),
+            (Status::Error | Status::Degraded, _) if health != Some(Self::Unhealthy) => Some(Self::Degraded),
+            _ => health.or(Some(Self::Healthy)),
+        });
+        worst.unwrap_or(Self::Unhealthy)
     }
 
     pub fn name(self) -> &'static str {
@@ -66,11 +83,14 @@ impl Health {
     }
 }
 
+/// What a report on no check at all says.
+pub const NO_CHECKS: &str = "No checks are registered";
+
 /// How much of what is known is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
     Everything,
-    /// What anybody may know: how it is, not why.
+    /// What anonymous callers may see: the status, not the reason.
     Statuses,
 }
 
@@ -91,6 +111,10 @@ impl Report {
 
     pub fn health(&self) -> Health {
         Health::of(&self.rows)
+    }
+
+    pub fn message(&self) -> &'static str {
+        if self.rows.is_empty() { NO_CHECKS } else { self.health().message() }
     }
 }
 
@@ -135,6 +159,7 @@ impl Serialize for Field<'_> {
             Self::Count(count) => count.serialize(serializer),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::Details(details) => details.serialize(serializer),
+            Self::LastError(error) => serializer.collect_map(fields::of_last_error(error)),
             Self::Summary(rows) => serializer.collect_map(fields::of_summary(rows)),
             Self::Results(results) => results.serialize(serializer),
         }
@@ -173,7 +198,7 @@ mod tests {
     #![allow(clippy::indexing_slicing)]
     use super::*;
     use crate::model::CircuitState;
-    use crate::model::{CircuitStatus, Finding};
+    use crate::model::Finding;
     use serde_json::Value;
     use tokio::time::Instant;
 
@@ -182,7 +207,7 @@ mod tests {
     }
 
     fn row_of(outcome: Outcome, critical: bool) -> Row {
-        Row { name: "x".into(), critical, outcome: Arc::new(outcome), cached: false, age: None, pending: false }
+        Row::new("x".into(), critical, Arc::new(outcome))
     }
 
     fn json(shown: impl Serialize) -> Value {
@@ -197,7 +222,7 @@ mod tests {
     fn health_is_the_worst_of_its_parts_as_far_as_they_are_critical() {
         use Status::{Degraded, Error, Healthy, Skipped};
         let table: [(&[(Status, bool)], Health); 7] = [
-            (&[], Health::Healthy),
+            (&[], Health::Unhealthy),
             (&[(Healthy, true), (Skipped, true)], Health::Healthy),
             (&[(Skipped, true)], Health::Healthy),
             (&[(Degraded, true), (Healthy, true)], Health::Degraded),
@@ -245,15 +270,25 @@ mod tests {
     fn anybody_sees_how_it_is_and_not_why() {
         let outcome = Outcome {
             timeout: Some(Duration::from_secs(5)),
-            circuit: Some(CircuitStatus { state: CircuitState::Open, retry_after: Some(Duration::from_secs(1)) }),
-            blocked_by: Some("parent".to_owned()),
             raw_status: Some(Status::Healthy),
             error_type: Some("TimeoutError".to_owned()),
             ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
         };
-        let row = Row { age: Some(Duration::from_secs(2)), cached: true, ..row_of(outcome, true) };
+        let row = Row {
+            age: Some(Duration::from_secs(2)),
+            cached: true,
+            circuit: Some(CircuitStatus { state: CircuitState::Open, retry_after: Some(Duration::from_secs(1)) }),
+            blocked_by: Some("parent".into()),
+            last_error: Some(LastError {
+                message: "why".to_owned(),
+                error_type: Some("why".to_owned()),
+                at: SystemTime::now(),
+            }),
+            since: Some(SystemTime::now()),
+            ..row_of(outcome, true)
+        };
         let shown = json(ReportOf(&Report::now(vec![row], Duration::ZERO), Shown::Statuses));
-        assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
+        assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds", "since"]);
         assert!(!shown.to_string().contains("why"));
     }
 

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use super::route::Probe;
-use crate::engine::{BeginError, Engine, Selection};
-use crate::metrics::{Format, Snapshot, expose};
+use crate::engine::{Engine, Selection, UnknownCheck};
+use crate::metrics::{Format, MetricsSnapshot, expose};
 use crate::model::Status;
 use crate::monitor::{self, Requires};
 use crate::policy::report::{Health, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
@@ -72,19 +72,16 @@ impl Probes {
             Probe::Check(name) => self.check(name, shown).await,
             Probe::Metrics => Ok(self.metrics(shown, format)),
         };
-        answer.unwrap_or_else(|error| match error {
-            BeginError::UnknownCheck { unknown, known } => {
-                let message = format!("Unknown check {unknown:?}");
-                Answer::json(404, &json!({"status": "unknown", "message": message, "known": known}))
-            }
-            BeginError::Runtime(_) => said(503, "error", "The engine's threads cannot be started", Map::new()),
+        answer.unwrap_or_else(|UnknownCheck { unknown, known }| {
+            let message = format!("Unknown check {unknown:?}");
+            Answer::json(404, &json!({"status": "unknown", "message": message, "known": known}))
         })
     }
 
     fn alive(&self) -> Answer {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
         let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
-        let lags = monitor::lags(self.sources.engine.share());
+        let lags = monitor::lags(self.sources.engine.scope());
         match monitor::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
             None => said(200, "alive", "Service is alive", Map::from_iter([uptime])),
             Some(wedged) => {
@@ -97,7 +94,7 @@ impl Probes {
         }
     }
 
-    async fn ready(&self, shown: Shown) -> Result<Answer, BeginError> {
+    async fn ready(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
         if process::draining() {
             return Ok(said(503, "draining", "Service is shutting down", Map::new()));
         }
@@ -113,7 +110,7 @@ impl Probes {
         Ok(said(503, "not_ready", &message, Map::from_iter([("details".to_owned(), details)])))
     }
 
-    async fn startup(&self, shown: Shown) -> Result<Answer, BeginError> {
+    async fn startup(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
         let critical = self.rows(&self.sources.engine, critical());
         let (rows, first) = match &self.sources.startup {
             None => (critical.await?, Vec::new()),
@@ -136,14 +133,14 @@ impl Probes {
         })
     }
 
-    async fn health(&self, shown: Shown) -> Result<Answer, BeginError> {
+    async fn health(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
         let engine = &self.sources.engine;
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
         Ok(Answer::json(code, &ReportOf(&Report::now(rows, engine.uptime()), shown)))
     }
 
-    async fn check(&self, name: &str, shown: Shown) -> Result<Answer, BeginError> {
+    async fn check(&self, name: &str, shown: Shown) -> Result<Answer, UnknownCheck> {
         let selection = Selection { names: Some(vec![name.to_owned()]), ..Selection::default() };
         let rows = self.rows(&self.sources.engine, selection).await?;
         let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
@@ -157,14 +154,14 @@ impl Probes {
             Shown::Everything => Answer {
                 code: 200,
                 content_type: format.content_type(),
-                body: expose(Snapshot::of(&self.sources.engine), format),
+                body: expose(MetricsSnapshot::of(&self.sources.engine), format),
             },
             Shown::Statuses => said(401, "unauthorized", "Metrics take a bearer token", Map::new()),
         }
     }
 
     /// What is known of the selected checks once the native ones have answered, at the latest at the end of the budget.
-    async fn rows(&self, engine: &Engine, selection: Selection) -> Result<Vec<Row>, BeginError> {
+    async fn rows(&self, engine: &Engine, selection: Selection) -> Result<Vec<Row>, UnknownCheck> {
         let deadline = tokio::time::Instant::now() + self.sources.budget.saturating_sub(MARGIN);
         let (done, known) = oneshot::channel();
         let selection = Selection { without_python: true, ..selection };

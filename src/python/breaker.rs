@@ -5,42 +5,42 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::engine::registry::Slot;
+use crate::engine::registry::Registered;
 use crate::model::CircuitMode;
 use crate::model::CircuitStatus;
 use crate::state::Operation;
 
 /// The circuit breaker of one check, as far as its engine shares what it knows.
 #[pyclass(frozen, name = "Breaker", module = "lifesigns._core")]
-pub struct PyBreaker(Arc<Slot>);
+pub struct PyBreaker(Arc<Registered>);
 
 impl PyBreaker {
-    pub(super) fn of(slot: Arc<Slot>) -> PyResult<Self> {
-        match slot.spec.breaker {
-            Some(_) => Ok(Self(slot)),
-            None => Err(PyValueError::new_err(format!("the check {:?} has no circuit breaker", slot.spec.name))),
+    pub(super) fn of(check: Arc<Registered>) -> PyResult<Self> {
+        match check.options.breaker {
+            Some(_) => Ok(Self(check)),
+            None => Err(PyValueError::new_err(format!("the check {:?} has no circuit breaker", check.options.name))),
         }
     }
 
     fn operate(&self, py: Python<'_>, operation: Operation) {
-        py.detach(|| self.0.cell().operate(operation));
+        py.detach(|| self.0.state().operate(operation));
     }
 
-    fn now(&self) -> PyResult<(CircuitStatus, CircuitMode)> {
-        self.0.cell().breaker().ok_or_else(|| PyValueError::new_err("no circuit breaker"))
+    fn now(&self, py: Python<'_>) -> PyResult<(CircuitStatus, CircuitMode)> {
+        py.detach(|| self.0.state().breaker()).ok_or_else(|| PyValueError::new_err("no circuit breaker"))
     }
 }
 
 #[pymethods]
 impl PyBreaker {
     #[getter]
-    fn state(&self) -> PyResult<&'static str> {
-        Ok(self.now()?.0.state.as_str())
+    fn state(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(self.now(py)?.0.state.as_str())
     }
 
     #[getter]
-    fn mode(&self) -> PyResult<&'static str> {
-        Ok(match self.now()?.1 {
+    fn mode(&self, py: Python<'_>) -> PyResult<&'static str> {
+        Ok(match self.now(py)?.1 {
             CircuitMode::Automatic => "automatic",
             CircuitMode::ForcedOpen => "forced-open",
             CircuitMode::ForcedClosed => "forced-closed",
@@ -49,8 +49,8 @@ impl PyBreaker {
     }
 
     #[getter]
-    fn retry_after(&self) -> PyResult<Option<f64>> {
-        Ok(self.now()?.0.retry_after.map(|wait| wait.as_secs_f64()))
+    fn retry_after(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(self.now(py)?.0.retry_after.map(|wait| wait.as_secs_f64()))
     }
 
     fn force_open(&self, py: Python<'_>) {

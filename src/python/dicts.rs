@@ -41,6 +41,7 @@ fn object<'py>(py: Python<'py>, field: Field<'_>) -> PyResult<Bound<'py, PyAny>>
         Field::Count(count) => PyInt::new(py, count).into_any(),
         Field::Flag(flag) => PyBool::new(py, flag).to_owned().into_any(),
         Field::Details(details) => pythonize(py, details)?,
+        Field::LastError(error) => dict(py, fields::of_last_error(error))?.into_any(),
         Field::Summary(rows) => dict(py, fields::of_summary(rows))?.into_any(),
         Field::Results(ResultsOf(rows, shown)) => {
             let results = PyDict::new(py);

@@ -1,27 +1,27 @@
-//! `_core.Engine`: registers checks and begins sweeps.
+//! `_core.Engine`: registers checks and starts sweeps.
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::breaker::PyBreaker;
+use super::events;
 use super::interpreter::Interpreter;
 use super::sweep::{Done, PySweep, budget};
 use super::waker::PyWaker;
 use super::{not_negative, parse};
 use crate::checks::Kind;
-use crate::checks::callable::Callable;
+use crate::checks::callable::CallableCheck;
 use crate::checks::{self, Check};
 use crate::engine::refresh::Refresh;
 use crate::engine::sweep::{self, Work};
-use crate::engine::{self, Selection};
-use crate::metrics::{self, Format, Snapshot};
-use crate::model::Event;
-use crate::model::Transition;
+use crate::engine::{self, Selection, UnknownCheck};
+use crate::metrics::{self, Format, MetricsSnapshot};
 use crate::model::{BreakerOptions, CheckOptions, SpecError, positive_seconds};
 use crate::monitor::Membership;
 use crate::policy::limits::Limits;
@@ -39,9 +39,8 @@ pub struct PyEngine {
     default_ttl: Duration,
 }
 
-/// State changes of circuit breakers (check, from, to, seconds since 1970), and what else the log is to be told (whether
-/// as a warning, text).
-type News = (Vec<(String, &'static str, &'static str, f64)>, Vec<(bool, String)>);
+/// Events as dicts, and diagnostics (whether a warning, text).
+type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(bool, String)>);
 
 /// How a check is run: the options of `register` beside the name and what it does.
 #[derive(Deserialize)]
@@ -50,6 +49,8 @@ struct RegisterOptions {
     critical: bool,
     timeout: Option<f64>,
     ttl: Option<f64>,
+    #[serde(default)]
+    ready_max_age: Option<f64>,
     breaker: Option<BreakerOptions>,
     depends_on: Vec<String>,
     failures_before_error: u32,
@@ -81,7 +82,7 @@ impl PyEngine {
 
     /// Adds a callable; `id` comes back in each job that calls it. `identity` tells it from others in other processes.
     fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.register(name, options, identity, |timeout| Arc::new(Callable { id, timeout }))
+        self.register(name, options, identity, |timeout| Arc::new(CallableCheck { id, timeout }))
     }
 
     /// Lets a registered name run another native check.
@@ -91,8 +92,8 @@ impl PyEngine {
 
     /// Lets a registered name run another callable.
     fn replace_callable(&self, name: &str, id: u64) -> PyResult<()> {
-        let timeout = self.inner.slot(name)?.spec.timeout;
-        Ok(self.inner.replace(name, Arc::new(Callable { id, timeout }))?)
+        let timeout = self.inner.check(name)?.options.timeout;
+        Ok(self.inner.replace(name, Arc::new(CallableCheck { id, timeout }))?)
     }
 
     /// Sets what degrades any check: seconds that a run took, percent of the latest runs that failed.
@@ -112,66 +113,67 @@ impl PyEngine {
 
     /// The circuit breaker of a check.
     fn breaker(&self, name: &str) -> PyResult<PyBreaker> {
-        PyBreaker::of(self.inner.slot(name)?)
+        PyBreaker::of(self.inner.check(name)?)
     }
 
-    /// What has happened since the last call, if anything.
-    fn take_news(&self) -> Option<News> {
-        if !self.inner.has_news() {
-            return None;
+    /// The events and diagnostics since the last call, if there are any.
+    fn take_events<'py>(&self, py: Python<'py>) -> PyResult<Option<Pending<'py>>> {
+        if !self.inner.has_events() {
+            return Ok(None);
         }
-        let seconds = |at: SystemTime| at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let change = |event: Event| {
-            let Transition { from, to } = event.transition;
-            (event.check.to_string(), from.as_str(), to.as_str(), seconds(event.at))
-        };
-        let notices = diagnostics::take().into_iter().map(|diagnostic| (diagnostic.is_warning, diagnostic.text));
-        Some((self.inner.take_events().into_iter().map(change).collect(), notices.collect()))
+        let (events, diagnostics) = py.detach(|| (self.inner.take_events(), diagnostics::take()));
+        let events = events.iter().map(|event| events::dict(py, event)).collect::<PyResult<_>>()?;
+        let diagnostics = diagnostics.into_iter().map(|diagnostic| (diagnostic.is_warning, diagnostic.text));
+        Ok(Some((events, diagnostics.collect())))
     }
 
     /// The metrics as Prometheus text or as OpenMetrics.
-    fn metrics(&self, openmetrics: bool) -> String {
+    fn metrics(&self, py: Python<'_>, openmetrics: bool) -> String {
         let format = if openmetrics { Format::OpenMetrics } else { Format::Prometheus };
-        metrics::expose(Snapshot::of(&self.inner), format)
+        py.detach(|| metrics::expose(MetricsSnapshot::of(&self.inner), format))
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
     /// `publisher` is the callable that tells the log and subscribers what has happened.
-    fn start_background(&self, critical_max_age: Option<f64>, publisher: u64) -> PyResult<()> {
+    fn start_background(&self, py: Python<'_>, critical_max_age: Option<f64>, publisher: u64) -> PyResult<()> {
         let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
         let made = Arc::new(Refresh::of(&self.inner, publisher));
         let refresh = self.refresh.get_or_init(|| made.clone());
         if let Some(max_age) = max_age {
             refresh.limit_critical(max_age);
         }
-        if Arc::ptr_eq(refresh, &made) {
-            self.services.add(made)?;
-            self.services.add(Arc::new(Interpreter))?;
-            if *self.inner.share() != Scope::Process {
-                self.services.add(Arc::new(Membership::of(&self.inner)))?;
+        py.detach(|| {
+            if Arc::ptr_eq(refresh, &made) {
+                self.services.add(made)?;
+                self.services.add(Arc::new(Interpreter))?;
+                if *self.inner.scope() != Scope::Process {
+                    self.services.add(Arc::new(Membership::of(&self.inner)))?;
+                }
             }
-        }
-        self.services.resume();
-        Ok(())
+            self.services.resume();
+            Ok(())
+        })
     }
 
     /// Notes that a history keeps the result of that check and time (seconds since 1970), and says whether no other
     /// process that shares with this one has done so, nor for one within `gap` seconds of it.
     fn note(&self, py: Python<'_>, name: &str, at: f64, gap: f64) -> PyResult<bool> {
         let (at, gap) = (not_negative("at", at)?, not_negative("gap", gap)?);
-        let share = self.inner.share().clone();
+        let share = self.inner.scope().clone();
         Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
     }
 
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.
-    fn resume(&self) {
-        self.services.resume();
+    fn resume(&self, py: Python<'_>) {
+        py.detach(|| self.services.resume());
     }
 
-    /// Begins a sweep. `waker` is told `token` once every answer is there, unless they are at once.
+    /// Starts a sweep. `waker` receives `token` once every answer is there, unless they are at once.
     #[pyo3(signature = (names, critical_only, refresh, max_age, waker=None, token=0))]
-    fn begin(
+    #[allow(clippy::too_many_arguments, reason = "Python's keywords")]
+    fn start(
         &self,
+        py: Python<'_>,
         names: Option<Vec<String>>,
         critical_only: bool,
         refresh: bool,
@@ -179,22 +181,26 @@ impl PyEngine {
         waker: Option<&Bound<'_, PyWaker>>,
         token: u64,
     ) -> PyResult<PySweep> {
-        let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
-        let done = Arc::new(Done::default());
-        if !work.is_none() {
-            let waker = waker.map(|waker| waker.get().signal());
-            let done = done.clone();
-            work.start(move || {
-                done.set();
-                if let Some(waker) = waker {
-                    waker.wake(token);
-                }
-            });
-        }
+        let selection = selection(names, critical_only, refresh, max_age)?;
+        let waker = waker.map(|waker| waker.get().signal());
+        let (sweep, done) = py.detach(|| {
+            let (sweep, work) = self.sweep(&selection)?;
+            let done = Arc::new(Done::default());
+            if !work.is_none() {
+                let done = done.clone();
+                work.start(move || {
+                    done.set();
+                    if let Some(waker) = waker {
+                        waker.wake(token);
+                    }
+                });
+            }
+            Ok::<_, UnknownCheck>((sweep, done))
+        })?;
         Ok(PySweep::new(sweep, done))
     }
 
-    /// Begins a sweep, and waits as `Sweep.wait` does.
+    /// Starts a sweep, and waits as `Sweep.wait` does.
     #[pyo3(signature = (names, critical_only, refresh, max_age, deadline=None))]
     fn run(
         &self,
@@ -206,18 +212,8 @@ impl PyEngine {
         deadline: Option<f64>,
     ) -> PyResult<PySweep> {
         let budget = budget(deadline)?;
-        let (sweep, work) = self.sweep(names, critical_only, refresh, max_age)?;
-        let done = Arc::new(Done::default());
-        let sweep = PySweep::new(sweep, done.clone());
-        if !work.is_none() {
-            let end = sweep.end(budget);
-            let set = {
-                let done = done.clone();
-                move || done.set()
-            };
-            py.detach(|| work.start(set));
-            sweep.finish(py, end)?;
-        }
+        let sweep = self.start(py, names, critical_only, refresh, max_age, None, 0)?;
+        sweep.finish(py, sweep.end(budget))?;
         Ok(sweep)
     }
 }
@@ -231,17 +227,9 @@ impl PyEngine {
         &self.services
     }
 
-    fn sweep(
-        &self,
-        names: Option<Vec<String>>,
-        critical_only: bool,
-        refresh: bool,
-        max_age: Option<f64>,
-    ) -> PyResult<(sweep::Sweep, Work)> {
+    fn sweep(&self, selection: &Selection) -> Result<(sweep::Sweep, Work), UnknownCheck> {
         self.services.resume();
-        let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
-        let selection = Selection { names, critical_only, refresh, max_age, without_python: false };
-        Ok(self.inner.sweep(&selection)?)
+        self.inner.sweep(selection)
     }
 
     fn register(
@@ -257,9 +245,12 @@ impl PyEngine {
         };
         let timeout = seconds("timeout", options.timeout, self.default_timeout)?;
         let ttl = seconds("ttl", options.ttl, self.default_ttl)?;
+        let ready_max_age =
+            options.ready_max_age.map(|age| positive_seconds(&format!("{name}: ready_max_age"), age)).transpose()?;
         let spec = CheckOptions {
             identity,
             critical: options.critical,
+            ready_max_age,
             breaker: options.breaker,
             depends_on: options.depends_on,
             failures_before_error: options.failures_before_error,
@@ -268,6 +259,16 @@ impl PyEngine {
         };
         Ok(self.inner.register(spec, check(timeout))?)
     }
+}
+
+fn selection(
+    names: Option<Vec<String>>,
+    critical_only: bool,
+    refresh: bool,
+    max_age: Option<f64>,
+) -> PyResult<Selection> {
+    let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
+    Ok(Selection { names, critical_only, refresh, max_age, without_python: false })
 }
 
 fn build(name: &str, spec: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Check>> {

@@ -7,6 +7,7 @@ mod breaker;
 mod circuit;
 mod dicts;
 mod engine;
+mod events;
 mod interpreter;
 mod jobs;
 mod probe;
@@ -18,12 +19,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pyo3::create_exception;
-use pyo3::exceptions::{PyLookupError, PyOSError, PyValueError};
+use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
 use pythonize::depythonize;
 use serde::de::DeserializeOwned;
 
-use crate::engine::BeginError;
+use crate::engine::UnknownCheck;
 use crate::metrics::Format;
 use crate::model::{SpecError, valid_name};
 use crate::runtime::{self, process};
@@ -37,12 +38,9 @@ impl From<SpecError> for PyErr {
     }
 }
 
-impl From<BeginError> for PyErr {
-    fn from(error: BeginError) -> Self {
-        match error {
-            BeginError::UnknownCheck { .. } => UnknownCheckError::new_err(error.to_string()),
-            BeginError::Runtime(error) => PyOSError::new_err(error.to_string()),
-        }
+impl From<UnknownCheck> for PyErr {
+    fn from(error: UnknownCheck) -> Self {
+        UnknownCheckError::new_err(error.to_string())
     }
 }
 

@@ -84,7 +84,7 @@ pub fn notify_systemd(
     Interpreter.resume()?;
     #[cfg(unix)]
     if let Some(systemd) = Systemd::from_environment()? {
-        let share = engine.get().inner().share().clone();
+        let share = engine.get().inner().scope().clone();
         Process::current()?.runtime.spawn(systemd.tell(share, wedged_after, requires));
         return Ok(true);
     }

@@ -124,6 +124,11 @@ impl CallableQueue {
         !lock(&self.state).is_unavailable
     }
 
+    /// For how long a call of a callable has been running or queued, if one is.
+    pub fn running_for(&self, callable: u64) -> Option<Duration> {
+        lock(&self.state).active.get(&callable).map(|active| active.since.elapsed())
+    }
+
     fn submit(&self, callable: u64, timeout: Duration, reply: oneshot::Sender<Reply>) -> Result<u64, CheckError> {
         let mut state = lock(&self.state);
         if let Some(running) = state.active.get(&callable) {

@@ -11,5 +11,5 @@ pub mod process;
 pub mod queue;
 
 pub use context::Context;
-pub use per_process::{PerProcess, generation, lock, watch_forks};
+pub use per_process::{PerProcess, forked_at, generation, lock, watch_forks};
 pub use process::Process;

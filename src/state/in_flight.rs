@@ -1,43 +1,64 @@
-//! The run of a check, watched by all who wait for it.
+//! The run of a check that is under way in this process, watched by all callers that wait for it.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::model::Outcome;
+use crate::model::{NotRun, Outcome};
+use crate::runtime::Context;
 
-/// The run of a check that is under way or has just ended.
-#[derive(Clone, Debug, Default)]
-pub struct InFlightRun(Arc<Run>);
+/// What a request for a run came to.
+pub type RunResult = Result<Arc<Outcome>, NotRun>;
 
-#[derive(Debug, Default)]
-struct Run {
-    outcome: OnceLock<Arc<Outcome>>,
+/// A run that is under way or has just ended.
+#[derive(Clone, Default)]
+pub struct InFlightRun(Arc<Watched>);
+
+#[derive(Default)]
+struct Watched {
+    progress: OnceLock<(Instant, Arc<Context>)>,
+    result: OnceLock<RunResult>,
     ended: Notify,
 }
 
 impl InFlightRun {
-    /// The outcome, if the run has ended.
-    pub fn landed(&self) -> Option<&Arc<Outcome>> {
-        self.0.outcome.get()
+    /// The result, if the run has ended.
+    pub fn result(&self) -> Option<&RunResult> {
+        self.0.result.get()
     }
 
-    /// The outcome, once the run has ended.
-    pub async fn wait(&self) -> Arc<Outcome> {
+    /// Waits for the result.
+    pub async fn wait(&self) -> RunResult {
         loop {
-            // Before the look at the outcome: it hears of an end from now on, not only once it is polled.
+            // Made before the result is read: a run that ends in between wakes it all the same.
             let ended = self.0.ended.notified();
-            if let Some(outcome) = self.landed() {
-                return outcome.clone();
+            if let Some(result) = self.result() {
+                return result.clone();
             }
             ended.await;
         }
     }
 
-    /// Tells all who wait. Only the first outcome counts.
-    pub(super) fn land(&self, outcome: Arc<Outcome>) {
-        if self.0.outcome.set(outcome).is_ok() {
+    /// When this process started the check itself, and what it has been doing since; `None` while it waits for parents
+    /// or for another process.
+    pub fn progress(&self) -> Option<&(Instant, Arc<Context>)> {
+        self.0.progress.get()
+    }
+
+    /// Records that the check itself starts.
+    pub fn start(&self, context: Arc<Context>) {
+        let _ = self.0.progress.set((Instant::now(), context));
+    }
+
+    /// Wakes all callers that wait. Only the first result counts.
+    pub(super) fn complete(&self, result: RunResult) {
+        if self.0.result.set(result).is_ok() {
             self.0.ended.notify_waiters();
         }
+    }
+
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }

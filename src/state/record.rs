@@ -1,27 +1,40 @@
 //! What is known of one check, wherever it is kept, and every decision about it: pure.
+//!
+//! [`Record::settle`] is the only place where a run meets the policies: breaker, limits, hysteresis, counters. What is no
+//! run (blocked, still running, pending, circuit open) never reaches it: those are derived when an answer is made.
+//!
+//! ```text
+//!   no lease ──acquire──► held by an owner ──settle───► no lease, one outcome more
+//!                          │          └─────give_back─► no lease, nothing changed
+//!                          └─ its time is over or its owner is dead: the next acquire takes it over
+//! ```
 
 mod codec;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::model::CheckOptions;
-use crate::model::clock;
-use crate::model::{CircuitMode, CircuitStatus, Outcome, Transition};
+use crate::model::{
+    CheckOptions, CircuitMode, CircuitState, CircuitStatus, EventKind, LastError, Outcome, Status, Transition, clock,
+};
 use crate::policy::breaker::{Breaker, Permit, Refused, Verdict};
 use crate::policy::hysteresis::Hysteresis;
+use crate::policy::limits::{Limits, RecentRuns};
 use crate::state::backend::Owner;
 use crate::state::counters::Counters;
 
-/// How much longer than its check may take a lease lasts: time to wake up and to say what came of it.
+/// How much longer than its check may take a lease lasts: time to wake up and to store the outcome.
 const MARGIN: Duration = Duration::from_millis(250);
 
-/// The duty to run the check, and what the breaker gave along.
+/// How long a result that is not healthy is fresh at most.
+const UNHEALTHY_TTL: Duration = Duration::from_secs(30);
+
+/// The duty to run the check, and the breaker's permit for it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Held {
     owner: Owner,
@@ -32,25 +45,25 @@ struct Held {
     permit: Option<Permit>,
 }
 
-/// Which outcome will do.
+/// Which outcome a caller accepts.
 #[derive(Clone, Copy, Debug)]
-pub enum Want {
+pub enum Wanted {
     NotOlderThan(Duration),
     /// That of a run which ended after the record had counted so many.
     SettledAfter(u64),
 }
 
-/// What is to be done for who asks.
+/// How a request for the lease ends.
 #[derive(Debug)]
-pub enum Turn {
-    /// An outcome that will do is there.
+pub enum Acquired {
+    /// An outcome that is acceptable is there.
     Answered(Arc<Outcome>),
-    /// Somebody else runs the check.
+    /// Another owner runs the check.
     Held,
     /// The breaker does not allow a run.
     Refused(Refused),
-    /// Who asked has to run it.
-    Led(Option<Transition>),
+    /// The caller has to run it.
+    Leader(Option<Transition>),
 }
 
 /// What an operator does to a circuit breaker.
@@ -62,6 +75,56 @@ pub enum Operation {
     Reset,
 }
 
+/// One run of a check, as it was found.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub outcome: Outcome,
+    /// What it means for the breaker.
+    pub verdict: Verdict,
+    /// The first one of its process.
+    pub first: bool,
+}
+
+/// What a run came to once the policies have judged it.
+#[derive(Debug)]
+pub struct Settled {
+    pub outcome: Arc<Outcome>,
+    /// What it changed.
+    pub transition: Option<Transition>,
+    pub status_change: Option<StatusChange>,
+}
+
+/// A status was left for another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusChange {
+    pub from: Option<Status>,
+    pub since: Option<SystemTime>,
+    pub sequence: u64,
+}
+
+impl StatusChange {
+    /// As an event about `check`, whose new outcome is `outcome`.
+    pub fn event(self, check: Arc<str>, outcome: &Outcome) -> EventKind {
+        EventKind::Status {
+            check,
+            from: self.from,
+            to: outcome.status,
+            raw: outcome.raw_status.unwrap_or(outcome.status),
+            since: self.since,
+            message: outcome.message.clone(),
+            error_type: outcome.error_type.clone(),
+        }
+    }
+}
+
+/// When the status shown was taken, how often it has changed, and the last error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatusHistory {
+    pub since: Option<SystemTime>,
+    pub sequence: u64,
+    pub last_error: Option<LastError>,
+}
+
 /// What is known of one check.
 #[derive(Debug)]
 pub struct Record {
@@ -70,23 +133,30 @@ pub struct Record {
     held: Option<Held>,
     breaker: Option<Breaker>,
     hysteresis: Hysteresis,
+    recent: RecentRuns,
+    history: StatusHistory,
     counters: Counters,
     lease: Duration,
+    stale_after: Duration,
 }
 
 impl Record {
-    pub fn new(spec: &CheckOptions) -> Self {
+    /// An empty record. A result older than `stale_after` says nothing any more.
+    pub fn new(options: &CheckOptions, stale_after: Duration) -> Self {
         // Longer than any run can take: its permit comes back before.
-        let trial_lease = spec.timeout * 2;
+        let trial_lease = options.timeout.saturating_mul(2);
         let seed = uuid::Uuid::new_v4().as_u64_pair().0;
         Self {
             latest: None,
             settled: 0,
             held: None,
-            breaker: spec.breaker.clone().map(|breaker| Breaker::new(breaker, trial_lease, seed)),
-            hysteresis: Hysteresis::of(spec),
+            breaker: options.breaker.clone().map(|breaker| Breaker::new(breaker, trial_lease, seed)),
+            hysteresis: Hysteresis::of(options),
+            recent: RecentRuns::default(),
+            history: StatusHistory::default(),
             counters: Counters::default(),
-            lease: spec.timeout.saturating_add(MARGIN),
+            lease: options.timeout.saturating_add(MARGIN),
+            stale_after,
         }
     }
 
@@ -99,80 +169,122 @@ impl Record {
         self.settled
     }
 
-    pub fn counters(&self) -> &Counters {
-        &self.counters
+    pub fn history(&self) -> &StatusHistory {
+        &self.history
     }
 
-    /// The latest outcome, if it will do.
-    pub fn answer(&self, want: Want, now: Instant) -> Option<&Arc<Outcome>> {
-        self.latest.as_ref().filter(|outcome| match want {
-            Want::NotOlderThan(age) => outcome.ran && now.saturating_duration_since(outcome.finished) < age,
-            Want::SettledAfter(settled) => self.settled > settled,
+    /// What was counted, up to `now`.
+    pub fn counters(&self, now: Instant) -> Counters {
+        let mut seconds = self.counters.seconds.clone();
+        seconds.advance(self.latest.as_deref(), self.stale_after, now);
+        Counters { seconds, ..self.counters.clone() }
+    }
+
+    /// The latest outcome, if it is acceptable.
+    pub fn answer(&self, wanted: Wanted, now: Instant) -> Option<&Arc<Outcome>> {
+        self.latest.as_ref().filter(|outcome| match wanted {
+            Wanted::NotOlderThan(age) => {
+                let is_well = matches!(outcome.status, Status::Healthy | Status::Skipped);
+                let age = if is_well { age } else { age.min(UNHEALTHY_TTL) };
+                now.saturating_duration_since(outcome.finished) < age
+            }
+            Wanted::SettledAfter(settled) => self.settled > settled,
         })
     }
 
-    /// Whether somebody who is `alive` has the duty to run the check, and time left for it.
+    /// Whether an owner that is `alive` has the duty to run the check, and time left for it.
     pub fn is_held(&self, now: Instant, alive: impl Fn(&Owner) -> bool) -> bool {
         self.held.as_ref().is_some_and(|held| held.until > now && alive(&held.owner))
     }
 
-    /// Asks for an outcome, or for the duty to find it out. A lease that ran out or whose owner is dead is taken over.
-    /// The second value says whether anything has changed.
-    pub fn claim(&mut self, want: Want, owner: Owner, now: Instant, alive: impl Fn(&Owner) -> bool) -> (Turn, bool) {
-        if let Some(outcome) = self.answer(want, now) {
-            return (Turn::Answered(outcome.clone()), false);
+    /// Requests an outcome, or the duty to find it. A lease that ran out or whose owner is dead is taken over. The second
+    /// value says whether anything has changed.
+    pub fn acquire(
+        &mut self,
+        wanted: Wanted,
+        owner: Owner,
+        now: Instant,
+        alive: impl Fn(&Owner) -> bool,
+    ) -> (Acquired, bool) {
+        if let Some(outcome) = self.answer(wanted, now) {
+            return (Acquired::Answered(outcome.clone()), false);
         }
         if self.is_held(now, alive) {
-            return (Turn::Held, false);
+            return (Acquired::Held, false);
         }
         let lost = self.release();
         let permit = match self.breaker.as_mut().map(|breaker| breaker.acquire(now)).transpose() {
             Ok(permit) => permit,
-            Err(refused) => return (Turn::Refused(refused), lost),
+            Err(refused) => return (Acquired::Refused(refused), lost),
         };
         let transition = permit.as_ref().and_then(|permit| permit.transition);
         self.held = Some(Held { owner, taken: now, until: now + self.lease, permit });
-        (Turn::Led(transition), true)
+        (Acquired::Leader(transition), true)
     }
 
-    /// Ends whatever lease there is without an outcome, and says whether there was one.
+    /// Ends any lease without an outcome, and says whether there was one.
     pub fn release(&mut self) -> bool {
         let Some(held) = self.held.take() else { return false };
-        self.record(held.permit, Verdict::Ignored, Duration::ZERO, held.taken);
+        self.return_permit(held.permit, Verdict::Ignored, Duration::ZERO, held.taken);
         true
     }
 
-    /// Ends this lease without an outcome, and says whether it was there.
+    /// Ends this owner's lease without an outcome, and says whether it was there.
     pub fn give_back(&mut self, owner: Owner) -> bool {
         self.held.as_ref().is_some_and(|held| held.owner == owner) && self.release()
     }
 
-    /// Notes what came of the run, and gives what is to be told to those who wait for it. Of an owner whose lease was
-    /// taken over meanwhile nothing is noted: it may have been stopped for hours, and see nothing but timeouts.
-    pub fn settle(
-        &mut self,
-        owner: Owner,
-        mut outcome: Arc<Outcome>,
-        verdict: Verdict,
-        now: Instant,
-    ) -> (Arc<Outcome>, Option<Transition>) {
+    /// Judges a run by the policies and keeps its outcome. The run of an owner whose lease was taken over meanwhile
+    /// changes nothing: its process may have been stopped for hours, and have found nothing but timeouts.
+    pub fn settle(&mut self, owner: Owner, run: Run, limits: &Limits, now: Instant) -> Settled {
+        let Run { mut outcome, verdict, first } = run;
         let Some(held) = self.held.take_if(|held| held.owner == owner) else {
-            let started = outcome.finished.checked_sub(outcome.took);
+            let started = outcome.finished.checked_sub(outcome.duration);
             let newer = self.latest.clone().filter(|latest| Some(latest.finished) > started);
-            return (newer.unwrap_or(outcome), None);
+            let outcome = newer.unwrap_or_else(|| Arc::new(outcome));
+            return Settled { outcome, transition: None, status_change: None };
         };
-        let transition = self.record(held.permit, verdict, outcome.took, now);
+        let transition = self.return_permit(held.permit, verdict, outcome.duration, now);
+        self.counters.seconds.advance(self.latest.as_deref(), self.stale_after, now);
+        self.recent.count(outcome.status == Status::Error, outcome.finished);
+        if let Some(reason) = limits.exceeded(outcome.status, outcome.duration, first, &self.recent) {
+            outcome.status = Status::Degraded;
+            let message = std::mem::take(&mut outcome.message);
+            outcome.message = if message.is_empty() { reason } else { format!("{message} ({reason})") };
+        }
         self.counters.count(&outcome);
-        let shown = Arc::make_mut(&mut outcome);
-        shown.circuit = self.breaker(now).map(|(circuit, _)| circuit);
-        self.hysteresis.apply(shown);
+        if outcome.status == Status::Error {
+            self.history.last_error = Some(LastError::of(&outcome));
+        }
+        let shown = self.hysteresis.apply(outcome.status);
+        if shown != outcome.status {
+            outcome.raw_status = Some(std::mem::replace(&mut outcome.status, shown));
+        }
+        let status_change = self.change_status(&outcome);
+        let outcome = Arc::new(outcome);
         self.latest = Some(outcome.clone());
         self.settled += 1;
-        (outcome, transition)
+        Settled { outcome, transition, status_change }
     }
 
-    fn record(&mut self, permit: Option<Permit>, verdict: Verdict, took: Duration, now: Instant) -> Option<Transition> {
-        self.breaker.as_mut()?.record(permit?, verdict, took, now)
+    fn change_status(&mut self, outcome: &Outcome) -> Option<StatusChange> {
+        let from = self.latest.as_ref().map(|latest| latest.status);
+        if from == Some(outcome.status) {
+            return None;
+        }
+        let since = self.history.since.replace(outcome.at);
+        self.history.sequence += 1;
+        Some(StatusChange { from, since, sequence: self.history.sequence })
+    }
+
+    fn return_permit(
+        &mut self,
+        permit: Option<Permit>,
+        verdict: Verdict,
+        duration: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
+        self.breaker.as_mut()?.record(permit?, verdict, duration, now)
     }
 
     /// The state of the breaker and who decides on it; `None` without one.
@@ -181,7 +293,18 @@ impl Record {
         Some((CircuitStatus { state: breaker.state(now), retry_after: breaker.retry_after(now) }, breaker.mode()))
     }
 
-    /// Has an operator's way with the breaker, if there is one.
+    /// Whether the breaker would refuse a run now.
+    pub fn is_refused(&self, now: Instant) -> Option<CircuitStatus> {
+        let (circuit, _) = self.breaker(now)?;
+        let refused = match circuit.state {
+            CircuitState::Closed => false,
+            CircuitState::Open => true,
+            CircuitState::HalfOpen => circuit.retry_after.is_some(),
+        };
+        refused.then_some(circuit)
+    }
+
+    /// Applies an operator's decision to the breaker, if there is one.
     pub fn operate(&mut self, operation: Operation) -> Option<Transition> {
         let breaker = self.breaker.as_mut()?;
         match operation {
@@ -190,5 +313,11 @@ impl Record {
             Operation::Disable => breaker.disable(),
             Operation::Reset => breaker.reset(),
         }
+    }
+
+    /// The number of the next event about the breaker.
+    pub fn next_sequence(&mut self) -> u64 {
+        self.history.sequence += 1;
+        self.history.sequence
     }
 }

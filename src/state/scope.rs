@@ -44,11 +44,16 @@ impl Scope {
     }
 
     /// Where the record of a check is kept.
-    pub(crate) fn backend(&self, spec: &CheckOptions) -> Box<dyn Backend> {
+    pub(crate) fn backend(&self, options: &CheckOptions) -> Box<dyn Backend> {
+        self.backend_of(&record_name(options))
+    }
+
+    /// Where the record of that name is kept.
+    pub(crate) fn backend_of(&self, name: &str) -> Box<dyn Backend> {
         match self {
             Self::Process => Box::new(ProcessBackend),
             #[cfg(any(target_os = "linux", target_os = "macos"))]
-            Self::Host(path) => Box::new(HostBackend::new(path, record_key(spec))),
+            Self::Host(path) => Box::new(HostBackend::new(path, key(name))),
             #[cfg(not(any(target_os = "linux", target_os = "macos")))]
             Self::Host(_) => Box::new(ProcessBackend),
         }
@@ -57,11 +62,11 @@ impl Scope {
 
 /// What a record is found by: whoever checks something else, or in another way, finds another one. Whether the check is
 /// critical, and for how long its result is fresh, is up to who asks.
-fn record_key(spec: &CheckOptions) -> [u8; 16] {
-    let CheckOptions { name, identity, timeout, breaker, depends_on, .. } = spec;
-    let CheckOptions { failures_before_error, successes_before_healthy, .. } = spec;
+fn record_name(options: &CheckOptions) -> String {
+    let CheckOptions { name, identity, timeout, breaker, depends_on, .. } = options;
+    let CheckOptions { failures_before_error, successes_before_healthy, .. } = options;
     let how = (timeout, breaker, depends_on, failures_before_error, successes_before_healthy);
-    key(&format!("check {name} {identity:?} {how:?} {}", env!("CARGO_PKG_VERSION")))
+    format!("check {name} {identity:?} {how:?} {}", env!("CARGO_PKG_VERSION"))
 }
 
 /// A key that tells nothing of what it was made from.
@@ -94,9 +99,9 @@ mod tests {
             CheckOptions { successes_before_healthy: 2, ..spec() },
         ];
         for other in others {
-            assert_ne!(record_key(&spec()), record_key(&other), "{other:?}");
+            assert_ne!(record_name(&spec()), record_name(&other), "{other:?}");
         }
         let same = CheckOptions { critical: false, ttl: second * 2, ..spec() };
-        assert_eq!(record_key(&spec()), record_key(&same));
+        assert_eq!(record_name(&spec()), record_name(&same));
     }
 }

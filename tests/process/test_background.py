@@ -154,7 +154,7 @@ def test_background__leaves_an_open_circuit_alone(counting: MisbehavingServer) -
 def test_background__tells_of_circuits_that_nobody_asked_about() -> None:
     engine = Engine(default_ttl=0.1)
     events: list[BreakerEvent] = []
-    engine.subscribe(events.append)
+    engine.subscribe(lambda event: events.append(event) if isinstance(event, BreakerEvent) else None)
     target = {"kind": "tcp", "host": "127.0.0.1", "port": misbehaving.refused_port()}
     engine.register("x", target, breaker={"failures": 2, "wait": 60.0})
     engine.start_background()

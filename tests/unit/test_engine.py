@@ -388,7 +388,7 @@ def test_breaker__tells_the_log_and_subscribers_of_each_change(caplog: pytest.Lo
     engine.register("x", lambda: False, breaker={"failures": 2, "wait": 60})
     events: list[lifesigns.BreakerEvent] = []
     engine.subscribe(lambda _: 1 / 0)
-    engine.subscribe(events.append)
+    engine.subscribe(lambda event: events.append(event) if isinstance(event, lifesigns.BreakerEvent) else None)
     for _ in range(3):
         engine.check("x", refresh=True)
     assert [event[:3] for event in events] == [("x", "closed", "open")]

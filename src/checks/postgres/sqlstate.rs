@@ -112,8 +112,8 @@ mod tests {
             ("57P03", "UnavailableError", "starting up"),
             ("XX001", "UnavailableError", "internal error"),
             ("08006", "UnavailableError", "lost"),
-            ("57014", "TimeoutError", "no answer within 1.5 s, while waiting for the answer"),
-            ("55P03", "TimeoutError", "no answer within 1.5 s, while waiting for a lock"),
+            ("57014", "TimeoutError", "Timed out after 1.5 s (while waiting for the answer)"),
+            ("55P03", "TimeoutError", "Timed out after 1.5 s (while waiting for a lock)"),
             ("", "RequestRejectedError", "fails there"),
         ];
         for (code, kind, words) in cases {

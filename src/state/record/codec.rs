@@ -1,37 +1,42 @@
-//! How a record is told to other processes: as postcard, of bounded size.
+//! How a record is stored for other processes: as postcard, of bounded size.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Held, Record};
+use super::{Held, Record, StatusHistory};
 use crate::model::Outcome;
-use crate::policy::breaker;
-use crate::policy::hysteresis;
+use crate::policy::breaker::BreakerState;
+use crate::policy::hysteresis::HysteresisState;
+use crate::policy::limits::RecentRuns;
 use crate::state::counters::Counters;
 
 /// Bytes that are enough for most records.
-const USUAL: usize = 512;
+const USUAL: usize = 1_024;
 
-/// Without the specification: it is part of the key under which the record is kept.
+/// Without the options: they are part of the key under which the record is kept.
 #[derive(Serialize)]
-struct Told<'a> {
+struct EncodedRecord<'a> {
     latest: Option<&'a Outcome>,
     settled: u64,
     held: Option<&'a Held>,
-    breaker: Option<&'a breaker::Memory>,
-    hysteresis: hysteresis::Memory,
+    breaker: Option<&'a BreakerState>,
+    hysteresis: HysteresisState,
+    recent: &'a RecentRuns,
+    history: &'a StatusHistory,
     counters: &'a Counters,
 }
 
 #[derive(Deserialize)]
-struct Heard {
+struct DecodedRecord {
     latest: Option<Arc<Outcome>>,
     settled: u64,
     held: Option<Held>,
-    breaker: Option<breaker::Memory>,
-    hysteresis: hysteresis::Memory,
+    breaker: Option<BreakerState>,
+    hysteresis: HysteresisState,
+    recent: RecentRuns,
+    history: StatusHistory,
     counters: Counters,
 }
 
@@ -43,34 +48,38 @@ impl Record {
             return full;
         }
         let mut short = Outcome::clone(self.latest.as_deref()?);
-        let omitted = "more than the processes of a host tell each other";
+        let omitted = "more than the processes of a host share";
         short.details = Map::from_iter([("omitted".to_owned(), Value::from(omitted))]);
         self.encode_with(Some(&short)).filter(|bytes| bytes.len() <= limit)
     }
 
     fn encode_with(&self, latest: Option<&Outcome>) -> Option<Vec<u8>> {
-        let told = Told {
+        let encoded = EncodedRecord {
             latest,
             settled: self.settled,
             held: self.held.as_ref(),
-            breaker: self.breaker.as_ref().map(breaker::Breaker::memory),
-            hysteresis: self.hysteresis.memory(),
+            breaker: self.breaker.as_ref().map(crate::policy::breaker::Breaker::saved),
+            hysteresis: self.hysteresis.state(),
+            recent: &self.recent,
+            history: &self.history,
             counters: &self.counters,
         };
-        postcard::to_extend(&told, Vec::with_capacity(USUAL)).ok()
+        postcard::to_extend(&encoded, Vec::with_capacity(USUAL)).ok()
     }
 
-    /// Goes on from what another process told, and says whether it made sense.
-    pub fn decode(&mut self, told: &[u8]) -> bool {
-        let Ok(heard) = postcard::from_bytes::<Heard>(told) else { return false };
-        self.latest = heard.latest;
-        self.settled = heard.settled;
-        self.held = heard.held;
-        if let (Some(breaker), Some(memory)) = (self.breaker.as_mut(), heard.breaker) {
-            breaker.recall(memory);
+    /// Continues from what another process stored; false if it cannot be decoded, and nothing is changed then.
+    pub fn decode(&mut self, bytes: &[u8]) -> bool {
+        let Ok(decoded) = postcard::from_bytes::<DecodedRecord>(bytes) else { return false };
+        self.latest = decoded.latest;
+        self.settled = decoded.settled;
+        self.held = decoded.held;
+        if let (Some(breaker), Some(saved)) = (self.breaker.as_mut(), decoded.breaker) {
+            breaker.restore(saved);
         }
-        self.hysteresis.recall(heard.hysteresis);
-        self.counters = heard.counters;
+        self.hysteresis.restore(decoded.hysteresis);
+        self.recent = decoded.recent;
+        self.history = decoded.history;
+        self.counters = decoded.counters;
         true
     }
 }

@@ -1,18 +1,19 @@
-//! Two processes and an operator at one record.
+//! Several processes and an operator at one record, and random histories against a reference model.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity)]
+
+mod model;
 
 use std::collections::HashSet;
 
 use super::*;
-use crate::model::BreakerOptions;
-use crate::model::{CheckError, Finding, Status};
-use crate::model::{CircuitMode, CircuitState};
+use crate::model::{BreakerOptions, CheckError, CircuitMode, Finding};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-const NEW: Want = Want::NotOlderThan(Duration::from_secs(30));
+const STALE_AFTER: Duration = Duration::from_secs(60);
+const NEW: Wanted = Wanted::NotOlderThan(Duration::from_secs(30));
 
-fn spec() -> CheckOptions {
+fn options() -> CheckOptions {
     CheckOptions {
         breaker: Some(BreakerOptions::default()),
         ..CheckOptions::new("x", TIMEOUT, Duration::from_secs(30))
@@ -23,9 +24,15 @@ fn owner(process: u64, lease: u64) -> Owner {
     Owner { member: 0, process, lease }
 }
 
-/// A record as processes see it that share it: everything travels through what it tells. Moments are a little off after
+fn run(result: Result<Finding, CheckError>) -> Run {
+    let verdict = if result.is_ok() { Verdict::Success } else { Verdict::Failure };
+    Run { outcome: Outcome::of(result, Instant::now()), verdict, first: false }
+}
+
+/// A record as processes see it that share it: it is encoded and decoded before each use. Instants are a little off after
 /// that, since two clocks cannot be read at once.
 struct Host {
+    options: CheckOptions,
     record: Record,
     now: Instant,
     dead: HashSet<u64>,
@@ -33,50 +40,61 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        Self { record: Record::new(&spec()), now: Instant::now(), dead: HashSet::new() }
+        Self::of(options())
+    }
+
+    fn of(options: CheckOptions) -> Self {
+        let record = Record::new(&options, STALE_AFTER);
+        Self { options, record, now: Instant::now(), dead: HashSet::new() }
     }
 
     fn travel(&mut self) {
         let bytes = self.record.encode(usize::MAX).unwrap();
-        self.record = Record::new(&spec());
+        self.record = Record::new(&self.options, STALE_AFTER);
         assert!(self.record.decode(&bytes));
     }
 
-    fn claim(&mut self, owner: Owner) -> Turn {
+    fn acquire(&mut self, owner: Owner) -> Acquired {
         self.travel();
-        self.record.claim(NEW, owner, self.now, |owner| !self.dead.contains(&owner.process)).0
+        self.record.acquire(NEW, owner, self.now, |owner| !self.dead.contains(&owner.process)).0
     }
 
-    fn settle(&mut self, owner: Owner, result: Result<Finding, CheckError>) -> (Arc<Outcome>, Option<Transition>) {
+    /// Accepts nothing that is known.
+    fn acquire_new(&mut self, owner: Owner) -> Acquired {
         self.travel();
-        let verdict = if result.is_ok() { Verdict::Success } else { Verdict::Failure };
-        self.record.settle(owner, Arc::new(Outcome::of(result, self.now)), verdict, self.now)
+        let wanted = Wanted::SettledAfter(self.record.settled());
+        self.record.acquire(wanted, owner, self.now, |owner| !self.dead.contains(&owner.process)).0
+    }
+
+    fn settle(&mut self, owner: Owner, result: Result<Finding, CheckError>) -> Settled {
+        self.travel();
+        self.record.settle(owner, run(result), &Limits::default(), self.now)
     }
 
     fn fail(&mut self, owner: Owner) -> Option<Transition> {
-        self.settle(owner, Err(CheckError::Refused { target: "t".to_owned() })).1
+        self.settle(owner, Err(CheckError::Refused { target: "t".to_owned() })).transition
     }
 }
 
-fn led(turn: &Turn) -> bool {
-    matches!(turn, Turn::Led(_))
+fn is_leader(acquired: &Acquired) -> bool {
+    matches!(acquired, Acquired::Leader(_))
 }
 
 #[test]
-fn one_runs_it_and_the_others_get_its_answer() {
+fn lease_held_by_one_gives_its_outcome_to_all() {
     let mut host = Host::new();
     let (first, second) = (owner(1, 1), owner(2, 1));
-    assert!(led(&host.claim(first)));
-    assert!(matches!(host.claim(second), Turn::Held));
-    assert!(matches!(host.claim(owner(1, 2)), Turn::Held), "nor may the same process twice");
+    assert!(is_leader(&host.acquire(first)));
+    assert!(matches!(host.acquire(second), Acquired::Held));
+    assert!(matches!(host.acquire(owner(1, 2)), Acquired::Held), "nor may the same process twice");
     host.settle(first, Ok(Finding::healthy("fine").with("n", 1)));
-    let Turn::Answered(outcome) = host.claim(second) else { panic!("not answered") };
+    let Acquired::Answered(outcome) = host.acquire(second) else { panic!("not answered") };
     assert_eq!((outcome.message.as_str(), outcome.details.get("n").unwrap()), ("fine", &serde_json::json!(1)));
     assert_eq!(host.record.settled(), 1);
 }
 
 #[test]
-fn lease_is_taken_over_once_its_owner_is_dead_or_its_time_is_over() {
+fn lease_of_dead_or_overdue_owner_is_taken_over() {
     let table: [(&str, fn(&mut Host), bool); 4] = [
         ("alive", |_| {}, false),
         ("dead", |host| host.dead.extend([1]), true),
@@ -85,107 +103,159 @@ fn lease_is_taken_over_once_its_owner_is_dead_or_its_time_is_over() {
     ];
     for (name, happens, taken_over) in table {
         let mut host = Host::new();
-        assert!(led(&host.claim(owner(1, 1))));
+        assert!(is_leader(&host.acquire(owner(1, 1))));
         happens(&mut host);
-        assert_eq!(led(&host.claim(owner(2, 1))), taken_over, "{name}");
+        assert_eq!(is_leader(&host.acquire(owner(2, 1))), taken_over, "{name}");
     }
 }
 
 #[test]
-fn who_lost_the_lease_changes_nothing_and_gives_what_is_newer() {
+fn run_of_lost_lease_changes_nothing_and_returns_the_newer_outcome() {
     let mut host = Host::new();
     let (slow, quick) = (owner(1, 1), owner(2, 1));
-    assert!(led(&host.claim(slow)));
+    assert!(is_leader(&host.acquire(slow)));
     host.now += TIMEOUT * 2;
-    assert!(led(&host.claim(quick)));
+    assert!(is_leader(&host.acquire(quick)));
     let late = Err(CheckError::Panicked);
-    assert_eq!(host.settle(slow, late.clone()).0.status, Status::Error, "nothing newer is known yet");
+    assert_eq!(host.settle(slow, late.clone()).outcome.status, Status::Error, "nothing newer is known yet");
     assert_eq!(host.record.settled(), 0);
     host.settle(quick, Ok(Finding::healthy("fine")));
-    let late = Outcome { took: TIMEOUT * 3, ..Outcome::of(late, Instant::now()) };
-    assert_eq!(host.record.settle(slow, Arc::new(late), Verdict::Failure, host.now).0.message, "fine");
+    let mut late = run(late);
+    late.outcome.duration = TIMEOUT * 3;
+    assert_eq!(host.record.settle(slow, late, &Limits::default(), host.now).outcome.message, "fine");
     assert_eq!(host.record.settled(), 1);
     assert!(!host.record.give_back(slow));
 }
 
 #[test]
-fn breaker_is_one_for_all() {
+fn breaker_is_one_for_all_processes() {
     let mut host = Host::new();
     for lease in 0..3 {
         let owner = owner(lease, lease);
-        assert!(led(&host.record.claim(Want::SettledAfter(99), owner, host.now, |_| true).0));
+        assert!(is_leader(&host.acquire_new(owner)));
         let transition = host.fail(owner);
         assert_eq!(transition.map(|transition| transition.to), (lease == 2).then_some(CircuitState::Open));
     }
     host.now += Duration::from_secs(28);
-    assert!(matches!(host.claim_new(owner(9, 9)), Turn::Refused(_)));
+    assert!(matches!(host.acquire_new(owner(9, 9)), Acquired::Refused(_)));
+    assert!(host.record.is_refused(host.now).is_some());
     host.now += Duration::from_secs(3);
     // The trial is lost with its process; the next may try at once.
-    assert!(led(&host.claim_new(owner(8, 8))));
-    assert!(matches!(host.claim_new(owner(9, 9)), Turn::Held));
+    assert!(host.record.is_refused(host.now).is_none());
+    assert!(is_leader(&host.acquire_new(owner(8, 8))));
+    assert!(matches!(host.acquire_new(owner(9, 9)), Acquired::Held));
     host.dead.insert(8);
-    assert!(led(&host.claim_new(owner(9, 9))));
-    let closed = host.settle(owner(9, 9), Ok(Finding::healthy("m"))).1.unwrap();
+    assert!(is_leader(&host.acquire_new(owner(9, 9))));
+    let closed = host.settle(owner(9, 9), Ok(Finding::healthy("m"))).transition.unwrap();
     assert_eq!((closed.from, closed.to), (CircuitState::HalfOpen, CircuitState::Closed));
 }
 
-impl Host {
-    /// Accepts nothing that is known.
-    fn claim_new(&mut self, owner: Owner) -> Turn {
-        self.travel();
-        let want = Want::SettledAfter(self.record.settled());
-        self.record.claim(want, owner, self.now, |owner| !self.dead.contains(&owner.process)).0
+#[test]
+fn lease_given_back_counts_for_no_policy() {
+    let mut host = Host::of(CheckOptions { failures_before_error: 2, ..options() });
+    for lease in 0..10 {
+        assert!(is_leader(&host.acquire_new(owner(1, lease))));
+        host.travel();
+        assert!(host.record.give_back(owner(1, lease)));
     }
+    assert_eq!(host.record.settled(), 0);
+    assert_eq!(host.record.breaker(host.now).unwrap().0.state, CircuitState::Closed);
+    assert_eq!(host.record.counters(host.now), Counters::default());
+    assert!(host.record.latest().is_none());
 }
 
 #[test]
-fn operators_word_reaches_all() {
+fn operation_reaches_all_processes() {
     let mut host = Host::new();
     assert_eq!(host.record.operate(Operation::ForceOpen).unwrap().to, CircuitState::Open);
-    assert!(matches!(host.claim(owner(1, 1)), Turn::Refused(Refused { retry_after: None, .. })));
+    assert!(matches!(host.acquire(owner(1, 1)), Acquired::Refused(Refused { retry_after: None, .. })));
     assert_eq!(host.record.breaker(host.now).unwrap().1, CircuitMode::ForcedOpen);
     host.record.operate(Operation::Reset);
-    assert!(led(&host.claim(owner(1, 1))));
+    assert!(is_leader(&host.acquire(owner(1, 1))));
 }
 
 #[test]
-fn hysteresis_and_counters_go_on_in_another_process() {
-    let spec = CheckOptions { failures_before_error: 2, breaker: None, ..spec() };
-    let mut record = Record::new(&spec);
+fn hysteresis_and_counters_continue_in_another_process() {
+    let mut host = Host::of(CheckOptions { failures_before_error: 2, breaker: None, ..options() });
     let mut shown = Vec::new();
-    for (lease, healthy) in [true, false, false].into_iter().enumerate() {
+    for (lease, is_healthy) in [true, false, false].into_iter().enumerate() {
         let owner = owner(lease as u64, 0);
-        record.claim(Want::SettledAfter(99), owner, Instant::now(), |_| true);
-        let result = if healthy { Ok(Finding::healthy("m")) } else { Ok(Finding::error("m")) };
-        let outcome = Arc::new(Outcome::of(result, Instant::now()));
-        shown.push(record.settle(owner, outcome, Verdict::Ignored, Instant::now()).0.status);
-        let bytes = record.encode(usize::MAX).unwrap();
-        record = Record::new(&spec);
-        assert!(record.decode(&bytes));
+        assert!(is_leader(&host.acquire_new(owner)));
+        let result = if is_healthy { Ok(Finding::healthy("m")) } else { Ok(Finding::error("m")) };
+        shown.push(host.settle(owner, result).outcome.status);
     }
     assert_eq!(shown, [Status::Healthy, Status::Healthy, Status::Error]);
-    let runs = &record.counters().runs;
-    assert_eq!((runs[&Status::Healthy].total, runs[&Status::Error].total), (1, 2));
+    let runs = host.record.counters(host.now).runs;
+    assert_eq!(runs, [(Status::Healthy, 1), (Status::Error, 2)].into());
 }
 
 #[test]
-fn what_is_too_large_is_told_without_details() {
-    let mut record = Record::new(&spec());
-    record.claim(NEW, owner(1, 1), Instant::now(), |_| true);
+fn change_of_status_is_reported_once_with_what_was_left() {
+    let mut host = Host::of(CheckOptions { breaker: None, ..options() });
+    let results =
+        [Ok(Finding::healthy("a")), Ok(Finding::healthy("b")), Ok(Finding::error("c")), Ok(Finding::healthy("d"))];
+    let mut changes = Vec::new();
+    for (lease, result) in results.into_iter().enumerate() {
+        assert!(is_leader(&host.acquire_new(owner(0, lease as u64))));
+        let settled = host.settle(owner(0, lease as u64), result);
+        changes.push(settled.status_change.map(|change| (change.from, change.since.is_some(), change.sequence)));
+    }
+    let (healthy, error) = (Some(Status::Healthy), Some(Status::Error));
+    assert_eq!(changes, [Some((None, false, 1)), None, Some((healthy, true, 2)), Some((error, true, 3))]);
+    let history = host.record.history();
+    assert_eq!(history.last_error.as_ref().unwrap().message, "c");
+    assert_eq!(history.since, host.record.latest().map(|latest| latest.at));
+}
+
+#[test]
+fn limits_degrade_a_healthy_run_before_hysteresis() {
+    let mut host = Host::of(CheckOptions { breaker: None, ..options() });
+    let limits = Limits { response_time: Some(Duration::from_millis(100)), error_rate: None };
+    let slow = |first| {
+        let mut run = run(Ok(Finding::healthy("fine")));
+        run.outcome.duration = Duration::from_millis(200);
+        Run { first, ..run }
+    };
+    for (lease, first, expected) in [(1, true, Status::Healthy), (2, false, Status::Degraded)] {
+        assert!(is_leader(&host.acquire_new(owner(1, lease))));
+        let settled = host.record.settle(owner(1, lease), slow(first), &limits, host.now);
+        assert_eq!(settled.outcome.status, expected);
+    }
+    assert_eq!(host.record.latest().unwrap().message, "fine (took 200 ms, more than 100 ms)");
+}
+
+#[test]
+fn result_that_is_not_healthy_is_fresh_for_30_seconds_at_most() {
+    for (finding, fresh_after_40) in
+        [(Finding::healthy("m"), true), (Finding::skipped("m"), true), (Finding::error("m"), false)]
+    {
+        let mut host = Host::of(CheckOptions { breaker: None, ..options() });
+        assert!(is_leader(&host.acquire(owner(1, 1))));
+        host.settle(owner(1, 1), Ok(finding));
+        let wanted = Wanted::NotOlderThan(Duration::from_secs(300));
+        let at = |seconds| Instant::now() + Duration::from_secs(seconds);
+        assert!(host.record.answer(wanted, at(20)).is_some());
+        assert_eq!(host.record.answer(wanted, at(40)).is_some(), fresh_after_40);
+    }
+}
+
+#[test]
+fn record_too_large_is_stored_without_details() {
+    let mut record = Record::new(&options(), STALE_AFTER);
+    let _ = record.acquire(NEW, owner(1, 1), Instant::now(), |_| true);
     let finding = Finding::healthy("fine").with("large", "x".repeat(10_000));
-    let outcome = Arc::new(Outcome::of(Ok(finding), Instant::now()));
-    record.settle(owner(1, 1), outcome, Verdict::Success, Instant::now());
+    record.settle(owner(1, 1), run(Ok(finding)), &Limits::default(), Instant::now());
     let bytes = record.encode(5_000).unwrap();
-    let mut heard = Record::new(&spec());
-    assert!(heard.decode(&bytes));
-    let outcome = heard.latest().unwrap();
+    let mut decoded = Record::new(&options(), STALE_AFTER);
+    assert!(decoded.decode(&bytes));
+    let outcome = decoded.latest().unwrap();
     assert_eq!((outcome.message.as_str(), outcome.details.contains_key("omitted")), ("fine", true));
     assert!(record.encode(10).is_none());
 }
 
 #[test]
-fn nonsense_changes_nothing() {
-    let mut record = Record::new(&spec());
+fn bytes_that_are_no_record_change_nothing() {
+    let mut record = Record::new(&options(), STALE_AFTER);
     for nonsense in ["", "{}", "[]", "\u{0}", r#"{"settled": -1}"#] {
         assert!(!record.decode(nonsense.as_bytes()));
     }

@@ -1,0 +1,115 @@
+//! What surrounds every run of a check, read top to bottom: parents, lease, breaker permit, deadline, panic, settle.
+//!
+//! ```text
+//!   run ─► parents have answered? ─► lease (and with it the breaker's permit) ─► Check::run within its deadline ─► settle
+//!            │ in error: Blocked       │ another process answered: its outcome     │ no run: lease given back
+//!            │ silent: Blocked         │ refused: CircuitOpen                      │ (still running, not started)
+//! ```
+//!
+//! Guarantees: the run is a task of its own, so it delays no other; it completes on every way out, also when it panics
+//! or is dropped; the check's timeout counts from its own start, not from what it waited for before; only a run is
+//! settled, and only once.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::{Instant, timeout_at};
+
+use super::registry::{Answer, Lead, Registered, Request};
+use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
+use crate::policy::breaker::Verdict;
+use crate::runtime::{Context, Process};
+use crate::state::{Acquisition, Run, RunResult, acquire};
+
+/// Runs a check for all callers that wait for it.
+pub fn run(lead: Lead, process: Arc<Process>) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let result = attempt(&lead, &process).await;
+        lead.completion.complete(result);
+    })
+}
+
+async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
+    let Lead { check, active, completion } = lead;
+    parents_answered(check, process).await?;
+    let lease = match acquire(completion).await {
+        Acquisition::Leader(lease) => lease,
+        Acquisition::Answered(outcome) => return Ok(outcome),
+        Acquisition::Refused(not_run) => return Err(not_run),
+    };
+
+    let started = Instant::now();
+    let timeout = check.options.timeout;
+    let context = Arc::new(Context::new(process.clone(), started + timeout));
+    completion.run().start(context.clone());
+    let run = AssertUnwindSafe(active.check.run(&context)).catch_unwind();
+    let result = match timeout_at(started + timeout, run).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(CheckError::Panicked),
+        Err(_elapsed) => Err(CheckError::Timeout { after: timeout, phase: context.phase() }),
+    };
+
+    if let Some(not_run) = not_run(&result, active.check.needs_python()) {
+        return Err(not_run);
+    }
+    let verdict = verdict(&result, active.check.errors_trip_breaker());
+    let outcome = Outcome::of(result, started);
+    if !Arc::ptr_eq(active, &check.active()) {
+        // Replaced meanwhile: callers that wait get this answer, later ones do not.
+        return Ok(Arc::new(outcome));
+    }
+    let limits = check.shared.limits.load_full();
+    Ok(lease.settle(Run { outcome, verdict, first: false }, &limits).await)
+}
+
+/// Waits until every parent has answered, at most for this check's timeout; fails if one is in error.
+async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<(), NotRun> {
+    let deadline = Instant::now() + check.options.timeout;
+    for parent in &check.parents {
+        let blocked = |answered| NotRun::Blocked { parent: parent.options.name.clone(), answered };
+        let request =
+            Request { max_age: None, refresh: false, without_python: false, now: Instant::now(), snapshot: None };
+        // A run of the parent that is in flight is newer than what it found before.
+        let run = match parent.state().in_flight().map_or_else(|| parent.request(request, process), Answer::Joined) {
+            Answer::Fresh(outcome) if outcome.status == Status::Error => return Err(blocked(true)),
+            Answer::NotRun(not_run) if !not_run.keeps_last_result() => return Err(blocked(true)),
+            Answer::Fresh(_) | Answer::Latest | Answer::NotRun(_) => continue,
+            Answer::Joined(run) => run,
+            Answer::Leading(lead) => {
+                let in_flight = lead.completion.run().clone();
+                process.runtime.spawn(self::run(lead, process.clone()));
+                in_flight
+            }
+        };
+        match timeout_at(deadline, run.wait()).await {
+            Ok(Ok(outcome)) if outcome.status == Status::Error => return Err(blocked(true)),
+            Ok(Err(not_run)) if !not_run.keeps_last_result() => return Err(blocked(true)),
+            Ok(_) => {}
+            Err(_elapsed) => return Err(blocked(false)),
+        }
+    }
+    Ok(())
+}
+
+/// Why there was no run after all, if so.
+fn not_run(result: &Result<Finding, CheckError>, needs_python: bool) -> Option<NotRun> {
+    match result {
+        Err(CheckError::StillRunning { seconds }) => Some(NotRun::StillRunning { seconds: *seconds }),
+        Err(CheckError::Withdrawn) => Some(NotRun::Withdrawn),
+        Err(CheckError::NotStarted { .. }) => Some(NotRun::Observer),
+        // No thread of Python's started it: that says nothing about what it checks.
+        Err(CheckError::Timeout { phase: Phase::Start, .. }) if needs_python => Some(NotRun::Observer),
+        _ => None,
+    }
+}
+
+fn verdict(result: &Result<Finding, CheckError>, errors_trip_breaker: bool) -> Verdict {
+    match result {
+        Ok(finding) if finding.status == Status::Error && errors_trip_breaker => Verdict::Failure,
+        Ok(_) => Verdict::Success,
+        Err(error) if error.trips_breaker() => Verdict::Failure,
+        Err(_) => Verdict::Ignored,
+    }
+}

@@ -1,0 +1,327 @@
+//! What this process knows of one check: its record, kept in step with the backend, and the run that is in flight here.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::TableSnapshot;
+use super::backend::{Backend, Busy, CAPACITY, Owner};
+use super::counters::Counters;
+use super::in_flight::{InFlightRun, RunResult};
+use super::record::{Acquired, Operation, Record, Run, StatusHistory, Wanted};
+use crate::model::{CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, NotRun, Outcome, Status, Transition};
+use crate::policy::limits::Limits;
+use crate::runtime::{diagnostics, lock, queue::Queue};
+
+/// How long a thread may wait for another process to unlock a record.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(1);
+/// No process holds a record for longer unless it was stopped meanwhile, however few the processors.
+pub(super) const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
+
+/// How a request for an outcome is answered at once.
+pub enum Requested {
+    /// Fresh enough.
+    Fresh(Arc<Outcome>),
+    /// A run of this process is under way already.
+    InFlight(InFlightRun),
+    /// The check must not be run now.
+    NotRun(NotRun),
+    /// The caller has to have it run.
+    Needed(Completion),
+}
+
+/// What is known of a check without a run.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub latest: Option<Arc<Outcome>>,
+    /// The state of the breaker and who decides on it; `None` without one.
+    pub breaker: Option<(CircuitStatus, CircuitMode)>,
+    pub counters: Counters,
+    pub history: StatusHistory,
+}
+
+struct Local {
+    record: Record,
+    in_flight: Option<InFlightRun>,
+    /// Whether this process has run the check before.
+    has_run: bool,
+}
+
+/// One check in this process.
+pub struct CheckState {
+    name: Arc<str>,
+    local: Mutex<Local>,
+    pub(super) backend: Box<dyn Backend>,
+    events: Arc<Queue<Event>>,
+}
+
+impl CheckState {
+    pub fn new(
+        name: Arc<str>,
+        options: &CheckOptions,
+        stale_after: Duration,
+        events: Arc<Queue<Event>>,
+        backend: Box<dyn Backend>,
+    ) -> Self {
+        let local = Local { record: Record::new(options, stale_after), in_flight: None, has_run: false };
+        Self { name, local: Mutex::new(local), backend, events }
+    }
+
+    /// Brings the record up to date.
+    fn refresh(&self, record: &mut Record, snapshot: Option<&TableSnapshot>) {
+        self.decode(record, self.backend.read_if_changed(snapshot));
+    }
+
+    fn decode(&self, record: &mut Record, bytes: Option<Vec<u8>>) {
+        if bytes.is_some_and(|bytes| !record.decode(&bytes)) {
+            diagnostics::publish(true, format!("the record of {} cannot be decoded, and is replaced", self.name));
+        }
+    }
+
+    /// Brings the record up to date, calls `change` while no other process can change it, and stores it if `change`
+    /// returns true.
+    fn transact(&self, record: &mut Record, change: &mut dyn FnMut(&mut Record) -> bool) -> Result<(), Busy> {
+        self.backend.transact(LOCK_TIMEOUT, &mut |bytes| {
+            self.decode(record, bytes);
+            if change(record) { record.encode(CAPACITY) } else { None }
+        })
+    }
+
+    /// Requests an outcome. `obstacle` is consulted only if a run is needed, and tells why there must be none.
+    pub fn request(
+        self: &Arc<Self>,
+        wanted: Option<Duration>,
+        now: Instant,
+        snapshot: Option<&TableSnapshot>,
+        obstacle: impl FnOnce() -> Option<NotRun>,
+    ) -> Requested {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local.record, snapshot);
+        let after = local.record.settled();
+        let wanted = wanted.map_or(Wanted::SettledAfter(after), Wanted::NotOlderThan);
+        if let Some(outcome) = local.record.answer(wanted, now) {
+            return Requested::Fresh(outcome.clone());
+        }
+        if let Some(in_flight) = &local.in_flight {
+            return Requested::InFlight(in_flight.clone());
+        }
+        if let Some(refused) = local.record.is_refused(now) {
+            return Requested::NotRun(NotRun::CircuitOpen { retry_after: refused.retry_after });
+        }
+        if let Some(not_run) = obstacle() {
+            return Requested::NotRun(not_run);
+        }
+        let run = InFlightRun::default();
+        local.in_flight = Some(run.clone());
+        drop(local);
+        Requested::Needed(Completion { state: self.clone(), run, wanted, after })
+    }
+
+    /// One attempt to get the lease; `check_alive`: whether to ask if the owner of another lease still lives.
+    pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner, check_alive: bool) -> Result<Acquired, Busy> {
+        let mut local = lock(&self.local);
+        let record = &mut local.record;
+        self.refresh(record, None);
+        let now = Instant::now();
+        if let Some(outcome) = record.answer(wanted, now) {
+            return Ok(Acquired::Answered(outcome.clone()));
+        }
+        // Read without a lock first: all that find it expired would queue for the lock, one after the other.
+        let alive = |owner: &Owner| !check_alive || self.backend.is_alive(owner);
+        if record.is_held(now, alive) {
+            return Ok(Acquired::Held);
+        }
+        let mut acquired = Acquired::Held;
+        let mut sequence = 0;
+        self.transact(record, &mut |record| {
+            let (result, changed) = record.acquire(wanted, owner, now, |owner| self.backend.is_alive(owner));
+            if let Acquired::Leader(Some(_)) = result {
+                sequence = record.next_sequence();
+            }
+            acquired = result;
+            changed
+        })?;
+        drop(local);
+        if let Acquired::Leader(transition) = acquired {
+            self.publish_transition(transition, sequence);
+        }
+        Ok(acquired)
+    }
+
+    /// Takes the lease in this process alone, since the record cannot be locked.
+    pub(super) fn acquire_alone(&self, wanted: Wanted, owner: Owner) {
+        self.backend.report_stuck();
+        let mut local = lock(&self.local);
+        local.record.release();
+        let _ = local.record.acquire(wanted, owner, Instant::now(), |_| true);
+    }
+
+    /// Settles a run; `None` if another process holds the record and `alone` is not set.
+    pub(super) fn try_settle(&self, owner: Owner, run: &Run, limits: &Limits, alone: bool) -> Option<Arc<Outcome>> {
+        let mut settled = None;
+        let mut sequence = 0;
+        let mut local = lock(&self.local);
+        let Local { record, has_run, .. } = &mut *local;
+        let first = !*has_run;
+        let mut settle = |record: &mut Record| {
+            let result = record.settle(owner, Run { first, ..run.clone() }, limits, Instant::now());
+            if result.transition.is_some() {
+                sequence = record.next_sequence();
+            }
+            settled = Some(result);
+            true
+        };
+        if self.transact(record, &mut settle) == Err(Busy) && alone {
+            self.backend.report_stuck();
+            settle(record);
+        }
+        let settled = settled?;
+        *has_run = true;
+        drop(local);
+        self.publish_transition(settled.transition, sequence);
+        // The first result is no change, unless it is bad.
+        let is_well = matches!(settled.outcome.status, Status::Healthy | Status::Skipped);
+        if let Some(change) = settled.status_change.filter(|change| change.from.is_some() || !is_well) {
+            let sequence = change.sequence;
+            self.publish(change.event(self.name.clone(), &settled.outcome), sequence);
+        }
+        Some(settled.outcome)
+    }
+
+    pub(super) fn give_back(&self, owner: Owner) {
+        let mut local = lock(&self.local);
+        let mut give_back = |record: &mut Record| record.give_back(owner);
+        if self.transact(&mut local.record, &mut give_back) == Err(Busy) {
+            // For other processes it runs out.
+            give_back(&mut local.record);
+        }
+    }
+
+    fn publish_transition(&self, transition: Option<Transition>, sequence: u64) {
+        if let Some(transition) = transition {
+            self.publish(EventKind::Breaker { check: self.name.clone(), transition }, sequence);
+        }
+    }
+
+    fn publish(&self, kind: EventKind, sequence: u64) {
+        self.events.push(Event { sequence, at: SystemTime::now(), kind });
+    }
+
+    /// A snapshot of this record and all beside it.
+    pub fn snapshot(&self) -> Option<TableSnapshot> {
+        self.backend.snapshot()
+    }
+
+    /// The latest outcome, the state of the circuit, and when the status was taken.
+    pub fn latest(&self, snapshot: Option<&TableSnapshot>) -> (Option<Arc<Outcome>>, Option<CircuitStatus>) {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local.record, snapshot);
+        let circuit = local.record.breaker(Instant::now()).map(|(circuit, _)| circuit);
+        (local.record.latest().cloned(), circuit)
+    }
+
+    /// What stands beside an outcome in a report, as last read.
+    pub fn beside(&self, now: Instant) -> (Option<CircuitStatus>, StatusHistory) {
+        let local = lock(&self.local);
+        (local.record.breaker(now).map(|(circuit, _)| circuit), local.record.history().clone())
+    }
+
+    /// The run of this process that is in flight.
+    pub fn in_flight(&self) -> Option<InFlightRun> {
+        lock(&self.local).in_flight.clone()
+    }
+
+    /// What is known without a run.
+    pub fn view(&self) -> View {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local.record, None);
+        let (record, now) = (&local.record, Instant::now());
+        View {
+            latest: record.latest().cloned(),
+            breaker: record.breaker(now),
+            counters: record.counters(now),
+            history: record.history().clone(),
+        }
+    }
+
+    /// The state of the breaker and who decides on it; `None` without one.
+    pub fn breaker(&self) -> Option<(CircuitStatus, CircuitMode)> {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local.record, None);
+        local.record.breaker(Instant::now())
+    }
+
+    /// Applies an operator's decision to the breaker, if there is one: in all processes, or after some time in this one.
+    pub fn operate(&self, operation: Operation) {
+        let started = Instant::now();
+        let mut applied = None;
+        loop {
+            let mut local = lock(&self.local);
+            let mut change = |record: &mut Record| {
+                let transition = record.operate(operation);
+                applied = Some((transition, transition.map_or(0, |_| record.next_sequence())));
+                true
+            };
+            match self.transact(&mut local.record, &mut change) {
+                Ok(()) => break,
+                Err(Busy) if started.elapsed() < GIVE_UP_AFTER => {}
+                Err(Busy) => {
+                    self.backend.report_stuck();
+                    change(&mut local.record);
+                    break;
+                }
+            }
+        }
+        if let Some((transition, sequence)) = applied {
+            self.publish_transition(transition, sequence);
+        }
+    }
+}
+
+/// The duty to complete a run that callers in this process wait for. Dropped without a result, it completes as a fault
+/// of this process.
+pub struct Completion {
+    state: Arc<CheckState>,
+    run: InFlightRun,
+    wanted: Wanted,
+    /// How many outcomes there were at the request.
+    after: u64,
+}
+
+impl Completion {
+    pub fn state(&self) -> &Arc<CheckState> {
+        &self.state
+    }
+
+    pub fn run(&self) -> &InFlightRun {
+        &self.run
+    }
+
+    /// Which outcome of another process is acceptable: at the request, and while waiting for one.
+    pub fn wanted(&self) -> (Wanted, Wanted) {
+        (self.wanted, Wanted::SettledAfter(self.after))
+    }
+
+    /// Wakes all callers that wait in this process.
+    pub fn complete(self, result: RunResult) {
+        self.end(result);
+    }
+
+    fn end(&self, result: RunResult) {
+        {
+            let mut local = lock(&self.state.local);
+            if local.in_flight.as_ref().is_some_and(|run| run.is(&self.run)) {
+                local.in_flight = None;
+            }
+        }
+        self.run.complete(result);
+    }
+}
+
+impl Drop for Completion {
+    fn drop(&mut self) {
+        // Does nothing after a result.
+        self.end(Err(NotRun::Observer));
+    }
+}

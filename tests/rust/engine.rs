@@ -1,0 +1,233 @@
+//! What an engine answers about checks that block each other, hang, panic or are not run: from outside, as callers see it.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lifesigns::checks::Check;
+use lifesigns::engine::sweep::Sweep;
+use lifesigns::engine::{Engine, Selection};
+use lifesigns::model::{BreakerOptions, CheckError, CheckOptions, EventKind, Finding, Status};
+use lifesigns::policy::report::{Health, Report, Row};
+use lifesigns::runtime::Context;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// A check that is told what to do, and counts its runs.
+#[derive(Default)]
+struct Scripted {
+    fails: AtomicBool,
+    panics: AtomicBool,
+    millis: AtomicU32,
+    runs: AtomicU32,
+}
+
+impl Scripted {
+    fn slow(millis: u32) -> Arc<Self> {
+        Arc::new(Self { millis: AtomicU32::new(millis), ..Self::default() })
+    }
+
+    fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    fn take(&self, millis: u32) {
+        self.millis.store(millis, Ordering::SeqCst);
+    }
+
+    fn runs(&self) -> u32 {
+        self.runs.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Check for Scripted {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        self.runs.fetch_add(1, Ordering::SeqCst);
+        let millis = self.millis.load(Ordering::SeqCst);
+        if millis > 0 {
+            tokio::time::sleep(MILLISECOND * millis).await;
+        }
+        assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(CheckError::Refused { target: "server:1".to_owned() }),
+            false => Ok(Finding::healthy("fine")),
+        }
+    }
+}
+
+fn options(name: &str) -> CheckOptions {
+    CheckOptions::new(name, SECOND, SECOND * 30)
+}
+
+fn child(name: &str) -> CheckOptions {
+    CheckOptions { depends_on: vec!["parent".to_owned()], ..options(name) }
+}
+
+fn engine(checks: &[(CheckOptions, &Arc<Scripted>)]) -> Engine {
+    let engine = Engine::new(SECOND * 60);
+    for (options, check) in checks {
+        engine.register(options.clone(), Arc::<Scripted>::clone(check)).unwrap();
+    }
+    engine
+}
+
+fn sweep(engine: &Engine, selection: &Selection) -> Sweep {
+    let (sweep, work) = engine.sweep(selection).unwrap();
+    if !work.is_none() {
+        let (done, wait) = std::sync::mpsc::channel();
+        work.start(move || done.send(()).unwrap_or_default());
+        let left = sweep.deadline.saturating_duration_since(tokio::time::Instant::now());
+        let _ = wait.recv_timeout(left);
+    }
+    sweep
+}
+
+fn refresh() -> Selection {
+    Selection { refresh: true, ..Selection::default() }
+}
+
+fn row(sweep: &Sweep, name: &str) -> Row {
+    sweep.rows().into_iter().find(|row| &*row.name == name).unwrap()
+}
+
+fn status(sweep: &Sweep, name: &str) -> Status {
+    row(sweep, name).outcome.status
+}
+
+#[test]
+fn child_of_failing_parent_is_blocked_at_once_whatever_it_found_before() {
+    let (parent, other) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()));
+    let engine =
+        engine(&[(options("parent"), &parent), (CheckOptions { failures_before_error: 3, ..child("child") }, &other)]);
+    assert_eq!(status(&sweep(&engine, &Selection::default()), "child"), Status::Healthy);
+    parent.fail(true);
+    sweep(&engine, &Selection { names: Some(vec!["parent".to_owned()]), ..refresh() });
+    let cached = row(&sweep(&engine, &Selection::default()), "child");
+    assert_eq!((cached.outcome.status, cached.blocked_by.as_deref()), (Status::Error, Some("parent")));
+    assert_eq!(cached.outcome.message, "Not run: parent is in error");
+    for _ in 0..5 {
+        assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Error);
+    }
+    assert_eq!(other.runs(), 1, "it is not run while its parent fails");
+    let view = engine.check("child").unwrap().state().view();
+    assert_eq!(view.counters.runs, [(Status::Healthy, 1)].into());
+    assert_eq!(view.latest.unwrap().status, Status::Healthy);
+    parent.fail(false);
+    let recovered = row(&sweep(&engine, &refresh()), "child");
+    assert_eq!((recovered.outcome.status, recovered.blocked_by), (Status::Healthy, None));
+}
+
+#[test]
+fn child_of_slow_parent_has_its_own_duration_and_timeout() {
+    let (parent, other) = (Scripted::slow(300), Scripted::slow(800));
+    let engine = engine(&[(options("parent"), &parent), (child("child"), &other)]);
+    sweep(&engine, &Selection::default());
+    // It had a second of its own, though its parent took 300 ms of the sweep's.
+    let wait = std::time::Instant::now();
+    while row(&sweep(&engine, &Selection::default()), "child").pending && wait.elapsed() < SECOND * 5 {}
+    let row = row(&sweep(&engine, &Selection::default()), "child");
+    assert_eq!(row.outcome.status, Status::Healthy, "{}", row.outcome.message);
+    let duration = row.outcome.duration;
+    assert!(duration >= MILLISECOND * 800 && duration < MILLISECOND * 1_050, "{duration:?}");
+}
+
+#[test]
+fn blocked_children_open_no_breaker() {
+    let (parent, other) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()));
+    let breaker = Some(BreakerOptions::default());
+    let engine = engine(&[(options("parent"), &parent), (CheckOptions { breaker, ..child("child") }, &other)]);
+    parent.fail(true);
+    for _ in 0..10 {
+        sweep(&engine, &refresh());
+    }
+    parent.fail(false);
+    assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Healthy);
+}
+
+#[test]
+fn open_circuit_shows_the_last_error_beside_itself_and_is_no_run() {
+    let check = Arc::new(Scripted::default());
+    let breaker = Some(BreakerOptions::default());
+    let engine = engine(&[(CheckOptions { breaker, ..options("check") }, &check)]);
+    check.fail(true);
+    for _ in 0..10 {
+        sweep(&engine, &refresh());
+    }
+    assert_eq!(check.runs(), 3);
+    let row = row(&sweep(&engine, &refresh()), "check");
+    assert_eq!(row.outcome.error_type.as_deref(), Some("CircuitOpenError"));
+    assert_eq!(row.last_error.unwrap().message, "server:1 refused the connection");
+    assert!(row.circuit.unwrap().retry_after.is_some());
+    assert_eq!(engine.check("check").unwrap().state().view().counters.runs, [(Status::Error, 3)].into());
+}
+
+#[test]
+fn panic_or_overrun_of_one_changes_no_other() {
+    let (fine, panics, hangs) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()), Scripted::slow(60_000));
+    panics.panics.store(true, Ordering::SeqCst);
+    let engine = engine(&[(options("hangs"), &hangs), (options("panics"), &panics), (options("fine"), &fine)]);
+    let sweep = sweep(&engine, &Selection::default());
+    let fine = row(&sweep, "fine");
+    assert_eq!(fine.outcome.status, Status::Healthy);
+    assert!(fine.outcome.duration < MILLISECOND * 50, "{:?}", fine.outcome.duration);
+    assert_eq!(row(&sweep, "panics").outcome.error_type.as_deref(), Some("InternalError"));
+    let hangs = row(&sweep, "hangs");
+    assert_eq!(hangs.outcome.error_type.as_deref(), Some("TimeoutError"));
+    assert_eq!(hangs.outcome.timeout, Some(SECOND));
+}
+
+#[test]
+fn last_result_stands_while_a_run_is_awaited_but_not_for_longer_than_its_bound() {
+    let check = Arc::new(Scripted::default());
+    let engine = engine(&[(options("check"), &check)]);
+    sweep(&engine, &Selection::default());
+    std::thread::sleep(MILLISECOND * 30);
+    check.take(500);
+    let look = |max_age: Duration| {
+        let (sweep, work) = engine.sweep(&Selection { max_age: Some(max_age), ..Selection::default() }).unwrap();
+        work.start(|| ());
+        row(&sweep, "check")
+    };
+    let row = look(MILLISECOND * 10);
+    assert_eq!((row.outcome.status, row.cached, row.pending), (Status::Healthy, true, false));
+    // Older than the caller's bound plus the timeout: not known any more.
+    std::thread::sleep(MILLISECOND * 1_100);
+    check.take(2_000);
+    let row = look(MILLISECOND * 10);
+    assert!(!row.pending, "the run of before has ended in between");
+    std::thread::sleep(MILLISECOND * 1_050);
+    let row = look(MILLISECOND * 10);
+    assert_eq!(row.outcome.error_type.as_deref(), Some("TimeoutError"));
+}
+
+#[test]
+fn change_of_status_and_of_readiness_is_one_event_each() {
+    let check = Arc::new(Scripted::default());
+    let engine = engine(&[(options("check"), &check)]);
+    let mut seen = Vec::new();
+    for fails in [false, false, true, true, false] {
+        check.fail(fails);
+        sweep(&engine, &refresh());
+        for event in engine.take_events() {
+            seen.push(match event.kind {
+                EventKind::Status { from, to, .. } => format!("{from:?} -> {to:?}"),
+                EventKind::Readiness { ready, failing, .. } => format!("ready: {ready} {failing:?}"),
+                other => format!("{other:?}"),
+            });
+        }
+    }
+    let expected = ["Some(Healthy) -> Error", "ready: false [\"check\"]", "Some(Error) -> Healthy", "ready: true []"];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn report_on_no_checks_is_unhealthy() {
+    let engine = Engine::new(SECOND);
+    let report: Report = sweep(&engine, &Selection::default()).report();
+    assert_eq!((report.health(), report.message()), (Health::Unhealthy, "No checks are registered"));
+}
