@@ -245,7 +245,11 @@ fn gauge<'a>(
     }
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in samples {
-        metric.encode_family(&labels)?.encode_gauge(&value)?;
+        // Prometheus would read `name{}`, but it is not what the format shows.
+        match labels.is_empty() {
+            true => metric.encode_gauge(&value)?,
+            false => metric.encode_family(&labels)?.encode_gauge(&value)?,
+        }
     }
     Ok(())
 }

@@ -59,7 +59,12 @@ def work(store: Path, complaints: Path) -> None:
         def emit(self, record: logging.LogRecord) -> None:
             complain(record.getMessage())
 
-    logging.getLogger("lifesigns").addHandler(Handler())
+    logger = logging.getLogger("lifesigns")
+    logger.addHandler(Handler())
+    # Of the store and the engine alone: that checks fail here is what they are for.
+    for name in ("checks", "readiness", "breakers"):
+        logging.getLogger(f"lifesigns.{name}").propagate = False
+        logging.getLogger(f"lifesigns.{name}").addHandler(logging.NullHandler())
     progress = progress_of(store, os.getpid())
     try:
         ours = engine(store)

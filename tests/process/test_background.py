@@ -243,6 +243,8 @@ EXITS = {
 @pytest.mark.parametrize("name", EXITS)
 def test_exit__is_clean_and_prompt(name: str) -> None:
     script = f"""
+import logging
+logging.getLogger("lifesigns").addHandler(logging.NullHandler())
 engine.register("native", {{"kind": "skipped", "reason": "none"}}, ttl=0.01)
 engine.register("callable", lambda: None, ttl=0.01)
 engine.start_background()

@@ -23,10 +23,14 @@ def run(script: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     )
 
 
+# What Python prints of warnings where nothing is configured is not what these tests are about.
+QUIET = "import logging; logging.getLogger('lifesigns').addHandler(logging.NullHandler());"
+
 EXITS = {
     "idle": "engine.register('x', lambda: None); engine.run()",
-    "hung": "engine.register('x', lambda: time.sleep(600), timeout=0.05); engine.run()",
-    "busy": """
+    "hung": f"{QUIET} engine.register('x', lambda: time.sleep(600), timeout=0.05); engine.run()",
+    "busy": QUIET
+    + """
 def spin():
     while True:
         pass
@@ -47,8 +51,7 @@ async def forever():
 engine.register('x', forever, timeout=60); asyncio.run(engine.arun(deadline=0.01))
 """,
     "native": "engine.register('x', {'kind': 'skipped', 'reason': 'none'}); engine.run()",
-    "exception": "import logging; logging.getLogger('lifesigns').addHandler(logging.NullHandler());"
-    "engine.register('x', lambda: 1/0); engine.run()",
+    "exception": f"{QUIET} engine.register('x', lambda: 1/0); engine.run()",
     "atexit": "import atexit; engine.register('x', {'kind': 'skipped', 'reason': 'none'}); atexit.register(engine.run)",
 }
 

@@ -65,8 +65,13 @@ def test_names__are_those_of_the_specification(engine: Engine) -> None:
     assert found['health_check_runs_total{check_name="good",status="healthy"}'] == 1
     assert found['health_check_runs_total{check_name="good",status="error"}'] == 0
     assert found['health_check_errors_total{check_name="bad",error_type="ConnectionRefusedError"}'] == 1
-    assert found['health_check_duration_seconds_count{check_name="good",status="healthy"}'] == 1
-    assert found['health_check_duration_seconds_bucket{le="+Inf",check_name="good",status="healthy"}'] == 1
+    assert found['health_check_duration_seconds_count{check_name="good"}'] == 1
+    assert found['health_check_duration_seconds_bucket{le="+Inf",check_name="good"}'] == 1
+    assert found['health_check_stale{check_name="good"}'] == 0
+    assert found['health_check_info{check_name="good",critical="true",depends_on=""}'] == 1
+    assert found["health_ready"] == 1
+    assert found["health_draining"] == 0
+    assert found[f'health_build_info{{version="{lifesigns.__version__}"}}'] == 1
     assert found['health_check_timeout_seconds{check_name="good"}'] == 5
     assert abs(found['health_check_last_run_timestamp_seconds{check_name="good"}'] - time.time()) < 60
     assert 0 <= found['health_disk_used_ratio{check_name="disk",path="/"}'] <= 1
@@ -95,12 +100,44 @@ def test_counters__count_runs_and_not_answers(engine: Engine) -> None:
     assert samples(engine)['health_check_runs_total{check_name="good",status="healthy"}'] == 4
 
 
-def test_status__what_is_too_old_is_never_shown_as_healthy() -> None:
-    engine = Engine(default_ttl=0.05, max_stale=0.1)
+def test_status__too_old_is_unknown() -> None:
+    engine = Engine(default_ttl=0.05, max_stale=0.2)
     engine.register("x", lambda: None)
     engine.run()
-    wait_until(lambda: state(samples(engine), "health_check_status", "status", check_name="x") == ["error"])
-    assert state(samples(engine), "health_status", "status") == ["unhealthy"]
+    wait_until(lambda: samples(engine)['health_check_stale{check_name="x"}'] == 1)
+    found = samples(engine)
+    assert state(found, "health_check_status", "status", check_name="x") == []
+    assert state(found, "health_status", "status") == []
+    assert found["health_ready"] == 0
+
+
+def test_seconds__hold_until_the_result_is_stale() -> None:
+    engine = Engine(default_ttl=0.05, max_stale=0.5)
+    engine.register("x", lambda: None)
+    engine.run()
+
+    def seconds(status: str) -> float:
+        return samples(engine)[f'health_check_status_seconds_total{{check_name="x",status="{status}"}}']
+
+    wait_until(lambda: seconds("unknown") > 0.2)
+    assert abs(seconds("healthy") - 0.5) < 0.01
+    assert (seconds("error"), seconds("degraded")) == (0, 0)
+
+
+def test_skipped__has_nothing_but_its_status(engine: Engine) -> None:
+    engine.run()
+    series = [name for name in samples(engine) if 'check_name="skipped"' in name]
+    assert {name.partition("{")[0] for name in series} == {"health_check_status"}
+
+
+def test_blocked__is_an_error_and_no_run() -> None:
+    engine = Engine()
+    engine.register("parent", tcp(free_port()))
+    engine.register("child", lambda: None, depends_on=["parent"])
+    engine.run()
+    found = samples(engine)
+    assert state(found, "health_check_status", "status", check_name="child") == ["error"]
+    assert found['health_check_runs_total{check_name="child",status="error"}'] == 0
 
 
 def test_status__is_the_raw_one_in_the_counters() -> None:
@@ -166,7 +203,7 @@ def test_access__metrics_are_details(engine: Engine) -> None:
 def test_host__every_process_tells_the_same(tmp_path: Path) -> None:
     script = """
 engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
-engine.register("x", {"kind": "skipped", "reason": "none"}, ttl=0.2)
+engine.register("x", {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}}, ttl=0.2)
 engine.register("bad", {"kind": "tcp", "host": "127.0.0.1", "port": 1}, breaker={"failures": 1, "wait": 60.0})
 say(engine.serve("127.0.0.1:0", show_details="always").address)
 input()
@@ -174,11 +211,11 @@ input()
 
     def told(address: str) -> list[bytes]:
         body = ask(address, "/metrics").body
-        return [line for line in body.splitlines() if b"lag_seconds" not in line]
+        return [line for line in body.splitlines() if b"lag_seconds" not in line and b"status_seconds" not in line]
 
     def runs(address: str) -> int:
-        series = b'health_check_runs_total{check_name="x",status="skipped"} '
-        return int(ask(address, "/metrics").body.partition(series)[2].split()[0])
+        series = b'health_check_runs_total{check_name="x",status="healthy"} '
+        return int(float(ask(address, "/metrics").body.partition(series)[2].split()[0]))
 
     with Script(script, str(tmp_path)) as first, Script(script, str(tmp_path)) as second:
         addresses = [first.line(), second.line()]

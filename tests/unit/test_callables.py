@@ -170,7 +170,7 @@ def test_overrun__holds_one_thread_and_is_not_started_again() -> None:
     for _ in range(5):
         report = engine.run(refresh=True)
         assert report["checks"]["hangs"]["error_type"] == "StillRunningError"
-        assert "still running for" in report["checks"]["hangs"]["message"]
+        assert "Still running for" in report["checks"]["hangs"]["message"]
         assert report["checks"]["fine"]["status"] == "healthy"
     assert len(runs) == 1
     assert callable_threads() <= threads + 1

@@ -139,7 +139,10 @@ def test_log__carries_the_correlation_id_of_the_sweep(caplog: pytest.LogCaptureF
     engine = lifesigns.Engine()
     engine.register("x", lambda: False, breaker={"failures": 1})
     report = engine.run()
-    [record] = caplog.records
-    assert vars(record)["correlation_id"] == report["correlation_id"]
-    assert vars(record)["check_name"] == "x"
-    assert vars(record)["circuit_state"] == "open"
+    breaker, status, readiness = caplog.records
+    assert {vars(record)["correlation_id"] for record in caplog.records} == {report["correlation_id"]}
+    assert (vars(breaker)["check_name"], vars(breaker)["circuit_state"]) == ("x", "open")
+    assert (vars(status)["check_name"], vars(status)["from_status"], vars(status)["to_status"]) == ("x", None, "error")
+    assert (vars(readiness)["ready"], vars(readiness)["failing"]) == (False, ["x"])
+    names = ["lifesigns.breakers", "lifesigns.checks", "lifesigns.readiness"]
+    assert [record.name for record in caplog.records] == names
