@@ -1,16 +1,16 @@
 //! Whether something that has no other voice, such as a worker or a cron job, was heard lately.
 
-use crate::checks::fields::seconds;
 use async_trait::async_trait;
 use serde::Deserialize;
 use std::time::Duration;
 
 use crate::checks::Check;
-use crate::model::{CheckError, Finding};
+use crate::model::{CheckError, Finding, seconds};
 use crate::runtime::Context;
 use crate::state::heartbeats;
 
-/// Something that says `beat` now and then.
+/// `lifesigns.beat(name)` was called within the last `max_age` seconds, in this process or, where the engine has
+/// `share="host"`, in any that shares its store.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatCheck {

@@ -14,7 +14,7 @@ use crate::model::{CheckError, Finding};
 use crate::net::http::{Answer, get};
 use crate::runtime::Context;
 
-/// A `GET` of one URL.
+/// A `GET` of `url` is answered with `expect_status` (200).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpCheck {
@@ -42,6 +42,7 @@ impl Check for HttpCheck {
     }
 }
 
+/// Google's geocoding API answers and accepts the key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoogleMapsCheck {
@@ -79,7 +80,7 @@ struct Models {
     data: Vec<IgnoredAny>,
 }
 
-/// OpenAI's API, or one that speaks it.
+/// OpenAI's API, or one that speaks it at `base_url`, accepts the key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenAiCheck {
@@ -105,6 +106,7 @@ impl Check for OpenAiCheck {
     }
 }
 
+/// Anthropic's API, or one that speaks it at `base_url`, accepts the key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnthropicCheck {

@@ -18,7 +18,7 @@ mod usage;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::model::{CheckError, Finding, NotRun, SpecError};
 use crate::runtime::{Context, Process};
@@ -27,7 +27,7 @@ use crate::runtime::{Context, Process};
 /// (the runner does), and no socket (`Context::process` keeps those, since a fork kills them).
 #[async_trait]
 pub trait Check: Send + Sync {
-    /// Refuses what can be wrong about a target and does not already fail to parse.
+    /// Refuse what can be wrong about a target and does not already fail to parse.
     fn validate(&self) -> Result<(), SpecError> {
         Ok(())
     }
@@ -51,56 +51,54 @@ pub trait Check: Send + Sync {
     }
 }
 
-/// Generates the kinds of native checks: each is one struct, deserialized from `{"kind": <name>, ...}`.
+/// Generates the kinds of native checks: each is one struct, deserialized from the fields of its specification.
 macro_rules! registry {
-    ($($name:literal => $variant:ident($check:ty),)*) => {
-        /// Every kind of native check.
-        #[derive(Clone, Debug, PartialEq, Deserialize)]
-        #[serde(tag = "kind")]
-        pub enum Kind {
-            $(#[serde(rename = $name)] $variant($check),)*
-        }
+    ($($name:literal => $check:ty,)*) => {
+        /// Every kind of native check, in the order of the registry.
+        pub const KINDS: &[&str] = &[$($name),*];
 
-        impl Kind {
-            /// The names of all kinds, in the order of the registry.
-            pub const NAMES: &[&str] = &[$($name),*];
-        }
-
-        /// The check of a kind.
-        pub fn build(kind: Kind) -> Result<Arc<dyn Check>, SpecError> {
+        /// The check of a kind with these fields; `None` if there is no such kind.
+        pub fn build<'de, D, E>(kind: &str, fields: D) -> Option<Result<Arc<dyn Check>, E>>
+        where
+            D: Deserializer<'de, Error = E>,
+            E: serde::de::Error,
+        {
             match kind {
-                $(Kind::$variant(check) => {
-                    check.validate()?;
-                    Ok(Arc::new(check))
-                })*
+                $($name => Some(<$check>::deserialize(fields).and_then(validated)),)*
+                _ => None,
             }
         }
     };
 }
 
+fn validated<E: serde::de::Error>(check: impl Check + 'static) -> Result<Arc<dyn Check>, E> {
+    check.validate().map_err(E::custom)?;
+    Ok(Arc::new(check))
+}
+
 registry! {
-    "postgres" => Postgres(postgres::PostgresCheck),
-    "postgis" => Postgis(postgres::PostgisCheck),
-    "postgres_functions" => PostgresFunctions(postgres::PostgresFunctionsCheck),
-    "postgres_statements" => PostgresStatements(postgres::PostgresStatementsCheck),
-    "postgres_connections" => PostgresConnections(postgres::PostgresConnectionsCheck),
-    "materialized_views" => MaterializedViews(postgres::MaterializedViewsCheck),
-    "task_tables" => TaskTables(postgres::TaskTablesCheck),
-    "pending_tasks" => PendingTasks(postgres::PendingTasksCheck),
-    "failed_tasks" => FailedTasks(postgres::FailedTasksCheck),
-    "task_workers" => TaskWorkers(postgres::TaskWorkersCheck),
-    "redis" => Redis(redis::RedisCheck),
-    "mqtt" => Mqtt(mqtt::MqttCheck),
-    "smtp" => Smtp(smtp::SmtpCheck),
-    "http" => Http(http::HttpCheck),
-    "google_maps" => GoogleMaps(http::GoogleMapsCheck),
-    "openai" => OpenAi(http::OpenAiCheck),
-    "anthropic" => Anthropic(http::AnthropicCheck),
-    "tcp" => Tcp(tcp::TcpCheck),
-    "disk" => Disk(filesystem::DiskCheck),
-    "memory" => Memory(system::MemoryCheck),
-    "cpu" => Cpu(system::CpuCheck),
-    "directories" => Directories(filesystem::DirectoriesCheck),
-    "heartbeat" => Heartbeat(heartbeat::HeartbeatCheck),
-    "skipped" => Skipped(skipped::SkippedCheck),
+    "postgres" => postgres::PostgresCheck,
+    "postgis" => postgres::PostgisCheck,
+    "postgres_functions" => postgres::PostgresFunctionsCheck,
+    "postgres_statements" => postgres::PostgresStatementsCheck,
+    "postgres_connections" => postgres::PostgresConnectionsCheck,
+    "materialized_views" => postgres::MaterializedViewsCheck,
+    "task_tables" => postgres::TaskTablesCheck,
+    "pending_tasks" => postgres::PendingTasksCheck,
+    "failed_tasks" => postgres::FailedTasksCheck,
+    "task_workers" => postgres::TaskWorkersCheck,
+    "redis" => redis::RedisCheck,
+    "mqtt" => mqtt::MqttCheck,
+    "smtp" => smtp::SmtpCheck,
+    "http" => http::HttpCheck,
+    "google_maps" => http::GoogleMapsCheck,
+    "openai" => http::OpenAiCheck,
+    "anthropic" => http::AnthropicCheck,
+    "tcp" => tcp::TcpCheck,
+    "disk" => filesystem::DiskCheck,
+    "memory" => system::MemoryCheck,
+    "cpu" => system::CpuCheck,
+    "directories" => filesystem::DirectoriesCheck,
+    "heartbeat" => heartbeat::HeartbeatCheck,
+    "skipped" => skipped::SkippedCheck,
 }

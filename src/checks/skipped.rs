@@ -7,6 +7,7 @@ use crate::checks::Check;
 use crate::model::{CheckError, Finding};
 use crate::runtime::Context;
 
+/// Always skipped, for this reason.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SkippedCheck {

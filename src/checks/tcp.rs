@@ -10,6 +10,7 @@ use crate::model::{CheckError, Finding, Phase};
 use crate::net;
 use crate::runtime::Context;
 
+/// A TCP connection, and with `tls` a handshake, succeeds.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TcpCheck {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-use crate::model::Status;
+use crate::model::{Status, in_python};
 
 /// Where a measured value turns a result degraded, and where it turns it into an error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,9 @@ impl<'de> Deserialize<'de> for Thresholds {
         let Raw { degraded_above, error_above } = Raw::deserialize(deserializer)?;
         if !(degraded_above >= 0.0 && degraded_above <= error_above && error_above.is_finite()) {
             return Err(serde::de::Error::custom(format!(
-                "thresholds: degraded_above ({degraded_above}) must be a number from 0 to error_above ({error_above})"
+                "degraded_above ({}) must be a number from 0 to error_above ({})",
+                in_python(degraded_above),
+                in_python(error_above)
             )));
         }
         Ok(Self { degraded_above, error_above })

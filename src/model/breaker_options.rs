@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::options::{SpecError, positive_seconds};
+use super::options::{SpecError, in_python, seconds};
 
 /// The largest window: its calls are part of the check's record, which processes share. Each takes 12 bytes of 128 K.
 pub const MAX_WINDOW_CALLS: usize = 5_000;
 
-/// When a circuit breaker opens and for how long. At least one of the three rules is set.
+/// A circuit breaker. It opens after `failures` in a row (3), or when `failure_rate` or `slow_call_rate` (0 to 1) of
+/// the last `window_calls` (20) calls within `window` (600 s) failed or took longer than `slow_call` (1 s), but not
+/// before `minimum_calls` (10). It stays open for `wait` (30 s), doubled with each failed trial up to `max_wait` (600
+/// s).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BreakerOptions {
@@ -21,7 +24,7 @@ pub struct BreakerOptions {
     pub slow_call_rate: Option<f64>,
     #[serde(deserialize_with = "seconds")]
     pub slow_call: Duration,
-    /// The rates look at the last `window_calls` calls, not older than `window`; [`MAX_WINDOW_CALLS`] at most.
+    /// The rates look at the last `window_calls` calls, not older than `window`; at most 5000.
     pub window_calls: usize,
     #[serde(deserialize_with = "seconds")]
     pub window: Duration,
@@ -54,7 +57,7 @@ impl BreakerOptions {
     pub fn validate(&self) -> Result<(), SpecError> {
         let rate = |name: &str, value: Option<f64>| match value {
             Some(rate) if !(rate > 0.0 && rate <= 1.0) => {
-                Err(SpecError(format!("breaker: {name} must be above 0 and at most 1, not {rate}")))
+                Err(SpecError(format!("breaker: {name} must be above 0 and at most 1, not {}", in_python(rate))))
             }
             _ => Ok(()),
         };
@@ -79,10 +82,6 @@ impl BreakerOptions {
         }
         Ok(())
     }
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    positive_seconds("a breaker's time", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 #[cfg(test)]

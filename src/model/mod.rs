@@ -14,7 +14,7 @@ pub use breaker_options::{BreakerOptions, MAX_WINDOW_CALLS};
 pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
 pub use error::{CheckError, Phase};
 pub use event::{Diagnostic, Event, EventKind};
-pub use options::{CheckOptions, SpecError, positive_seconds, valid_name};
+pub use options::{CheckOptions, SpecError, in_python, positive_seconds, seconds, valid_name};
 pub use outcome::{Finding, LastError, NotRun, Outcome, pending};
 pub use secret::Secret;
 pub use status::Status;

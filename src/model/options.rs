@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer};
+
 use super::breaker_options::BreakerOptions;
 
-/// A wrong specification, saying what was wrong and what would be right. Never holds a secret.
+/// A wrong specification: its text says what was wrong and what would be right, and holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SpecError(pub String);
@@ -20,7 +22,7 @@ impl SpecError {
 pub struct CheckOptions {
     pub name: String,
     /// What is checked, so that processes which check something else under this name do not share a result with this
-    /// one. Shown to nobody; may hold secrets.
+    /// one. Never shown; may hold secrets.
     pub identity: String,
     pub critical: bool,
     pub timeout: Duration,
@@ -29,7 +31,7 @@ pub struct CheckOptions {
     pub ready_max_age: Option<Duration>,
     pub breaker: Option<BreakerOptions>,
     pub depends_on: Vec<String>,
-    /// In a row, before an error is shown, and before it is taken back.
+    /// Errors in a row before one is shown, and other results in a row before it is shown no more.
     pub failures_before_error: u32,
     pub successes_before_healthy: u32,
 }
@@ -51,7 +53,7 @@ impl CheckOptions {
         }
     }
 
-    /// Checks what can be wrong about a specification by itself.
+    /// Check what can be wrong about a specification by itself.
     pub fn validate(&self) -> Result<(), SpecError> {
         let name = &self.name;
         valid_name(name)?;
@@ -60,11 +62,12 @@ impl CheckOptions {
                 "{name}: failures_before_error and successes_before_healthy must be at least 1"
             )));
         }
-        self.breaker.as_ref().map_or(Ok(()), BreakerOptions::validate)
+        let breaker = self.breaker.as_ref().map_or(Ok(()), BreakerOptions::validate);
+        breaker.map_err(|error| SpecError(format!("{name}: {error}")))
     }
 }
 
-/// Checks a name that stands in URLs and metrics.
+/// Check a name that stands in URLs and metrics.
 pub fn valid_name(name: &str) -> Result<(), SpecError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
     if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
@@ -78,6 +81,19 @@ pub fn valid_name(name: &str) -> Result<(), SpecError> {
 /// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
 pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
     let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
-    duration
-        .ok_or_else(|| SpecError(format!("{what} must be a number of seconds above 0 and below 86400, not {value}")))
+    duration.ok_or_else(|| {
+        let text = format!("{what} must be a number of seconds above 0 and below 86400, not {}", in_python(value));
+        SpecError(text.trim_start().to_owned())
+    })
+}
+
+/// A field that is a number of seconds above 0.
+pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    // The deserializer puts the name of the field before it.
+    positive_seconds("", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// A number as Python writes it: `nan`, where Rust writes `NaN`.
+pub fn in_python(value: f64) -> String {
+    value.to_string().to_lowercase()
 }

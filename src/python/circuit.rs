@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use tokio::time::Instant;
 
-use super::{not_negative, parse};
+use super::not_negative;
+use super::parse::parse;
 use crate::model::BreakerOptions;
 use crate::policy::breaker::{self, Breaker, Verdict};
 use crate::runtime::{PerProcess, lock};

@@ -12,17 +12,17 @@ use serde_json::Value;
 use super::breaker::PyBreaker;
 use super::events;
 use super::interpreter::Interpreter;
+use super::not_negative;
+use super::parse::{parse, parse_check};
 use super::sweep::{Done, PySweep, budget};
 use super::waker::PyWaker;
-use super::{not_negative, parse};
-use crate::checks::Kind;
+use crate::checks::Check;
 use crate::checks::callable::CallableCheck;
-use crate::checks::{self, Check};
 use crate::engine::refresh::Refresh;
 use crate::engine::sweep::{self, Work};
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
-use crate::model::{BreakerOptions, CheckOptions, SpecError, positive_seconds};
+use crate::model::{BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};
 use crate::monitor::Membership;
 use crate::policy::limits::Limits;
 use crate::runtime::background::BackgroundServices;
@@ -74,7 +74,7 @@ impl PyEngine {
 
     /// Adds a native check from its specification, `{"kind": ...}`.
     fn register_spec(&self, name: &str, spec: &Bound<'_, PyAny>, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        let check = build(name, spec)?;
+        let check = parse_check(name, spec)?;
         let mut identity: Value = parse(name, spec)?;
         identity.sort_all_objects();
         self.register(name, options, identity.to_string(), |_| check)
@@ -87,7 +87,7 @@ impl PyEngine {
 
     /// Lets a registered name run another native check.
     fn replace_spec(&self, name: &str, spec: &Bound<'_, PyAny>) -> PyResult<()> {
-        Ok(self.inner.replace(name, build(name, spec)?)?)
+        Ok(self.inner.replace(name, parse_check(name, spec)?)?)
     }
 
     /// Lets a registered name run another callable.
@@ -100,7 +100,7 @@ impl PyEngine {
     fn limit(&self, response_time: Option<f64>, error_rate: Option<f64>) -> PyResult<()> {
         let response_time = response_time.map(|seconds| positive_seconds("response_time", seconds)).transpose()?;
         if let Some(rate) = error_rate.filter(|rate| !(0.0..=100.0).contains(rate)) {
-            return Err(SpecError(format!("error_rate must be a number from 0 to 100, not {rate}")).into());
+            return Err(SpecError(format!("error_rate must be a number from 0 to 100, not {}", in_python(rate))).into());
         }
         self.inner.limit(Limits { response_time, error_rate });
         Ok(())
@@ -269,9 +269,4 @@ fn selection(
 ) -> PyResult<Selection> {
     let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
     Ok(Selection { names, critical_only, refresh, max_age, without_python: false })
-}
-
-fn build(name: &str, spec: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Check>> {
-    let kind: Kind = parse(name, spec)?;
-    Ok(checks::build(kind).map_err(|error| SpecError(format!("{name}: {error}")))?)
 }

@@ -10,6 +10,7 @@ mod engine;
 mod events;
 mod interpreter;
 mod jobs;
+mod parse;
 mod probe;
 mod serve;
 mod sweep;
@@ -21,12 +22,10 @@ use std::time::Duration;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
-use pythonize::depythonize;
-use serde::de::DeserializeOwned;
 
 use crate::engine::UnknownCheck;
 use crate::metrics::Format;
-use crate::model::{SpecError, valid_name};
+use crate::model::{SpecError, in_python, valid_name};
 use crate::runtime::{self, process};
 use crate::state::heartbeats;
 
@@ -45,27 +44,9 @@ impl From<UnknownCheck> for PyErr {
 }
 
 fn not_negative(what: &str, seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds)
-        .map_err(|_| PyValueError::new_err(format!("{what} must be a number of seconds from 0, not {seconds}")))
-}
-
-/// Data from Python as a Rust value. Its errors name what was expected, and nothing that was given as a value.
-fn parse<T: DeserializeOwned>(what: &str, data: &Bound<'_, PyAny>) -> PyResult<T> {
-    depythonize(data).map_err(|error| PyValueError::new_err(format!("{what}: {}", without_values(&error.to_string()))))
-}
-
-/// serde quotes a string of the wrong type; it may be a secret that was put in the wrong place.
-fn without_values(message: &str) -> String {
-    match (message.find("string \""), message.rfind("\", expected")) {
-        (Some(start), Some(end)) if start < end => {
-            format!(
-                "{}a string{}",
-                message.get(..start).unwrap_or_default(),
-                message.get(end + 1..).unwrap_or_default()
-            )
-        }
-        _ => message.to_owned(),
-    }
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        PyValueError::new_err(format!("{what} must be a number of seconds from 0, not {}", in_python(seconds)))
+    })
 }
 
 /// Closes the connections that this process keeps between runs.
@@ -153,18 +134,5 @@ mod _core {
         dicts::make_keys(module.py());
         module.add("STORE_SUFFIX", store_suffix())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::without_values;
-
-    #[test]
-    fn a_string_in_the_wrong_place_is_not_quoted() {
-        let message = r#"invalid type: string "postgresql://u:hunter2@h", expected struct PostgresServer"#;
-        assert_eq!(without_values(message), "invalid type: a string, expected struct PostgresServer");
-        let message = "unknown field `hots`, expected `host`";
-        assert_eq!(without_values(message), message);
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::engine::PyEngine;
 use super::interpreter::Interpreter;
-use super::parse;
+use super::parse::parse;
 use crate::model::{Secret, positive_seconds};
 use crate::monitor::Requires;
 #[cfg(unix)]

@@ -1,9 +1,11 @@
-"""What the engine can check natively, as immutable values: one class for each kind, named and typed as in src/spec.rs.
+"""What the engine can check natively, as immutable values: one class for each kind.
 
 Every class is keyword-only. A field left at `None` is left to the engine's default. Percentages run from 0 to 100,
 times are in seconds unless the name says otherwise. Secrets are never part of a `repr`. Wrong values are found by
 `Engine.register`, which raises `ValueError`.
 """
+
+# Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ class Value:
     __slots__ = ()
 
     def to_dict(self) -> dict[str, object]:
-        """Plain data for the engine; what is `None` is left out."""
+        """Return plain data for the engine; what is `None` is left out."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}  # type: ignore[arg-type]
         return {name: _plain(value) for name, value in values.items() if value is not None}
 
@@ -31,13 +31,15 @@ class Spec(Value):
         return {"kind": self.kind, **super().to_dict()}
 
 
-def _plain(value: object) -> object:
+def _plain(value: object, depth: int = 32) -> object:
+    if not depth:  # deeper than any specification: it contains itself, which the engine refuses
+        return value
     if isinstance(value, Value):
         return value.to_dict()
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items()}
+        return {str(name): _plain(item, depth - 1) for name, item in value.items()}
     if isinstance(value, PathLike):
         return fspath(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(item, depth - 1) for item in value]
     return value

@@ -1,5 +1,7 @@
 """What is checked over the network, PostgreSQL apart."""
 
+# Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +15,22 @@ from lifesigns.specs.tls import Tls
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Redis(Spec):
     """`PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the
-    state of the cluster it belongs to; with `sentinels` ("host:port", 26379), of the server that they call `master`
-    (default: the URL's host). User and password here come before those in the URL."""
+    state of the cluster it belongs to; with `sentinels`, of the server that they call `master`."""
 
     kind: ClassVar[str] = "redis"
     url: str = field(repr=False)
+    """`redis://`, `rediss://` or `unix://`, with user, password and database number as usual. With `sentinels` its
+    host may be left out, or be the name of the master; `rediss://` then means the sentinels, too."""
     username: str | None = None
+    """Before those of the URL."""
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
     cluster: bool | None = None
+    """The server is a node of a Redis Cluster, whose state is checked, too."""
     sentinels: Sequence[str] | None = None
+    """`host:port` of the sentinels that know the server's address. Default port 26379."""
     master: str | None = None
+    """The name under which the sentinels know the master. Default: the URL's host."""
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
 
@@ -36,11 +43,14 @@ class Mqtt(Spec):
     kind: ClassVar[str] = "mqtt"
     host: str
     port: int | None = None
+    """Default 1883, with TLS 8883."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
+    """`None`: no TLS."""
     protocol: Literal["3.1.1", "5"] | None = None
     round_trip_topic: str | None = None
+    """Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +60,7 @@ class Smtp(Spec):
     kind: ClassVar[str] = "smtp"
     host: str
     port: int | None = None
+    """Default 25, 587 (starttls) or 465 (tls)."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     security: Literal["none", "starttls", "tls"]
@@ -79,21 +90,23 @@ class GoogleMaps(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OpenAI(Spec):
-    """OpenAI's API (or one that speaks it, at `base_url` with its version: ".../v1") accepts the key."""
+    """OpenAI's API, or one that speaks it at `base_url`, accepts the key."""
 
     kind: ClassVar[str] = "openai"
     api_key: str = field(repr=False)
     base_url: str | None = None
+    """With the version, as OpenAI's own clients take it: `https://api.openai.com/v1`."""
     tls: Tls | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Anthropic(Spec):
-    """Anthropic's API (or one that speaks it, at `base_url` without a version) accepts the key."""
+    """Anthropic's API, or one that speaks it at `base_url`, accepts the key."""
 
     kind: ClassVar[str] = "anthropic"
     api_key: str = field(repr=False)
     base_url: str | None = None
+    """Without the version, as Anthropic's own clients take it: `https://api.anthropic.com`."""
     tls: Tls | None = None
 
 

@@ -1,22 +1,25 @@
 """What is checked of a PostgreSQL server."""
 
+# Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from lifesigns.specs.base import Spec, StrPath, Value
+from lifesigns.specs.postgres_url import FromUrl
 from lifesigns.specs.rules import Thresholds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PostgresServer(Value):
-    """A PostgreSQL server and database, in libpq's words. What is left out comes from `service`, the `PG*`
-    environment, the password file and libpq's defaults. `role` is switched to after connecting."""
+class PostgresServer(FromUrl, Value):
+    """A PostgreSQL server and database, in libpq's words. What is left out comes from the service, the `PG*`
+    environment, the password file and libpq's defaults, in this order."""
 
     host: str | None = None
+    """Name, address, or the directory of a Unix socket."""
     port: int | None = None
     user: str | None = None
     password: str | None = field(default=None, repr=False)
@@ -31,31 +34,7 @@ class PostgresServer(Value):
     service: str | None = None
     passfile: StrPath | None = None
     role: str | None = None
-
-    @classmethod
-    def from_url(cls, url: str) -> PostgresServer:
-        """The server of `postgresql://user:password@host:5432/dbname?sslmode=require`; ValueError for another URL."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("postgresql", "postgres"):
-            raise ValueError("a PostgreSQL URL begins with postgresql://")
-        found: dict[str, str | int | None] = {
-            "host": unquote(parts.hostname) if parts.hostname else None,
-            "user": unquote(parts.username) if parts.username else None,
-            "password": unquote(parts.password) if parts.password else None,
-            "dbname": unquote(parts.path[1:]) or None,
-        }
-        try:
-            found |= {"port": parts.port} | dict(parse_qsl(parts.query, keep_blank_values=True))
-            found |= {name: int(value) for name in _NUMBERS if (value := found.get(name)) is not None}
-        except ValueError:  # its text quotes the value, and an unescaped password ends up in the port
-            raise ValueError("the port and connect_timeout of a PostgreSQL URL are whole numbers") from None
-        known = [item.name for item in fields(cls)]
-        if unknown := sorted(found.keys() - known):
-            raise ValueError(f"unknown parameters in a PostgreSQL URL: {', '.join(unknown)}; known: {', '.join(known)}")
-        return cls(**found)  # type: ignore[arg-type]
-
-
-_NUMBERS = ("port", "connect_timeout")
+    """A role to switch to after connecting (Django's `assume_role`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,31 +55,35 @@ class Postgis(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresFunctions(Spec):
-    """The named functions exist. Unless `required` (True), none of them existing is skipped."""
+    """The named functions exist."""
 
     kind: ClassVar[str] = "postgres_functions"
     server: PostgresServer
     functions: Sequence[str]
     required: bool | None = None
+    """False: where none of the functions exists the check is skipped (they are then not part of this application)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresStatements(Spec):
-    """The share (10 %, 30 %) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms)."""
+    """The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms)."""
 
     kind: ClassVar[str] = "postgres_statements"
     server: PostgresServer
     slow_ms: float | None = None
+    """A statement is slow when its mean execution time exceeds this."""
     thresholds: Thresholds | None = None
+    """Share of slow statements, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresConnections(Spec):
-    """The share (70 %, 90 %) of the server's usable connections that this database takes."""
+    """The share (70%, 90%) of the server's usable connections that this database takes."""
 
     kind: ClassVar[str] = "postgres_connections"
     server: PostgresServer
     thresholds: Thresholds | None = None
+    """Share of the usable connections that are taken, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,5 +1,7 @@
 """What is checked of a task queue whose tables are in PostgreSQL."""
 
+# Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,35 +15,38 @@ from lifesigns.specs.rules import Thresholds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskTables(Spec):
-    """The tables of the task queue `backend` exist. Unless `required` (True), none of them existing is skipped."""
+    """The tables of the task queue `backend` exist."""
 
     kind: ClassVar[str] = "task_tables"
     server: PostgresServer
     backend: str
     tables: Sequence[str]
     required: bool | None = None
+    """False: where none of the tables exists the check is skipped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingTasks(Spec):
-    """The depth of the deepest queue (100, 500). `sql` reads `tables` and returns queue, depth and the oldest task's
-    time for each queue."""
+    """The depth of the deepest queue (100, 500)."""
 
     kind: ClassVar[str] = "pending_tasks"
     server: PostgresServer
     sql: str
+    """One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null)."""
     tables: Sequence[str]
+    """The tables that `sql` reads."""
     required: bool | None = None
     thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FailedTasks(Spec):
-    """Failures (5, 20) within `window_minutes` (60). `sql` counts them; `{since}` in it is the window's start."""
+    """Failures (5, 20) within `window_minutes` (60)."""
 
     kind: ClassVar[str] = "failed_tasks"
     server: PostgresServer
     sql: str
+    """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]
     required: bool | None = None
     window_minutes: int | None = None
@@ -50,12 +55,12 @@ class FailedTasks(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskWorkers(Spec):
-    """Workers seen within `heartbeat_window_minutes` (5), against `expected_workers` (1). `sql` counts them;
-    `{since}` in it is the window's start."""
+    """Workers seen within `heartbeat_window_minutes` (5), against `expected_workers` (1)."""
 
     kind: ClassVar[str] = "task_workers"
     server: PostgresServer
     sql: str
+    """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]
     required: bool | None = None
     heartbeat_window_minutes: int | None = None

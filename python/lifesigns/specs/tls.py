@@ -1,5 +1,7 @@
 """How a server is trusted."""
 
+# Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -10,10 +12,11 @@ from lifesigns.specs.base import StrPath, Value
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tls(Value):
-    """How a server is trusted: its chain and name ("full"), its chain, or nothing. PEM files: `ca` (default: the
-    system's certificates), `cert` and `key` of the client."""
+    """TLS options of one target. Without `ca` the system's certificates are trusted."""
 
     verify: Literal["full", "chain", "nothing"] | None = None
     ca: StrPath | None = None
+    """PEM file of trusted certificates; a server certificate that is listed in it is trusted itself."""
     cert: StrPath | None = None
+    """PEM files of the client's certificate chain and key."""
     key: StrPath | None = None

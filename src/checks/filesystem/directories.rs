@@ -19,6 +19,7 @@ use crate::model::{CheckError, Finding, Phase, Status};
 use crate::runtime::Context;
 use crate::runtime::blocking::single_flight;
 
+/// A directory that the application needs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
@@ -28,6 +29,7 @@ pub struct Directory {
     pub critical: bool,
 }
 
+/// Directories that the application needs, and what it must be able to do in each.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoriesCheck {

@@ -16,11 +16,12 @@ use crate::model::{CheckError, Finding, Phase, Status};
 use crate::runtime::Context;
 use crate::runtime::blocking::single_flight;
 
+/// The share (80%, 90%) of space and of inodes in use where the paths are.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiskCheck {
     pub paths: Vec<PathBuf>,
-    /// Scope of the space, and of the inodes, in use, in percent.
+    /// Share of the space, and of the inodes, in use, in percent.
     #[serde(default = "percent_thresholds")]
     pub thresholds: Thresholds,
 }

@@ -15,6 +15,8 @@ pub enum MqttProtocol {
     V5,
 }
 
+/// The MQTT broker (port 1883, with `tls` 8883) accepts the credentials; with `round_trip_topic`, a message published
+/// below it comes back.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MqttCheck {

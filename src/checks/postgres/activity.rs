@@ -33,11 +33,12 @@ const ACTIVITY: &str = "\
            (SELECT oid FROM pg_database WHERE datname = current_database())) AS at(here) \
     WHERE backend_type = 'client backend' OR backend_type IS NULL AND datid IS NOT NULL";
 
+/// The share (70%, 90%) of the server's usable connections that this database takes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConnectionsCheck {
     pub server: PostgresServer,
-    /// Scope of the usable connections that are taken, in percent.
+    /// Share of the usable connections that are taken, in percent.
     #[serde(default = "connection_thresholds")]
     pub thresholds: Thresholds,
 }

@@ -15,6 +15,7 @@ use crate::runtime::Context;
 /// has grown to millions would be the most expensive thing that a probe does.
 const COUNTED: u32 = 10_000;
 
+/// `SELECT 1`, the version, and the number of Django sessions where their table exists.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresCheck {

@@ -27,6 +27,7 @@ fn is_ready(rows: &[Row]) -> bool {
     rows.first().is_some_and(|row| row.is_true(0))
 }
 
+/// The PostGIS extension is installed and computes.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgisCheck {
@@ -60,6 +61,7 @@ fn judge_postgis(answer: &Answer) -> Result<Finding, CheckError> {
     })
 }
 
+/// The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresStatementsCheck {
@@ -67,7 +69,7 @@ pub struct PostgresStatementsCheck {
     /// A statement is slow when its mean execution time exceeds this.
     #[serde(default = "slow_ms")]
     pub slow_ms: f64,
-    /// Scope of slow statements, in percent.
+    /// Share of slow statements, in percent.
     #[serde(default = "statement_thresholds")]
     pub thresholds: Thresholds,
 }

@@ -12,6 +12,7 @@ use crate::checks::Check;
 use crate::model::{CheckError, Finding};
 use crate::runtime::Context;
 
+/// The named functions exist.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresFunctionsCheck {
@@ -72,7 +73,7 @@ fn judge_functions(spec: &PostgresFunctionsCheck, answer: &Answer) -> Result<Fin
     Ok(finding.with("functions", functions).with("total_functions", rows.len()).with("available_count", available))
 }
 
-/// The task queue's tables are there.
+/// The tables of the task queue `backend` exist.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskTablesCheck {
@@ -118,6 +119,7 @@ fn judge_tables(spec: &TaskTablesCheck, answer: &Answer) -> Result<Finding, Chec
         .with("backend", &*spec.backend))
 }
 
+/// The named materialized views exist and are populated.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaterializedViewsCheck {

@@ -63,7 +63,7 @@ fn counted(answer: &Answer, tables: &[String]) -> Result<u64, CheckError> {
     }
 }
 
-/// Depth of each queue and the age of its oldest task.
+/// The depth of the deepest queue (100, 500).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingTasksCheck {
@@ -116,6 +116,7 @@ fn judge_pending(spec: &PendingTasksCheck, answer: &Answer) -> Result<Finding, C
         .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0))))
 }
 
+/// Failures (5, 20) within `window_minutes` (60).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailedTasksCheck {
@@ -152,6 +153,7 @@ fn judge_failed(spec: &FailedTasksCheck, answer: &Answer) -> Result<Finding, Che
         .with("window_minutes", window))
 }
 
+/// Workers seen within `heartbeat_window_minutes` (5), against `expected_workers` (1).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskWorkersCheck {

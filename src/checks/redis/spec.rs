@@ -85,7 +85,8 @@ pub enum Topology {
     },
 }
 
-/// A Redis server with the database that is used on it.
+/// `PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the state
+/// of the cluster it belongs to; with `sentinels`, of the server that they call `master`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "RedisFields")]
 pub struct RedisCheck {

@@ -14,6 +14,7 @@ use crate::checks::usage::{level, round};
 use crate::model::{CheckError, Finding, Phase};
 use crate::runtime::Context;
 
+/// The one-minute load average per available CPU (0.7, 0.9).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CpuCheck {

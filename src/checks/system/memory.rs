@@ -15,6 +15,7 @@ use crate::model::{CheckError, Finding, Phase};
 use crate::runtime::Context;
 use crate::runtime::blocking::single_flight;
 
+/// The share (80%, 90%) of memory in use: of the host, or of the fullest control group with a limit.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryCheck {

@@ -1,0 +1,196 @@
+//! What is wrong with data from Python, in Python's words.
+
+use std::fmt::{self, Display};
+
+use serde::de::{self, Expected, Unexpected};
+
+/// Where in the data: from the outside to the inside.
+#[derive(Debug)]
+pub enum Step {
+    Field(String),
+    Item(usize),
+}
+
+#[derive(Debug)]
+enum Problem {
+    /// Of another type than expected: both in Python's words.
+    Type {
+        expected: String,
+        given: String,
+    },
+    /// Of the right type: what was expected, and what was given if that may be shown.
+    Range {
+        expected: String,
+        given: String,
+    },
+    UnknownField {
+        name: String,
+        known: &'static [&'static str],
+    },
+    MissingField(String),
+    /// None of the words that are possible: what it was, in Python's notation.
+    Variant {
+        given: String,
+        known: &'static [&'static str],
+    },
+    Text(String),
+}
+
+#[derive(Debug)]
+pub struct Error {
+    /// Innermost first.
+    path: Vec<Step>,
+    problem: Problem,
+}
+
+impl Error {
+    /// The same problem of something that is part of a larger whole.
+    pub fn below(mut self, step: Step) -> Self {
+        self.path.push(step);
+        self
+    }
+
+    /// Not even a string where one of some words is expected.
+    pub fn not_a_variant(type_name: &str, known: &'static [&'static str]) -> Self {
+        Problem::Variant { given: type_name.to_owned(), known }.into()
+    }
+
+    fn path(&self) -> String {
+        let mut path = String::new();
+        for step in self.path.iter().rev() {
+            match step {
+                Step::Field(name) if path.is_empty() => path += name,
+                Step::Field(name) => path += &format!(".{name}"),
+                Step::Item(index) => path += &format!("[{index}]"),
+            }
+        }
+        path
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self { path: Vec::new(), problem }
+    }
+}
+
+impl Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path();
+        let subject = if path.is_empty() { "it" } else { &path };
+        let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        match &self.problem {
+            Problem::Type { expected, given } | Problem::Range { expected, given } => {
+                write!(formatter, "{subject} must be {expected}, not {given}")
+            }
+            Problem::UnknownField { name, known } => {
+                write!(formatter, "unknown field '{}': ", inside(name))?;
+                match nearest(name, known) {
+                    Some(right) => write!(formatter, "did you mean '{}'?", inside(right)),
+                    None if known.is_empty() => formatter.write_str("there are none"),
+                    None => write!(formatter, "known are {}", known.join(", ")),
+                }
+            }
+            Problem::MissingField(name) => write!(formatter, "{} is required", inside(name)),
+            Problem::Variant { given, known } => {
+                let known: Vec<String> = known.iter().map(|name| format!("'{name}'")).collect();
+                write!(formatter, "{subject} must be one of {}, not {given}", known.join(", "))
+            }
+            // A text that is about the field itself leaves its name to us.
+            Problem::Text(text) if text.starts_with("must ") => write!(formatter, "{subject} {text}"),
+            Problem::Text(text) if path.is_empty() => formatter.write_str(text),
+            Problem::Text(text) => write!(formatter, "{path}: {text}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl de::Error for Error {
+    fn custom<T: Display>(text: T) -> Self {
+        Problem::Text(text.to_string()).into()
+    }
+
+    fn invalid_type(given: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Problem::Type { expected: type_in_words(&expected.to_string()).to_owned(), given: type_of(given).to_owned() }
+            .into()
+    }
+
+    fn invalid_value(given: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let given = match given {
+            Unexpected::Unsigned(number) => number.to_string(),
+            Unexpected::Signed(number) => number.to_string(),
+            Unexpected::Float(number) => number.to_string().to_lowercase(),
+            Unexpected::Other(text) => text.to_owned(),
+            // May be a secret.
+            _ => "this".to_owned(),
+        };
+        Problem::Range { expected: range_in_words(&expected.to_string()), given }.into()
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Problem::Range { expected: expected.to_string(), given: format!("{length} items") }.into()
+    }
+
+    fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
+        Problem::Variant { given: format!("'{variant}'"), known }.into()
+    }
+
+    fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
+        Problem::UnknownField { name: field.to_owned(), known }.into()
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Problem::MissingField(field.to_owned()).into()
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Problem::Text(format!("{field} is given twice")).into()
+    }
+}
+
+/// The name that was probably meant.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let distances = known.iter().map(|candidate| (strsim::osa_distance(&lower, candidate), *candidate));
+    let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (candidate.len() / 3).max(1)).then_some(candidate)
+}
+
+/// Python's name for the type that serde expects.
+fn type_in_words(expected: &str) -> &str {
+    match expected {
+        "a string" | "path string" | "a character" => "a str",
+        "a boolean" => "a bool",
+        "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => "an int",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a dict",
+        _ if expected.starts_with("struct ") => "a dict",
+        _ => expected,
+    }
+}
+
+fn range_in_words(expected: &str) -> String {
+    match expected {
+        "u8" => format!("an int from 0 to {}", u8::MAX),
+        "u16" => format!("an int from 0 to {}", u16::MAX),
+        "u32" | "u64" | "usize" => "an int from 0".to_owned(),
+        other => type_in_words(other).to_owned(),
+    }
+}
+
+fn type_of(given: Unexpected<'_>) -> &str {
+    match given {
+        Unexpected::Bool(_) => "bool",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "int",
+        Unexpected::Float(_) => "float",
+        Unexpected::Char(_) | Unexpected::Str(_) => "str",
+        Unexpected::Bytes(_) => "bytes",
+        Unexpected::Unit | Unexpected::Option => "None",
+        Unexpected::Seq => "list",
+        Unexpected::Map => "dict",
+        Unexpected::Other(name) => name,
+        _ => "this",
+    }
+}
