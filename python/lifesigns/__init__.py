@@ -1,5 +1,21 @@
 """Health checks that answer within their budget under every fault."""
 
+import sys
+
+try:
+    from lifesigns import _core
+
+    _is_off = not _core.owns_engine()
+except ImportError as error:
+    if "subinterpreter" not in str(error):
+        raise
+    _is_off = True
+if _is_off:  # another interpreter of this process has the engine: see `switched_off`
+    from lifesigns import switched_off as _core  # type: ignore[no-redef]
+
+    sys.modules["lifesigns._core"] = _core
+    _core.log()  # type: ignore[attr-defined]
+
 from lifesigns._core import (
     Breaker,
     Sweep,
@@ -48,11 +64,12 @@ __all__ = [
     "watch_loop",
 ]
 
+# Imported when they are first used, since they take longer to import than the rest together.
+_LAZY = {"BreakerEvent": "events", "DrainingEvent": "events", "ReadinessEvent": "events", "StatusEvent": "events"}
+
 
 def __getattr__(name: str) -> object:
-    if name in ("BreakerEvent", "DrainingEvent", "ReadinessEvent", "StatusEvent"):
-        # Here, since named tuples take longer to import than the rest together.
-        from lifesigns import events
-
-        return getattr(events, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = __import__(f"lifesigns.{_LAZY[name]}", fromlist=[name])
+    return getattr(module, name)

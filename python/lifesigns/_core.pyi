@@ -37,6 +37,7 @@ __all__ = [
     "new_callable_id",
     "next_job",
     "notify_systemd",
+    "owns_engine",
     "release_threads",
     "reserve_threads",
     "stop_pulse",
@@ -294,6 +295,9 @@ def drain() -> None:
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""
+
+def owns_engine() -> bool:
+    """Returns whether this interpreter is the one of the process that loaded the module first."""
 
 def metrics_format(accept: str) -> tuple[bool, str]:
     """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""

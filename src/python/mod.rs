@@ -17,6 +17,7 @@ mod sweep;
 mod waker;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use pyo3::create_exception;
@@ -100,6 +101,20 @@ fn store_suffix() -> String {
     format!(".{format}.lifesigns")
 }
 
+/// Whether the calling interpreter is the one that loaded this module first. A second one of the same process would be
+/// given the calls of the first, and would give it its own.
+#[pyfunction]
+fn owns_engine() -> bool {
+    static OWNER: AtomicI64 = AtomicI64::new(-1);
+    // SAFETY: the calling thread is attached to an interpreter, which therefore exists.
+    #[allow(unsafe_code, reason = "pyo3 has no safe name for the number of the current interpreter")]
+    let current = unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+    match OWNER.compare_exchange(-1, current, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => true,
+        Err(owner) => owner == current,
+    }
+}
+
 #[pymodule(gil_used = false)]
 mod _core {
     use super::*;
@@ -126,7 +141,9 @@ mod _core {
     #[pymodule_export]
     use super::waker::PyWaker;
     #[pymodule_export]
-    use super::{UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format};
+    use super::{
+        UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format, owns_engine,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

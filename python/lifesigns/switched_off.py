@@ -1,0 +1,218 @@
+"""Stands in for the native engine in a second interpreter of one process, which cannot load it: no check is run.
+
+Apache's mod_wsgi gives each site of a daemon process an interpreter of its own. Reports are ``degraded`` and each check
+is ``skipped``, saying why: what is unknown must not look healthy, and a setting of Apache's must not restart pods.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import uuid
+from datetime import datetime, timezone
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+MESSAGE = (
+    "Checks are off in this interpreter, since another one of this process runs them: "
+    "set WSGIApplicationGroup %{GLOBAL}, and one site for each WSGIDaemonProcess"
+)
+__version__ = ""
+
+
+class UnknownCheckError(LookupError):
+    """A check name that is not registered."""
+
+
+def log() -> None:
+    """Log, once in this interpreter, that checks are off."""
+    import logging
+
+    logging.getLogger("lifesigns").error(MESSAGE)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat()
+
+
+class Sweep:
+    """A sweep that ran nothing."""
+
+    status = "degraded"
+    done = True
+    remaining = 0.0
+
+    def __init__(self, names: list[str]) -> None:
+        self._names = names
+        self.correlation_id = str(uuid.uuid4())
+
+    def wait(self, deadline: float | None = None) -> None:
+        """Return at once."""
+
+    def result(self, details: bool = True) -> dict[str, Any]:
+        """Return the result of any check."""
+        result = {"status": "skipped", "timestamp": _now(), "cached": False}
+        return {**result, "message": MESSAGE, "duration_ms": 0.0} if details else result
+
+    def report(self, details: bool = True) -> dict[str, Any]:
+        """Return the report."""
+        count = len(self._names)
+        counts = {"total_checks": count, "healthy": 0, "degraded": 0, "errors": 0, "skipped": count}
+        return {
+            "status": self.status,
+            "message": MESSAGE,
+            "timestamp": _now(),
+            "uptime_seconds": 0.0,
+            "summary": {**counts, "health_percentage": 0.0},
+            "checks": {name: self.result(details) for name in self._names},
+            "correlation_id": self.correlation_id,
+        }
+
+    def json(self, details: bool = True) -> str:
+        """Return the report as JSON."""
+        return json.dumps(self.report(details))
+
+
+class Engine:
+    """Knows the names of checks, and nothing else."""
+
+    def __init__(self, *_: object) -> None:
+        self.names: list[str] = []
+
+    def _register(self, name: str, *_: object) -> None:
+        if name in self.names:
+            raise ValueError(f"{name}: a check of this name is registered already")
+        self.names.append(name)
+
+    register_spec = register_callable = _register
+
+    def _replace(self, name: str, *_: object) -> None:
+        if name not in self.names:
+            raise UnknownCheckError(f"Unknown check {name!r}")
+
+    replace_spec = replace_callable = _replace
+
+    def breaker(self, name: str) -> Breaker:
+        """Refuse: no check has a circuit breaker."""
+        raise ValueError(f"{name}: {MESSAGE}")
+
+    def run(self, names: Iterable[str] | None, *_: object) -> Sweep:
+        """Run nothing."""
+        selected = self.names if names is None else list(names)
+        for name in selected:
+            self._replace(name)
+        return Sweep(list(selected))
+
+    begin = run
+
+    def metrics(self, openmetrics: bool) -> str:
+        """Return no metrics."""
+        return "# EOF\n" if openmetrics else ""
+
+    def note(self, *_: object) -> bool:
+        """Let no result be recorded."""
+        return False
+
+    def _nothing(self, *_: object) -> None:
+        return None
+
+    limit = take_news = start_background = resume = _nothing
+
+
+class Breaker:
+    """The circuit breaker of a check; there is none."""
+
+
+class Permit:
+    """The right to make one call."""
+
+    def __enter__(self) -> Permit:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
+class Circuit:
+    """A circuit breaker that lets every call through."""
+
+    state = "closed"
+    retry_after = None
+    failures = 0
+
+    def __init__(self, *_: object) -> None: ...
+
+    def acquire(self) -> Permit:
+        """Allow the call."""
+        return Permit()
+
+    def reset(self) -> None:
+        """Do nothing."""
+
+
+class Server:
+    """A probe server that does not serve."""
+
+    def __init__(self, _engine: object, _startup: object, address: str, _options: object) -> None:
+        self.address = address
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Waker:
+    """Never needed: every sweep has ended at once."""
+
+
+def metrics_format(_accept: str) -> tuple[bool, str]:
+    """Return the format of Prometheus."""
+    return False, "text/plain; version=0.0.4; charset=utf-8"
+
+
+def default_store() -> Path:
+    """Return a directory; nothing is stored in it."""
+    return Path(tempfile.gettempdir(), f"lifesigns-{os.getpid()}")
+
+
+def ask_server(*_: object) -> tuple[bool, str]:
+    """Refuse."""
+    return False, MESSAGE
+
+
+def new_callable_id() -> int:
+    """Return no number: no callable is ever run."""
+    return 0
+
+
+def reserve_threads(*_: object) -> int:
+    """Reserve none."""
+    return 0
+
+
+def owns_engine() -> bool:
+    """Return False: another interpreter has the engine."""
+    return False
+
+
+def draining() -> bool:
+    """Return False: nothing is drained here."""
+    return False
+
+
+def notify_systemd(*_: object) -> bool:
+    """Leave that to the interpreter that runs the checks."""
+    return False
+
+
+def _nothing(*_: object) -> None:
+    return None
+
+
+ask_store = ask_server
+beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_pulse = thread_ends = _nothing
+job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing
