@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 IS_COROUTINE_FUNCTION = 0x80
 POLL_SECONDS = 0.005
 MAX_CAUSES = 10
-_HALF_MADE = ("partially initialized", "circular import", "not in sys.modules", "halted; None in sys.modules")
 
 _alone: list[Lock] = []
 
@@ -55,24 +54,7 @@ def import_whole(name: str, function: Callable[[], Any], packages: Iterable[str]
 
 def is_collision(error: BaseException) -> bool:
     """Return whether an exception, or one that caused it, comes of an import that another thread has spoilt."""
-    seen: BaseException | None = error
-    for _ in range(MAX_CAUSES):
-        if seen is None:
-            return False
-        if _is_half_made(seen):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
-
-
-def _is_half_made(error: BaseException) -> bool:
-    if type(error).__name__ == "_DeadlockError":
-        return True
-    if isinstance(error, AttributeError):
-        return isinstance(getattr(error, "obj", None), ModuleType)
-    if isinstance(error, ImportError) and not isinstance(error, ModuleNotFoundError):
-        return True
-    return isinstance(error, (ImportError, KeyError)) and any(text in str(error) for text in _HALF_MADE)
+    return any(map(_is_half_made, _causes(error)))
 
 
 @contextmanager
@@ -84,11 +66,51 @@ def alone(timeout: float, error: BaseException) -> Iterator[None]:
     try:
         while _is_importing() and time.monotonic() < end:
             time.sleep(POLL_SECONDS)
-        _complete_packages(error)
+        for package in {name.partition(".")[0] for cause in _causes(error) for name in _modules_in(cause)}:
+            _repair(package)
         yield
     finally:
         if is_held:
             lock.release()
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    seen: BaseException | None = error
+    while seen is not None and len(found) < MAX_CAUSES:
+        found.append(seen)
+        seen = seen.__cause__ or seen.__context__
+    return found
+
+
+def _is_half_made(error: BaseException) -> bool:
+    if type(error).__name__ == "_DeadlockError":
+        return True
+    if isinstance(error, AttributeError):  # of a module, as far as it was executed
+        return isinstance(getattr(error, "obj", None), ModuleType)
+    if isinstance(error, ModuleNotFoundError):  # there is none, or its package was removed meanwhile
+        return error.name in sys.modules or "halted; None in sys.modules" in str(error)
+    return isinstance(error, ImportError) or (isinstance(error, KeyError) and _is_raised_by_import(error))
+
+
+def _is_raised_by_import(error: BaseException) -> bool:
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_code.co_filename.startswith("<frozen importlib")
+
+
+def _modules_in(error: BaseException) -> Iterator[str]:
+    """Yield the modules that an exception names, and those that were being executed when it was raised."""
+    key = error.args[0] if isinstance(error, KeyError) and error.args else None
+    for name in (getattr(getattr(error, "obj", None), "__name__", None), getattr(error, "name", None), key):
+        if isinstance(name, str):
+            yield name
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_name == "<module>":
+            yield str(traceback.tb_frame.f_globals.get("__name__"))
+        traceback = traceback.tb_next
 
 
 def _lock() -> Lock:
@@ -106,20 +128,14 @@ def _is_importing() -> bool:
     return False
 
 
-def _complete_packages(error: BaseException) -> None:
-    """Give the packages that the error is about their modules, as the import that failed half-way did not."""
-    seen: BaseException | None = error
-    for _ in range(MAX_CAUSES):
-        if seen is None:
-            return
-        name = getattr(getattr(seen, "obj", None), "__name__", None) or getattr(seen, "name", None)
-        if isinstance(name, str):
-            _bind_modules(name.partition(".")[0])
-        seen = seen.__cause__ or seen.__context__
-
-
-def _bind_modules(package: str) -> None:
+def _repair(package: str) -> None:
+    """Complete what a failed import has left: modules that their package does not know, or that have no package."""
+    prefix = f"{package}."
     for name, module in list(sys.modules.items()):
-        parent, _, child = name.rpartition(".")
-        if name.startswith(f"{package}.") and parent in sys.modules and child not in vars(sys.modules[parent]):
-            setattr(sys.modules[parent], child, module)
+        if name.startswith(prefix):
+            parent, _, child = name.rpartition(".")
+            if package not in sys.modules:
+                # The package will be executed again, and then does not get those that are there already.
+                sys.modules.pop(name, None)
+            elif parent in sys.modules and child not in vars(sys.modules[parent]):
+                setattr(sys.modules[parent], child, module)
