@@ -27,15 +27,25 @@ from lifesigns._core import (
     metrics_format,
 )
 from lifesigns.checks import check
-from lifesigns.circuit import Circuit
 from lifesigns.engine import Engine
-from lifesigns.exceptions import CheckDegraded, CheckFailed, CircuitOpenError, UnknownCheckError
-from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
-from lifesigns.wedge import watch_loop
+from lifesigns.exceptions import (
+    CheckDegraded,
+    CheckFailed,
+    CircuitOpenError,
+    JobError,
+    NotStartedError,
+    StillRunningError,
+    UnknownCheckError,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from lifesigns.asgi_app import asgi
+    from lifesigns.circuit import Circuit
     from lifesigns.events import BreakerEvent, DrainingEvent, ReadinessEvent, StatusEvent
+    from lifesigns.job import Job, JobResult
+    from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
+    from lifesigns.wedge import watch_loop
 
 __all__ = [
     "Breaker",
@@ -46,12 +56,18 @@ __all__ = [
     "CircuitOpenError",
     "DrainingEvent",
     "Engine",
+    "Job",
+    "JobError",
+    "JobResult",
+    "NotStartedError",
     "ProbeServer",
     "ReadinessEvent",
     "StatusEvent",
+    "StillRunningError",
     "Sweep",
     "UnknownCheckError",
     "__version__",
+    "asgi",
     "beat",
     "check",
     "close_connections",
@@ -64,12 +80,27 @@ __all__ = [
     "watch_loop",
 ]
 
-# Imported when they are first used, since they take longer to import than the rest together.
-_LAZY = {"BreakerEvent": "events", "DrainingEvent": "events", "ReadinessEvent": "events", "StatusEvent": "events"}
+# Imported when they are first used: `import lifesigns` stays quick.
+_LAZY = {
+    "BreakerEvent": "events",
+    "Circuit": "circuit",
+    "DrainingEvent": "events",
+    "Job": "job",
+    "JobResult": "job",
+    "ProbeServer": "serving",
+    "ReadinessEvent": "events",
+    "StatusEvent": "events",
+    "asgi": "asgi_app",
+    "metrics": "serving",
+    "notify_systemd": "serving",
+    "serve": "serving",
+    "watch_loop": "wedge",
+}
 
 
 def __getattr__(name: str) -> object:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = __import__(f"lifesigns.{_LAZY[name]}", fromlist=[name])
-    return getattr(module, name)
+    value = getattr(__import__(f"lifesigns.{_LAZY[name]}", fromlist=[name]), name)
+    globals()[name] = value
+    return value

@@ -42,6 +42,7 @@ __all__ = [
     "reserve_threads",
     "stop_pulse",
     "thread_ends",
+    "undrain",
 ]
 
 STORE_SUFFIX: str
@@ -292,6 +293,9 @@ def close_connections() -> None:
 
 def drain() -> None:
     """Marks this process as about to end: it is not ready any more, though alive."""
+
+def undrain() -> None:
+    """Takes `drain` back, for tests."""
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""

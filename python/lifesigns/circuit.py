@@ -7,7 +7,7 @@ from lifesigns.exceptions import CircuitOpenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from typing import Any, Literal, ParamSpec, TypeVar
 
     from lifesigns.specs import Breaker
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     T = TypeVar("T")
 
+IS_COROUTINE_FUNCTION = 0x80
+
 
 class Circuit:
     """Refuses calls for a while after calls have failed. Safe to use from any thread, and after a fork.
 
     Args:
         breaker: when it opens and for how long, as `lifesigns.specs.Breaker` or a dict of its fields.
-        longest_call: seconds after which a trial that has not ended is taken for lost, and another one may start.
+        longest_call: seconds after which a trial that has not ended counts as lost, and another one may start.
 
     Raises:
-        ValueError: a value is wrong.
+        ValueError: an argument is wrong.
     """
 
     def __init__(self, breaker: Breaker | Mapping[str, Any] | None = None, *, longest_call: float = 600.0) -> None:
@@ -33,27 +35,44 @@ class Circuit:
         self._native = _core.Circuit(to_dict() if to_dict else dict(spec), longest_call)
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns, or raises: an `Exception` counts as a failure.
+        """Return what the function returns, or raise what it raises: an `Exception` counts as a failure.
+
+        Of an ``async def`` function it would only see the coroutine: see `acall`.
+
+        Raises:
+            CircuitOpenError: the circuit is open, or half-open and another call is the trial.
+            TypeError: the function is an ``async def`` function.
+        """
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & IS_COROUTINE_FUNCTION:
+            raise TypeError("an async function is called with `await circuit.acall(function, ...)`")
+        with self._permit():
+            return function(*args, **kwargs)
+
+    async def acall(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`call` for an async function: what it returns or raises when it is awaited counts. Being cancelled does not.
 
         Raises:
             CircuitOpenError: the circuit is open, or half-open and another call is the trial.
         """
+        with self._permit():
+            return await function(*args, **kwargs)
+
+    def _permit(self) -> _core.Permit:
         permit = self._native.acquire()
         if permit is None:
             raise CircuitOpenError(self._native.retry_after)
-        with permit:
-            return function(*args, **kwargs)
+        return permit
 
     @property
     def state(self) -> Literal["closed", "open", "half-open"]:
-        """Whether calls go ahead (``half-open``: one, which decides)."""
+        """Return whether calls are allowed (``half-open``: one, the trial)."""
         return self._native.state
 
     @property
     def failures(self) -> int:
-        """How many calls in a row have failed."""
+        """Return how many calls in a row have failed."""
         return self._native.failures
 
     def reset(self) -> None:
-        """Closed, as at the start."""
+        """Close it, as at the start."""
         self._native.reset()

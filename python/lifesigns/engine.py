@@ -194,9 +194,24 @@ class Engine(Registry):
         details: bool = True,
     ) -> Report:
         """`run` for async code: blocks neither the event loop nor a thread of its executor."""
+        sweep = await self.asweep(
+            names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age
+        )
+        return sweep.report(details)
+
+    async def asweep(
+        self,
+        names: Iterable[str] | None = None,
+        *,
+        critical_only: bool = False,
+        refresh: bool = False,
+        deadline: float | None = None,
+        max_age: float | None = None,
+    ) -> _core.Sweep:
+        """`sweep` for async code."""
         sweep = await self._arun(names, critical_only, refresh, max_age, deadline)
         self._publish(sweep)
-        return sweep.report(details)
+        return sweep
 
     async def acheck(
         self,

@@ -32,8 +32,7 @@ def import_whole(name: str, function: Callable[[], Any], packages: Iterable[str]
     One that cannot be imported is logged, and left for the check to report.
     """
     inner = unwrapped(function)
-    call: Any = inner if hasattr(inner, "__code__") else vars(type(inner)).get("__call__")
-    if getattr(getattr(call, "__code__", None), "co_flags", 0) & IS_COROUTINE_FUNCTION:
+    if is_coroutine_function(inner):
         import asyncio  # noqa: F401
     module = str(getattr(inner, "__module__", None) or type(inner).__module__)
     if module != "__main__":
@@ -50,6 +49,13 @@ def import_whole(name: str, function: Callable[[], Any], packages: Iterable[str]
             logging.getLogger("lifesigns.checks").warning(
                 "%s: cannot import %s (%s)", name, package, type(error).__name__, extra={"check_name": name}
             )
+
+
+def is_coroutine_function(function: Any) -> bool:
+    """Return whether calling it returns a coroutine, as far as that can be known before."""
+    inner = unwrapped(function)
+    call: Any = inner if hasattr(inner, "__code__") else getattr(type(inner), "__call__", None)  # noqa: B004
+    return bool(getattr(getattr(call, "__code__", None), "co_flags", 0) & IS_COROUTINE_FUNCTION)
 
 
 def is_collision(error: BaseException) -> bool:

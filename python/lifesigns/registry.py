@@ -31,9 +31,11 @@ class Registry:
     ) -> None:
         _load()
         store = store_file(share, application, store_path)
-        self._native = _core.Engine(default_timeout, default_ttl, max_stale, store)
         # As they were registered or replaced.
         self._checks: dict[str, Spec | Mapping[str, Any] | Callable[[], Any]] = {}
+        self._ttls: dict[str, float] = {}
+        self._default_ttl = default_ttl
+        self._native = _core.Engine(default_timeout, default_ttl, max_stale, store)
         # The numbers of its callables, by the names of the checks.
         self._callables: dict[str, int] = {}
         # Those that the engine itself may start, without a request from Python.
@@ -109,6 +111,7 @@ class Registry:
         else:
             raise not_a_check(name, check)
         self._checks[name] = check
+        self._ttls[name] = self._default_ttl if ttl is None else ttl
 
     def replace(self, name: str, check: Spec | Mapping[str, Any] | Callable[[], Any]) -> None:
         """Run another check under a name that is registered, from the next run on.

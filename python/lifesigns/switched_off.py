@@ -22,6 +22,7 @@ MESSAGE = (
     "Checks are off in this interpreter, since another one of this process runs them: "
     "set WSGIApplicationGroup %{GLOBAL}, and one site for each WSGIDaemonProcess"
 )
+STORE_SUFFIX = ".lifesigns"
 __version__ = ""
 
 
@@ -214,5 +215,7 @@ def _nothing(*_: object) -> None:
 
 
 ask_store = ask_server
-beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_pulse = thread_ends = _nothing
+beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_pulse = thread_ends = undrain = (
+    _nothing
+)
 job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing

@@ -62,6 +62,12 @@ fn drain() {
     process::drain();
 }
 
+/// Takes `drain` back, for tests.
+#[pyfunction]
+fn undrain() {
+    process::undrain();
+}
+
 /// Whether `drain` was called in this process.
 #[pyfunction]
 fn draining() -> bool {
@@ -143,6 +149,7 @@ mod _core {
     #[pymodule_export]
     use super::{
         UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format, owns_engine,
+        undrain,
     };
 
     #[pymodule_init]

@@ -31,6 +31,11 @@ pub fn drain() {
     DRAINING.get_or_init(AtomicBool::default).store(true, Ordering::Relaxed);
 }
 
+/// Takes [`drain`] back, for tests.
+pub fn undrain() {
+    DRAINING.get_or_init(AtomicBool::default).store(false, Ordering::Relaxed);
+}
+
 /// Whether [`drain`] was called in this process.
 pub fn draining() -> bool {
     DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))

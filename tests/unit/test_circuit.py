@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import pickle
 import threading
 import time
 
@@ -149,3 +151,49 @@ def test_fork__child_begins_anew_while_the_parent_calls() -> None:
         stop.set()
         thread.join()
     assert circuit.state == "open"
+
+
+async def answer(value: int) -> int:
+    await asyncio.sleep(0)
+    if value < 0:
+        raise BrokenError
+    return value
+
+
+def test_acall__counts_what_the_coroutine_comes_to() -> None:
+    circuit = Circuit({"failures": 2, "wait": 60})
+    assert asyncio.run(circuit.acall(answer, 7)) == 7
+    for _ in range(2):
+        with pytest.raises(BrokenError):
+            asyncio.run(circuit.acall(answer, -1))
+    assert circuit.state == "open"
+    with pytest.raises(CircuitOpenError):
+        asyncio.run(circuit.acall(answer, 7))
+
+
+def test_acall__cancelled_trial_is_given_back() -> None:
+    circuit = opened(wait=0.01, max_wait=0.01)
+    wait_until(lambda: circuit.state == "half-open")
+
+    async def cancel() -> None:
+        task = asyncio.create_task(circuit.acall(asyncio.sleep, 60))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert asyncio.run(circuit.acall(answer, 1)) == 1
+
+
+def test_call__of_an_async_function_is_refused() -> None:
+    circuit = Circuit()
+    with pytest.raises(TypeError, match="acall"):
+        circuit.call(answer, 1)  # type: ignore[unused-coroutine]
+    assert circuit.failures == 0
+
+
+@pytest.mark.parametrize("retry_after", [None, 2.5])
+def test_circuit_open_error__can_be_pickled(retry_after: float | None) -> None:
+    copy = pickle.loads(pickle.dumps(CircuitOpenError(retry_after)))
+    assert (copy.retry_after, str(copy)) == (retry_after, str(CircuitOpenError(retry_after)))

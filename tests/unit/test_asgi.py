@@ -1,0 +1,159 @@
+"""`lifesigns.asgi`: the answers of its probes, who sees what, and that the event loop is free meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+import lifesigns
+
+TOKEN = {"Authorization": "Bearer s3cret"}
+
+
+@pytest.fixture
+def engine() -> lifesigns.Engine:
+    engine = lifesigns.Engine()
+    engine.register("database", lambda: {"status": "healthy", "message": "Connected"})
+    engine.register("mail", lambda: {"status": "error", "message": "no relay"}, critical=False)
+    return engine
+
+
+async def get(app: Any, path: str, *, peer: str = "192.0.2.1", method: str = "GET", **options: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(app, client=(peer, 1), root_path=options.pop("root_path", ""))
+    async with httpx.AsyncClient(transport=transport, base_url="http://probe") as client:
+        return await client.request(method, path, **options)
+
+
+def ask(app: Any, path: str, **options: Any) -> httpx.Response:
+    return asyncio.run(get(app, path, **options))
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "status"),
+    [
+        ("/alive", 200, "alive"),
+        ("/alive/", 200, "alive"),
+        ("/ready", 200, "ready"),
+        ("/startup/", 200, "started"),
+        ("/health", 200, "degraded"),
+        ("/health/database", 200, "healthy"),
+        ("/health/mail/", 503, "error"),
+        ("/health/nothing", 404, "unknown"),
+    ],
+)
+def test_probe_answers_with_code_and_status(engine: lifesigns.Engine, path: str, code: int, status: str) -> None:
+    response = ask(lifesigns.asgi(engine), path)
+    assert (response.status_code, response.json()["status"]) == (code, status)
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_probe_is_found_below_a_mount(engine: lifesigns.Engine) -> None:
+    assert ask(lifesigns.asgi(engine), "/probes/alive", root_path="/probes").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/health//", "/health/a/b", "/alivex", "/alive//"])
+def test_other_path_is_not_found(engine: lifesigns.Engine, path: str) -> None:
+    assert ask(lifesigns.asgi(engine), path).status_code == 404
+
+
+def test_head_has_no_body_and_post_is_refused(engine: lifesigns.Engine) -> None:
+    head = ask(lifesigns.asgi(engine), "/health", method="HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+    assert int(head.headers["content-length"]) > 0
+    post = ask(lifesigns.asgi(engine), "/health", method="POST")
+    assert (post.status_code, post.headers["allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize(
+    ("options", "headers", "peer", "is_shown"),
+    [
+        ({}, {}, "127.0.0.1", False),
+        ({"tokens": ["s3cret"]}, {}, "127.0.0.1", False),
+        ({"tokens": ["other", "s3cret"]}, TOKEN, "192.0.2.1", True),
+        ({"tokens": ["s3cret"]}, {"Authorization": "bearer  s3cret "}, "192.0.2.1", True),
+        ({"tokens": ["s3cret"]}, {"Authorization": "Basic s3cret"}, "192.0.2.1", False),
+        ({"tokens": ["s3cret"]}, {"Authorization": "Bearer s3cre"}, "192.0.2.1", False),
+        ({"networks": ["10.0.0.0/8"]}, {}, "10.1.2.3", True),
+        ({"networks": ["10.0.0.0/8"]}, {}, "::ffff:10.1.2.3", True),
+        ({"networks": ["10.0.0.0/8"]}, {}, "192.0.2.1", False),
+        ({"show_details": "always"}, {}, "192.0.2.1", True),
+        ({"show_details": "never", "tokens": ["s3cret"]}, TOKEN, "192.0.2.1", False),
+    ],
+)
+def test_details_are_shown_to_authorized_callers(
+    engine: lifesigns.Engine, options: dict[str, Any], headers: dict[str, str], peer: str, is_shown: bool
+) -> None:
+    app = lifesigns.asgi(engine, **options)
+    found = ask(app, "/health", headers=headers, peer=peer).json()["checks"]["mail"]
+    assert ("message" in found) is is_shown
+    assert ("message" in ask(app, "/health/mail", headers=headers, peer=peer).json()) is is_shown
+    metrics = ask(app, "/metrics", headers=headers, peer=peer)
+    assert metrics.status_code == (200 if is_shown else 401)
+    assert ("health_check_status" in metrics.text) is is_shown
+    assert is_shown or metrics.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"tokens": "s3cret"}, "tokens"),
+        ({"tokens": [""]}, "token"),
+        ({"networks": ["10.0.0.0/99"]}, "10.0.0.0/99"),
+        ({"show_details": "sometimes"}, "show_details"),
+        ({"ready_budget": 0}, "ready_budget"),
+    ],
+)
+def test_wrong_option_is_a_value_error(engine: lifesigns.Engine, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        lifesigns.asgi(engine, **options)
+
+
+def test_failing_critical_check_is_not_ready_and_named() -> None:
+    engine = lifesigns.Engine()
+    engine.register("database", lambda: {"status": "error", "message": "no route"})
+    response = ask(lifesigns.asgi(engine, show_details="always"), "/ready")
+    assert response.status_code == 503
+    body = response.json()
+    assert body["status"] == "not_ready"
+    assert body["details"]["database"]["message"] == "no route"
+    assert ask(lifesigns.asgi(engine), "/startup").status_code == 503
+
+
+def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
+    engine = lifesigns.Engine()
+    engine.register("hangs", lambda: time.sleep(2), timeout=5)
+    app = lifesigns.asgi(engine, ready_budget=0.6)
+
+    async def both() -> tuple[float, float]:
+        started = time.monotonic()
+        waiting = [asyncio.create_task(get(app, path)) for path in ("/ready", "/health", "/startup")]
+        await asyncio.sleep(0.05)
+        assert (await get(app, "/alive")).status_code == 200
+        alive = time.monotonic() - started
+        assert [task.status_code for task in await asyncio.gather(*waiting)] == [503, 503, 503]
+        return alive, time.monotonic() - started
+
+    alive, all_of_them = asyncio.run(both())
+    assert alive < 0.4
+    assert all_of_them < 1.5
+
+
+def test_lifespan_drains_at_its_end(engine: lifesigns.Engine) -> None:
+    app = lifesigns.asgi(engine)
+    sent: list[str] = []
+    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+
+    async def receive() -> Any:
+        return {"type": next(messages)}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+
+    asyncio.run(app({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert ask(app, "/ready").json()["status"] == "draining"
