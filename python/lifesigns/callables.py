@@ -56,7 +56,10 @@ def start_threads(callable_ids: list[int]) -> None:
 
     Where there can be no more threads, callables run on those that there are, and the next request tries again.
     """
-    missing = _core.reserve_threads(callable_ids)
+    try:
+        missing = _core.reserve_threads(callable_ids)
+    except OSError:  # the engine has none either, and reports that itself
+        return
     if not missing:
         return
     from lifesigns.threads import start_thread

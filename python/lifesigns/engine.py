@@ -120,9 +120,9 @@ class Engine(Registry):
     def subscribe(self, subscriber: Callable[[Event], object]) -> None:
         """Call `subscriber` with each event, from the thread whose run fetched it.
 
-        Events are `StatusEvent`, `BreakerEvent`, `ReadinessEvent` and `DrainingEvent`: each change once per scope, in the
-        process that found it. Once `start_background` was called it may be a thread of the engine's own instead. Each
-        change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers`` and ``lifesigns.readiness``.
+        Events are `StatusEvent`, `BreakerEvent`, `ReadinessEvent` and `DrainingEvent`: each change once per scope, in
+        the process that found it. Once `start_background` was called it may be a thread of the engine's own instead.
+        Each change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers`` and ``lifesigns.readiness``.
         """
         self._subscribers.append(subscriber)
 
@@ -138,6 +138,9 @@ class Engine(Registry):
     ) -> Report:
         """Run what is not fresh, all at once, and return the report.
 
+        Where the engine's threads cannot be started, since the limit of threads is reached, nothing is run: the last
+        results stand until they are stale, that is logged once, and the next run tries again.
+
         Args:
             names: the checks to report on; all, if None.
             critical_only: of these only the critical ones.
@@ -149,8 +152,6 @@ class Engine(Registry):
 
         Raises:
             UnknownCheckError: a name is not registered.
-            OSError: the engine's threads cannot be started, since the limit of threads is reached. The next run tries
-                again.
         """
         sweep = self.sweep(names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age)
         return sweep.report(details)

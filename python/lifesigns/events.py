@@ -13,8 +13,8 @@ if TYPE_CHECKING:
         """The status of a check changed.
 
         ``from_status`` is None where it had not run before; ``raw_status`` is what the run itself found; ``since`` and
-        ``at`` are seconds since 1970: when it took the status that it has left, and when it left it. ``sequence`` counts
-        the changes of this check in the whole scope.
+        ``at`` are seconds since 1970: when it took the status that it has left, and when it left it. ``sequence``
+        counts the changes of this check in the whole scope.
         """
 
         check: str
@@ -107,7 +107,7 @@ def log_event(event: Event, correlation_id: str | None) -> None:
     """Log an event to ``lifesigns.checks``, ``lifesigns.breakers`` or ``lifesigns.readiness``, with its fields."""
     import logging
 
-    extra = {"correlation_id": correlation_id, "sequence": event.sequence}
+    extra: dict[str, Any] = {"correlation_id": correlation_id, "sequence": event.sequence}
     if isinstance(event, StatusEvent):
         level = logging.INFO if event.to_status in ("healthy", "skipped") else logging.WARNING
         extra |= {
@@ -124,8 +124,8 @@ def log_event(event: Event, correlation_id: str | None) -> None:
     elif isinstance(event, BreakerEvent):
         level = logging.WARNING if event.to_state == "open" else logging.INFO
         extra |= {"check_name": event.check, "circuit_state": event.to_state, "from_state": event.from_state}
-        text, parts = "Circuit breaker of %s: %s -> %s", (event.check, event.from_state, event.to_state)
-        logging.getLogger("lifesigns.breakers").log(level, text, *parts, extra=extra)
+        text, states = "Circuit breaker of %s: %s -> %s", (event.from_state, event.to_state)
+        logging.getLogger("lifesigns.breakers").log(level, text, event.check, *states, extra=extra)
     elif isinstance(event, ReadinessEvent):
         extra |= {"ready": event.ready, "failing": list(event.failing), "since": event.since}
         logger = logging.getLogger("lifesigns.readiness")

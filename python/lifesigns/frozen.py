@@ -30,6 +30,8 @@ class FrozenClock:
         self.now = now
         self._start = now
         self._found: weakref.WeakKeyDictionary[Engine, dict[str, datetime]] = weakref.WeakKeyDictionary()
+        # The status of each check, and since when it has it; when its last error was found.
+        self._statuses: weakref.WeakKeyDictionary[Engine, dict[str, tuple[str, datetime]]] = weakref.WeakKeyDictionary()
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -92,6 +94,15 @@ class FrozenClock:
         if not result["cached"] or name not in found:
             found[name] = self.now
         result["timestamp"] = found[name].isoformat()
+        statuses = self._statuses.setdefault(engine, {})
+        if statuses.get(name, ("", self.now))[0] != result["status"]:
+            statuses[name] = (result["status"], found[name])
+        if result["status"] == "error":
+            statuses[f"{name} error"] = ("error", found[name])
+        if "last_error" in result:
+            result["last_error"]["timestamp"] = statuses.get(f"{name} error", ("", self.now))[1].isoformat()
+        if "since" in result:
+            result["since"] = statuses[name][1].isoformat()
         if "duration_ms" in result:
             result["duration_ms"] = 0.0
         age = self._age(found[name])

@@ -109,7 +109,7 @@ class Engine:
             self._replace(name)
         return Sweep(list(selected))
 
-    begin = run
+    start = run
 
     def metrics(self, openmetrics: bool) -> str:
         """Return no metrics."""
@@ -122,7 +122,7 @@ class Engine:
     def _nothing(self, *_: object) -> None:
         return None
 
-    limit = take_news = start_background = resume = _nothing
+    limit = take_events = start_background = resume = _nothing
 
 
 class Breaker:

@@ -186,7 +186,7 @@ impl Engine {
             Err(error) => {
                 let mut reported = lock(&self.events.start_failed);
                 if !std::mem::replace(&mut *reported, true) {
-                    diagnostics::publish(true, format!("the engine's threads cannot be started: {}", error.kind()));
+                    diagnostics::publish(true, error.to_string());
                 }
                 None
             }

@@ -203,7 +203,8 @@ def test_access__metrics_are_details(engine: Engine) -> None:
 def test_host__every_process_tells_the_same(tmp_path: Path) -> None:
     script = """
 engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
-engine.register("x", {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}}, ttl=0.2)
+disk = {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}}
+engine.register("x", disk, ttl=0.2)
 engine.register("bad", {"kind": "tcp", "host": "127.0.0.1", "port": 1}, breaker={"failures": 1, "wait": 60.0})
 say(engine.serve("127.0.0.1:0", show_details="always").address)
 input()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -125,8 +126,8 @@ def test_failing_critical_check_is_not_ready_and_named() -> None:
 
 
 def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
-    engine = lifesigns.Engine()
-    engine.register("hangs", lambda: time.sleep(2), timeout=5)
+    engine, release = lifesigns.Engine(), threading.Event()
+    engine.register("hangs", lambda: release.wait(10) and None, timeout=5)
     app = lifesigns.asgi(engine, ready_budget=0.6)
 
     async def both() -> tuple[float, float]:
@@ -139,6 +140,7 @@ def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
         return alive, time.monotonic() - started
 
     alive, all_of_them = asyncio.run(both())
+    release.set()
     assert alive < 0.4
     assert all_of_them < 1.5
 
