@@ -1,6 +1,59 @@
 //! Fields that specifications of several checks have.
 
+use crate::model::{CheckError, SpecError};
+
+/// A value made of the specification at run time: what `Check::validate` has accepted does not fail then.
+pub fn validated<T>(value: Result<T, SpecError>) -> Result<T, CheckError> {
+    value.map_err(|error| CheckError::Configuration(error.0))
+}
+
+/// Refuses what cannot be the name or the address of a server.
+pub fn host(field: &str, value: &str) -> Result<(), SpecError> {
+    if value.is_empty() {
+        return Err(SpecError(format!("{field} must not be empty")));
+    }
+    let stray = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | '@' | '?' | '#');
+    if value.contains(stray) {
+        // What stands before an '@' may be a password.
+        let quoted = if value.contains('@') { String::new() } else { format!(", not {value:?}") };
+        return Err(SpecError(format!("{field} must be a host name or an address{quoted}")));
+    }
+    Ok(())
+}
+
+/// Refuses port 0, which no server can have.
+pub fn port(field: &str, value: u16) -> Result<(), SpecError> {
+    if value == 0 { Err(SpecError(format!("{field} must be from 1 to 65535, not 0"))) } else { Ok(()) }
+}
+
 /// The default of a flag that is on.
 pub fn yes() -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn host_each_form() {
+        for (value, error) in [
+            ("example.org", None),
+            ("bücher.example", None),
+            ("[::1]", None),
+            ("10.0.0.1", None),
+            ("mail_1.", None),
+            ("", Some("host must not be empty")),
+            (" ", Some("host must be a host name or an address, not \" \"")),
+            ("a b", Some("host must be a host name or an address, not \"a b\"")),
+            ("http://a", Some("host must be a host name or an address, not \"http://a\"")),
+            ("user:secret@a", Some("host must be a host name or an address")),
+            ("a\n", Some("host must be a host name or an address, not \"a\\n\"")),
+        ] {
+            assert_eq!(host("host", value).err().map(|error| error.0).as_deref(), error, "{value:?}");
+        }
+        assert_eq!(port("port", 0).unwrap_err().0, "port must be from 1 to 65535, not 0");
+        assert_eq!(port("port", 65_535), Ok(()));
+    }
 }

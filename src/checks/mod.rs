@@ -1,11 +1,15 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod anthropic;
+mod api;
 pub mod callable;
 mod fields;
 mod filesystem;
+mod google_maps;
 mod heartbeat;
 mod http;
 mod mqtt;
+mod openai;
 pub mod postgres;
 mod redis;
 mod skipped;
@@ -91,9 +95,9 @@ registry! {
     "mqtt" => mqtt::MqttCheck,
     "smtp" => smtp::SmtpCheck,
     "http" => http::HttpCheck,
-    "google_maps" => http::GoogleMapsCheck,
-    "openai" => http::OpenAiCheck,
-    "anthropic" => http::AnthropicCheck,
+    "google_maps" => google_maps::GoogleMapsCheck,
+    "openai" => openai::OpenAiCheck,
+    "anthropic" => anthropic::AnthropicCheck,
     "tcp" => tcp::TcpCheck,
     "disk" => filesystem::DiskCheck,
     "memory" => system::MemoryCheck,

@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use tokio::io::AsyncWriteExt;
 
+use super::fields;
 use crate::checks::Check;
-use crate::model::{CheckError, Finding, Phase};
+use crate::model::{CheckError, Finding, Phase, SpecError};
 use crate::net;
 use crate::runtime::Context;
 
@@ -22,13 +23,18 @@ pub struct TcpCheck {
 
 #[async_trait]
 impl Check for TcpCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        fields::host("host", &self.host)?;
+        fields::port("port", self.port)
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let TcpCheck { host, port, tls } = self;
         let stream = net::connect(context, host, *port).await?;
         if let Some(tls) = tls {
             let mut stream = net::secure(context, stream, host, *port, tls).await?;
             context.enter(Phase::Close);
-            // The handshake is the answer; a server that has closed already is none the worse for it.
+            // The handshake is the answer: a server that has closed the connection already is healthy as well.
             stream.shutdown().await.ok();
         }
         let message = format!("{} accepts connections", net::target(host, *port));

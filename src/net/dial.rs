@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
+use super::limited::BudgetExceeded;
 use super::tls::{Tls, tls_config};
 use crate::model::{CheckError, Phase};
 use crate::runtime::Context;
@@ -107,6 +108,9 @@ pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
     if let Some(inner) = error.get_ref() {
         if let Some(error) = inner.downcast_ref::<rustls::Error>() {
             return CheckError::Tls { target, reason: super::tls::reason(error) };
+        }
+        if let Some(BudgetExceeded { limit }) = inner.downcast_ref() {
+            return CheckError::TooLarge { target, limit: *limit };
         }
         if let Some(error) = inner.downcast_ref::<io::Error>() {
             return io_error(&target, phase, error);

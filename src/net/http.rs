@@ -22,17 +22,39 @@ use crate::runtime::{Process, lock};
 const MAX_BODY: usize = 1 << 20;
 /// How long a connection is kept without a request: a little less than the 60 s of most load balancers.
 const IDLE: Duration = Duration::from_secs(55);
+/// When an idle connection is probed, and how often until it is given up: one that a firewall has dropped is noticed by
+/// the kernel within 25 s, and not by a request that gets no answer.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 3;
 
-/// What a server answered.
-pub struct Answer {
+/// What a server answered, but for the body, which is read by [`HttpResponse::body`].
+pub struct HttpResponse {
     /// `scheme://host[:port]` of the server, as it stands in messages.
     pub target: String,
     pub status: u16,
-    pub body: Vec<u8>,
+    response: Response,
+}
+
+impl HttpResponse {
+    /// The body, bounded in length. The connection is kept for the next request once it was read.
+    pub async fn body(mut self) -> Result<Vec<u8>, CheckError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.response.chunk().await.map_err(|error| failure(&self.target, &error))? {
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(CheckError::TooLarge { target: self.target, limit: MAX_BODY });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
 }
 
 /// `GET`s a URL. A redirect is an answer: it is not followed.
-pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<Answer, CheckError> {
+///
+/// The request is sent once, since it may cost money. It is repeated only where the kept connection that it went over was
+/// closed without an answer: the server had given the connection up, and never saw the request.
+pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<HttpResponse, CheckError> {
     context.enter(Phase::Tls);
     // No TLS, no certificates to load, which a small container may not even have.
     let plain = Tls { verify: Verify::Nothing, ..Tls::default() };
@@ -44,26 +66,12 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
     };
     context.enter(Phase::Query);
     let last = context.process.shared::<LastAnswer>(&target);
-    let response = match last.is_recent() {
-        // It goes over the kept connection, which the server or a firewall may have given up: a new one tells.
-        true => net::hedged(context, send(), |error| matches!(error, CheckError::Closed { .. }), send()).await?,
-        false => send().await?,
+    let response = match send().await {
+        Err(CheckError::Closed { .. }) if last.is_recent() => send().await?,
+        sent => sent?,
     };
     last.is_now();
-    let status = response.status().as_u16();
-    let body = body(&target, response).await?;
-    Ok(Answer { target, status, body })
-}
-
-async fn body(target: &str, mut response: Response) -> Result<Vec<u8>, CheckError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(target, &error))? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(CheckError::TooLarge { target: target.to_owned(), limit: MAX_BODY });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    Ok(HttpResponse { status: response.status().as_u16(), target, response })
 }
 
 /// When a server answered last: as long as its connection is kept, the next request goes over it.
@@ -82,11 +90,11 @@ impl LastAnswer {
 
 /// The client of one set of TLS options, and the configuration that it was made of.
 #[derive(Default)]
-struct Kept(Mutex<Option<(Arc<ClientConfig>, Client)>>);
+struct KeptClient(Mutex<Option<(Arc<ClientConfig>, Client)>>);
 
 async fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
     let config = net::tls_config(process, tls).await?;
-    let kept = process.shared::<Kept>(&format!("{tls:?}"));
+    let kept = process.shared::<KeptClient>(&format!("{tls:?}"));
     let mut kept = lock(&kept.0);
     if let Some((_, client)) = kept.as_ref().filter(|(made_of, _)| Arc::ptr_eq(made_of, &config)) {
         return Ok(client.clone());
@@ -98,6 +106,9 @@ async fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError>
         .redirect(Policy::none())
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(1)
+        .tcp_keepalive(KEEPALIVE)
+        .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
+        .tcp_keepalive_retries(KEEPALIVE_RETRIES)
         .build()
         .map_err(|_| CheckError::Configuration("no HTTP client can be made of the proxy settings here".into()))?;
     *kept = Some((config, client.clone()));
@@ -180,8 +191,16 @@ mod tests {
 
     fn code(answer: &'static [u8]) -> String {
         against(Box::leak(Box::new([answer, answer])), async |context, url| {
-            match get(&context, url, HeaderMap::new(), &Tls::default()).await {
-                Ok(answer) => answer.status.to_string(),
+            let response = get(&context, url, HeaderMap::new(), &Tls::default()).await;
+            let found = match response {
+                Ok(response) => {
+                    let status = response.status;
+                    response.body().await.map(|_| status)
+                }
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(status) => status.to_string(),
                 Err(error) => {
                     assert!(!error.to_string().contains("secret"), "{error}");
                     error.code().to_owned()
@@ -211,7 +230,9 @@ mod tests {
         let statuses = against(&[OK, OK, b"", OK], async |context, url| {
             let mut statuses = Vec::new();
             for _ in 0..3 {
-                statuses.push(get(&context, url.clone(), HeaderMap::new(), &Tls::default()).await.unwrap().status);
+                let response = get(&context, url.clone(), HeaderMap::new(), &Tls::default()).await.unwrap();
+                statuses.push(response.status);
+                response.body().await.unwrap();
             }
             statuses
         });

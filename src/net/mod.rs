@@ -3,10 +3,12 @@
 mod dial;
 pub mod http;
 mod kept;
+mod limited;
 mod resolve;
 mod tls;
 
 pub use dial::{Stream, connect, connect_unix, io_error, secure, target};
 pub use kept::hedged;
+pub use limited::{Limited, ReadBudget};
 pub use resolve::Resolver;
-pub use tls::{Tls, Verify, tls_config};
+pub use tls::{NOT_TLS, Tls, Verify, tls_config};

@@ -203,6 +203,9 @@ fn is_out_of_date(error: &Error) -> bool {
     )
 }
 
+/// The reason of a handshake that was answered with something else than TLS.
+pub const NOT_TLS: &str = "the server does not speak TLS";
+
 /// Why a handshake failed, in our words.
 pub(super) fn reason(error: &Error) -> Cow<'static, str> {
     use CertificateError as Certificate;
@@ -233,7 +236,7 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             AlertDescription::UnrecognisedName => "the server does not know this host name",
             _ => "the server refused the handshake",
         },
-        Error::InvalidMessage(_) => "the server does not speak TLS",
+        Error::InvalidMessage(_) => NOT_TLS,
         Error::PeerIncompatible(_) => "the server and this client share no TLS version or cipher",
         Error::NoCertificatesPresented => "the server presented no certificate",
         _ => "the handshake failed",

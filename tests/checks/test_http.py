@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -106,11 +107,10 @@ def test_api__wrong_key(apis: HttpApis, api: str) -> None:
 
 @pytest.mark.parametrize("api", ["openai", "anthropic"])
 @pytest.mark.parametrize("key", ["sk-with-a-line-end\n", "sk\0zero"])
-def test_api__key_that_no_header_carries(apis: HttpApis, api: str, key: str) -> None:
-    result = probe(APIS[api](apis, api_key=key))
-    assert result["error_type"] == "ConfigurationError", result
-    assert "api_key" in result["message"]
-    assert "sk" not in result["message"]
+def test_api_key_that_no_header_carries_refused(apis: HttpApis, api: str, key: str) -> None:
+    with pytest.raises(ValueError, match="api_key") as raised:
+        Engine().register("http", APIS[api](apis, api_key=key))
+    assert "sk" not in str(raised.value)
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -118,7 +118,6 @@ def test_api__key_that_no_header_carries(apis: HttpApis, api: str, key: str) -> 
     ("code", "found"),
     [
         (401, "AuthenticationError"),
-        (403, "AuthenticationError"),
         (404, "RequestRejectedError"),
         (429, "degraded"),
         (500, "UnavailableError"),
@@ -132,14 +131,40 @@ def test_api__status(apis: HttpApis, api: str, code: int, found: str) -> None:
     assert result.get("error_type", result["status"]) == found, result
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '{"data": 1, "status": 2}', "<html>", "\0" * 100, "[" * 10_000]
-)
-def test_api__body_of_something_else(apis: HttpApis, api: str, body: str) -> None:
+MISSING_SCOPES = "You have insufficient permissions for this operation. Missing scopes: api.model.read."
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+@pytest.mark.parametrize(("code", "body"), [(403, "{}"), (401, json.dumps({"error": {"message": MISSING_SCOPES}}))])
+def test_api_key_without_the_right_to_list_models_healthy(apis: HttpApis, api: str, code: int, body: str) -> None:
+    apis.control(**{api: {"status": code, "body": body}})
+    result = probe(APIS[api](apis))
+    assert result["status"] == "healthy", result
+    assert result["message"].endswith(" knows the key, which may not list models")
+    assert result["details"] == {"authentication": "valid"}
+
+
+def test_google_forbidden_key_invalid(apis: HttpApis) -> None:
+    apis.control(google={"status": 403})
+    assert probe(google(apis))["error_type"] == "AuthenticationError"
+
+
+BODIES = ["", "{", "[]", "null", '{"data": 1, "status": 2}', "<html>", "\0" * 100, "[" * 10_000]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_google_body_of_something_else_error(apis: HttpApis, body: str) -> None:
+    apis.control(google={"body": body})
+    assert probe(google(apis))["error_type"] == "ProtocolError"
+
+
+@pytest.mark.parametrize("api", ["openai", "anthropic"])
+@pytest.mark.parametrize("body", BODIES)
+def test_models_body_of_something_else_healthy(apis: HttpApis, api: str, body: str) -> None:
     apis.control(**{api: {"body": body}})
     result = probe(APIS[api](apis))
-    assert result["error_type"] == "ProtocolError", result
+    assert result["status"] == "healthy", result
+    assert result["details"] == {"authentication": "valid"}
 
 
 @pytest.mark.parametrize(
@@ -177,10 +202,10 @@ def test_api__slow(apis: HttpApis, api: str) -> None:
 @pytest.mark.parametrize(
     "base_url", ["", "api.example.org", "ftp://api.example.org", "http://", "redis://:secret-90@h"]
 )
-def test_api__base_url_that_is_none(apis: HttpApis, api: str, base_url: str) -> None:
-    result = probe(APIS[api](apis, base_url=base_url))
-    assert result["error_type"] == "ConfigurationError", result
-    assert "secret-90" not in json.dumps(result)
+def test_api_base_url_that_is_no_url_refused(apis: HttpApis, api: str, base_url: str) -> None:
+    with pytest.raises(ValueError, match="base_url") as raised:
+        Engine().register("http", APIS[api](apis, base_url=base_url))
+    assert "secret-90" not in str(raised.value)
 
 
 def test_connection_is_kept(apis: HttpApis) -> None:
@@ -247,17 +272,39 @@ def test_url__what_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        {"url": f"no-url-{TOKEN}"},
-        {"url": f"postgres://u:{USERINFO}@h/"},
-        {"headers": {"bad name": HEADER}},
-        {"headers": {"X-Api-Key": f"{HEADER}\r\nX-Injected: 1"}},
+        ({"url": f"no-url-{TOKEN}"}, "url must start with http:// or https://"),
+        ({"url": f"postgres://u:{USERINFO}@h/"}, "url must start with http:// or https://, not postgres://"),
+        ({"url": f"http://:{USERINFO}@/"}, "url has no host"),
+        ({"url": f"http://127.0.0.1:0/{TOKEN}"}, "url must have a port from 1 to 65535, not 0"),
+        ({"url": f"http://two words/{TOKEN}"}, "url is not a valid URL"),
+        ({"expect_status": 0}, "expect_status must be an HTTP status from 100 to 599, not 0"),
+        ({"expect_status": 600}, "expect_status must be an HTTP status from 100 to 599, not 600"),
+        ({"headers": {"bad name": HEADER}}, 'headers: "bad name" is not an HTTP header name'),
+        ({"headers": {"X-Api-Key": f"{HEADER}\r\nX-Injected: 1"}}, 'headers["X-Api-Key"] holds characters'),
     ],
 )
-def test_url__wrong_configuration(options: dict[str, Any]) -> None:
-    result = probe(url(1, **options))
-    assert result["error_type"] == "ConfigurationError", result
+def test_url_wrong_specification_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as raised:
+        Engine().register("http", url(1, **options))
+    assert not [secret for secret in (TOKEN, USERINFO, HEADER) if secret in str(raised.value)]
+
+
+def test_url_closed_before_an_answer_requested_once_on_a_new_connection() -> None:
+    """Only a kept connection that was closed is replaced: a request that may have been handled is not repeated."""
+    with answering(b"") as server:
+        assert probe(url(server.port))["error_type"] == "ConnectionResetError"
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_api_slow_on_a_kept_connection_requested_once(apis: HttpApis, api: str) -> None:
+    assert probe(APIS[api](apis))["status"] == "healthy"
+    before = apis.requests()[api]
+    apis.control(delay=0.8)
+    assert probe(APIS[api](apis), timeout=1.4)["status"] == "healthy"
+    assert apis.requests()[api] == before + 1
 
 
 def dripping(head: bytes) -> MisbehavingServer:

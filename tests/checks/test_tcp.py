@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -66,11 +67,11 @@ def test_black_hole() -> None:
         result = probe("127.0.0.1", server.port, timeout=0.5)
     assert result["error_type"] == "TimeoutError", result
     assert result["timeout_seconds"] == 0.5
-    assert result["message"] == "no answer within 0.5 s, while connecting"
+    assert result["message"] == "Timed out after 0.5 s (while connecting)"
     assert result["duration_ms"] < 2000
 
 
-@pytest.mark.parametrize("host", ["unknown.invalid", "", "no name at all", "bücher.invalid", "a" * 300, "nul\0"])
+@pytest.mark.parametrize("host", ["unknown.invalid", "bücher.invalid", "a" * 300])
 def test_name_that_is_unknown(host: str) -> None:
     result = probe(host, 80)
     assert result["status"] == "error", result
@@ -96,7 +97,7 @@ NEVER_RESOLVES = textwrap.dedent("""
                 assert result["error_type"] == "ConnectionRefusedError", result
             else:
                 assert result["error_type"] == "TimeoutError", result
-                assert result["message"].endswith("while resolving the host name"), result
+                assert result["message"].endswith("(while resolving the host name)"), result
         if sweep == 0:
             first = threads()
     assert time.monotonic() - began < 6, "a sweep took longer than its timeout"
@@ -133,5 +134,19 @@ def test_name_that_never_resolves__holds_one_thread(tmp_path: Any) -> None:
 def test_whatever_a_server_does_after_accepting(mode: str) -> None:
     with misbehaving.MODES[mode]() as server:
         result = probe("127.0.0.1", server.port)
-        wait_until(lambda: server.connections == 1, 10, "nobody came")
+        wait_until(lambda: server.connections == 1, 10, "no connection came")
     assert result["status"] == "healthy", result
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "said"),
+    [
+        ("", 80, "host must not be empty"),
+        ("two words", 80, 'host must be a host name or an address, not "two words"'),
+        ("http://example.org", 80, 'host must be a host name or an address, not "http://example.org"'),
+        ("example.org", 0, "port must be from 1 to 65535, not 0"),
+    ],
+)
+def test_wrong_specification_refused(host: str, port: int, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        probe(host, port)

@@ -18,12 +18,22 @@ Security = Literal["starttls", "tls", "plain"]
 
 
 class Smtp(Service):
-    """Refuses mail before authentication, and authentication before STARTTLS where that is the mode."""
+    """Refuses mail before authentication, and authentication before STARTTLS where that is the mode.
+
+    With `cram_refuses` CRAM-MD5 is refused whatever the password, as by a server that knows only hashes of passwords.
+    """
 
     name = "smtp"
 
-    def __init__(self, security: Security = "plain", *, mechanisms: tuple[str, ...] = ("LOGIN", "PLAIN")) -> None:
+    def __init__(
+        self,
+        security: Security = "plain",
+        *,
+        mechanisms: tuple[str, ...] = ("LOGIN", "PLAIN"),
+        cram_refuses: bool = False,
+    ) -> None:
         super().__init__()
+        self.cram_refuses = cram_refuses
         self.security = security
         self.mechanisms = mechanisms
 
@@ -35,6 +45,7 @@ class Smtp(Service):
             "password": PASSWORD,
             "security": self.security,
             "mechanisms": self.mechanisms,
+            "cram_refuses": self.cram_refuses,
         }
         if self.security != "plain":
             server = certificates().server

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
+import secrets
 import ssl
 import sys
 from contextlib import suppress
@@ -11,6 +13,19 @@ from typing import Any
 
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+
+class CramSmtp(SMTP):
+    """aiosmtpd with CRAM-MD5 (RFC 2195), which it has not by itself."""
+
+    credentials = LoginPassword(b"", b"")
+
+    async def auth_CRAM__MD5(self, _: SMTP, args: list[str]) -> AuthResult:
+        challenge = f"<{secrets.token_hex(8)}@smtp.test>"
+        given = await self.challenge_auth(challenge)
+        digest = hmac.new(self.credentials.password, challenge.encode(), "md5").hexdigest()
+        expected = self.credentials.login + b" " + digest.encode()
+        return AuthResult(success=given == expected, handled=False)
 
 
 async def serve(options: dict[str, Any]) -> None:
@@ -26,7 +41,7 @@ async def serve(options: dict[str, Any]) -> None:
     starttls = options["security"] == "starttls"
 
     def protocol() -> SMTP:
-        return SMTP(
+        server = CramSmtp(
             Sink(),
             hostname="smtp.test",
             tls_context=context if starttls else None,
@@ -34,8 +49,10 @@ async def serve(options: dict[str, Any]) -> None:
             authenticator=authenticate,
             auth_required=True,
             auth_require_tls=starttls,
-            auth_exclude_mechanism={"LOGIN", "PLAIN"} - set(options["mechanisms"]),
+            auth_exclude_mechanism={"CRAM-MD5", "LOGIN", "PLAIN"} - set(options["mechanisms"]),
         )
+        server.credentials = LoginPassword(expected.login, b"" if options["cram_refuses"] else expected.password)
+        return server
 
     server = await asyncio.get_running_loop().create_server(
         protocol, options["host"], options["port"], ssl=None if starttls else context

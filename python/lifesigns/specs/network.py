@@ -64,6 +64,8 @@ class Smtp(Spec):
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     security: Literal["none", "starttls", "tls"]
+    local_hostname: str | None = None
+    """The name to greet with (EHLO). Default: the address of this end of the connection."""
     tls: Tls | None = None
 
 
@@ -80,7 +82,7 @@ class Http(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GoogleMaps(Spec):
-    """Google's geocoding API answers and accepts the key."""
+    """Google's geocoding API accepts the key."""
 
     kind: ClassVar[str] = "google_maps"
     api_key: str = field(repr=False)

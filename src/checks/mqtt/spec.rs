@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::checks::fields;
 use crate::model::{Secret, SpecError};
 use crate::net::Tls;
 
@@ -49,11 +50,11 @@ impl MqttCheck {
         let name = self.username.as_deref().unwrap_or_default();
         let password = self.password.as_ref().map_or("", Secret::expose);
         let topic = self.round_trip_topic.as_deref().unwrap_or_default();
-        if self.host.is_empty() {
-            wrong("host must not be empty")
-        } else if self.port == Some(0) {
-            wrong("port must be from 1 to 65535")
-        } else if name.is_empty() && !password.is_empty() && self.protocol == MqttProtocol::V311 {
+        fields::host("mqtt: host", &self.host)?;
+        if let Some(port) = self.port {
+            fields::port("mqtt: port", port)?;
+        }
+        if name.is_empty() && !password.is_empty() && self.protocol == MqttProtocol::V311 {
             wrong("a password needs a username (MQTT 3.1.1 knows no password alone; protocol \"5\" does)")
         } else if name.contains('\0') || name.len() > MAX_STRING || password.len() > MAX_STRING {
             wrong("username and password must be at most 65535 bytes long, the username without a null character")
