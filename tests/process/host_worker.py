@@ -1,7 +1,7 @@
 """A worker among several that share a store: answers one Python expression after another, as JSON.
 
 Its checks run in the test's directory: each run of `counted` adds a line to the file `runs`, takes as long as the file
-`seconds` says, and is in error while there is a file `broken`.
+`seconds` says, returns as many bytes as the file `size` says, and is in error while there is a file `broken`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def counted() -> dict[str, Any]:
     seconds = directory / "seconds"
     time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
     status = "error" if (directory / "broken").exists() else "healthy"
-    return {"status": status, "message": str(os.getpid()), "details": {"pid": os.getpid()}}
+    size = directory / "size"
+    details = {"pid": os.getpid(), "text": "x" * int(size.read_text() if size.exists() else 0)}
+    return {"status": status, "message": str(os.getpid()), "details": details}
 
 
 def make(**options: Any) -> lifesigns.Engine:
@@ -58,6 +60,15 @@ def in_child(work: Callable[[], Any]) -> Any:
         answer = pipe.read()
     assert os.waitpid(pid, 0)[1] == 0
     return json.loads(answer)
+
+
+def leave_child() -> int:
+    """A forked child that does nothing, and outlives this process for a while."""
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    return pid
 
 
 def in_thread(work: Callable[[], Any]) -> None:

@@ -1,0 +1,52 @@
+"""Heartbeats: across processes, of changing names, and without a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import lifesigns
+from tests.process.host import Start, ask_all, runs, until, where_shared
+
+
+def test_beat__reaches_other_processes_and_outlives_its_own(start: Start) -> None:
+    first, second = start(), start()
+    never = second.ask("engine.check('alive')")
+    assert (never["status"], never["message"]) == ("error", "worker was never heard")
+    first.ask("lifesigns.beat('worker')")
+    heard = second.ask("engine.check('alive', refresh=True)")
+    assert heard["status"] == "healthy"
+    assert 0 <= heard["details"]["age_seconds"] < 1
+    first.close()
+    until(lambda: second.ask("engine.check('alive', refresh=True)")["status"] == "error")
+    assert second.ask("engine.check('alive', refresh=True)")["message"].startswith("worker was not heard for ")
+
+
+def test_beat__in_process_scope_stays_there() -> None:
+    engine = lifesigns.Engine()
+    engine.register("x", {"kind": "heartbeat", "name": "some.cron-job", "max_age": 60}, ttl=0.001)
+    assert engine.check("x")["status"] == "error"
+    lifesigns.beat("some.cron-job")
+    assert engine.check("x", refresh=True)["status"] == "healthy"
+    with pytest.raises(ValueError, match="must be 1 to 100 letters"):
+        lifesigns.beat("a b")
+    with pytest.raises(ValueError, match="above 0"):
+        engine.register("y", {"kind": "heartbeat", "name": "y", "max_age": 0})
+
+
+@where_shared
+def test_beats__of_changing_names_take_no_slot_of_a_check(directory: Path, start: Start) -> None:
+    first = start()
+    first.ask("[lifesigns.beat('steady') for _ in range(2)]")
+    first.ask("[lifesigns.beat(f'name-{index}') for index in range(3000)]")
+    (line,) = first.ask("(engine.check('alive'), lines)[1]")
+    assert "more than 500 different names" in line
+    (directory / "seconds").write_text("0.2")
+    workers = [start() for _ in range(4)]
+    assert ask_all(workers, "1") == [1] * 4  # all have started
+    results = ask_all(workers, "engine.check('counted')")
+    assert len({result["message"] for result in results}) == 1
+    assert len(runs(directory)) == 1
+    assert [worker.ask("lines") for worker in workers] == [[]] * 4
+    assert first.ask("len(lines)") == 1, "reported once"
