@@ -1,4 +1,4 @@
-//! What it costs to share what is known between processes: reads and writes in host scope beside those in process scope.
+//! The cost of sharing results between processes: reads and writes in host scope beside those in process scope.
 
 mod sweeps;
 
@@ -43,7 +43,7 @@ fn benches(criterion: &mut Criterion) {
     });
     group.bench_function("host, 22 written", |bench| bench.iter(|| sweep(&shared, &fresh())));
     group.bench_function("host, beat", |bench| bench.iter(|| heartbeats::beat("worker")));
-    group.bench_function("host, heard", |bench| bench.iter(|| black_box(heartbeats::age("worker"))));
+    group.bench_function("host, age of a beat", |bench| bench.iter(|| black_box(heartbeats::age("worker"))));
     group.finish();
     let _ = path.parent().map(std::fs::remove_dir_all);
 }

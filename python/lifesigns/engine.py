@@ -41,7 +41,7 @@ class Engine(Registry):
             makes this engine, so that all servers of a project share. Name it where containers with the same paths
             share memory. Native checks that differ in what they check or in an option are kept apart anyhow, callables
             by where they were written: see `identity` of `register`.
-        store_path: the directory of the store; made if it is not there, refused if it belongs to somebody else, is a
+        store_path: the directory of the store; made if it is not there, refused if it belongs to another user, is a
             symbolic link, can be written to by others, or is on a network file system or FUSE. None: one for each user
             in ``/dev/shm``, or in the directory for temporary files where there is none.
 

@@ -1,4 +1,4 @@
-//! Whether something that has no other voice, such as a worker or a cron job, was heard lately.
+//! Whether a worker or a cron job, which no server can answer for, sent a heartbeat lately.
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use crate::state::heartbeats;
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatCheck {
     pub name: String,
-    /// Not heard for longer is an error.
+    /// No heartbeat for longer is an error.
     #[serde(deserialize_with = "seconds")]
     pub max_age: Duration,
 }
@@ -27,12 +27,12 @@ impl Check for HeartbeatCheck {
         let about =
             |finding: Finding| finding.with("name", name.as_str()).with("max_age_seconds", max_age.as_secs_f64());
         let Some(age) = heartbeats::age(name) else {
-            return Ok(about(Finding::error(format!("{name} was never heard"))));
+            return Ok(about(Finding::error(format!("{name} never sent a heartbeat"))));
         };
         let finding = if age > *max_age {
-            Finding::error(format!("{name} was not heard for {} s", age.as_secs()))
+            Finding::error(format!("{name} sent no heartbeat for {} s", age.as_secs()))
         } else {
-            Finding::healthy(format!("{name} was heard"))
+            Finding::healthy(format!("{name} sent a heartbeat"))
         };
         Ok(about(finding).with("age_seconds", (age.as_secs_f64() * 1000.0).round() / 1000.0))
     }

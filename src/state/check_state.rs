@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use super::TableSnapshot;
-use super::backend::{Backend, Busy, CAPACITY, Owner};
+use super::backend::{Backend, Busy, Owner};
 use super::counters::Counters;
 use super::in_flight::{InFlightRun, RunResult};
 use super::record::{Acquired, Operation, Record, Run, StatusHistory, Wanted};
@@ -84,7 +84,14 @@ impl CheckState {
     fn transact(&self, record: &mut Record, change: &mut dyn FnMut(&mut Record) -> bool) -> Result<(), Busy> {
         self.backend.transact(LOCK_TIMEOUT, &mut |bytes| {
             self.decode(record, bytes);
-            if change(record) { record.encode(CAPACITY) } else { None }
+            if !change(record) {
+                return None;
+            }
+            let bytes = record.encode(self.backend.capacity());
+            if bytes.is_none() {
+                self.backend.report_too_large(&self.name);
+            }
+            bytes
         })
     }
 

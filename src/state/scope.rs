@@ -1,4 +1,4 @@
-//! How far what is known of checks is shared: with nobody, or with all processes of the host.
+//! The scope of sharing: one process, or all processes of the host.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use crate::model::CheckOptions;
 /// How far the checks of an engine are shared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// Each process for itself.
+    /// Nothing is shared.
     #[default]
     Process,
     /// With all processes that name the same file.
     Host(PathBuf),
 }
 
-/// The stores that engines of this process were told to use, or those of the process that it was forked from.
+/// The stores of all engines of this process, or of the process that it was forked from.
 static STORES: ArcSwapOption<Vec<PathBuf>> = ArcSwapOption::const_empty();
 
-/// The stores that engines were told to use.
+/// The stores of all engines.
 pub fn stores() -> Arc<Vec<PathBuf>> {
     STORES.load_full().unwrap_or_default()
 }
 
 impl Scope {
-    /// Makes the store known to what belongs to no engine, such as heartbeats.
+    /// Announces the store to callers that belong to no engine, such as heartbeats.
     pub fn announce(&self) {
         let Self::Host(path) = self else { return };
         STORES.rcu(|known| {
@@ -60,8 +60,9 @@ impl Scope {
     }
 }
 
-/// What a record is found by: whoever checks something else, or in another way, finds another one. Whether the check is
-/// critical, and for how long its result is fresh, is up to who asks.
+/// The name of a check's record: another one for checks that differ in what they check, or in how. Whether the check is
+/// critical, and for how long its result is fresh, is up to the caller. Names of other shape belong to
+/// [`super::heartbeats`], [`super::history_marks`] and the members.
 fn record_name(options: &CheckOptions) -> String {
     let CheckOptions { name, identity, timeout, breaker, depends_on, .. } = options;
     let CheckOptions { failures_before_error, successes_before_healthy, .. } = options;
@@ -69,7 +70,7 @@ fn record_name(options: &CheckOptions) -> String {
     format!("check {name} {identity:?} {how:?} {}", env!("CARGO_PKG_VERSION"))
 }
 
-/// A key that tells nothing of what it was made from.
+/// The key of that name in a store, which reveals nothing of it.
 pub fn key(of: &str) -> [u8; 16] {
     let mut key = [0; 16];
     for (byte, value) in key.iter_mut().zip(digest(&SHA256, of.as_bytes()).as_ref()) {
@@ -86,7 +87,7 @@ mod tests {
     use crate::model::BreakerOptions;
 
     #[test]
-    fn only_those_who_check_the_same_in_the_same_way_share_a_record() {
+    fn record_name_differs_with_each_option_that_changes_the_run() {
         let second = Duration::from_secs(1);
         let spec = || CheckOptions { identity: "x".to_owned(), ..CheckOptions::new("a", second, second) };
         let others = [

@@ -1,8 +1,8 @@
-"""Kills workers that share a store at random instants (kill -9), and looks what it does to the others.
+"""Kill workers that share a store at random instants (kill -9), and report what it does to the others.
 
-`make kill-test` runs it 1,000 times: no hang over 1 s, no wrong status, no damage to the store. The workers do nothing
-but run checks that cost next to nothing, so that many a kill hits them while they write. Two of them are spared: who is
-killed after a moment cannot tell of a hang.
+`make kill-test` kills 1,000: no hang over 1 s, no wrong status, no damage to the store. The workers run nothing but
+checks that cost next to nothing, so that many kills hit them while they write. Two of them are spared: a worker that
+lives for a moment only cannot report a hang.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STATUSES = {
 
 
 def engine(store: Path) -> lifesigns.Engine:
-    """Checks that are run all the time, by whoever comes first."""
+    """Return an engine with checks that are due in each sweep."""
     engine = lifesigns.Engine(share="host", store_path=store, default_ttl=0.001, default_timeout=5.0)
 
     def slow() -> str:
@@ -48,7 +48,7 @@ def engine(store: Path) -> lifesigns.Engine:
 
 
 def work(store: Path, complaints: Path) -> None:
-    """Runs checks without end, and complains of what is wrong."""
+    """Run checks without end, and write what is wrong to the file `complaints`."""
     import logging
 
     def complain(text: str) -> None:
@@ -85,12 +85,12 @@ def work(store: Path, complaints: Path) -> None:
 
 
 def progress_of(store: Path, pid: int) -> Path:
-    """A file that a worker touches before each sweep."""
+    """Return the file that a worker touches before each sweep."""
     return store.with_name(f"progress-{pid}")
 
 
 def hangs(store: Path, pid: int) -> bool:
-    """Whether a worker has begun a sweep and not ended it for too long."""
+    """Tell whether a worker has not ended a sweep for too long."""
     try:
         return time.time() - progress_of(store, pid).stat().st_mtime > HANG
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def fork(store: Path, complaints: Path) -> int:
 
 
 def kill_at_random(store: Path, kills: int, workers: int, seed: int | None = None) -> list[str]:
-    """Kills as many workers one after another, each replaced by a new one, and gives what the others complained of."""
+    """Kill so many workers one after another, each replaced by a new one; return what was wrong in the others."""
     choice = random.Random(seed)
     complaints = store.with_name("complaints")
     complaints.touch()
@@ -131,7 +131,7 @@ def kill_at_random(store: Path, kills: int, workers: int, seed: int | None = Non
         for pid in alive:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-    # All are dead: what they leave behind must hold up nobody.
+    # All are dead: what they leave behind must delay no process.
     started = time.monotonic()
     statuses = {name: result["status"] for name, result in engine(store).run()["checks"].items()}
     found += complaints.read_text().splitlines()

@@ -49,7 +49,7 @@ def make(**options: Any) -> lifesigns.Engine:
 
 
 def in_child(work: Callable[[], Any]) -> Any:
-    """What `work` gives in a forked child."""
+    """Return what `work` returns in a forked child."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -63,7 +63,7 @@ def in_child(work: Callable[[], Any]) -> Any:
 
 
 def leave_child() -> int:
-    """A forked child that does nothing, and outlives this process for a while."""
+    """Fork a child that does nothing and outlives this process for a while; return its process id."""
     pid = os.fork()
     if pid == 0:
         time.sleep(60)
@@ -76,7 +76,7 @@ def in_thread(work: Callable[[], Any]) -> None:
 
 
 def wait_for_runs(count: int) -> None:
-    """Waits until so many runs have begun, in whatever process."""
+    """Wait until so many runs have started, in all processes together."""
     while not (directory / "runs").exists() or len((directory / "runs").read_text().split()) < count:
         time.sleep(0.005)
 

@@ -134,7 +134,7 @@ def test_file__opened_and_closed_by_the_application_releases_no_lock(directory: 
 
 @on_linux
 @needs_root
-def test_containers__with_the_same_process_ids_are_told_apart(directory: Path, start: Start) -> None:
+def test_containers__with_the_same_process_ids_are_different_processes(directory: Path, start: Start) -> None:
     container = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
     if subprocess.run([*container, "true"], capture_output=True).returncode:
         pytest.skip("cannot make a PID namespace here")

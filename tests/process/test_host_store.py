@@ -115,7 +115,7 @@ def test_store__that_others_can_write_to_is_refused(directory: Path, start: Star
 def test_store__of_another_user_is_refused(directory: Path, start: Start) -> None:
     (directory / "store").mkdir()
     os.chown(directory / "store", 12345, 12345)
-    not_shared(start(), "belongs to somebody else")
+    not_shared(start(), "belongs to another user")
 
 
 @needs_root

@@ -13,7 +13,7 @@ use lifesigns::checks::Check;
 use lifesigns::engine::{Engine, Selection};
 use lifesigns::model::CheckOptions;
 use lifesigns::model::{CheckError, Finding, Status};
-use lifesigns::runtime::Context;
+use lifesigns::runtime::{Context, diagnostics};
 use lifesigns::state::counters::{Counters, StatusSeconds};
 use lifesigns::state::{Scope, View};
 
@@ -92,4 +92,33 @@ fn counters_of_two_engines_are_one_and_outlive_both() {
     assert_eq!(errors, [("ConnectionRefusedError".to_owned(), 2)].into());
     assert!(last_run.is_some_and(|at| at.elapsed().is_ok_and(|age| age < SECOND * 60)));
     assert_eq!(view(&third).latest.unwrap().status, Status::Error);
+}
+
+/// Returns more than the processes of a host can share.
+struct Verbose(AtomicU64);
+
+#[async_trait]
+impl Check for Verbose {
+    async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(Finding::healthy("x".repeat(200_000)))
+    }
+}
+
+#[test]
+fn record_too_large_is_reported_and_each_engine_runs_the_check() {
+    let scratch = Scratch::new();
+    let path = scratch.0.join("store");
+    let check = Arc::new(Verbose(AtomicU64::default()));
+    let engines = [(); 2].map(|()| {
+        let engine = Engine::new(SECOND * 60).shared(Scope::Host(path.clone()));
+        engine.register(CheckOptions::new("verbose", SECOND, SECOND * 30), check.clone()).unwrap();
+        engine
+    });
+    for engine in &engines {
+        run(engine, false);
+    }
+    assert_eq!(check.0.load(Ordering::Relaxed), 2);
+    let lines: Vec<_> = diagnostics::take().into_iter().map(|diagnostic| diagnostic.text).collect();
+    assert_eq!(lines.iter().filter(|line| line.contains("the record of verbose is too large")).count(), 1, "{lines:?}");
 }

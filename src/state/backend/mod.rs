@@ -67,6 +67,10 @@ pub trait Backend: Send + Sync {
         change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
     ) -> Result<(), Busy>;
 
+    /// Reports that the record of that check cannot be encoded within [`Backend::capacity`]: it stays this process's own,
+    /// whose leases are void for all others.
+    fn report_too_large(&self, _check: &str) {}
+
     /// Reports that a record could not be locked for long, and that this process continues without it.
     fn report_stuck(&self);
 }

@@ -10,8 +10,9 @@
 //! A path can be on something that blocks for ever, so no caller opens a file or looks up a path: a thread does, at most
 //! one for each store, and callers wait for it until [`OPEN_TIMEOUT`] after its start. It is not one of the runtime's
 //! blocking threads: those may all be occupied by checks, and callers without a runtime use stores, too. Every problem is
-//! one diagnostic until it changes.
+//! one diagnostic, until nothing has failed for [`RETRY`].
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -27,6 +28,8 @@ use crate::runtime::{diagnostics, lock};
 pub const OPEN_TIMEOUT: Duration = Duration::from_millis(200);
 /// How long a store that failed is left alone.
 pub const RETRY: Duration = Duration::from_secs(30);
+/// Different problems that are reported before it works again.
+const MAX_PROBLEMS: usize = 100;
 /// How often to look whether the open file is still the one at the path.
 const VERIFY_EVERY: Duration = Duration::from_secs(1);
 
@@ -44,8 +47,8 @@ struct Inner {
     busy_since: Option<Instant>,
     verified: Option<Instant>,
     retry_at: Option<Instant>,
-    /// What was last reported, and when it last happened.
-    problem: Option<(String, Instant)>,
+    /// What was reported, and when it last happened.
+    problems: BTreeMap<String, Instant>,
 }
 
 impl Availability {
@@ -65,33 +68,48 @@ impl Availability {
     /// The file, if it can be used now; the first caller has it opened. Blocks for [`OPEN_TIMEOUT`] at most.
     pub fn file(self: &Arc<Self>) -> Option<Arc<StoreFile>> {
         let mut inner = lock(&self.inner);
-        if inner.retry_at.is_some_and(|at| Instant::now() < at) {
-            return None;
-        }
-        inner.retry_at = None;
-        if let Some(file) = inner.file.as_ref().filter(|file| !file.is_lost()) {
-            return Some(file.clone());
-        }
-        if inner.busy_since.is_none() && !self.start(&mut inner, Self::open) {
-            self.fail_with(&mut inner, Unusable("no thread can be started".to_owned()));
-            return None;
-        }
-        while let Some(since) = inner.busy_since {
+        let mut started = false;
+        loop {
+            if inner.retry_at.is_some_and(|at| Instant::now() < at) {
+                return None;
+            }
+            inner.retry_at = None;
+            if let Some(file) = inner.file.as_ref().filter(|file| !file.is_lost()) {
+                return Some(file.clone());
+            }
+            // A thread that verifies the file opens nothing: one is started after it.
+            let Some(since) = inner.busy_since else {
+                if started {
+                    return None;
+                }
+                started = true;
+                if !self.start(&mut inner, Self::open) {
+                    self.fail_with(&mut inner, Unusable("no thread can be started".to_owned()));
+                }
+                continue;
+            };
             let Some(rest) = OPEN_TIMEOUT.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) else {
                 self.report(&mut inner, "it does not respond".to_owned());
                 return None;
             };
             inner = self.changed.wait_timeout(inner, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
-        inner.file.clone().filter(|file| !file.is_lost())
     }
 
-    /// Has a thread look whether the file is still the one at the path, unless that was done a moment ago. Blocks nobody:
+    /// Has a thread look whether the file is still the one at the path, unless that was done a moment ago. Does not block:
     /// the file is marked as lost when the result is there.
     pub fn verify_soon(self: &Arc<Self>, file: &StoreFile) {
         let mut inner = lock(&self.inner);
         let is_due = inner.verified.is_none_or(|at| at.elapsed() >= VERIFY_EVERY);
         if is_due && inner.busy_since.is_none() && !file.is_lost() {
+            self.start(&mut inner, Self::verify);
+        }
+    }
+
+    #[cfg(test)]
+    pub fn verify_at_once(self: &Arc<Self>) {
+        let mut inner = lock(&self.inner);
+        if inner.busy_since.is_none() {
             self.start(&mut inner, Self::verify);
         }
     }
@@ -158,10 +176,13 @@ impl Availability {
 
     /// Publishes one diagnostic for each problem.
     fn report(&self, inner: &mut Inner, why: String) {
-        if inner.problem.as_ref().is_none_or(|(reported, _)| *reported != why) {
+        let is_new = !inner.problems.contains_key(&why);
+        if is_new && inner.problems.len() < MAX_PROBLEMS {
             self.publish(true, &format!("cannot be used ({why}); each process checks for itself meanwhile"));
         }
-        inner.problem = Some((why, Instant::now()));
+        if !is_new || inner.problems.len() < MAX_PROBLEMS {
+            inner.problems.insert(why, Instant::now());
+        }
     }
 
     /// Reports a single operation that failed.
@@ -171,6 +192,11 @@ impl Availability {
 
     pub fn report_full(&self) {
         let what = "it is full: some results are not shared".to_owned();
+        self.report(&mut lock(&self.inner), what);
+    }
+
+    pub fn report_too_large(&self, check: &str) {
+        let what = format!("the record of {check} is too large");
         self.report(&mut lock(&self.inner), what);
     }
 
@@ -187,7 +213,8 @@ impl Availability {
     /// written.
     pub fn report_success(&self) {
         let mut inner = lock(&self.inner);
-        if inner.problem.take_if(|(_, at)| at.elapsed() > RETRY).is_some() {
+        if !inner.problems.is_empty() && inner.problems.values().all(|at| at.elapsed() > RETRY) {
+            inner.problems.clear();
             self.publish(false, "is used again");
         }
     }

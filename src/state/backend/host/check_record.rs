@@ -29,6 +29,13 @@ impl HostBackend {
         let entry = store.entry(key);
         Self { store, entry, known: Mutex::default(), full_at: Mutex::default() }
     }
+
+    /// Processes that wait for this one's outcome must not wait until its lease runs out.
+    fn void_leases(&self) {
+        if let Some(file) = self.store.opened() {
+            let _ = file.void_leases(NEXT.load(Ordering::Relaxed).saturating_sub(1));
+        }
+    }
 }
 
 impl Backend for HostBackend {
@@ -66,13 +73,15 @@ impl Backend for HostBackend {
             Err(UpdateError::Busy) => Err(Busy),
             Err(UpdateError::Unavailable) => {
                 *lock(&self.full_at) = Some(Instant::now());
-                // Processes that wait for this one's outcome must not wait until its lease runs out.
-                if let Some(file) = self.store.opened() {
-                    let _ = file.void_leases(NEXT.load(Ordering::Relaxed).saturating_sub(1));
-                }
+                self.void_leases();
                 Ok(())
             }
         }
+    }
+
+    fn report_too_large(&self, check: &str) {
+        self.store.availability.report_too_large(check);
+        self.void_leases();
     }
 
     fn report_stuck(&self) {

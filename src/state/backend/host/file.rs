@@ -12,7 +12,7 @@
 //! hour while the table is full──► assigned to another key.
 //!
 //! A writer has the slot locked, writes the older value, then that value's version in the table: a process killed at any
-//! instant leaves the value before or the value after. A reader locks nothing; a checksum tells it when a writer overtook
+//! instant leaves the value before or the value after. A reader locks nothing; a checksum shows it when a writer overtook
 //! it. Nothing is mapped into memory: a file that is cut short or damaged gives errors, not signals. The first bytes of both
 //! values ([`RESERVED`]) are allocated with the slot, so that a full disk does not stop small values. Nothing is synced:
 //! what a crash of the machine leaves has another boot id.

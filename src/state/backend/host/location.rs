@@ -42,7 +42,7 @@ fn prepare(directory: &Path) -> Result<(), Unusable> {
     match () {
         () if found.is_symlink() => refuse("is a symbolic link"),
         () if !found.is_dir() => refuse("is not a directory"),
-        () if found.uid() != geteuid().as_raw() => refuse("belongs to somebody else"),
+        () if found.uid() != geteuid().as_raw() => refuse("belongs to another user"),
         () if found.mode() & 0o022 != 0 => refuse("can be written to by others"),
         () => Ok(()),
     }
@@ -81,7 +81,7 @@ pub fn open(path: &Path, header: &[u8], length: u64) -> Result<File, Unusable> {
     let found = file.metadata()?;
     match () {
         () if !found.is_file() => Err(Unusable("it is not a file".to_owned())),
-        () if found.uid() != geteuid().as_raw() => Err(Unusable("it belongs to somebody else".to_owned())),
+        () if found.uid() != geteuid().as_raw() => Err(Unusable("it belongs to another user".to_owned())),
         () => {
             if found.mode() & 0o077 != 0 {
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;

@@ -146,7 +146,7 @@ impl HostStore {
         for _ in 0..2 {
             let file = self.file().ok_or(UpdateError::Unavailable)?;
             let found = match assign {
-                Some(timeout) => file.assign(&entry.key, timeout),
+                Some(timeout) => file.register().and_then(|()| file.assign(&entry.key, timeout)),
                 None => file.find(&entry.key).map(|found| found.map_or(AssignedSlot::Full, AssignedSlot::At)),
             };
             match found {

@@ -4,7 +4,7 @@
 //! the file: any version can tell whether another one still uses a file.
 //!
 //! On Linux they are open file description locks. Each open of the file has locks of its own, also within one process, and
-//! closing another descriptor of the file releases none of them (POSIX locks are all lost then, whoever closes it). A
+//! closing another descriptor of the file releases none of them (POSIX locks are all lost then, whatever code closes it). A
 //! forked child shares its parent's description, and with it the locks: it must close its copy at once, which releases
 //! nothing while the parent has its own (`runtime/close_on_fork.rs`).
 //!

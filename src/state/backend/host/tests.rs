@@ -138,3 +138,38 @@ fn stale_files_are_removed_and_used_ones_are_kept() {
     assert_eq!(stale_files::remove(&directory, &[], std::time::SystemTime::now()), 1);
     std::fs::remove_dir_all(directory).unwrap();
 }
+
+#[test]
+fn file_lost_while_it_is_verified_is_opened_again() {
+    let directory = scratch();
+    let store = HostStore::at(&directory.join("store"));
+    for _ in 0..100 {
+        let file = store.file().unwrap();
+        file.mark_lost();
+        assert!(store.file().is_some());
+        store.availability.verify_at_once();
+        file.mark_lost();
+        assert!(store.file().is_some(), "opened after the verification");
+    }
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn member_is_alive_after_another_process_replaced_the_content() {
+    let directory = scratch();
+    let path = directory.join("store");
+    let store = HostStore::at(&path);
+    let update = || {
+        let entry = store.entry([7; 16]);
+        store.update(&entry, &mut EntryVersion::default(), Duration::from_secs(1), &mut |_| Some(b"value".to_vec()))
+    };
+    update().unwrap();
+    let own = store.file().unwrap();
+    std::fs::write(&path, b"damage").unwrap();
+    let other = StoreFile::open(&path).unwrap().0;
+    let owner = crate::state::backend::Owner { member: own.member, process: own.process, lease: 1 };
+    assert!(!other.is_alive(&owner));
+    update().unwrap();
+    assert_eq!(other.is_alive(&owner), cfg!(target_os = "linux"));
+    std::fs::remove_dir_all(directory).unwrap();
+}

@@ -1,7 +1,7 @@
 //! The members: the processes that have the file open, each known by a random number and alive while it holds a lock.
 //!
 //! Process ids tell nothing: two containers that share memory both have a process 1, and a forked child goes by another
-//! one. A member's row holds its number; nobody else has that. A process killed at any instant loses the lock.
+//! one. A member's row holds its number; no other process has that. A process killed at any instant loses the lock.
 
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -26,16 +26,16 @@ impl StoreFile {
         for member in 0..MEMBERS {
             if range_lock::try_lock(&self.file, LockRange::Member(member))? {
                 self.member = member;
+                self.void_leases(0)?;
                 return Ok(self.register()?);
             }
         }
         Err(Unusable(format!("{MEMBERS} processes use it already")))
     }
 
-    /// Writes this member's row: again whenever the file's content may have been replaced.
+    /// Writes this member's number: again whenever the file's content may have been replaced, also by another process.
     pub fn register(&self) -> io::Result<()> {
-        let row = [self.process.to_le_bytes(), [0; 8]].concat();
-        self.file.write_all_at(&row, member_at(self.member))
+        self.file.write_all_at(&self.process.to_le_bytes(), member_at(self.member))
     }
 
     /// Ends all leases of this member up to that one for other processes, since it cannot store their outcome. Needs no
