@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ use super::location::{self, Unusable};
 use super::range_lock::{self, LockRange};
 use crate::model::clock;
 use crate::runtime::close_on_fork::NotInherited;
+use crate::runtime::lock;
 use crate::state::backend::{CAPACITY, RESERVED};
 use header::Header;
 pub use header::{FORMAT, is_from_another_boot};
@@ -64,6 +66,8 @@ pub struct StoreFile {
     /// Not what stands at the path any more, or not in order.
     lost: AtomicBool,
     header: Header,
+    /// Held with the table's lock, which excludes other processes but not the threads of this one.
+    table: Mutex<()>,
 }
 
 /// Where a key is in the table.
@@ -101,7 +105,15 @@ impl StoreFile {
             let metadata = file.metadata()?;
             let process = uuid::Uuid::new_v4().as_u64_pair().0;
             let inode = (metadata.dev(), metadata.ino());
-            let mut store = Self { file, inode, member: MEMBERS, process, lost: AtomicBool::default(), header };
+            let mut store = Self {
+                file,
+                inode,
+                member: MEMBERS,
+                process,
+                lost: AtomicBool::default(),
+                header,
+                table: Mutex::default(),
+            };
             let replaced = store.put_in_order()?;
             store.join()?;
             if store.is_at(path) {
@@ -190,6 +202,7 @@ impl StoreFile {
         if let SlotSearch::Found(index) = self.search(key, now)? {
             return Ok(AssignedSlot::At(index));
         }
+        let _thread = lock(&self.table);
         let Some(_lock) = range_lock::lock(&self.file, LockRange::Table, timeout)? else {
             return Ok(AssignedSlot::Busy);
         };

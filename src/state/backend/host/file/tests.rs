@@ -258,3 +258,28 @@ fn closing_another_descriptor_of_the_file_releases_no_lock() {
     drop(locked);
     assert!(other.lock(index, Duration::ZERO).unwrap().is_some());
 }
+
+#[test]
+fn threads_that_assign_at_once_get_slots_of_their_own() {
+    let scratch = Scratch::new();
+    let file = scratch.open();
+    let threads = 8_u8;
+    let start = std::sync::Barrier::new(threads.into());
+    let mut assigned: Vec<_> = std::thread::scope(|scope| {
+        let spawned: Vec<_> = (0..threads)
+            .map(|thread| {
+                let (file, start) = (&file, &start);
+                scope.spawn(move || {
+                    start.wait();
+                    (0..20)
+                        .map(|round| assign(file, &[thread + 1, round, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]))
+                        .collect()
+                })
+            })
+            .collect();
+        spawned.into_iter().flat_map(|thread| -> Vec<usize> { thread.join().unwrap() }).collect()
+    });
+    assigned.sort_unstable();
+    assigned.dedup();
+    assert_eq!(assigned.len(), usize::from(threads) * 20);
+}
