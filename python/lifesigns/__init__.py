@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from lifesigns.circuit import Circuit
     from lifesigns.events import BreakerEvent, DrainingEvent, ReadinessEvent, StatusEvent
     from lifesigns.job import Job, JobResult
-    from lifesigns.serving import ProbeServer, metrics, notify_systemd, serve
+    from lifesigns.serving import ProbeServer, hold_address, metrics, notify_systemd, serve
     from lifesigns.wedge import watch_loop
 
 __all__ = [
@@ -73,6 +73,7 @@ __all__ = [
     "close_connections",
     "drain",
     "draining",
+    "hold_address",
     "metrics",
     "metrics_format",
     "notify_systemd",
@@ -91,6 +92,7 @@ _LAZY = {
     "ReadinessEvent": "events",
     "StatusEvent": "events",
     "asgi": "asgi_app",
+    "hold_address": "serving",
     "metrics": "serving",
     "notify_systemd": "serving",
     "serve": "serving",

@@ -26,6 +26,7 @@ __all__ = [
     "default_store",
     "drain",
     "draining",
+    "hold_address",
     "job_done",
     "job_failed",
     "job_raised",
@@ -99,7 +100,10 @@ class Engine:
         """
 
     def resume(self) -> None:
-        """Starts again what a fork ended: probe servers and the like. Every sweep does so, too."""
+        """Start again what a fork ended: probe servers and the like.
+
+        Every sweep does so, too, but for the probe servers of multiprocessing's children.
+        """
 
     def start(
         self,
@@ -320,6 +324,9 @@ def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
 
 def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
     """Whether any process that uses a store is alive, or ready, and one line of why."""
+
+def hold_address(address: str, application: str) -> str:
+    """Bind the address of probe servers for the processes that are forked from this one; returns it with its port."""
 
 def notify_systemd(engine: Engine, wedged_after: float, alive_requires: str) -> bool:
     """Tells systemd that this process is ready and alive; False if systemd does not want to be told."""

@@ -101,7 +101,11 @@ class Engine(Registry):
         return start_server(self, address, **options)
 
     def resume(self) -> None:
-        """Start again what a fork ended, such as a probe server. Every run does so, too; this is for a fork hook."""
+        """Start again what a fork ended, such as a probe server.
+
+        Every run does so, too, but for the probe servers of a child that `multiprocessing` has forked: such a child is
+        a helper, and serves probes only after this or `serve`. For a fork hook.
+        """
         self._start_threads(())
         self._native.resume()
 

@@ -31,6 +31,7 @@ def start_server(
     alive_requires: Literal["any", "all"] = "any",
     dump_on_wedge: bool = False,
     startup: Engine | None = None,
+    application: str | None = None,
 ) -> ProbeServer:
     """Start a probe server: see `lifesigns.serve`."""
     options = server_options(
@@ -42,6 +43,7 @@ def start_server(
         wedged_after=wedged_after,
         alive_requires=alive_requires,
         dump_on_wedge=dump_on_wedge,
+        application=application or engine._application or program(),
     )
     native = _core.Server(engine._native, startup._native if startup else None, address, options)
     engine.start_background(critical_max_age=ready_max_age)
@@ -60,6 +62,7 @@ def server_options(
     wedged_after: float,
     alive_requires: str,
     dump_on_wedge: bool = False,
+    application: str = "",
 ) -> dict[str, object]:
     """Return the options of a probe server as the native one takes them."""
     return {
@@ -71,7 +74,18 @@ def server_options(
         "wedged_after": wedged_after,
         "alive_requires": alive_requires,
         "signal_when_wedged": dump_signal() if dump_on_wedge else None,
+        "application": application,
     }
+
+
+def program() -> str:
+    """Return the application of a process without a name: the directory in which it was started."""
+    import os
+    import sys
+
+    directory = os.path.realpath(os.curdir)
+    # Daemons are started in the root directory.
+    return directory if directory != os.sep else os.path.realpath(sys.argv[0] or sys.executable)
 
 
 class ProbeServer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.probe_server import ProbeServer, start_server
+from lifesigns.probe_server import ProbeServer, program, start_server
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-__all__ = ["ProbeServer", "metrics", "notify_systemd", "serve"]
+__all__ = ["ProbeServer", "hold_address", "metrics", "notify_systemd", "serve"]
 
 
 def serve(
@@ -28,12 +28,18 @@ def serve(
     alive_requires: Literal["any", "all"] = "any",
     dump_on_wedge: bool = False,
     startup: Engine | None = None,
+    application: str | None = None,
 ) -> ProbeServer:
     """Answer probes at `address` from a native thread, while every Python thread is busy or stuck.
 
     It stops with the process, or with `close` of the returned server. In a forked child it starts again with the first
-    use of `engine` there. All processes of a host may serve the same address. Results are renewed in the background, so
-    that no probe waits for a dependency: see `Engine.start_background`.
+    use of `engine` there, unless `multiprocessing` forked it: see `Engine.resume`. All processes of an application may
+    serve the same address: they share one socket, and a connection goes to a process that runs. Another application is
+    refused it. A process that is draining leaves connections to those that are not. Results are renewed in the
+    background, so that no probe waits for a dependency: see `Engine.start_background`.
+
+    Connections take at most a quarter of the descriptors that the process may have (``ulimit -n``), and at most 1,000;
+    beyond that the oldest idle one is closed.
 
     Args:
         address: ``127.0.0.1:9464``, ``[::1]:9464``, ``0.0.0.0:9464`` (all interfaces) or ``unix:/path``.
@@ -48,10 +54,12 @@ def serve(
         alive_requires: ``any``: 503 once every known process is wedged; ``all``: once one of them is.
         dump_on_wedge: write the Python stacks of all threads to standard error when this process gets wedged.
         startup: checks which must pass once, beside the critical ones of `engine`, before `/startup` is 200.
+        application: the processes that may share the address. None: the ``application`` of an engine that shares with
+            its host; else all that were started in the same directory.
 
     Raises:
         ValueError: an argument is wrong.
-        OSError: it cannot listen there.
+        OSError: it cannot listen there; where another application does, the message names both and their processes.
     """
     return start_server(
         engine or Engine(),
@@ -65,7 +73,21 @@ def serve(
         alive_requires=alive_requires,
         dump_on_wedge=dump_on_wedge,
         startup=startup,
+        application=application,
     )
+
+
+def hold_address(address: str, application: str | None = None) -> str:
+    """Bind `address` for the probe servers of processes that will be forked from this one, and return it.
+
+    For the master of a pre-forking server (gunicorn's ``on_starting`` hook): while one worker ends and the next one
+    starts, probes wait in the queue instead of being refused. The master itself answers nothing.
+
+    Raises:
+        ValueError: the address is wrong.
+        OSError: it cannot listen there.
+    """
+    return _core.hold_address(address, application or program())
 
 
 def metrics(engine: Engine, openmetrics: bool = False) -> str:

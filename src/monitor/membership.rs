@@ -1,14 +1,21 @@
-//! Signs of life that processes give each other through the store they share: a process that is gone gives none.
+//! The processes that share a store: each of them writes its status there once a second, and reads those of the others.
+//!
+//! Only a task in the background touches the store. What others read is its last snapshot, so that no store can hold up a
+//! probe; entries of processes that have ended, or are stopped, expire within five seconds, and so do all entries of the
+//! others where the store cannot be read.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::sleep;
 
+use super::identity::{container, process_id};
+use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
 use crate::model::clock;
@@ -16,31 +23,27 @@ use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, Process, process};
 use crate::state::Scope;
 
-/// How often a process gives a sign of life.
-const EVERY: Duration = Duration::from_secs(1);
-/// How long one is remembered. A process that is stopped gives none either: it is no more alive than one that is gone.
-const KEPT: Duration = Duration::from_secs(5);
+/// How often a process writes its status.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
+const EXPIRES_AFTER: Duration = Duration::from_secs(5);
 const MAX_PROCESSES: usize = 500;
 
-/// What a process says of itself.
+/// The status of one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Sign {
-    /// Process numbers are the same in the containers of a pod: this is not.
+pub struct ProcessStatus {
     id: u64,
+    container: u64,
     /// Nanoseconds since boot.
     at: u64,
     pub lag: Lag,
     pub ready: bool,
     pub draining: bool,
+    /// The addresses at which it serves probes.
+    pub served: Vec<String>,
 }
 
-static ID: PerProcess<u64> = PerProcess::new();
-
-fn own_id() -> u64 {
-    *ID.get_or_init(|| uuid::Uuid::new_v4().as_u64_pair().0)
-}
-
-/// Gives signs of life for one engine, in every process that uses it.
+/// The membership of this process, for one engine, in every process that uses it.
 pub struct Membership {
     engine: Weak<Engine>,
     running: PerProcess<Running>,
@@ -65,78 +68,140 @@ impl BackgroundService for Membership {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
         let engine = self.engine.clone();
-        self.running.get_or_init(|| Running(process.runtime.spawn(show(engine)).abort_handle()));
+        self.running.get_or_init(|| Running(process.runtime.spawn(send_heartbeats(engine)).abort_handle()));
         Ok(())
     }
+
+    fn name(&self) -> String {
+        "membership".to_owned()
+    }
 }
 
-async fn show(engine: Weak<Engine>) {
+async fn send_heartbeats(engine: Weak<Engine>) {
     loop {
         let Some(engine) = engine.upgrade() else { return };
-        if let (Scope::Host(path), Some(lag)) = (engine.scope(), own_lag()) {
-            let (ready, draining) = (engine.is_ready(), process::draining());
-            let sign = Sign { id: own_id(), at: clock::now(), lag, ready: ready && !draining, draining };
-            shared::give(path, sign);
-        }
-        drop(engine);
-        sleep(EVERY).await;
+        // One at a time: a store that blocks holds up no more than this task.
+        let _ = spawn_blocking(move || heartbeat(&engine)).await;
+        sleep(HEARTBEAT_EVERY).await;
     }
 }
 
-/// The signs of all processes that use the store at that path.
-pub fn signs(path: &Path) -> Vec<Sign> {
-    kept(shared::read(path), clock::now())
+fn heartbeat(engine: &Engine) {
+    let (Scope::Host(path), Some(lag)) = (engine.scope(), own_lag()) else { return };
+    let draining = process::draining();
+    let ready = !draining && engine.is_ready();
+    let status = ProcessStatus {
+        id: process_id(),
+        container: container(),
+        at: clock::now(),
+        lag,
+        ready,
+        draining,
+        served: served(),
+    };
+    let statuses = store::write(path, status);
+    SNAPSHOTS.get_or_init(ArcSwap::default).rcu(|all| {
+        let others = all.iter().filter(|(known, _)| known != path).cloned();
+        others.chain([(path.clone(), statuses.clone())]).collect::<Snapshots>()
+    });
 }
 
-/// The lags of the other processes.
-pub fn others(share: &Scope) -> Vec<Lag> {
-    match share {
-        Scope::Process => Vec::new(),
-        Scope::Host(path) => signs(path).into_iter().filter(|sign| sign.id != own_id()).map(|sign| sign.lag).collect(),
-    }
+type Snapshots = Vec<(PathBuf, Arc<Vec<ProcessStatus>>)>;
+
+/// The statuses in each store, as they were last read.
+static SNAPSHOTS: PerProcess<ArcSwap<Snapshots>> = PerProcess::new();
+
+/// The statuses of this container's processes that use the store at that path, read from there.
+pub fn read_statuses(path: &Path) -> Vec<ProcessStatus> {
+    of_container(current(store::read(path), clock::now()), container())
 }
 
-/// Those that were given lately.
-fn kept(mut signs: Vec<Sign>, now: u64) -> Vec<Sign> {
-    signs.retain(|sign| Duration::from_nanos(now.saturating_sub(sign.at)) < KEPT);
-    signs
+/// The statuses of the other processes of this container, as they were last read. Touches no store.
+pub(super) fn others(share: &Scope) -> Vec<ProcessStatus> {
+    let Scope::Host(path) = share else { return Vec::new() };
+    let Some(snapshots) = SNAPSHOTS.get() else { return Vec::new() };
+    let snapshots = snapshots.load();
+    let Some((_, statuses)) = snapshots.iter().find(|(known, _)| known == path) else { return Vec::new() };
+    let mut others = of_container(current(statuses.to_vec(), clock::now()), container());
+    others.retain(|status| status.id != process_id());
+    others
 }
 
-/// Those that there are once one more is given.
-pub(super) fn with(signs: Vec<Sign>, new: Sign) -> Vec<Sign> {
-    let mut signs = kept(signs, new.at);
-    signs.retain(|sign| sign.id != new.id);
-    signs.truncate(MAX_PROCESSES - 1);
-    signs.push(new);
-    signs
+/// Those that have not expired.
+fn current(mut statuses: Vec<ProcessStatus>, now: u64) -> Vec<ProcessStatus> {
+    statuses.retain(|status| Duration::from_nanos(now.saturating_sub(status.at)) < EXPIRES_AFTER);
+    statuses
+}
+
+fn of_container(mut statuses: Vec<ProcessStatus>, container: u64) -> Vec<ProcessStatus> {
+    statuses.retain(|status| status.container == container);
+    statuses
+}
+
+/// All statuses once `new` has taken the place of the last one of its process, and of one that had its number.
+fn with(statuses: Vec<ProcessStatus>, new: ProcessStatus) -> Vec<ProcessStatus> {
+    let mut statuses = current(statuses, new.at);
+    let is_replaced = |status: &ProcessStatus| {
+        status.id == new.id || (status.container == new.container && status.lag.pid == new.lag.pid)
+    };
+    statuses.retain(|status| !is_replaced(status));
+    statuses.truncate(MAX_PROCESSES - 1);
+    statuses.push(new);
+    statuses
 }
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-mod shared {
-    use std::path::Path;
+mod store {
+    use std::collections::HashMap;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
-    use super::Sign;
-    use crate::monitor::board::Board;
+    use super::{ProcessStatus, with};
+    use crate::runtime::{PerProcess, lock};
+    use crate::state::backend::host::SharedValue;
+    use crate::state::scope::key;
 
-    pub fn give(path: &Path, sign: Sign) {
-        Board::at(path).give(sign);
+    /// A status that is held up this long is left out: the next one will do.
+    const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
+
+    type Statuses = SharedValue<Vec<ProcessStatus>>;
+
+    fn at(path: &Path) -> Arc<Statuses> {
+        static VALUES: PerProcess<Mutex<HashMap<PathBuf, Arc<Statuses>>>> = PerProcess::new();
+        let values = VALUES.get_or_init(Mutex::default);
+        let new = || Arc::new(SharedValue::new(path, key("process statuses")));
+        lock(&values).entry(path.to_owned()).or_insert_with(new).clone()
     }
 
-    pub fn read(path: &Path) -> Vec<Sign> {
-        Board::at(path).signs()
+    /// Writes the status of this process, and returns all of them.
+    pub fn write(path: &Path, status: ProcessStatus) -> Arc<Vec<ProcessStatus>> {
+        let value = at(path);
+        let _ = value.update(LOCK_TIMEOUT, |statuses| {
+            *statuses = with(std::mem::take(statuses), status.clone());
+            true
+        });
+        Arc::new(value.read(Vec::clone))
+    }
+
+    pub fn read(path: &Path) -> Vec<ProcessStatus> {
+        at(path).read(Vec::clone)
     }
 }
 
 /// No host scope there.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-mod shared {
+mod store {
     use std::path::Path;
+    use std::sync::Arc;
 
-    use super::Sign;
+    use super::ProcessStatus;
 
-    pub fn give(_: &Path, _: Sign) {}
+    pub fn write(_: &Path, status: ProcessStatus) -> Arc<Vec<ProcessStatus>> {
+        Arc::new(vec![status])
+    }
 
-    pub fn read(_: &Path) -> Vec<Sign> {
+    pub fn read(_: &Path) -> Vec<ProcessStatus> {
         Vec::new()
     }
 }
@@ -145,24 +210,37 @@ mod shared {
 mod tests {
     use super::*;
 
-    fn sign(id: u64, seconds: u64) -> Sign {
-        let lag = Lag { pid: 7, interpreter: Duration::ZERO, event_loop: None };
-        Sign { id, at: seconds * 1_000_000_000, lag, ready: true, draining: false }
+    fn status(id: u64, seconds: u64) -> ProcessStatus {
+        let lag = Lag { pid: id as u32, interpreter: Duration::ZERO, event_loop: None };
+        let at = seconds * 1_000_000_000;
+        ProcessStatus { id, container: 1, at, lag, ready: true, draining: false, served: Vec::new() }
     }
 
     #[test]
-    fn the_latest_sign_of_each_process_is_kept_for_a_while() {
-        let signs = with(vec![sign(1, 10), sign(2, 16), sign(3, 20)], sign(2, 20));
-        assert_eq!(signs, [sign(3, 20), sign(2, 20)]);
-        assert_eq!(kept(signs.clone(), 24_900_000_000), signs);
-        assert_eq!(kept(signs, 25_000_000_000), []);
+    fn latest_status_of_each_process_is_kept_until_it_expires() {
+        let statuses = with(vec![status(1, 10), status(2, 16), status(3, 20)], status(2, 20));
+        assert_eq!(statuses, [status(3, 20), status(2, 20)]);
+        assert_eq!(current(statuses.clone(), 24_900_000_000), statuses);
+        assert_eq!(current(statuses, 25_000_000_000), []);
     }
 
     #[test]
-    fn processes_are_not_kept_without_end() {
-        let many = (0..10_000).map(|id| sign(id, 10)).collect();
-        let signs = with(many, sign(77_777, 10));
-        assert_eq!(signs.len(), MAX_PROCESSES);
-        assert_eq!(signs.last(), Some(&sign(77_777, 10)));
+    fn statuses_are_bounded() {
+        let many = (0..10_000).map(|id| status(id, 10)).collect();
+        let statuses = with(many, status(77_777, 10));
+        assert_eq!(statuses.len(), MAX_PROCESSES);
+        assert_eq!(statuses.last(), Some(&status(77_777, 10)));
+    }
+
+    #[test]
+    fn processes_with_the_same_number_in_two_containers_are_two() {
+        let lag = Lag { pid: 1, ..status(1, 10).lag };
+        let here = ProcessStatus { lag: lag.clone(), ..status(1, 10) };
+        let there = ProcessStatus { id: 2, container: 2, lag, ..status(1, 10) };
+        let statuses = with(vec![here.clone()], there.clone());
+        assert_eq!(statuses, [here.clone(), there]);
+        assert_eq!(of_container(statuses, 1), vec![here.clone()]);
+        let successor = ProcessStatus { id: 3, ..here.clone() };
+        assert_eq!(with(vec![here], successor.clone()), [successor], "the number is used again");
     }
 }

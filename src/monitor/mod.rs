@@ -1,12 +1,15 @@
-//! How long the interpreter of a process has not run, and whether that makes the process dead.
+//! How long the interpreter of a process has not run, and whether that makes the service dead.
 //!
-//! A thread of Python's boundary takes the interpreter twice a second and says so before and after. What it cannot say
-//! while it waits is read here by others: how long it has waited.
+//! A thread of Python's boundary acquires the interpreter twice a second, and notes before and after. Other threads read
+//! here how long it has been waiting.
+//!
+//! A service is the processes of one container that serve the same address: neither another container's processes nor
+//! those that serve nothing there (a Celery worker) make it alive or dead.
 
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-mod board;
+mod identity;
 mod interpreter;
 mod membership;
+mod served;
 #[cfg(unix)]
 mod signal;
 #[cfg(unix)]
@@ -18,22 +21,23 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use interpreter::Pulse;
-pub use membership::{Membership, Sign, signs};
+pub use membership::{Membership, ProcessStatus, read_statuses};
+pub use served::{Served, announce_served};
 #[cfg(unix)]
 pub use signal::signal_when_wedged;
 
 use crate::runtime::PerProcess;
 use crate::state::Scope;
 
-/// How often the interpreter is taken. Costs nothing that can be measured.
+/// How often the interpreter is acquired. Costs nothing that can be measured.
 pub const BEAT: Duration = Duration::from_millis(500);
 
-/// What one process does not run, and for how long.
+/// For how long the interpreter of one process has not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lag {
     pub pid: u32,
     pub interpreter: Duration,
-    /// That of its slowest event loop, if it told of any.
+    /// How late its slowest event loop is, if it watches any.
     pub event_loop: Option<Duration>,
 }
 
@@ -43,7 +47,7 @@ impl Lag {
     }
 }
 
-/// How many processes have to run for the whole to be alive.
+/// How many processes have to run for the service to be alive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Requires {
@@ -52,7 +56,7 @@ pub enum Requires {
     All,
 }
 
-/// The processes that are wedged and for how long, if that makes the whole dead.
+/// The processes that are wedged and for how long, if that makes the service dead.
 pub fn wedged(lags: &[Lag], after: Duration, requires: Requires) -> Option<Vec<(u32, Duration)>> {
     let wedged: Vec<_> = lags.iter().map(|lag| (lag.pid, lag.worst())).filter(|(_, lag)| *lag >= after).collect();
     let dead = match requires {
@@ -64,25 +68,26 @@ pub fn wedged(lags: &[Lag], after: Duration, requires: Requires) -> Option<Vec<(
 
 static PULSE: PerProcess<Pulse> = PerProcess::new();
 
-/// The pulse of this process, whether or not anybody takes it.
+/// The pulse of this process, whether or not it is measured.
 pub fn pulse() -> Arc<Pulse> {
     PULSE.get_or_init(Pulse::new)
 }
 
-/// The lag of this process; none where nobody takes its pulse.
+/// The lag of this process; none where its pulse is not measured.
 pub fn own_lag() -> Option<Lag> {
     PULSE.get()?.lag(Instant::now())
 }
 
-/// The lags of all processes that share what they know; those of one number, in different containers, as one.
+/// The lags of all processes of this container that share the store of that scope, this one first.
 pub fn lags(share: &Scope) -> Vec<Lag> {
-    one_of_each_number(own_lag().into_iter().chain(membership::others(share)).collect())
+    own_lag().into_iter().chain(membership::others(share).into_iter().map(|status| status.lag)).collect()
 }
 
-fn one_of_each_number(mut lags: Vec<Lag>) -> Vec<Lag> {
-    lags.sort_by(|a, b| a.pid.cmp(&b.pid).then(b.worst().cmp(&a.worst())));
-    lags.dedup_by_key(|lag| lag.pid);
-    lags
+/// The lags of those that serve probes at an address: this process, and others of its container.
+pub fn lags_of_servers(share: &Scope, address: &str) -> Vec<Lag> {
+    let serves = |status: &ProcessStatus| status.served.iter().any(|served| served == address);
+    let others = membership::others(share).into_iter().filter(serves).map(|status| status.lag);
+    own_lag().into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -95,13 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn of_processes_with_one_number_the_slowest_is_kept() {
-        let lags = vec![lag(2, 1, None), lag(1, 1, None), lag(1, 2, Some(7)), lag(1, 5, None)];
-        assert_eq!(one_of_each_number(lags), [lag(1, 2, Some(7)), lag(2, 1, None)]);
-    }
-
-    #[test]
-    fn alive_is_who_runs() {
+    fn service_is_dead_once_enough_processes_are_wedged() {
         use Requires::{All, Any};
         let (fine, wedged_1, wedged_2) = (lag(1, 2, None), lag(2, 31, None), lag(3, 40, Some(1)));
         let slow_loop = lag(4, 0, Some(30));

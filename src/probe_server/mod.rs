@@ -1,41 +1,54 @@
-//! The probe server: answers over HTTP from a native thread of its own, whatever the interpreter and the checks do.
+//! The probe server: responds over HTTP from a native thread of its own, whatever the interpreter and the checks do.
+//!
+//! [`Server::start`] listens or fails. From then on the thread keeps the address: where it cannot listen (in a forked
+//! child, after the socket's file was removed) it says so once and tries again each second.
 
 mod access;
 mod address;
-mod ask;
+mod capacity;
+mod client;
 mod connection;
-mod probes;
+mod http;
+mod listener;
+mod responses;
 mod route;
-mod socket;
 #[cfg(unix)]
-mod unix;
+mod unix_connect;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 pub use access::{Access, ShowDetails};
 pub use address::Address;
-pub use ask::ask;
-pub use probes::Sources;
-
+pub use client::request;
 #[cfg(unix)]
+pub use listener::hold;
+pub use responses::Sources;
+
 use crate::monitor;
 use crate::runtime::background::BackgroundService;
-use crate::runtime::{PerProcess, lock};
-use connection::Handler;
-use probes::Probes;
-use socket::Socket;
+use crate::runtime::{PerProcess, diagnostics, lock};
+use http::Handler;
+use listener::{Listener, OpenListener, open};
+use responses::Probes;
+
+/// How soon to listen again after an error, and where another container listens.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const STANDBY: Duration = Duration::from_millis(100);
 
 /// A probe server, in every process that uses its engine.
 pub struct Server {
     access: Access,
     sources: Sources,
-    asked_for: Address,
+    requested: Address,
     /// Where it listens: with the port that the kernel chose, which children are to have too.
     bound: OnceLock<Address>,
     running: PerProcess<Running>,
@@ -43,12 +56,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that does not listen yet: see [`BackgroundService::resume`].
+    /// A server that does not listen yet: see [`Self::start`].
     pub fn new(address: Address, access: Access, sources: Sources) -> Self {
         Self {
             access,
             sources,
-            asked_for: address,
+            requested: address,
             bound: OnceLock::new(),
             running: PerProcess::new(),
             closed: AtomicBool::default(),
@@ -56,10 +69,24 @@ impl Server {
     }
 
     pub fn address(&self) -> &Address {
-        self.bound.get().unwrap_or(&self.asked_for)
+        self.bound.get().unwrap_or(&self.requested)
     }
 
-    /// Stops listening in this process and ends all connections; waits until that is done.
+    /// Listens in this process. On a Unix socket that another container listens on it waits for its turn.
+    pub fn start(&self) -> io::Result<()> {
+        self.running
+            .get_or_try_init(|| {
+                let opened = open(&self.requested, &self.sources.application)?;
+                if let Some(opened) = &opened {
+                    // It was set already if this is a child.
+                    let _ = self.bound.set(opened.address()?);
+                }
+                self.spawn(opened)
+            })
+            .map(|_| ())
+    }
+
+    /// Stops listening in this process and closes all connections; waits until that is done.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
         if let Some(running) = self.running.get() {
@@ -67,35 +94,116 @@ impl Server {
         }
     }
 
-    fn start(&self) -> io::Result<Running> {
+    fn spawn(&self, opened: Option<OpenListener>) -> io::Result<Running> {
         // One thread and a runtime apart from that of the checks, so that nothing that a check does holds it up. Before
         // it sleeps it lets others have its core, so that it sleeps less: what they ask meanwhile takes no wake-up. With
         // two of them and their clients on two cores that is 120,000 answers a second instead of 85,000.
         let runtime = Builder::new_current_thread().enable_all().on_thread_park(thread::yield_now).build()?;
-        let socket = {
-            let _entered = runtime.enter();
-            Socket::listen(self.address())?
-        };
-        // It was set already if this is a child.
-        let _ = self.bound.set(socket.address()?);
         #[cfg(unix)]
         if let Some(signal) = self.sources.signal_when_wedged {
             runtime.spawn(monitor::signal_when_wedged(signal, self.sources.wedged_after));
         }
-        let handler = Handler { access: self.access.clone(), probes: Probes::new(self.sources.clone()) };
+        let address = self.address().clone();
+        let probes = Probes::new(self.sources.clone(), &address);
+        let handler = Arc::new(Handler { access: self.access.clone(), probes });
+        let application = self.sources.application.clone();
         let (stop, stopped) = oneshot::channel();
-        let serve = move || runtime.block_on(connection::serve(socket, Arc::new(handler), stopped));
-        let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(serve)?;
+        let run = move || serve(&runtime, Keeper { address, application }, opened, handler, stopped);
+        let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
         Ok(Running(Mutex::new(Some((stop, thread)))))
     }
 }
 
 impl BackgroundService for Server {
+    /// Starts it in a child; its thread listens as soon as it can.
     fn resume(&self) -> io::Result<()> {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.running.get_or_try_init(|| self.start()).map(|_| ())
+        self.running.get_or_try_init(|| self.spawn(None)).map(|_| ())
+    }
+
+    fn name(&self) -> String {
+        format!("probe server {}", self.address())
+    }
+
+    fn is_server(&self) -> bool {
+        true
+    }
+}
+
+/// Serves until `stop` is dropped.
+fn serve(
+    runtime: &Runtime,
+    keeper: Keeper,
+    opened: Option<OpenListener>,
+    handler: Arc<Handler>,
+    stop: oneshot::Receiver<()>,
+) {
+    let _served = monitor::announce_served(keeper.address.to_string());
+    runtime.block_on(async {
+        tokio::select! {
+            () = keeper.keep(opened, handler) => {}
+            () = connection::close_while_draining() => {}
+            _ = stop => {}
+        }
+    });
+}
+
+/// Keeps listening on an address.
+struct Keeper {
+    address: Address,
+    application: String,
+}
+
+impl Keeper {
+    async fn keep(&self, mut opened: Option<OpenListener>, handler: Arc<Handler>) {
+        loop {
+            let listener = match opened.take() {
+                Some(opened) => Listener::new(opened),
+                None => Listener::new(self.open().await),
+            };
+            let Ok(listener) = listener else {
+                sleep(RETRY_AFTER).await;
+                continue;
+            };
+            tokio::select! {
+                () = connection::serve(&listener, handler.clone()) => {}
+                () = listener.hand_over() => {}
+                () = listener.lost() => {}
+            }
+            // Where that fails it is opened anew.
+            opened = spawn_blocking(|| listener.renew()).await.ok().and_then(Result::ok);
+        }
+    }
+
+    /// Tries until it listens.
+    async fn open(&self) -> OpenListener {
+        let mut said = false;
+        loop {
+            let (address, application) = (self.address.clone(), self.application.clone());
+            let opened = spawn_blocking(move || open(&address, &application)).await;
+            let error = match opened {
+                Ok(Ok(Some(opened))) => {
+                    if said {
+                        diagnostics::publish(false, format!("probe server {}: listening", self.address));
+                    }
+                    return opened;
+                }
+                Ok(Ok(None)) => {
+                    sleep(STANDBY).await;
+                    continue;
+                }
+                Ok(Err(error)) => error,
+                Err(error) => error.into(),
+            };
+            if !said {
+                let text = format!("probe server {}: cannot listen ({error}); retrying each second", self.address);
+                diagnostics::publish(true, text);
+                said = true;
+            }
+            sleep(RETRY_AFTER).await;
+        }
     }
 }
 

@@ -142,6 +142,7 @@ impl PyEngine {
         if let Some(max_age) = max_age {
             refresh.limit_critical(max_age);
         }
+        let is_helper = self.is_helper(py);
         py.detach(|| {
             if Arc::ptr_eq(refresh, &made) {
                 self.services.add(made)?;
@@ -150,7 +151,7 @@ impl PyEngine {
                     self.services.add(Arc::new(Membership::of(&self.inner)))?;
                 }
             }
-            self.services.resume();
+            self.resume_services(is_helper);
             Ok(())
         })
     }
@@ -163,9 +164,10 @@ impl PyEngine {
         Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
     }
 
-    /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too.
+    /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too, but for the probe servers of
+    /// multiprocessing's children.
     fn resume(&self, py: Python<'_>) {
-        py.detach(|| self.services.resume());
+        py.detach(|| self.services.resume_all());
     }
 
     /// Starts a sweep. `waker` receives `token` once every answer is there, unless they are at once.
@@ -183,8 +185,10 @@ impl PyEngine {
     ) -> PyResult<PySweep> {
         let selection = selection(names, critical_only, refresh, max_age)?;
         let waker = waker.map(|waker| waker.get().signal());
+        let is_helper = self.is_helper(py);
         let (sweep, done) = py.detach(|| {
-            let (sweep, work) = self.sweep(&selection)?;
+            self.resume_services(is_helper);
+            let (sweep, work) = self.inner.sweep(&selection)?;
             let done = Arc::new(Done::default());
             if !work.is_none() {
                 let done = done.clone();
@@ -227,9 +231,15 @@ impl PyEngine {
         &self.services
     }
 
-    fn sweep(&self, selection: &Selection) -> Result<(sweep::Sweep, Work), UnknownCheck> {
-        self.services.resume();
-        self.inner.sweep(selection)
+    /// Whether this process is a helper of the one that multiprocessing has forked it from. Looks only where services
+    /// are stopped.
+    fn is_helper(&self, py: Python<'_>) -> bool {
+        self.services.are_stopped() && is_multiprocessing_child(py)
+    }
+
+    /// Starts what a fork ended, but for the servers of a helper.
+    fn resume_services(&self, is_helper: bool) {
+        self.services.resume(|service| !(is_helper && service.is_server()));
     }
 
     fn register(
@@ -269,4 +279,13 @@ fn selection(
 ) -> PyResult<Selection> {
     let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
     Ok(Selection { names, critical_only, refresh, max_age, without_python: false })
+}
+
+/// Whether multiprocessing has forked this process, as `multiprocessing.parent_process()` says. Runs no Python code.
+fn is_multiprocessing_child(py: Python<'_>) -> bool {
+    let parent = || {
+        let modules = py.import("sys")?.getattr("modules")?;
+        modules.get_item("multiprocessing.process")?.getattr("_parent_process")
+    };
+    parent().is_ok_and(|parent| !parent.is_none())
 }

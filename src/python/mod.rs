@@ -141,7 +141,7 @@ mod _core {
     #[pymodule_export]
     use super::probe::{ask_server, ask_store};
     #[pymodule_export]
-    use super::serve::{PyServer, notify_systemd};
+    use super::serve::{PyServer, hold_address, notify_systemd};
     #[pymodule_export]
     use super::sweep::PySweep;
     #[pymodule_export]

@@ -32,12 +32,14 @@ struct ServeOptions {
     wedged_after: f64,
     alive_requires: Requires,
     signal_when_wedged: Option<i32>,
+    application: String,
 }
 
 #[pymethods]
 impl PyServer {
     #[new]
     fn new(
+        py: Python<'_>,
         engine: &Bound<'_, PyEngine>,
         startup: Option<&Bound<'_, PyEngine>>,
         address: &str,
@@ -54,8 +56,10 @@ impl PyServer {
             wedged_after: positive_seconds("wedged_after", options.wedged_after)?,
             alive_requires: options.alive_requires,
             signal_when_wedged: options.signal_when_wedged,
+            application: options.application,
         };
         let server = Arc::new(probe_server::Server::new(address, access, sources));
+        py.detach(|| server.start())?;
         engine.get().services().add(server.clone())?;
         Ok(Self(server))
     }
@@ -89,4 +93,14 @@ pub fn notify_systemd(
         return Ok(true);
     }
     Ok(false)
+}
+
+/// Binds the address of probe servers for the processes that are forked from this one; returns it with its port.
+#[pyfunction]
+pub fn hold_address(py: Python<'_>, address: &str, application: &str) -> PyResult<String> {
+    let address: Address = address.parse()?;
+    #[cfg(unix)]
+    return Ok(py.detach(|| probe_server::hold(&address, application))?.to_string());
+    #[cfg(not(unix))]
+    return Ok(address.to_string());
 }

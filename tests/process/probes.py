@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -75,8 +76,8 @@ class Script:
 
     preamble = PREAMBLE
 
-    def __init__(self, script: str, *arguments: str) -> None:
-        command = [sys.executable, "-c", PREAMBLE + script, *arguments]
+    def __init__(self, script: str, *arguments: str, prefix: Sequence[str] = ()) -> None:
+        command = [*prefix, sys.executable, "-c", PREAMBLE + script, *arguments]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -25,7 +25,7 @@ def probe(*arguments: object) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "unix:{}/probe.sock"])
-def test_address__says_what_the_server_says(address: str, tmp_path: Path) -> None:
+def test_address__prints_servers_message(address: str, tmp_path: Path) -> None:
     engine = Engine()
     with engine.serve(address.format(tmp_path)) as server:
         assert probe("--alive", "--address", server.address) == (0, "Service is alive")
@@ -35,24 +35,24 @@ def test_address__says_what_the_server_says(address: str, tmp_path: Path) -> Non
         assert probe("--alive", "--address", server.address)[0] == 0
 
 
-def test_address__where_nobody_answers(tmp_path: Path) -> None:
+def test_address__without_server_is_1(tmp_path: Path) -> None:
     port = free_port()
     assert probe("--alive", "--address", f"127.0.0.1:{port}") == (
         1,
-        f"127.0.0.1:{port} cannot be asked: connection refused",
+        f"127.0.0.1:{port} cannot be reached: connection refused",
     )
     code, said = probe("--alive", "--address", f"unix:{tmp_path}/none")
-    assert (code, said) == (1, f"unix:{tmp_path}/none cannot be asked: entity not found")
+    assert (code, said) == (1, f"unix:{tmp_path}/none cannot be reached: entity not found")
     with misbehaving.silent() as silent:
         address = f"{silent.host}:{silent.port}"
         assert probe("--alive", "--address", address, "--timeout", "0.2") == (
             1,
-            f"{address} does not answer within 0.2 s",
+            f"{address} did not respond within 0.2 s",
         )
 
 
 @pytest.mark.parametrize("mode", sorted(misbehaving.MODES))
-def test_address__whatever_answers_the_command_ends(mode: str) -> None:
+def test_address__misbehaving_server_is_1(mode: str) -> None:
     with misbehaving.MODES[mode]() as server:
         address = f"{server.host}:{server.port}"
         assert probe("--alive", "--address", address, "--timeout", "0.5")[0] == 1
@@ -71,7 +71,7 @@ import ctypes; ctypes.PyDLL(None).sleep(600)
 """
 
 
-def test_store__tells_of_the_processes_that_use_it(tmp_path: Path) -> None:
+def test_store__counts_processes_of_the_container(tmp_path: Path) -> None:
     arguments = ("--store", tmp_path, "--application", "shop")
     assert probe("--alive", *arguments) == (1, f"there is no store {tmp_path}/shop{_core.STORE_SUFFIX}")
     with socket.socket() as listening, Script(STORE, str(tmp_path), str(free_port())) as broken:
@@ -91,9 +91,9 @@ def test_store__tells_of_the_processes_that_use_it(tmp_path: Path) -> None:
             assert probe("--alive", *arguments)[0] == 0
             process.tell()
             wait_until(lambda: probe("--alive", *arguments, "--wedged-after", "1")[0] == 1)
-            assert "not for" in probe("--alive", *arguments, "--wedged-after", "1")[1]
+            assert "not run for" in probe("--alive", *arguments, "--wedged-after", "1")[1]
             process.process.kill()
-        wait_until(lambda: probe("--alive", *arguments) == (1, "no process has given a sign of life"))
+        wait_until(lambda: probe("--alive", *arguments) == (1, "no process of this container has sent a heartbeat"))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_store__tells_of_the_processes_that_use_it(tmp_path: Path) -> None:
         ["--alive", "extra"],
     ],
 )
-def test_usage__what_is_wrong_is_said(arguments: list[str]) -> None:
+def test_usage__wrong_arguments_are_2(arguments: list[str]) -> None:
     assert probe(*arguments)[0] == 2
 
 
@@ -120,7 +120,7 @@ def test_usage__help() -> None:
         assert (result.returncode, result.stdout.split()[0]) == (0, "usage:")
 
 
-def test_import__takes_nothing_heavy() -> None:
+def test_import__loads_nothing_heavy() -> None:
     script = "import sys, lifesigns.__main__; print(sorted(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     heavy = {"django", "asyncio", "argparse", "socket", "threading", "logging", "typing", "re", "json", "inspect"}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -94,47 +97,117 @@ time.sleep(60)
         wait_until(lambda: alive(child)[0] == 503)
         (wedged,) = alive(child)[1]["wedged"]
         assert wedged["pid"] != process.process.pid
-        # That address is served by both.
+        # That address is served by both, and the child has one of its own, too.
         wait_until(lambda: alive(parent)[0] == 200)
 
 
 SHARED = f"""
-engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1], application="shop")
 options = dict(wedged_after=1.5, show_details="always", alive_requires=sys.argv[2])
-say(engine.serve("127.0.0.1:0", **options).address)
+if sys.argv[3]:
+    say(engine.serve(sys.argv[3], **options).address)
+else:
+    engine.start_background()
+    say("no server")
 input()
 {WEDGE.format(seconds=600)}
 """
 
 
-def wedged_pids(address: str) -> list[int]:
-    return sorted(entry["pid"] for entry in alive(address)[1].get("wedged", ()))
+def shared(store: Path, requires: str, address: str) -> Script:
+    return Script(SHARED, str(store), requires, address)
 
 
-def test_host__all_processes_are_looked_at(tmp_path: Path) -> None:
-    def shared(requires: str) -> Script:
-        return Script(SHARED, str(tmp_path), requires)
+def wedged_pids(address: str) -> set[int]:
+    """The processes that are named in any of ten answers: any process may give one."""
+    answers = [alive(address)[1] for _ in range(10)]
+    return {entry["pid"] for answer in answers for entry in answer.get("wedged", ())}
 
-    with shared("any") as first, shared("all") as second, shared("any") as third:
-        addresses = [process.line() for process in (first, second, third)]
-        lenient, strict = addresses[:2]
-        pids = [process.process.pid for process in (first, second, third)]
-        wait_until(lambda: all(f'pid="{pid}"'.encode() in ask(lenient, "/metrics").body for pid in pids))
 
-        third.tell()
-        wait_until(lambda: wedged_pids(strict) == pids[2:])
-        assert [alive(address)[0] for address in addresses] == [200, 503, 200]
-        # One that is dead is not wedged.
-        third.process.kill()
-        wait_until(lambda: alive(strict)[0] == 200)
-        assert f'pid="{pids[2]}"'.encode() not in ask(lenient, "/metrics").body
+def known_pids(address: str) -> set[int]:
+    """Of one answer."""
+    found = re.findall(rb'health_interpreter_lag_seconds{pid="(\d+)"}', ask(address, "/metrics").body)
+    assert len(found) == len(set(found))
+    return {int(pid) for pid in found}
 
-        first.tell()
-        second.tell()
-        wait_until(lambda: wedged_pids(lenient) == wedged_pids(strict) == sorted(pids[:2]))
-        # Nor is one that is stopped, which gives no sign of life.
-        second.process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: wedged_pids(lenient) == pids[:1])
+
+@contextmanager
+def three_servers(store: Path, requires: str) -> Iterator[tuple[list[Script], list[int], str]]:
+    """Three processes that serve one address and know each other."""
+    with ExitStack() as stack:
+        processes = [stack.enter_context(shared(store, requires, "127.0.0.1:0"))]
+        address = processes[0].line()
+        processes += [stack.enter_context(shared(store, requires, address)) for _ in range(2)]
+        assert [process.line() for process in processes[1:]] == [address] * 2
+        pids = [process.process.pid for process in processes]
+        wait_until(lambda: all(known_pids(address) == set(pids) for _ in range(10)))
+        yield processes, pids, address
+
+
+def test_alive__all_required__one_wedged_server_is_503(tmp_path: Path) -> None:
+    with three_servers(tmp_path, "all") as (processes, pids, address):
+        processes[2].tell()
+        wait_until(lambda: wedged_pids(address) == {pids[2]})
+        wait_until(lambda: all(alive(address)[0] == 503 for _ in range(10)))
+        # One that has ended is not wedged.
+        processes[2].process.kill()
+        wait_until(lambda: all(alive(address)[0] == 200 for _ in range(10)))
+        wait_until(lambda: all(pids[2] not in known_pids(address) for _ in range(10)))
+
+
+def test_alive__any_required__all_wedged_servers_are_503(tmp_path: Path) -> None:
+    with three_servers(tmp_path, "any") as (processes, pids, address):
+        for process in processes[:2]:
+            process.tell()
+        began = time.monotonic()
+        while time.monotonic() - began < 4:
+            assert alive(address)[0] == 200
+        processes[2].tell()
+        wait_until(lambda: wedged_pids(address) == set(pids))
+        # Nor does one count that is stopped, which sends no heartbeat.
+        processes[2].process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: wedged_pids(address) == set(pids[:2]))
+
+
+def test_alive__process_that_serves_elsewhere_does_not_count(tmp_path: Path) -> None:
+    """A Celery worker shares the store of a web server, and runs: the web server is wedged all the same."""
+    with (
+        shared(tmp_path, "any", "127.0.0.1:0") as web,
+        shared(tmp_path, "any", "127.0.0.1:0") as other,
+        shared(tmp_path, "any", "") as celery,
+    ):
+        address = web.line()
+        assert (other.line() != address, celery.line()) == (True, "no server")
+        pids = {process.process.pid for process in (web, other, celery)}
+        wait_until(lambda: known_pids(address) == pids)
+        web.tell()
+        wait_until(lambda: wedged_pids(address) == {web.process.pid})
+
+
+IN_CONTAINER = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
+
+@pytest.mark.skipif(
+    subprocess.run([*IN_CONTAINER, "true"], capture_output=True, check=False).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="takes the right to make a PID namespace",
+)
+def test_alive__process_of_another_container_does_not_count(tmp_path: Path) -> None:
+    """Two containers share memory, and both have a process 1."""
+
+    def contained(requires: str) -> Script:
+        return Script(SHARED, str(tmp_path), requires, "127.0.0.1:0", prefix=IN_CONTAINER)
+
+    with contained("all") as healthy, contained("any") as wedged, shared(tmp_path, "all", "127.0.0.1:0") as outside:
+        addresses = [process.line() for process in (healthy, wedged, outside)]
+        time.sleep(2)  # each of them has sent and read heartbeats
+        wedged.tell()
+        wait_until(lambda: alive(addresses[1])[0] == 503)
+        began = time.monotonic()
+        while time.monotonic() - began < 3:
+            assert [alive(address)[0] for address in addresses] == [200, 503, 200]
+        assert [known_pids(address) for address in addresses] == [{1}, {1}, {outside.process.pid}]
 
 
 LOOP = """

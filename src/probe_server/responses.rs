@@ -1,4 +1,4 @@
-//! The answers to the probes: from what is known, and from native checks within the budget of a probe.
+//! The responses to the probes: from known results, and from native checks within the budget of a probe.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use super::address::Address;
 use super::route::Probe;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
@@ -17,30 +18,30 @@ use crate::monitor::{self, Requires};
 use crate::policy::report::{Health, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::runtime::process;
 
-/// What is kept of the budget for all that is not waiting.
+/// The part of the budget for all that is not waiting.
 const MARGIN: Duration = Duration::from_millis(50);
 
-/// What is answered, and with which status code.
-pub struct Answer {
+/// What is sent back, and with which status code.
+pub struct ProbeResponse {
     pub code: u16,
     pub content_type: &'static str,
     pub body: String,
 }
 
-impl Answer {
+impl ProbeResponse {
     fn json(code: u16, body: &impl Serialize) -> Self {
         // All keys are strings, so it cannot fail.
         Self { code, content_type: "application/json", body: serde_json::to_string(body).unwrap_or_default() }
     }
 }
 
-/// What the probes are about.
+/// What the probes report on.
 #[derive(Clone)]
 pub struct Sources {
     pub engine: Arc<Engine>,
     /// Checks that have to pass once, beside the critical ones, for the start to be over.
     pub startup: Option<Arc<Engine>>,
-    /// How long an answer may take.
+    /// How long a response may take.
     pub budget: Duration,
     /// How old a result may be on which readiness rests.
     pub ready_max_age: Duration,
@@ -49,22 +50,26 @@ pub struct Sources {
     pub alive_requires: Requires,
     /// Sent to this process when it is wedged.
     pub signal_when_wedged: Option<i32>,
+    /// What this is a process of: another application is refused the address.
+    pub application: String,
 }
 
 /// The probes of one process.
 pub struct Probes {
     sources: Sources,
+    /// Where they are served: the processes that serve there are those that `/alive` is about.
+    address: String,
     /// Once started, it stays so: what comes later is the business of readiness.
     started: AtomicBool,
 }
 
 impl Probes {
-    pub fn new(sources: Sources) -> Self {
-        Self { sources, started: AtomicBool::default() }
+    pub fn new(sources: Sources, address: &Address) -> Self {
+        Self { sources, address: address.to_string(), started: AtomicBool::default() }
     }
 
-    pub async fn answer(&self, probe: Probe<'_>, shown: Shown, format: Format) -> Answer {
-        let answer = match probe {
+    pub async fn respond(&self, probe: Probe<'_>, shown: Shown, format: Format) -> ProbeResponse {
+        let found = match probe {
             Probe::Alive => Ok(self.alive()),
             Probe::Ready => self.ready(shown).await,
             Probe::Startup => self.startup(shown).await,
@@ -72,51 +77,51 @@ impl Probes {
             Probe::Check(name) => self.check(name, shown).await,
             Probe::Metrics => Ok(self.metrics(shown, format)),
         };
-        answer.unwrap_or_else(|UnknownCheck { unknown, known }| {
+        found.unwrap_or_else(|UnknownCheck { unknown, known }| {
             let message = format!("Unknown check {unknown:?}");
-            Answer::json(404, &json!({"status": "unknown", "message": message, "known": known}))
+            ProbeResponse::json(404, &json!({"status": "unknown", "message": message, "known": known}))
         })
     }
 
-    fn alive(&self) -> Answer {
+    fn alive(&self) -> ProbeResponse {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
         let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
-        let lags = monitor::lags(self.sources.engine.scope());
+        let lags = monitor::lags_of_servers(self.sources.engine.scope(), &self.address);
         match monitor::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
-            None => said(200, "alive", "Service is alive", Map::from_iter([uptime])),
+            None => response(200, "alive", "Service is alive", Map::from_iter([uptime])),
             Some(wedged) => {
                 let longest = wedged.iter().map(|(_, lag)| lag.as_secs()).max().unwrap_or_default();
                 let message = format!("The interpreter has not run for {longest} s");
                 let wedged: Vec<Value> =
                     wedged.iter().map(|(pid, lag)| json!({"pid": pid, "seconds": seconds(*lag)})).collect();
-                said(503, "wedged", &message, Map::from_iter([uptime, ("wedged".to_owned(), json!(wedged))]))
+                response(503, "wedged", &message, Map::from_iter([uptime, ("wedged".to_owned(), json!(wedged))]))
             }
         }
     }
 
-    async fn ready(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
+    async fn ready(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
         if process::draining() {
-            return Ok(said(503, "draining", "Service is shutting down", Map::new()));
+            return Ok(response(503, "draining", "Service is shutting down", Map::new()));
         }
         let max_age = Some(self.sources.ready_max_age);
         let rows = self.rows(&self.sources.engine, Selection { max_age, ..critical() }).await?;
         if Health::of(&rows) != Health::Unhealthy {
-            return Ok(said(200, "ready", "Service is ready", Map::new()));
+            return Ok(response(200, "ready", "Service is ready", Map::new()));
         }
         let failing: Vec<Row> = rows.into_iter().filter(|row| row.outcome.status == Status::Error).collect();
         let names: Vec<&str> = failing.iter().map(|row| &*row.name).collect();
         let message = format!("Critical checks failing: {}", names.join(", "));
         let details = json!(ResultsOf(&failing, shown));
-        Ok(said(503, "not_ready", &message, Map::from_iter([("details".to_owned(), details)])))
+        Ok(response(503, "not_ready", &message, Map::from_iter([("details".to_owned(), details)])))
     }
 
-    async fn startup(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
+    async fn startup(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
         let critical = self.rows(&self.sources.engine, critical());
         let (rows, first) = match &self.sources.startup {
             None => (critical.await?, Vec::new()),
             Some(engine) => {
                 if !self.started.load(Ordering::Relaxed) {
-                    // Callables among them begin to run; whoever asks next sees what came of it.
+                    // Callables among them start to run; the next request sees their results.
                     engine.sweep(&Selection::default())?.1.start(|| {});
                 }
                 tokio::try_join!(critical, self.rows(engine, Selection::default()))?
@@ -127,40 +132,42 @@ impl Probes {
         let rows: Vec<Row> = first.into_iter().chain(rows).collect();
         let checks = Map::from_iter([("checks".to_owned(), json!(ResultsOf(&rows, shown)))]);
         Ok(if started {
-            said(200, "started", "Service has started", checks)
+            response(200, "started", "Service has started", checks)
         } else {
-            said(503, "starting", "Service is starting", checks)
+            response(503, "starting", "Service is starting", checks)
         })
     }
 
-    async fn health(&self, shown: Shown) -> Result<Answer, UnknownCheck> {
+    async fn health(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
         let engine = &self.sources.engine;
         let rows = self.rows(engine, Selection::default()).await?;
         let code = if Health::of(&rows) == Health::Unhealthy { 503 } else { 200 };
-        Ok(Answer::json(code, &ReportOf(&Report::now(rows, engine.uptime()), shown)))
+        Ok(ProbeResponse::json(code, &ReportOf(&Report::now(rows, engine.uptime()), shown)))
     }
 
-    async fn check(&self, name: &str, shown: Shown) -> Result<Answer, UnknownCheck> {
+    async fn check(&self, name: &str, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
         let selection = Selection { names: Some(vec![name.to_owned()]), ..Selection::default() };
         let rows = self.rows(&self.sources.engine, selection).await?;
         let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
         let result = rows.first().map(|row| ResultOf(row, shown));
-        Ok(Answer::json(if failing { 503 } else { 200 }, &result))
+        Ok(ProbeResponse::json(if failing { 503 } else { 200 }, &result))
     }
 
-    /// What is known, and nothing run for it. All of it is details.
-    fn metrics(&self, shown: Shown, format: Format) -> Answer {
+    /// From known results; runs nothing. All of it is details.
+    fn metrics(&self, shown: Shown, format: Format) -> ProbeResponse {
         match shown {
-            Shown::Everything => Answer {
+            Shown::Everything => ProbeResponse {
                 code: 200,
                 content_type: format.content_type(),
                 body: expose(MetricsSnapshot::of(&self.sources.engine), format),
             },
-            Shown::Statuses => said(401, "unauthorized", "Metrics take a bearer token", Map::new()),
+            Shown::Statuses => {
+                response(401, "unauthorized", "Metrics require a bearer token or an allowed network", Map::new())
+            }
         }
     }
 
-    /// What is known of the selected checks once the native ones have answered, at the latest at the end of the budget.
+    /// The known results of the selected checks once the native ones have completed, at the latest at the end of the budget.
     async fn rows(&self, engine: &Engine, selection: Selection) -> Result<Vec<Row>, UnknownCheck> {
         let deadline = tokio::time::Instant::now() + self.sources.budget.saturating_sub(MARGIN);
         let (done, known) = oneshot::channel();
@@ -180,12 +187,12 @@ fn critical() -> Selection {
     Selection { critical_only: true, ..Selection::default() }
 }
 
-/// An answer of the usual shape, with `more` behind it.
-fn said(code: u16, status: &str, message: &str, more: Map<String, Value>) -> Answer {
+/// A response of the usual shape, with `more` behind it.
+fn response(code: u16, status: &str, message: &str, more: Map<String, Value>) -> ProbeResponse {
     let mut body = Map::new();
     body.insert("status".to_owned(), json!(status));
     body.insert("timestamp".to_owned(), json!(timestamp(SystemTime::now())));
     body.insert("message".to_owned(), json!(message));
     body.extend(more);
-    Answer::json(code, &Value::Object(body))
+    ProbeResponse::json(code, &Value::Object(body))
 }

@@ -1,0 +1,40 @@
+//! Sockets that a process binds for its children: between the end of one worker and the start of the next they keep the
+//! address, and probes wait in the kernel's queue.
+
+use std::io;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+
+use super::open::{OpenListener, open_inheritable};
+use crate::probe_server::address::Address;
+
+// Not behind `PerProcess`: children are meant to inherit it.
+static HELD: ArcSwapOption<Vec<Arc<OpenListener>>> = ArcSwapOption::const_empty();
+
+/// Binds an address until this process and all children that it forks from now on have ended. None of them answers there
+/// unless it serves. Returns the address with the port that the kernel chose where none was given.
+pub fn hold(address: &Address, application: &str) -> io::Result<Address> {
+    if let Some(held) = find(address) {
+        return held.address();
+    }
+    let Some(opened) = open_inheritable(address, application)? else {
+        return Err(io::ErrorKind::AddrInUse.into());
+    };
+    let opened = Arc::new(opened);
+    HELD.rcu(|held| {
+        let mut held = held.as_deref().cloned().unwrap_or_default();
+        held.push(opened.clone());
+        Some(Arc::new(held))
+    });
+    opened.address()
+}
+
+/// The sockets that this process, or one that it was forked from, holds for that address.
+pub(super) fn get(address: &Address) -> Option<io::Result<OpenListener>> {
+    find(address).map(|held| held.try_clone())
+}
+
+fn find(address: &Address) -> Option<Arc<OpenListener>> {
+    HELD.load().as_ref()?.iter().find(|held| held.address == *address).cloned()
+}
