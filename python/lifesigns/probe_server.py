@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.arguments import list_of_strings
+from lifesigns.identity import default_application
 from lifesigns.wedge import dump_signal
 
 TYPE_CHECKING = False
@@ -43,7 +44,7 @@ def start_server(
         wedged_after=wedged_after,
         alive_requires=alive_requires,
         dump_on_wedge=dump_on_wedge,
-        application=application or engine._application or program(),
+        application=application or engine._application or default_application(),
     )
     native = _core.Server(engine._native, startup._native if startup else None, address, options)
     engine.start_background(critical_max_age=ready_max_age)
@@ -76,16 +77,6 @@ def server_options(
         "signal_when_wedged": dump_signal() if dump_on_wedge else None,
         "application": application,
     }
-
-
-def program() -> str:
-    """Return the application of a process without a name: the directory in which it was started."""
-    import os
-    import sys
-
-    directory = os.path.realpath(os.curdir)
-    # Daemons are started in the root directory.
-    return directory if directory != os.sep else os.path.realpath(sys.argv[0] or sys.executable)
 
 
 class ProbeServer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 
 from lifesigns import _core, callables
@@ -31,6 +32,8 @@ class Registry:
     ) -> None:
         _load()
         store = store_file(share, application, store_path)
+        # Whose probe servers may share an address; None where it has no name.
+        self._application = application or (store and os.path.basename(store).removesuffix(_core.STORE_SUFFIX))
         # As they were registered or replaced.
         self._checks: dict[str, Spec | Mapping[str, Any] | Callable[[], Any]] = {}
         self._ttls: dict[str, float] = {}

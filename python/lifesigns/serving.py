@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.probe_server import ProbeServer, program, start_server
+from lifesigns.identity import default_application
+from lifesigns.probe_server import ProbeServer, start_server
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
@@ -54,8 +55,8 @@ def serve(
         alive_requires: ``any``: 503 once every known process is wedged; ``all``: once one of them is.
         dump_on_wedge: write the Python stacks of all threads to standard error when this process gets wedged.
         startup: checks which must pass once, beside the critical ones of `engine`, before `/startup` is 200.
-        application: the processes that may share the address. None: the ``application`` of an engine that shares with
-            its host; else all that were started in the same directory.
+        application: the processes that may share the address. None: those with the ``application`` of `engine`, whose
+            default is derived from the program.
 
     Raises:
         ValueError: an argument is wrong.
@@ -87,7 +88,7 @@ def hold_address(address: str, application: str | None = None) -> str:
         ValueError: the address is wrong.
         OSError: it cannot listen there.
     """
-    return _core.hold_address(address, application or program())
+    return _core.hold_address(address, application or default_application())
 
 
 def metrics(engine: Engine, openmetrics: bool = False) -> str:

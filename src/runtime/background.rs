@@ -43,7 +43,6 @@ pub struct BackgroundServices {
 impl BackgroundServices {
     /// Starts one more here, and in children on first use.
     pub fn add(&self, service: Arc<dyn BackgroundService>) -> io::Result<()> {
-        self.resume(|_| true);
         service.resume()?;
         self.all.rcu(|all| all.iter().chain([&service]).cloned().collect::<Vec<_>>());
         Ok(())

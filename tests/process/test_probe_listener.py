@@ -64,7 +64,7 @@ def test_serve__address_of_another_application_is_refused(address: str, tmp_path
         assert again == bound
 
 
-def test_serve__default_application_is_the_directory(tmp_path: Path) -> None:
+def test_serve__default_application_is_that_of_the_engine(tmp_path: Path) -> None:
     port = free_port()
     script = f"import lifesigns; print(lifesigns.serve('127.0.0.1:{port}').address, flush=True); input()"
     with ExitStack() as stack:
@@ -86,7 +86,7 @@ def test_serve__default_application_is_the_directory(tmp_path: Path) -> None:
             lines.append(process.stdout.readline().strip())
         assert lines == [f"127.0.0.1:{port}", f"127.0.0.1:{port}", ""]
         assert process.stderr is not None
-        assert f"{tmp_path}/shop" in process.stderr.read()
+        assert "is served by application \"shop-" in process.stderr.read()
 
 
 # Processes that end, stop or drain.
