@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.arguments import list_of_strings
-from lifesigns.identity import default_application
 from lifesigns.wedge import dump_signal
 
 TYPE_CHECKING = False
@@ -35,6 +34,8 @@ def start_server(
     application: str | None = None,
 ) -> ProbeServer:
     """Start a probe server: see `lifesigns.serve`."""
+    from lifesigns.identity import default_application  # imports modules that `python -m lifesigns` does without
+
     options = server_options(
         tokens=tokens,
         networks=networks,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.identity import default_application
 from lifesigns.probe_server import ProbeServer, start_server
 from lifesigns.wedge import stop_at_exit
 
@@ -88,6 +87,8 @@ def hold_address(address: str, application: str | None = None) -> str:
         ValueError: the address is wrong.
         OSError: it cannot listen there.
     """
+    from lifesigns.identity import default_application  # imports modules that `python -m lifesigns` does without
+
     return _core.hold_address(address, application or default_application())
 
 

@@ -19,7 +19,7 @@ use super::waker::PyWaker;
 use crate::checks::Check;
 use crate::checks::callable::CallableCheck;
 use crate::engine::refresh::Refresh;
-use crate::engine::sweep::{self, Work};
+
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
 use crate::model::{BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};

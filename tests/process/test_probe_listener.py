@@ -18,6 +18,7 @@ from tests.process.probes import Script, answers, ask
 from tests.services import free_port, wait_until
 
 WORKER = """
+engine.register("x", {"kind": "skipped", "reason": "none"})
 try:
     server = engine.serve(sys.argv[1], application=sys.argv[2])
     say(server.address)
@@ -86,7 +87,7 @@ def test_serve__default_application_is_that_of_the_engine(tmp_path: Path) -> Non
             lines.append(process.stdout.readline().strip())
         assert lines == [f"127.0.0.1:{port}", f"127.0.0.1:{port}", ""]
         assert process.stderr is not None
-        assert "is served by application \"shop-" in process.stderr.read()
+        assert 'is served by application "shop-' in process.stderr.read()
 
 
 # Processes that end, stop or drain.

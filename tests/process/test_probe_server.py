@@ -231,7 +231,7 @@ def test_details__are_for_those_who_may_see_them(engine: Engine) -> None:
         ]
         shown = {"message" in result for result in results}
         assert len(shown) == 1
-        assert shown == {True} or all(result.keys() <= STATUSES | {"age_seconds"} for result in results)
+        assert shown == {True} or all(result.keys() <= STATUSES | {"age_seconds", "since"} for result in results)
         return shown == {True}
 
     with engine.serve(ANYWHERE, tokens=["first", SECRET]) as server:
