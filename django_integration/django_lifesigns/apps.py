@@ -24,13 +24,13 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
-        from django_lifesigns.termination import drain_on_sigterm
+        from lifesigns.shutdown import wrap_sigterm
 
         checks.register(check_settings)
         autodiscover_modules(MODULE)
         # Most servers have set their handlers by now. Those that fork after loading the application set them later:
         # there the first request to the main thread does this.
-        drain_on_sigterm()
+        wrap_sigterm()
         raw = getattr(settings, "LIFESIGNS", None)
         if isinstance(raw, Mapping) and raw.get("CELERY_SIGNALS") and find_spec("celery"):
             from django_lifesigns import celery_signals

@@ -21,9 +21,9 @@ from django_lifesigns.discovery import OWN, Found, discover
 from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
 from django_lifesigns.scope import scope
-from django_lifesigns.termination import drain_on_sigterm
 from django_lifesigns.thresholds import Follower
 from lifesigns import Engine, close_connections
+from lifesigns.shutdown import wrap_sigterm
 from lifesigns.redaction import hide
 
 logger = logging.getLogger("django_lifesigns")
@@ -51,7 +51,7 @@ def current(patience: float | None = None) -> Built:
     `patience`: how many seconds to wait at most for the thresholds that were saved (a quarter of `READY_BUDGET`). Only
     the first caller of a process waits, and one who comes after nobody has asked for long.
     """
-    drain_on_sigterm()
+    wrap_sigterm()
     if "built" not in _current:
         built = build(read())
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.

@@ -21,10 +21,10 @@ from typing import Any
 
 from django_lifesigns.conf import read
 from django_lifesigns.engine import Built, current
-from django_lifesigns.scope import is_under_test
+from django_lifesigns.scope import application, is_under_test
 from django_lifesigns.startup import get_startup
-from django_lifesigns.termination import drain_on_sigterm
 from lifesigns import watch_loop
+from lifesigns.shutdown import drain_on_sigterm
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -53,6 +53,7 @@ def begin(*, probes: bool = True) -> None:
     if _begun.get("in") == os.getpid():
         return
     _begun["in"] = os.getpid()
+    drain_on_sigterm()
     with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request tells of it
         watch_event_loop()
     built = current(patience=0)
@@ -88,6 +89,7 @@ def _serve(address: str, built: Built) -> None:
         alive_requires=conf.alive_requires,
         dump_on_wedge=conf.dump_on_wedge and address == conf.probe_server[0],  # once
         startup=get_startup().engine,
+        application=application(),
     )
 
 
@@ -99,11 +101,9 @@ def _begin_as_configured() -> None:
 
 def _begin_once_settled() -> None:
     """In a child of gunicorn's master, which changes its user and its signal handlers next."""
-    masters = signal.getsignal(signal.SIGTERM)
-    # Only the main thread may put draining before the handler that comes: it does when it gets this signal, which means
-    # nothing by itself.
-    signal.signal(signal.SIGURG, lambda *_: drain_on_sigterm())
-    threading.Thread(target=_wait_and_begin, args=(masters,), daemon=True).start()
+    # Here, since only the main thread can see to the handler that comes.
+    drain_on_sigterm()
+    threading.Thread(target=_wait_and_begin, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
 
 
 def _wait_and_begin(masters: Any) -> None:
@@ -112,9 +112,6 @@ def _wait_and_begin(masters: Any) -> None:
         if time.monotonic() > end:
             return  # no worker
         time.sleep(POLL_SECONDS)
-    main = threading.main_thread().ident
-    if main is not None:
-        signal.pthread_kill(main, signal.SIGURG)
     _begin_as_configured()
 
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from lifesigns.events import BreakerEvent, DrainingEvent, ReadinessEvent, StatusEvent
     from lifesigns.job import Job, JobResult
     from lifesigns.serving import ProbeServer, hold_address, metrics, notify_systemd, serve
+    from lifesigns.shutdown import drain_on_sigterm
     from lifesigns.wedge import watch_loop
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "check",
     "close_connections",
     "drain",
+    "drain_on_sigterm",
     "draining",
     "hold_address",
     "metrics",
@@ -92,6 +94,7 @@ _LAZY = {
     "ReadinessEvent": "events",
     "StatusEvent": "events",
     "asgi": "asgi_app",
+    "drain_on_sigterm": "shutdown",
     "hold_address": "serving",
     "metrics": "serving",
     "notify_systemd": "serving",

@@ -205,6 +205,11 @@ def draining() -> bool:
     return False
 
 
+def hold_address(address: str, _application: str) -> str:
+    """Bind nothing."""
+    return address
+
+
 def notify_systemd(*_: object) -> bool:
     """Leave that to the interpreter that runs the checks."""
     return False

@@ -26,6 +26,11 @@ def start_thread(target: Callable[[], object]) -> None:
     threading.Thread(target=target, name=NAME, daemon=True).start()
 
 
+def is_monkey_patched() -> bool:
+    """Return whether gevent or eventlet have replaced Python's threads."""
+    return _unpatched_by_gevent() is not None or _unpatched_by_eventlet() is not None
+
+
 def _unpatched_by_gevent() -> Any:
     """Return the real `_thread.start_new_thread` where gevent has put another in its place."""
     monkey: Any = sys.modules.get("gevent.monkey")

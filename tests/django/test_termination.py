@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from django_lifesigns.termination import drain_on_sigterm
+from lifesigns.shutdown import wrap_sigterm
 from tests.django.projects import run_json
 
 PROGRAM = """
 import json, os, signal, threading
 from django.test import Client
-from django_lifesigns.termination import drain_on_sigterm
+from lifesigns.shutdown import wrap_sigterm
 
 seen = []
 signal.signal(signal.SIGTERM, lambda number, frame: seen.append(number))
-thread = threading.Thread(target=drain_on_sigterm)
+thread = threading.Thread(target=wrap_sigterm)
 thread.start()
 thread.join()
 untouched = signal.getsignal(signal.SIGTERM)
@@ -54,5 +54,5 @@ def sigterm() -> Iterator[None]:
 @pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
 def test_sigterm__without_a_server_stays_as_it_is(handler: signal.Handlers) -> None:
     signal.signal(signal.SIGTERM, handler)
-    drain_on_sigterm()
+    wrap_sigterm()
     assert signal.getsignal(signal.SIGTERM) is handler

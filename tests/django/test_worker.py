@@ -31,6 +31,15 @@ SERVERS = {
     "gunicorn-gthread-preload": (*GUNICORN, "--workers", "2", "--threads", "4", "--preload"),
     "uvicorn": (*UVICORN, "--workers", "2"),
 }
+ASGI = "demo.asgi:application"
+# Servers that set their signal handlers after they have loaded the application.
+LATE_HANDLERS = {
+    "uvicorn-one": UVICORN,
+    "gunicorn-uvicorn": ("gunicorn", ASGI, *GUNICORN[2:], "--worker-class", "uvicorn_worker.UvicornWorker"),
+    "hypercorn": ("hypercorn", ASGI, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "20"),
+    "granian": ("granian", ASGI, "--interface", "asgi", "--port", "{port}"),
+    "daphne": ("daphne", ASGI, "--bind", "127.0.0.1", "--port", "{port}"),
+}
 # It takes signals by itself, and tells nobody.
 WITHOUT_DRAINING = {"uwsgi": UWSGI, "uwsgi-lazy": (*UWSGI, "--lazy-apps")}
 ALL = {**SERVERS, **WITHOUT_DRAINING}
@@ -101,7 +110,7 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         assert known["checks"]["default_cache"]["message"]
         checks = ask(address, "/startup", headers=KNOWN).json()["checks"]
         assert checks["migrations_applied"]["message"] == "All migrations are applied"
-        # Not one request came through Django: it is asked only now, and both tell the same story.
+        # Not one request came through Django so far.
         wait_until(lambda: answers(server.port), 20, server.log())
 
         before = listeners(address)
@@ -131,6 +140,54 @@ def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp
         assert code(address, "/alive") == 200
         request.settimeout(20)
         assert b" 404 " in request.recv(100), "it is answered, if only that there is no such page"
+
+
+@pytest.mark.parametrize("name", LATE_HANDLERS)
+def test_sigterm__servers_with_late_handlers_drain(name: str, tmp_path: Path) -> None:
+    command = LATE_HANDLERS[name]
+    for module in (command[0], *("uvicorn_worker" for word in command if word.startswith("uvicorn_worker"))):
+        pytest.importorskip(module)
+    settings, address = project(tmp_path)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.slow"]
+    with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        wait_until(lambda: code(address, "/ready") == 200 and answers(server.port), 60, server.log())
+        time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
+        stack.enter_context(_begin_request(server.port))
+        time.sleep(0.3)
+        server.process.terminate()
+        if name == "daphne":
+            # It waits for no request: what is seen of it is its end.
+            server.process.wait(20)
+            return
+        wait_until(lambda: b"draining" in body(address, "/ready"), 1.5, server.log())
+        assert code(address, "/alive") == 200
+
+
+def test_sigterm__probes_are_503_until_the_last_worker_ends(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    (tmp_path / "wedging.py").write_text(WEDGING)
+    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.slow"]
+    command = (*GUNICORN, "--workers", "2", "--graceful-timeout", "60")
+    with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
+        begun(server, address)
+        wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
+        request = stack.enter_context(_begin_request(server.port))
+        request.settimeout(0.01)
+        server.process.terminate()
+        wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log())
+        found = []
+        while not _has_answer(request):
+            found.append(code(address, "/ready"))
+        assert len(found) > 4
+        assert set(found[:-1]) == {503}, "the last one may have met the end"
+
+
+def _has_answer(connection: socket.socket) -> bool:
+    try:
+        return bool(connection.recv(1))
+    except TimeoutError:
+        return False
 
 
 @pytest.mark.parametrize("command", WITHOUT_DRAINING.values(), ids=WITHOUT_DRAINING)

@@ -46,7 +46,8 @@ pub struct OpenListener {
 /// Blocks for some seconds at most.
 pub fn open(address: &Address, application: &str) -> io::Result<Option<OpenListener>> {
     let opened = match held::get(address) {
-        Some(held) => Some(held?),
+        // Who holds it need not know whose it will be.
+        Some(held) => Some(OpenListener { application: application.to_owned(), ..held? }),
         None => open_inheritable(address, application)?,
     };
     Ok(opened.map(OpenListener::not_inherited))
