@@ -23,8 +23,8 @@ from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Pr
 from django_lifesigns.scope import scope
 from django_lifesigns.thresholds import Follower
 from lifesigns import Engine, close_connections
-from lifesigns.shutdown import wrap_sigterm
 from lifesigns.redaction import hide
+from lifesigns.shutdown import wrap_sigterm
 
 logger = logging.getLogger("django_lifesigns")
 

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::spawn_blocking;
@@ -20,9 +21,13 @@ use crate::probe_server::address::Address;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::process;
 
-/// How long a process that is draining leaves a connection to those that are not. Longer than one of them takes to accept
-/// it, and far shorter than a prober waits.
-const LEFT_TO_OTHERS: Duration = Duration::from_millis(250);
+/// How often, and at which intervals, a process that is draining must find a connection in the queue before it accepts
+/// one: no other process accepts them then. Longer than one that serves takes, and far shorter than a prober waits. One
+/// look after that time would not do: it may find a connection that has just arrived.
+const DRAINING_LOOKS: u32 = 12;
+const DRAINING_LOOK_EVERY: Duration = Duration::from_millis(25);
+/// How long to let descriptors become free when there are none.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often to look whether the file of a Unix socket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -78,7 +83,7 @@ impl Listener {
         if let Some(name) = &self.handover {
             loop {
                 let Ok((stream, _)) = accept_now(name, UnixListener::accept).await else {
-                    sleep(LEFT_TO_OTHERS).await;
+                    sleep(PAUSE).await;
                     continue;
                 };
                 if self.is_lost().await {
@@ -143,17 +148,31 @@ fn register<S: AsRawFd + Into<OwnedFd>>(socket: S) -> io::Result<AsyncFd<S>> {
     registered.map_err(io::Error::from)
 }
 
-/// The next connection, at once or, while this process is draining, once others have left it.
-async fn accept<S: AsRawFd, T>(socket: &AsyncFd<S>, accept: impl Fn(&S) -> io::Result<T>) -> io::Result<T> {
+/// The next connection, at once or, while this process is draining, once no other process accepts it.
+async fn accept<S: AsRawFd + AsFd, T>(socket: &AsyncFd<S>, accept: impl Fn(&S) -> io::Result<T>) -> io::Result<T> {
     loop {
         let mut ready = socket.readable().await?;
-        if process::draining() {
-            sleep(LEFT_TO_OTHERS).await;
+        if process::draining() && !is_left_over(socket.get_ref()).await {
+            ready.clear_ready();
+            continue;
         }
         if let Ok(accepted) = ready.try_io(|socket| accept(socket.get_ref())) {
             return accepted;
         }
     }
+}
+
+/// Whether connections stay in the queue although this process leaves them there.
+async fn is_left_over(socket: &impl AsFd) -> bool {
+    for _ in 0..DRAINING_LOOKS {
+        sleep(DRAINING_LOOK_EVERY).await;
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let waiting = poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&now));
+        if !waiting.is_ok_and(|waiting| waiting > 0) {
+            return false;
+        }
+    }
+    true
 }
 
 #[cfg(target_os = "linux")]
