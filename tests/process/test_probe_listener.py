@@ -145,7 +145,7 @@ def test_recycled_workers__leave_no_hole(address: str, tmp_path: Path) -> None:
             current = following
         done.set()
         thread.join()
-    assert len(found) > 100
+    assert len(found) >= 6, "at least one probe for each worker"
     # A connection that a killed process had accepted is reset: that one cannot be helped.
     assert "ConnectionRefusedError" not in found
     assert sum(code != 200 for code in found) <= 3, found
