@@ -31,6 +31,11 @@ pub fn yes() -> bool {
     true
 }
 
+/// A number of things in words: "1 error", "2 errors".
+pub fn counted(thing: &str, number: u64) -> String {
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

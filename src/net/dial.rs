@@ -88,6 +88,18 @@ pub async fn secure(
     port: u16,
     tls: &Tls,
 ) -> Result<TlsStream<TcpStream>, CheckError> {
+    secure_alpn(context, stream, host, port, tls, &[]).await
+}
+
+/// As `secure`, offering application protocols.
+pub async fn secure_alpn(
+    context: &Context,
+    stream: TcpStream,
+    host: &str,
+    port: u16,
+    tls: &Tls,
+    protocols: &[&[u8]],
+) -> Result<TlsStream<TcpStream>, CheckError> {
     context.enter(Phase::Tls);
     let target = target(host, port);
     // Certificates know no root dot.
@@ -97,6 +109,7 @@ pub async fn secure(
         .ok_or_else(|| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
     let config = tls_config(&context.process, tls).await?;
     tokio_rustls::TlsConnector::from(config)
+        .with_alpn(protocols.iter().map(|protocol| protocol.to_vec()).collect())
         .connect(name, stream)
         .await
         .map_err(|error| io_error(&target, Phase::Tls, &error))

@@ -7,7 +7,7 @@ mod limited;
 mod resolve;
 mod tls;
 
-pub use dial::{Stream, connect, connect_unix, io_error, secure, target};
+pub use dial::{Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
 pub use kept::hedged;
 pub use limited::{Limited, ReadBudget};
 pub use resolve::Resolver;

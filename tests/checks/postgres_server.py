@@ -28,8 +28,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "task_workers": {"sql": ALIVE, "tables": WORKERS},
 }
 
-# How all of them are on the test server, which has no materialized view.
+# The status of each on the test server, which has no materialized view.
 WELL = {kind: "degraded" if kind == "materialized_views" else "healthy" for kind in KINDS}
+# Sessions of one server and urgency: vital and diagnostic checks have one each as long as no statement is slow.
+SESSIONS = 2
 # How many hanging statements of `sleeper` run there.
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity"
@@ -63,11 +65,11 @@ def engine(timeout: float = 5.0, /, **specs: dict[str, Any]) -> lifesigns.Engine
 
 def run(one: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
     """The result of a check of its own."""
-    return ask(engine(timeout, x=one))
+    return result_of(engine(timeout, x=one))
 
 
-def ask(made: lifesigns.Engine, name: str = "x") -> dict[str, Any]:
-    """A new result of a registered check, which must tell no secret and end in time."""
+def result_of(made: lifesigns.Engine, name: str = "x") -> dict[str, Any]:
+    """A new result of a registered check, which must show no secret and end in time."""
     started = time.monotonic()
     result = dict(made.check(name, refresh=True))
     assert time.monotonic() - started < 15

@@ -1,4 +1,4 @@
-"""The one kept connection per server: shared by all checks, replaced when it dies, left when a server hangs."""
+"""The kept sessions of a server: few, shared by all checks, replaced when dead, left when a server hangs."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 import lifesigns
 from tests.checks.postgres_server import (
-    KINDS,
+    SESSIONS,
     SLEEPING,
     WELL,
-    ask,
     engine,
     every_kind,
+    result_of,
     run,
     server,
     sleeper,
@@ -30,6 +30,9 @@ from tests.checks.postgres_server import (
 from tests.servers import misbehaving
 from tests.services import Postgres, Proxy, wait_until
 from tests.services.cluster import PASSWORD, USER
+
+# With slow statements, for vital and for diagnostic checks together.
+MOST_SESSIONS = 6
 
 
 @pytest.fixture(scope="module")
@@ -45,53 +48,49 @@ def proxy(own: Postgres) -> Iterator[Proxy]:
         yield proxy
 
 
-def test_all_checks_of_a_database_share_a_connection_and_a_round_trip(own: Postgres, proxy: Proxy) -> None:
+def test_sweep__two_sessions_and_their_round_trips(own: Postgres, proxy: Proxy) -> None:
     own.heartbeat()
     checks = engine(**every_kind(server(proxy)))
     assert statuses(checks.run(refresh=True)) == WELL
-    assert proxy.connections == 1
-    round_trips = []
-    for _ in range(3):
+
+    def pipelined() -> bool:
+        """Not while a statement was slow a short time ago, as on a busy machine, or as the first ones of a session."""
         proxy.reset_counters()
         assert statuses(checks.run(refresh=True)) == WELL
-        assert proxy.connections == 0
-        round_trips.append(proxy.round_trips)
-    assert proxy.open_connections == 1
-    # One more for each time that, on a busy machine, the thread which sends the questions has to stop between two.
-    assert min(round_trips) <= 2
-    assert max(round_trips) < len(KINDS)
+        return proxy.connections == 0 and proxy.round_trips <= 2 * SESSIONS
+
+    wait_until(pipelined, 90)
+    assert proxy.open_connections <= MOST_SESSIONS
 
 
-def test_engines_of_a_process_share_it_too(own: Postgres, proxy: Proxy) -> None:
+def test_engines_of_one_process_share_sessions(own: Postgres, proxy: Proxy) -> None:
     for _ in range(3):
         assert run(spec("postgres", server(proxy)))["status"] == "healthy"
     assert proxy.connections == 1
 
 
-def test_close_connections__when_they_are_asked_no_more(own: Postgres, proxy: Proxy) -> None:
+def test_close_connections__after_running_statements(own: Postgres, proxy: Proxy) -> None:
     slow = spec("task_workers", server(proxy), sql="SELECT count(*) FROM (SELECT pg_sleep(0.5)) s")
     checks = engine(slow=slow, **every_kind(server(proxy)))
     assert checks.check("slow")["status"] == "healthy"
     assert checks.check("slow", refresh=True, deadline=0.0)["cached"] is True
     lifesigns.close_connections()
-    assert checks.check("slow", refresh=True)["status"] == "healthy", "what was asked is answered"
+    assert checks.check("slow", refresh=True)["status"] == "healthy", "running statements are answered"
     wait_until(lambda: proxy.open_connections == 0)
     assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
-    assert proxy.open_connections == 1
+    assert SESSIONS <= proxy.open_connections <= SESSIONS + 1
 
 
-def test_checks_that_come_while_another_connects_share_its_failure(own: Postgres, proxy: Proxy) -> None:
+def test_concurrent_checks_share_one_failed_login(own: Postgres, proxy: Proxy) -> None:
     checks = engine(**every_kind(server(proxy, password="wrong-secret")))
     proxy.delay(0.05)  # so that all of them come before it fails
     report = checks.run(refresh=True)
     assert set(statuses(report).values()) == {"error"}
-    assert proxy.connections <= 2
+    assert proxy.connections <= SESSIONS
 
 
 @pytest.mark.parametrize("fault", ["restart", "terminate", "cut"])
-def test_a_connection_found_dead_is_replaced_before_anything_is_reported(
-    own: Postgres, proxy: Proxy, fault: str
-) -> None:
+def test_dead_session_is_replaced_within_the_run(own: Postgres, proxy: Proxy, fault: str) -> None:
     checks = engine(**every_kind(server(proxy)))
     assert statuses(checks.run(refresh=True)) == WELL
     match fault:
@@ -102,41 +101,41 @@ def test_a_connection_found_dead_is_replaced_before_anything_is_reported(
         case "cut":
             proxy.cut()
     assert statuses(checks.run(refresh=True)) == WELL
-    assert proxy.open_connections == 1
+    assert SESSIONS <= proxy.open_connections <= MOST_SESSIONS
 
 
-def test_a_stopped_server_is_an_error_and_a_started_one_is_well(own: Postgres) -> None:
+def test_server_stopped_and_started(own: Postgres) -> None:
     checks = engine(x=spec("postgres", server(own)))
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
     own.stop()
     try:
-        assert ask(checks)["error_type"] == "ConnectionRefusedError"
+        assert result_of(checks)["error_type"] == "ConnectionRefusedError"
     finally:
         own.start()
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
 
 
 @pytest.mark.parametrize("warm", [True, False], ids=["kept", "new"])
-def test_a_suspended_server_is_a_timeout_and_a_resumed_one_is_well(own: Postgres, warm: bool) -> None:
+def test_server_suspended_and_resumed(own: Postgres, warm: bool) -> None:
     where = server(own, application_name=f"suspended-{warm}")
     checks = engine(0.5, x=spec("postgres", where))
     if warm:
-        ask(checks)
+        result_of(checks)
     own.suspend()
     try:
         for _ in range(2):
             started = time.monotonic()
-            result = ask(checks)
+            result = result_of(checks)
             assert result["error_type"] == "TimeoutError"
             assert time.monotonic() - started < 2
     finally:
         own.resume()
-    wait_until(lambda: ask(checks)["status"] == "healthy", 10)
+    wait_until(lambda: result_of(checks)["status"] == "healthy", 10)
     count = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = 'suspended-{warm}'"
     wait_until(lambda: own.sql(count) == "1", 10)
 
 
-def test_a_black_hole_is_a_timeout_and_leaves_no_connection(own: Postgres, proxy: Proxy) -> None:
+def test_black_hole_times_out_and_leaves_no_connection(own: Postgres, proxy: Proxy) -> None:
     checks = engine(0.5, **every_kind(server(proxy)))
     checks.run(refresh=True)
     proxy.drop()
@@ -146,34 +145,37 @@ def test_a_black_hole_is_a_timeout_and_leaves_no_connection(own: Postgres, proxy
     wait_until(lambda: proxy.open_connections == 0, 10)
     proxy.resume()
     wait_until(lambda: statuses(checks.run(refresh=True)) == WELL, 10)
-    wait_until(lambda: proxy.open_connections == 1, 10)
+    assert proxy.open_connections <= MOST_SESSIONS
 
 
-def test_a_kept_connection_that_fell_silent_is_replaced_within_the_run(own: Postgres) -> None:
+def test_silent_session_is_replaced_within_the_run(own: Postgres) -> None:
     checks = engine(2.0, **every_kind(server(own, application_name="silent")))
     assert statuses(checks.run(refresh=True)) == WELL
     where = "FROM pg_stat_activity WHERE application_name = 'silent'"
-    backend = int(own.sql(f"SELECT pid {where}"))
-    os.kill(backend, signal.SIGSTOP)
+    backends = [int(pid) for pid in own.sql(f"SELECT pid {where}").split()]
+    assert len(backends) == SESSIONS
+    for backend in backends:
+        os.kill(backend, signal.SIGSTOP)
     try:
         assert statuses(checks.run(refresh=True)) == WELL
         assert statuses(checks.run(refresh=True)) == WELL
     finally:
-        os.kill(backend, signal.SIGCONT)
-    wait_until(lambda: own.sql(f"SELECT count(*) {where}") == "1", 10)
+        for backend in backends:
+            os.kill(backend, signal.SIGCONT)
+    wait_until(lambda: int(own.sql(f"SELECT count(*) {where}")) <= MOST_SESSIONS, 10)
 
 
-def test_a_slow_statement_on_a_kept_connection_is_waited_for(own: Postgres) -> None:
+def test_slow_statement_on_kept_session_is_waited_for(own: Postgres) -> None:
     where = server(own, application_name="slow")
     sql = "SELECT count(*) FROM (SELECT pg_sleep(1.2)) s"
     checks = engine(2.0, slow=spec("task_workers", where, sql=sql), **every_kind(where))
     for _ in range(2):
         assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
     count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'slow'"
-    wait_until(lambda: int(own.sql(count)) <= 1, 10)
+    assert int(own.sql(count)) <= MOST_SESSIONS
 
 
-def test_a_query_that_overran_is_cancelled_and_harms_no_other(own: Postgres) -> None:
+def test_overrun_statement_is_cancelled_and_harms_no_other(own: Postgres) -> None:
     where = server(own, options="-c statement_timeout=0")
     checks = lifesigns.Engine(default_timeout=5.0)
     checks.register("slow", sleeper(where), timeout=0.5)
@@ -186,13 +188,13 @@ def test_a_query_that_overran_is_cancelled_and_harms_no_other(own: Postgres) -> 
         wait_until(lambda: own.sql(SLEEPING) == "0", 10)
 
 
-def test_a_query_that_runs_too_long_is_ended_by_the_server(own: Postgres) -> None:
+def test_overrun_statement_is_ended_by_the_server(own: Postgres) -> None:
     where = server(own, options="-c statement_timeout=200")
     checks = engine(x=sleeper(where), db=spec("postgres", where))
-    result = ask(checks)
+    result = result_of(checks)
     assert result["error_type"] == "TimeoutError"
     assert "while waiting for the answer" in result["message"]
-    assert ask(checks, "db")["status"] == "healthy"
+    assert result_of(checks, "db")["status"] == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -203,6 +205,8 @@ def test_a_query_that_runs_too_long_is_ended_by_the_server(own: Postgres) -> Non
         ("statement_timeout", "-c statement_timeout=1234", "1234"),
         ("lock_timeout", None, "1000"),
         ("transaction_read_only", None, "on"),
+        ("TimeZone", None, "UTC"),
+        ("TimeZone", "-c TimeZone=Asia/Tokyo", "Asia/Tokyo"),
         ("application_name", None, "lifesigns"),
         ("search_path", "-c search_path=pg_catalog", "pg_catalog"),
     ],
@@ -213,15 +217,15 @@ def test_settings(own: Postgres, setting: str, options: str | None, value: str) 
     assert run(one)["details"]["active_workers"] == 1
 
 
-def test_a_child_has_a_connection_of_its_own(own: Postgres, proxy: Proxy) -> None:
+def test_forked_child_opens_its_own_session(own: Postgres, proxy: Proxy) -> None:
     checks = engine(x=spec("postgres", server(proxy)))
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
     child = os.fork()
     if child == 0:
         os._exit(0 if checks.check("x", refresh=True)["status"] == "healthy" else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert proxy.connections == 2
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
     assert proxy.connections == 2
 
 
@@ -238,28 +242,28 @@ def test_a_child_has_a_connection_of_its_own(own: Postgres, proxy: Proxy) -> Non
         ("flood", {"ProtocolError"}),
     ],
 )
-def test_a_server_that_misbehaves(mode: str, error_types: set[str], sslmode: str) -> None:
+def test_misbehaving_server(mode: str, error_types: set[str], sslmode: str) -> None:
     with misbehaving.MODES[mode]() as bad:
         result = run(spec("postgres", server(bad, sslmode=sslmode)), 1.0)
         assert result["error_type"] in error_types, result
         wait_until(lambda: bad.active == 0 or mode in {"drip", "silent"}, 10)
 
 
-def test_a_port_where_nothing_listens() -> None:
+def test_closed_port_is_refused() -> None:
     where = {"host": "127.0.0.1", "port": misbehaving.refused_port(), "user": USER, "password": PASSWORD}
     assert run(spec("postgres", where))["error_type"] == "ConnectionRefusedError"
 
 
-def test_an_address_that_never_answers() -> None:
+def test_unanswered_address_times_out() -> None:
     with misbehaving.full_backlog() as hole:
         where = server(hole, connect_timeout=1)
         assert run(spec("postgres", where), 0.5)["error_type"] == "TimeoutError"
         result = run(spec("postgres", where), 4.0)
         assert result["error_type"] == "TimeoutError"
-        assert "within 1 s, while connecting" in result["message"]
+        assert "after 1 s (while connecting)" in result["message"]
 
 
-def test_the_next_host_is_tried(own: Postgres) -> None:
+def test_second_host_is_tried_after_refusal(own: Postgres) -> None:
     where = server(own, host=f"{own.host},{own.host}")
     del where["port"]
     both = f"{misbehaving.refused_port()},{own.port}"
@@ -353,7 +357,7 @@ def resident_megabytes() -> float:
         (secrets_in_an_error, {"RequestRejectedError"}),
     ],
 )
-def test_a_hostile_server(answer: Callable[[asyncio.StreamWriter], Any], error_types: set[str]) -> None:
+def test_hostile_server(answer: Callable[[asyncio.StreamWriter], Any], error_types: set[str]) -> None:
     before = resident_megabytes()
     with hostile(answer) as bad:
         result = run(spec("postgres", server(bad, sslmode="disable")), 5.0)
@@ -363,7 +367,7 @@ def test_a_hostile_server(answer: Callable[[asyncio.StreamWriter], Any], error_t
         wait_until(lambda: bad.active == 0, 10)
 
 
-def test_a_hostile_server__that_hangs_in_its_answer() -> None:
+def test_hostile_server__that_hangs_in_its_response() -> None:
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(READY)

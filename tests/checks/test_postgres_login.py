@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.checks.postgres_server import ask, engine, run, server, spec
+from tests.checks.postgres_server import engine, result_of, run, server, spec
 from tests.services import Certificates, Pair, Postgres
 from tests.services.cluster import DATABASE, PASSWORD, USER
 
@@ -27,7 +27,7 @@ def secure() -> Iterator[Postgres]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No parameters but those of the test."""
     for name in list(os.environ):
         if name.startswith("PG"):
@@ -133,7 +133,7 @@ def test_tls__a_client_certificate(secure: Postgres, certificates: Certificates,
         ("hostnossl all all all scram-sha-256", {"allow": False, "prefer": False, "require": None, "disable": False}),
     ],
 )
-def test_tls__what_the_server_lets_in(secure: Postgres, rules: str, modes: dict[str, bool | None]) -> None:
+def test_tls__server_rules_decide(secure: Postgres, rules: str, modes: dict[str, bool | None]) -> None:
     file = secure.data / "pg_hba.conf"
     before = file.read_text()
     file.write_text(f"local all all scram-sha-256\n{rules}\n")
@@ -169,7 +169,7 @@ def test_authentication(secure: Postgres, method: str) -> None:
         secure.sql("DROP ROLE other; SELECT pg_reload_conf()")
 
 
-def test_authentication__a_method_that_is_not_supported(secure: Postgres) -> None:
+def test_authentication__unsupported_method(secure: Postgres) -> None:
     rules = secure.data / "pg_hba.conf"
     before = rules.read_text()
     rules.write_text(f"host all other all ident\n{before}")
@@ -208,15 +208,15 @@ def test_sources__a_password_file(postgres: Postgres, tmp_path: Path, monkeypatc
     lines = f"# comment\nother:*:*:*:no\n*:{postgres.port}:{DATABASE}:{USER}:{escaped}\n"
     where = server(postgres, password=None)
     without = engine(x=spec("postgres", {**where, "application_name": "without"}))
-    assert "none is configured" in ask(without)["message"]
+    assert "none is configured" in result_of(without)["message"]
 
     secret_file(tmp_path / ".pgpass", lines, 0o644)
-    result = ask(without)
+    result = result_of(without)
     assert result["error_type"] == "AuthenticationError"
     assert "may read it" in result["message"]
 
     (tmp_path / ".pgpass").chmod(0o600)
-    assert ask(without)["status"] == "healthy"
+    assert result_of(without)["status"] == "healthy"
 
     (tmp_path / ".pgpass").rename(tmp_path / "elsewhere")
     by_field = {**where, "passfile": str(tmp_path / "elsewhere")}
@@ -225,14 +225,14 @@ def test_sources__a_password_file(postgres: Postgres, tmp_path: Path, monkeypatc
     assert run(spec("postgres", {**where, "application_name": "by PGPASSFILE"}))["status"] == "healthy"
 
 
-def test_sources__a_changed_password_file_counts_at_the_next_login(postgres: Postgres, tmp_path: Path) -> None:
+def test_sources__changed_password_file_is_read_at_next_login(postgres: Postgres, tmp_path: Path) -> None:
     escaped = PASSWORD.replace("\\", "\\\\").replace(":", "\\:")
     where = server(postgres, password=None, passfile=str(tmp_path / "rotated"))
     checks = engine(x=spec("postgres", where))
     secret_file(tmp_path / "rotated", "*:*:*:*:wrong-secret\n")
-    assert ask(checks)["error_type"] == "AuthenticationError"
+    assert result_of(checks)["error_type"] == "AuthenticationError"
     secret_file(tmp_path / "rotated", f"*:*:*:*:{escaped}\n")
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
 
 
 @pytest.mark.parametrize("variable", ["PGPORT", "PGSSLMODE", "PGCONNECT_TIMEOUT"])

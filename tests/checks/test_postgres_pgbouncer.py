@@ -7,7 +7,19 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from tests.checks.postgres_server import SLEEPING, WELL, ask, engine, every_kind, run, server, sleeper, spec, statuses
+from tests.checks.postgres_server import (
+    SESSIONS,
+    SLEEPING,
+    WELL,
+    engine,
+    every_kind,
+    result_of,
+    run,
+    server,
+    sleeper,
+    spec,
+    statuses,
+)
 from tests.services import PgBouncer, Postgres, Proxy, wait_until
 
 
@@ -24,21 +36,21 @@ def pool(own: Postgres) -> Iterator[PgBouncer]:
         yield pool
 
 
-def test_all_checks_work(own: Postgres, pool: PgBouncer) -> None:
+def test_all_checks_share_sessions(own: Postgres, pool: PgBouncer) -> None:
     own.heartbeat()
     with Proxy(pool.host, pool.port) as proxy:
         checks = engine(**every_kind(server(proxy)))
         for _ in range(3):
             assert statuses(checks.run(refresh=True)) == WELL
-        assert proxy.open_connections == 1
-        assert proxy.connections <= 2
+        assert proxy.open_connections == SESSIONS
+        assert proxy.connections <= 2 * SESSIONS  # each login but the last with our own start-up parameters
 
 
-def test_settings_do_not_leak_to_others(pool: PgBouncer) -> None:
+def test_settings_do_not_leak_to_other_clients(pool: PgBouncer) -> None:
     where = server(pool, role="pg_monitor")
     sql = "SELECT count(*) FROM (SELECT 1 WHERE current_user = 'pg_monitor') s"
     checks = engine(x=spec("task_workers", where, sql=sql, tables=["pg_class"]))
-    assert ask(checks)["details"]["active_workers"] == 1
+    assert result_of(checks)["details"]["active_workers"] == 1
     with psycopg.connect(pool.dsn, autocommit=True, prepare_threshold=None) as other:
         for name, value in {
             "statement_timeout": "0",
@@ -51,12 +63,12 @@ def test_settings_do_not_leak_to_others(pool: PgBouncer) -> None:
             assert row == (value,), name
 
 
-def test_an_overrun_query_is_cancelled(own: Postgres, pool: PgBouncer) -> None:
+def test_overrun_statement_is_cancelled(own: Postgres, pool: PgBouncer) -> None:
     where = server(pool, application_name="pooled")
     checks = engine(0.5, x=sleeper(where), db=spec("postgres", where))
-    assert ask(checks)["error_type"] == "TimeoutError"
+    assert result_of(checks)["error_type"] == "TimeoutError"
     wait_until(lambda: own.sql(SLEEPING) == "0", 10)
-    assert ask(checks, "db")["status"] == "healthy"
+    assert result_of(checks, "db")["status"] == "healthy"
 
 
 @pytest.mark.parametrize(
@@ -69,17 +81,17 @@ def test_an_overrun_query_is_cancelled(own: Postgres, pool: PgBouncer) -> None:
     ],
     ids=str,
 )
-def test_a_login_that_cannot_work(pool: PgBouncer, change: dict[str, str], error_type: str) -> None:
+def test_impossible_login(pool: PgBouncer, change: dict[str, str], error_type: str) -> None:
     result = run(spec("postgres", server(pool, **change)))
     assert result["error_type"] == error_type, result
 
 
-def test_a_server_that_is_down_behind_it(own: Postgres, pool: PgBouncer) -> None:
+def test_stopped_server_behind_pooler(own: Postgres, pool: PgBouncer) -> None:
     checks = engine(1.0, x=spec("postgres", server(pool)))
-    assert ask(checks)["status"] == "healthy"
+    assert result_of(checks)["status"] == "healthy"
     own.stop()
     try:
-        result = ask(checks)
+        result = result_of(checks)
         assert result["error_type"] in {"UnavailableError", "TimeoutError", "ConnectionResetError"}, result
     finally:
         own.start()

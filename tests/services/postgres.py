@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.services.certificates import certificates
-from tests.services.cluster import DATABASE, PASSWORD, USER, Cluster
+from tests.services.cluster import DATABASE, PASSWORD, SUPERUSER, SUPERUSER_PASSWORD, USER, Cluster
 
 BOOTSTRAP = Path(__file__).with_name("bootstrap.sql")
 OBJECTS = Path(__file__).with_name("objects.sql")
@@ -59,6 +59,21 @@ class Postgres(Cluster):
         if self.ssl and not socket:
             entry["OPTIONS"] = {"sslmode": "verify-full", "sslrootcert": str(certificates().ca)}
         return entry
+
+
+class Standby(Cluster):
+    """A hot standby of `primary`, with what that held when it was copied."""
+
+    name = "standby"
+
+    def __init__(self, primary: Cluster) -> None:
+        super().__init__(max_connections=primary.max_connections)
+        self.primary = primary
+
+    def make_data(self) -> None:
+        where = ("--host", self.primary.socket_dir, "--port", str(self.primary.port), "--username", SUPERUSER)
+        options = ("--pgdata", str(self.data), "--write-recovery-conf", "--checkpoint=fast", "--no-sync")
+        self.run("pg_basebackup", *where, *options, environment={"PGPASSWORD": SUPERUSER_PASSWORD})
 
 
 def _template() -> Path:

@@ -71,7 +71,7 @@ def server_of(settings: Mapping[str, Any], where: str) -> tuple[specs.PostgresSe
             options[key.lower()] = settings[key]
     known = {item.name for item in dataclasses.fields(specs.PostgresServer)}
     for key in ("port", "connect_timeout"):
-        if key in options:
+        if key in options and not (key == "port" and "," in str(options[key])):
             options[key] = _number(options[key], where, key)
     honoured = {key: value for key, value in options.items() if key in known}
     return specs.PostgresServer(**honoured), options.keys() - known
@@ -109,7 +109,7 @@ def functions(search: Search) -> Check:
 
 def statements(search: Search) -> Check:
     """Check 9."""
-    return specs.PostgresStatements(server=server(search))
+    return specs.PostgresStatements(server=server(search), required=search.required or None)
 
 
 def pool(search: Search) -> Check:

@@ -65,7 +65,7 @@ class Heartbeat(Spec):
     kind: ClassVar[str] = "heartbeat"
     name: str
     max_age: float
-    """Not heard for longer is an error."""
+    """No heartbeat for longer is an error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,24 +15,54 @@ from lifesigns.specs.rules import Thresholds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresServer(FromUrl, Value):
-    """A PostgreSQL server and database, in libpq's words. What is left out comes from the service, the `PG*`
-    environment, the password file and libpq's defaults, in this order."""
+    """A PostgreSQL server and database, in libpq's words. What is left out comes from `service`, the `PG*`
+    environment variables, the password file and libpq's defaults, in this order."""
 
     host: str | None = None
-    """Name, address, or the directory of a Unix socket."""
-    port: int | None = None
+    """Name, address, or the directory of a Unix socket; several separated by commas are tried in turn."""
+    hostaddr: str | None = None
+    """Address of each host, which saves the look-up of its name."""
+    port: int | str | None = None
+    """Port of the host, or a list of ports separated by commas, one for each host."""
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     dbname: str | None = None
+    target_session_attrs: Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"] | None = (
+        None
+    )
+    """Which of several servers fits: `any`, `read-write`, `read-only`, `primary`, `standby`, `prefer-standby`."""
+    load_balance_hosts: Literal["disable", "random"] | None = None
+    """`random` tries several servers in random order, `disable` in the given one."""
     sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = None
+    sslnegotiation: Literal["postgres", "direct"] | None = None
+    """`direct` starts TLS with the first byte (PostgreSQL 17 and later)."""
     sslrootcert: StrPath | None = None
+    """PEM file of trusted certificates, or `system`."""
     sslcert: StrPath | None = None
+    """PEM file of the client's certificate chain."""
     sslkey: StrPath | None = None
+    """PEM file of the client's private key."""
+    sslpassword: str | None = field(default=None, repr=False)
+    """Password of the private key; encrypted keys are refused with a message, others do not need it."""
+    channel_binding: Literal["disable", "prefer", "require"] | None = None
+    """Whether the login is bound to the server's certificate: `disable`, `prefer`, `require`."""
     connect_timeout: int | None = None
+    """Seconds that each server may take to let us in; 0 is no limit but the check's own timeout."""
     options: str | None = field(default=None, repr=False)
+    """Command-line options of the session, such as `-c statement_timeout=2s`."""
     application_name: str | None = None
     service: str | None = None
+    """Name of a group in the service file."""
     passfile: StrPath | None = None
+    """Path of the password file."""
+    gssencmode: Literal["disable", "prefer", "require"] | None = None
+    """Accepted as by a libpq without GSSAPI: `require` is refused."""
+    krbsrvname: str | None = None
+    """Accepted and without effect, as by a libpq without GSSAPI."""
+    gsslib: str | None = None
+    """Accepted and without effect, as by a libpq without GSSAPI."""
+    gssdelegation: str | None = None
+    """Accepted and without effect, as by a libpq without GSSAPI."""
     role: str | None = None
     """A role to switch to after connecting (Django's `assume_role`)."""
 
@@ -47,7 +77,7 @@ class Postgres(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Postgis(Spec):
-    """The PostGIS extension is installed and computes."""
+    """The PostGIS extension is installed and works."""
 
     kind: ClassVar[str] = "postgis"
     server: PostgresServer
@@ -60,18 +90,22 @@ class PostgresFunctions(Spec):
     kind: ClassVar[str] = "postgres_functions"
     server: PostgresServer
     functions: Sequence[str]
+    """Names, with or without their schema."""
     required: bool | None = None
-    """False: where none of the functions exists the check is skipped (they are then not part of this application)."""
+    """False: if none of the functions exists the check is skipped, since they are not part of this application."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PostgresStatements(Spec):
-    """The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms)."""
+    """The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms), and the five
+    slowest."""
 
     kind: ClassVar[str] = "postgres_statements"
     server: PostgresServer
     slow_ms: float | None = None
-    """A statement is slow when its mean execution time exceeds this."""
+    """A statement is slow when its mean execution time exceeds so many milliseconds."""
+    required: bool | None = None
+    """True: a missing extension is degraded. False: the check is then skipped, saying how to get it."""
     thresholds: Thresholds | None = None
     """Share of slow statements, in percent."""
 
@@ -83,7 +117,7 @@ class PostgresConnections(Spec):
     kind: ClassVar[str] = "postgres_connections"
     server: PostgresServer
     thresholds: Thresholds | None = None
-    """Share of the usable connections that are taken, in percent."""
+    """Share of the usable connections that is taken, in percent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,3 +127,4 @@ class MaterializedViews(Spec):
     kind: ClassVar[str] = "materialized_views"
     server: PostgresServer
     views: Sequence[str]
+    """Names, with or without their schema."""

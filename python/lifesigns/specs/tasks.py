@@ -22,12 +22,12 @@ class TaskTables(Spec):
     backend: str
     tables: Sequence[str]
     required: bool | None = None
-    """False: where none of the tables exists the check is skipped."""
+    """False: if none of the tables exists the check is skipped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingTasks(Spec):
-    """The depth of the deepest queue (100, 500)."""
+    """The depth of the deepest queue (100, 500), and the age of the oldest task."""
 
     kind: ClassVar[str] = "pending_tasks"
     server: PostgresServer
@@ -36,7 +36,9 @@ class PendingTasks(Spec):
     tables: Sequence[str]
     """The tables that `sql` reads."""
     required: bool | None = None
+    """False: if none of the tables exists the check is skipped."""
     thresholds: Thresholds | None = None
+    """The depth of the deepest queue."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,20 +50,24 @@ class FailedTasks(Spec):
     sql: str
     """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]
+    """The tables that `sql` reads."""
     required: bool | None = None
+    """False: if none of the tables exists the check is skipped."""
     window_minutes: int | None = None
     thresholds: Thresholds | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskWorkers(Spec):
-    """Workers seen within `heartbeat_window_minutes` (5), against `expected_workers` (1)."""
+    """Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1)."""
 
     kind: ClassVar[str] = "task_workers"
     server: PostgresServer
     sql: str
     """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]
+    """The tables that `sql` reads."""
     required: bool | None = None
+    """False: if none of the tables exists the check is skipped."""
     heartbeat_window_minutes: int | None = None
     expected_workers: int | None = None

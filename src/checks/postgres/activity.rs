@@ -1,21 +1,23 @@
-//! How much of the server's connections the database takes, and what they do.
+//! The share of the server's connections that the database takes, and their states.
 
-use super::spec::PostgresServer;
-use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::answer::Answer;
-use super::connection;
 use super::extensions::percent;
+use super::pool::Urgency;
+use super::protocol::Response;
+use super::query::query;
+use super::spec::PostgresServer;
 use crate::checks::Check;
-use crate::model::{CheckError, Finding};
+use crate::checks::fields::counted;
+use crate::checks::thresholds::Thresholds;
+use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
 
 /// Without the right of `pg_monitor` the state and type of other users' connections are `NULL`, but they do count.
 ///
 /// Asks the function behind `pg_stat_activity`: to plan the view, which joins the names of databases and roles, takes
-/// the server longer than to answer.
+/// the server longer than to response.
 const ACTIVITY: &str = "\
     SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 \
              - coalesce(current_setting('reserved_connections', true)::int8, 0), \
@@ -38,24 +40,28 @@ const ACTIVITY: &str = "\
 #[serde(deny_unknown_fields)]
 pub struct PostgresConnectionsCheck {
     pub server: PostgresServer,
-    /// Share of the usable connections that are taken, in percent.
+    /// Share of the usable connections that is taken, in percent.
     #[serde(default = "connection_thresholds")]
     pub thresholds: Thresholds,
 }
 
 #[async_trait]
 impl Check for PostgresConnectionsCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let answer = connection::ask(context, &self.server, &[ACTIVITY.to_owned()]).await?;
-        judge(self, &answer)
+        let response = query(context, &self.server, Urgency::Diagnostic, &[ACTIVITY.to_owned()]).await?;
+        judge(self, &response)
     }
 }
 
-fn judge(spec: &PostgresConnectionsCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    let row = answer.row(0, "read pg_stat_activity")?;
+fn judge(spec: &PostgresConnectionsCheck, response: &Response) -> Result<Finding, CheckError> {
+    let row = response.row(0, "read pg_stat_activity")?;
     let (usable, total) = (row.count(0), row.count(1));
     let utilization = percent(total, usable);
-    let message = format!("{total} of {usable} usable connections are taken ({utilization} %)");
+    let message = format!("{total} of {} taken ({utilization}%)", counted("usable connection", usable));
     Ok(Finding::new(spec.thresholds.judge(utilization), message)
         .with("active_connections", row.count(2))
         .with("idle_connections", row.count(3))
@@ -77,14 +83,12 @@ fn connection_thresholds() -> Thresholds {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::checks::postgres::PostgresServer;
-    use crate::checks::postgres::answer::tests::answer;
-    use crate::checks::thresholds::Thresholds;
+    use crate::checks::postgres::protocol::tests::response;
     use crate::model::Status;
     use serde_json::{Value, json};
 
     #[test]
-    fn the_share_of_usable_connections_decides() {
+    fn share_of_usable_connections_is_judged() {
         let spec = PostgresConnectionsCheck {
             server: PostgresServer::default(),
             thresholds: Thresholds { degraded_above: 70.0, error_above: 90.0 },
@@ -97,7 +101,7 @@ mod tests {
             (91, Status::Error),
         ] {
             let row = format!("100|{total}|1|2|3|0|95|12.34|-");
-            let finding = judge(&spec, &answer(&[&[&row]], None)).unwrap();
+            let finding = judge(&spec, &response(&[&[&row]], None)).unwrap();
             assert_eq!(finding.status, status, "{total}");
             assert_eq!(finding.details["utilization"], json!(f64::from(total)));
             assert_eq!(finding.details["longest_idle_in_transaction_seconds"], json!(12.3));

@@ -1,18 +1,19 @@
-//! The database answers: `SELECT 1`, its version, and how many sessions Django keeps there.
+//! Connectivity: `SELECT 1`, the server's version, and the number of Django's sessions.
 
-use super::spec::PostgresServer;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::answer::{Answer, Row};
-use super::connection;
+use super::pool::Urgency;
+use super::protocol::{Response, Row};
+use super::query::query_guarded;
+use super::spec::PostgresServer;
 use crate::checks::Check;
-use crate::model::{CheckError, Finding};
+use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
 
-/// Up to here sessions are counted; beyond, the planner's estimate is reported. A count of all rows of a table that
-/// has grown to millions would be the most expensive thing that a probe does.
+/// Sessions are counted up to this number; beyond it the planner's estimate is reported. A count of all rows of a table
+/// that has grown to millions would be the most expensive thing that a probe does.
 const COUNTED: u32 = 10_000;
 
 /// `SELECT 1`, the version, and the number of Django sessions where their table exists.
@@ -24,6 +25,10 @@ pub struct PostgresCheck {
 
 #[async_trait]
 impl Check for PostgresCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let guard = "SELECT 1, left(current_setting('server_version'), 100), \
                      has_table_privilege(to_regclass('django_session')::oid, 'SELECT')";
@@ -33,18 +38,18 @@ impl Check for PostgresCheck {
              (SELECT 1 FROM django_session LIMIT {COUNTED} + 1) AS first) AS counted"
         );
         let there = |rows: &[Row]| rows.first().is_some_and(|row| row.is_true(2));
-        judge(&connection::ask_guarded(context, &self.server, guard.to_owned(), there, vec![sessions]).await?)
+        judge(&query_guarded(context, &self.server, Urgency::Vital, guard.to_owned(), there, vec![sessions]).await?)
     }
 }
 
 /// A session count that fails (a lock, a table dropped since) does no harm to the rest.
-fn judge(answer: &Answer) -> Result<Finding, CheckError> {
-    let row = answer.row(0, "run SELECT 1")?;
+fn judge(response: &Response) -> Result<Finding, CheckError> {
+    let row = response.row(0, "run SELECT 1")?;
     if row.integer(0) != Some(1) {
-        return Err(CheckError::Protocol { target: answer.target.clone(), expected: "PostgreSQL".into() });
+        return Err(CheckError::Protocol { target: response.target.clone(), expected: "PostgreSQL".into() });
     }
-    let sessions = answer.rows(1).first();
-    let finding = Finding::healthy("the database answers")
+    let sessions = response.rows(1).first();
+    let finding = Finding::healthy("Connected")
         .with("database_version", row.text(1))
         .with("session_count", sessions.and_then(|row| row.integer(0)).map_or(Value::Null, Value::from))
         .with("connection_status", "connected");
@@ -55,11 +60,11 @@ fn judge(answer: &Answer) -> Result<Finding, CheckError> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::checks::postgres::answer::tests::answer;
+    use crate::checks::postgres::protocol::tests::response;
     use crate::model::Status;
 
     #[test]
-    fn sessions_are_counted_where_they_can_be() {
+    fn sessions_are_counted_if_readable() {
         let cases: [(&[&[&str]], _, _); 5] = [
             (&[&["1|15.4|t"], &["12|f"]], None, Value::from(12)),
             (&[&["1|15.4|t"], &["2000000|t"]], None, Value::from(2_000_000)),
@@ -68,7 +73,7 @@ mod tests {
             (&[&["1|15.4|-"]], None, Value::Null),
         ];
         for (sets, failed, count) in cases {
-            let finding = judge(&answer(sets, failed)).unwrap();
+            let finding = judge(&response(sets, failed)).unwrap();
             assert_eq!(finding.status, Status::Healthy);
             assert_eq!(finding.details["session_count"], count);
             assert_eq!(finding.details["database_version"], "15.4");
@@ -77,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_wrong_answer_is_an_error() {
-        assert_eq!(judge(&answer(&[&["2|15.4|t"]], None)).unwrap_err().code(), "ProtocolError");
-        assert_eq!(judge(&answer(&[], Some("57014"))).unwrap_err().code(), "TimeoutError");
+        assert_eq!(judge(&response(&[&["2|15.4|t"]], None)).unwrap_err().code(), "ProtocolError");
+        assert_eq!(judge(&response(&[], Some("57014"))).unwrap_err().code(), "TimeoutError");
     }
 }

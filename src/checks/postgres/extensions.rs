@@ -1,16 +1,18 @@
-//! Extensions do their work: PostGIS computes, pg_stat_statements shows how the statements fare.
+//! Extensions: PostGIS works, pg_stat_statements shows the share of slow statements.
 
-use super::spec::PostgresServer;
-use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::answer::{Answer, Row, literal};
-use super::connection;
+use super::pool::Urgency;
+use super::protocol::{Response, Row, literal};
+use super::query::query_guarded;
 use super::scrub::scrub;
+use super::spec::PostgresServer;
 use crate::checks::Check;
-use crate::model::{CheckError, Finding};
+use crate::checks::fields::counted;
+use crate::checks::thresholds::Thresholds;
+use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
 
 /// One row if the extension is installed; `ready` then says whether it can be used. Its schema, often none that the
@@ -27,7 +29,7 @@ fn is_ready(rows: &[Row]) -> bool {
     rows.first().is_some_and(|row| row.is_true(0))
 }
 
-/// The PostGIS extension is installed and computes.
+/// The PostGIS extension is installed and works.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgisCheck {
@@ -36,39 +38,46 @@ pub struct PostgisCheck {
 
 #[async_trait]
 impl Check for PostgisCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let test = "SELECT left(PostGIS_version(), 100), left(ST_AsText(ST_MakePoint(0, 0)), 100)".to_owned();
         let guard = installed("postgis", "true");
-        judge_postgis(&connection::ask_guarded(context, &self.server, guard, is_ready, vec![test]).await?)
+        judge_postgis(&query_guarded(context, &self.server, Urgency::Vital, guard, is_ready, vec![test]).await?)
     }
 }
 
-fn judge_postgis(answer: &Answer) -> Result<Finding, CheckError> {
+fn judge_postgis(response: &Response) -> Result<Finding, CheckError> {
     let details = |finding: Finding, installed: bool, test: &str| {
-        let version = answer.rows(1).first().and_then(|row| row.text(0));
+        let version = response.rows(1).first().and_then(|row| row.text(0));
         finding.with("postgis_installed", installed).with("postgis_version", version).with("function_test", test)
     };
-    if answer.rows(0).is_empty() && !answer.sets.is_empty() {
-        let missing = Finding::error("the extension PostGIS is not installed in the database");
+    if response.rows(0).is_empty() && !response.sets.is_empty() {
+        let missing = Finding::error("PostGIS is not installed in the database: run CREATE EXTENSION postgis");
         return Ok(details(missing, false, "not run"));
     }
-    answer.row(0, "read pg_extension")?;
-    let row = answer.row(1, "run the functions of PostGIS").map_err(|error| error.with("postgis_installed", true))?;
+    response.row(0, "read pg_extension")?;
+    let row = response.row(1, "run the functions of PostGIS").map_err(|error| error.with("postgis_installed", true))?;
     Ok(if row.text(1) == Some("POINT(0 0)") {
-        details(Finding::healthy("PostGIS is installed and computes"), true, "passed")
+        details(Finding::healthy("PostGIS is installed and works"), true, "passed")
     } else {
-        details(Finding::error("PostGIS computes wrongly: ST_MakePoint(0, 0) is not POINT(0 0)"), true, "failed")
+        details(Finding::error("PostGIS returned a wrong result: ST_MakePoint(0, 0) is not POINT(0 0)"), true, "failed")
     })
 }
 
-/// The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms).
+/// The share (10%, 30%) of statements in pg_stat_statements whose mean exceeds `slow_ms` (100 ms), and the five slowest.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresStatementsCheck {
     pub server: PostgresServer,
-    /// A statement is slow when its mean execution time exceeds this.
+    /// A statement is slow when its mean execution time exceeds so many milliseconds.
     #[serde(default = "slow_ms")]
     pub slow_ms: f64,
+    /// True: a missing extension is degraded. False: the check is then skipped, saying how to get it.
+    #[serde(default)]
+    pub required: bool,
     /// Share of slow statements, in percent.
     #[serde(default = "statement_thresholds")]
     pub thresholds: Thresholds,
@@ -76,6 +85,13 @@ pub struct PostgresStatementsCheck {
 
 #[async_trait]
 impl Check for PostgresStatementsCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        if !(self.slow_ms.is_finite() && self.slow_ms >= 0.0) {
+            return Err(SpecError(format!("slow_ms must be a number from 0, not {}", self.slow_ms)));
+        }
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let here = "dbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
         let statements = vec![
@@ -90,26 +106,31 @@ impl Check for PostgresStatementsCheck {
         ];
         // Its settings are there only where it is loaded.
         let guard = installed("pg_stat_statements", "current_setting('pg_stat_statements.max', true) IS NOT NULL");
-        let answer = connection::ask_guarded(context, &self.server, guard, is_ready, statements).await?;
-        judge_statements(self, &answer)
+        let response = query_guarded(context, &self.server, Urgency::Diagnostic, guard, is_ready, statements).await?;
+        judge_statements(self, &response)
     }
 }
 
-fn judge_statements(spec: &PostgresStatementsCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    if answer.rows(0).is_empty() && !answer.sets.is_empty() {
-        return Ok(Finding::degraded(
-            "the extension pg_stat_statements is not installed: run CREATE EXTENSION pg_stat_statements",
+fn judge_statements(spec: &PostgresStatementsCheck, response: &Response) -> Result<Finding, CheckError> {
+    let missing = if spec.required { Status::Degraded } else { Status::Skipped };
+    if response.rows(0).is_empty() && !response.sets.is_empty() {
+        return Ok(Finding::new(
+            missing,
+            "The extension pg_stat_statements is not installed: add it to shared_preload_libraries, restart the server \
+             and run CREATE EXTENSION pg_stat_statements",
         ));
     }
-    if answer.rows(0).first().is_some_and(|row| !row.is_true(0)) {
-        return Ok(Finding::degraded(
-            "pg_stat_statements is installed but not loaded: add it to shared_preload_libraries and restart the server",
+    if response.rows(0).first().is_some_and(|row| !row.is_true(0)) {
+        return Ok(Finding::new(
+            missing,
+            "The extension pg_stat_statements is installed but not loaded: add it to shared_preload_libraries and \
+             restart the server",
         ));
     }
-    let counts = answer.row(1, "read pg_stat_statements")?;
+    let counts = response.row(1, "read pg_stat_statements")?;
     let (total, slow) = (counts.count(0), counts.count(1));
     let ratio = percent(slow, total);
-    let slowest: Vec<_> = answer
+    let slowest: Vec<_> = response
         .rows(2)
         .iter()
         .map(|row| {
@@ -120,7 +141,7 @@ fn judge_statements(spec: &PostgresStatementsCheck, answer: &Answer) -> Result<F
             })
         })
         .collect();
-    let message = format!("{slow} of {total} statements ({ratio} %) take more than {} ms on average", spec.slow_ms);
+    let message = format!("{slow} of {} ({ratio}%) with a mean above {} ms", counted("statement", total), spec.slow_ms);
     Ok(Finding::new(spec.thresholds.judge(ratio), message)
         .with("total_queries", total)
         .with("slow_queries", slow)
@@ -145,31 +166,29 @@ fn statement_thresholds() -> Thresholds {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::checks::postgres::PostgresServer;
-    use crate::checks::postgres::answer::tests::answer;
-    use crate::checks::thresholds::Thresholds;
-    use crate::model::Status;
+    use crate::checks::postgres::protocol::tests::response;
 
     #[test]
-    fn postgis_must_be_there_and_compute() {
+    fn postgis_missing_or_wrong_is_error() {
         let cases: [(&[&[&str]], _, _, _); 3] = [
             (&[&["t|"], &["3.3 USE_GEOS=1|POINT(0 0)"]], None, Status::Healthy, "passed"),
             (&[&["t|"], &["3.3 USE_GEOS=1|POINT(0 1)"]], None, Status::Error, "failed"),
             (&[&[]], None, Status::Error, "not run"),
         ];
         for (sets, failed, status, test) in cases {
-            let finding = judge_postgis(&answer(sets, failed)).unwrap();
+            let finding = judge_postgis(&response(sets, failed)).unwrap();
             assert_eq!((finding.status, &finding.details["function_test"]), (status, &json!(test)));
         }
-        let broken = judge_postgis(&answer(&[&["t|"]], Some("58P01"))).unwrap_err();
+        let broken = judge_postgis(&response(&[&["t|"]], Some("58P01"))).unwrap_err();
         assert_eq!(broken.code(), "UnavailableError");
     }
 
     #[test]
-    fn the_share_of_slow_statements_decides() {
+    fn share_of_slow_statements_is_judged() {
         let spec = PostgresStatementsCheck {
             server: PostgresServer::default(),
             slow_ms: 100.0,
+            required: false,
             thresholds: Thresholds { degraded_above: 10.0, error_above: 30.0 },
         };
         let cases = [
@@ -180,14 +199,16 @@ mod tests {
             ("100|31", Status::Error),
         ];
         for (counts, status) in cases {
-            let answer = answer(&[&["t|"], &[counts], &["SELECT 'x'|12.345|3"]], None);
-            let finding = judge_statements(&spec, &answer).unwrap();
+            let response = response(&[&["t|"], &[counts], &["SELECT 'x'|12.345|3"]], None);
+            let finding = judge_statements(&spec, &response).unwrap();
             assert_eq!(finding.status, status, "{counts}");
             assert_eq!(finding.details["slowest"], json!([{"query": "SELECT ?", "mean_ms": 12.3, "calls": 3}]));
         }
         for (rows, words) in [(&[][..], "not installed"), (&["f|"][..], "shared_preload_libraries")] {
-            let finding = judge_statements(&spec, &answer(&[rows], None)).unwrap();
-            assert_eq!(finding.status, Status::Degraded);
+            let finding = judge_statements(&spec, &response(&[rows], None)).unwrap();
+            assert_eq!(finding.status, Status::Skipped);
+            let required = PostgresStatementsCheck { required: true, ..spec.clone() };
+            assert_eq!(judge_statements(&required, &response(&[rows], None)).unwrap().status, Status::Degraded);
             assert!(finding.message.contains(words), "{}", finding.message);
         }
     }

@@ -1,8 +1,8 @@
-//! PostgreSQL checks: one kept connection per database, on which every check asks in one message.
+//! PostgreSQL checks: few kept sessions per server, on which every check sends its statements in one message.
 //!
 //! ```text
-//! check ─► ask ─► Hub (one per server and process) ─► Session ─► Transport ─► net::Stream
-//!            server.rs, address.rs, service.rs, passfile.rs, tls.rs: what libpq would connect with
+//! check ─► query ─► pool (by urgency) ─► protocol (session ─► transport) ─► net::Stream
+//!                     └► connect (parameters, login): what libpq would connect with
 //! ```
 //!
 //! All statements of a check travel in one simple-query message. So they are one transaction without a `BEGIN`: its
@@ -10,28 +10,25 @@
 //! check gets in between, and no prepared statement and no look-up of a type is ever needed.
 
 mod activity;
-mod address;
-mod answer;
-mod connection;
+mod connect;
 mod connectivity;
+mod errors;
 mod extensions;
-mod login;
 mod objects;
-mod passfile;
-mod questions;
+mod pending_tasks;
+mod pool;
+mod protocol;
+mod query;
 mod scrub;
-mod server;
-mod service;
-mod session;
 mod spec;
-mod sqlstate;
 mod tasks;
-mod tls;
-mod transport;
 
 pub use activity::PostgresConnectionsCheck;
 pub use connectivity::PostgresCheck;
 pub use extensions::{PostgisCheck, PostgresStatementsCheck};
 pub use objects::{MaterializedViewsCheck, PostgresFunctionsCheck, TaskTablesCheck};
-pub use spec::{PostgresServer, SslMode};
-pub use tasks::{FailedTasksCheck, PendingTasksCheck, TaskWorkersCheck};
+pub use pending_tasks::PendingTasksCheck;
+pub use spec::{
+    ChannelBinding, GssEncMode, LoadBalanceHosts, PostgresServer, SslMode, SslNegotiation, TargetSessionAttrs,
+};
+pub use tasks::{FailedTasksCheck, TaskWorkersCheck};

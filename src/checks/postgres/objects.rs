@@ -1,15 +1,16 @@
-//! What the application needs in the database is there: functions, tables, materialized views.
+//! Objects that the application needs in the database: functions, tables, materialized views.
 
-use super::spec::PostgresServer;
-use crate::checks::fields::yes;
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::answer::{Answer, Row, literal, names};
-use super::connection;
+use super::pool::Urgency;
+use super::protocol::{Response, Row, literal, names};
+use super::query::query;
+use super::spec::PostgresServer;
 use crate::checks::Check;
-use crate::model::{CheckError, Finding};
+use crate::checks::fields::yes;
+use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
 
 /// The named functions exist.
@@ -17,25 +18,31 @@ use crate::runtime::Context;
 #[serde(deny_unknown_fields)]
 pub struct PostgresFunctionsCheck {
     pub server: PostgresServer,
+    /// Names, with or without their schema.
     pub functions: Vec<String>,
-    /// False: where none of the functions exists the check is skipped (they are then not part of this application).
+    /// False: if none of the functions exists the check is skipped, since they are not part of this application.
     #[serde(default = "yes")]
     pub required: bool,
 }
 
 #[async_trait]
 impl Check for PostgresFunctionsCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        named("functions", &self.functions)?;
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         if self.functions.is_empty() {
             return Ok(no_functions());
         }
         let statement = functions_statement(&self.functions);
-        judge_functions(self, &connection::ask(context, &self.server, &[statement]).await?)
+        judge_functions(self, &query(context, &self.server, Urgency::Vital, &[statement]).await?)
     }
 }
 
 fn no_functions() -> Finding {
-    Finding::skipped("there are no such functions here: set LIFESIGNS[\"POSTGRESQL_FUNCTIONS\"] to those to be checked")
+    Finding::skipped("None of the functions exists: set LIFESIGNS[\"POSTGRESQL_FUNCTIONS\"] to those to be checked")
 }
 
 /// A name without a schema must be found the way a call finds it.
@@ -57,8 +64,8 @@ fn functions_statement(functions: &[String]) -> String {
     )
 }
 
-fn judge_functions(spec: &PostgresFunctionsCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    let rows = complete(answer, spec.functions.len())?;
+fn judge_functions(spec: &PostgresFunctionsCheck, response: &Response) -> Result<Finding, CheckError> {
+    let rows = complete(response, spec.functions.len())?;
     let missing = lacking(rows);
     let available = rows.len() - missing.len();
     if available == 0 && !spec.required {
@@ -67,8 +74,8 @@ fn judge_functions(spec: &PostgresFunctionsCheck, answer: &Answer) -> Result<Fin
     let state = |row: &Row| if row.is_true(1) { "available" } else { "missing" };
     let functions: Map<_, _> = rows.iter().map(|row| (name(row), Value::from(state(row)))).collect();
     let finding = match &missing[..] {
-        [] => Finding::healthy(format!("all {available} functions are there")),
-        names => Finding::error(format!("missing functions: {}", names.join(", "))),
+        [] => Finding::healthy(format!("All {available} functions exist")),
+        names => Finding::error(format!("Missing functions: {}", names.join(", "))),
     };
     Ok(finding.with("functions", functions).with("total_functions", rows.len()).with("available_count", available))
 }
@@ -80,37 +87,51 @@ pub struct TaskTablesCheck {
     pub server: PostgresServer,
     pub backend: String,
     pub tables: Vec<String>,
-    /// False: where none of the tables exists the check is skipped.
+    /// False: if none of the tables exists the check is skipped.
     #[serde(default = "yes")]
     pub required: bool,
 }
 
 #[async_trait]
 impl Check for TaskTablesCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        named("tables", &self.tables)?;
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         if self.tables.is_empty() {
             return Ok(no_task_queue());
         }
         let statement =
             format!("SELECT l.name, to_regclass(l.name) IS NOT NULL FROM {} ORDER BY l.place", names(&self.tables));
-        judge_tables(self, &connection::ask(context, &self.server, &[statement]).await?)
+        judge_tables(self, &query(context, &self.server, Urgency::Vital, &[statement]).await?)
+    }
+}
+
+/// Refuses an empty name in a list of names.
+pub fn named(field: &str, names: &[String]) -> Result<(), SpecError> {
+    let wrong = |name: &&String| name.is_empty() || name.contains('\0');
+    match names.iter().find(wrong) {
+        Some(name) => Err(SpecError(format!("{field} must contain names, not {name:?}"))),
+        None => Ok(()),
     }
 }
 
 pub fn no_task_queue() -> Finding {
-    Finding::skipped("there are no tables of a task queue here: set LIFESIGNS[\"TASK_QUEUE\"] to the queue in use")
+    Finding::skipped("There are no tables of a task queue: set LIFESIGNS[\"TASK_QUEUE\"] to the queue in use")
 }
 
-fn judge_tables(spec: &TaskTablesCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    let rows = complete(answer, spec.tables.len())?;
+fn judge_tables(spec: &TaskTablesCheck, response: &Response) -> Result<Finding, CheckError> {
+    let rows = complete(response, spec.tables.len())?;
     let missing = lacking(rows);
     let count = rows.len() - missing.len();
     if count == 0 && !spec.required {
         return Ok(no_task_queue());
     }
     let finding = match &missing[..] {
-        [] => Finding::healthy(format!("all {count} tables of the task queue are there")),
-        names => Finding::error(format!("missing tables of the task queue: {}", names.join(", "))),
+        [] => Finding::healthy(format!("All {count} tables of the task queue exist")),
+        names => Finding::error(format!("Missing tables of the task queue: {}", names.join(", "))),
     };
     Ok(finding
         .with("task_tables_available", missing.is_empty())
@@ -124,15 +145,21 @@ fn judge_tables(spec: &TaskTablesCheck, answer: &Answer) -> Result<Finding, Chec
 #[serde(deny_unknown_fields)]
 pub struct MaterializedViewsCheck {
     pub server: PostgresServer,
+    /// Names, with or without their schema.
     pub views: Vec<String>,
 }
 
 #[async_trait]
 impl Check for MaterializedViewsCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        named("views", &self.views)?;
+        self.server.validate()
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         if self.views.is_empty() {
             return Ok(Finding::skipped(
-                "no materialized view is configured: set LIFESIGNS[\"MATERIALIZED_VIEWS\"] to those in use",
+                "No materialized view is configured: set LIFESIGNS[\"MATERIALIZED_VIEWS\"] to those in use",
             ));
         }
         let statement = format!(
@@ -140,12 +167,12 @@ impl Check for MaterializedViewsCheck {
              LEFT JOIN pg_class c ON c.oid = to_regclass(l.name) ORDER BY l.place",
             names(&self.views)
         );
-        judge_views(self, &connection::ask(context, &self.server, &[statement]).await?)
+        judge_views(self, &query(context, &self.server, Urgency::Diagnostic, &[statement]).await?)
     }
 }
 
-fn judge_views(spec: &MaterializedViewsCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    let rows = complete(answer, spec.views.len())?;
+fn judge_views(spec: &MaterializedViewsCheck, response: &Response) -> Result<Finding, CheckError> {
+    let rows = complete(response, spec.views.len())?;
     let missing = lacking(rows);
     let state = |row: &Row| match (row.is_true(1), row.text(2)) {
         (true, _) => "populated",
@@ -155,24 +182,24 @@ fn judge_views(spec: &MaterializedViewsCheck, answer: &Answer) -> Result<Finding
     };
     let views: Map<_, _> = rows.iter().map(|row| (name(row), Value::from(state(row)))).collect();
     let finding = match &missing[..] {
-        [] => Finding::healthy(format!("all {} materialized views are populated", rows.len())),
-        names => Finding::degraded(format!("using fallback queries: no populated view {}", names.join(", ")))
+        [] => Finding::healthy(format!("All {} materialized views are populated", rows.len())),
+        names => Finding::degraded(format!("No populated view {}: using fallback queries", names.join(", ")))
             .with("note", "using fallback queries"),
     };
     Ok(finding.with("materialized_views", views))
 }
 
-/// One row for each of the names that were asked for.
-fn complete(answer: &Answer, expected: usize) -> Result<&[Row], CheckError> {
-    let rows = answer.rows(0);
-    if rows.len() == expected { Ok(rows) } else { Err(answer.error("read the system catalogs")) }
+/// One row for each of the expected names.
+fn complete(response: &Response, expected: usize) -> Result<&[Row], CheckError> {
+    let rows = response.rows(0);
+    if rows.len() == expected { Ok(rows) } else { Err(response.error("read the system catalogs")) }
 }
 
 fn name(row: &Row) -> String {
     row.text(0).unwrap_or_default().to_owned()
 }
 
-/// The names of the rows that say no.
+/// The names of the rows that are false.
 fn lacking(rows: &[Row]) -> Vec<String> {
     rows.iter().filter(|row| !row.is_true(1)).map(name).collect()
 }
@@ -182,7 +209,7 @@ fn lacking(rows: &[Row]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::checks::postgres::PostgresServer;
-    use crate::checks::postgres::answer::tests::answer;
+    use crate::checks::postgres::protocol::tests::response;
     use crate::model::Status;
     use serde_json::json;
 
@@ -197,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_function_is_an_error_unless_all_are_and_none_is_required() {
+    fn missing_function_is_error_unless_all_are_missing_and_optional() {
         let cases = [
             (["a|t", "s.b|t"], true, Status::Healthy, Some(2)),
             (["a|t", "s.b|f"], true, Status::Error, Some(1)),
@@ -207,7 +234,7 @@ mod tests {
         ];
         for (rows, required, status, available) in cases {
             let spec = PostgresFunctionsCheck { server: PostgresServer::default(), functions: two(), required };
-            let finding = judge_functions(&spec, &answer(&[&rows], None)).unwrap();
+            let finding = judge_functions(&spec, &response(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?} {required}");
             assert_eq!(finding.details.get("available_count"), available.map(|n: usize| json!(n)).as_ref());
             assert_eq!(finding.message.contains("POSTGRESQL_FUNCTIONS"), status == Status::Skipped);
@@ -215,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_table_is_an_error_unless_all_are_and_none_is_required() {
+    fn missing_table_is_error_unless_all_are_missing_and_optional() {
         let cases = [
             (["a|t", "s.b|t"], true, Status::Healthy),
             (["a|t", "s.b|f"], false, Status::Error),
@@ -225,13 +252,13 @@ mod tests {
         for (rows, required, status) in cases {
             let (server, backend) = (PostgresServer::default(), "procrastinate".to_owned());
             let spec = TaskTablesCheck { server, backend, tables: two(), required };
-            let finding = judge_tables(&spec, &answer(&[&rows], None)).unwrap();
+            let finding = judge_tables(&spec, &response(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?} {required}");
         }
     }
 
     #[test]
-    fn a_view_that_is_not_populated_is_degraded() {
+    fn unpopulated_view_is_degraded() {
         let cases = [
             (["a|t|t", "s.b|t|t"], Status::Healthy, "populated"),
             (["a|f|t", "s.b|t|t"], Status::Degraded, "not populated"),
@@ -240,7 +267,7 @@ mod tests {
         ];
         for (rows, status, state) in cases {
             let spec = MaterializedViewsCheck { server: PostgresServer::default(), views: two() };
-            let finding = judge_views(&spec, &answer(&[&rows], None)).unwrap();
+            let finding = judge_views(&spec, &response(&[&rows], None)).unwrap();
             assert_eq!(finding.status, status, "{rows:?}");
             assert_eq!(finding.details["materialized_views"]["a"], json!(state));
             assert_eq!(finding.message.contains("using fallback queries"), status == Status::Degraded);
@@ -250,8 +277,8 @@ mod tests {
     #[test]
     fn an_incomplete_answer_is_an_error() {
         let spec = MaterializedViewsCheck { server: PostgresServer::default(), views: two() };
-        assert_eq!(judge_views(&spec, &answer(&[&["a|t|t"]], None)).unwrap_err().code(), "ProtocolError");
-        let denied = judge_views(&spec, &answer(&[], Some("42501"))).unwrap_err();
+        assert_eq!(judge_views(&spec, &response(&[&["a|t|t"]], None)).unwrap_err().code(), "ProtocolError");
+        let denied = judge_views(&spec, &response(&[], Some("42501"))).unwrap_err();
         assert_eq!(denied.code(), "RequestRejectedError");
     }
 }

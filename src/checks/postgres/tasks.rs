@@ -1,52 +1,59 @@
-//! How the task queue fares, by its tables: what waits, what failed, who works.
+//! The task queue's failures and workers, by its tables.
 
-use crate::checks::fields::yes;
-use crate::checks::thresholds::Thresholds;
 use async_trait::async_trait;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, names};
-use super::connection;
-use super::objects::no_task_queue;
+use super::objects::{named, no_task_queue};
+use super::pool::Urgency;
+use super::protocol::{Response, names};
+use super::query::query_guarded;
 use crate::checks::Check;
+use crate::checks::fields::{counted, yes};
 use crate::checks::postgres::PostgresServer;
-use crate::model::{CheckError, Finding, Status};
+use crate::checks::thresholds::Thresholds;
+use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
 
-/// How many queues stand in the details; the totals are of all.
-const QUEUES: usize = 100;
-
-/// Asks `statement`, and first which of the tables that it reads are missing.
-async fn ask(
+/// Runs `statement`, and first looks which of the tables that it reads are missing.
+pub async fn query_tables(
     context: &Context,
     server: &PostgresServer,
     tables: &[String],
     statement: String,
-) -> Result<Answer, CheckError> {
+) -> Result<Response, CheckError> {
     let missing = format!("SELECT l.name FROM {} WHERE to_regclass(l.name) IS NULL ORDER BY l.place", names(tables));
-    connection::ask_guarded(context, server, missing, <[_]>::is_empty, vec![statement]).await
+    query_guarded(context, server, Urgency::Diagnostic, missing, <[_]>::is_empty, vec![statement]).await
 }
 
-/// What to say where the statement was not run, or failed, since its tables are missing.
-fn missing(answer: &Answer, tables: &[String], required: bool) -> Option<Finding> {
-    let names: Vec<_> = answer.rows(0).iter().filter_map(|row| row.text(0)).collect();
-    if names.is_empty() || answer.sets.len() > 1 {
+/// The finding if the statement was not run, or failed, since its tables are missing.
+pub fn missing(response: &Response, tables: &[String], required: bool) -> Option<Finding> {
+    let names: Vec<_> = response.rows(0).iter().filter_map(|row| row.text(0)).collect();
+    if names.is_empty() || response.sets.len() > 1 {
         return None;
     }
     if names.len() == tables.len() && !required {
         return Some(no_task_queue());
     }
-    Some(Finding::degraded(format!("missing tables of the task queue: {}", names.join(", "))))
+    Some(Finding::degraded(format!("Missing tables of the task queue: {}", names.join(", "))))
 }
 
-fn right(tables: &[String]) -> String {
+/// What a role needs to run the statement.
+pub fn right(tables: &[String]) -> String {
     format!("read the tables {}", tables.join(", "))
 }
 
 /// A configured statement as a subquery: without its semicolon, and its last line may be a comment.
-fn subquery(sql: &str) -> String {
+pub fn subquery(sql: &str) -> String {
     format!("({}\n)", sql.trim().trim_end_matches(';'))
+}
+
+/// Refuses what no statement and no tables can be.
+pub fn validate(server: &PostgresServer, sql: &str, tables: &[String]) -> Result<(), SpecError> {
+    if sql.trim().is_empty() || sql.contains('\0') {
+        return Err(SpecError(format!("sql must be one SELECT statement, not {sql:?}")));
+    }
+    named("tables", tables)?;
+    server.validate()
 }
 
 /// A configured count of what happened within the window.
@@ -55,65 +62,12 @@ fn count(sql: &str, window_minutes: u32) -> String {
     format!("SELECT q.n::int8 FROM {} AS q(n) LIMIT 1", subquery(&sql.replace("{since}", &since)))
 }
 
-/// The number that a statement of `count` returned; of no rows it is 0.
-fn counted(answer: &Answer, tables: &[String]) -> Result<u64, CheckError> {
-    match answer.failed {
-        None if answer.sets.len() > 1 => Ok(answer.rows(1).first().map_or(0, |row| row.count(0))),
-        _ => Err(answer.error(&right(tables))),
+/// The number that a statement of `count` returned; no rows are 0.
+fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
+    match response.failed {
+        None if response.sets.len() > 1 => Ok(response.rows(1).first().map_or(0, |row| row.count(0))),
+        _ => Err(response.error(&right(tables))),
     }
-}
-
-/// The depth of the deepest queue (100, 500).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PendingTasksCheck {
-    pub server: PostgresServer,
-    /// One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null).
-    pub sql: String,
-    /// The tables that `sql` reads.
-    pub tables: Vec<String>,
-    #[serde(default = "yes")]
-    pub required: bool,
-    #[serde(default = "depth_thresholds")]
-    pub thresholds: Thresholds,
-}
-
-#[async_trait]
-impl Check for PendingTasksCheck {
-    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec = self;
-        let statement = format!(
-            "SELECT left(q.queue::text, 200), q.depth::int8, sum(q.depth::int8) OVER (), max(q.depth::int8) OVER (), \
-             max(extract(epoch FROM now() - q.oldest)::float8) OVER (), count(*) OVER () \
-             FROM {} AS q(queue, depth, oldest) ORDER BY 2 DESC NULLS LAST LIMIT {QUEUES}",
-            subquery(&spec.sql)
-        );
-        judge_pending(spec, &ask(context, &spec.server, &spec.tables, statement).await?)
-    }
-}
-
-fn judge_pending(spec: &PendingTasksCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    if let Some(finding) = missing(answer, &spec.tables, spec.required) {
-        return Ok(finding);
-    }
-    if answer.failed.is_some() || answer.sets.len() < 2 {
-        return Err(answer.error(&right(&spec.tables)));
-    }
-    let rows = answer.rows(1);
-    let first = rows.first().cloned().unwrap_or_default();
-    let (total, deepest, queues) = (first.count(2), first.count(3), first.count(5));
-    let breakdown: Map<String, Value> =
-        rows.iter().map(|row| (row.text(0).unwrap_or("(no queue)").to_owned(), json!(row.count(1)))).collect();
-    let finding = Finding::new(
-        spec.thresholds.judge(deepest as f64),
-        format!("{total} tasks wait in {queues} queues, at most {deepest} in one"),
-    );
-    Ok(finding
-        .with("total_pending", total)
-        .with("max_queue_depth", deepest)
-        .with("queue_count", queues)
-        .with("queue_breakdown", breakdown)
-        .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0))))
 }
 
 /// Failures (5, 20) within `window_minutes` (60).
@@ -123,7 +77,9 @@ pub struct FailedTasksCheck {
     pub server: PostgresServer,
     /// One `SELECT count(*)`; `{since}` stands for the start of the window.
     pub sql: String,
+    /// The tables that `sql` reads.
     pub tables: Vec<String>,
+    /// False: if none of the tables exists the check is skipped.
     #[serde(default = "yes")]
     pub required: bool,
     #[serde(default = "failure_window")]
@@ -134,33 +90,42 @@ pub struct FailedTasksCheck {
 
 #[async_trait]
 impl Check for FailedTasksCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        if self.window_minutes == 0 {
+            return Err(SpecError("window_minutes must be at least 1, not 0".to_owned()));
+        }
+        validate(&self.server, &self.sql, &self.tables)
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let spec = self;
         let statement = count(&spec.sql, spec.window_minutes);
-        judge_failed(spec, &ask(context, &spec.server, &spec.tables, statement).await?)
+        judge_failed(spec, &query_tables(context, &spec.server, &spec.tables, statement).await?)
     }
 }
 
-fn judge_failed(spec: &FailedTasksCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    if let Some(finding) = missing(answer, &spec.tables, spec.required) {
+fn judge_failed(spec: &FailedTasksCheck, response: &Response) -> Result<Finding, CheckError> {
+    if let Some(finding) = missing(response, &spec.tables, spec.required) {
         return Ok(finding);
     }
-    let failed = counted(answer, &spec.tables)?;
+    let failed = number(response, &spec.tables)?;
     let window = spec.window_minutes;
-    let message = format!("{failed} tasks failed in the last {window} minutes");
+    let message = format!("{} failed in the last {}", counted("task", failed), counted("minute", u64::from(window)));
     Ok(Finding::new(spec.thresholds.judge(failed as f64), message)
         .with("failed_count_last_hour", failed)
         .with("window_minutes", window))
 }
 
-/// Workers seen within `heartbeat_window_minutes` (5), against `expected_workers` (1).
+/// Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskWorkersCheck {
     pub server: PostgresServer,
     /// One `SELECT count(*)`; `{since}` stands for the start of the window.
     pub sql: String,
+    /// The tables that `sql` reads.
     pub tables: Vec<String>,
+    /// False: if none of the tables exists the check is skipped.
     #[serde(default = "yes")]
     pub required: bool,
     #[serde(default = "heartbeat_window")]
@@ -171,33 +136,40 @@ pub struct TaskWorkersCheck {
 
 #[async_trait]
 impl Check for TaskWorkersCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        if self.heartbeat_window_minutes == 0 {
+            return Err(SpecError("heartbeat_window_minutes must be at least 1, not 0".to_owned()));
+        }
+        validate(&self.server, &self.sql, &self.tables)
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let spec = self;
         let statement = count(&spec.sql, spec.heartbeat_window_minutes);
-        judge_workers(spec, &ask(context, &spec.server, &spec.tables, statement).await?)
+        judge_workers(spec, &query_tables(context, &spec.server, &spec.tables, statement).await?)
     }
 }
 
-fn judge_workers(spec: &TaskWorkersCheck, answer: &Answer) -> Result<Finding, CheckError> {
-    if let Some(finding) = missing(answer, &spec.tables, spec.required) {
+fn judge_workers(spec: &TaskWorkersCheck, response: &Response) -> Result<Finding, CheckError> {
+    if let Some(finding) = missing(response, &spec.tables, spec.required) {
         return Ok(finding);
     }
-    let active = counted(answer, &spec.tables)?;
+    let active = number(response, &spec.tables)?;
     let (expected, window) = (spec.expected_workers, spec.heartbeat_window_minutes);
     let status = match active {
         enough if enough >= u64::from(expected) => Status::Healthy,
         0 => Status::Error,
         _ => Status::Degraded,
     };
-    let message = format!("{active} of {expected} expected workers gave a sign of life in the last {window} minutes");
+    let message = format!(
+        "{active} of {} sent a heartbeat in the last {}",
+        counted("expected worker", u64::from(expected)),
+        counted("minute", u64::from(window))
+    );
     Ok(Finding::new(status, message)
         .with("active_workers", active)
         .with("expected_workers", expected)
         .with("heartbeat_window_minutes", window))
-}
-
-fn depth_thresholds() -> Thresholds {
-    Thresholds::new(100.0, 500.0)
 }
 
 fn failure_thresholds() -> Thresholds {
@@ -220,49 +192,11 @@ fn one() -> u32 {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use crate::checks::postgres::answer::tests::answer;
+    use crate::checks::postgres::protocol::tests::response;
     use crate::checks::thresholds::Thresholds;
 
-    fn pending(required: bool) -> PendingTasksCheck {
-        PendingTasksCheck {
-            server: PostgresServer::default(),
-            sql: String::new(),
-            tables: vec!["jobs".to_owned()],
-            required,
-            thresholds: Thresholds { degraded_above: 100.0, error_above: 500.0 },
-        }
-    }
-
     #[test]
-    fn the_deepest_queue_decides() {
-        let cases: [(&[&str], _, _); 5] = [
-            (&[], Status::Healthy, json!({})),
-            (&["a|100|103|100|1.26|2", "-|3|103|100|1.26|2"], Status::Healthy, json!({"a": 100, "(no queue)": 3})),
-            (&["a|101|101|101|-|1"], Status::Degraded, json!({"a": 101})),
-            (&["a|500|500|500|-|1"], Status::Degraded, json!({"a": 500})),
-            (&["a|501|501|501|-|1"], Status::Error, json!({"a": 501})),
-        ];
-        for (rows, status, breakdown) in cases {
-            let finding = judge_pending(&pending(true), &answer(&[&[], rows], None)).unwrap();
-            assert_eq!(finding.status, status, "{rows:?}");
-            assert_eq!(finding.details["queue_breakdown"], breakdown);
-        }
-    }
-
-    #[test]
-    fn missing_tables_are_degraded_where_they_are_required() {
-        for (required, status) in [(true, Status::Degraded), (false, Status::Skipped)] {
-            let finding = judge_pending(&pending(required), &answer(&[&["jobs"]], Some("42P01"))).unwrap();
-            assert_eq!(finding.status, status);
-        }
-        let denied = judge_pending(&pending(true), &answer(&[&[]], Some("42501"))).unwrap_err();
-        assert!(denied.to_string().contains("lacks the right to read the tables jobs"), "{denied}");
-        let stray = judge_pending(&pending(true), &answer(&[&[]], Some("42P01"))).unwrap_err();
-        assert_eq!(stray.code(), "RequestRejectedError");
-    }
-
-    #[test]
-    fn the_number_of_failures_decides() {
+    fn number_of_failures_is_judged() {
         let spec = FailedTasksCheck {
             server: PostgresServer::default(),
             sql: String::new(),
@@ -279,15 +213,15 @@ mod tests {
             ("21", Status::Error),
         ];
         for (count, status) in cases {
-            let finding = judge_failed(&spec, &answer(&[&[], &[count]], None)).unwrap();
+            let finding = judge_failed(&spec, &response(&[&[], &[count]], None)).unwrap();
             assert_eq!(finding.status, status, "{count}");
         }
-        assert_eq!(judge_failed(&spec, &answer(&[&[], &[]], None)).unwrap().status, Status::Healthy);
-        assert!(judge_failed(&spec, &answer(&[&[]], Some("42601"))).is_err());
+        assert_eq!(judge_failed(&spec, &response(&[&[], &[]], None)).unwrap().status, Status::Healthy);
+        assert!(judge_failed(&spec, &response(&[&[]], Some("42601"))).is_err());
     }
 
     #[test]
-    fn fewer_workers_than_expected_are_degraded_and_none_is_an_error() {
+    fn fewer_workers_than_expected_are_degraded_and_none_is_error() {
         let cases = [
             (2, "3", Status::Healthy),
             (2, "2", Status::Healthy),
@@ -304,13 +238,13 @@ mod tests {
                 heartbeat_window_minutes: 5,
                 expected_workers,
             };
-            let finding = judge_workers(&spec, &answer(&[&[], &[count]], None)).unwrap();
+            let finding = judge_workers(&spec, &response(&[&[], &[count]], None)).unwrap();
             assert_eq!(finding.status, status, "{count} of {expected_workers}");
         }
     }
 
     #[test]
-    fn the_window_stands_in_for_since() {
+    fn window_replaces_since() {
         assert_eq!(
             count("SELECT count(*) FROM jobs WHERE at > {since}; ", 5),
             "SELECT q.n::int8 FROM (SELECT count(*) FROM jobs WHERE at > (now() - interval '5 minutes')\n) AS q(n) LIMIT 1"

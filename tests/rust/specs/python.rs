@@ -117,7 +117,10 @@ fn member(Field { name, doc, annotation, optional }: &Field) -> String {
     let mut text = match (optional, annotation.secret) {
         (false, false) => format!("    {name}: {kind}\n"),
         (false, true) => format!("    {name}: {kind} = field(repr=False)\n"),
-        (true, false) => format!("    {name}: {kind} | None = None\n"),
+        (true, false) => {
+            let line = format!("    {name}: {kind} | None = None\n");
+            if line.len() <= WIDTH + 1 { line } else { format!("    {name}: {kind} | None = (\n        None\n    )\n") }
+        }
         (true, true) => format!("    {name}: {kind} | None = field(default=None, repr=False)\n"),
     };
     if !doc.is_empty() {

@@ -3,7 +3,7 @@
 #[cfg(unix)]
 use std::path::{Path, PathBuf};
 
-use super::server::wrong;
+use crate::checks::postgres::errors::configuration;
 use crate::model::CheckError;
 use crate::net;
 
@@ -14,7 +14,7 @@ pub const SOCKET_DIRECTORIES: [&str; 2] = ["/var/run/postgresql", "/tmp"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Address {
-    /// The certificate is for `host`; `address` (libpq's `hostaddr`) is the host again, or saves its look-up.
+    /// The certificate is for `host`; `address` (libpq's `hostaddr`) is the host again, or spares its resolution.
     Tcp { host: String, address: String, port: u16 },
     #[cfg(unix)]
     Unix(PathBuf),
@@ -31,8 +31,8 @@ impl Address {
     }
 }
 
-/// All of them, to be tried in order.
-pub fn all(
+/// The addresses, in the configured order.
+pub fn parse(
     hosts: Option<String>,
     hostaddrs: Option<String>,
     ports: Option<String>,
@@ -45,7 +45,7 @@ pub fn all(
     let count = hosts.len().max(hostaddrs.len()).max(1);
     let fits = |len: usize| len == 0 || len == count;
     if !fits(hosts.len()) || !fits(hostaddrs.len()) || !(ports.len() == 1 || fits(ports.len())) {
-        return Err(wrong("host, hostaddr and port name different numbers of servers"));
+        return Err(configuration("host, hostaddr and port name different numbers of servers"));
     }
     let filled = |items: &[String], at: usize| items.get(at).filter(|item| !item.is_empty()).cloned();
     let each = (0..count).map(|at| {
@@ -65,7 +65,7 @@ fn port(text: &str) -> Result<u16, CheckError> {
     match text.parse() {
         _ if text.is_empty() => Ok(PORT),
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(wrong("port is no number from 1 to 65535")),
+        _ => Err(configuration("port must be from 1 to 65535")),
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn several_servers_are_combined_with_their_ports() {
+    fn hosts_and_ports_are_combined_in_order() {
         let some = |text: &str| Some(text.to_owned());
         let cases = [
             (some("a"), None, None, vec![tcp("a", "a", 5432)]),
@@ -108,10 +108,10 @@ mod tests {
             (some("/run/pg"), None, some("7"), vec![Address::Unix("/run/pg/.s.PGSQL.7".into())]),
         ];
         for (hosts, hostaddrs, ports, expected) in cases {
-            assert_eq!(all(hosts.clone(), hostaddrs, ports).unwrap(), expected, "{hosts:?}");
+            assert_eq!(parse(hosts.clone(), hostaddrs, ports).unwrap(), expected, "{hosts:?}");
         }
         for (hosts, ports) in [("a,b", "1,2,3"), ("a", "0"), ("a", "x"), ("a", "65536")] {
-            assert!(all(some(hosts), None, some(ports)).is_err(), "{hosts} {ports}");
+            assert!(parse(some(hosts), None, some(ports)).is_err(), "{hosts} {ports}");
         }
     }
 }

@@ -1,59 +1,60 @@
-//! libpq's `sslmode` and certificate files, as what to try in which order.
+//! libpq's `sslmode` and certificate files, as the attempts to make in turn.
 
 use std::path::{Path, PathBuf};
 
-use super::server::Surroundings;
-use crate::checks::postgres::SslMode;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use super::environment::Environment;
+use crate::checks::postgres::errors::configuration;
+use crate::checks::postgres::protocol::der;
+use crate::checks::postgres::{SslMode, SslNegotiation};
 use crate::model::CheckError;
 use crate::net::{Tls, Verify};
 
-/// One way to open a connection.
+/// How one attempt to connect treats TLS.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Encryption {
     Off,
     /// Where the server offers it.
     Offered(Tls),
     Required(Tls),
+    /// From the first byte, without a request for it.
+    Direct(Tls),
 }
 
 /// What is configured about TLS; a file that is `None` is looked for where libpq looks.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub mode: Option<SslMode>,
+    pub negotiation: Option<SslNegotiation>,
     pub root: Option<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
 }
 
-pub fn parse_mode(text: &str) -> Option<SslMode> {
-    Some(match text {
-        "disable" => SslMode::Disable,
-        "allow" => SslMode::Allow,
-        "prefer" => SslMode::Prefer,
-        "require" => SslMode::Require,
-        "verify-ca" => SslMode::VerifyCa,
-        "verify-full" => SslMode::VerifyFull,
-        _ => return None,
-    })
-}
-
-/// The ways to try, in order. Blocks on the files' metadata.
-pub fn ways(options: &Options, around: &Surroundings) -> Result<Vec<Encryption>, CheckError> {
+/// The attempts that the options allow, in libpq's order. Blocks on the files' metadata.
+pub fn attempts(options: &Options, environment: &Environment) -> Result<Vec<Encryption>, CheckError> {
     let system = options.root.as_deref() == Some(Path::new("system"));
     let mode = match options.mode {
         Some(SslMode::VerifyFull) => SslMode::VerifyFull,
         None if system => SslMode::VerifyFull,
         Some(_) if system => {
-            return Err(CheckError::Configuration(
-                "sslrootcert=system needs sslmode=verify-full: anyone can get a certificate from a public CA".into(),
+            return Err(configuration(
+                "sslrootcert=system requires sslmode=verify-full: anyone can get a certificate from a public CA",
             ));
         }
         other => other.unwrap_or(SslMode::Prefer),
     };
+    let direct = options.negotiation == Some(SslNegotiation::Direct);
+    if direct && matches!(mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer) {
+        return Err(configuration("sslnegotiation=direct requires sslmode=require, verify-ca or verify-full"));
+    }
     if mode == SslMode::Disable {
         return Ok(vec![Encryption::Off]);
     }
-    let root = options.root.clone().or_else(|| around.home_file("postgresql/root.crt")).filter(|path| path.exists());
+    let root =
+        options.root.clone().or_else(|| environment.home_file("postgresql/root.crt")).filter(|path| path.exists());
     let verify = match (mode, &root) {
         (SslMode::VerifyFull, _) => Verify::Full,
         (SslMode::VerifyCa, _) => Verify::Chain,
@@ -62,17 +63,17 @@ pub fn ways(options: &Options, around: &Surroundings) -> Result<Vec<Encryption>,
         (_, None) => Verify::Nothing,
     };
     if verify != Verify::Nothing && root.is_none() && !system {
-        return Err(CheckError::Configuration(
-            "sslmode verifies the server, but the root certificate file is missing: set sslrootcert to it or to system"
-                .into(),
+        return Err(configuration(
+            "sslmode verifies the server, but the root certificate file is missing: set sslrootcert to it or to system",
         ));
     }
-    let (cert, key) = client_certificate(options, around)?;
+    let (cert, key) = client_certificate(options, environment)?;
     let tls = Tls { verify, ca: root, cert, key };
     Ok(match mode {
         SslMode::Disable => vec![Encryption::Off],
         SslMode::Allow => vec![Encryption::Off, Encryption::Required(tls)],
         SslMode::Prefer => vec![Encryption::Offered(tls), Encryption::Off],
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull if direct => vec![Encryption::Direct(tls)],
         SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => vec![Encryption::Required(tls)],
     })
 }
@@ -80,20 +81,47 @@ pub fn ways(options: &Options, around: &Surroundings) -> Result<Vec<Encryption>,
 /// The client's certificate and key, if there is a certificate: with libpq, one that is configured but missing is none.
 fn client_certificate(
     options: &Options,
-    around: &Surroundings,
+    environment: &Environment,
 ) -> Result<(Option<PathBuf>, Option<PathBuf>), CheckError> {
-    let cert = options.cert.clone().or_else(|| around.home_file("postgresql/postgresql.crt"));
+    let cert = options.cert.clone().or_else(|| environment.home_file("postgresql/postgresql.crt"));
     let Some(cert) = cert.filter(|path| path.exists()) else { return Ok((None, None)) };
-    let key = options.key.clone().or_else(|| around.home_file("postgresql/postgresql.key"));
-    let key = key.filter(|path| path.is_file()).ok_or_else(|| {
-        CheckError::Configuration("there is a client certificate (sslcert), but no file of its key (sslkey)".into())
-    })?;
+    let key = options.key.clone().or_else(|| environment.home_file("postgresql/postgresql.key"));
+    let key = key
+        .filter(|path| path.is_file())
+        .ok_or_else(|| configuration("there is a client certificate (sslcert), but no file of its key (sslkey)"))?;
     if exposed(&key) {
-        return Err(CheckError::Configuration(
-            "the client key (sslkey) may be read by others: libpq refuses it until its mode is 0600 or less".into(),
+        return Err(configuration(
+            "the client key (sslkey) may be read by others: libpq refuses it until its mode is 0600 or less",
+        ));
+    }
+    if is_encrypted(&key) {
+        return Err(configuration(
+            "the client key (sslkey) is encrypted, and checks do not decrypt keys: set sslkey to a decrypted copy",
+        ));
+    }
+    if is_version_1(&cert) {
+        return Err(configuration(
+            "the client certificate (sslcert) is of X.509 version 1, which checks cannot present: issue it as version 3",
         ));
     }
     Ok((Some(cert), Some(key)))
+}
+
+/// Whether a PEM file holds an encrypted key, in either of its forms.
+fn is_encrypted(key: &Path) -> bool {
+    let bytes = std::fs::read(key).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
+}
+
+/// Whether the first certificate of a PEM file has no version: the first field of a later one is tagged `[0]`.
+fn is_version_1(cert: &Path) -> bool {
+    if !cert.is_file() {
+        return false;
+    }
+    let Ok(certificate) = CertificateDer::from_pem_file(cert) else { return false };
+    let first_field = der::element(&certificate).and_then(|(fields, _)| der::element(fields)).map(|(body, _)| body);
+    first_field.is_some_and(|body| !body.starts_with(&[0xa0]))
 }
 
 #[cfg(unix)]
@@ -113,12 +141,16 @@ mod tests {
     use super::*;
 
     fn options(mode: &str, root: Option<&Path>) -> Options {
-        Options { mode: parse_mode(mode), root: root.map(Path::to_owned), ..Options::default() }
+        Options {
+            mode: crate::checks::postgres::spec::parse(mode),
+            root: root.map(Path::to_owned),
+            ..Options::default()
+        }
     }
 
     #[test]
-    fn each_mode_means_what_libpq_means() {
-        let around = Surroundings::fixed(|_| None);
+    fn sslmode_makes_attempts_of_libpq() {
+        let environment = Environment::fixed(|_| None);
         let present = std::env::current_exe().unwrap();
         let absent = Path::new("/nonexistent/root.crt");
         let tls = |verify, ca: Option<&Path>| Tls { verify, ca: ca.map(Path::to_owned), cert: None, key: None };
@@ -141,20 +173,20 @@ mod tests {
             ("", system, vec![Required(tls(Verify::Full, None))]),
         ];
         for (mode, root, expected) in cases {
-            assert_eq!(ways(&options(mode, root), &around).unwrap(), expected, "{mode} {root:?}");
+            assert_eq!(attempts(&options(mode, root), &environment).unwrap(), expected, "{mode} {root:?}");
         }
         for (mode, root) in [("verify-full", None), ("verify-ca", Some(absent)), ("require", system)] {
-            assert!(ways(&options(mode, root), &around).is_err(), "{mode} {root:?}");
+            assert!(attempts(&options(mode, root), &environment).is_err(), "{mode} {root:?}");
         }
     }
 
     #[test]
-    fn a_certificate_needs_its_key() {
-        let around = Surroundings::fixed(|_| None);
+    fn certificate_without_key_is_refused() {
+        let environment = Environment::fixed(|_| None);
         let present = std::env::current_exe().unwrap();
         let mut options = Options { cert: Some(present), ..options("require", None) };
-        assert!(ways(&options, &around).is_err());
+        assert!(attempts(&options, &environment).is_err());
         options.cert = Some("/nonexistent/client.crt".into());
-        assert!(ways(&options, &around).is_ok());
+        assert!(attempts(&options, &environment).is_ok());
     }
 }

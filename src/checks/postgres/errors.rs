@@ -2,22 +2,21 @@
 
 use std::time::Duration;
 
-use tokio_postgres::error::DbError;
-
 use crate::model::{CheckError, Phase};
 
-/// SQLSTATEs that the code asks for by name.
+/// What is configured cannot be used.
+pub fn configuration(text: &str) -> CheckError {
+    CheckError::Configuration(format!("PostgreSQL: {text}"))
+}
+
+/// SQLSTATEs that the code refers to by name.
 pub const NO_LOGIN_RULE: &str = "28000";
 pub const MISSING_RIGHT: &str = "42501";
 pub const CANCELLED: &str = "57014";
 
 /// The code of an error that ended a login. PgBouncer before 1.20 has one code for all; its texts, which are never shown,
-/// tell the cases apart.
-pub fn of_login(error: &DbError) -> &str {
-    told_apart(error.code().code(), error.message())
-}
-
-fn told_apart<'a>(code: &'a str, text: &str) -> &'a str {
+/// distinguish the cases.
+pub fn of_login<'a>(code: &'a str, text: &str) -> &'a str {
     match code {
         "08P01" if text.contains("authentication failed") || text.starts_with("no such user") => "28P01",
         "08P01" if text.starts_with("no such database") => "3D000",
@@ -53,7 +52,7 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "42703" => rejected("a column that the statement names does not exist"),
         "42883" => rejected("a function that the statement names does not exist"),
         "42601" => rejected("the statement's syntax is wrong"),
-        // What PgBouncer says when it cannot serve, whatever the cause.
+        // PgBouncer's code for whatever keeps it from serving.
         "08P01" => unavailable("a connection pooler or the server refuses the session"),
         _ => match class {
             "28" => authentication("it refuses this login"),
@@ -82,12 +81,12 @@ enum Kind {
     Rejected,
 }
 
-/// Whether the session ends with this error, so that another one may do better.
+/// Whether the session ends with this error, so that a new one may succeed.
 pub fn ends_session(code: &str) -> bool {
     code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P05")
 }
 
-/// Whether a server or pooler refuses a start-up parameter by this error: unknown (before PostgreSQL 14), or none but
+/// Whether a server or pooler refuses a start-up parameter by this error: unknown (before PostgreSQL 14), or any but
 /// the usual ones (PgBouncer and other poolers).
 pub fn refuses_parameter(code: &str) -> bool {
     matches!(code, "42704" | "08P01" | "0A000" | "22023")
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_code_becomes_an_error_of_its_kind() {
+    fn sqlstate_becomes_error_of_its_kind() {
         let cases = [
             ("28P01", "AuthenticationError", "the password is wrong"),
             ("28000", "AuthenticationError", "pg_hba.conf"),
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_texts_of_an_old_pgbouncer_are_told_apart() {
+    fn the_texts_of_an_old_pgbouncer_are_distinguished() {
         let cases = [
             ("08P01", "SASL authentication failed", "28P01"),
             ("08P01", "no such database: app", "3D000"),
@@ -133,12 +132,12 @@ mod tests {
             ("57P03", "no such database: app", "57P03"),
         ];
         for (code, text, expected) in cases {
-            assert_eq!(told_apart(code, text), expected, "{text}");
+            assert_eq!(of_login(code, text), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_code_that_is_none_is_not_shown() {
+    fn malformed_code_is_not_shown() {
         for code in ["hunter2", "ab c!", "28<b>", "5€€"] {
             let text = error("db:5432", code, Duration::ZERO).to_string();
             assert!(!text.contains(code), "{text}");

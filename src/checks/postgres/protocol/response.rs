@@ -1,8 +1,8 @@
-//! What a server answered to one message: plain rows, so that judging them is a pure function.
+//! The response to one message: plain rows, so that judging them is a pure function.
 
 use std::time::Duration;
 
-use super::sqlstate;
+use crate::checks::postgres::errors;
 use crate::model::CheckError;
 
 /// One row of text values, as the simple-query protocol sends them.
@@ -36,7 +36,7 @@ impl Row {
 
 /// The rows of each statement up to the first that failed.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
+pub struct Response {
     pub target: String,
     pub sets: Vec<Vec<Row>>,
     /// The SQLSTATE of the statement that failed; none after it was run.
@@ -44,7 +44,7 @@ pub struct Answer {
     pub after: Duration,
 }
 
-impl Answer {
+impl Response {
     /// The rows of a statement; none if it failed or was not reached.
     pub fn rows(&self, statement: usize) -> &[Row] {
         self.sets.get(statement).map_or(&[], Vec::as_slice)
@@ -58,14 +58,14 @@ impl Answer {
         }
     }
 
-    /// Why there is not what there should be.
+    /// Why the expected rows are missing.
     pub fn error(&self, right: &str) -> CheckError {
         let target = self.target.clone();
         match self.failed.as_deref() {
-            Some(sqlstate::MISSING_RIGHT) => {
+            Some(errors::MISSING_RIGHT) => {
                 CheckError::Rejected { target, reason: format!("the role lacks the right to {right}").into() }
             }
-            Some(code) => sqlstate::error(&self.target, code, self.after),
+            Some(code) => errors::error(&self.target, code, self.after),
             None => CheckError::Protocol { target, expected: "PostgreSQL".into() },
         }
     }
@@ -87,11 +87,11 @@ pub fn names(names: &[String]) -> String {
 pub mod tests {
     use super::*;
 
-    /// An answer of rows written as `a|b` with `-` for `NULL`, one list per statement.
-    pub fn answer(sets: &[&[&str]], failed: Option<&str>) -> Answer {
+    /// A response of rows written as `a|b` with `-` for `NULL`, one list per statement.
+    pub fn response(sets: &[&[&str]], failed: Option<&str>) -> Response {
         let value = |text: &str| (text != "-").then(|| text.to_owned());
         let row = |line: &&str| Row(line.split('|').map(value).collect());
-        Answer {
+        Response {
             target: "db:5432".to_owned(),
             sets: sets.iter().map(|lines| lines.iter().map(row).collect()).collect(),
             failed: failed.map(str::to_owned),
@@ -100,7 +100,7 @@ pub mod tests {
     }
 
     #[test]
-    fn literals_keep_what_they_hold() {
+    fn literal_keeps_its_text() {
         let cases = [("a", "'a'"), ("it's", "'it''s'"), (r"a\'b", r" E'a\\''b'"), ("a\0b", "'ab'")];
         for (text, expected) in cases {
             assert_eq!(literal(text), expected);
@@ -108,9 +108,9 @@ pub mod tests {
     }
 
     #[test]
-    fn an_error_names_the_missing_right() {
-        let error = answer(&[], Some("42501")).error("read the table jobs");
+    fn error_names_missing_right() {
+        let error = response(&[], Some("42501")).error("read the table jobs");
         assert!(error.to_string().contains("lacks the right to read the table jobs"), "{error}");
-        assert_eq!(answer(&[&[]], None).error("x").code(), "ProtocolError");
+        assert_eq!(response(&[&[]], None).error("x").code(), "ProtocolError");
     }
 }

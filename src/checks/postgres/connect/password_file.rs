@@ -5,14 +5,13 @@ use std::path::Path;
 
 use crate::model::Secret;
 
-/// What a password file says about a login.
+/// What is known of a login's password.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Password {
     Found(Secret),
     #[default]
     Missing,
-    /// libpq ignores a file that others may read, and so do we; what it would have said is the likely reason of a
-    /// refused login.
+    /// The password file is ignored, as by libpq, since others may read it: the likely reason of a refused login.
     Exposed,
 }
 
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_first_line_that_matches() {
+    fn search_returns_first_matching_line() {
         let text = "# db:5432:app:me:comment\n\nother:5432:app:me:no\ndb:5432:*:me:first\n*:*:*:*:last\n";
         let cases = [
             (["db", "5432", "app", "me"], Some("first")),
@@ -84,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn understands_escapes_and_colons() {
+    fn search_honours_escapes_and_colons() {
         let cases = [
             (r"::1:5432:app:me:no", None),
             (r"\:\:1:5432:app:me:yes", Some("yes")),
@@ -102,7 +101,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn ignores_a_file_that_others_may_read() {
+    fn find_ignores_file_that_others_may_read() {
         use std::os::unix::fs::PermissionsExt;
         let path = std::env::temp_dir().join(format!("lifesigns-passfile-{}", std::process::id()));
         fs::write(&path, "*:*:*:*:hidden\n").unwrap();

@@ -1,0 +1,18 @@
+//! PostgreSQL's protocol over one connection: the bytes, the messages under way, the responses.
+
+pub mod der;
+mod frames;
+mod group;
+mod pipeline;
+mod receive;
+mod response;
+mod session;
+mod transport;
+
+pub use group::SessionGroup;
+pub use pipeline::Outcome;
+#[cfg(test)]
+pub use response::tests;
+pub use response::{Response, Row, literal, names};
+pub use session::{IDLE, Session, Ticket};
+pub use transport::{Lent, Secured, Transport};

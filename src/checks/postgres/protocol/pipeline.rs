@@ -1,0 +1,113 @@
+//! The messages under way on one session, which its server answers in order.
+
+use std::collections::BTreeSet;
+
+use tokio::time::Instant;
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Outcome {
+    Answered,
+    /// Its check was cut off.
+    Abandoned,
+    /// It was sent on another session instead, since it was not at the head.
+    Moved,
+}
+
+/// How a session ends that has messages which no check waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    /// The server is asked to cancel what it works on.
+    Cancel,
+    /// The connection is closed: all that is left runs elsewhere.
+    Close,
+}
+
+#[derive(Debug)]
+pub struct Pipeline {
+    next: u64,
+    waiting: BTreeSet<u64>,
+    abandoned: bool,
+    moved: bool,
+    /// Since when the first waiting message has been the first.
+    head_since: Instant,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { next: 0, waiting: BTreeSet::new(), abandoned: false, moved: false, head_since: Instant::now() }
+    }
+}
+
+impl Pipeline {
+    /// A new message's number.
+    pub fn start(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        if self.waiting.is_empty() {
+            self.head_since = Instant::now();
+        }
+        self.waiting.insert(number);
+        number
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    pub fn is_head(&self, number: u64) -> bool {
+        self.waiting.first() == Some(&number)
+    }
+
+    /// Since when the server has been at work on the first message; `None` if there is none.
+    pub fn head_since(&self) -> Option<Instant> {
+        (!self.is_idle()).then_some(self.head_since)
+    }
+
+    /// Ends a message. `Some`: the session ends, since the server is, or will be, at work on a message that no check
+    /// waits for.
+    ///
+    /// A message that is abandoned behind another must not have that other cancelled, which may still be answered.
+    pub fn end(&mut self, number: u64, outcome: Outcome) -> Option<End> {
+        let at_head = self.is_head(number);
+        self.waiting.remove(&number);
+        if at_head {
+            self.head_since = Instant::now();
+        }
+        self.abandoned |= outcome == Outcome::Abandoned;
+        self.moved |= outcome == Outcome::Moved;
+        let over = if self.is_idle() { self.abandoned || self.moved } else { at_head && outcome == Outcome::Abandoned };
+        over.then_some(if self.abandoned { End::Cancel } else { End::Close })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_message_without_waiter_is_cancelled() {
+        use Outcome::{Abandoned, Answered, Moved};
+        let (cancel, close) = (Some(End::Cancel), Some(End::Close));
+        // What becomes of each of three messages, and whether it ends the session.
+        let cases = [
+            ("all answered", [(0, Answered, None), (1, Answered, None), (2, Answered, None)]),
+            ("the first abandoned", [(0, Abandoned, cancel), (1, Answered, None), (2, Answered, cancel)]),
+            ("one behind it abandoned", [(1, Abandoned, None), (0, Answered, None), (2, Answered, cancel)]),
+            ("all abandoned, the last first", [(2, Abandoned, None), (1, Abandoned, None), (0, Abandoned, cancel)]),
+            ("all but the first abandoned", [(2, Abandoned, None), (1, Abandoned, None), (0, Answered, cancel)]),
+            ("all but the first moved", [(1, Moved, None), (2, Moved, None), (0, Answered, close)]),
+            ("the others moved, the first abandoned", [(1, Moved, None), (2, Moved, None), (0, Abandoned, cancel)]),
+        ];
+        for (case, ends) in cases {
+            let mut pipeline = Pipeline::default();
+            let numbers = [pipeline.start(), pipeline.start(), pipeline.start()];
+            assert_eq!(numbers, [0, 1, 2]);
+            assert!(pipeline.is_head(0) && !pipeline.is_head(1));
+            for (number, outcome, expected) in ends {
+                assert_eq!(pipeline.end(number, outcome), expected, "{case}: {number}");
+            }
+            assert!(pipeline.is_idle());
+        }
+    }
+}
