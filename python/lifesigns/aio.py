@@ -1,4 +1,4 @@
-"""Waiting for a sweep in an event loop, without a thread for each one who waits."""
+"""Waiting for a sweep in an event loop, without a thread for each waiter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _tokens = itertools.count(1)
 
 
 class _LoopWaker:
-    """The waker of one event loop, and the futures that wait for its tokens."""
+    """The waker of one event loop, and the futures that are waited for, by token."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.native = _core.Waker()
@@ -31,7 +31,7 @@ _wakers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopWaker] = weak
 
 
 def _waker(loop: asyncio.AbstractEventLoop) -> _LoopWaker | None:
-    """The waker of `loop`; None where the loop cannot watch a socket (Windows' default loop)."""
+    """Return the waker of `loop`; None where the loop cannot watch a socket (Windows' default loop)."""
     waker = _wakers.get(loop)
     if waker is None:
         try:
@@ -41,18 +41,18 @@ def _waker(loop: asyncio.AbstractEventLoop) -> _LoopWaker | None:
     return waker
 
 
-async def finish(begin: Callable[[_core.Waker | None, int], _core.Sweep], deadline: float | None) -> _core.Sweep:
-    """Begins a sweep and waits until it has ended, or for `deadline` seconds."""
+async def finish(start: Callable[[_core.Waker | None, int], _core.Sweep], deadline: float | None) -> _core.Sweep:
+    """Start a sweep, and wait until it has ended or for `deadline` seconds."""
     loop = asyncio.get_running_loop()
     waker = _waker(loop)
     if waker is None:
-        sweep = begin(None, 0)
+        sweep = start(None, 0)
         await asyncio.to_thread(sweep.wait, deadline)
         return sweep
     token = next(_tokens)
     future = waker.waiting[token] = loop.create_future()
     try:
-        sweep = begin(waker.native, token)
+        sweep = start(waker.native, token)
         if not sweep.done:
             remaining = sweep.remaining if deadline is None else min(deadline, sweep.remaining)
             await asyncio.wait([future], timeout=remaining)

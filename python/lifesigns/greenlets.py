@@ -37,13 +37,13 @@ class HubWaker:
             if event is not None:
                 _set(event)
 
-    def finish(self, begin: Callable[[_core.Waker, int], _core.Sweep], deadline: float | None) -> _core.Sweep:
+    def finish(self, start: Callable[[_core.Waker, int], _core.Sweep], deadline: float | None) -> _core.Sweep:
         """Start a sweep, and wait until it has ended or for `deadline` seconds."""
         token = next(_tokens)
         event = self._waiting[token] = self._make_event()
         started = time.monotonic()
         try:
-            sweep = begin(self.native, token)
+            sweep = start(self.native, token)
             while not sweep.done:
                 remaining = sweep.remaining
                 if deadline is not None:
@@ -83,7 +83,7 @@ def _gevent_waker() -> HubWaker | None:
 
 def _eventlet_waker() -> HubWaker | None:
     patcher: Any = sys.modules.get("eventlet.patcher")
-    # The hub serves the main thread; elsewhere there are no greenlets to hold up.
+    # The hub serves the main thread; elsewhere no greenlets wait.
     if patcher is None or not patcher.already_patched or threading.get_native_id() != os.getpid():
         return None
     import eventlet

@@ -1,4 +1,4 @@
-"""Turns what a callable put into its details into plain JSON data of bounded size, and without secrets."""
+"""Turns the details of a callable into plain JSON data of bounded size, without secrets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TooLargeError(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """A copy of `value` in dicts, lists, strings, numbers, bools and None, with secrets masked.
+    """Copy `value` into dicts, lists, strings, numbers, bools and None, with secrets masked.
 
     Other types are shown by `str`. Raises `TooLargeError` past 2,000 values, 65,536 characters or a depth of 8, before
     more than that was copied.
@@ -31,12 +31,12 @@ def plain(value: Any) -> Any:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a str or stands for one, as a translation does that is looked up when it is shown."""
+    """Return whether it is a str or stands for one, as a translation does that is made when it is shown."""
     return hasattr(value, "casefold")
 
 
 def clean(text: str) -> str:
-    """The text without control characters, and without lone surrogates (from undecodable file names)."""
+    """Return the text without control characters, and without lone surrogates (from undecodable file names)."""
     return text.encode("utf-8", "replace").decode().translate(CONTROLS)
 
 

@@ -1,4 +1,4 @@
-"""Takes secrets out of text that others wrote: what callables return, before the engine ever sees it.
+"""Removes secrets from text that others wrote: what callables return, before the engine sees it.
 
 Everything else that Lifesigns shows is made from its own words and from configured names that are no secrets.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MASK = "***"
 # Shorter ones would be found in every second word.
 SHORTEST = 4
-# Longer texts are looked at anew each time: what is known of the others stays small.
+# Longer texts are searched anew each time, so that the cache of the others stays small.
 SHORT = 200
 DEPTH = 8
 
@@ -80,8 +80,8 @@ _hidden: frozenset[str] = frozenset()
 
 
 def redact(text: str) -> str:
-    """The text without credentials in URLs, passwords, keys, tokens, literals of SQL, and what was told to `hide`."""
-    # Most of what a check says it says each time.
+    """Return the text without credentials in URLs, passwords, keys, tokens, SQL literals, and what `hide` was given."""
+    # Most checks return the same text each time.
     return _redacted_before(text, _hidden) if len(text) <= SHORT else _redacted(text, _hidden)
 
 
@@ -97,19 +97,19 @@ _redacted_before = lru_cache(1_024)(_redacted)
 
 
 def is_secret(name: str) -> bool:
-    """Whether a value of this name is a secret, as far as its name can tell."""
+    """Return whether a value of this name is a secret, as far as its name shows."""
     return _SECRET_NAME.search(name) is not None
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Has `redact` take these out, wherever they stand. Those of less than 4 characters cannot be told from words."""
+    """Have `redact` remove these, wherever they are. Those of less than 4 characters look like words, and stay."""
     global _hidden
     forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1])}
     _hidden |= {form for form in forms if len(form) >= SHORTEST}
 
 
 def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
-    """The secrets in settings or a specification: by the names under which they stand, and in URLs."""
+    """Yield the secrets in settings or a specification: by the names of the values, and in URLs."""
     if depth == 0:
         return
     if isinstance(value, Mapping):
@@ -128,5 +128,5 @@ def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
 
 @lru_cache(1)
 def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
-    """A pattern of all these; the longest first, since one may be part of another."""
+    """Return a pattern of all these; the longest first, since one may be part of another."""
     return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))

@@ -1,4 +1,4 @@
-"""The shapes in which results and reports are given."""
+"""The types of results and reports."""
 
 from typing import Any, Literal, TypedDict
 

@@ -1,4 +1,4 @@
-"""What tells the engine that Python runs: event loops, the end of the interpreter, the stacks of a wedged process."""
+"""Reports to the engine whether Python runs: event loops, interpreter exit, the stacks of a wedged process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import asyncio
 
-# Seconds between two signs of life of an event loop.
+# Seconds between two heartbeats of an event loop.
 LOOP_BEAT = 1.0
 
 _ids = itertools.count(1)
@@ -21,7 +21,7 @@ _dump_signal: list[int] = []
 
 
 def stop_at_exit() -> None:
-    """Has nobody wait for the interpreter while it ends."""
+    """Stop watching the interpreter before it ends."""
     if "atexit" not in _once:
         import atexit
 
@@ -30,9 +30,9 @@ def stop_at_exit() -> None:
 
 
 def watch_loop() -> None:
-    """Has `/alive` look at the running event loop, too: late by ``wedged_after``, it makes the process count as wedged.
+    """Watch the running event loop for `/alive`: late by ``wedged_after``, it makes the process count as wedged.
 
-    To be called in the loop that serves for the life of the process. Looking ends when the loop is closed.
+    To be called in the loop that serves for the life of the process. It is watched until it is closed.
     """
     import asyncio
 
@@ -43,7 +43,7 @@ def watch_loop() -> None:
 
 
 class _LoopBeat:
-    """Beats in one loop, which alone refers to it: when the loop is closed it goes, and says so."""
+    """Sends heartbeats of a loop, which holds the only reference: once the loop is closed it ends and reports that."""
 
     def __init__(self) -> None:
         self._id = next(_ids)
@@ -55,7 +55,7 @@ class _LoopBeat:
 
 
 def dump_signal() -> int:
-    """A signal at which the stacks of all threads are written to standard error, without the interpreter's help."""
+    """Return a signal at which the stacks of all threads are written to standard error, without the interpreter."""
     if not _dump_signal:
         import faulthandler
         import signal

@@ -13,7 +13,7 @@ use crate::model::BreakerOptions;
 use crate::policy::breaker::{self, Breaker, Verdict};
 use crate::runtime::{PerProcess, lock};
 
-/// A circuit breaker that stands alone. A forked child begins with a closed one: the parent's lock may be held for ever.
+/// A circuit breaker that stands alone. A forked child starts with a closed one: the parent's lock may be held for ever.
 #[pyclass(frozen, name = "Circuit", module = "lifesigns._core")]
 pub struct PyCircuit {
     spec: BreakerOptions,
@@ -61,9 +61,9 @@ impl PyCircuit {
 
     fn acquire(&self) -> Option<PyPermit> {
         let cell = self.cell();
-        let began = Instant::now();
-        let permit = lock(&cell).breaker.acquire(began).ok()?;
-        Some(PyPermit { cell, began, permit: Mutex::new(Some(permit)) })
+        let started = Instant::now();
+        let permit = lock(&cell).breaker.acquire(started).ok()?;
+        Some(PyPermit { cell, started, permit: Mutex::new(Some(permit)) })
     }
 
     fn reset(&self) {
@@ -78,7 +78,7 @@ impl PyCircuit {
 #[pyclass(frozen, name = "Permit", module = "lifesigns._core")]
 pub struct PyPermit {
     cell: Arc<Mutex<State>>,
-    began: Instant,
+    started: Instant,
     permit: Mutex<Option<breaker::Permit>>,
 }
 
@@ -92,7 +92,7 @@ impl PyPermit {
             Verdict::Ignored => state.failures,
         };
         let now = Instant::now();
-        state.breaker.record(permit, verdict, now.saturating_duration_since(self.began), now);
+        state.breaker.record(permit, verdict, now.saturating_duration_since(self.started), now);
     }
 }
 
@@ -113,7 +113,7 @@ impl PyPermit {
         self.settle(match kind {
             None => Verdict::Success,
             Some(kind) if kind.is_subclass(&py.get_type::<PyException>())? => Verdict::Failure,
-            // The process is told to stop: nothing about the call.
+            // The process is about to stop: that is no outcome of the call.
             Some(_) => Verdict::Ignored,
         });
         Ok(())

@@ -1,4 +1,4 @@
-//! `_core.Waker`: tells an event loop of Python's that a sweep has ended.
+//! `_core.Waker`: wakes an event loop of Python's when a sweep has ended.
 
 use std::sync::{Arc, Mutex};
 

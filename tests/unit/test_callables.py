@@ -9,6 +9,7 @@ from collections import UserString
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,7 +190,7 @@ def test_threads__are_no_more_than_the_callables() -> None:
     assert callable_threads() <= max(before, 5)
 
 
-def test_callables__that_wait_run_side_by_side() -> None:
+def test_callables__that_wait_run_in_parallel() -> None:
     together = threading.Barrier(10)
     engine = lifesigns.Engine()
     for index in range(10):
@@ -198,7 +199,7 @@ def test_callables__that_wait_run_side_by_side() -> None:
         assert engine.run(refresh=True)["status"] == "healthy"
 
 
-def test_callables__that_were_quick_do_not_hold_up_others_when_they_are_not() -> None:
+def test_callables__that_block_for_once_delay_no_others() -> None:
     engine, blocked, let_go = lifesigns.Engine(), threading.Event(), threading.Event()
 
     def first() -> None:
@@ -247,3 +248,113 @@ def test_async__callable_is_cancelled_at_its_deadline() -> None:
     result = result_of(check, timeout=0.1)
     assert (result["error_type"], result["timeout_seconds"]) == ("TimeoutError", 0.1)
     assert cancelled.wait(10)
+
+
+def stated(error: Exception) -> Callable[[], None]:
+    def check() -> None:
+        raise error
+
+    return check
+
+
+def test_check_failed__is_an_error_with_its_text_redacted_and_details() -> None:
+    error = lifesigns.CheckFailed("no paper, password=hunter2", {"tray": 2, "token": "abcdefgh"})
+    result = result_of(stated(error))
+    assert (result["status"], result["error_type"]) == ("error", "CheckFailed")
+    assert result["message"] == "no paper, password=***"
+    assert result["details"] == {"tray": 2, "token": "***"}
+
+
+def test_check_degraded__is_degraded_with_its_text() -> None:
+    result = result_of(stated(lifesigns.CheckDegraded("paper is low")))
+    assert (result["status"], result["message"]) == ("degraded", "paper is low")
+    assert "error_type" not in result
+
+
+def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if "Traceback" in record.getMessage()]
+
+
+def test_traceback__is_logged_redacted_once_for_each_change(caplog: pytest.LogCaptureFixture) -> None:
+    errors: list[Exception | None] = [ValueError("password=hunter2")] * 3
+
+    def check() -> None:
+        error = errors.pop(0)
+        if error is not None:
+            raise error
+
+    engine = lifesigns.Engine()
+    engine.register("paper", check)
+    for _ in range(3):
+        engine.check("paper", refresh=True)
+    [logged] = tracebacks(caplog)
+    assert logged.startswith("paper raised ValueError\n")
+    assert "in check" in logged
+    assert "password=***" in logged
+    assert "hunter2" not in caplog.text
+    [record] = [record for record in caplog.records if "Traceback" in record.getMessage()]
+    assert (record.name, vars(record)["check_name"]) == ("lifesigns.checks", "paper")
+    # Another class is a change, and so is the same one after a success.
+    for error in (KeyError("x"), None, KeyError("x"), KeyError("x")):
+        errors.append(error)
+        engine.check("paper", refresh=True)
+    assert len(tracebacks(caplog)) == 3
+
+
+def test_traceback__of_what_a_check_states_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    result_of(stated(lifesigns.CheckFailed("no paper")))
+    result_of(stated(lifesigns.CheckDegraded("no paper")))
+    assert tracebacks(caplog) == []
+
+
+def test_traceback__that_cannot_be_made_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    class UnprintableError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert result_of(stated(UnprintableError()))["error_type"] == "UnprintableError"
+    assert any("UnprintableError" in record.getMessage() for record in caplog.records)
+
+
+def test_imports__are_made_at_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "whole_package").mkdir()
+    (tmp_path / "whole_package/__init__.py").write_text("import threading\nthread = threading.current_thread()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: None, imports=["whole_package"])
+    assert sys.modules["whole_package"].thread is threading.current_thread()
+    with pytest.raises(ValueError, match="imports"):
+        engine.register("y", lambda: None, imports="whole_package")
+
+
+def test_imports__that_fail_are_logged_and_left_to_the_check(caplog: pytest.LogCaptureFixture) -> None:
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: None, imports=["no_such_package"])
+    assert "x: cannot import no_such_package (ModuleNotFoundError)" in caplog.messages
+    assert engine.check("x")["status"] == "healthy"
+
+
+def test_run__that_another_import_has_spoilt_is_run_once_more() -> None:
+    runs: list[int] = []
+
+    def check() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise ImportError("cannot import name 'x' from partially initialized module 'y'")
+
+    assert result_of(check)["status"] == "healthy"
+    assert len(runs) == 2
+
+
+def test_run__that_fails_by_its_own_import_is_not_repeated_each_time() -> None:
+    runs: list[int] = []
+
+    def check() -> None:
+        runs.append(1)
+        raise ImportError("the library is too old")
+
+    engine = lifesigns.Engine()
+    engine.register("x", check)
+    for _ in range(4):
+        assert engine.check("x", refresh=True)["error_type"] == "ImportError"
+    assert len(runs) == 5

@@ -121,14 +121,14 @@ def test_reset__closes() -> None:
 @pytest.mark.parametrize(
     ("breaker", "named"), [({"failures": 0}, "failures"), ({"wait": 0}, "0"), ({"failurs": 1}, "failures")]
 )
-def test_new__wrong(breaker: dict[str, float], named: str) -> None:
+def test_new__with_a_wrong_value_is_refused(breaker: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         Circuit(breaker)
     with pytest.raises(ValueError, match="trial_lease"):
         Circuit(longest_call=-1)
 
 
-def test_fork__child_begins_anew_while_the_parent_calls() -> None:
+def test_fork__child_starts_closed_while_the_parent_calls() -> None:
     circuit = opened(wait=600, max_wait=600)
     stop = threading.Event()
 

@@ -1,4 +1,4 @@
-"""Checks declared with `lifesigns.check`: when, by whom and how they are taken in."""
+"""Checks declared with `lifesigns.check`: when and how engines register them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, DeclaredCheck]:
     return nothing
 
 
-def test_check__is_taken_in_with_its_options() -> None:
+def test_check__is_registered_with_its_options() -> None:
     @lifesigns.check("billing", critical=False, timeout=2)
     def billing() -> bool:
         return False
@@ -39,7 +39,7 @@ def test_check__is_taken_in_with_its_options() -> None:
     assert report["checks"]["shipping"]["message"] == "all shipped"
 
 
-def test_check__by_every_engine_once() -> None:
+def test_check__is_registered_by_every_engine_once() -> None:
     lifesigns.check("mine")(lambda: True)
     for engine in (Engine(), Engine()):
         engine.register("mine", lambda: "registered before")
@@ -49,7 +49,7 @@ def test_check__by_every_engine_once() -> None:
         assert engine.check("mine")["message"] == "registered before"
 
 
-def test_check__parents_first() -> None:
+def test_check__parents_are_registered_first() -> None:
     lifesigns.check("child", depends_on=["mother", "father"])(lambda: True)
     lifesigns.check("mother", depends_on="grandmother")(lambda: True)
     lifesigns.check("father")(lambda: False)
@@ -60,7 +60,7 @@ def test_check__parents_first() -> None:
     assert engine.check("child")["blocked_by"] == "father"
 
 
-def test_check__parent_of_the_engine() -> None:
+def test_check__may_depend_on_a_check_of_the_engine() -> None:
     lifesigns.check("child", depends_on=["database"])(lambda: True)
     engine = Engine()
     with pytest.raises(ValueError, match="database"):
@@ -70,7 +70,7 @@ def test_check__parent_of_the_engine() -> None:
     assert engine.check("child")["blocked_by"] == "database"
 
 
-def test_parents_first__circle(checks: dict[str, DeclaredCheck]) -> None:
+def test_parents_first__of_a_circle_ends(checks: dict[str, DeclaredCheck]) -> None:
     checks["a"] = DeclaredCheck(bool, {"depends_on": ("b",)})
     checks["b"] = DeclaredCheck(bool, {"depends_on": ("a",)})
     assert parents_first(checks) == ["b", "a"]
@@ -87,7 +87,7 @@ def test_parents_first__circle(checks: dict[str, DeclaredCheck]) -> None:
         ("mine", {"failures_before_error": 0}, "failures_before_error"),
     ],
 )
-def test_check__wrong_at_once(
+def test_check__with_a_wrong_option_is_refused_at_once(
     checks: dict[str, DeclaredCheck], name: str, options: dict[str, object], named: str
 ) -> None:
     with pytest.raises(ValueError, match=named):
@@ -95,7 +95,7 @@ def test_check__wrong_at_once(
     assert not checks
 
 
-def test_check__name_of_another() -> None:
+def test_check__with_the_name_of_another_is_refused() -> None:
     def one() -> None: ...
     def other() -> None: ...
 
