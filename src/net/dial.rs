@@ -7,14 +7,12 @@ use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
 use tokio_rustls::client::TlsStream;
 
 use super::limited::BudgetExceeded;
+use super::staggered::first_success;
 use super::tls::{Tls, tls_config};
 use crate::model::{CheckError, Phase};
 use crate::runtime::Context;
@@ -51,24 +49,10 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<TcpStre
 /// Tries the addresses in turn, the next one as soon as one fails or stays silent for a stagger. All failed: a refusal
 /// says more than the network's errors, since there is a host that answered.
 async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let mut waiting = addresses.iter();
-    let mut attempts = FuturesUnordered::new();
-    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-    loop {
-        match waiting.next() {
-            Some(address) => attempts.push(TcpStream::connect(*address)),
-            None if attempts.is_empty() => return Err(failure),
-            None => {}
-        }
-        tokio::select! {
-            Some(outcome) = attempts.next() => match outcome {
-                Ok(stream) => return Ok(stream),
-                Err(error) if failure.kind() != io::ErrorKind::ConnectionRefused => failure = error,
-                Err(_) => {}
-            },
-            () = sleep(STAGGER), if waiting.len() > 0 => {}
-        }
-    }
+    let attempts = addresses.iter().map(|address| TcpStream::connect(*address)).collect();
+    let says_more = |_: &io::Error, known: &io::Error| known.kind() != io::ErrorKind::ConnectionRefused;
+    let found = first_success(attempts, STAGGER, says_more).await;
+    found.map_err(|failure| failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
 }
 
 /// Connects to a Unix socket.

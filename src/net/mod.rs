@@ -5,10 +5,12 @@ pub mod http;
 mod kept;
 mod limited;
 mod resolve;
+mod staggered;
 mod tls;
 
 pub use dial::{Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
 pub use kept::hedged;
 pub use limited::{Limited, ReadBudget};
 pub use resolve::Resolver;
+pub use staggered::first_success;
 pub use tls::{NOT_TLS, Tls, Verify, tls_config};

@@ -72,6 +72,23 @@ class Sentinel(Configured):
         return f"{self.host}:{self.port}"
 
 
+class SecureSentinel(Sentinel):
+    """A sentinel with a TLS port beside the plain one."""
+
+    def __init__(self, master: services.Redis) -> None:
+        super().__init__(master)
+        self.tls_port = services.free_port()
+
+    def prepare(self) -> None:
+        super().prepare()
+        pair = services.certificates().server
+        with self.configuration.open("a") as configuration:
+            configuration.write(
+                f"tls-port {self.tls_port}\ntls-ca-cert-file {services.certificates().ca}\n"
+                f"tls-cert-file {pair.certificate}\ntls-key-file {pair.key}\ntls-auth-clients no\n"
+            )
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[Configured]:
     with Configured() as server:
@@ -300,10 +317,13 @@ def test_redis__user_with_few_rights(server: Configured) -> None:
     server.command("ACL", "SETUSER", "few", "on", ">hunter2", "+ping")
     result = check(server.url_for(0, user="few", password="hunter2"))
     assert_healthy(result)
-    assert "INFO is not allowed" in result["message"]
+    assert result["message"] == "Connected to Redis; INFO not allowed"
+    assert result["details"].pop("not_allowed") == ["INFO"]
     assert set(result["details"].values()) == {None}
     server.command("ACL", "SETUSER", "none", "on", ">hunter2")
-    assert_error(check(server.url_for(0, user="none", password="hunter2")), "RequestRejectedError", "PING")
+    result = check(server.url_for(2, user="none", password="hunter2"))
+    assert_healthy(result)
+    assert result["details"]["not_allowed"] == ["PING", "INFO", "SELECT"]
 
 
 def test_redis__maximum_number_of_clients() -> None:
@@ -368,8 +388,23 @@ def test_cluster() -> None:
         assert_error(check(node.url_for(1), cluster=True), "RequestRejectedError", "database 1")
         node.command("ACL", "SETUSER", "few", "on", ">hunter2", "+ping", "+info")
         result = check(node.url_for(0, user="few", password="hunter2"), cluster=True)
-        assert result["status"] == "degraded"
-        assert "cannot be read" in result["message"]
+        assert_healthy(result)
+        assert result["details"]["not_allowed"] == ["CLUSTER INFO"]
+
+
+def test_cluster_one_reachable_node_of_its_seeds_healthy() -> None:
+    bus = f"cluster-port {services.free_port()}"
+    with Configured("cluster-enabled yes", bus, "cluster-node-timeout 500") as node, misbehaving.silent() as silent:
+        node.command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+        wait_until(lambda: "cluster_state:ok" in node.command("CLUSTER", "INFO"), 20, "cluster not ok")
+        refused = f"{node.host}:{misbehaving.refused_port()}"
+        nodes = [refused, f"{silent.host}:{silent.port}", f"{node.host}:{node.port}"]
+        url = f"redis://{USER}:{quote(PASSWORD, safe='')}@{refused}"
+        result = check(url, nodes=nodes)
+        assert_healthy(result)
+        assert result["details"]["cluster_state"] == "ok"
+        assert result["duration_ms"] < 1000
+        assert_error(check(url, nodes=[refused]), "ConnectionRefusedError", refused)
 
 
 def test_cluster__node_of_none(server: Configured) -> None:
@@ -395,6 +430,19 @@ def test_sentinel__one_of_them_is_enough(server: Configured, sentinel: Sentinel)
         sentinels = [refused, f"{silent.host}:{silent.port}", sentinel.address]
         assert_healthy(check(url, sentinels=sentinels, **BY_SENTINEL))
     assert_error(check(url, sentinels=[refused], **BY_SENTINEL), "ConnectionRefusedError", refused)
+
+
+def test_sentinel_tls_apart_from_the_master(server: Configured, certificates: services.Certificates) -> None:
+    """The sentinels speak TLS with a private CA, the master does not."""
+    with SecureSentinel(server) as sentinel:
+        url = f"redis://{USER}:{quote(PASSWORD, safe='')}@mymaster"
+        options: dict[str, Any] = {"sentinels": [f"{sentinel.host}:{sentinel.tls_port}"], **BY_SENTINEL}
+        assert_healthy(check(url, sentinel_tls={"ca": str(certificates.ca)}, **options))
+        assert_error(check(url, sentinel_tls={"ca": str(certificates.stranger.certificate)}, **options), "TLSError")
+        plain: dict[str, Any] = {"sentinels": [sentinel.address], "sentinel_encrypted": False, **BY_SENTINEL}
+        # The sentinel answers without TLS; the master, which must speak it, waits for a command in plain text.
+        result = check(url.replace("redis://", "rediss://"), timeout=0.5, **plain)
+        assert_error(result, "TimeoutError", "during the TLS handshake")
 
 
 def test_sentinel__unknown_master(sentinel: Sentinel) -> None:
@@ -574,7 +622,7 @@ def test_redis__connect_refused_and_unknown_names() -> None:
         ({"url": "redis://:hunter2@h:0"}, "port"),
         ({"url": "redis://:hunter2@h", "masters": 1}, "master"),
         ({"url": "redis://:hunter2@h", "sentinels": ["a"], "cluster": True}, "cluster"),
-        ({"url": 5}, "string"),
+        ({"url": 5}, "str"),
         ({"password": "hunter2"}, "url"),
     ],
 )

@@ -27,12 +27,19 @@ class Redis(Spec):
     tls: Tls | None = None
     cluster: bool | None = None
     """The server is a node of a Redis Cluster, whose state is checked, too."""
+    nodes: Sequence[str] | None = None
+    """`host:port` of further nodes of the cluster (default port 6379): any of them will do. With them the URL's host
+    may be left out."""
     sentinels: Sequence[str] | None = None
     """`host:port` of the sentinels that know the server's address. Default port 26379."""
     master: str | None = None
     """The name under which the sentinels know the master. Default: the URL's host."""
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
+    sentinel_tls: Tls | None = None
+    """TLS of the connections to the sentinels. Default: as the server's."""
+    sentinel_encrypted: bool | None = None
+    """Whether the sentinels speak TLS. Default: as the server does, or with `sentinel_tls` yes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

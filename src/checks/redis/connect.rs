@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::errors::refusal;
-use super::protocol::{Gauge, LIMIT, Wire};
+use super::protocol::{Gauge, Wire};
 use super::{Credentials, RedisAddress, RedisServer};
 use crate::model::Secret;
 use crate::model::{CheckError, Phase};
@@ -30,21 +30,21 @@ pub fn target(address: &RedisAddress) -> String {
     }
 }
 
-/// The place of the connection. Its lock is held while connecting, so that runs that start together open one; never
-/// while asking.
+/// The kept session of one server. Its lock is held while connecting, so that runs that start together open one; never
+/// while commands are in flight.
 #[derive(Default)]
-pub struct Kept(Mutex<Option<Arc<Session>>>);
+pub struct KeptSession(Mutex<Option<Arc<RedisSession>>>);
 
-impl Kept {
-    /// The place for this server and these credentials (and this `role`, where the address is not what identifies it).
+impl KeptSession {
+    /// The session of this server and these credentials (and this `role`, where the address is not what identifies it).
     pub fn of(context: &Context, server: &RedisServer, role: &str) -> Arc<Self> {
         let password = server.credentials.password.as_ref().map(Secret::expose);
         context.process.shared(&format!("{server:?} {password:?} {role}"))
     }
 
-    /// The answers to `commands`, in their order. A kept connection that turns out dead is replaced once: a server
+    /// Send `commands` and return the replies in their order. A kept connection that turns out dead is replaced once: a server
     /// that was restarted, or that closes idle clients, is no failure.
-    pub async fn ask(
+    pub async fn send(
         &self,
         context: &Context,
         server: &RedisServer,
@@ -52,57 +52,58 @@ impl Kept {
     ) -> Result<Vec<Value>, CheckError> {
         let (session, fresh) = self.session(context, server).await?;
         if fresh {
-            return self.ask_on(context, session, commands).await;
+            return self.send_on(context, session, commands).await;
         }
-        let kept = self.ask_on(context, session.clone(), commands);
+        let kept = self.send_on(context, session.clone(), commands);
         let lost = |error: &CheckError| {
             matches!(error, CheckError::Closed { .. } | CheckError::Unreachable { .. } | CheckError::Tls { .. })
         };
-        net::hedged(context, kept, lost, self.ask_anew(context, server, &session, commands)).await
+        net::hedged(context, kept, lost, self.send_anew(context, server, &session, commands)).await
     }
 
-    /// Asks on another session than `lost`.
-    async fn ask_anew(
+    /// Sends on another session than `lost`. The commands follow only once the server has replied to the new one's login,
+    /// while `lost` is still silent: a server that is only slow gets them once.
+    async fn send_anew(
         &self,
         context: &Context,
         server: &RedisServer,
-        lost: &Arc<Session>,
+        lost: &Arc<RedisSession>,
         commands: &[Cmd],
     ) -> Result<Vec<Value>, CheckError> {
         self.forget(lost);
         let (session, _) = self.session(context, server).await?;
-        self.ask_on(context, session, commands).await
+        self.send_on(context, session, commands).await
     }
 
     /// The kept session, or else a new one (true).
-    async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<Session>, bool), CheckError> {
+    async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<RedisSession>, bool), CheckError> {
         context.enter(Phase::Connect);
         let mut kept = self.0.lock().await;
         if let Some(session) = kept.as_ref().filter(|session| session.serves(&server.address)) {
             return Ok((session.clone(), false));
         }
         *kept = None;
-        let session = Arc::new(Session::open(context, server).await?);
+        let session = Arc::new(RedisSession::open(context, server).await?);
         *kept = Some(session.clone());
         Ok((session, true))
     }
 
-    async fn ask_on(
+    async fn send_on(
         &self,
         context: &Context,
-        session: Arc<Session>,
+        session: Arc<RedisSession>,
         commands: &[Cmd],
     ) -> Result<Vec<Value>, CheckError> {
         context.enter(Phase::Query);
         let unanswered = Unanswered { kept: self, session: &session };
-        let answers = session.ask(Phase::Query, commands).await?;
+        let replies = session.send(Phase::Query, commands).await?;
         std::mem::forget(unanswered);
-        Ok(answers)
+        Ok(replies)
     }
 
-    fn forget(&self, session: &Arc<Session>) {
+    fn forget(&self, session: &Arc<RedisSession>) {
         session.is_retired.store(true, Ordering::Relaxed);
-        // Else whoever holds the lock replaces it.
+        // Else the run that holds the lock replaces it.
         if let Ok(mut kept) = self.0.try_lock() {
             kept.take_if(|kept| Arc::ptr_eq(kept, session));
         }
@@ -110,10 +111,10 @@ impl Kept {
 }
 
 /// Forgets the session when a run fails or is cancelled: a connection that does not answer may be dead without our
-/// knowing, so the next run must open another. Other runs that wait on it go on; the last of them closes it.
+/// knowing, so the next run must open another. Other runs that wait on it continue; the last of them closes it.
 struct Unanswered<'a> {
-    kept: &'a Kept,
-    session: &'a Arc<Session>,
+    kept: &'a KeptSession,
+    session: &'a Arc<RedisSession>,
 }
 
 impl Drop for Unanswered<'_> {
@@ -123,7 +124,7 @@ impl Drop for Unanswered<'_> {
 }
 
 /// An open connection, and the task that drives it.
-struct Session {
+struct RedisSession {
     address: RedisAddress,
     connection: MultiplexedConnection,
     driver: JoinHandle<()>,
@@ -133,7 +134,7 @@ struct Session {
     is_retired: AtomicBool,
 }
 
-impl Session {
+impl RedisSession {
     async fn open(context: &Context, server: &RedisServer) -> Result<Self, CheckError> {
         let stream = match &server.address {
             RedisAddress::Tcp { host, port } => {
@@ -151,9 +152,9 @@ impl Session {
             }
         };
         let gauge = Arc::new(Gauge::default());
-        // Nothing is sent by this: who we are is told below, so that a refusal is ours to understand.
+        // Nothing is sent by this: the login follows below, so that its refusal can be judged here.
         let silent = RedisConnectionInfo::default().set_skip_set_lib_name();
-        // The deadline is the slot's.
+        // The runner has a deadline.
         let config = AsyncConnectionConfig::new().set_response_timeout(None);
         let (connection, driver) =
             MultiplexedConnection::new_with_config(&silent, Wire::new(stream, gauge.clone()), config)
@@ -173,24 +174,24 @@ impl Session {
         Ok(session)
     }
 
-    /// Authenticates, and tells the server's administrator who is connected.
+    /// Authenticates, and sets the name that CLIENT LIST shows to the server's administrator.
     async fn introduce(&self, context: &Context, server: &RedisServer) -> Result<(), CheckError> {
         context.enter(Phase::Authenticate);
         let Credentials { username, password } = &server.credentials;
         if !server.credentials.is_empty() {
             let password = password.as_ref().map_or("", Secret::expose);
-            self.tell("AUTH", cmd("AUTH").arg(username).arg(password)).await?;
+            self.send_alone("AUTH", cmd("AUTH").arg(username).arg(password)).await?;
         }
-        match self.tell("CLIENT SETNAME", cmd("CLIENT").arg("SETNAME").arg("lifesigns")).await {
+        match self.send_alone("CLIENT SETNAME", cmd("CLIENT").arg("SETNAME").arg("lifesigns")).await {
             // A user who may not set a name, or a server that knows no names.
             Err(CheckError::Rejected { .. }) => Ok(()),
-            told => told,
+            named => named,
         }
     }
 
     /// One command alone: a server that is full answers the first one only.
-    async fn tell(&self, name: &'static str, command: &Cmd) -> Result<(), CheckError> {
-        match self.ask(Phase::Authenticate, std::slice::from_ref(command)).await?.first() {
+    async fn send_alone(&self, name: &'static str, command: &Cmd) -> Result<(), CheckError> {
+        match self.send(Phase::Authenticate, std::slice::from_ref(command)).await?.first() {
             Some(Value::ServerError(error)) => Err(refusal(&target(&self.address), name, error)),
             _ => Ok(()),
         }
@@ -203,7 +204,7 @@ impl Session {
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
     /// loses the reason when the connection breaks.
-    async fn ask(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
+    async fn send(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
         self.gauge.refill();
         self.used.notify_one();
         let answers = commands.iter().map(|command| {
@@ -217,9 +218,7 @@ impl Session {
     /// Why no answer came.
     fn failure(&self, phase: Phase, error: &RedisError) -> CheckError {
         let target = target(&self.address);
-        if self.gauge.is_used_up() {
-            CheckError::TooLarge { target, limit: LIMIT }
-        } else if let Some(error) = self.gauge.take_failure() {
+        if let Some(error) = self.gauge.take_failure() {
             net::io_error(&target, phase, &error)
         } else if error.is_io_error() {
             CheckError::Closed { target, phase }
@@ -229,7 +228,7 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for RedisSession {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -253,7 +252,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn drive_ends_when_nobody_used_it_for_long() {
+    async fn drive_unused_for_long_ends() {
         let (start, used) = (Instant::now(), Arc::new(Notify::new()));
         let driver = tokio::spawn(drive(pending(), used.clone()));
         sleep(IDLE / 2).await;

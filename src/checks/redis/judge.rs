@@ -87,30 +87,41 @@ impl Cluster {
     }
 }
 
-/// A server that answers is healthy, also where INFO is not allowed (`None`). It is degraded
-/// - as a replica without its master: what it answers is old;
+/// What a run has seen of a server.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub info: Option<Info>,
+    pub cluster: Option<Cluster>,
+    /// The commands that this user may not run.
+    pub forbidden: Vec<&'static str>,
+}
+
+/// A connected server is healthy, whatever its ACL forbids. It is degraded
+/// - as a replica without its master: its data is old;
 /// - above `maxmemory` without eviction: it reads, but refuses writes;
-/// - as a node of a cluster (`Some`) that lacks slots, or whose state this user may not see (`Some(None)`).
+/// - as a node of a cluster that lacks slots.
 ///
 /// A cluster that is not ok cannot serve.
-pub fn judge(target: &str, info: Option<&Info>, cluster: Option<Option<&Cluster>>) -> Result<Finding, CheckError> {
+pub fn judge(target: &str, seen: &Seen) -> Result<Finding, CheckError> {
     let mut complaints = Vec::new();
     let unknown = Info::default();
-    let known = info.unwrap_or(&unknown);
+    let known = seen.info.as_ref().unwrap_or(&unknown);
     if known.lost_its_master {
         complaints.push("the replica has lost its master".to_owned());
     }
     if known.is_full {
         complaints.push("the used memory exceeds maxmemory and nothing is evicted, so writes are refused".to_owned());
     }
-    if let Some(cluster) = cluster {
+    if let Some(cluster) = &seen.cluster {
         complaints.extend(judge_cluster(target, cluster)?);
     }
     let version = known.version.as_ref().map_or_else(String::new, |version| format!(" {version}"));
-    let hidden = if info.is_none() { ", but INFO is not allowed" } else { "" };
-    let (status, message) = match complaints.is_empty() {
-        true => (Status::Healthy, format!("Redis{version} answers{hidden}")),
-        false => (Status::Degraded, format!("Redis{version} answers, but {}", complaints.join("; "))),
+    let (status, message) = match (complaints.is_empty(), seen.forbidden.is_empty()) {
+        (true, true) => (Status::Healthy, format!("Connected to Redis{version}")),
+        (true, false) => {
+            (Status::Healthy, format!("Connected to Redis{version}; {} not allowed", seen.forbidden.join(", ")))
+        }
+        (false, _) => (Status::Degraded, format!("Connected to Redis{version}, but {}", complaints.join("; "))),
     };
     let mut finding = Finding::new(status, message)
         .with("redis_version", known.version.clone())
@@ -118,7 +129,10 @@ pub fn judge(target: &str, info: Option<&Info>, cluster: Option<Option<&Cluster>
         .with("connected_clients", known.connected_clients)
         .with("used_memory_human", known.used_memory_human.clone())
         .with("role", known.role.clone());
-    if let Some(cluster) = cluster.flatten() {
+    if !seen.forbidden.is_empty() {
+        finding = finding.with("not_allowed", seen.forbidden.clone());
+    }
+    if let Some(cluster) = &seen.cluster {
         finding = finding
             .with("cluster_state", cluster.state.clone())
             .with("cluster_slots_assigned", cluster.slots_assigned)
@@ -127,10 +141,7 @@ pub fn judge(target: &str, info: Option<&Info>, cluster: Option<Option<&Cluster>
     Ok(finding)
 }
 
-fn judge_cluster(target: &str, cluster: Option<&Cluster>) -> Result<Option<String>, CheckError> {
-    let Some(cluster) = cluster else {
-        return Ok(Some("the state of the cluster cannot be read".to_owned()));
-    };
+fn judge_cluster(target: &str, cluster: &Cluster) -> Result<Option<String>, CheckError> {
     let served = cluster.slots_ok.unwrap_or_default();
     match cluster.state.as_deref() {
         Some("ok") if served >= SLOTS => Ok(None),

@@ -1,4 +1,4 @@
-//! Redis: one server, the master that sentinels name, or a node of a cluster.
+//! Redis: one server, the master that sentinels name, or a cluster by any of its nodes.
 
 mod connect;
 mod errors;
@@ -7,63 +7,100 @@ mod protocol;
 mod sentinel;
 mod spec;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use redis::{Value, cmd};
 
 use crate::checks::Check;
 use crate::model::{CheckError, Finding};
+use crate::net::first_success;
 use crate::runtime::Context;
-use connect::Kept;
-use judge::{Cluster, Info};
+use connect::KeptSession;
+use judge::{Cluster, Info, Seen};
 pub use spec::{Credentials, RedisAddress, RedisCheck, RedisServer, Topology};
 
 #[async_trait]
 impl Check for RedisCheck {
     /// PING and INFO, over the one connection that this process keeps to the server.
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let Self { server, database, topology } = self;
-        let (kept, server) = match topology {
+        match &self.topology {
+            Topology::Single => {
+                self.probe(context, KeptSession::of(context, &self.server, ""), self.server.clone()).await
+            }
             Topology::Sentinel { sentinels, master } => {
                 // The master's connection is kept under the name of the master: its address changes.
-                let kept = Kept::of(context, server, &format!("{master} {sentinels:?}"));
+                let kept = KeptSession::of(context, &self.server, &format!("{master} {sentinels:?}"));
                 let address = sentinel::master(context, sentinels, master).await?;
-                (kept, &RedisServer { address, ..server.clone() })
+                self.probe(context, kept, RedisServer { address, ..self.server.clone() }).await
             }
-            Topology::Single | Topology::Cluster => (Kept::of(context, server, ""), server),
-        };
+            Topology::Cluster { nodes } => {
+                let probe = |node: &RedisServer| self.probe(context, KeptSession::of(context, node, ""), node.clone());
+                let attempts = nodes.iter().map(probe).collect();
+                // A refused login, or the state of the cluster, says more than a node that is down.
+                let says_more = |_: &CheckError, known: &CheckError| {
+                    known.trips_breaker() && !matches!(known, CheckError::Unavailable { .. })
+                };
+                let found = first_success(attempts, sentinel::STAGGER, says_more).await;
+                found.map_err(|failure| failure.unwrap_or(CheckError::Configuration("no node is configured".into())))
+            }
+        }
+    }
+}
+
+impl RedisCheck {
+    /// Probes one server. What its ACL forbids the user is a detail: connected and authenticated is healthy.
+    async fn probe(
+        &self,
+        context: &Context,
+        kept: Arc<KeptSession>,
+        server: RedisServer,
+    ) -> Result<Finding, CheckError> {
         let target = connect::target(&server.address);
-        let is_cluster = *topology == Topology::Cluster;
+        let is_cluster = matches!(self.topology, Topology::Cluster { .. });
         // Checks of several databases share the connection, so each run selects its own. PING and INFO know none, but
         // a database that the server does not have must be found.
-        let database = database.filter(|number| *number != 0);
+        let database = self.database.filter(|number| *number != 0);
         let mut commands = vec![cmd("PING"), cmd("INFO")];
         commands.extend(is_cluster.then(|| cmd("CLUSTER").arg("INFO").take()));
         commands.extend(database.map(|number| cmd("SELECT").arg(number).take()));
 
-        let mut answers = kept.ask(context, server, &commands).await?.into_iter();
-        let mut answer = move || answers.next().unwrap_or(Value::Nil);
-        match answer() {
+        let mut replies = kept.send(context, &server, &commands).await?.into_iter();
+        let mut reply = move || replies.next().unwrap_or(Value::Nil);
+        let mut seen = Seen::default();
+        match reply() {
             Value::SimpleString(text) if text == "PONG" => {}
+            Value::ServerError(error) if error.code() == "NOPERM" => seen.forbidden.push("PING"),
             Value::ServerError(error) => return Err(errors::refusal(&target, "PING", &error)),
             _ => return Err(CheckError::Protocol { target, expected: "Redis".into() }),
         }
-        let info = judge::text(&target, "INFO", answer())?.map(|text| Info::parse(&text));
-        let cluster = match is_cluster {
-            true => Some(judge::text(&target, "CLUSTER INFO", answer())?.map(|text| Cluster::parse(&text))),
-            false => None,
-        };
-        if let (Some(number), Value::ServerError(error)) = (database, answer()) {
-            return Err(match errors::refusal(&target, "SELECT", &error) {
-                CheckError::Rejected { target, .. } => {
-                    CheckError::Rejected { target, reason: format!("database {number} cannot be used").into() }
-                }
-                other => other,
-            });
+        match judge::text(&target, "INFO", reply())? {
+            Some(text) => seen.info = Some(Info::parse(&text)),
+            None => seen.forbidden.push("INFO"),
         }
-        if matches!(topology, Topology::Sentinel { .. }) && info.as_ref().is_some_and(Info::is_replica) {
+        if is_cluster {
+            match judge::text(&target, "CLUSTER INFO", reply())? {
+                Some(text) => seen.cluster = Some(Cluster::parse(&text)),
+                None => seen.forbidden.push("CLUSTER INFO"),
+            }
+        }
+        match (database, reply()) {
+            (Some(_), Value::ServerError(error)) if error.code() == "NOPERM" => seen.forbidden.push("SELECT"),
+            (Some(number), Value::ServerError(error)) => {
+                return Err(match errors::refusal(&target, "SELECT", &error) {
+                    CheckError::Rejected { target, .. } => {
+                        CheckError::Rejected { target, reason: format!("database {number} cannot be used").into() }
+                    }
+                    other => other,
+                });
+            }
+            _ => {}
+        }
+        let of_sentinels = matches!(self.topology, Topology::Sentinel { .. });
+        if of_sentinels && seen.info.as_ref().is_some_and(Info::is_replica) {
             let reason = "the sentinels name it as the master, but it is a replica".into();
             return Err(CheckError::Unavailable { target, reason });
         }
-        judge::judge(&target, info.as_ref(), cluster.as_ref().map(Option::as_ref))
+        judge::judge(&target, &seen)
     }
 }

@@ -2,34 +2,34 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::Stream;
+use crate::net::{Limited, ReadBudget, Stream};
 use crate::runtime::lock;
 
 /// What a server may send per run. INFO is 5 to 10 KB, with hundreds of replicas or databases 50 KB; the parser makes
 /// up to 20 times as much of it in memory.
 pub const LIMIT: usize = 256 * 1024;
 
-/// What a connection's wire tells its session.
-#[derive(Default)]
+/// The budget and the failure of a connection, shared by its wire and its session.
 pub struct Gauge {
-    left: AtomicUsize,
+    budget: Arc<ReadBudget>,
     failure: Mutex<Option<io::Error>>,
+}
+
+impl Default for Gauge {
+    fn default() -> Self {
+        Self { budget: ReadBudget::new(LIMIT), failure: Mutex::default() }
+    }
 }
 
 impl Gauge {
     /// Lets a run read its share.
     pub fn refill(&self) {
-        self.left.store(LIMIT, Ordering::Relaxed);
-    }
-
-    pub fn is_used_up(&self) -> bool {
-        self.left.load(Ordering::Relaxed) == 0
+        self.budget.refill();
     }
 
     /// The error that ended the connection, which the library does not hand on as it was.
@@ -46,43 +46,35 @@ impl Gauge {
     }
 }
 
-/// A stream that fails once the gauge is used up, and that reads nothing before something was written: "max number of
-/// clients reached" comes at once, and would be dropped as an answer to no question.
+/// A bounded stream that reads nothing before something was written: "max number of clients reached" comes at once, and
+/// would be dropped as a reply to no command.
 pub struct Wire {
-    stream: Stream,
+    stream: Limited<Stream>,
     gauge: Arc<Gauge>,
-    asked: bool,
+    written: bool,
 }
 
 impl Wire {
     pub fn new(stream: Stream, gauge: Arc<Gauge>) -> Self {
-        Self { stream, gauge, asked: false }
+        Self { stream: Limited::new(stream, gauge.budget.clone()), gauge, written: false }
     }
 }
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, task: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        if !wire.asked {
+        if !wire.written {
             return Poll::Pending;
         }
-        if wire.gauge.is_used_up() {
-            return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
-        }
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut wire.stream).poll_read(task, buffer);
-        let read = buffer.filled().len().saturating_sub(before);
-        let left = wire.gauge.left.load(Ordering::Relaxed);
-        wire.gauge.left.store(left.saturating_sub(read), Ordering::Relaxed);
-        wire.gauge.note(polled)
+        wire.gauge.note(Pin::new(&mut wire.stream).poll_read(task, buffer))
     }
 }
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, task: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
-        if !wire.asked {
-            wire.asked = true;
+        if !wire.written {
+            wire.written = true;
             // The reading half said "pending" without asking to be woken; both halves belong to one task.
             task.waker().wake_by_ref();
         }

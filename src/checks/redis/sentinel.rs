@@ -1,52 +1,33 @@
-//! Which server is the master: what Redis Sentinel says.
+//! Which server is the master: the answer of Redis Sentinel.
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use redis::{Value, cmd};
-use tokio::time::sleep;
 
-use super::connect::{Kept, target};
+use super::connect::{KeptSession, target};
 use super::errors::refusal;
 use super::{RedisAddress, RedisServer};
 use crate::model::CheckError;
+use crate::net::first_success;
 use crate::runtime::Context;
 
-/// How long a sentinel is waited for before the next one is asked, too.
-const STAGGER: Duration = Duration::from_millis(100);
+/// How long to wait for a sentinel, or for a node of a cluster, before requesting the same of the next one beside it.
+pub const STAGGER: Duration = Duration::from_millis(100);
 
 /// The address of `master`, by the first sentinel that knows it.
 pub async fn master(context: &Context, sentinels: &[RedisServer], master: &str) -> Result<RedisAddress, CheckError> {
-    let mut waiting = sentinels.iter();
-    let mut attempts = FuturesUnordered::new();
-    let mut failure = None;
-    loop {
-        match waiting.next() {
-            Some(sentinel) => attempts.push(ask(context, sentinel, master)),
-            None if attempts.is_empty() => {
-                return Err(failure.unwrap_or(CheckError::Configuration("no sentinel is configured".into())));
-            }
-            None => {}
-        }
-        tokio::select! {
-            Some(answer) = attempts.next() => match answer {
-                Ok(address) => return Ok(address),
-                // A wrong name or password says more than a sentinel that is down.
-                Err(error) if failure.as_ref().is_none_or(CheckError::trips_breaker) => failure = Some(error),
-                Err(_) => {}
-            },
-            () = sleep(STAGGER), if waiting.len() > 0 => {}
-        }
-    }
+    let attempts = sentinels.iter().map(|sentinel| request(context, sentinel, master)).collect();
+    // A wrong name or password says more than a sentinel that is down.
+    let found = first_success(attempts, STAGGER, |_, known: &CheckError| known.trips_breaker()).await;
+    found.map_err(|failure| failure.unwrap_or(CheckError::Configuration("no sentinel is configured".into())))
 }
 
-async fn ask(context: &Context, sentinel: &RedisServer, master: &str) -> Result<RedisAddress, CheckError> {
-    let question = cmd("SENTINEL").arg("get-master-addr-by-name").arg(master).take();
-    let kept = Kept::of(context, sentinel, "");
-    let answers = kept.ask(context, sentinel, &[question]).await?;
+async fn request(context: &Context, sentinel: &RedisServer, master: &str) -> Result<RedisAddress, CheckError> {
+    let command = cmd("SENTINEL").arg("get-master-addr-by-name").arg(master).take();
+    let kept = KeptSession::of(context, sentinel, "");
+    let replies = kept.send(context, sentinel, &[command]).await?;
     let target = target(&sentinel.address);
-    match answers.first() {
+    match replies.first() {
         Some(Value::Array(parts)) => {
             address(parts).ok_or_else(|| CheckError::Protocol { target, expected: "Redis Sentinel".into() })
         }

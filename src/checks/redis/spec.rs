@@ -26,6 +26,10 @@ struct RedisFields {
     /// The server is a node of a Redis Cluster, whose state is checked, too.
     #[serde(default)]
     cluster: bool,
+    /// `host:port` of further nodes of the cluster (default port 6379): any of them will do. With them the URL's host may
+    /// be left out.
+    #[serde(default)]
+    nodes: Vec<String>,
     /// `host:port` of the sentinels that know the server's address. Default port 26379.
     #[serde(default)]
     sentinels: Vec<String>,
@@ -36,6 +40,12 @@ struct RedisFields {
     sentinel_username: Option<String>,
     #[serde(default)]
     sentinel_password: Option<Secret>,
+    /// TLS of the connections to the sentinels. Default: as the server's.
+    #[serde(default)]
+    sentinel_tls: Option<Tls>,
+    /// Whether the sentinels speak TLS. Default: as the server does, or with `sentinel_tls` yes.
+    #[serde(default)]
+    sentinel_encrypted: Option<bool>,
 }
 
 /// A user of Redis' ACL, or the default one.
@@ -77,7 +87,10 @@ pub struct RedisServer {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Topology {
     Single,
-    Cluster,
+    /// The state of the cluster, by the first of its nodes that is reached.
+    Cluster {
+        nodes: Vec<RedisServer>,
+    },
     /// The address of [`RedisCheck::server`] is only the master's name: the sentinels know the real one.
     Sentinel {
         sentinels: Vec<RedisServer>,
@@ -103,22 +116,48 @@ impl TryFrom<RedisFields> for RedisCheck {
         let Credentials { username, password } = server.credentials;
         server.credentials = Credentials::new(fields.username.or(username), fields.password.or(password));
         let topology = if fields.sentinels.is_empty() {
-            if fields.master.is_some() || fields.sentinel_username.is_some() || fields.sentinel_password.is_some() {
+            let of_sentinels = fields.sentinel_username.is_some()
+                || fields.sentinel_password.is_some()
+                || fields.sentinel_tls.is_some()
+                || fields.sentinel_encrypted.is_some();
+            if fields.master.is_some() || of_sentinels {
                 return Err(wrong("master and sentinel_* need sentinels, a list of host:port"));
             }
-            if fields.cluster { Topology::Cluster } else { Topology::Single }
+            if fields.cluster || !fields.nodes.is_empty() {
+                if matches!(server.address, RedisAddress::Unix(_)) && !fields.nodes.is_empty() {
+                    return Err(wrong("a Unix socket has no nodes beside it"));
+                }
+                let node = |text: &String| {
+                    let address = host_and_port("nodes", text, 6379)?;
+                    Ok(RedisServer { address, ..server.clone() })
+                };
+                let mut nodes = fields.nodes.iter().map(node).collect::<Result<Vec<_>, SpecError>>()?;
+                if (host_given || nodes.is_empty()) && !nodes.contains(&server) {
+                    nodes.insert(0, server.clone());
+                }
+                Topology::Cluster { nodes }
+            } else {
+                Topology::Single
+            }
         } else {
             let host = match &server.address {
                 RedisAddress::Unix(_) => return Err(wrong("a Unix socket has no sentinels")),
                 RedisAddress::Tcp { host, .. } => host_given.then(|| host.clone()),
             };
-            if fields.cluster {
+            if fields.cluster || !fields.nodes.is_empty() {
                 return Err(wrong("cluster and sentinels exclude each other"));
             }
             let credentials = Credentials::new(fields.sentinel_username, fields.sentinel_password);
+            let tls = match (fields.sentinel_tls, fields.sentinel_encrypted) {
+                (Some(_), Some(false)) => return Err(wrong("sentinel_tls needs sentinel_encrypted, which is false")),
+                (_, Some(false)) => None,
+                (Some(tls), _) => Some(tls),
+                (None, Some(true)) => server.tls.clone().or_else(|| Some(fields.tls.clone())),
+                (None, None) => server.tls.clone(),
+            };
             let sentinel = |text: &String| {
-                let address = host_and_port(text)?;
-                Ok(RedisServer { address, tls: server.tls.clone(), credentials: credentials.clone() })
+                let address = host_and_port("sentinels", text, 26379)?;
+                Ok(RedisServer { address, tls: tls.clone(), credentials: credentials.clone() })
             };
             let sentinels = fields.sentinels.iter().map(sentinel).collect::<Result<_, SpecError>>()?;
             let master = fields.master.or(host).filter(|name| !name.is_empty());
@@ -159,8 +198,8 @@ fn parse_url(text: &str, tls: &Tls) -> Result<(RedisServer, Option<u32>, bool), 
             ("username", _) => username = Some(value),
             ("password", _) => password = Some(value),
             _ if given => {}
-            ("ssl_cert_reqs", "none" | "CERT_NONE") => tls.verify = Verify::Nothing,
-            ("ssl_check_hostname", "false" | "False" | "0") if tls.verify == Verify::Full => tls.verify = Verify::Chain,
+            ("ssl_cert_reqs", _) if is_none(&value) => tls.verify = Verify::Nothing,
+            ("ssl_check_hostname", _) if is_false(&value) && tls.verify == Verify::Full => tls.verify = Verify::Chain,
             ("ssl_ca_certs", _) => tls.ca = Some(value.into()),
             ("ssl_certfile", _) => tls.cert = Some(value.into()),
             ("ssl_keyfile", _) => tls.key = Some(value.into()),
@@ -207,16 +246,29 @@ fn parse_url(text: &str, tls: &Tls) -> Result<(RedisServer, Option<u32>, bool), 
     ))
 }
 
+/// Whether a value of `ssl_cert_reqs` means that certificates are not verified: `none`, `CERT_NONE`, `ssl.CERT_NONE`,
+/// `VerifyMode.CERT_NONE`, and the number behind them.
+fn is_none(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    matches!(value.rsplit('.').next(), Some("none" | "cert_none" | "0"))
+}
+
+/// Whether redis-py takes a value of `ssl_check_hostname` for false.
+fn is_false(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "0" | "f" | "false" | "n" | "no")
+}
+
 fn decode(text: &str, what: &str) -> Result<String, SpecError> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(Into::into).map_err(|_| wrong(&format!("the URL's {what} is not UTF-8")))
 }
 
-fn host_and_port(text: &str) -> Result<RedisAddress, SpecError> {
-    let error = || wrong("each of sentinels must be host:port, such as 10.0.0.1:26379");
+fn host_and_port(field: &str, text: &str, port: u16) -> Result<RedisAddress, SpecError> {
+    let error = || wrong(&format!("each of {field} must be host:port, such as 10.0.0.1:{port}"));
+    let default = port.to_string();
     // An IPv6 address alone is full of colons.
     let bare = text.parse::<std::net::Ipv6Addr>().is_ok() || text.ends_with(']') || !text.contains(':');
-    let (host, port) = if bare { (text, "26379") } else { text.rsplit_once(':').ok_or_else(error)? };
+    let (host, port) = if bare { (text, default.as_str()) } else { text.rsplit_once(':').ok_or_else(error)? };
     let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(error)?;
     let host = host.trim_matches(['[', ']']);
     if host.is_empty() || host.contains(['/', '@', ' ']) {

@@ -11,8 +11,12 @@ const REAL: &str = "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:86400\
     # Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\
     # Replication\r\nrole:master\r\n# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n";
 
+fn both(info: &str, cluster: &str) -> Seen {
+    Seen { info: Some(Info::parse(info)), cluster: Some(Cluster::parse(cluster)), ..Seen::default() }
+}
+
 fn finding(info: &str) -> Finding {
-    judge("h:1", Some(&Info::parse(info)), None).unwrap()
+    judge("h:1", &Seen { info: Some(Info::parse(info)), ..Seen::default() }).unwrap()
 }
 
 #[test]
@@ -63,15 +67,15 @@ fn judge_degraded_ones() {
 
 #[test]
 fn judge_without_info() {
-    let finding = judge("h:1", None, None).unwrap();
+    let finding = judge("h:1", &Seen { forbidden: vec!["PING", "INFO"], ..Seen::default() }).unwrap();
     assert_eq!(finding.status, Status::Healthy);
-    assert!(finding.message.contains("INFO is not allowed"));
+    assert_eq!(finding.message, "Connected to Redis; PING, INFO not allowed");
     assert_eq!(finding.details.get("redis_version"), Some(&serde_json::Value::Null));
 }
 
 #[test]
 fn judge_clusters() {
-    let judged = |text: &str| judge("h:1", Some(&Info::parse(REAL)), Some(Some(&Cluster::parse(text))));
+    let judged = |text: &str| judge("h:1", &both(REAL, text));
     assert_eq!(judged("cluster_state:ok\r\ncluster_slots_ok:16384").unwrap().status, Status::Healthy);
     let partial = judged("cluster_state:ok\r\ncluster_slots_ok:16000").unwrap();
     assert_eq!(partial.status, Status::Degraded);
@@ -79,15 +83,13 @@ fn judge_clusters() {
     let failed = judged("cluster_state:fail\r\ncluster_slots_assigned:0\r\ncluster_slots_ok:0").unwrap_err();
     assert_eq!(failed.code(), "UnavailableError");
     assert_eq!(judged("nonsense").unwrap_err().code(), "ProtocolError");
-    let unseen = judge("h:1", Some(&Info::parse(REAL)), Some(None)).unwrap();
-    assert_eq!(unseen.status, Status::Degraded);
 }
 
 proptest! {
     #[test]
     fn parse_any_text(text in "(?s).*", lines in proptest::collection::vec("(role|maxmemory|used_memory|redis_version|cluster_state):.*", 0..9)) {
         for text in [text, lines.join("\r\n")] {
-            let _ = judge("h:1", Some(&Info::parse(&text)), Some(Some(&Cluster::parse(&text))));
+            let _ = judge("h:1", &both(&text, &text));
         }
     }
 

@@ -53,6 +53,7 @@ fn url_credentials() {
         ("redis://:p@h", None, Some("p")),
         ("redis://u:p%40%2F%25@h", Some("u"), Some("p@/%")),
         ("redis://u%20v:p+q@h", Some("u v"), Some("p+q")),
+        ("redis://:pa;ss@127.0.0.1:6379/1", None, Some("pa;ss")),
         ("redis://u@h", Some("u"), None),
         ("redis://h?username=u&password=p%26", Some("u"), Some("p&")),
         ("unix://u:p@/r.sock", Some("u"), Some("p")),
@@ -68,8 +69,15 @@ fn url_credentials() {
 #[test]
 fn url_tls_options_of_redis_py() {
     let tls = |text: &str| url(text).server.tls.unwrap();
-    assert_eq!(tls("rediss://h?ssl_cert_reqs=none").verify, Verify::Nothing);
-    assert_eq!(tls("rediss://h?ssl_check_hostname=false").verify, Verify::Chain);
+    for none in ["none", "None", "CERT_NONE", "cert_none", "ssl.CERT_NONE", "VerifyMode.CERT_NONE", "0"] {
+        assert_eq!(tls(&format!("rediss://h?ssl_cert_reqs={none}")).verify, Verify::Nothing, "{none}");
+        assert_eq!(tls(&format!("rediss://h?ssl_cert_reqs={none}&ssl_check_hostname=True")).verify, Verify::Nothing);
+    }
+    for no in ["false", "False", "FALSE", "f", "no", "n", "0"] {
+        assert_eq!(tls(&format!("rediss://h?ssl_check_hostname={no}")).verify, Verify::Chain, "{no}");
+        assert_eq!(tls(&format!("rediss://h?ssl_check_hostname={no}&ssl_cert_reqs=required")).verify, Verify::Chain);
+    }
+    assert_eq!(tls("rediss://h?ssl_check_hostname=true").verify, Verify::Full);
     assert_eq!(tls("rediss://h?ssl_cert_reqs=required").verify, Verify::Full);
     assert_eq!(tls("rediss://h?ssl_ca_certs=/ca.pem").ca, Some("/ca.pem".into()));
     let redis = parse(json!({"url": "rediss://h?ssl_cert_reqs=none", "tls": {"ca": "/ca.pem"}})).unwrap();
@@ -93,6 +101,43 @@ fn sentinels_addresses_master_and_credentials() {
 }
 
 #[test]
+fn sentinel_tls_apart_from_the_servers() {
+    for (mut fields, server, sentinel) in [
+        (json!({"url": "rediss://m"}), Some(Verify::Full), Some(Verify::Full)),
+        (json!({"url": "rediss://m", "sentinel_encrypted": false}), Some(Verify::Full), None),
+        (json!({"url": "redis://m", "sentinel_encrypted": true}), None, Some(Verify::Full)),
+        (json!({"url": "redis://m", "sentinel_tls": {"verify": "chain"}}), None, Some(Verify::Chain)),
+        (
+            json!({"url": "rediss://m", "tls": {"verify": "nothing"}, "sentinel_tls": {"verify": "chain"}}),
+            Some(Verify::Nothing),
+            Some(Verify::Chain),
+        ),
+    ] {
+        fields.as_object_mut().unwrap().insert("sentinels".into(), json!(["s"]));
+        let redis = parse(fields.clone()).unwrap();
+        let Topology::Sentinel { sentinels, .. } = redis.topology else { unreachable!() };
+        let verify = |tls: &Option<Tls>| tls.as_ref().map(|tls| tls.verify);
+        assert_eq!(verify(&redis.server.tls), server, "{fields}");
+        assert_eq!(sentinels.iter().map(|each| verify(&each.tls)).collect::<Vec<_>>(), [sentinel], "{fields}");
+    }
+}
+
+#[test]
+fn cluster_nodes_beside_the_urls_host() {
+    for (fields, addresses) in [
+        (json!({"url": "redis://a", "cluster": true}), vec![tcp("a", 6379)]),
+        (json!({"url": "redis://", "cluster": true}), vec![tcp("localhost", 6379)]),
+        (json!({"url": "redis://a", "nodes": ["b:7000", "a"]}), vec![tcp("b", 7000), tcp("a", 6379)]),
+        (json!({"url": "redis://a:1", "nodes": ["b:2"]}), vec![tcp("a", 1), tcp("b", 2)]),
+        (json!({"url": "redis://:p@/0", "nodes": ["[::1]:7000"]}), vec![tcp("::1", 7000)]),
+    ] {
+        let redis = parse(fields.clone()).unwrap();
+        let Topology::Cluster { nodes } = redis.topology else { unreachable!() };
+        assert_eq!(nodes.into_iter().map(|node| node.address).collect::<Vec<_>>(), addresses, "{fields}");
+    }
+}
+
+#[test]
 fn fields_each_wrong_one_is_named_and_no_password_shown() {
     for (fields, named) in [
         (json!({"url": "localhost:6379"}), "redis://"),
@@ -108,10 +153,14 @@ fn fields_each_wrong_one_is_named_and_no_password_shown() {
         (json!({"url": "redis://:%ffhunter2@h"}), "UTF-8"),
         (json!({"url": "unix://:hunter2@run/redis.sock"}), "three slashes"),
         (json!({"url": "unix://"}), "three slashes"),
-        (json!({"url": ["hunter2"]}), "must be a string"),
+        (json!({"url": ["hunter2"]}), "expected a string"),
         (json!({"password": "hunter2"}), "missing field `url`"),
         (json!({"url": "redis://:hunter2@h", "sentinel": []}), "sentinels"),
         (json!({"url": "redis://:hunter2@h", "master": "m"}), "sentinels"),
+        (json!({"url": "redis://:hunter2@h", "sentinel_tls": {}}), "sentinels"),
+        (json!({"url": "redis://:hunter2@h", "nodes": ["a:b"]}), "each of nodes must be host:port"),
+        (json!({"url": "redis://:hunter2@h", "nodes": ["a"], "sentinels": ["a"]}), "exclude"),
+        (json!({"url": "unix://:hunter2@/r.sock", "nodes": ["a"]}), "Unix socket"),
         (json!({"url": "redis://:hunter2@h", "sentinels": ["a:b"]}), "host:port"),
         (json!({"url": "redis://:hunter2@/0", "sentinels": ["a"]}), "master"),
         (json!({"url": "redis://:hunter2@h", "sentinels": ["a"], "cluster": true}), "exclude"),
@@ -133,6 +182,6 @@ proptest! {
     fn url_any_text_is_read_or_refused(text in ".*", scheme in "(redis|rediss|unix)://") {
         let _ = parse_url(&text, &Tls::default());
         let _ = parse_url(&format!("{scheme}{text}"), &Tls::default());
-        let _ = host_and_port(&text);
+        let _ = host_and_port("nodes", &text, 6379);
     }
 }
