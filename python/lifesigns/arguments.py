@@ -92,3 +92,10 @@ def plain_spec(value: Any) -> Any:
     if to_dict is not None:
         return to_dict()
     return dict(value) if hasattr(value, "keys") else value
+
+
+def unwrapped(function: Any) -> Any:
+    """Return the function inside of `functools.partial` objects."""
+    while hasattr(function, "func"):
+        function = function.func
+    return function

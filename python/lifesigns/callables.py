@@ -7,6 +7,7 @@ returns holds up neither the others nor the end of the process.
 from __future__ import annotations
 
 from lifesigns import _core
+from lifesigns.arguments import unwrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,13 +43,6 @@ def identity(function: Callable[[], Any]) -> str:
     code = getattr(inner, "__code__", None)
     place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
     return f"{inner.__module__}.{inner.__qualname__} {place}"
-
-
-def unwrapped(function: Any) -> Any:
-    """Return the function inside of `functools.partial` objects."""
-    while hasattr(function, "func"):
-        function = function.func
-    return function
 
 
 def start_threads(callable_ids: list[int]) -> None:

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from types import ModuleType
 
-from lifesigns.callables import unwrapped
+from lifesigns.arguments import unwrapped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
