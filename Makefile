@@ -60,6 +60,7 @@ kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at rando
 faults: services $(VENV)/.dev ## Drives every fault against every dependency; prints the matrix, fails if a bound is broken
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.matrix $(CELLS)
+	$(BIN)/python -W error -m tests.faults.isolation $(CELLS)
 
 soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random: nothing may be left of them
 	$(MATURIN)

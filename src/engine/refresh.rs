@@ -21,7 +21,7 @@ const LEAD: Duration = Duration::from_millis(500);
 /// How soon a new check, or a result that another process renewed, is noticed.
 const TICK: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
-/// How long Python may take to fetch the events, before it is asked again.
+/// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
 const JITTER: f64 = 0.1;

@@ -155,7 +155,7 @@ impl Registered {
         blocked_by(&self.parents, |parent| parent.status_within(parent.stale_after, now, snapshot))
     }
 
-    /// Whether it is failing, as far as an outcome not older than `max_age` can tell.
+    /// Whether it is failing, by an outcome not older than `max_age`.
     fn status_within(&self, max_age: Duration, now: Instant, snapshot: Option<&TableSnapshot>) -> ParentStatus {
         let (latest, circuit) = self.state().latest(snapshot);
         let is_open = circuit.is_some_and(|circuit| circuit.state == CircuitState::Open);

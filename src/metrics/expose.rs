@@ -34,13 +34,13 @@ impl Format {
 
     /// What an `Accept` header prefers: OpenMetrics only where it is named.
     pub fn accepted(accept: &str) -> Self {
-        let asks = |range: &str| {
+        let prefers = |range: &str| {
             let mut parts = range.split(';').map(str::trim);
             let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
             let weight = |part: &str| part.strip_prefix("q=").and_then(|weight| weight.parse::<f64>().ok());
             named && parts.filter_map(weight).all(|weight| weight > 0.0)
         };
-        if accept.split(',').any(asks) { Self::OpenMetrics } else { Self::Prometheus }
+        if accept.split(',').any(prefers) { Self::OpenMetrics } else { Self::Prometheus }
     }
 }
 

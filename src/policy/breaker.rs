@@ -32,7 +32,7 @@ pub struct Permit {
     generation: u64,
 }
 
-/// Why a call may not go ahead, and when to ask again; `None` where only an operator changes that.
+/// Why a call may not go ahead, and when to try again; `None` where only an operator changes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub state: CircuitState,
@@ -101,7 +101,7 @@ impl Breaker {
         self.saved = saved;
     }
 
-    /// Asks to make a call.
+    /// Requests a permit for a call.
     pub fn acquire(&mut self, now: Instant) -> Result<Permit, Refused> {
         let state = self.state(now);
         let retry_after = self.retry_after(now);
@@ -131,7 +131,7 @@ impl Breaker {
             }
             CircuitPhase::Closed { failures_in_a_row, calls } => {
                 *failures_in_a_row = if failed { failures_in_a_row.saturating_add(1) } else { 0 };
-                // Only the rates look back; without them there is nothing to keep, and to tell other processes.
+                // Only the rates look back; without them there is nothing to keep, and to store for other processes.
                 if self.spec.failure_rate.is_some() || self.spec.slow_call_rate.is_some() {
                     calls.push_back(RecordedCall { at: now, failed, slow });
                 }
@@ -194,7 +194,7 @@ impl Breaker {
         self.close(CircuitMode::ForcedClosed)
     }
 
-    /// As [`Self::force_closed`], where there is to be no breaker at all: [`Self::mode`] tells them apart.
+    /// As [`Self::force_closed`], where there is to be no breaker at all: [`Self::mode`] differs.
     pub fn disable(&mut self) -> Option<Transition> {
         self.close(CircuitMode::Disabled)
     }

@@ -80,7 +80,7 @@ impl PyEngine {
         self.register(name, options, identity.to_string(), |_| check)
     }
 
-    /// Adds a callable; `id` comes back in each job that calls it. `identity` tells it from others in other processes.
+    /// Adds a callable; `id` comes back in each job that calls it. `identity` distinguishes it in other processes.
     fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
         self.register(name, options, identity, |timeout| Arc::new(CallableCheck { id, timeout }))
     }
@@ -134,7 +134,7 @@ impl PyEngine {
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
-    /// `publisher` is the callable that tells the log and subscribers what has happened.
+    /// `publisher` is the callable that hands events to the log and to subscribers.
     fn start_background(&self, py: Python<'_>, critical_max_age: Option<f64>, publisher: u64) -> PyResult<()> {
         let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
         let made = Arc::new(Refresh::of(&self.inner, publisher));

@@ -74,7 +74,7 @@ fn draining() -> bool {
     process::draining()
 }
 
-/// What an `Accept` header asks metrics to be: whether OpenMetrics, and the content type.
+/// The format of metrics that an `Accept` header prefers: whether OpenMetrics, and the content type.
 #[pyfunction]
 fn metrics_format(accept: &str) -> (bool, &'static str) {
     let format = Format::accepted(accept);
@@ -89,7 +89,7 @@ fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
     Ok(())
 }
 
-/// Where the processes of this user's application find each other, unless they are told.
+/// Where the processes of this user's application find each other by default.
 #[pyfunction]
 fn default_store() -> PathBuf {
     #[cfg(any(target_os = "linux", target_os = "macos"))]

@@ -14,7 +14,7 @@ use crate::engine::sweep;
 use crate::policy::report::{Report, ReportOf, Shown, fields};
 use crate::runtime::lock;
 
-/// How long a wait goes on before signals are looked at: Ctrl-C works within this time.
+/// How long a wait lasts before signals are checked: Ctrl-C works within this time.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// A flag that a thread can wait for.
@@ -27,7 +27,7 @@ pub(super) struct Done {
 #[derive(Default)]
 struct State {
     is_set: bool,
-    /// To wake nobody takes a system call, too.
+    /// A notification takes a system call, also where no thread waits.
     is_awaited: bool,
 }
 
@@ -56,7 +56,7 @@ impl Done {
 pub struct PySweep {
     inner: sweep::Sweep,
     done: Arc<Done>,
-    /// What was known when this was first asked for: whatever is shown of a sweep tells the same.
+    /// What was known when it was first read: all views of a sweep show the same.
     report: OnceLock<Report>,
 }
 

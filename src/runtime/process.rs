@@ -73,7 +73,7 @@ impl Process {
     }
 
     /// State that all checks of one target share in this process, such as a kept connection; made on first use.
-    /// `key` tells targets apart and may hold secrets: it is never shown.
+    /// `key` distinguishes targets and may hold secrets: it is never shown.
     pub fn shared<T: Default + Send + Sync + 'static>(&self, key: &str) -> Arc<T> {
         let made = lock(&self.shared)
             .entry((TypeId::of::<T>(), key.to_owned()))

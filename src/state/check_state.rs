@@ -95,7 +95,7 @@ impl CheckState {
         })
     }
 
-    /// Requests an outcome. `obstacle` is consulted only if a run is needed, and tells why there must be none.
+    /// Requests an outcome. `obstacle` is consulted only if a run is needed, and returns why there must be none.
     pub fn request(
         self: &Arc<Self>,
         wanted: Option<Duration>,
@@ -125,7 +125,7 @@ impl CheckState {
         Requested::Needed(Completion { state: self.clone(), run, wanted, after })
     }
 
-    /// One attempt to get the lease; `check_alive`: whether to ask if the owner of another lease still lives.
+    /// One attempt to get the lease; `check_alive`: whether to check that the owner of another lease still lives.
     pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner, check_alive: bool) -> Result<Acquired, Busy> {
         let mut local = lock(&self.local);
         let record = &mut local.record;

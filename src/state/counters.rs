@@ -11,7 +11,7 @@ use crate::model::{Outcome, Status, clock};
 /// Upper bounds of the histogram's buckets, in seconds; longer runs are in one more.
 pub const BUCKETS: [f64; 13] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Different `error_type`s that are told apart: a callable can raise classes without end.
+/// Different `error_type`s that are counted apart: a callable can raise classes without end.
 const MAX_ERRORS: usize = 32;
 
 /// What is counted of the runs of one check since its record was made.
