@@ -114,7 +114,7 @@ impl Sweep {
             if !reason.keeps_last_result() {
                 return self.derived(check, &reason.outcome());
             }
-            let row = self.last(check, now, snapshot, || reason.outcome());
+            let row = self.last(check, check.stale_after, now, snapshot, || reason.outcome());
             match reason {
                 NotRun::Blocked { parent, .. } if row.pending => {
                     Row { blocked_by: Some(parent.as_str().into()), ..row }
@@ -125,38 +125,49 @@ impl Sweep {
         match requested {
             Requested::Known(outcome) => self.cached(check, outcome.clone(), now),
             Requested::NotRun(reason) => not_run(reason),
-            Requested::Latest => self.last(check, now, snapshot, pending),
+            Requested::Latest => self.last(check, check.stale_after, now, snapshot, pending),
             Requested::InFlight { run, leading } => match run.result() {
                 Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
                 Some(Err(reason)) => not_run(reason),
-                None => match overrun(check, run, *leading, now) {
+                None => match self.overrun(check, run, *leading, now) {
                     Some(outcome) => self.derived(check, &outcome),
-                    None => self.last(check, now, snapshot, pending),
+                    None => self.last(check, self.awaited_bound(check), now, snapshot, pending),
                 },
             },
         }
     }
 
-    /// The last outcome if it may still be shown, else what `otherwise` makes.
+    /// The last outcome if it is younger than `bound`, else what `otherwise` makes.
     fn last(
         &self,
         check: &Registered,
+        bound: Duration,
         now: Instant,
         snapshot: Option<&TableSnapshot>,
         otherwise: impl FnOnce() -> Outcome,
     ) -> Row {
-        let bound = match self.max_age {
-            Some(age) => {
-                let own = check.options.ready_max_age.unwrap_or_default();
-                age.max(own).saturating_add(check.options.timeout).min(check.stale_after)
-            }
-            None => check.stale_after,
-        };
         let (latest, _) = check.state().latest(snapshot);
         match latest.filter(|latest| now.saturating_duration_since(latest.finished) < bound) {
             Some(outcome) => self.cached(check, outcome, now),
             None => Row { pending: true, ..self.derived(check, &otherwise()) },
         }
+    }
+
+    /// How old the last outcome may be while a run is awaited: what the caller accepts, plus the check's timeout.
+    fn awaited_bound(&self, check: &Registered) -> Duration {
+        let accepted = self.max_age.map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
+        let bound = accepted.map_or(Duration::MAX, |age| age.saturating_add(check.options.timeout));
+        bound.min(check.stale_after)
+    }
+
+    /// The time-out of a run of this process that could not end itself in time, since the machine is overloaded.
+    fn overrun(&self, check: &Registered, run: &InFlightRun, leading: bool, now: Instant) -> Option<Outcome> {
+        let (started, context) = run.progress().filter(|_| leading)?;
+        // What it waited for before, such as a parent, is not its own time.
+        let since = if check.parents.is_empty() { self.started } else { *started };
+        let after = check.options.timeout;
+        let has_overrun = now.saturating_duration_since(since) >= after;
+        has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started))
     }
 
     fn cached(&self, check: &Registered, outcome: Arc<Outcome>, now: Instant) -> Row {
@@ -172,14 +183,6 @@ impl Sweep {
     pub fn report(&self) -> Report {
         Report::now(self.rows(), self.uptime)
     }
-}
-
-/// The time-out of a run of this process that could not end itself in time, since the machine is overloaded.
-fn overrun(check: &Registered, run: &InFlightRun, leading: bool, now: Instant) -> Option<Outcome> {
-    let (started, context) = run.progress().filter(|_| leading)?;
-    let after = check.options.timeout;
-    let has_overrun = now.saturating_duration_since(*started) >= after;
-    has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started))
 }
 
 /// The runs that a sweep takes. They continue after the caller has stopped waiting, since others may wait for them.
