@@ -22,7 +22,7 @@ class Call:
         self._function = function
         self._returned: Any = None
         self._raised: BaseException | None = None
-        self._engine = Engine(timeout, ttl, max_stale=max(ttl, timeout))
+        self._engine = Engine(timeout, ttl, max_stale=max(ttl, timeout), log=False)
         self._engine.register(NAME, returning_connections(self._run))
 
     def answer(self, *, refresh: bool) -> tuple[Result, Any]:

@@ -68,10 +68,10 @@ class Recorder:
         self.buffer = Buffer()
         self._fresh = Fresh()
         # Has no checks: it only knows the other processes.
-        self._others = Engine(**scope(read()))
+        self._others = Engine(log=False, **scope(read()))
         self._failing = False
         # A callable of an engine has a deadline, never more than one thread, and does not hold up the process's end.
-        self._engine = Engine(WRITE_SECONDS, RETRY_SECONDS)
+        self._engine = Engine(WRITE_SECONDS, RETRY_SECONDS, log=False)
         self._engine.register("history", returning_connections(self._write))
 
     def add(self, report: Mapping[str, Any], *, log: bool, availability: bool) -> None:

@@ -23,7 +23,7 @@ class Startup:
 
     def __init__(self) -> None:
         # An engine of its own: `/health/` has 22 checks and the project's, and migrations are none of them.
-        self.engine = Engine(TIMEOUT, TTL)
+        self.engine = Engine(TIMEOUT, TTL, log=False)
         self.engine.register(NAME, returning_connections(migrations_applied))
         self._migrated: dict[str, Any] = {}
         self._passed: dict[str, Any] = {}

@@ -62,7 +62,7 @@ class Follower:
         self._failing = False
         self._next_look = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
-        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, **scope)
+        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
         self._reader.register(NAME, returning_connections(_read))
         self._asker: Engine | None = None
         self._limit({})
@@ -85,7 +85,7 @@ class Follower:
             if following := follower():
                 following.follow(READ_SECONDS)
 
-        self._asker = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS)
+        self._asker = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
         self._asker.register(NAME, ask)
         self._asker.start_background()
 

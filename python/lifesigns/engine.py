@@ -44,6 +44,7 @@ class Engine(Registry):
         store_path: the directory of the store; made if it is not there, refused if it belongs to another user, is a
             symbolic link, can be written to by others, or is on a network file system or FUSE. None: one for each user
             in ``/dev/shm``, or in the directory for temporary files where there is none.
+        log: log changes of state, and the tracebacks of callables. False: subscribers alone receive the changes.
 
     Raises:
         ValueError: an argument is wrong.
@@ -58,6 +59,7 @@ class Engine(Registry):
         share: Literal["process", "host"] = "process",
         application: str | None = None,
         store_path: str | PathLike[str] | None = None,
+        log: bool = True,
     ) -> None:
         super().__init__(
             default_timeout,
@@ -66,6 +68,7 @@ class Engine(Registry):
             share=share,
             application=application,
             store_path=store_path,
+            log=log,
         )
         self._publisher: dict[str, int] = {}
         self._subscribers: list[Callable[[Event], object]] = []
@@ -270,7 +273,7 @@ class Engine(Registry):
             from lifesigns.events import log, publish
 
             events, diagnostics = taken
-            publish(events, tuple(self._subscribers), sweep and sweep.correlation_id)
+            publish(events, tuple(self._subscribers), sweep and sweep.correlation_id, logs=self._log)
             log(diagnostics)
 
 

@@ -87,15 +87,17 @@ def publish(
     events: Iterable[Mapping[str, Any]],
     subscribers: Iterable[Callable[[Event], object]],
     correlation_id: str | None,
+    logs: bool = True,
 ) -> None:
-    """Log each event, with the id of the sweep that fetched it, and hand it to each subscriber.
+    """Log each event, with the id of the sweep that fetched it, unless told not to; hand it to each subscriber.
 
     A subscriber that raises does not keep an event from the others.
     """
     import logging
 
     for event in map(event_of, events):
-        log_event(event, correlation_id)
+        if logs:
+            log_event(event, correlation_id)
         for subscriber in subscribers:
             try:
                 subscriber(event)

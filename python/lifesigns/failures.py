@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import traceback
 
 from lifesigns import _core, first_use
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from lifesigns.answers import Answer
 
 logger = logging.getLogger("lifesigns.checks")
+
+# Exceptions of one chain that are logged.
+MAX_CAUSES = 5
+_STANDARD_LIBRARY = os.path.dirname(os.__file__).replace("\\", "/") + "/"
 
 # By callable: the class and the place of the exception that was logged last.
 _logged: dict[int, tuple[str, str | None]] = {}
@@ -47,7 +52,8 @@ def answer(callable_id: int, name: str, function: Callable[[], Any], timeout: fl
         forget(callable_id)
         return stated(error)
     cause = raised(error)
-    if _logged.get(callable_id) != cause:
+    # Those of an engine that logs nothing have no name.
+    if name and _logged.get(callable_id) != cause:
         _logged[callable_id] = cause
         _log(name, error)
     return _core.job_raised, cause
@@ -55,11 +61,32 @@ def answer(callable_id: int, name: str, function: Callable[[], Any], timeout: fl
 
 def _log(name: str, error: BaseException) -> None:
     try:
-        # Without the frame that called it.
-        frames = error.__traceback__ and error.__traceback__.tb_next
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        text = redact(clean(text[-MAX_READ:])).rstrip()
+        text = redact(clean("\n".join(_parts(error))[-MAX_READ:]))
         extra = {"check_name": name, "error_type": type(error).__name__}
         logger.error("%s raised %s\n%s", name, type(error).__name__, text, extra=extra)
     except Exception as failed:  # noqa: BLE001  # an exception whose text cannot be made, a handler that raises
         logger.error("%s raised %s, which cannot be shown (%s)", name, type(error).__name__, type(failed).__name__)
+
+
+def _parts(error: BaseException) -> list[str]:
+    """Return the traceback of an exception after those of its causes, as Python shows them."""
+    parts: list[str] = []
+    # Without the frame that called the check.
+    frames = error.__traceback__ and error.__traceback__.tb_next
+    while len(parts) < MAX_CAUSES:
+        tracebacks = traceback.extract_tb(frames)
+        shown = "".join(tracebacks.format())
+        # What a library raises may quote what a server sent: its class and its place must do.
+        is_own = bool(tracebacks) and not _is_library(tracebacks[-1].filename)
+        parts.append(f"{shown}{type(error).__name__}{f': {error}' if is_own and str(error) else ''}")
+        cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if cause is None:
+            break
+        error, frames = cause, cause.__traceback__
+    return parts[::-1]
+
+
+def _is_library(filename: str) -> bool:
+    """Whether a file is part of an installed package or of the standard library."""
+    path = filename.replace("\\", "/")
+    return "/site-packages/" in path or "/dist-packages/" in path or path.startswith((_STANDARD_LIBRARY, "<frozen"))

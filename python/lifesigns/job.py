@@ -89,7 +89,7 @@ class Job(Generic[Value]):
         # By the number of the call: its value, its exception.
         self._ended: dict[int, tuple[Any, Exception | None]] = {}
         self._has_failed = False
-        self._engine = _QuietEngine(timeout, ttl, max_stale=max(ttl, timeout))
+        self._engine = Engine(timeout, ttl, max_stale=max(ttl, timeout), log=False)
         self._engine.register(
             NAME, self._call_async if is_coroutine_function(function) else self._call, imports=imports
         )
@@ -154,16 +154,6 @@ class Job(Generic[Value]):
         self._ended[number] = (value, error)
         self._ended.pop(number - REMEMBERED, None)
         return {"status": "healthy", "details": {"call": number}}
-
-
-class _QuietEngine(Engine):
-    """An engine whose callers are told of each failure: it logs none."""
-
-    def _publish(self, sweep: object) -> None:
-        if taken := self._native.take_events():
-            from lifesigns.events import log
-
-            log(taken[1])
 
 
 def _no_value(result: Result, timeout: float) -> Exception:

@@ -29,8 +29,10 @@ class Registry:
         share: Literal["process", "host"] = "process",
         application: str | None = None,
         store_path: str | PathLike[str] | None = None,
+        log: bool = True,
     ) -> None:
         _load()
+        self._log = log
         store = store_file(share, application, store_path)
         # Whose probe servers may share an address; None where it has no name.
         self._application = application or (store and os.path.basename(store).removesuffix(_core.STORE_SUFFIX))
@@ -107,7 +109,7 @@ class Registry:
         elif callable(check):
             callable_id = _core.new_callable_id()
             self._native.register_callable(name, callable_id, identity or callables.identity(check), options)
-            callables.remember(callable_id, check, name)
+            callables.remember(callable_id, check, name if self._log else "")
             _import_whole(name, check, packages)
             self._callables[name] = callable_id
             self._start_threads(())
@@ -133,7 +135,7 @@ class Registry:
         elif callable(check):
             # The number stays: a former callable that still runs is not started a second time beside it.
             callable_id = self._callables.get(name) or _core.new_callable_id()
-            callables.remember(callable_id, check, name)
+            callables.remember(callable_id, check, name if self._log else "")
             try:
                 self._native.replace_callable(name, callable_id)
             except _core.UnknownCheckError:

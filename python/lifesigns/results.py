@@ -30,8 +30,7 @@ class Result(_Result, total=False):
     ``timestamp`` is ISO 8601 in UTC. ``raw_status`` is what the run itself said, where ``failures_before_error`` or
     ``successes_before_healthy`` holds the status back. ``pending`` is true where nothing was known within the caller's
     deadline. ``age_seconds`` stands beside ``cached: True``. ``since`` is when the check took its status.
-    Without details it is ``status``, ``timestamp``, ``cached``, and where they apply ``age_seconds``, ``pending`` and
-    ``since``.
+    Without details it is ``status``, ``timestamp``, ``cached``, and where they apply ``age_seconds`` and ``pending``.
     """
 
     details: dict[str, Any]

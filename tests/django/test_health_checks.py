@@ -148,7 +148,7 @@ def test_timeout__overrun_is_an_error_at_once_and_holds_one_thread() -> None:
     assert (first["error_type"], first["timeout_seconds"]) == ("TimeoutError", 0.2)
     second = function()
     assert "timed out" in second["message"]
-    assert "still running" in second["message"]
+    assert "Still running" in second["message"]
     assert started == [1]
     release.set()
     wait_until(lambda: function() == "late")
@@ -274,7 +274,7 @@ def test_circuit_breaker__waits_as_long_each_time() -> None:
 
 @pytest.mark.parametrize("arguments", [(0, 30), (3, 0), (3, -1)])
 def test_circuit_breaker__wrong(arguments: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="breaker"):
+    with pytest.raises(ValueError, match="failures|wait"):
         CircuitBreaker(*arguments)
 
 

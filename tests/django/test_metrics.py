@@ -30,7 +30,8 @@ def test_metrics__what_is_known_and_nothing_run(runs: list[int]) -> None:
     before = Client().get("/metrics/", headers=KNOWN)
     assert (before.status_code, before["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert before["Cache-Control"] == "no-store"
-    assert 'health_check_status{check_name="mine",status="healthy"} 0' in before.content.decode()
+    assert 'health_check_status{check_name="mine"' not in before.content.decode()
+    assert 'health_check_stale{check_name="mine"} 1' in before.content.decode()
     assert runs == []
     get_engine().check("mine")
     for _ in range(3):

@@ -70,7 +70,7 @@ pub enum Field<'a> {
 }
 
 /// What anonymous callers may see of a result: the status, not the reason.
-const PUBLIC: [Key; 6] = [Key::Status, Key::Timestamp, Key::Cached, Key::AgeSeconds, Key::Pending, Key::Since];
+const PUBLIC: [Key; 5] = [Key::Status, Key::Timestamp, Key::Cached, Key::AgeSeconds, Key::Pending];
 
 /// Of one result; keys that do not apply are left out.
 pub fn of_result(row: &Row, shown: Shown) -> impl Iterator<Item = (Key, Field<'_>)> {
