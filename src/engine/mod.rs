@@ -150,7 +150,7 @@ impl Engine {
     pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), UnknownCheck> {
         let mut selected = self.select(selection)?;
         let mut work = Work::new(self.process());
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection.max_age);
+        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection.max_age, self.checks.load().is_empty());
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
         let request = Request {
             max_age: selection.max_age,

@@ -31,12 +31,14 @@ pub struct Sweep {
     pub deadline: Instant,
     max_age: Option<Duration>,
     uptime: Duration,
+    /// No check is registered.
+    is_void: bool,
 }
 
 impl Sweep {
-    pub(super) fn new(checks: usize, uptime: Duration, max_age: Option<Duration>) -> Self {
+    pub(super) fn new(checks: usize, uptime: Duration, max_age: Option<Duration>, is_void: bool) -> Self {
         let started = Instant::now();
-        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, max_age, uptime }
+        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, max_age, uptime, is_void }
     }
 
     /// When it started.
@@ -181,7 +183,7 @@ impl Sweep {
 
     /// The report on what is known now.
     pub fn report(&self) -> Report {
-        Report::now(self.rows(), self.uptime)
+        Report { is_void: self.is_void, ..Report::now(self.rows(), self.uptime) }
     }
 }
 

@@ -50,20 +50,18 @@ pub enum Health {
 impl Health {
     pub const ALL: [Self; 3] = [Self::Healthy, Self::Degraded, Self::Unhealthy];
 
-    /// Unhealthy if a critical check is in error or there is no check at all, else degraded if any check is degraded or
-    /// in error.
+    /// Unhealthy if a critical check is in error, else degraded if any check is degraded or in error.
     pub fn of<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Self {
         Self::of_statuses(rows.into_iter().map(|row| (row.outcome.status, row.critical)))
     }
 
     /// The same from statuses, and whether each is that of a critical check.
     pub fn of_statuses(statuses: impl IntoIterator<Item = (Status, bool)>) -> Self {
-        let worst = statuses.into_iter().fold(None, |health, status| match status {
-            (Status::Error, true) => Some(Self::Unhealthy),
-            (Status::Error | Status::Degraded, _) if health != Some(Self::Unhealthy) => Some(Self::Degraded),
-            _ => health.or(Some(Self::Healthy)),
-        });
-        worst.unwrap_or(Self::Unhealthy)
+        statuses.into_iter().fold(Self::Healthy, |health, status| match status {
+            (Status::Error, true) => Self::Unhealthy,
+            (Status::Error | Status::Degraded, _) if health == Self::Healthy => Self::Degraded,
+            _ => health,
+        })
     }
 
     pub fn name(self) -> &'static str {
@@ -101,20 +99,23 @@ pub struct Report {
     pub at: SystemTime,
     /// Also in every log line of the sweep.
     pub correlation_id: String,
+    /// No check is registered: nothing is known, which must not look healthy.
+    pub is_void: bool,
 }
 
 impl Report {
     /// The report on what is known now, by an engine that has been there for `uptime`.
     pub fn now(rows: Vec<Row>, uptime: Duration) -> Self {
-        Self { rows, uptime, at: SystemTime::now(), correlation_id: uuid::Uuid::new_v4().to_string() }
+        let correlation_id = uuid::Uuid::new_v4().to_string();
+        Self { rows, uptime, at: SystemTime::now(), correlation_id, is_void: false }
     }
 
     pub fn health(&self) -> Health {
-        Health::of(&self.rows)
+        if self.is_void { Health::Unhealthy } else { Health::of(&self.rows) }
     }
 
     pub fn message(&self) -> &'static str {
-        if self.rows.is_empty() { NO_CHECKS } else { self.health().message() }
+        if self.is_void { NO_CHECKS } else { self.health().message() }
     }
 }
 
@@ -222,7 +223,7 @@ mod tests {
     fn health_is_the_worst_of_its_parts_as_far_as_they_are_critical() {
         use Status::{Degraded, Error, Healthy, Skipped};
         let table: [(&[(Status, bool)], Health); 7] = [
-            (&[], Health::Unhealthy),
+            (&[], Health::Healthy),
             (&[(Healthy, true), (Skipped, true)], Health::Healthy),
             (&[(Skipped, true)], Health::Healthy),
             (&[(Degraded, true), (Healthy, true)], Health::Degraded),
