@@ -32,7 +32,7 @@ def wrap_sigterm() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
-    handler = signal.getsignal(signal.SIGTERM)
+    handler: Any = signal.getsignal(signal.SIGTERM)
     if _is_foreign(handler):
         signal.signal(signal.SIGTERM, _Draining(handler))
 

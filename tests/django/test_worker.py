@@ -36,7 +36,8 @@ ASGI = "demo.asgi:application"
 LATE_HANDLERS = {
     "uvicorn-one": UVICORN,
     "gunicorn-uvicorn": ("gunicorn", ASGI, *GUNICORN[2:], "--worker-class", "uvicorn_worker.UvicornWorker"),
-    "hypercorn": ("hypercorn", ASGI, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "20"),
+    # With workers of its own it signals none of them: only one process can be seen to drain.
+    "hypercorn": ("hypercorn", ASGI, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "20", "--workers", "0"),
     "granian": ("granian", ASGI, "--interface", "asgi", "--port", "{port}"),
     "daphne": ("daphne", ASGI, "--bind", "127.0.0.1", "--port", "{port}"),
 }
