@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -108,6 +110,13 @@ class Script:
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
+
+    def stop(self) -> None:
+        """Stops it, and waits until all of its threads are: one may be accepting a connection."""
+        self.process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.process.pid}/task")
+        while not all((task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T" for task in tasks.iterdir()):
+            time.sleep(0.01)
 
     def finish(self, timeout: float = 30) -> None:
         """Waits for its end, which must be a clean one."""

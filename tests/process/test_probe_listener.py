@@ -99,7 +99,7 @@ def test_stopped_worker__takes_no_probe(address: str, tmp_path: Path) -> None:
         first, bound = worker(stack, address.format(tmp_path))
         for _ in range(2):
             worker(stack, bound)
-        first.process.send_signal(signal.SIGSTOP)
+        first.stop()
         assert codes(bound) == [200] * 40
         # Others can join all the same.
         assert worker(stack, bound)[1] == bound

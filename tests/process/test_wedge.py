@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -165,7 +164,7 @@ def test_alive__any_required__all_wedged_servers_are_503(tmp_path: Path) -> None
         processes[2].tell()
         wait_until(lambda: wedged_pids(address) == set(pids))
         # Nor does one count that is stopped, which sends no heartbeat.
-        processes[2].process.send_signal(signal.SIGSTOP)
+        processes[2].stop()
         wait_until(lambda: wedged_pids(address) == set(pids[:2]))
 
 
