@@ -49,6 +49,9 @@ impl Phase {
 pub enum CheckError {
     #[error("Timed out after {} s ({})", .after.as_secs_f64(), .phase.doing())]
     Timeout { after: Duration, phase: Phase },
+    /// Of several paths some have not answered; the details show the others.
+    #[error("Timed out after {} s (waiting for {paths})", .after.as_secs_f64())]
+    PathTimeout { after: Duration, paths: String },
     #[error("the host name {host} does not resolve")]
     NameResolution { host: String },
     #[error("{target} refused the connection")]
@@ -99,7 +102,7 @@ impl CheckError {
     /// The stable code that stands in `error_type`.
     pub fn code(&self) -> &str {
         match self {
-            Self::Timeout { .. } => "TimeoutError",
+            Self::Timeout { .. } | Self::PathTimeout { .. } => "TimeoutError",
             Self::NameResolution { .. } => "NameResolutionError",
             Self::Refused { .. } => "ConnectionRefusedError",
             Self::Closed { .. } => "ConnectionResetError",
@@ -118,6 +121,15 @@ impl CheckError {
             Self::Withdrawn => "WithdrawnError",
             Self::Panicked => "InternalError",
             Self::Detailed { error, .. } => error.code(),
+        }
+    }
+
+    /// The timeout that it is about.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self {
+            Self::Timeout { after, .. } | Self::PathTimeout { after, .. } => Some(*after),
+            Self::Detailed { error, .. } => error.timeout(),
+            _ => None,
         }
     }
 

@@ -88,7 +88,7 @@ impl Outcome {
         let (finding, error_type, timeout) = match result {
             Ok(finding) => (finding, None, None),
             Err(error) => {
-                let timeout = if let CheckError::Timeout { after, .. } = error { Some(after) } else { None };
+                let timeout = error.timeout();
                 let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
                 (finding, Some(error.code().to_owned()), timeout)
             }

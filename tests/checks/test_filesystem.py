@@ -132,7 +132,9 @@ def test_disk__details_as_df_has_them(tmp_path: Path) -> None:
     result = check(disk("/", tmp_path, limits=(100, 100)))
     assert result["status"] == "healthy", result
     usage = result["details"]["disk_usage"]
-    assert set(usage) == {"/", str(tmp_path)}
+    one = os.stat("/").st_dev == os.stat(tmp_path).st_dev
+    assert set(usage) == ({"/"} if one else {"/", str(tmp_path)})
+    assert usage["/"].get("also") == ([str(tmp_path)] if one else None)
     for path, found in usage.items():
         stat = os.statvfs(path)
         used = stat.f_blocks - stat.f_bfree
@@ -163,7 +165,7 @@ def test_disk__worst_path_is_named(tmpfs: Mount) -> None:
     full, empty = tmpfs("size=100k"), tmpfs("size=100k")
     (full / "data").write_bytes(bytes(100 * 1024))
     result = check(disk(empty, full, "/nowhere"))
-    assert (result["status"], result["message"]) == ("error", f"Disk usage is critical: {full} 100.0 % used")
+    assert (result["status"], result["message"]) == ("error", f"Disk usage is critical: {full} 100.0% used")
     statuses = {path: found["status"] for path, found in result["details"]["disk_usage"].items()}
     assert statuses == {str(empty): "healthy", str(full): "error", "/nowhere": "warning"}
 
@@ -175,10 +177,33 @@ def test_disk__inodes_run_out(tmpfs: Mount) -> None:
         (path / str(number)).touch()
     result = check(disk(path))
     assert result["status"] == "error"
-    assert "100.0 % of the inodes used" in result["message"]
+    assert "100.0% of the inodes used" in result["message"]
     found = result["details"]["disk_usage"][str(path)]
     assert (found["inodes_percent_used"], found["status"]) == (100.0, "error")
     assert found["percent_used"] < 50
+
+
+def test_disk__paths_on_one_file_system_are_one_entry(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    result = check(disk(tmp_path, tmp_path / "a", "/proc", limits=(100, 100)))
+    usage = result["details"]["disk_usage"]
+    assert set(usage) == {str(tmp_path), "/proc"}
+    assert usage[str(tmp_path)]["also"] == [str(tmp_path / "a")]
+
+
+@needs_root
+def test_disk__read_only_file_system_is_not_judged(tmpfs: Mount) -> None:
+    full = tmpfs("size=100k")
+    (full / "data").write_bytes(bytes(100 * 1024))
+    assert check(disk(full))["status"] == "error"
+    subprocess.run(["mount", "-o", "remount,ro", str(full)], check=True)
+    result = check(disk(full))
+    assert (result["status"], result["message"]) == (
+        "healthy",
+        "Disk usage is not judged: every file system is read-only",
+    )
+    found = result["details"]["disk_usage"][str(full)]
+    assert (found["read_only"], found["percent_used"], found["status"]) == (True, 100.0, "skipped")
 
 
 def test_disk__configured_thresholds() -> None:
@@ -193,7 +218,9 @@ def test_disk__missing_path_is_a_warning(tmp_path: Path) -> None:
     assert result["status"] == "healthy"
     usage = result["details"]["disk_usage"]
     assert usage[str(missing)] == usage[str(below_file)] == {"status": "warning", "problem": "does not exist"}
-    assert usage[str(tmp_path / "file")]["status"] == "healthy"
+    assert (
+        usage[str(tmp_path / "file")]["status"] == "healthy" if str(tmp_path / "file") in usage else usage["/"]["also"]
+    )
 
 
 def test_disk__nothing_to_measure(tmp_path: Path) -> None:
@@ -205,7 +232,7 @@ def test_disk__nothing_to_measure(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 def test_disk__file_system_without_size() -> None:
     result = check(disk("/proc"))
-    assert (result["status"], result["message"]) == ("healthy", "Disk usage is normal: /proc 0.0 % used")
+    assert (result["status"], result["message"]) == ("healthy", "Disk usage is normal: /proc 0.0% used")
 
 
 @needs_root
@@ -228,7 +255,8 @@ def test_hung_mount__costs_one_thread_and_no_other_check(hung_mount: HungMount, 
     for _ in range(8):
         started = time.monotonic()
         results = engine.run(refresh=True)["checks"]
-        assert results["hung"]["error_type"] == "TimeoutError"
+        assert (results["hung"]["error_type"], results["hung"]["timeout_seconds"]) == ("TimeoutError", 0.3)
+        assert str(hung_mount.path) in results["hung"]["message"]
         assert results["fine"]["status"] == "healthy"
         assert time.monotonic() - started < 3
         threads.append(len(os.listdir("/proc/self/task")))
@@ -238,6 +266,20 @@ def test_hung_mount__costs_one_thread_and_no_other_check(hung_mount: HungMount, 
     result = engine.check("hung", refresh=True)
     assert (result["status"], "error_type" in result) == ("error", False)
     assert str(hung_mount.path) in result["message"]
+
+
+@needs_root
+def test_hung_mount__hides_no_other_path(hung_mount: HungMount, tmp_path: Path) -> None:
+    result = check(disk(hung_mount.path, tmp_path), timeout=0.3)
+    assert result["message"] == f"Timed out after 0.3 s (waiting for {hung_mount.path})"
+    assert set(result["details"]["disk_usage"]) == {str(tmp_path)}
+    spec = {
+        "kind": "directories",
+        "directories": {"HUNG": {"path": str(hung_mount.path)}, "FINE": {"path": str(tmp_path)}},
+    }
+    result = check(spec, timeout=0.3)
+    assert result["message"] == f"Timed out after 0.3 s (waiting for HUNG ({hung_mount.path}))"
+    assert result["details"]["directories"]["FINE"]["status"] == "healthy"
 
 
 @needs_root
@@ -277,14 +319,67 @@ def test_directories__writable(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == before
 
 
+def test_directories__missing_counts_as_writable_if_it_could_be_made(tmp_path: Path) -> None:
+    missing = tmp_path / "missing" / "below"
+    result = check(directory(missing))
+    assert (result["status"], result["message"]) == ("healthy", "All directories are writable")
+    found = result["details"]["directories"]["MEDIA_ROOT"]
+    assert (found["exists"], found["writable"], found["status"]) == (False, True, "healthy")
+    assert os.listdir(tmp_path) == []
+
+
+@needs_root
 @pytest.mark.parametrize(("critical", "status"), [(True, "error"), (False, "degraded")])
-def test_directories__missing_is_not_created(tmp_path: Path, critical: bool, status: str) -> None:
-    missing = tmp_path / "missing"
-    result = check(directory(missing, critical=critical))
-    assert (result["status"], result["message"]) == (status, f"MEDIA_ROOT ({missing}) does not exist")
+def test_directories__missing_that_cannot_be_made(open_path: Path, critical: bool, status: str) -> None:
+    missing = open_path / "missing"
+    result = as_nobody(directory(missing, critical=critical))
+    problem = f"does not exist and cannot be created: {open_path} is not writable: permission denied"
+    assert (result["status"], result["message"]) == (status, f"MEDIA_ROOT ({missing}) {problem}")
     found = result["details"]["directories"]["MEDIA_ROOT"]
     assert (found["exists"], found["writable"], found["status"]) == (False, False, status)
     assert not missing.exists()
+
+
+@needs_root
+def test_directories__missing_on_a_read_only_file_system(tmpfs: Mount) -> None:
+    path = tmpfs("size=64k,ro")
+    assert "is not writable: read-only filesystem" in check(directory(path / "missing"))["message"]
+
+
+@needs_root
+def test_directories__read_mode(open_path: Path, tmpfs: Mount) -> None:
+    def spec(path: Path) -> dict[str, Any]:
+        return {"kind": "directories", "directories": {"STATIC_ROOT": {"path": str(path), "mode": "read"}}}
+
+    read_only = tmpfs("size=64k,ro")
+    result = check(spec(read_only))
+    assert (result["status"], result["message"]) == (
+        "healthy",
+        "All directories are writable or readable, as configured",
+    )
+    assert result["details"]["directories"]["STATIC_ROOT"]["readable"]
+    missing = check(spec(open_path / "missing"))
+    assert (missing["status"], missing["message"]) == ("error", f"STATIC_ROOT ({open_path}/missing) does not exist")
+    hidden = open_path / "hidden"
+    hidden.mkdir(mode=0o711)
+    assert "is not readable: permission denied" in as_nobody(spec(hidden))["message"]
+
+
+@needs_root
+@pytest.mark.parametrize("attribute", ["+a", "+i"])
+def test_directories__refused_removal_leaves_no_file_per_run(open_path: Path, attribute: str) -> None:
+    path = open_path / "append"
+    path.mkdir()
+    done = subprocess.run(["chattr", attribute, str(path)], capture_output=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("this file system has no such attribute")
+    try:
+        for _ in range(5):
+            result = check(directory(path))
+            assert os.listdir(path) == []
+        assert result["status"] == ("healthy" if attribute == "+a" else "error")
+    finally:
+        subprocess.run(["chattr", attribute.replace("+", "-"), str(path)], check=True)
 
 
 def test_directories__file_in_its_place(tmp_path: Path) -> None:
@@ -297,7 +392,7 @@ def test_directories__file_in_its_place(tmp_path: Path) -> None:
 
 def test_directories__dangling_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    assert "does not exist" in check(directory(tmp_path / "link"))["message"]
+    assert "does not exist and cannot be created" in check(directory(tmp_path / "link"))["message"]
     assert not (tmp_path / "nowhere").exists()
 
 

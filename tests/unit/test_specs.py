@@ -41,8 +41,8 @@ ALL: list[specs.Spec] = [
     specs.Tcp(host="h", port=1, tls=TLS),
     specs.Disk(paths=["/", Path("/var")], thresholds=THRESHOLDS),
     specs.Memory(thresholds=THRESHOLDS),
-    specs.Cpu(thresholds=THRESHOLDS),
-    specs.Directories(directories={"d": specs.Directory(path=Path("/d"), critical=False)}),
+    specs.Cpu(thresholds=THRESHOLDS, pressure_above=10.0, group_thresholds=THRESHOLDS),
+    specs.Directories(directories={"d": specs.Directory(path=Path("/d"), critical=False, mode="read")}),
     specs.Heartbeat(name="n", max_age=60.0),
     specs.Skipped(reason="r"),
 ]

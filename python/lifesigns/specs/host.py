@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lifesigns.specs.base import Spec, StrPath, Value
 from lifesigns.specs.rules import Thresholds
@@ -18,15 +18,20 @@ class Directory(Value):
 
     path: StrPath
     critical: bool | None = None
-    """Not writable: an error if critical, else degraded."""
+    """Not usable: an error if critical (True), else degraded."""
+    mode: Literal["write", "read"] | None = None
+    """With "write" (default) a file can be written, synced and removed; a directory that does not exist yet counts
+    as writable if it could be made. With "read" it exists and can be listed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Disk(Spec):
-    """The share (80%, 90%) of space and of inodes in use where the paths are."""
+    """The share (80%, 90%) of space and of inodes in use where the paths are. Read-only file systems are shown, not
+    judged; a path that does not exist is a warning in the details."""
 
     kind: ClassVar[str] = "disk"
     paths: Sequence[StrPath]
+    """Those on one file system are one entry of the details, under the first of them."""
     thresholds: Thresholds | None = None
     """Share of the space, and of the inodes, in use, in percent."""
 
@@ -41,16 +46,25 @@ class Memory(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cpu(Spec):
-    """The one-minute load average per available CPU (0.7, 0.9)."""
+    """The one-minute load average per available CPU (0.7, 0.9), while the kernel reports CPU pressure above
+    `pressure_above` (10%). Where this process has fewer CPUs than the host, the load is only shown: the pressure or
+    the throttling of its own control group is judged (25%, 75%)."""
 
     kind: ClassVar[str] = "cpu"
     thresholds: Thresholds | None = None
     """One-minute load average per available CPU."""
+    pressure_above: float | None = None
+    """Percent of the last minute in which something waited for a CPU (PSI, `some avg60`): up to here a high load is
+    healthy."""
+    group_thresholds: Thresholds | None = None
+    """Of a control group with fewer CPUs than the host: percent of the last minute in which something in it waited
+    for a CPU, or of its periods in which it was throttled, whichever is more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Directories(Spec):
-    """Directories that the application needs, and what it must be able to do in each."""
+    """A file can be written, synced and removed in each directory, or its content be read. Nothing is left behind,
+    and no directory is created."""
 
     kind: ClassVar[str] = "directories"
     directories: Mapping[str, Directory]

@@ -1,35 +1,46 @@
-//! Whether the configured directories exist and a file can be written, synced and removed in each.
+//! Whether a file can be written in the configured directories, or their content be read.
 
-use crate::checks::fields::yes;
-use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::path::Path;
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
-use serde_json::{Map, json};
-use uuid::Uuid;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 
-use super::severity;
+use super::write_test::{Leftover, write_test};
+use super::{each_path, hung, severity};
 use crate::checks::Check;
+use crate::checks::fields::yes;
 use crate::model::{CheckError, Finding, Phase, Status};
 use crate::runtime::Context;
-use crate::runtime::blocking::single_flight;
+
+/// What the application does in a directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DirectoryMode {
+    #[default]
+    Write,
+    Read,
+}
 
 /// A directory that the application needs.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Directory {
     pub path: PathBuf,
-    /// Not writable: an error if critical, else degraded.
+    /// Not usable: an error if critical (True), else degraded.
     #[serde(default = "yes")]
     pub critical: bool,
+    /// With "write" (default) a file can be written, synced and removed; a directory that does not exist yet counts as
+    /// writable if it could be made. With "read" it exists and can be listed.
+    #[serde(default)]
+    pub mode: DirectoryMode,
 }
 
-/// Directories that the application needs, and what it must be able to do in each.
+/// A file can be written, synced and removed in each directory, or its content be read. Nothing is left behind, and no
+/// directory is created.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoriesCheck {
@@ -41,15 +52,24 @@ pub struct DirectoriesCheck {
 impl Check for DirectoriesCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        let probes = try_join_all(self.directories.iter().map(|(name, directory)| async move {
-            let key = directory.path.display().to_string();
-            let probe = single_flight(&context.process, &key, {
-                let path = directory.path.clone();
-                move || probe(&path)
-            });
-            Ok((name.as_str(), directory, probe.await?))
-        }));
-        Ok(judge(probes.await?))
+        let work = self.directories.values().map(|directory| {
+            let Directory { path, mode, .. } = directory.clone();
+            let leftover = context.process.shared::<Leftover>(&path.display().to_string());
+            (format!("{mode:?} {}", path.display()), move || probe(&path, mode, &leftover))
+        });
+        let answers = each_path(context, work.collect()).await?;
+        let (mut probes, mut missing) = (Vec::new(), Vec::new());
+        for ((name, directory), (_, probe)) in self.directories.iter().zip(answers.results) {
+            match probe {
+                Some(probe) => probes.push((name.as_str(), directory, probe)),
+                None => missing.push(format!("{name} ({})", directory.path.display())),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(judge(probes));
+        }
+        let known = judge(probes).details.remove("directories").unwrap_or_else(|| json!({}));
+        Err(hung(&missing, answers.seconds).with("directories", known))
     }
 }
 
@@ -59,37 +79,76 @@ struct Probe {
     problem: Option<String>,
 }
 
-/// Never creates the directory: one that is missing is a mount or a deployment step that is missing.
-fn probe(path: &Path) -> Probe {
+fn probe(path: &Path, mode: DirectoryMode, leftover: &Leftover) -> Probe {
+    let problem = |exists: bool, text: String| Probe { exists, problem: Some(text) };
     match fs::metadata(path) {
-        Ok(metadata) if !metadata.is_dir() => Probe { exists: true, problem: Some("is not a directory".to_owned()) },
-        Ok(_) => Probe { exists: true, problem: write(path).err().map(|error| format!("is not writable: {error}")) },
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Probe { exists: false, problem: Some("does not exist".to_owned()) }
+        Ok(metadata) if !metadata.is_dir() => problem(true, "is not a directory".to_owned()),
+        Ok(_) => {
+            let problem = match mode {
+                DirectoryMode::Write => write_test(path, leftover).err().map(|why| format!("is not writable: {why}")),
+                DirectoryMode::Read => readable(path).err().map(|why| format!("is not readable: {}", why.kind())),
+            };
+            Probe { exists: true, problem }
         }
-        Err(error) => Probe { exists: false, problem: Some(format!("cannot be read: {}", error.kind())) },
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => match mode {
+            DirectoryMode::Read => problem(false, "does not exist".to_owned()),
+            DirectoryMode::Write => Probe {
+                exists: false,
+                problem: could_be_made(path).err().map(|why| format!("does not exist and cannot be created: {why}")),
+            },
+        },
+        Err(error) => problem(false, format!("cannot be read: {}", error.kind())),
     }
 }
 
-/// Writes, syncs and removes a file of a name that no other process, thread or host uses.
-fn write(directory: &Path) -> Result<(), io::ErrorKind> {
-    // A whole block: a few bytes fit into the inode of some file systems, even of a full one.
-    const CONTENT: [u8; 4096] = [b'\n'; 4096];
-    let path = directory.join(format!(".lifesigns-{}-{}", std::process::id(), Uuid::new_v4().simple()));
-    let mut file = create(&path).map_err(|error| error.kind())?;
-    let written = file.write_all(&CONTENT).and_then(|()| file.sync_all());
-    // Closed first: Windows removes no open file, NFS would rename it.
-    drop(file);
-    let removed = fs::remove_file(&path);
-    written.and(removed).map_err(|error| error.kind())
+fn readable(directory: &Path) -> io::Result<()> {
+    fs::read_dir(directory)?.next().transpose()?;
+    access(directory, Access::Read)
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// Whether a directory that does not exist could be made, with the parents that it lacks: nothing is made to find out.
+fn could_be_made(path: &Path) -> Result<(), String> {
+    for path in path.ancestors() {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return access(path, Access::Write)
+                    .map_err(|error| format!("{} is not writable: {}", path.display(), error.kind()));
+            }
+            Ok(_) => return Err(format!("{} is not a directory", path.display())),
+            Err(_) if path.symlink_metadata().is_ok() => {
+                return Err(format!("{} is a link to what does not exist", path.display()));
+            }
+            Err(_) => {}
+        }
+    }
+    Err("no parent of it exists".to_owned())
+}
+
+#[derive(Clone, Copy)]
+enum Access {
+    Read,
+    Write,
+}
+
+/// Whether the effective user may do that with a directory. Read-only file systems refuse to be written to.
+#[cfg(unix)]
+fn access(directory: &Path, access: Access) -> io::Result<()> {
+    use rustix::fs::{Access as Flags, AtFlags, CWD, accessat};
+    let wanted = match access {
+        Access::Read => Flags::READ_OK | Flags::EXEC_OK,
+        Access::Write => Flags::WRITE_OK | Flags::EXEC_OK,
+    };
+    Ok(accessat(CWD, directory, wanted, AtFlags::EACCESS)?)
+}
+
+#[cfg(not(unix))]
+fn access(directory: &Path, access: Access) -> io::Result<()> {
+    let is_read_only = fs::metadata(directory)?.permissions().readonly();
+    match access {
+        Access::Write if is_read_only => Err(io::ErrorKind::PermissionDenied.into()),
+        Access::Read | Access::Write => Ok(()),
+    }
 }
 
 fn judge(probes: Vec<(&str, &Directory, Probe)>) -> Finding {
@@ -99,9 +158,9 @@ fn judge(probes: Vec<(&str, &Directory, Probe)>) -> Finding {
     let mut details = Map::new();
     let mut worst = Status::Healthy;
     let mut problems = Vec::new();
-    for (name, directory, Probe { exists, problem }) in probes {
-        let path = directory.path.display().to_string();
-        let status = match (&problem, directory.critical) {
+    let only_written = probes.iter().all(|(_, directory, _)| directory.mode == DirectoryMode::Write);
+    for (name, directory, probe) in probes {
+        let status = match (&probe.problem, directory.critical) {
             (None, _) => Status::Healthy,
             (Some(_), true) => Status::Error,
             (Some(_), false) => Status::Degraded,
@@ -109,30 +168,45 @@ fn judge(probes: Vec<(&str, &Directory, Probe)>) -> Finding {
         if severity(status) > severity(worst) {
             worst = status;
         }
-        let mut detail = Map::new();
-        detail.insert("exists".to_owned(), exists.into());
-        detail.insert("writable".to_owned(), problem.is_none().into());
-        detail.insert("path".to_owned(), path.as_str().into());
-        detail.insert("status".to_owned(), json!(status));
-        if let Some(problem) = problem {
-            problems.push(format!("{name} ({path}) {problem}"));
-            detail.insert("problem".to_owned(), problem.into());
+        if let Some(problem) = &probe.problem {
+            problems.push(format!("{name} ({}) {problem}", directory.path.display()));
         }
-        details.insert(name.to_owned(), detail.into());
+        details.insert(name.to_owned(), detail(directory, probe, status));
     }
-    let message = if problems.is_empty() { "All directories are writable".to_owned() } else { problems.join("; ") };
+    let message = match (problems.is_empty(), only_written) {
+        (true, true) => "All directories are writable".to_owned(),
+        (true, false) => "All directories are writable or readable, as configured".to_owned(),
+        (false, _) => problems.join("; "),
+    };
     Finding::new(worst, message).with("directories", details)
+}
+
+fn detail(directory: &Directory, probe: Probe, status: Status) -> Value {
+    let mut detail = Map::new();
+    let is_fine = probe.problem.is_none();
+    detail.insert("exists".to_owned(), probe.exists.into());
+    match directory.mode {
+        DirectoryMode::Write => detail.insert("writable".to_owned(), is_fine.into()),
+        DirectoryMode::Read => detail.insert("readable".to_owned(), is_fine.into()),
+    };
+    detail.insert("path".to_owned(), directory.path.display().to_string().into());
+    detail.insert("status".to_owned(), json!(status));
+    if let Some(problem) = probe.problem {
+        detail.insert("problem".to_owned(), problem.into());
+    }
+    detail.into()
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use uuid::Uuid;
 
     #[test]
     fn judges_by_criticality() {
         use Status::{Degraded, Error, Healthy, Skipped};
-        let directory = |critical| Directory { path: "/srv".into(), critical };
+        let directory = |critical| Directory { path: "/srv".into(), critical, mode: DirectoryMode::Write };
         let (critical, other) = (directory(true), directory(false));
         let ok = || Probe { exists: true, problem: None };
         let missing = || Probe { exists: false, problem: Some("does not exist".to_owned()) };
@@ -154,8 +228,8 @@ mod tests {
     }
 
     #[test]
-    fn details_tell_what_is_wrong() {
-        let directory = Directory { path: "/srv".into(), critical: true };
+    fn details_show_the_problem() {
+        let directory = Directory { path: "/srv".into(), critical: true, mode: DirectoryMode::Write };
         let problem = Some("is not writable: no storage space".to_owned());
         let finding = judge(vec![("LOG_DIR", &directory, Probe { exists: true, problem })]);
         let expected = json!({"LOG_DIR": {
@@ -167,17 +241,23 @@ mod tests {
 
     #[test]
     fn probe_leaves_nothing_behind() {
+        use DirectoryMode::{Read, Write};
         let path = std::env::temp_dir().join(format!("lifesigns-{}", Uuid::new_v4()));
-        let missing = Probe { exists: false, problem: Some("does not exist".to_owned()) };
-        assert_eq!(probe(&path), missing);
+        let probe = |path: &Path, mode| probe(path, mode, &Leftover::default());
+        let fine = |exists| Probe { exists, problem: None };
+        let wrong = |exists, problem: String| Probe { exists, problem: Some(problem) };
+        assert_eq!(probe(&path, Write), fine(false), "it could be made");
+        assert_eq!(probe(&path.join("a/b"), Write), fine(false));
+        assert_eq!(probe(&path, Read), wrong(false, "does not exist".to_owned()));
         assert!(!path.exists());
         fs::create_dir(&path).unwrap();
-        assert_eq!(probe(&path), Probe { exists: true, problem: None });
+        assert_eq!((probe(&path, Write), probe(&path, Read)), (fine(true), fine(true)));
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0);
         fs::remove_dir(&path).unwrap();
         fs::write(&path, "").unwrap();
-        assert_eq!(probe(&path), Probe { exists: true, problem: Some("is not a directory".to_owned()) });
-        assert_eq!(probe(&path.join("below")), missing);
+        assert_eq!(probe(&path, Write), wrong(true, "is not a directory".to_owned()));
+        let below = format!("does not exist and cannot be created: {} is not a directory", path.display());
+        assert_eq!(probe(&path.join("below"), Write), wrong(false, below));
         fs::remove_file(&path).unwrap();
     }
 }

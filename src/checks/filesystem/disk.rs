@@ -1,25 +1,25 @@
 //! How full the file systems behind the configured paths are, in space and in inodes.
 
-use serde::Deserialize;
-use std::path::Path;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::severity;
+use super::{each_path, hung, severity};
 use crate::checks::Check;
 use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{gigabytes, level, round};
 use crate::model::{CheckError, Finding, Phase, Status};
 use crate::runtime::Context;
-use crate::runtime::blocking::single_flight;
 
-/// The share (80%, 90%) of space and of inodes in use where the paths are.
+/// The share (80%, 90%) of space and of inodes in use where the paths are. Read-only file systems are shown, not judged;
+/// a path that does not exist is a warning in the details.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiskCheck {
+    /// Those on one file system are one entry of the details, under the first of them.
     pub paths: Vec<PathBuf>,
     /// Share of the space, and of the inodes, in use, in percent.
     #[serde(default = "percent_thresholds")]
@@ -30,15 +30,23 @@ pub struct DiskCheck {
 impl Check for DiskCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        let readings = try_join_all(self.paths.iter().map(|path| async move {
-            let name = path.display().to_string();
-            let reading = single_flight(&context.process, &name, {
-                let path = path.clone();
-                move || read(&path)
-            });
-            Ok((name.clone(), reading.await?))
-        }));
-        Ok(judge(readings.await?, self.thresholds))
+        let work = self.paths.iter().map(|path| {
+            let path = path.clone();
+            (path.display().to_string(), move || read(&path))
+        });
+        let answers = each_path(context, work.collect()).await?;
+        let (mut readings, mut missing) = (Vec::new(), Vec::new());
+        for (path, reading) in answers.results {
+            match reading {
+                Some(reading) => readings.push((path, reading)),
+                None => missing.push(path),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(judge(readings, self.thresholds));
+        }
+        let mut known = judge(readings, self.thresholds).details;
+        Err(hung(&missing, answers.seconds).with("disk_usage", known.remove("disk_usage").unwrap_or_else(|| json!({}))))
     }
 }
 
@@ -71,6 +79,9 @@ impl Scope {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Usage {
+    /// The device, by which paths on one file system are known.
+    device: u64,
+    is_read_only: bool,
     space: Scope,
     /// None where the file system makes inodes as it needs them (btrfs).
     inodes: Option<Scope>,
@@ -78,9 +89,10 @@ struct Usage {
 
 #[cfg(unix)]
 fn read(path: &Path) -> Reading {
+    use rustix::fs::{StatVfsMountFlags, stat, statvfs};
     use rustix::io::Errno;
-    match rustix::fs::statvfs(path) {
-        Ok(stat) => {
+    match statvfs(path).and_then(|usage| Ok((usage, stat(path)?.st_dev))) {
+        Ok((stat, device)) => {
             let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
             let space = Scope {
                 total: bytes(stat.f_blocks),
@@ -89,7 +101,12 @@ fn read(path: &Path) -> Reading {
             };
             let inodes =
                 Scope { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
-            Reading::Usage(Usage { space, inodes: (inodes.total > 0).then_some(inodes) })
+            Reading::Usage(Usage {
+                device,
+                is_read_only: stat.f_flag.contains(StatVfsMountFlags::RDONLY),
+                space,
+                inodes: (inodes.total > 0).then_some(inodes),
+            })
         }
         Err(Errno::NOENT | Errno::NOTDIR) => Reading::Missing,
         Err(errno) => Reading::Unreadable(errno.kind().to_string()),
@@ -101,8 +118,8 @@ fn read(_: &Path) -> Reading {
     Reading::Unsupported
 }
 
-/// One path, judged: how bad, how full, and what the message would say of it.
-struct Verdict {
+/// One file system, judged: how bad, how full, and what the message would say of it.
+struct Judged {
     status: Status,
     percent: f64,
     words: String,
@@ -110,36 +127,54 @@ struct Verdict {
 
 fn judge(readings: Vec<(String, Reading)>, thresholds: Thresholds) -> Finding {
     let mut details = Map::new();
-    let mut worst: Option<Verdict> = None;
+    let mut worst: Option<Judged> = None;
+    let mut is_read_only = false;
+    let mut entries: BTreeMap<u64, String> = BTreeMap::new();
     for (path, reading) in readings {
-        let (verdict, detail) = match reading {
-            Reading::Usage(usage) => judge_usage(&path, usage, thresholds),
+        if let Reading::Usage(usage) = &reading
+            && let Some(entry) = entries.get(&usage.device)
+        {
+            add_path(details.get_mut(entry), path);
+            continue;
+        }
+        let (judged, detail) = match reading {
+            Reading::Usage(usage) => {
+                entries.insert(usage.device, path.clone());
+                if usage.is_read_only {
+                    // An image is always full, and what cannot be written does not run out.
+                    is_read_only = true;
+                    details.insert(path, read_only(usage));
+                    continue;
+                }
+                judge_usage(&path, usage, thresholds)
+            }
             Reading::Unreadable(reason) => {
                 let words = format!("Disk usage cannot be read: {path} ({reason})");
                 let detail = json!({"status": Status::Error, "problem": reason});
-                (Verdict { status: Status::Error, percent: f64::INFINITY, words }, detail)
+                (Judged { status: Status::Error, percent: f64::INFINITY, words }, detail)
             }
             Reading::Missing => {
                 details.insert(path, json!({"status": "warning", "problem": "does not exist"}));
                 continue;
             }
-            Reading::Unsupported => return Finding::skipped("This operating system does not tell disk usage by path"),
+            Reading::Unsupported => return Finding::skipped("This operating system has no disk usage by path"),
         };
         details.insert(path, detail);
-        let rank = |verdict: &Verdict| (severity(verdict.status), verdict.percent);
-        if worst.as_ref().is_none_or(|worst| rank(&verdict) > rank(worst)) {
-            worst = Some(verdict);
+        let rank = |judged: &Judged| (severity(judged.status), judged.percent);
+        if worst.as_ref().is_none_or(|worst| rank(&judged) > rank(worst)) {
+            worst = Some(judged);
         }
     }
     let finding = match worst {
-        Some(Verdict { status, words, .. }) => Finding::new(status, words),
+        Some(Judged { status, words, .. }) => Finding::new(status, words),
+        None if is_read_only => Finding::healthy("Disk usage is not judged: every file system is read-only"),
         None if details.is_empty() => return Finding::skipped("No path is configured"),
         None => Finding::degraded("Disk usage is unknown: none of the configured paths exists"),
     };
     finding.with("disk_usage", details)
 }
 
-fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Verdict, Value) {
+fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Judged, Value) {
     let space = usage.space.percent_used();
     let inodes = usage.inodes.map(Scope::percent_used);
     // The fuller of the two is what the path will run out of first.
@@ -149,7 +184,12 @@ fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Verdict, Va
     };
     let status = thresholds.judge(percent);
     let level = level(status);
-    let words = format!("Disk usage is {level}: {path} {percent:.1} % {of_what}");
+    let words = format!("Disk usage is {level}: {path} {percent:.1}% {of_what}");
+    (Judged { status, percent, words }, detail(usage, json!(status)))
+}
+
+fn detail(usage: Usage, status: Value) -> Value {
+    let space = usage.space.percent_used();
     let mut detail = json!({
         "total_gb": gigabytes(usage.space.total),
         "used_gb": gigabytes(usage.space.used),
@@ -157,10 +197,28 @@ fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Verdict, Va
         "percent_used": round(space),
         "status": status,
     });
-    if let (Some(inodes), Some(detail)) = (inodes, detail.as_object_mut()) {
-        detail.insert("inodes_percent_used".to_owned(), round(inodes).into());
+    if let (Some(inodes), Some(detail)) = (usage.inodes, detail.as_object_mut()) {
+        detail.insert("inodes_percent_used".to_owned(), round(inodes.percent_used()).into());
     }
-    (Verdict { status, percent, words }, detail)
+    detail
+}
+
+fn read_only(usage: Usage) -> Value {
+    let mut detail = detail(usage, json!(Status::Skipped));
+    if let Some(detail) = detail.as_object_mut() {
+        detail.insert("read_only".to_owned(), true.into());
+    }
+    detail
+}
+
+/// Names one more path on the file system of an entry.
+fn add_path(entry: Option<&mut Value>, path: String) {
+    if let Some(entry) = entry.and_then(Value::as_object_mut) {
+        let paths = entry.entry("also").or_insert_with(|| json!([]));
+        if let Some(paths) = paths.as_array_mut() {
+            paths.push(path.into());
+        }
+    }
 }
 
 fn percent_thresholds() -> Thresholds {
@@ -175,7 +233,10 @@ mod tests {
 
     fn usage(used: u64, free: u64, inodes: Option<(u64, u64)>) -> Reading {
         let share = |(used, free)| Scope { total: used + free, used, free };
-        Reading::Usage(Usage { space: share((used * GB, free * GB)), inodes: inodes.map(share) })
+        // Another device for each reading: its numbers.
+        let device = used * 1000 + free;
+        let space = share((used * GB, free * GB));
+        Reading::Usage(Usage { device, is_read_only: false, space, inodes: inodes.map(share) })
     }
 
     #[test]
@@ -183,20 +244,20 @@ mod tests {
         use Status::{Degraded, Error, Healthy, Skipped};
         let table = [
             (vec![], Skipped, "No path is configured"),
-            (vec![("/", usage(80, 20, None))], Healthy, "Disk usage is normal: / 80.0 % used"),
-            (vec![("/", usage(801, 199, None))], Degraded, "Disk usage is high: / 80.1 % used"),
-            (vec![("/", usage(90, 10, None))], Degraded, "Disk usage is high: / 90.0 % used"),
+            (vec![("/", usage(80, 20, None))], Healthy, "Disk usage is normal: / 80.0% used"),
+            (vec![("/", usage(801, 199, None))], Degraded, "Disk usage is high: / 80.1% used"),
+            (vec![("/", usage(90, 10, None))], Degraded, "Disk usage is high: / 90.0% used"),
             (
                 vec![("/", usage(85, 15, None)), ("/var/log", usage(931, 69, None))],
                 Error,
-                "Disk usage is critical: /var/log 93.1 % used",
+                "Disk usage is critical: /var/log 93.1% used",
             ),
-            (vec![("/", usage(10, 90, Some((99, 1))))], Error, "Disk usage is critical: / 99.0 % of the inodes used"),
-            (vec![("/", usage(0, 0, None))], Healthy, "Disk usage is normal: / 0.0 % used"),
+            (vec![("/", usage(10, 90, Some((99, 1))))], Error, "Disk usage is critical: / 99.0% of the inodes used"),
+            (vec![("/", usage(0, 0, None))], Healthy, "Disk usage is normal: / 0.0% used"),
             (
                 vec![("/a", Reading::Missing), ("/", usage(1, 99, Some((0, 5))))],
                 Healthy,
-                "Disk usage is normal: / 1.0 % used",
+                "Disk usage is normal: / 1.0% used",
             ),
             (vec![("/a", Reading::Missing)], Degraded, "Disk usage is unknown: none of the configured paths exists"),
             (
@@ -216,8 +277,10 @@ mod tests {
     fn details_hold_what_was_read() {
         let space = Scope { total: 100 * GB, used: 20 * GB, free: 75 * GB };
         let inodes = Some(Scope { total: 300, used: 100, free: 200 });
-        let readings =
-            vec![("/".to_owned(), Reading::Usage(Usage { space, inodes })), ("/a".to_owned(), Reading::Missing)];
+        let readings = vec![
+            ("/".to_owned(), Reading::Usage(Usage { device: 1, is_read_only: false, space, inodes })),
+            ("/a".to_owned(), Reading::Missing),
+        ];
         let finding = judge(readings, Thresholds::new(80.0, 90.0));
         let expected = json!({
             "/": {
@@ -227,5 +290,35 @@ mod tests {
             "/a": {"status": "warning", "problem": "does not exist"},
         });
         assert_eq!(finding.details.get("disk_usage"), Some(&expected));
+    }
+
+    #[test]
+    fn paths_on_one_file_system_are_one_entry() {
+        let readings = ["/", "/var/log", "/srv"].map(|path| (path.to_owned(), usage(20, 80, None)));
+        let finding = judge(readings.to_vec(), Thresholds::new(80.0, 90.0));
+        let expected = json!({"/": {
+            "total_gb": 100.0, "used_gb": 20.0, "free_gb": 80.0, "percent_used": 20.0, "status": "healthy",
+            "also": ["/var/log", "/srv"],
+        }});
+        assert_eq!(finding.details.get("disk_usage"), Some(&expected));
+    }
+
+    #[test]
+    fn read_only_file_system_is_shown_not_judged() {
+        let image = || match usage(100, 0, Some((9, 0))) {
+            Reading::Usage(usage) => Reading::Usage(Usage { is_read_only: true, ..usage }),
+            other => other,
+        };
+        let finding = judge(vec![("/".to_owned(), image())], Thresholds::new(80.0, 90.0));
+        assert_eq!(finding.status, Status::Healthy);
+        assert_eq!(finding.message, "Disk usage is not judged: every file system is read-only");
+        let expected = json!({"/": {
+            "total_gb": 100.0, "used_gb": 100.0, "free_gb": 0.0, "percent_used": 100.0, "status": "skipped",
+            "inodes_percent_used": 100.0, "read_only": true,
+        }});
+        assert_eq!(finding.details.get("disk_usage"), Some(&expected));
+        let readings = vec![("/".to_owned(), image()), ("/data".to_owned(), usage(85, 15, None))];
+        let finding = judge(readings, Thresholds::new(80.0, 90.0));
+        assert_eq!(finding.message, "Disk usage is high: /data 85.0% used");
     }
 }

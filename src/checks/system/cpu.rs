@@ -1,36 +1,69 @@
-//! How much more work there is than the processors that this process may use can do.
+//! Whether there is more work than the processors that this process may use can do.
 
-use serde::Deserialize;
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use sysinfo::{LoadAvg, System};
 
-use super::cgroup::{self, Groups, Version};
+use super::cpu_group::{self, CpuGroup, ThrottleSamples};
 use crate::checks::Check;
 use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{level, round};
-use crate::model::{CheckError, Finding, Phase};
+use crate::model::{CheckError, Finding, Phase, SpecError, Status, in_python};
 use crate::runtime::Context;
+use crate::runtime::blocking::single_flight;
 
-/// The one-minute load average per available CPU (0.7, 0.9).
+/// The one-minute load average per available CPU (0.7, 0.9), while the kernel reports CPU pressure above `pressure_above`
+/// (10%). Where this process has fewer CPUs than the host, the load is only shown: the pressure or the throttling of its
+/// own control group is judged (25%, 75%).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CpuCheck {
     /// One-minute load average per available CPU.
     #[serde(default = "load_thresholds")]
     pub thresholds: Thresholds,
+    /// Percent of the last minute in which something waited for a CPU (PSI, `some avg60`): up to here a high load is
+    /// healthy.
+    #[serde(default = "pressure_above")]
+    pub pressure_above: f64,
+    /// Of a control group with fewer CPUs than the host: percent of the last minute in which something in it waited for a
+    /// CPU, or of its periods in which it was throttled, whichever is more.
+    #[serde(default = "group_thresholds")]
+    pub group_thresholds: Thresholds,
 }
+
+/// Between the first two samples of a group's throttling: more than two periods of 100 ms.
+const FIRST_INTERVAL: Duration = Duration::from_millis(250);
 
 #[async_trait]
 impl Check for CpuCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        if (0.0..=100.0).contains(&self.pressure_above) {
+            return Ok(());
+        }
+        let given = in_python(self.pressure_above);
+        Err(SpecError(format!("pressure_above must be a number from 0 to 100, not {given}")))
+    }
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
-        // At once: no file of these is on a disk.
-        Ok(read().map_or_else(
+        let samples = context.process.shared::<ThrottleSamples>("");
+        let read = || {
+            let samples = samples.clone();
+            // These files block while the group is frozen, and lxcfs serves them by FUSE.
+            single_flight(&context.process, "cpu", move || read(Path::new("/"), &samples))
+        };
+        let mut reading = read().await?;
+        if reading.as_ref().is_some_and(|reading| reading.group.as_ref().is_some_and(CpuGroup::needs_second_sample)) {
+            tokio::time::sleep(FIRST_INTERVAL.min(context.patience())).await;
+            reading = read().await?;
+        }
+        Ok(reading.map_or_else(
             || Finding::skipped("This operating system has no load average"),
-            |reading| judge(reading, self.thresholds),
+            |reading| judge(&reading, self),
         ))
     }
 }
@@ -39,94 +72,166 @@ impl Check for CpuCheck {
 struct Reading {
     load: LoadAvg,
     cpus: usize,
+    /// Of the host.
     pressure: Option<Map<String, Value>>,
+    /// Where this process has fewer CPUs than the host.
+    group: Option<CpuGroup>,
 }
 
-fn read() -> Option<Reading> {
+fn read(root: &Path, samples: &ThrottleSamples) -> Option<Reading> {
     // sysinfo makes one up on Windows, from the first call on.
     if cfg!(windows) {
         return None;
     }
     // Honours the affinity mask and the quota of every cgroup above, in whole processors and at least one.
     let cpus = std::thread::available_parallelism().ok()?.get();
-    Some(Reading { load: System::load_average().ok()?, cpus, pressure: pressure(Path::new("/")) })
+    Some(Reading {
+        load: System::load_average().ok()?,
+        cpus,
+        pressure: cpu_group::pressure(&root.join("proc/pressure/cpu")),
+        group: cpu_group::limited(root, cpus, samples),
+    })
 }
 
-/// Pressure stall information: the share of time in which something (`some`) or everything (`full`) waited for a
-/// processor, of this process's group where version 2 tells it, else of the host.
-fn pressure(root: &Path) -> Option<Map<String, Value>> {
-    let groups = Groups::of_this_process(root, "cpu").filter(|groups| groups.version == Version::V2);
-    let own = groups.and_then(|groups| cgroup::read(&groups.directories.first()?.join("cpu.pressure")).ok());
-    let text = own.or_else(|| cgroup::read(&root.join("proc/pressure/cpu")).ok())?;
-    // some avg10=1.17 avg60=0.75 avg300=1.16 total=13787629
-    let averages = text.lines().flat_map(|line| {
-        let (who, values) = line.split_once(' ').unwrap_or_default();
-        values.split(' ').filter_map(move |pair| {
-            let (name, value) = pair.split_once('=').filter(|(name, _)| name.starts_with("avg"))?;
-            Some((format!("{who}_{name}"), value.parse::<f64>().ok()?.into()))
-        })
-    });
-    Some(averages.collect())
-}
-
-fn judge(Reading { load, cpus, pressure }: Reading, thresholds: Thresholds) -> Finding {
-    let normalized = load.one / cpus as f64;
-    let status = thresholds.judge(normalized);
-    let level = level(status);
-    let finding = Finding::new(status, format!("CPU load is {level}: {normalized:.2} per available CPU"))
+fn judge(reading: &Reading, check: &CpuCheck) -> Finding {
+    let Reading { load, cpus, pressure, group } = reading;
+    let normalized = load.one / *cpus as f64;
+    let (status, message, pressure, scope) = match group {
+        Some(group) => {
+            let (status, message) = judge_group(group, check.group_thresholds);
+            (status, message, &group.pressure, group.source)
+        }
+        None => {
+            let (status, message) = judge_host(normalized, pressure, check);
+            (status, message, pressure, "host")
+        }
+    };
+    let mut finding = Finding::new(status, message)
         .with("load_1min", round(load.one))
         .with("load_5min", round(load.five))
         .with("load_15min", round(load.fifteen))
-        .with("cpu_count", cpus)
-        .with("normalized_load", round(normalized));
-    match pressure {
-        Some(pressure) => finding.with("pressure", pressure),
-        None => finding,
+        .with("cpu_count", *cpus)
+        .with("normalized_load", round(normalized))
+        .with("scope", scope);
+    if let Some(pressure) = pressure {
+        finding = finding.with("pressure", pressure.clone());
     }
+    if let Some(group) = group {
+        finding = finding.with("host_cpu_count", group.host_cpus);
+        if let Some(throttled) = group.throttled_percent {
+            finding = finding.with("throttled_percent", round(throttled));
+        }
+    }
+    finding
+}
+
+fn judge_host(normalized: f64, pressure: &Option<Map<String, Value>>, check: &CpuCheck) -> (Status, String) {
+    let status = check.thresholds.judge(normalized);
+    match waiting(pressure) {
+        Some(percent) if status != Status::Healthy && percent <= check.pressure_above => {
+            let text = format!("CPU load is normal: {normalized:.2} per available CPU, with {percent:.1}% pressure");
+            (Status::Healthy, text)
+        }
+        _ => (status, format!("CPU load is {}: {normalized:.2} per available CPU", level(status))),
+    }
+}
+
+fn judge_group(group: &CpuGroup, thresholds: Thresholds) -> (Status, String) {
+    let waiting = waiting(&group.pressure);
+    let worst = waiting.unwrap_or(0.0).max(group.throttled_percent.unwrap_or(0.0));
+    let status = thresholds.judge(worst);
+    let parts: Vec<String> = [
+        waiting.map(|percent| format!("{percent:.1}% pressure")),
+        group.throttled_percent.map(|percent| format!("throttled in {percent:.1}% of its periods")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    match parts.as_slice() {
+        [] => (status, "CPU load is not judged: it is the host's, and this process has fewer CPUs".to_owned()),
+        parts => (status, format!("CPU usage of the control group is {}: {}", level(status), parts.join(", "))),
+    }
+}
+
+/// PSI's `some avg60`: percent of the last minute in which something waited.
+fn waiting(pressure: &Option<Map<String, Value>>) -> Option<f64> {
+    pressure.as_ref()?.get("some_avg60")?.as_f64()
 }
 
 fn load_thresholds() -> Thresholds {
     Thresholds::new(0.7, 0.9)
 }
 
+fn pressure_above() -> f64 {
+    10.0
+}
+
+fn group_thresholds() -> Thresholds {
+    Thresholds::new(25.0, 75.0)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::cgroup::tests::Tree;
     use super::*;
-    use crate::model::Status;
 
-    fn details(map: Option<Map<String, Value>>) -> Value {
-        map.map_or(Value::Null, Value::from)
+    fn check() -> CpuCheck {
+        CpuCheck {
+            thresholds: load_thresholds(),
+            pressure_above: pressure_above(),
+            group_thresholds: group_thresholds(),
+        }
+    }
+
+    fn psi(percent: f64) -> Option<Map<String, Value>> {
+        Some(Map::from_iter([("some_avg60".to_owned(), percent.into())]))
     }
 
     #[test]
-    fn judges_the_load_per_available_cpu() {
-        let thresholds = Thresholds { degraded_above: 0.7, error_above: 0.9 };
+    fn load_counts_only_under_pressure() {
+        use Status::{Degraded, Error, Healthy};
         let table = [
-            (1.4, Status::Healthy, "CPU load is normal: 0.70 per available CPU"),
-            (1.5, Status::Degraded, "CPU load is high: 0.75 per available CPU"),
-            (3.0, Status::Error, "CPU load is critical: 1.50 per available CPU"),
+            (1.4, None, Healthy, "CPU load is normal: 0.70 per available CPU"),
+            (1.5, None, Degraded, "CPU load is high: 0.75 per available CPU"),
+            (3.0, None, Error, "CPU load is critical: 1.50 per available CPU"),
+            (3.0, psi(10.0), Healthy, "CPU load is normal: 1.50 per available CPU, with 10.0% pressure"),
+            (3.0, psi(10.1), Error, "CPU load is critical: 1.50 per available CPU"),
+            (0.2, psi(50.0), Healthy, "CPU load is normal: 0.10 per available CPU"),
         ];
-        for (one, status, message) in table {
+        for (one, pressure, status, message) in table {
             let load = LoadAvg { one, five: 0.125, fifteen: 0.0 };
-            let finding = judge(Reading { load, cpus: 2, pressure: None }, thresholds);
+            let finding = judge(&Reading { load, cpus: 2, pressure: pressure.clone(), group: None }, &check());
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
             assert_eq!(finding.details.get("cpu_count"), Some(&2.into()));
             assert_eq!(finding.details.get("load_5min"), Some(&0.13.into()));
-            assert_eq!(finding.details.get("pressure"), None);
+            assert_eq!(finding.details.get("scope"), Some(&"host".into()));
+            assert_eq!(finding.details.get("pressure").is_some(), pressure.is_some());
         }
     }
 
     #[test]
-    fn pressure_is_the_groups_where_there_is_one() {
-        const MOUNT: &str = "35 31 0:32 / /m rw - cgroup2 cgroup2 rw\n";
-        let tree = Tree::new(&[("proc/self/cgroup", "0::/a\n"), ("proc/self/mountinfo", MOUNT)]);
-        assert_eq!(pressure(&tree.0), None);
-        tree.write("proc/pressure/cpu", "some avg10=1.17 avg60=0.75 avg300=1.16 total=13787629\n");
-        let host = serde_json::json!({"some_avg10": 1.17, "some_avg60": 0.75, "some_avg300": 1.16});
-        assert_eq!(details(pressure(&tree.0)), host);
-        tree.write("m/a/cpu.pressure", "some avg10=2.00 total=1\nfull avg10=0.50 total=x\nnonsense\n\n");
-        let own = serde_json::json!({"some_avg10": 2.0, "full_avg10": 0.5});
-        assert_eq!(details(pressure(&tree.0)), own);
+    fn group_with_fewer_cpus_is_judged_by_its_own_waiting() {
+        use Status::{Degraded, Error, Healthy};
+        let of = "CPU usage of the control group is";
+        let table = [
+            (psi(2.0), None, Healthy, format!("{of} normal: 2.0% pressure")),
+            (psi(2.0), Some(30.0), Degraded, format!("{of} high: 2.0% pressure, throttled in 30.0% of its periods")),
+            (psi(80.0), Some(0.0), Error, format!("{of} critical: 80.0% pressure, throttled in 0.0% of its periods")),
+            (None, Some(90.0), Error, format!("{of} critical: throttled in 90.0% of its periods")),
+            (
+                None,
+                None,
+                Healthy,
+                "CPU load is not judged: it is the host's, and this process has fewer CPUs".to_owned(),
+            ),
+        ];
+        for (pressure, throttled_percent, status, message) in table {
+            let group =
+                Some(CpuGroup { source: "cgroup v2", host_cpus: 16, pressure, throttled_percent, quota: Some(1.0) });
+            let load = LoadAvg { one: 6.0, five: 6.0, fifteen: 6.0 };
+            let finding = judge(&Reading { load, cpus: 1, pressure: psi(90.0), group }, &check());
+            assert_eq!((finding.status, finding.message), (status, message));
+            assert_eq!(finding.details.get("normalized_load"), Some(&6.0.into()));
+            assert_eq!(finding.details.get("scope"), Some(&"cgroup v2".into()));
+        }
     }
 }

@@ -1,7 +1,6 @@
-//! How much of the memory that this process may use is in use: the host's, or what its cgroups allow.
+//! How full the memory is that this process may use: the host's, and that of each of its groups with a limit.
 
 use serde::Deserialize;
-use std::cmp::Reverse;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -28,20 +27,29 @@ impl Check for MemoryCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
         // memory.stat can block: the kernel collects it from all processors and groups.
-        let usage = single_flight(&context.process, "", || host().map(|host| tightest(host, Path::new("/")))).await?;
+        let usage = single_flight(&context.process, "", || host().map(|host| fullest(host, Path::new("/")))).await?;
         Ok(usage.map_or_else(
-            || Finding::skipped("This operating system does not tell how much memory there is"),
+            || Finding::skipped("This operating system does not say how much memory there is"),
             |usage| judge(usage, self.thresholds),
         ))
     }
 }
 
-/// In bytes. The page cache that the kernel would give back first counts as available.
+/// In bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Usage {
     total: u64,
+    /// What the kernel cannot reclaim.
     used: u64,
+    /// What the kernel gives back before it runs out: page cache, inactive or active, and reclaimable slabs.
+    reclaimable: u64,
     source: &'static str,
+}
+
+impl Usage {
+    fn percent(self) -> f64 {
+        self.used as f64 / self.total as f64 * 100.0
+    }
 }
 
 fn host() -> Option<Usage> {
@@ -49,24 +57,30 @@ fn host() -> Option<Usage> {
     let system = System::new_with_specifics(ram).ok()?;
     let total = system.total_memory();
     let used = total.saturating_sub(system.available_memory());
-    (total > 0).then_some(Usage { total, used, source: "host" })
+    let reclaimable = system.available_memory().saturating_sub(system.free_memory());
+    (total > 0).then_some(Usage { total, used, reclaimable, source: "host" })
 }
 
-/// The smallest of the host's memory and the limits of all groups that this process is in; of equal limits (a pod's and
-/// its only container's) the one that more of is used.
-fn tightest(host: Usage, root: &Path) -> Usage {
+/// The fullest of the host's memory and all groups that this process is in and that have a limit.
+fn fullest(host: Usage, root: &Path) -> Usage {
     let groups = Groups::of_this_process(root, "memory");
     let limits =
         groups.iter().flat_map(|groups| groups.directories.iter().filter_map(|path| limit(path, groups.version)));
-    let tightest = limits.min_by_key(|usage| (usage.total, Reverse(usage.used)));
-    tightest.filter(|usage| usage.total < host.total).unwrap_or(host)
+    // A limit above the host's memory is none: the host runs out before.
+    let limits = limits.filter(|usage| usage.total < host.total);
+    limits.fold(host, |fullest, usage| if usage.percent() > fullest.percent() { usage } else { fullest })
 }
 
 /// The limit of one group and its usage, if it has one.
 fn limit(group: &Path, version: Version) -> Option<Usage> {
-    let (limit, usage, cache, source) = match version {
-        Version::V1 => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file", "cgroup v1"),
-        Version::V2 => ("memory.max", "memory.current", "inactive_file", "cgroup v2"),
+    let (limit, usage, source) = match version {
+        Version::V1 => ("memory.limit_in_bytes", "memory.usage_in_bytes", "cgroup v1"),
+        Version::V2 => ("memory.max", "memory.current", "cgroup v2"),
+    };
+    // Active page cache counts: it was read more than once, and the kernel reclaims it all the same.
+    let caches: &[&str] = match version {
+        Version::V1 => &["total_active_file", "total_inactive_file"],
+        Version::V2 => &["active_file", "inactive_file", "slab_reclaimable"],
     };
     let read = |file: &str| cgroup::read(&group.join(file)).ok();
     let number = |file: &str| read(file)?.trim().parse::<u64>().ok();
@@ -75,22 +89,25 @@ fn limit(group: &Path, version: Version) -> Option<Usage> {
     // Only now: the kernel collects it from all processors, and most groups have no limit.
     let stat = read("memory.stat").unwrap_or_default();
     let stat = |key: &str| stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse::<u64>().ok());
-    // Version 1 also tells the limit of parents that a container does not see.
+    // Version 1 also knows the limit of parents that a container does not see.
     let total = limit.min(stat("hierarchical_memory_limit").unwrap_or(u64::MAX));
-    let used = number(usage)?.saturating_sub(stat(cache).unwrap_or_default());
-    (total > 0).then_some(Usage { total, used, source })
+    let usage = number(usage)?;
+    let reclaimable = usage.min(caches.iter().filter_map(|key| stat(key)).sum());
+    (total > 0).then_some(Usage { total, used: usage - reclaimable, reclaimable, source })
 }
 
-fn judge(Usage { total, used, source }: Usage, thresholds: Thresholds) -> Finding {
-    let percent = used as f64 / total as f64 * 100.0;
+fn judge(usage: Usage, thresholds: Thresholds) -> Finding {
+    let Usage { total, used, reclaimable, source } = usage;
+    let percent = usage.percent();
     let status = thresholds.judge(percent);
     let level = level(status);
     let of = if source == "host" { "" } else { " limit" };
-    Finding::new(status, format!("Memory usage is {level}: {percent:.1} % of the {} GB{of} used", gigabytes(total)))
+    Finding::new(status, format!("Memory usage is {level}: {percent:.1}% of the {} GB{of} used", gigabytes(total)))
         .with("total_gb", gigabytes(total))
         .with("used_gb", gigabytes(used))
         .with("available_gb", gigabytes(total.saturating_sub(used)))
         .with("percent_used", round(percent))
+        .with("reclaimable_gb", gigabytes(reclaimable))
         .with("source", source)
 }
 
@@ -105,7 +122,7 @@ mod tests {
     use crate::model::Status;
 
     const MB: u64 = 1 << 20;
-    const HOST: Usage = Usage { total: 1000 * MB, used: 300 * MB, source: "host" };
+    const HOST: Usage = Usage { total: 1000 * MB, used: 300 * MB, reclaimable: 0, source: "host" };
     const V1: &[(&str, &str)] = &[
         ("proc/self/cgroup", "4:memory:/a/b\n0::/\n"),
         ("proc/self/mountinfo", "35 31 0:32 / /m rw - cgroup cgroup rw,memory\n1 1 0:1 / /u rw - cgroup2 cgroup2 rw\n"),
@@ -113,43 +130,52 @@ mod tests {
     const V2: &[(&str, &str)] =
         &[("proc/self/cgroup", "0::/a/b\n"), ("proc/self/mountinfo", "35 31 0:32 / /m rw - cgroup2 cgroup2 rw\n")];
 
-    /// Path, limit, usage, inactive page cache; in MB.
+    /// Path, limit, usage, page cache (half of it active); in MB.
     type Group = (&'static str, &'static str, u64, u64);
 
     fn found(layout: &[(&str, &str)], groups: &[Group]) -> Usage {
-        let (limit, current, key) = match layout == V1 {
-            true => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-            false => ("memory.max", "memory.current", "inactive_file"),
+        let (limit, current, prefix) = match layout == V1 {
+            true => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+            false => ("memory.max", "memory.current", ""),
         };
         let in_bytes = |text: &str| text.parse().map_or(text.to_owned(), |mb: u64| mb.saturating_mul(MB).to_string());
         let tree = Tree::new(layout);
         for (group, max, usage, cache) in groups {
-            let stat = format!("anon 1\n{key}_of_others 7\n{key} {}\n", cache * MB);
+            let half = cache * MB / 2;
+            let stat =
+                format!("anon 1\n{prefix}active_file_x 7\n{prefix}active_file {half}\n{prefix}inactive_file {half}\n");
             for (file, content) in [(limit, in_bytes(max)), (current, (usage * MB).to_string()), ("memory.stat", stat)]
             {
                 tree.write(&format!("m{group}/{file}"), &content);
             }
         }
-        tightest(HOST, &tree.0)
+        fullest(HOST, &tree.0)
     }
 
     #[test]
-    fn tightest_limit_of_all_groups_counts() {
+    fn fullest_of_host_and_groups_counts() {
         let unlimited = "9223372036854771712";
         for (layout, source, none) in [(V1, "cgroup v1", unlimited), (V2, "cgroup v2", "max")] {
-            let of = |total: u64, used: u64| Usage { total: total * MB, used: used * MB, source };
+            let of = |total: u64, used: u64, cache: u64| Usage {
+                total: total * MB,
+                used: used * MB,
+                reclaimable: cache * MB,
+                source,
+            };
             let table: &[(&str, &[Group], Usage)] = &[
                 ("no files", &[], HOST),
-                ("no limit", &[("/a/b", none, 100, 0), ("/a", none, 100, 0)], HOST),
-                ("own limit", &[("/a/b", "512", 400, 150), ("/a", none, 500, 0)], of(512, 250)),
-                ("parent's is tighter", &[("/a/b", "800", 100, 0), ("/a", "600", 590, 10)], of(600, 580)),
-                ("own is tighter", &[("/a/b", "512", 100, 0), ("/a", "600", 590, 10)], of(512, 100)),
-                ("equal", &[("/a/b", "512", 100, 0), ("/a", "512", 200, 0)], of(512, 200)),
-                ("mount point", &[("/a/b", none, 100, 0), ("", "700", 650, 0)], of(700, 650)),
-                ("more than the host", &[("/a/b", "2000", 100, 0)], HOST),
+                ("no limit", &[("/a/b", none, 900, 0), ("/a", none, 900, 0)], HOST),
+                ("own limit", &[("/a/b", "512", 400, 150), ("/a", none, 500, 0)], of(512, 250, 150)),
+                ("parent is fuller", &[("/a/b", "800", 300, 0), ("/a", "600", 590, 10)], of(600, 580, 10)),
+                ("own is fuller", &[("/a/b", "800", 700, 0), ("/a", "600", 500, 20)], of(800, 700, 0)),
+                ("host is fuller", &[("/a/b", "800", 100, 0), ("/a", "900", 200, 0)], HOST),
+                ("equal limits", &[("/a/b", "512", 200, 0), ("/a", "512", 300, 0)], of(512, 300, 0)),
+                ("mount point", &[("/a/b", none, 100, 0), ("", "700", 650, 0)], of(700, 650, 0)),
+                ("more than the host", &[("/a/b", "2000", 1900, 0)], HOST),
                 ("nothing allowed", &[("/a/b", "0", 0, 0)], HOST),
                 ("nonsense", &[("/a/b", "-1", 0, 0)], HOST),
-                ("cache above usage", &[("/a/b", "512", 10, 20)], of(512, 0)),
+                ("only cache", &[("/a/b", "512", 500, 500)], HOST),
+                ("cache above usage", &[("/a/b", "512", 10, 20)], HOST),
             ];
             for (name, groups, expected) in table {
                 assert_eq!(found(layout, groups), *expected, "{source}: {name}");
@@ -158,31 +184,40 @@ mod tests {
     }
 
     #[test]
-    fn version_1_tells_limits_of_parents_out_of_sight() {
+    fn version_1_limit_of_a_parent_out_of_sight_counts() {
         let tree = Tree::new(V1);
         tree.write("m/a/b/memory.limit_in_bytes", "9223372036854771712");
-        tree.write("m/a/b/memory.usage_in_bytes", "1000");
-        tree.write("m/a/b/memory.stat", "hierarchical_memory_limit 4000\ntotal_inactive_file 100\n");
-        assert_eq!(tightest(HOST, &tree.0), Usage { total: 4000, used: 900, source: "cgroup v1" });
+        tree.write("m/a/b/memory.usage_in_bytes", "3000");
+        tree.write(
+            "m/a/b/memory.stat",
+            "hierarchical_memory_limit 4000\ntotal_inactive_file 60\ntotal_active_file 40\n",
+        );
+        assert_eq!(fullest(HOST, &tree.0), Usage { total: 4000, used: 2900, reclaimable: 100, source: "cgroup v1" });
     }
 
     #[test]
     fn judges_the_share_in_use() {
         let table = [
-            (80, Status::Healthy, "Memory usage is normal: 80.0 % of the 2 GB limit used"),
-            (81, Status::Degraded, "Memory usage is high: 81.0 % of the 2 GB limit used"),
-            (91, Status::Error, "Memory usage is critical: 91.0 % of the 2 GB limit used"),
+            (80, Status::Healthy, "Memory usage is normal: 80.0% of the 2 GB limit used"),
+            (81, Status::Degraded, "Memory usage is high: 81.0% of the 2 GB limit used"),
+            (91, Status::Error, "Memory usage is critical: 91.0% of the 2 GB limit used"),
         ];
         for (percent, status, message) in table {
             let total = 2048 * MB;
-            let finding =
-                judge(Usage { total, used: total / 100 * percent, source: "cgroup v2" }, Thresholds::new(80.0, 90.0));
+            let finding = judge(
+                Usage { total, used: total / 100 * percent, reclaimable: 0, source: "cgroup v2" },
+                Thresholds::new(80.0, 90.0),
+            );
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
         }
-        let finding = judge(Usage { total: 2048 * MB, used: 512 * MB, source: "host" }, Thresholds::new(80.0, 90.0));
-        assert_eq!(finding.message, "Memory usage is normal: 25.0 % of the 2 GB used");
+        let finding = judge(
+            Usage { total: 2048 * MB, used: 512 * MB, reclaimable: 256 * MB, source: "host" },
+            Thresholds::new(80.0, 90.0),
+        );
+        assert_eq!(finding.message, "Memory usage is normal: 25.0% of the 2 GB used");
         let details = serde_json::json!({
-            "total_gb": 2.0, "used_gb": 0.5, "available_gb": 1.5, "percent_used": 25.0, "source": "host",
+            "total_gb": 2.0, "used_gb": 0.5, "available_gb": 1.5, "percent_used": 25.0, "reclaimable_gb": 0.25,
+            "source": "host",
         });
         assert_eq!(serde_json::Value::from(finding.details), details);
     }

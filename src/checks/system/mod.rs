@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod cpu;
+mod cpu_group;
 mod memory;
 
 pub use cpu::CpuCheck;
