@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::options::{SpecError, in_python, seconds};
+use super::spec::{SpecError, in_python, seconds};
 
 /// The largest window: its calls are part of the check's record, which processes share. Each takes 12 bytes of 128 K.
 pub const MAX_WINDOW_CALLS: usize = 5_000;

@@ -8,13 +8,15 @@ mod event;
 mod options;
 mod outcome;
 mod secret;
+mod spec;
 mod status;
 
 pub use breaker_options::{BreakerOptions, MAX_WINDOW_CALLS};
 pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
 pub use error::{CheckError, Phase};
 pub use event::{Diagnostic, Event, EventKind};
-pub use options::{CheckOptions, SpecError, in_python, positive_seconds, seconds, valid_name};
+pub use options::CheckOptions;
 pub use outcome::{Finding, LastError, NotRun, Outcome, pending};
 pub use secret::Secret;
+pub use spec::{SpecError, in_python, positive_seconds, seconds, valid_name};
 pub use status::Status;

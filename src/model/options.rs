@@ -2,20 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
-
 use super::breaker_options::BreakerOptions;
-
-/// A wrong specification: its text says what was wrong and what would be right, and holds no secret.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SpecError(pub String);
-
-impl SpecError {
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-}
+use super::spec::{SpecError, valid_name};
 
 /// How a check is run, whatever it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,35 +53,4 @@ impl CheckOptions {
         let breaker = self.breaker.as_ref().map_or(Ok(()), BreakerOptions::validate);
         breaker.map_err(|error| SpecError(format!("{name}: {error}")))
     }
-}
-
-/// Check a name that stands in URLs and metrics.
-pub fn valid_name(name: &str) -> Result<(), SpecError> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
-    if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
-        return Err(SpecError(format!(
-            "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
-        )));
-    }
-    Ok(())
-}
-
-/// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
-pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
-    let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
-    duration.ok_or_else(|| {
-        let text = format!("{what} must be a number of seconds above 0 and below 86400, not {}", in_python(value));
-        SpecError(text.trim_start().to_owned())
-    })
-}
-
-/// A field that is a number of seconds above 0.
-pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    // The deserializer puts the name of the field before it.
-    positive_seconds("", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-}
-
-/// A number as Python writes it: `nan`, where Rust writes `NaN`.
-pub fn in_python(value: f64) -> String {
-    value.to_string().to_lowercase()
 }

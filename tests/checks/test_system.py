@@ -139,7 +139,9 @@ def test_memory__page_cache_is_not_used(groups: tuple[Path, Path], tmp_path: Pat
     usage, result = run(
         join(inner),
         f"file = open({str(tmp_path / 'large')!r}, 'wb')",
-        f"[file.write(bytes({MB})) for _ in range(180)]",
+        # Fuller than the host, so that the group is what is shown.
+        f"block = b'x' * {90 * MB}",
+        f"[file.write(bytes({MB})) for _ in range(130)]",
         "file.flush()",
         "os.fsync(file.fileno())",
         f"for _ in range({reads}):",
@@ -148,10 +150,12 @@ def test_memory__page_cache_is_not_used(groups: tuple[Path, Path], tmp_path: Pat
         f"usage = int(open({str(inner / 'memory.usage_in_bytes')!r}).read())",
         "print(json.dumps([usage, check({'kind': 'memory'})]))",
     )
-    if usage < 150 * MB:
+    if usage < 200 * MB:
         pytest.skip("this file system keeps no page cache")
     assert result["status"] == "healthy", result
-    assert result["details"]["used_gb"] < 0.1
+    if result["details"]["source"] == "host":
+        pytest.skip("the host is fuller than the group")
+    assert result["details"]["used_gb"] < 0.14
     assert result["details"]["reclaimable_gb"] > 0.1
 
 
@@ -226,12 +230,16 @@ def test_cpu__throttled_group_is_an_error(groups: tuple[Path, Path]) -> None:
         join(inner),
         "import subprocess, sys",
         "busy = [subprocess.Popen([sys.executable, '-c', 'while True: pass']) for _ in range(2)]",
-        "result = check({'kind': 'cpu', 'group_thresholds': {'degraded_above': 10, 'error_above': 50}})",
+        "import time",
+        "end = time.monotonic() + 20",
+        "while True:",
+        "    result = check({'kind': 'cpu', 'group_thresholds': {'degraded_above': 10, 'error_above': 25}})",
+        "    if result['status'] == 'error' or time.monotonic() > end: break",
         "for process in busy:",
         "    process.kill()",
         "    process.wait()",
         "print(json.dumps(result))",
     )
     assert result["status"] == "error", result
-    assert result["details"]["throttled_percent"] > 50
+    assert result["details"]["throttled_percent"] > 25
     assert "throttled in" in result["message"]

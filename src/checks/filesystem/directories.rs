@@ -74,13 +74,13 @@ impl Check for DirectoriesCheck {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Probe {
+struct DirectoryState {
     exists: bool,
     problem: Option<String>,
 }
 
-fn probe(path: &Path, mode: DirectoryMode, leftover: &Leftover) -> Probe {
-    let problem = |exists: bool, text: String| Probe { exists, problem: Some(text) };
+fn probe(path: &Path, mode: DirectoryMode, leftover: &Leftover) -> DirectoryState {
+    let problem = |exists: bool, text: String| DirectoryState { exists, problem: Some(text) };
     match fs::metadata(path) {
         Ok(metadata) if !metadata.is_dir() => problem(true, "is not a directory".to_owned()),
         Ok(_) => {
@@ -88,11 +88,11 @@ fn probe(path: &Path, mode: DirectoryMode, leftover: &Leftover) -> Probe {
                 DirectoryMode::Write => write_test(path, leftover).err().map(|why| format!("is not writable: {why}")),
                 DirectoryMode::Read => readable(path).err().map(|why| format!("is not readable: {}", why.kind())),
             };
-            Probe { exists: true, problem }
+            DirectoryState { exists: true, problem }
         }
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => match mode {
             DirectoryMode::Read => problem(false, "does not exist".to_owned()),
-            DirectoryMode::Write => Probe {
+            DirectoryMode::Write => DirectoryState {
                 exists: false,
                 problem: could_be_made(path).err().map(|why| format!("does not exist and cannot be created: {why}")),
             },
@@ -103,7 +103,7 @@ fn probe(path: &Path, mode: DirectoryMode, leftover: &Leftover) -> Probe {
 
 fn readable(directory: &Path) -> io::Result<()> {
     fs::read_dir(directory)?.next().transpose()?;
-    access(directory, Access::Read)
+    access(directory, DirectoryMode::Read)
 }
 
 /// Whether a directory that does not exist could be made, with the parents that it lacks: nothing is made to find out.
@@ -112,7 +112,7 @@ fn could_be_made(path: &Path) -> Result<(), String> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
-                return access(path, Access::Write)
+                return access(path, DirectoryMode::Write)
                     .map_err(|error| format!("{} is not writable: {}", path.display(), error.kind()));
             }
             Ok(_) => return Err(format!("{} is not a directory", path.display())),
@@ -125,33 +125,27 @@ fn could_be_made(path: &Path) -> Result<(), String> {
     Err("no parent of it exists".to_owned())
 }
 
-#[derive(Clone, Copy)]
-enum Access {
-    Read,
-    Write,
-}
-
 /// Whether the effective user may do that with a directory. Read-only file systems refuse to be written to.
 #[cfg(unix)]
-fn access(directory: &Path, access: Access) -> io::Result<()> {
+fn access(directory: &Path, access: DirectoryMode) -> io::Result<()> {
     use rustix::fs::{Access as Flags, AtFlags, CWD, accessat};
     let wanted = match access {
-        Access::Read => Flags::READ_OK | Flags::EXEC_OK,
-        Access::Write => Flags::WRITE_OK | Flags::EXEC_OK,
+        DirectoryMode::Read => Flags::READ_OK | Flags::EXEC_OK,
+        DirectoryMode::Write => Flags::WRITE_OK | Flags::EXEC_OK,
     };
     Ok(accessat(CWD, directory, wanted, AtFlags::EACCESS)?)
 }
 
 #[cfg(not(unix))]
-fn access(directory: &Path, access: Access) -> io::Result<()> {
+fn access(directory: &Path, access: DirectoryMode) -> io::Result<()> {
     let is_read_only = fs::metadata(directory)?.permissions().readonly();
     match access {
-        Access::Write if is_read_only => Err(io::ErrorKind::PermissionDenied.into()),
-        Access::Read | Access::Write => Ok(()),
+        DirectoryMode::Write if is_read_only => Err(io::ErrorKind::PermissionDenied.into()),
+        DirectoryMode::Read | DirectoryMode::Write => Ok(()),
     }
 }
 
-fn judge(probes: Vec<(&str, &Directory, Probe)>) -> Finding {
+fn judge(probes: Vec<(&str, &Directory, DirectoryState)>) -> Finding {
     if probes.is_empty() {
         return Finding::skipped("No directory is configured");
     }
@@ -181,7 +175,7 @@ fn judge(probes: Vec<(&str, &Directory, Probe)>) -> Finding {
     Finding::new(worst, message).with("directories", details)
 }
 
-fn detail(directory: &Directory, probe: Probe, status: Status) -> Value {
+fn detail(directory: &Directory, probe: DirectoryState, status: Status) -> Value {
     let mut detail = Map::new();
     let is_fine = probe.problem.is_none();
     detail.insert("exists".to_owned(), probe.exists.into());
@@ -208,8 +202,8 @@ mod tests {
         use Status::{Degraded, Error, Healthy, Skipped};
         let directory = |critical| Directory { path: "/srv".into(), critical, mode: DirectoryMode::Write };
         let (critical, other) = (directory(true), directory(false));
-        let ok = || Probe { exists: true, problem: None };
-        let missing = || Probe { exists: false, problem: Some("does not exist".to_owned()) };
+        let ok = || DirectoryState { exists: true, problem: None };
+        let missing = || DirectoryState { exists: false, problem: Some("does not exist".to_owned()) };
         let table = [
             (vec![], Skipped, "No directory is configured"),
             (vec![("A", &critical, ok()), ("B", &other, ok())], Healthy, "All directories are writable"),
@@ -231,7 +225,7 @@ mod tests {
     fn details_show_the_problem() {
         let directory = Directory { path: "/srv".into(), critical: true, mode: DirectoryMode::Write };
         let problem = Some("is not writable: no storage space".to_owned());
-        let finding = judge(vec![("LOG_DIR", &directory, Probe { exists: true, problem })]);
+        let finding = judge(vec![("LOG_DIR", &directory, DirectoryState { exists: true, problem })]);
         let expected = json!({"LOG_DIR": {
             "exists": true, "writable": false, "path": "/srv", "status": "error",
             "problem": "is not writable: no storage space",
@@ -244,8 +238,8 @@ mod tests {
         use DirectoryMode::{Read, Write};
         let path = std::env::temp_dir().join(format!("lifesigns-{}", Uuid::new_v4()));
         let probe = |path: &Path, mode| probe(path, mode, &Leftover::default());
-        let fine = |exists| Probe { exists, problem: None };
-        let wrong = |exists, problem: String| Probe { exists, problem: Some(problem) };
+        let fine = |exists| DirectoryState { exists, problem: None };
+        let wrong = |exists, problem: String| DirectoryState { exists, problem: Some(problem) };
         assert_eq!(probe(&path, Write), fine(false), "it could be made");
         assert_eq!(probe(&path.join("a/b"), Write), fine(false));
         assert_eq!(probe(&path, Read), wrong(false, "does not exist".to_owned()));

@@ -51,8 +51,8 @@ impl Check for DiskCheck {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Reading {
-    Usage(Usage),
+enum DiskReading {
+    Usage(DiskUsage),
     Missing,
     Unreadable(String),
     /// This operating system has no `statvfs`.
@@ -63,13 +63,13 @@ enum Reading {
 /// In bytes, or in inodes. `free` is what an unprivileged process can still take: less than `total - used` where the
 /// file system keeps a reserve for root (74 of 235 GB on one disk).
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Scope {
+struct Amount {
     total: u64,
     used: u64,
     free: u64,
 }
 
-impl Scope {
+impl Amount {
     /// As `df` computes it: the reserve counts neither as used nor as free.
     fn percent_used(self) -> f64 {
         let usable = self.used.saturating_add(self.free);
@@ -78,44 +78,44 @@ impl Scope {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Usage {
+struct DiskUsage {
     /// The device, by which paths on one file system are known.
     device: u64,
     is_read_only: bool,
-    space: Scope,
+    space: Amount,
     /// None where the file system makes inodes as it needs them (btrfs).
-    inodes: Option<Scope>,
+    inodes: Option<Amount>,
 }
 
 #[cfg(unix)]
-fn read(path: &Path) -> Reading {
+fn read(path: &Path) -> DiskReading {
     use rustix::fs::{StatVfsMountFlags, stat, statvfs};
     use rustix::io::Errno;
     match statvfs(path).and_then(|usage| Ok((usage, stat(path)?.st_dev))) {
         Ok((stat, device)) => {
             let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-            let space = Scope {
+            let space = Amount {
                 total: bytes(stat.f_blocks),
                 used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
                 free: bytes(stat.f_bavail),
             };
             let inodes =
-                Scope { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
-            Reading::Usage(Usage {
+                Amount { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
+            DiskReading::Usage(DiskUsage {
                 device,
                 is_read_only: stat.f_flag.contains(StatVfsMountFlags::RDONLY),
                 space,
                 inodes: (inodes.total > 0).then_some(inodes),
             })
         }
-        Err(Errno::NOENT | Errno::NOTDIR) => Reading::Missing,
-        Err(errno) => Reading::Unreadable(errno.kind().to_string()),
+        Err(Errno::NOENT | Errno::NOTDIR) => DiskReading::Missing,
+        Err(errno) => DiskReading::Unreadable(errno.kind().to_string()),
     }
 }
 
 #[cfg(not(unix))]
-fn read(_: &Path) -> Reading {
-    Reading::Unsupported
+fn read(_: &Path) -> DiskReading {
+    DiskReading::Unsupported
 }
 
 /// One file system, judged: how bad, how full, and what the message would say of it.
@@ -125,20 +125,20 @@ struct Judged {
     words: String,
 }
 
-fn judge(readings: Vec<(String, Reading)>, thresholds: Thresholds) -> Finding {
+fn judge(readings: Vec<(String, DiskReading)>, thresholds: Thresholds) -> Finding {
     let mut details = Map::new();
     let mut worst: Option<Judged> = None;
     let mut is_read_only = false;
     let mut entries: BTreeMap<u64, String> = BTreeMap::new();
     for (path, reading) in readings {
-        if let Reading::Usage(usage) = &reading
+        if let DiskReading::Usage(usage) = &reading
             && let Some(entry) = entries.get(&usage.device)
         {
             add_path(details.get_mut(entry), path);
             continue;
         }
         let (judged, detail) = match reading {
-            Reading::Usage(usage) => {
+            DiskReading::Usage(usage) => {
                 entries.insert(usage.device, path.clone());
                 if usage.is_read_only {
                     // An image is always full, and what cannot be written does not run out.
@@ -148,16 +148,16 @@ fn judge(readings: Vec<(String, Reading)>, thresholds: Thresholds) -> Finding {
                 }
                 judge_usage(&path, usage, thresholds)
             }
-            Reading::Unreadable(reason) => {
+            DiskReading::Unreadable(reason) => {
                 let words = format!("Disk usage cannot be read: {path} ({reason})");
                 let detail = json!({"status": Status::Error, "problem": reason});
                 (Judged { status: Status::Error, percent: f64::INFINITY, words }, detail)
             }
-            Reading::Missing => {
+            DiskReading::Missing => {
                 details.insert(path, json!({"status": "warning", "problem": "does not exist"}));
                 continue;
             }
-            Reading::Unsupported => return Finding::skipped("This operating system has no disk usage by path"),
+            DiskReading::Unsupported => return Finding::skipped("This operating system has no disk usage by path"),
         };
         details.insert(path, detail);
         let rank = |judged: &Judged| (severity(judged.status), judged.percent);
@@ -174,9 +174,9 @@ fn judge(readings: Vec<(String, Reading)>, thresholds: Thresholds) -> Finding {
     finding.with("disk_usage", details)
 }
 
-fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Judged, Value) {
+fn judge_usage(path: &str, usage: DiskUsage, thresholds: Thresholds) -> (Judged, Value) {
     let space = usage.space.percent_used();
-    let inodes = usage.inodes.map(Scope::percent_used);
+    let inodes = usage.inodes.map(Amount::percent_used);
     // The fuller of the two is what the path will run out of first.
     let (percent, of_what) = match inodes {
         Some(inodes) if inodes > space => (inodes, "of the inodes used"),
@@ -188,7 +188,7 @@ fn judge_usage(path: &str, usage: Usage, thresholds: Thresholds) -> (Judged, Val
     (Judged { status, percent, words }, detail(usage, json!(status)))
 }
 
-fn detail(usage: Usage, status: Value) -> Value {
+fn detail(usage: DiskUsage, status: Value) -> Value {
     let space = usage.space.percent_used();
     let mut detail = json!({
         "total_gb": gigabytes(usage.space.total),
@@ -203,7 +203,7 @@ fn detail(usage: Usage, status: Value) -> Value {
     detail
 }
 
-fn read_only(usage: Usage) -> Value {
+fn read_only(usage: DiskUsage) -> Value {
     let mut detail = detail(usage, json!(Status::Skipped));
     if let Some(detail) = detail.as_object_mut() {
         detail.insert("read_only".to_owned(), true.into());
@@ -231,12 +231,12 @@ mod tests {
 
     const GB: u64 = 1 << 30;
 
-    fn usage(used: u64, free: u64, inodes: Option<(u64, u64)>) -> Reading {
-        let share = |(used, free)| Scope { total: used + free, used, free };
+    fn usage(used: u64, free: u64, inodes: Option<(u64, u64)>) -> DiskReading {
+        let share = |(used, free)| Amount { total: used + free, used, free };
         // Another device for each reading: its numbers.
         let device = used * 1000 + free;
         let space = share((used * GB, free * GB));
-        Reading::Usage(Usage { device, is_read_only: false, space, inodes: inodes.map(share) })
+        DiskReading::Usage(DiskUsage { device, is_read_only: false, space, inodes: inodes.map(share) })
     }
 
     #[test]
@@ -255,13 +255,17 @@ mod tests {
             (vec![("/", usage(10, 90, Some((99, 1))))], Error, "Disk usage is critical: / 99.0% of the inodes used"),
             (vec![("/", usage(0, 0, None))], Healthy, "Disk usage is normal: / 0.0% used"),
             (
-                vec![("/a", Reading::Missing), ("/", usage(1, 99, Some((0, 5))))],
+                vec![("/a", DiskReading::Missing), ("/", usage(1, 99, Some((0, 5))))],
                 Healthy,
                 "Disk usage is normal: / 1.0% used",
             ),
-            (vec![("/a", Reading::Missing)], Degraded, "Disk usage is unknown: none of the configured paths exists"),
             (
-                vec![("/", usage(99, 1, None)), ("/mnt", Reading::Unreadable("stale network file handle".into()))],
+                vec![("/a", DiskReading::Missing)],
+                Degraded,
+                "Disk usage is unknown: none of the configured paths exists",
+            ),
+            (
+                vec![("/", usage(99, 1, None)), ("/mnt", DiskReading::Unreadable("stale network file handle".into()))],
                 Error,
                 "Disk usage cannot be read: /mnt (stale network file handle)",
             ),
@@ -275,11 +279,11 @@ mod tests {
 
     #[test]
     fn details_hold_what_was_read() {
-        let space = Scope { total: 100 * GB, used: 20 * GB, free: 75 * GB };
-        let inodes = Some(Scope { total: 300, used: 100, free: 200 });
+        let space = Amount { total: 100 * GB, used: 20 * GB, free: 75 * GB };
+        let inodes = Some(Amount { total: 300, used: 100, free: 200 });
         let readings = vec![
-            ("/".to_owned(), Reading::Usage(Usage { device: 1, is_read_only: false, space, inodes })),
-            ("/a".to_owned(), Reading::Missing),
+            ("/".to_owned(), DiskReading::Usage(DiskUsage { device: 1, is_read_only: false, space, inodes })),
+            ("/a".to_owned(), DiskReading::Missing),
         ];
         let finding = judge(readings, Thresholds::new(80.0, 90.0));
         let expected = json!({
@@ -306,7 +310,7 @@ mod tests {
     #[test]
     fn read_only_file_system_is_shown_not_judged() {
         let image = || match usage(100, 0, Some((9, 0))) {
-            Reading::Usage(usage) => Reading::Usage(Usage { is_read_only: true, ..usage }),
+            DiskReading::Usage(usage) => DiskReading::Usage(DiskUsage { is_read_only: true, ..usage }),
             other => other,
         };
         let finding = judge(vec![("/".to_owned(), image())], Thresholds::new(80.0, 90.0));

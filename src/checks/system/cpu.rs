@@ -69,7 +69,7 @@ impl Check for CpuCheck {
 }
 
 #[derive(Clone, Debug)]
-struct Reading {
+struct CpuReading {
     load: LoadAvg,
     cpus: usize,
     /// Of the host.
@@ -78,14 +78,14 @@ struct Reading {
     group: Option<CpuGroup>,
 }
 
-fn read(root: &Path, samples: &ThrottleSamples) -> Option<Reading> {
+fn read(root: &Path, samples: &ThrottleSamples) -> Option<CpuReading> {
     // sysinfo makes one up on Windows, from the first call on.
     if cfg!(windows) {
         return None;
     }
     // Honours the affinity mask and the quota of every cgroup above, in whole processors and at least one.
     let cpus = std::thread::available_parallelism().ok()?.get();
-    Some(Reading {
+    Some(CpuReading {
         load: System::load_average().ok()?,
         cpus,
         pressure: cpu_group::pressure(&root.join("proc/pressure/cpu")),
@@ -93,8 +93,8 @@ fn read(root: &Path, samples: &ThrottleSamples) -> Option<Reading> {
     })
 }
 
-fn judge(reading: &Reading, check: &CpuCheck) -> Finding {
-    let Reading { load, cpus, pressure, group } = reading;
+fn judge(reading: &CpuReading, check: &CpuCheck) -> Finding {
+    let CpuReading { load, cpus, pressure, group } = reading;
     let normalized = load.one / *cpus as f64;
     let (status, message, pressure, scope) = match group {
         Some(group) => {
@@ -199,7 +199,7 @@ mod tests {
         ];
         for (one, pressure, status, message) in table {
             let load = LoadAvg { one, five: 0.125, fifteen: 0.0 };
-            let finding = judge(&Reading { load, cpus: 2, pressure: pressure.clone(), group: None }, &check());
+            let finding = judge(&CpuReading { load, cpus: 2, pressure: pressure.clone(), group: None }, &check());
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
             assert_eq!(finding.details.get("cpu_count"), Some(&2.into()));
             assert_eq!(finding.details.get("load_5min"), Some(&0.13.into()));
@@ -228,7 +228,7 @@ mod tests {
             let group =
                 Some(CpuGroup { source: "cgroup v2", host_cpus: 16, pressure, throttled_percent, quota: Some(1.0) });
             let load = LoadAvg { one: 6.0, five: 6.0, fifteen: 6.0 };
-            let finding = judge(&Reading { load, cpus: 1, pressure: psi(90.0), group }, &check());
+            let finding = judge(&CpuReading { load, cpus: 1, pressure: psi(90.0), group }, &check());
             assert_eq!((finding.status, finding.message), (status, message));
             assert_eq!(finding.details.get("normalized_load"), Some(&6.0.into()));
             assert_eq!(finding.details.get("scope"), Some(&"cgroup v2".into()));

@@ -32,10 +32,10 @@ impl CpuGroup {
 
 /// The counters of each group as they were when it was last judged.
 #[derive(Default)]
-pub struct ThrottleSamples(Mutex<BTreeMap<PathBuf, Sample>>);
+pub struct ThrottleSamples(Mutex<BTreeMap<PathBuf, ThrottleSample>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Sample {
+struct ThrottleSample {
     at: Instant,
     periods: u64,
     throttled: u64,
@@ -74,7 +74,8 @@ impl ThrottleSamples {
         let text = cgroup::read(&group.join("cpu.stat")).ok()?;
         let number =
             |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse::<u64>().ok());
-        let now = Sample { at: Instant::now(), periods: number("nr_periods")?, throttled: number("nr_throttled")? };
+        let now =
+            ThrottleSample { at: Instant::now(), periods: number("nr_periods")?, throttled: number("nr_throttled")? };
         let mut samples = lock(&self.0);
         let Some(last) = samples.get(group).copied() else {
             samples.insert(group.to_path_buf(), now);

@@ -37,7 +37,7 @@ impl Check for MemoryCheck {
 
 /// In bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Usage {
+struct MemoryUsage {
     total: u64,
     /// What the kernel cannot reclaim.
     used: u64,
@@ -46,23 +46,23 @@ struct Usage {
     source: &'static str,
 }
 
-impl Usage {
+impl MemoryUsage {
     fn percent(self) -> f64 {
         self.used as f64 / self.total as f64 * 100.0
     }
 }
 
-fn host() -> Option<Usage> {
+fn host() -> Option<MemoryUsage> {
     let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(ram).ok()?;
     let total = system.total_memory();
     let used = total.saturating_sub(system.available_memory());
     let reclaimable = system.available_memory().saturating_sub(system.free_memory());
-    (total > 0).then_some(Usage { total, used, reclaimable, source: "host" })
+    (total > 0).then_some(MemoryUsage { total, used, reclaimable, source: "host" })
 }
 
 /// The fullest of the host's memory and all groups that this process is in and that have a limit.
-fn fullest(host: Usage, root: &Path) -> Usage {
+fn fullest(host: MemoryUsage, root: &Path) -> MemoryUsage {
     let groups = Groups::of_this_process(root, "memory");
     let limits =
         groups.iter().flat_map(|groups| groups.directories.iter().filter_map(|path| limit(path, groups.version)));
@@ -72,7 +72,7 @@ fn fullest(host: Usage, root: &Path) -> Usage {
 }
 
 /// The limit of one group and its usage, if it has one.
-fn limit(group: &Path, version: Version) -> Option<Usage> {
+fn limit(group: &Path, version: Version) -> Option<MemoryUsage> {
     let (limit, usage, source) = match version {
         Version::V1 => ("memory.limit_in_bytes", "memory.usage_in_bytes", "cgroup v1"),
         Version::V2 => ("memory.max", "memory.current", "cgroup v2"),
@@ -93,11 +93,11 @@ fn limit(group: &Path, version: Version) -> Option<Usage> {
     let total = limit.min(stat("hierarchical_memory_limit").unwrap_or(u64::MAX));
     let usage = number(usage)?;
     let reclaimable = usage.min(caches.iter().filter_map(|key| stat(key)).sum());
-    (total > 0).then_some(Usage { total, used: usage - reclaimable, reclaimable, source })
+    (total > 0).then_some(MemoryUsage { total, used: usage - reclaimable, reclaimable, source })
 }
 
-fn judge(usage: Usage, thresholds: Thresholds) -> Finding {
-    let Usage { total, used, reclaimable, source } = usage;
+fn judge(usage: MemoryUsage, thresholds: Thresholds) -> Finding {
+    let MemoryUsage { total, used, reclaimable, source } = usage;
     let percent = usage.percent();
     let status = thresholds.judge(percent);
     let level = level(status);
@@ -122,7 +122,7 @@ mod tests {
     use crate::model::Status;
 
     const MB: u64 = 1 << 20;
-    const HOST: Usage = Usage { total: 1000 * MB, used: 300 * MB, reclaimable: 0, source: "host" };
+    const HOST: MemoryUsage = MemoryUsage { total: 1000 * MB, used: 300 * MB, reclaimable: 0, source: "host" };
     const V1: &[(&str, &str)] = &[
         ("proc/self/cgroup", "4:memory:/a/b\n0::/\n"),
         ("proc/self/mountinfo", "35 31 0:32 / /m rw - cgroup cgroup rw,memory\n1 1 0:1 / /u rw - cgroup2 cgroup2 rw\n"),
@@ -133,7 +133,7 @@ mod tests {
     /// Path, limit, usage, page cache (half of it active); in MB.
     type Group = (&'static str, &'static str, u64, u64);
 
-    fn found(layout: &[(&str, &str)], groups: &[Group]) -> Usage {
+    fn found(layout: &[(&str, &str)], groups: &[Group]) -> MemoryUsage {
         let (limit, current, prefix) = match layout == V1 {
             true => ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
             false => ("memory.max", "memory.current", ""),
@@ -156,13 +156,13 @@ mod tests {
     fn fullest_of_host_and_groups_counts() {
         let unlimited = "9223372036854771712";
         for (layout, source, none) in [(V1, "cgroup v1", unlimited), (V2, "cgroup v2", "max")] {
-            let of = |total: u64, used: u64, cache: u64| Usage {
+            let of = |total: u64, used: u64, cache: u64| MemoryUsage {
                 total: total * MB,
                 used: used * MB,
                 reclaimable: cache * MB,
                 source,
             };
-            let table: &[(&str, &[Group], Usage)] = &[
+            let table: &[(&str, &[Group], MemoryUsage)] = &[
                 ("no files", &[], HOST),
                 ("no limit", &[("/a/b", none, 900, 0), ("/a", none, 900, 0)], HOST),
                 ("own limit", &[("/a/b", "512", 400, 150), ("/a", none, 500, 0)], of(512, 250, 150)),
@@ -192,7 +192,10 @@ mod tests {
             "m/a/b/memory.stat",
             "hierarchical_memory_limit 4000\ntotal_inactive_file 60\ntotal_active_file 40\n",
         );
-        assert_eq!(fullest(HOST, &tree.0), Usage { total: 4000, used: 2900, reclaimable: 100, source: "cgroup v1" });
+        assert_eq!(
+            fullest(HOST, &tree.0),
+            MemoryUsage { total: 4000, used: 2900, reclaimable: 100, source: "cgroup v1" }
+        );
     }
 
     #[test]
@@ -205,13 +208,13 @@ mod tests {
         for (percent, status, message) in table {
             let total = 2048 * MB;
             let finding = judge(
-                Usage { total, used: total / 100 * percent, reclaimable: 0, source: "cgroup v2" },
+                MemoryUsage { total, used: total / 100 * percent, reclaimable: 0, source: "cgroup v2" },
                 Thresholds::new(80.0, 90.0),
             );
             assert_eq!((finding.status, finding.message.as_str()), (status, message));
         }
         let finding = judge(
-            Usage { total: 2048 * MB, used: 512 * MB, reclaimable: 256 * MB, source: "host" },
+            MemoryUsage { total: 2048 * MB, used: 512 * MB, reclaimable: 256 * MB, source: "host" },
             Thresholds::new(80.0, 90.0),
         );
         assert_eq!(finding.message, "Memory usage is normal: 25.0% of the 2 GB used");

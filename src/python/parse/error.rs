@@ -6,7 +6,7 @@ use serde::de::{self, Expected, Unexpected};
 
 /// Where in the data: from the outside to the inside.
 #[derive(Debug)]
-pub enum Step {
+pub enum PathStep {
     Field(String),
     Item(usize),
 }
@@ -39,13 +39,13 @@ enum Problem {
 #[derive(Debug)]
 pub struct Error {
     /// Innermost first.
-    path: Vec<Step>,
+    path: Vec<PathStep>,
     problem: Problem,
 }
 
 impl Error {
     /// The same problem of something that is part of a larger whole.
-    pub fn below(mut self, step: Step) -> Self {
+    pub fn below(mut self, step: PathStep) -> Self {
         self.path.push(step);
         self
     }
@@ -59,9 +59,9 @@ impl Error {
         let mut path = String::new();
         for step in self.path.iter().rev() {
             match step {
-                Step::Field(name) if path.is_empty() => path += name,
-                Step::Field(name) => path += &format!(".{name}"),
-                Step::Item(index) => path += &format!("[{index}]"),
+                PathStep::Field(name) if path.is_empty() => path += name,
+                PathStep::Field(name) => path += &format!(".{name}"),
+                PathStep::Item(index) => path += &format!("[{index}]"),
             }
         }
         path

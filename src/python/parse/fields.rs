@@ -5,7 +5,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::error::{Error, Step};
+use super::error::{Error, PathStep};
 use super::input::Input;
 
 impl<'de> Deserializer<'de> for &'de Input {
@@ -73,7 +73,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let (name, value) = self.value.take().ok_or_else(|| Error::custom("a value without a name"))?;
-        seed.deserialize(value).map_err(|error| error.below(Step::Field(name.to_owned())))
+        seed.deserialize(value).map_err(|error| error.below(PathStep::Field(name.to_owned())))
     }
 }
 
@@ -87,7 +87,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some(item) = self.items.get(self.next) else { return Ok(None) };
-        let step = Step::Item(self.next);
+        let step = PathStep::Item(self.next);
         self.next += 1;
         seed.deserialize(item).map(Some).map_err(|error| error.below(step))
     }
