@@ -78,7 +78,8 @@ def _parts(error: BaseException) -> list[str]:
         shown = "".join(tracebacks.format())
         # What a library raises may quote what a server sent: its class and its place must do.
         is_own = bool(tracebacks) and not _is_library(tracebacks[-1].filename)
-        parts.append(f"{shown}{type(error).__name__}{f': {error}' if is_own and str(error) else ''}")
+        text = f": {error}" if is_own and str(error) else ""
+        parts.append(f"Traceback (most recent call last):\n{shown}{type(error).__name__}{text}")
         cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
         if cause is None:
             break

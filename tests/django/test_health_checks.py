@@ -274,7 +274,7 @@ def test_circuit_breaker__waits_as_long_each_time() -> None:
 
 @pytest.mark.parametrize("arguments", [(0, 30), (3, 0), (3, -1)])
 def test_circuit_breaker__wrong(arguments: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="failures|wait"):
+    with pytest.raises(ValueError, match=r"failures|wait"):
         CircuitBreaker(*arguments)
 
 

@@ -68,4 +68,4 @@ def alive() -> int:
 
 print(json.dumps("started"), flush=True)
 for line in sys.stdin:
-    print(json.dumps(eval(line)), flush=True)  # noqa: S307  # what it evaluates are the expressions of these tests
+    print(json.dumps(eval(line)), flush=True)  # what it evaluates are the expressions of these tests
