@@ -123,11 +123,15 @@ impl Registered {
             Some(parent) => Some(NotRun::Blocked { parent: parent.options.name.clone(), answered: true }),
             None => active.check.obstacle(process),
         };
-        match self.state().request(max_age, request.now, request.snapshot, obstacle) {
+        let state = self.state();
+        match state.request(max_age, request.now, request.snapshot, obstacle) {
             Requested::Fresh(outcome) => Answer::Fresh(outcome),
             Requested::InFlight(run) => Answer::Joined(run),
             Requested::NotRun(not_run) => Answer::NotRun(not_run),
-            Requested::Needed(completion) => Answer::Leading(Lead { check: self.clone(), active, completion }),
+            Requested::Needed { run, wanted, after } => {
+                let completion = Completion::new(state, run, wanted, after);
+                Answer::Leading(Lead { check: self.clone(), active, completion })
+            }
         }
     }
 

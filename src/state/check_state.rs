@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::TableSnapshot;
 use super::backend::{Backend, Busy, Owner};
 use super::counters::Counters;
-use super::in_flight::{InFlightRun, RunResult};
+use super::in_flight::InFlightRun;
 use super::record::{Acquired, Operation, Record, Run, StatusHistory, Wanted};
 use crate::model::{CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, NotRun, Outcome, Status, Transition};
 use crate::policy::limits::Limits;
@@ -27,8 +27,9 @@ pub enum Requested {
     InFlight(InFlightRun),
     /// The check must not be run now.
     NotRun(NotRun),
-    /// The caller has to have it run.
-    Needed(Completion),
+    /// The caller has to have it run, as the run that all callers of this process wait for. `after` is how many outcomes
+    /// there were at the request.
+    Needed { run: InFlightRun, wanted: Wanted, after: u64 },
 }
 
 /// What is known of a check without a run.
@@ -97,7 +98,7 @@ impl CheckState {
 
     /// Requests an outcome. `obstacle` is consulted only if a run is needed, and returns why there must be none.
     pub fn request(
-        self: &Arc<Self>,
+        &self,
         wanted: Option<Duration>,
         now: Instant,
         snapshot: Option<&TableSnapshot>,
@@ -122,7 +123,7 @@ impl CheckState {
         let run = InFlightRun::default();
         local.in_flight = Some(run.clone());
         drop(local);
-        Requested::Needed(Completion { state: self.clone(), run, wanted, after })
+        Requested::Needed { run, wanted, after }
     }
 
     /// One attempt to get the lease; `check_alive`: whether to check that the owner of another lease still lives.
@@ -234,6 +235,14 @@ impl CheckState {
         (local.record.breaker(now).map(|(circuit, _)| circuit), local.record.history().clone())
     }
 
+    /// Ends the run that is in flight, if it is this one.
+    pub(super) fn forget(&self, run: &InFlightRun) {
+        let mut local = lock(&self.local);
+        if local.in_flight.as_ref().is_some_and(|known| known.is(run)) {
+            local.in_flight = None;
+        }
+    }
+
     /// The run of this process that is in flight.
     pub fn in_flight(&self) -> Option<InFlightRun> {
         lock(&self.local).in_flight.clone()
@@ -283,52 +292,5 @@ impl CheckState {
         if let Some((transition, sequence)) = applied {
             self.publish_transition(transition, sequence);
         }
-    }
-}
-
-/// The duty to complete a run that callers in this process wait for. Dropped without a result, it completes as a fault
-/// of this process.
-pub struct Completion {
-    state: Arc<CheckState>,
-    run: InFlightRun,
-    wanted: Wanted,
-    /// How many outcomes there were at the request.
-    after: u64,
-}
-
-impl Completion {
-    pub fn state(&self) -> &Arc<CheckState> {
-        &self.state
-    }
-
-    pub fn run(&self) -> &InFlightRun {
-        &self.run
-    }
-
-    /// Which outcome of another process is acceptable: at the request, and while waiting for one.
-    pub fn wanted(&self) -> (Wanted, Wanted) {
-        (self.wanted, Wanted::SettledAfter(self.after))
-    }
-
-    /// Wakes all callers that wait in this process.
-    pub fn complete(self, result: RunResult) {
-        self.end(result);
-    }
-
-    fn end(&self, result: RunResult) {
-        {
-            let mut local = lock(&self.state.local);
-            if local.in_flight.as_ref().is_some_and(|run| run.is(&self.run)) {
-                local.in_flight = None;
-            }
-        }
-        self.run.complete(result);
-    }
-}
-
-impl Drop for Completion {
-    fn drop(&mut self) {
-        // Does nothing after a result.
-        self.end(Err(NotRun::Observer));
     }
 }

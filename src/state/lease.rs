@@ -19,7 +19,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::backend::{Busy, Owner};
-use super::check_state::{CheckState, Completion, GIVE_UP_AFTER};
+use super::check_state::{CheckState, GIVE_UP_AFTER};
+use super::completion::Completion;
 use super::record::{Acquired, Run};
 use crate::model::{NotRun, Outcome};
 use crate::policy::limits::Limits;

@@ -9,6 +9,7 @@
 
 pub mod backend;
 mod check_state;
+mod completion;
 pub mod counters;
 pub mod heartbeats;
 pub mod history_marks;
@@ -18,7 +19,8 @@ pub mod record;
 pub mod scope;
 
 pub use backend::TableSnapshot;
-pub use check_state::{CheckState, Completion, Requested, View};
+pub use check_state::{CheckState, Requested, View};
+pub use completion::Completion;
 pub use in_flight::{InFlightRun, RunResult};
 pub use lease::{Acquisition, Lease, acquire};
 pub use record::{Operation, Run, Wanted};

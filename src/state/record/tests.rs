@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use super::*;
 use crate::model::{BreakerOptions, CheckError, CircuitMode, Finding};
+use crate::policy::breaker::Refused;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const STALE_AFTER: Duration = Duration::from_secs(60);
