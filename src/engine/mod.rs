@@ -20,7 +20,7 @@ use crate::state::Scope;
 
 use events::Events;
 use readiness::ReadinessState;
-use registry::{Registered, Request, Shared};
+use registry::{CheckRequest, Registered, Shared};
 use sweep::{Sweep, Work};
 
 /// A set of checks that are run together.
@@ -152,7 +152,7 @@ impl Engine {
         let mut work = Work::new(self.process());
         let mut sweep = Sweep::new(selected.len(), self.uptime(), selection.max_age, self.checks.load().is_empty());
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
-        let request = Request {
+        let request = CheckRequest {
             max_age: selection.max_age,
             refresh: selection.refresh,
             without_python: selection.without_python,

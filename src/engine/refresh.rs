@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::registry::{Answer, Registered, Request};
+use super::registry::{Answer, CheckRequest, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
@@ -33,12 +33,12 @@ pub struct Refresh {
     critical_max_age: Arc<AtomicU64>,
     /// The callable that hands events to the log and to subscribers.
     publisher: u64,
-    running: PerProcess<Running>,
+    running: PerProcess<RefreshTask>,
 }
 
-struct Running(AbortHandle);
+struct RefreshTask(AbortHandle);
 
-impl Drop for Running {
+impl Drop for RefreshTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -63,7 +63,7 @@ impl BackgroundService for Refresh {
         let process = Process::current()?;
         let start = || {
             let renewing = renew(self.engine.clone(), self.critical_max_age.clone(), self.publisher, process.clone());
-            Running(process.runtime.spawn(renewing).abort_handle())
+            RefreshTask(process.runtime.spawn(renewing).abort_handle())
         };
         self.running.get_or_init(start);
         Ok(())
@@ -127,7 +127,7 @@ impl Plan {
         if due > now {
             return due - now;
         }
-        let request = Request { max_age: Some(age), refresh: false, without_python: false, now, snapshot: None };
+        let request = CheckRequest { max_age: Some(age), refresh: false, without_python: false, now, snapshot: None };
         let again = match check.request(request, process) {
             Answer::Leading(lead) => {
                 process.runtime.spawn(runner::run(lead, process.clone()));

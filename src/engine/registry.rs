@@ -42,7 +42,7 @@ pub struct ActiveCheck {
 
 /// What a caller requests of a check.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct CheckRequest<'a> {
     /// No older outcome is accepted, even if the check's own time to live would allow it.
     pub max_age: Option<Duration>,
     /// Nothing that was known before is accepted.
@@ -112,7 +112,7 @@ impl Registered {
     }
 
     /// Requests an outcome.
-    pub fn request(self: &Arc<Self>, request: Request<'_>, process: &Process) -> Answer {
+    pub fn request(self: &Arc<Self>, request: CheckRequest<'_>, process: &Process) -> Answer {
         let active = self.active();
         let needs_python = active.check.needs_python();
         if needs_python && request.without_python {
@@ -136,7 +136,7 @@ impl Registered {
     }
 
     /// How old an acceptable outcome may be.
-    fn max_age(&self, active: &ActiveCheck, request: Request<'_>) -> Duration {
+    fn max_age(&self, active: &ActiveCheck, request: CheckRequest<'_>) -> Duration {
         let since_replaced = |at: Instant| request.now.saturating_duration_since(at);
         let own = self.options.ready_max_age.unwrap_or_default();
         let accepted = request.max_age.map_or(Duration::MAX, |age| age.max(own));

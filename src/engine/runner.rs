@@ -17,7 +17,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
-use super::registry::{Answer, Lead, Registered, Request};
+use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::Verdict;
 use crate::runtime::{Context, Process};
@@ -70,7 +70,7 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
     for parent in &check.parents {
         let blocked = |answered| NotRun::Blocked { parent: parent.options.name.clone(), answered };
         let request =
-            Request { max_age: None, refresh: false, without_python: false, now: Instant::now(), snapshot: None };
+            CheckRequest { max_age: None, refresh: false, without_python: false, now: Instant::now(), snapshot: None };
         // A run of the parent that is in flight is newer than what it found before.
         let run = match parent.state().in_flight().map_or_else(|| parent.request(request, process), Answer::Joined) {
             Answer::Fresh(outcome) if outcome.status == Status::Error => return Err(blocked(true)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::registry::{Answer, Lead, Registered, Request};
+use super::registry::{Answer, CheckRequest, Lead, Registered};
 use super::runner;
 use crate::model::{CheckError, NotRun, Outcome, pending};
 use crate::policy::report::{Report, Row};
@@ -16,7 +16,7 @@ use crate::state::{InFlightRun, RunResult, TableSnapshot};
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
 
-enum Requested {
+enum SweepEntry {
     Known(Arc<Outcome>),
     NotRun(NotRun),
     InFlight { run: InFlightRun, leading: bool },
@@ -25,7 +25,7 @@ enum Requested {
 
 /// What was requested, and what is known of it.
 pub struct Sweep {
-    requested: Vec<(Arc<Registered>, Requested)>,
+    requested: Vec<(Arc<Registered>, SweepEntry)>,
     started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
@@ -47,15 +47,15 @@ impl Sweep {
     }
 
     /// Requests an outcome; the runs that it takes are added to `work`.
-    pub(super) fn request(&mut self, check: Arc<Registered>, request: Request<'_>, work: &mut Work) {
+    pub(super) fn request(&mut self, check: Arc<Registered>, request: CheckRequest<'_>, work: &mut Work) {
         let Some(process) = work.process.clone() else {
-            self.requested.push((check, Requested::Latest));
+            self.requested.push((check, SweepEntry::Latest));
             return;
         };
         let requested = match check.request(request, &process) {
-            Answer::Fresh(outcome) => Requested::Known(outcome),
-            Answer::NotRun(not_run) => Requested::NotRun(not_run),
-            Answer::Latest => Requested::Latest,
+            Answer::Fresh(outcome) => SweepEntry::Known(outcome),
+            Answer::NotRun(not_run) => SweepEntry::NotRun(not_run),
+            Answer::Latest => SweepEntry::Latest,
             Answer::Joined(run) => {
                 work.joined.push(run.clone());
                 self.in_flight(&check, run, false)
@@ -70,9 +70,9 @@ impl Sweep {
         self.requested.push((check, requested));
     }
 
-    fn in_flight(&mut self, check: &Registered, run: InFlightRun, leading: bool) -> Requested {
+    fn in_flight(&mut self, check: &Registered, run: InFlightRun, leading: bool) -> SweepEntry {
         self.deadline = self.deadline.max(self.started + check.options.timeout + GRACE);
-        Requested::InFlight { run, leading }
+        SweepEntry::InFlight { run, leading }
     }
 
     /// Restores the order in which the checks are to be reported.
@@ -84,7 +84,7 @@ impl Sweep {
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
         self.requested.iter().all(|(_, requested)| match requested {
-            Requested::InFlight { run, .. } => run.result().is_some(),
+            SweepEntry::InFlight { run, .. } => run.result().is_some(),
             _ => true,
         })
     }
@@ -96,7 +96,7 @@ impl Sweep {
         self.requested.iter().map(|(check, requested)| self.row(check, requested, now, snapshot.as_ref())).collect()
     }
 
-    fn row(&self, check: &Registered, requested: &Requested, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
+    fn row(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
         let mut row = match check.blocking_parent(now, snapshot) {
             Some(parent) => {
                 let not_run = NotRun::Blocked { parent: parent.options.name.clone(), answered: true };
@@ -111,7 +111,7 @@ impl Sweep {
         row
     }
 
-    fn found(&self, check: &Registered, requested: &Requested, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
+    fn found(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
         let not_run = |reason: &NotRun| {
             if !reason.keeps_last_result() {
                 return self.derived(check, &reason.outcome());
@@ -125,10 +125,10 @@ impl Sweep {
             }
         };
         match requested {
-            Requested::Known(outcome) => self.cached(check, outcome.clone(), now),
-            Requested::NotRun(reason) => not_run(reason),
-            Requested::Latest => self.last(check, check.stale_after, now, snapshot, pending),
-            Requested::InFlight { run, leading } => match run.result() {
+            SweepEntry::Known(outcome) => self.cached(check, outcome.clone(), now),
+            SweepEntry::NotRun(reason) => not_run(reason),
+            SweepEntry::Latest => self.last(check, check.stale_after, now, snapshot, pending),
+            SweepEntry::InFlight { run, leading } => match run.result() {
                 Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
                 Some(Err(reason)) => not_run(reason),
                 None => match self.overrun(check, run, *leading, now) {

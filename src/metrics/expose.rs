@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::findings::FINDINGS;
+use super::findings::DETAIL_METRICS;
 use super::{CheckMetrics, MetricsSnapshot};
 use crate::model::CircuitState;
 use crate::model::Status;
@@ -179,7 +179,7 @@ impl Exposition {
     }
 
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
-        for finding in FINDINGS {
+        for finding in DETAIL_METRICS {
             let samples = self.checks().flat_map(|check| {
                 let latest = check.view.latest.as_deref();
                 let samples = latest.map(|latest| finding.samples(&latest.details)).unwrap_or_default();

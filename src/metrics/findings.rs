@@ -1,4 +1,4 @@
-//! The numbers that checks find, as gauges: the only place that knows which detail is which metric.
+//! The numbers in the details of checks, as gauges: the only place that knows which detail is which metric.
 //!
 //! A callable that gives the same details as a native check is in the same gauges.
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 const MAX_SERIES: usize = 100;
 
 /// One metric, and where its values stand in the details.
-pub struct Finding {
+pub struct DetailMetric {
     pub metric: &'static str,
     pub help: &'static str,
     sources: &'static [Source],
@@ -31,35 +31,35 @@ use Source::{Beside, Each, Labelled, Plain};
 /// One value and its label, if it has one.
 pub type Sample<'a> = (Option<(&'static str, &'a str)>, f64);
 
-const fn finding(metric: &'static str, help: &'static str, sources: &'static [Source]) -> Finding {
-    Finding { metric, help, sources }
+const fn metric(metric: &'static str, help: &'static str, sources: &'static [Source]) -> DetailMetric {
+    DetailMetric { metric, help, sources }
 }
 
 const PERCENT: f64 = 0.01;
 
-pub const FINDINGS: &[Finding] = &[
-    finding(
+pub const DETAIL_METRICS: &[DetailMetric] = &[
+    metric(
         "health_disk_used_ratio",
         "Scope of the space that is used",
         &[Each("disk_usage", "path", Some("percent_used"), PERCENT)],
     ),
-    finding(
+    metric(
         "health_disk_inodes_used_ratio",
         "Scope of the inodes that are used",
         &[Each("disk_usage", "path", Some("inodes_percent_used"), PERCENT)],
     ),
-    finding(
+    metric(
         "health_memory_used_ratio",
         "Scope of the memory of host or cgroup that is used",
         &[Beside("percent_used", PERCENT, "source")],
     ),
-    finding("health_cpu_load_ratio", "Load average of one minute per available CPU", &[Plain("normalized_load", 1.0)]),
-    finding(
+    metric("health_cpu_load_ratio", "Load average of one minute per available CPU", &[Plain("normalized_load", 1.0)]),
+    metric(
         "health_cpu_pressure_ratio",
         "Scope of time in which tasks waited for a CPU (PSI)",
         &[Each("pressure", "average", None, PERCENT)],
     ),
-    finding(
+    metric(
         "health_db_connections",
         "Connections to the database by state",
         &[
@@ -69,54 +69,54 @@ pub const FINDINGS: &[Finding] = &[
             Labelled("hidden_connections", "state", "hidden"),
         ],
     ),
-    finding("health_db_max_connections", "Connections that the server admits", &[Plain("max_connections", 1.0)]),
-    finding(
+    metric("health_db_max_connections", "Connections that the server admits", &[Plain("max_connections", 1.0)]),
+    metric(
         "health_db_connections_used_ratio",
         "Scope of the admitted connections that are taken",
         &[Plain("utilization", PERCENT)],
     ),
-    finding(
+    metric(
         "health_db_longest_query_seconds",
         "How long the longest query has run",
         &[Plain("longest_query_seconds", 1.0)],
     ),
-    finding(
+    metric(
         "health_db_longest_idle_in_transaction_seconds",
         "How long a transaction has been idle at most",
         &[Plain("longest_idle_in_transaction_seconds", 1.0)],
     ),
-    finding(
+    metric(
         "health_db_slow_query_ratio",
         "Scope of the statements that are slow on average",
         &[Plain("slow_query_ratio", PERCENT)],
     ),
-    finding("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),
-    finding(
+    metric("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),
+    metric(
         "health_redis_connected_clients",
         "Clients connected to the Redis server",
         &[Plain("connected_clients", 1.0)],
     ),
-    finding(
+    metric(
         "health_redis_uptime_seconds",
         "How long the Redis server has run",
         &[Beside("uptime_seconds", 1.0, "redis_version")],
     ),
-    finding("health_queue_depth", "Tasks that wait in a queue", &[Each("queue_breakdown", "queue", None, 1.0)]),
-    finding(
+    metric("health_queue_depth", "Tasks that wait in a queue", &[Each("queue_breakdown", "queue", None, 1.0)]),
+    metric(
         "health_queue_oldest_task_seconds",
         "How long the oldest task has waited",
         &[Plain("oldest_pending_seconds", 1.0)],
     ),
-    finding(
+    metric(
         "health_failed_tasks",
         "Tasks that failed within the window of the check",
         &[Plain("failed_count_last_hour", 1.0)],
     ),
-    finding("health_task_workers", "Workers with a recent heartbeat", &[Plain("active_workers", 1.0)]),
-    finding("health_task_workers_expected", "Workers that there should be", &[Plain("expected_workers", 1.0)]),
+    metric("health_task_workers", "Workers with a recent heartbeat", &[Plain("active_workers", 1.0)]),
+    metric("health_task_workers_expected", "Workers that there should be", &[Plain("expected_workers", 1.0)]),
 ];
 
-impl Finding {
+impl DetailMetric {
     /// The values in the details of a check.
     pub fn samples<'a>(&self, details: &'a Map<String, Value>) -> Vec<Sample<'a>> {
         let samples = self.sources.iter().flat_map(|source| source.samples(details));
@@ -155,8 +155,8 @@ mod tests {
     use super::*;
 
     fn samples(metric: &str, details: &Value) -> Vec<(Option<(&'static str, String)>, f64)> {
-        let finding = FINDINGS.iter().find(|finding| finding.metric == metric).unwrap();
-        let samples = finding.samples(details.as_object().unwrap());
+        let metric = DETAIL_METRICS.iter().find(|known| known.metric == metric).unwrap();
+        let samples = metric.samples(details.as_object().unwrap());
         samples.into_iter().map(|(label, value)| (label.map(|(k, v)| (k, v.to_owned())), value)).collect()
     }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn no_metric_is_there_twice() {
-        let names: HashSet<_> = FINDINGS.iter().map(|finding| finding.metric).collect();
-        assert_eq!(names.len(), FINDINGS.len());
+        let names: HashSet<_> = DETAIL_METRICS.iter().map(|metric| metric.metric).collect();
+        assert_eq!(names.len(), DETAIL_METRICS.len());
     }
 }

@@ -46,12 +46,12 @@ pub struct ProcessStatus {
 /// The membership of this process, for one engine, in every process that uses it.
 pub struct Membership {
     engine: Weak<Engine>,
-    running: PerProcess<Running>,
+    running: PerProcess<MembershipTask>,
 }
 
-struct Running(AbortHandle);
+struct MembershipTask(AbortHandle);
 
-impl Drop for Running {
+impl Drop for MembershipTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -68,7 +68,7 @@ impl BackgroundService for Membership {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
         let engine = self.engine.clone();
-        self.running.get_or_init(|| Running(process.runtime.spawn(send_heartbeats(engine)).abort_handle()));
+        self.running.get_or_init(|| MembershipTask(process.runtime.spawn(send_heartbeats(engine)).abort_handle()));
         Ok(())
     }
 

@@ -8,12 +8,12 @@ use std::str::FromStr;
 use crate::model::SpecError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
+pub enum ProbeAddress {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-impl FromStr for Address {
+impl FromStr for ProbeAddress {
     type Err = SpecError;
 
     fn from_str(text: &str) -> Result<Self, SpecError> {
@@ -31,7 +31,7 @@ impl FromStr for Address {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ProbeAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(formatter),
@@ -47,18 +47,18 @@ mod tests {
     #[test]
     fn an_address_is_read_and_shown_alike() {
         for text in ["127.0.0.1:9464", "[::1]:9464", "0.0.0.0:0", "[::]:9464"] {
-            assert_eq!(text.parse().map(|address: Address| address.to_string()), Ok(text.to_owned()));
+            assert_eq!(text.parse().map(|address: ProbeAddress| address.to_string()), Ok(text.to_owned()));
         }
         for text in
             ["", "9464", ":9464", "localhost:9464", "127.0.0.1", "::1:x", "unix:", "unix:relative", "1.2.3.4:99999"]
         {
-            assert!(text.parse::<Address>().is_err(), "{text}");
+            assert!(text.parse::<ProbeAddress>().is_err(), "{text}");
         }
     }
 
     #[cfg(unix)]
     #[test]
     fn a_unix_socket_is_a_path() {
-        assert_eq!("unix:/run/x.sock".parse(), Ok(Address::Unix("/run/x.sock".into())));
+        assert_eq!("unix:/run/x.sock".parse(), Ok(ProbeAddress::Unix("/run/x.sock".into())));
     }
 }

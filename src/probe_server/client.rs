@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::address::Address;
+use super::address::ProbeAddress;
 
 /// More than a probe server ever sends for `/alive` or `/ready` to a client that may see no details.
 const MAX_RESPONSE: u64 = 1 << 20;
@@ -20,20 +20,20 @@ pub struct ProbeReply {
 }
 
 /// Requests `path` and waits for the response, for `timeout` in all.
-pub fn request(address: &Address, path: &str, timeout: Duration) -> io::Result<ProbeReply> {
+pub fn request(address: &ProbeAddress, path: &str, timeout: Duration) -> io::Result<ProbeReply> {
     let deadline = Instant::now() + timeout;
     match address {
-        Address::Tcp(address) => {
+        ProbeAddress::Tcp(address) => {
             let stream = TcpStream::connect_timeout(address, timeout)?;
             exchange(&stream, path, |remaining| stream.set_read_timeout(Some(remaining)), deadline)
         }
         #[cfg(unix)]
-        Address::Unix(socket) => {
+        ProbeAddress::Unix(socket) => {
             let stream = super::unix_connect::connect_path_within(socket, timeout)?;
             exchange(&stream, path, |remaining| stream.set_read_timeout(Some(remaining)), deadline)
         }
         #[cfg(not(unix))]
-        Address::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        ProbeAddress::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
     }
 }
 

@@ -27,7 +27,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 pub use access::{Access, ShowDetails};
-pub use address::Address;
+pub use address::ProbeAddress;
 pub use client::request;
 #[cfg(unix)]
 pub use listener::hold;
@@ -48,16 +48,16 @@ const STANDBY: Duration = Duration::from_millis(100);
 pub struct Server {
     access: Access,
     sources: Sources,
-    requested: Address,
+    requested: ProbeAddress,
     /// Where it listens: with the port that the kernel chose, which children are to have too.
-    bound: OnceLock<Address>,
-    running: PerProcess<Running>,
+    bound: OnceLock<ProbeAddress>,
+    running: PerProcess<ServerThread>,
     closed: AtomicBool,
 }
 
 impl Server {
     /// A server that does not listen yet: see [`Self::start`].
-    pub fn new(address: Address, access: Access, sources: Sources) -> Self {
+    pub fn new(address: ProbeAddress, access: Access, sources: Sources) -> Self {
         Self {
             access,
             sources,
@@ -68,7 +68,7 @@ impl Server {
         }
     }
 
-    pub fn address(&self) -> &Address {
+    pub fn address(&self) -> &ProbeAddress {
         self.bound.get().unwrap_or(&self.requested)
     }
 
@@ -94,7 +94,7 @@ impl Server {
         }
     }
 
-    fn spawn(&self, opened: Option<OpenListener>) -> io::Result<Running> {
+    fn spawn(&self, opened: Option<OpenListener>) -> io::Result<ServerThread> {
         // One thread and a runtime apart from that of the checks, so that nothing that a check does holds it up. Before
         // it sleeps it lets others have its core, so that it sleeps less: what they ask meanwhile takes no wake-up. With
         // two of them and their clients on two cores that is 120,000 answers a second instead of 85,000.
@@ -110,7 +110,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let run = move || serve(&runtime, Keeper { address, application }, opened, handler, stopped);
         let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
-        Ok(Running(Mutex::new(Some((stop, thread)))))
+        Ok(ServerThread(Mutex::new(Some((stop, thread)))))
     }
 }
 
@@ -152,7 +152,7 @@ fn serve(
 
 /// Keeps listening on an address.
 struct Keeper {
-    address: Address,
+    address: ProbeAddress,
     application: String,
 }
 
@@ -208,9 +208,9 @@ impl Keeper {
 }
 
 /// The thread that serves in one process.
-struct Running(Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>);
+struct ServerThread(Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>);
 
-impl Running {
+impl ServerThread {
     fn stop(&self) {
         let running = lock(&self.0).take();
         if let Some((stop, thread)) = running {
@@ -221,7 +221,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ServerThread {
     fn drop(&mut self) {
         self.stop();
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use super::address::Address;
+use super::address::ProbeAddress;
 use super::route::Probe;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
@@ -64,7 +64,7 @@ pub struct Probes {
 }
 
 impl Probes {
-    pub fn new(sources: Sources, address: &Address) -> Self {
+    pub fn new(sources: Sources, address: &ProbeAddress) -> Self {
         Self { sources, address: address.to_string(), started: AtomicBool::default() }
     }
 

@@ -18,19 +18,19 @@ use crate::runtime::{PerProcess, lock};
 pub struct PyCircuit {
     spec: BreakerOptions,
     trial_lease: std::time::Duration,
-    cell: PerProcess<Mutex<State>>,
+    cell: PerProcess<Mutex<CircuitCell>>,
 }
 
-struct State {
+struct CircuitCell {
     breaker: Breaker,
     failures: u32,
 }
 
 impl PyCircuit {
-    fn cell(&self) -> Arc<Mutex<State>> {
+    fn cell(&self) -> Arc<Mutex<CircuitCell>> {
         self.cell.get_or_init(|| {
             let seed = uuid::Uuid::new_v4().as_u64_pair().0;
-            Mutex::new(State { breaker: Breaker::new(self.spec.clone(), self.trial_lease, seed), failures: 0 })
+            Mutex::new(CircuitCell { breaker: Breaker::new(self.spec.clone(), self.trial_lease, seed), failures: 0 })
         })
     }
 }
@@ -77,7 +77,7 @@ impl PyCircuit {
 /// The right to make one call, given back at the end of a `with` block.
 #[pyclass(frozen, name = "Permit", module = "lifesigns._core")]
 pub struct PyPermit {
-    cell: Arc<Mutex<State>>,
+    cell: Arc<Mutex<CircuitCell>>,
     started: Instant,
     permit: Mutex<Option<breaker::Permit>>,
 }

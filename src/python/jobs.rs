@@ -34,10 +34,10 @@ pub fn release_threads(count: usize) -> PyResult<()> {
 
 /// A call to make: token, callable, timeout in seconds.
 type Call = (u64, u64, f64);
-type Text<'py> = Bound<'py, PyString>;
+type PyText<'py> = Bound<'py, PyString>;
 type Details<'py> = Option<Bound<'py, PyAny>>;
 /// The class of an exception, and where it was raised.
-type Cause<'py> = (Text<'py>, Option<Text<'py>>);
+type Cause<'py> = (PyText<'py>, Option<PyText<'py>>);
 
 /// Waits for the next call to make.
 #[pyfunction]
@@ -47,7 +47,12 @@ pub fn next_job(py: Python<'_>) -> PyResult<Call> {
 
 /// Completes a call with what its callable found, and waits for the next call to make. So do all that follow.
 #[pyfunction]
-pub fn job_done(py: Python<'_>, token: u64, callable: u64, found: (Text<'_>, Text<'_>, Details<'_>)) -> PyResult<Call> {
+pub fn job_done(
+    py: Python<'_>,
+    token: u64,
+    callable: u64,
+    found: (PyText<'_>, PyText<'_>, Details<'_>),
+) -> PyResult<Call> {
     let (status, message, details) = found;
     let status = status.to_string_lossy();
     let status = Status::ALL.into_iter().find(|known| known.as_str() == status);
@@ -64,7 +69,7 @@ pub fn job_failed(
     py: Python<'_>,
     token: u64,
     callable: u64,
-    failure: (Text<'_>, Text<'_>, Details<'_>),
+    failure: (PyText<'_>, PyText<'_>, Details<'_>),
 ) -> PyResult<Call> {
     let (class, message, details) = failure;
     let error = CheckError::Failed { class: text(&class), message: text(&message) };
@@ -84,7 +89,7 @@ pub fn job_raised(py: Python<'_>, token: u64, callable: u64, cause: Cause<'_>) -
 
 /// Completes a call whose callable returned what means nothing.
 #[pyfunction]
-pub fn job_returned(py: Python<'_>, token: u64, callable: u64, what: &Text<'_>) -> PyResult<Call> {
+pub fn job_returned(py: Python<'_>, token: u64, callable: u64, what: &PyText<'_>) -> PyResult<Call> {
     complete(py, token, callable, Err(CheckError::Returned(text(what))))
 }
 
@@ -142,6 +147,6 @@ fn raised((class, location): &Cause<'_>) -> CheckError {
 }
 
 /// Lone surrogates, which come from undecodable file names, must not keep a call from ending.
-fn text(text: &Text<'_>) -> String {
+fn text(text: &PyText<'_>) -> String {
     text.to_string_lossy().into_owned()
 }

@@ -8,13 +8,13 @@ use pyo3::prelude::*;
 
 use crate::model::positive_seconds;
 use crate::monitor::{self, Lag, Requires};
-use crate::probe_server::{self, Address};
+use crate::probe_server::{self, ProbeAddress};
 use crate::runtime::diagnostics;
 
 /// Whether a probe succeeds, and one line of why.
 #[pyfunction]
 pub fn ask_server(py: Python<'_>, address: &str, path: &str, timeout: f64) -> PyResult<(bool, String)> {
-    let target: Address = address.parse()?;
+    let target: ProbeAddress = address.parse()?;
     let limit = positive_seconds("timeout", timeout)?;
     Ok(match py.detach(|| probe_server::request(&target, path, limit)) {
         Ok(reply) => (reply.code == 200, reply.message),

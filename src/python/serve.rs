@@ -12,7 +12,7 @@ use crate::model::{Secret, positive_seconds};
 use crate::monitor::Requires;
 #[cfg(unix)]
 use crate::monitor::systemd::Systemd;
-use crate::probe_server::{self, Access, Address, ShowDetails, Sources};
+use crate::probe_server::{self, Access, ProbeAddress, ShowDetails, Sources};
 #[cfg(unix)]
 use crate::runtime::Process;
 use crate::runtime::background::BackgroundService;
@@ -46,7 +46,7 @@ impl PyServer {
         options: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let options: ServeOptions = parse("serve", options)?;
-        let address: Address = address.parse()?;
+        let address: ProbeAddress = address.parse()?;
         let access = Access::new(options.show_details, options.tokens, &options.networks)?;
         let sources = Sources {
             engine: engine.get().inner(),
@@ -98,7 +98,7 @@ pub fn notify_systemd(
 /// Binds the address of probe servers for the processes that are forked from this one; returns it with its port.
 #[pyfunction]
 pub fn hold_address(py: Python<'_>, address: &str, application: &str) -> PyResult<String> {
-    let address: Address = address.parse()?;
+    let address: ProbeAddress = address.parse()?;
     #[cfg(unix)]
     return Ok(py.detach(|| probe_server::hold(&address, application))?.to_string());
     #[cfg(not(unix))]

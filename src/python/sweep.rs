@@ -20,12 +20,12 @@ const SLICE: Duration = Duration::from_millis(50);
 /// A flag that a thread can wait for.
 #[derive(Default)]
 pub(super) struct Done {
-    state: Mutex<State>,
+    state: Mutex<SweepState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct SweepState {
     is_set: bool,
     /// A notification takes a system call, also where no thread waits.
     is_awaited: bool,

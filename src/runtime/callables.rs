@@ -14,12 +14,12 @@
 //!
 //! # Who holds what
 //!
-//! - `State::active` has one entry for each callable that is queued or running, never two: a callable that overran keeps
+//! - `QueueState::active` has one entry for each callable that is queued or running, never two: a callable that overran keeps
 //!   its thread and its entry, and every further call of it is refused with `StillRunning` until it returns.
 //! - A withdrawn call has no entry. Only a queued call can be withdrawn, under the lock that [`CallableQueue::take`]
 //!   takes too, so a call is either run or withdrawn, never both.
 //! - The reply is sent at most once, by [`CallableQueue::done`] of the same token; a late one ends the entry and is dropped.
-//! - `State::threads` counts the threads that were reserved and not released: at least one for each active callable, as
+//! - `QueueState::threads` counts the threads that were reserved and not released: at least one for each active callable, as
 //!   long as Python can start them. A thread that could not be started, or that ends, is released.
 //!
 //! # Which wake-up is guaranteed
@@ -67,7 +67,7 @@ struct ActiveCall {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     queue: VecDeque<Job>,
     /// By callable.
     active: BTreeMap<u64, ActiveCall>,
@@ -82,7 +82,7 @@ struct State {
 /// The callables of one process that are queued or running.
 #[derive(Default)]
 pub struct CallableQueue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     filled: Condvar,
 }
 
@@ -145,7 +145,7 @@ impl CallableQueue {
     /// Notifies one thread, unless one is on its way. A thread that arrives while another holds the interpreter gets it
     /// when that one releases it: as soon as a callable waits for something, and not before. So callables that wait for
     /// nothing all run on the first thread, one after the other, and those that wait run in parallel.
-    fn wake_one(&self, mut state: MutexGuard<'_, State>) {
+    fn wake_one(&self, mut state: MutexGuard<'_, QueueState>) {
         let must_wake = !state.queue.is_empty() && !mem::replace(&mut state.is_thread_coming, true);
         // The notified thread needs the lock.
         drop(state);
@@ -155,7 +155,7 @@ impl CallableQueue {
     }
 
     /// Takes a call out of the queue; false if it is not there, since a thread has started it.
-    fn withdraw(state: &mut State, token: u64) -> bool {
+    fn withdraw(state: &mut QueueState, token: u64) -> bool {
         let index = state.queue.iter().position(|job| job.token == token);
         let Some(job) = index.and_then(|index| state.queue.remove(index)) else { return false };
         state.active.remove(&job.callable);
@@ -192,7 +192,7 @@ impl CallableQueue {
     /// Waits until there is a job to [`take`](Self::take), or until this thread has to show that it can attach. The job is
     /// not taken yet: the thread has to wait for the interpreter, too, and another that holds it may be quicker.
     pub fn wait(&self) {
-        let has_nothing_to_do = |state: &mut State| state.queue.is_empty() && !state.is_unavailable;
+        let has_nothing_to_do = |state: &mut QueueState| state.queue.is_empty() && !state.is_unavailable;
         let waiting = self.filled.wait_while(lock(&self.state), has_nothing_to_do);
         drop(waiting.unwrap_or_else(PoisonError::into_inner));
     }

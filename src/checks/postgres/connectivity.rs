@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::pool::Urgency;
-use super::protocol::{Response, Row};
+use super::protocol::{DataRow, Response};
 use super::query::query_guarded;
 use super::spec::PostgresServer;
 use crate::checks::Check;
@@ -37,7 +37,7 @@ impl Check for PostgresCheck {
              WHERE oid = to_regclass('django_session'))) END, n > {COUNTED} FROM (SELECT count(*) AS n FROM \
              (SELECT 1 FROM django_session LIMIT {COUNTED} + 1) AS first) AS counted"
         );
-        let there = |rows: &[Row]| rows.first().is_some_and(|row| row.is_true(2));
+        let there = |rows: &[DataRow]| rows.first().is_some_and(|row| row.is_true(2));
         judge(&query_guarded(context, &self.server, Urgency::Vital, guard.to_owned(), there, vec![sessions]).await?)
     }
 }

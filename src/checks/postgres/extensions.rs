@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::pool::Urgency;
-use super::protocol::{Response, Row, literal};
+use super::protocol::{DataRow, Response, literal};
 use super::query::query_guarded;
 use super::scrub::scrub;
 use super::spec::PostgresServer;
@@ -25,7 +25,7 @@ fn installed(extension: &str, ready: &str) -> String {
     )
 }
 
-fn is_ready(rows: &[Row]) -> bool {
+fn is_ready(rows: &[DataRow]) -> bool {
     rows.first().is_some_and(|row| row.is_true(0))
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::pool::Urgency;
-use super::protocol::{Response, Row, literal, names};
+use super::protocol::{DataRow, Response, literal, names};
 use super::query::query;
 use super::spec::PostgresServer;
 use crate::checks::Check;
@@ -71,7 +71,7 @@ fn judge_functions(spec: &PostgresFunctionsCheck, response: &Response) -> Result
     if available == 0 && !spec.required {
         return Ok(no_functions());
     }
-    let state = |row: &Row| if row.is_true(1) { "available" } else { "missing" };
+    let state = |row: &DataRow| if row.is_true(1) { "available" } else { "missing" };
     let functions: Map<_, _> = rows.iter().map(|row| (name(row), Value::from(state(row)))).collect();
     let finding = match &missing[..] {
         [] => Finding::healthy(format!("All {available} functions exist")),
@@ -174,7 +174,7 @@ impl Check for MaterializedViewsCheck {
 fn judge_views(spec: &MaterializedViewsCheck, response: &Response) -> Result<Finding, CheckError> {
     let rows = complete(response, spec.views.len())?;
     let missing = lacking(rows);
-    let state = |row: &Row| match (row.is_true(1), row.text(2)) {
+    let state = |row: &DataRow| match (row.is_true(1), row.text(2)) {
         (true, _) => "populated",
         (false, Some("t")) => "not populated",
         (false, Some(_)) => "not a materialized view",
@@ -190,17 +190,17 @@ fn judge_views(spec: &MaterializedViewsCheck, response: &Response) -> Result<Fin
 }
 
 /// One row for each of the expected names.
-fn complete(response: &Response, expected: usize) -> Result<&[Row], CheckError> {
+fn complete(response: &Response, expected: usize) -> Result<&[DataRow], CheckError> {
     let rows = response.rows(0);
     if rows.len() == expected { Ok(rows) } else { Err(response.error("read the system catalogs")) }
 }
 
-fn name(row: &Row) -> String {
+fn name(row: &DataRow) -> String {
     row.text(0).unwrap_or_default().to_owned()
 }
 
 /// The names of the rows that are false.
-fn lacking(rows: &[Row]) -> Vec<String> {
+fn lacking(rows: &[DataRow]) -> Vec<String> {
     rows.iter().filter(|row| !row.is_true(1)).map(name).collect()
 }
 

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::connect::{ConnectHints, connect};
-use super::protocol::{Outcome, Response, Session, SessionGroup, Ticket};
+use super::protocol::{ReplyState, Response, Session, SessionGroup, Ticket};
 use super::spec::PostgresServer;
 use crate::model::{CheckError, Phase};
 use crate::runtime::{Context, lock};
@@ -65,7 +65,7 @@ impl Drop for Pool {
 }
 
 /// What a message does next.
-enum Step {
+enum SendResult {
     Done(Result<Response, CheckError>),
     SendOn(Arc<Session>),
 }
@@ -81,13 +81,13 @@ enum Choice {
 }
 
 /// One check's use of a pool.
-pub struct Request<'a> {
+pub struct PoolRequest<'a> {
     pub context: &'a Context,
     pub server: &'a PostgresServer,
     pub pool: &'a Pool,
 }
 
-impl Request<'_> {
+impl PoolRequest<'_> {
     /// The response to `statements`, sent in one message on one of the sessions.
     pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
         let (mut session, mut kept) = self.session().await?;
@@ -95,18 +95,18 @@ impl Request<'_> {
         loop {
             self.context.enter(Phase::Query);
             match self.send(&session, kept, statements).await {
-                Step::Done(Err(error)) if !replaced && !matches!(error, CheckError::TooLarge { .. }) => {
+                SendResult::Done(Err(error)) if !replaced && !matches!(error, CheckError::TooLarge { .. }) => {
                     session.close();
                     replaced = true;
                     (session, kept) = self.session().await?;
                 }
-                Step::Done(response) => return response,
-                Step::SendOn(next) => (session, kept) = (next, false),
+                SendResult::Done(response) => return response,
+                SendResult::SendOn(next) => (session, kept) = (next, false),
             }
         }
     }
 
-    async fn send(&self, session: &Arc<Session>, kept: bool, statements: &str) -> Step {
+    async fn send(&self, session: &Arc<Session>, kept: bool, statements: &str) -> SendResult {
         let sent = Instant::now();
         let ticket = session.ticket();
         let (next, outcome) = {
@@ -115,11 +115,11 @@ impl Request<'_> {
             let mut replacement = pin!(self.replacement(session, kept, sent));
             tokio::select! {
                 biased;
-                response = &mut response => (Step::Done(response), Outcome::Answered),
-                next = &mut faster => (Step::SendOn(next), Outcome::Moved),
+                response = &mut response => (SendResult::Done(response), ReplyState::Answered),
+                next = &mut faster => (SendResult::SendOn(next), ReplyState::Moved),
                 next = &mut replacement => {
                     session.abort();
-                    (Step::SendOn(next), Outcome::Moved)
+                    (SendResult::SendOn(next), ReplyState::Moved)
                 }
             }
         };

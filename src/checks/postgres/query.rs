@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::errors;
-use super::pool::{Pool, Request, Urgency, key};
-use super::protocol::{Response, Row, literal};
+use super::pool::{Pool, PoolRequest, Urgency, key};
+use super::protocol::{DataRow, Response, literal};
 use super::spec::PostgresServer;
 use crate::model::CheckError;
 use crate::runtime::Context;
@@ -24,7 +24,7 @@ pub async fn query(
 ) -> Result<Response, CheckError> {
     let pool = context.process.shared::<Pool>(&format!("{urgency:?} {}", key(server)));
     let text = format!("{};\n{}", settings(server, 2 * context.patience()), statements.join(";\n"));
-    let mut response = Request { context, server, pool: &pool }.query(&text).await?;
+    let mut response = PoolRequest { context, server, pool: &pool }.query(&text).await?;
     if response.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match response.failed.as_deref() {
@@ -46,7 +46,7 @@ pub async fn query_guarded(
     server: &PostgresServer,
     urgency: Urgency,
     guard: String,
-    there: impl Fn(&[Row]) -> bool,
+    there: impl Fn(&[DataRow]) -> bool,
     statements: Vec<String>,
 ) -> Result<Response, CheckError> {
     let known = context.process.shared::<GuardPassed>(&format!("{} {guard}", key(server)));

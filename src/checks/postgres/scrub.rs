@@ -4,7 +4,7 @@ const LENGTH: usize = 200;
 
 /// The statement with `?` for every literal, without comments, on one line, cut to a readable length.
 pub fn scrub(sql: &str) -> String {
-    let mut text = Text { rest: sql, out: String::with_capacity(sql.len().min(LENGTH)) };
+    let mut text = SqlScanner { rest: sql, out: String::with_capacity(sql.len().min(LENGTH)) };
     while text.step() {}
     let out = text.out.trim();
     match out.char_indices().nth(LENGTH) {
@@ -13,12 +13,12 @@ pub fn scrub(sql: &str) -> String {
     }
 }
 
-struct Text<'a> {
+struct SqlScanner<'a> {
     rest: &'a str,
     out: String,
 }
 
-impl<'a> Text<'a> {
+impl<'a> SqlScanner<'a> {
     /// Moves over the next token; false at the end.
     fn step(&mut self) -> bool {
         let Some(next) = self.rest.chars().next() else { return false };

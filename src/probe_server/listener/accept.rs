@@ -17,7 +17,7 @@ use super::Accepted;
 use super::handover;
 use super::open::{Listening, OpenListener};
 use super::path::{self, FileId};
-use crate::probe_server::address::Address;
+use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::process;
 
@@ -38,7 +38,7 @@ pub struct Listener {
     handover: Option<AsyncFd<UnixListener>>,
     lock: Option<OwnedFd>,
     file: Option<FileId>,
-    address: Address,
+    address: ProbeAddress,
     application: String,
 }
 
@@ -115,7 +115,7 @@ impl Listener {
     }
 
     async fn is_lost(&self) -> bool {
-        let Address::Unix(path) = &self.address else { return false };
+        let ProbeAddress::Unix(path) = &self.address else { return false };
         let path = path.clone();
         // A look that panics or cannot be started has found nothing.
         let found = spawn_blocking(move || FileId::of(&path)).await;
@@ -124,7 +124,7 @@ impl Listener {
 
     /// Listens on the path again after the file was removed. Fails where another process has done so: open it anew then.
     pub fn renew(self) -> io::Result<OpenListener> {
-        let Address::Unix(path) = &self.address else { return Err(io::ErrorKind::Unsupported.into()) };
+        let ProbeAddress::Unix(path) = &self.address else { return Err(io::ErrorKind::Unsupported.into()) };
         // The name and the lock are kept: no other application comes between.
         drop((self.entries, self.listening));
         let listener = path::bind(path)?;

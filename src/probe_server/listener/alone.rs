@@ -4,32 +4,32 @@ use std::io;
 use std::net::TcpListener;
 
 use super::Accepted;
-use crate::probe_server::address::Address;
+use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 
 /// A socket that listens, not yet in a runtime.
-pub struct OpenListener(TcpListener);
+pub struct BoundPort(TcpListener);
 
 /// Listens on an address.
-pub fn open(address: &Address, _application: &str) -> io::Result<Option<OpenListener>> {
-    let Address::Tcp(address) = address else { return Err(io::ErrorKind::Unsupported.into()) };
+pub fn open(address: &ProbeAddress, _application: &str) -> io::Result<Option<BoundPort>> {
+    let ProbeAddress::Tcp(address) = address else { return Err(io::ErrorKind::Unsupported.into()) };
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
-    Ok(Some(OpenListener(listener)))
+    Ok(Some(BoundPort(listener)))
 }
 
-impl OpenListener {
+impl BoundPort {
     /// The address with the port that the kernel chose where none was given.
-    pub fn address(&self) -> io::Result<Address> {
-        self.0.local_addr().map(Address::Tcp)
+    pub fn address(&self) -> io::Result<ProbeAddress> {
+        self.0.local_addr().map(ProbeAddress::Tcp)
     }
 }
 
-pub struct Listener(tokio::net::TcpListener);
+pub struct PortListener(tokio::net::TcpListener);
 
-impl Listener {
+impl PortListener {
     /// Call this within a runtime.
-    pub fn new(open: OpenListener) -> io::Result<Self> {
+    pub fn new(open: BoundPort) -> io::Result<Self> {
         tokio::net::TcpListener::from_std(open.0).map(Self)
     }
 
@@ -48,7 +48,7 @@ impl Listener {
         std::future::pending().await
     }
 
-    pub fn renew(self) -> io::Result<OpenListener> {
+    pub fn renew(self) -> io::Result<BoundPort> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

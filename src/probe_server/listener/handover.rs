@@ -69,15 +69,15 @@ pub fn obtain(name: &[u8], shown: &str, application: &str) -> io::Result<Obtaine
             Err(_) => return Ok(Obtained::Unavailable),
         }
         let holder = match request(name, application) {
-            Ok(Response::Granted(sockets)) => return Ok(Obtained::Joined(sockets)),
-            Ok(Response::Refused { application: other, pid }) => {
+            Ok(HandoverResult::Granted(sockets)) => return Ok(Obtained::Joined(sockets)),
+            Ok(HandoverResult::Refused { application: other, pid }) => {
                 return Err(in_use(&format!(
                     "{shown} is served by application {other:?} (process {pid}), this is {application:?} (process {})",
                     std::process::id()
                 )));
             }
-            Ok(Response::OtherUser) => return Ok(Obtained::Unavailable),
-            Ok(Response::Silent { pid }) => Some(pid),
+            Ok(HandoverResult::OtherUser) => return Ok(Obtained::Unavailable),
+            Ok(HandoverResult::Silent { pid }) => Some(pid),
             Err(_) => None,
         };
         if Instant::now() > deadline {
@@ -98,7 +98,7 @@ fn bind(name: &[u8]) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-enum Response {
+enum HandoverResult {
     Granted(Vec<OwnedFd>),
     Refused {
         application: String,
@@ -111,21 +111,21 @@ enum Response {
     },
 }
 
-fn request(name: &[u8], application: &str) -> io::Result<Response> {
+fn request(name: &[u8], application: &str) -> io::Result<HandoverResult> {
     let mut stream = connect_within(&SocketAddrUnix::new_abstract_name(name)?, REPLY_TIMEOUT)?;
     let holder = getsockopt(&stream, PeerCredentials)?;
     if holder.uid() != rustix::process::geteuid().as_raw() {
-        return Ok(Response::OtherUser);
+        return Ok(HandoverResult::OtherUser);
     }
-    let silent = Response::Silent { pid: holder.pid() };
+    let silent = HandoverResult::Silent { pid: holder.pid() };
     stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
     let request = HandoverRequest { application: application.to_owned() };
     stream.write_all(&serde_json::to_vec(&request)?)?;
     stream.shutdown(Shutdown::Write)?;
     let Ok((reply, sockets)) = receive(&stream) else { return Ok(silent) };
     Ok(match serde_json::from_slice(&reply) {
-        Ok(HandoverReply::Granted) if sockets.len() >= 2 => Response::Granted(sockets),
-        Ok(HandoverReply::Refused { application, pid }) => Response::Refused { application, pid },
+        Ok(HandoverReply::Granted) if sockets.len() >= 2 => HandoverResult::Granted(sockets),
+        Ok(HandoverReply::Refused { application, pid }) => HandoverResult::Refused { application, pid },
         _ => silent,
     })
 }

@@ -1,5 +1,5 @@
-//! Sockets that a process binds for its children: between the end of one worker and the start of the next they keep the
-//! address, and probes wait in the kernel's queue.
+//! Opens an address with the sockets that a process binds for its children, where there are any: between the end of one
+//! worker and the start of the next they keep the address, and probes wait in the kernel's queue.
 
 use std::io;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 
 use super::open::{OpenListener, open_inheritable};
-use crate::probe_server::address::Address;
+use crate::probe_server::address::ProbeAddress;
 
 // Not behind `PerProcess`: children are meant to inherit it.
 static HELD: ArcSwapOption<Vec<Arc<OpenListener>>> = ArcSwapOption::const_empty();
 
 /// Binds an address until this process and all children that it forks from now on have ended. None of them answers there
 /// unless it serves. Returns the address with the port that the kernel chose where none was given.
-pub fn hold(address: &Address, application: &str) -> io::Result<Address> {
+pub fn hold(address: &ProbeAddress, application: &str) -> io::Result<ProbeAddress> {
     if let Some(held) = find(address) {
         return held.address();
     }
@@ -30,11 +30,22 @@ pub fn hold(address: &Address, application: &str) -> io::Result<Address> {
     opened.address()
 }
 
+/// Listens on an address for an application; none while another container does, in which case the caller tries again.
+/// Blocks for some seconds at most.
+pub fn open(address: &ProbeAddress, application: &str) -> io::Result<Option<OpenListener>> {
+    let opened = match get(address) {
+        // The process that bound it need not know which application will serve it.
+        Some(held) => Some(OpenListener { application: application.to_owned(), ..held? }),
+        None => open_inheritable(address, application)?,
+    };
+    Ok(opened.map(OpenListener::not_inherited))
+}
+
 /// The sockets that this process, or one that it was forked from, holds for that address.
-pub(super) fn get(address: &Address) -> Option<io::Result<OpenListener>> {
+fn get(address: &ProbeAddress) -> Option<io::Result<OpenListener>> {
     find(address).map(|held| held.try_clone())
 }
 
-fn find(address: &Address) -> Option<Arc<OpenListener>> {
+fn find(address: &ProbeAddress) -> Option<Arc<OpenListener>> {
     HELD.load().as_ref()?.iter().find(|held| held.address == *address).cloned()
 }

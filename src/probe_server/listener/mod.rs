@@ -43,11 +43,11 @@ use crate::runtime::close_on_fork::NotInherited;
 #[cfg(unix)]
 pub use accept::Listener;
 #[cfg(not(unix))]
-pub use alone::{Listener, OpenListener, open};
+pub use alone::{BoundPort as OpenListener, PortListener as Listener, open};
 #[cfg(unix)]
-pub use held::hold;
+pub use held::{hold, open};
 #[cfg(unix)]
-pub use open::{OpenListener, open};
+pub use open::OpenListener;
 
 /// An accepted connection and where it comes from.
 pub enum Accepted {

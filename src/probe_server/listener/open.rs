@@ -11,9 +11,8 @@ use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 
 #[cfg(target_os = "linux")]
 use super::handover::{self, Obtained};
-use super::held;
 use super::path::{self, FileId};
-use crate::probe_server::address::Address;
+use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 
 /// How many connections wait in the kernel to be accepted.
@@ -38,33 +37,22 @@ pub struct OpenListener {
     /// Of the path of a Unix socket: the lock, and the file that was made.
     pub(super) lock: Option<OwnedFd>,
     pub(super) file: Option<FileId>,
-    pub(super) address: Address,
+    pub(super) address: ProbeAddress,
     pub(super) application: String,
 }
 
-/// Listens on an address for an application; none while another container does, in which case the caller tries again.
-/// Blocks for some seconds at most.
-pub fn open(address: &Address, application: &str) -> io::Result<Option<OpenListener>> {
-    let opened = match held::get(address) {
-        // Who holds it need not know whose it will be.
-        Some(held) => Some(OpenListener { application: application.to_owned(), ..held? }),
-        None => open_inheritable(address, application)?,
-    };
-    Ok(opened.map(OpenListener::not_inherited))
-}
-
-/// As [`open`], with sockets that forked children keep.
-pub(super) fn open_inheritable(address: &Address, application: &str) -> io::Result<Option<OpenListener>> {
+/// Binds an address or obtains its sockets, which forked children keep; none while another container listens there.
+pub(super) fn open_inheritable(address: &ProbeAddress, application: &str) -> io::Result<Option<OpenListener>> {
     match address {
-        Address::Tcp(address) => open_tcp(*address, application).map(Some),
-        Address::Unix(path) => open_path(path, application),
+        ProbeAddress::Tcp(address) => open_tcp(*address, application).map(Some),
+        ProbeAddress::Unix(path) => open_path(path, application),
     }
 }
 
 #[cfg(target_os = "linux")]
 fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> {
     let new = |listener: TcpListener, handover| {
-        let address = Address::Tcp(listener.local_addr()?);
+        let address = ProbeAddress::Tcp(listener.local_addr()?);
         Ok(OpenListener::new(Listening::Tcp(listener), handover, address, application))
     };
     if address.port() == 0 {
@@ -93,7 +81,7 @@ fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> 
 #[cfg(not(target_os = "linux"))]
 fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> {
     let listener = bind_once_free(address)?;
-    let address = Address::Tcp(listener.local_addr()?);
+    let address = ProbeAddress::Tcp(listener.local_addr()?);
     Ok(OpenListener::new(Listening::Tcp(listener), None, address, application))
 }
 
@@ -117,7 +105,7 @@ fn open_path(path: &Path, application: &str) -> io::Result<Option<OpenListener>>
     Ok(Some(OpenListener {
         lock: Some(lock.into()),
         file: FileId::of(path),
-        ..OpenListener::new(Listening::Unix(listener), name, Address::Unix(path.to_owned()), application)
+        ..OpenListener::new(Listening::Unix(listener), name, ProbeAddress::Unix(path.to_owned()), application)
     }))
 }
 
@@ -133,7 +121,7 @@ fn joined_path(path: &Path, application: &str, sockets: Vec<OwnedFd>) -> io::Res
         ..OpenListener::new(
             Listening::Unix(listener.into()),
             Some(name.into()),
-            Address::Unix(path.to_owned()),
+            ProbeAddress::Unix(path.to_owned()),
             application,
         )
     })
@@ -175,13 +163,13 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl OpenListener {
-    fn new(listening: Listening, handover: Option<UnixListener>, address: Address, application: &str) -> Self {
+    fn new(listening: Listening, handover: Option<UnixListener>, address: ProbeAddress, application: &str) -> Self {
         let application = application.to_owned();
         Self { listening, handover, lock: None, file: None, entries: Vec::new(), address, application }
     }
 
     /// The address with the port that the kernel chose where none was given.
-    pub fn address(&self) -> io::Result<Address> {
+    pub fn address(&self) -> io::Result<ProbeAddress> {
         Ok(self.address.clone())
     }
 

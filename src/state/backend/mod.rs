@@ -15,7 +15,7 @@ pub use host::TableSnapshot;
 
 /// No backend is shared there: there is no table to take a snapshot of.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub enum TableSnapshot {}
+pub use std::convert::Infallible as TableSnapshot;
 
 /// The largest record, in bytes.
 pub const CAPACITY: usize = 128 << 10;

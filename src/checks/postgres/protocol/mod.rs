@@ -10,9 +10,9 @@ mod session;
 mod transport;
 
 pub use group::SessionGroup;
-pub use pipeline::Outcome;
+pub use pipeline::ReplyState;
 #[cfg(test)]
 pub use response::tests;
-pub use response::{Response, Row, literal, names};
+pub use response::{DataRow, Response, literal, names};
 pub use session::{IDLE, Session, Ticket};
 pub use transport::{Lent, Secured, Transport};

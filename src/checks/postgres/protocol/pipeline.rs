@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Outcome {
+pub enum ReplyState {
     Answered,
     /// Its check was cut off.
     Abandoned,
@@ -68,15 +68,16 @@ impl Pipeline {
     /// waits for.
     ///
     /// A message that is abandoned behind another must not have that other cancelled, which may still be answered.
-    pub fn end(&mut self, number: u64, outcome: Outcome) -> Option<End> {
+    pub fn end(&mut self, number: u64, outcome: ReplyState) -> Option<End> {
         let at_head = self.is_head(number);
         self.waiting.remove(&number);
         if at_head {
             self.head_since = Instant::now();
         }
-        self.abandoned |= outcome == Outcome::Abandoned;
-        self.moved |= outcome == Outcome::Moved;
-        let over = if self.is_idle() { self.abandoned || self.moved } else { at_head && outcome == Outcome::Abandoned };
+        self.abandoned |= outcome == ReplyState::Abandoned;
+        self.moved |= outcome == ReplyState::Moved;
+        let over =
+            if self.is_idle() { self.abandoned || self.moved } else { at_head && outcome == ReplyState::Abandoned };
         over.then_some(if self.abandoned { End::Cancel } else { End::Close })
     }
 }
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn only_message_without_waiter_is_cancelled() {
-        use Outcome::{Abandoned, Answered, Moved};
+        use ReplyState::{Abandoned, Answered, Moved};
         let (cancel, close) = (Some(End::Cancel), Some(End::Close));
         // What becomes of each of three messages, and whether it ends the session.
         let cases = [

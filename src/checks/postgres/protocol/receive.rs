@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::StreamExt;
 use tokio_postgres::{Client, Error, SimpleQueryMessage};
 
-use super::response::{Response, Row};
+use super::response::{DataRow, Response};
 
 /// More rows than any statement of ours returns.
 pub const ROW_LIMIT: usize = 10_000;
@@ -29,7 +29,7 @@ pub async fn receive(client: &Client, statements: &str, response: &mut Response)
         match message.map_err(Incomplete::Failed)? {
             SimpleQueryMessage::Row(row) => {
                 let value = |column| row.try_get(column).map(|value| value.map(str::to_owned));
-                rows.push(Row((0..row.len()).map(value).collect::<Result<_, _>>().map_err(Incomplete::Failed)?));
+                rows.push(DataRow((0..row.len()).map(value).collect::<Result<_, _>>().map_err(Incomplete::Failed)?));
             }
             SimpleQueryMessage::CommandComplete(_) => response.sets.push(std::mem::take(&mut rows)),
             _ => {}

@@ -7,9 +7,9 @@ use crate::model::CheckError;
 
 /// One row of text values, as the simple-query protocol sends them.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Row(pub Vec<Option<String>>);
+pub struct DataRow(pub Vec<Option<String>>);
 
-impl Row {
+impl DataRow {
     pub fn text(&self, column: usize) -> Option<&str> {
         self.0.get(column)?.as_deref()
     }
@@ -38,7 +38,7 @@ impl Row {
 #[derive(Clone, Debug, Default)]
 pub struct Response {
     pub target: String,
-    pub sets: Vec<Vec<Row>>,
+    pub sets: Vec<Vec<DataRow>>,
     /// The SQLSTATE of the statement that failed; none after it was run.
     pub failed: Option<String>,
     pub after: Duration,
@@ -46,12 +46,12 @@ pub struct Response {
 
 impl Response {
     /// The rows of a statement; none if it failed or was not reached.
-    pub fn rows(&self, statement: usize) -> &[Row] {
+    pub fn rows(&self, statement: usize) -> &[DataRow] {
         self.sets.get(statement).map_or(&[], Vec::as_slice)
     }
 
     /// The row of a statement that must have one. `right` names what the role needs to run it.
-    pub fn row(&self, statement: usize, right: &str) -> Result<&Row, CheckError> {
+    pub fn row(&self, statement: usize, right: &str) -> Result<&DataRow, CheckError> {
         match self.rows(statement).first() {
             Some(row) => Ok(row),
             None => Err(self.error(right)),
@@ -90,7 +90,7 @@ pub mod tests {
     /// A response of rows written as `a|b` with `-` for `NULL`, one list per statement.
     pub fn response(sets: &[&[&str]], failed: Option<&str>) -> Response {
         let value = |text: &str| (text != "-").then(|| text.to_owned());
-        let row = |line: &&str| Row(line.split('|').map(value).collect());
+        let row = |line: &&str| DataRow(line.split('|').map(value).collect());
         Response {
             target: "db:5432".to_owned(),
             sets: sets.iter().map(|lines| lines.iter().map(row).collect()).collect(),

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Client, Connection, Error};
 
 use super::group::SessionGroup;
-use super::pipeline::{End, Outcome, Pipeline};
+use super::pipeline::{End, Pipeline, ReplyState};
 use super::receive::{Incomplete, ROW_LIMIT, receive};
 use super::response::Response;
 use super::transport::{SessionError, Transport};
@@ -130,14 +130,14 @@ impl Session {
         let mut pipeline = lock(&self.pipeline);
         let at_head = pipeline.is_idle();
         let number = pipeline.start();
-        Ticket { session: self, number, at_head, outcome: Outcome::Abandoned }
+        Ticket { session: self, number, at_head, outcome: ReplyState::Abandoned }
     }
 
     /// Sends `statements` in one message. An error means that the session is lost, and a new one may succeed.
     pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
         let ticket = self.ticket();
         let response = self.exchange(statements).await;
-        ticket.end(Outcome::Answered);
+        ticket.end(ReplyState::Answered);
         response
     }
 
@@ -192,7 +192,7 @@ pub struct Ticket<'a> {
     number: u64,
     /// It was at the head from the start, so that its duration holds a round trip.
     at_head: bool,
-    outcome: Outcome,
+    outcome: ReplyState,
 }
 
 impl Ticket<'_> {
@@ -200,7 +200,7 @@ impl Ticket<'_> {
         lock(&self.session.pipeline).is_head(self.number)
     }
 
-    pub fn end(mut self, outcome: Outcome) {
+    pub fn end(mut self, outcome: ReplyState) {
         self.outcome = outcome;
     }
 }
@@ -212,14 +212,14 @@ impl Drop for Ticket<'_> {
             if session.is_slow() {
                 session.group.note_slow();
             }
-            if let (true, Outcome::Answered, Some(since)) =
+            if let (true, ReplyState::Answered, Some(since)) =
                 (self.at_head, self.outcome, lock(&session.pipeline).head_since())
             {
                 let mut round_trip = lock(&session.round_trip);
                 *round_trip = since.elapsed().min(*round_trip);
             }
         }
-        if self.outcome != Outcome::Answered {
+        if self.outcome != ReplyState::Answered {
             session.close();
         }
         let end = lock(&session.pipeline).end(self.number, self.outcome);

@@ -19,8 +19,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::errors::Unusable;
 use super::file::StoreFile;
-use super::location::{self, Unusable};
+use super::location;
 use super::stale_files;
 use crate::runtime::{diagnostics, lock};
 

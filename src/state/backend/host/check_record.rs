@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::availability::RETRY;
-use super::file::{Key, MEMBERS};
+use super::file::Key;
+use super::range_lock::MEMBERS;
 use super::{EntryVersion, HostStore, StoreEntry, TableSnapshot, UpdateError};
 use crate::runtime::lock;
 use crate::state::backend::{Backend, Busy, CAPACITY, Owner, RESERVED};

@@ -30,15 +30,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::location::{self, Unusable};
-use super::range_lock::{self, LockRange};
+use super::errors::Unusable;
+use super::location;
+use super::range_lock::{self, LockRange, MEMBERS};
 use crate::model::clock;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::lock;
 use crate::state::backend::{CAPACITY, RESERVED};
 use header::Header;
 pub use header::{FORMAT, is_from_another_boot};
-pub use members::MEMBERS;
 use slot::{CHECKSUM_AT, USED_AT};
 pub use slot::{SlotValue, sequence};
 use value_version::{checksum, part};

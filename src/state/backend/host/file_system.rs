@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::location::Unusable;
+use super::errors::Unusable;
 
 /// Refuses file systems of a network and those that another process serves: they block when their server does, and their
 /// locks may be forgotten.

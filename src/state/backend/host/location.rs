@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
+use super::errors::Unusable;
 use super::file_system;
 
 /// The directory where processes of one user find each other, whatever their environment: `$XDG_RUNTIME_DIR` and
@@ -16,17 +17,6 @@ pub fn default_directory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
     base.join(format!("lifesigns-{}", geteuid().as_raw()))
-}
-
-/// Why a store cannot be used, without any text of the system's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable(pub String);
-
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        // The kind is one of a fixed list of texts.
-        Self(error.kind().to_string())
-    }
 }
 
 /// Makes the directory if it is not there. No other user may own it or be able to put files into it.

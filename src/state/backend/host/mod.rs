@@ -27,6 +27,7 @@
 
 mod availability;
 mod check_record;
+mod errors;
 mod file;
 mod file_system;
 mod location;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use super::file::MEMBERS;
-
+/// How many processes may have the file open at once.
+pub const MEMBERS: u32 = 1_024;
 /// Beyond the end of any file.
 const FIRST: libc::off_t = 1 << 30;
 

@@ -9,10 +9,9 @@ use std::os::unix::fs::FileExt;
 use super::value_version::part;
 use super::{StoreFile, range_lock};
 use crate::state::backend::Owner;
-use crate::state::backend::host::location::Unusable;
-use crate::state::backend::host::range_lock::LockRange;
+use crate::state::backend::host::errors::Unusable;
+use crate::state::backend::host::range_lock::{LockRange, MEMBERS};
 
-pub const MEMBERS: u32 = 1_024;
 pub(super) const MEMBERS_AT: u64 = 4 << 10;
 /// The member's number, and the number of its last lease whose outcome it could not store.
 pub(super) const MEMBER: u64 = 16;
