@@ -24,9 +24,15 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
+        from django_lifesigns.callers import is_loaded_by_server
         from lifesigns.shutdown import wrap_sigterm
 
         checks.register(check_settings)
+        # Before the application starts threads that import the same packages.
+        if is_loaded_by_server():
+            from django_lifesigns.first_use import import_packages
+
+            import_packages()
         autodiscover_modules(MODULE)
         # Most servers have set their handlers by now. Those that fork after loading the application set them later:
         # there the first request to the main thread does this.

@@ -18,6 +18,7 @@ from django_lifesigns.catalogue import CATALOGUE
 from django_lifesigns.conf import Conf, read
 from django_lifesigns.connections import identity, runnable
 from django_lifesigns.discovery import OWN, Found, discover
+from django_lifesigns.first_use import import_packages, imports
 from django_lifesigns.hidden import secrets
 from django_lifesigns.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
 from django_lifesigns.scope import scope
@@ -68,14 +69,16 @@ def current(patience: float | None = None) -> Built:
 def build(conf: Conf) -> Built:
     """An engine with every check; one that is wrong is registered as an error, and the others still run."""
     hide(secrets())
+    import_packages()
     shared = scope(conf)
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
     found, problems = discover(conf)
     names = {check.key: check.name for check in found}
     for check in _parents_first(found):
         try:
-            options = {**cast("dict[str, Any]", check.options), "identity": identity(check.check)}
-            engine.register(check.name, runnable(check.check), **options)
+            options = cast("dict[str, Any]", check.options)
+            options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
+            engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
         except ValueError as error:
             problem = _wrong(check.key, conf, str(error))
             problems.append(problem)

@@ -15,12 +15,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from django_lifesigns.callers import modules_of_callers
 from django_lifesigns.conf import read
 from django_lifesigns.engine import Built, current
+from django_lifesigns.first_use import import_packages
 from django_lifesigns.scope import application, is_under_test
 from django_lifesigns.startup import get_startup
 from lifesigns import watch_loop
@@ -35,7 +36,9 @@ POLL_SECONDS = 0.01
 
 def loaded() -> None:
     """A server has loaded the application: begins here, or in the workers that this process forks."""
-    modules = set(_modules_of_callers())
+    modules = modules_of_callers()
+    if "django.test.client" not in modules:
+        import_packages()
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and not uwsgi.worker_id():
         _add_post_fork_hook(uwsgi)
@@ -126,13 +129,6 @@ def _add_post_fork_hook(uwsgi: Any) -> None:
             _begin_as_configured()
 
     uwsgi.post_fork_hook = hook
-
-
-def _modules_of_callers() -> Iterator[str]:
-    frame = sys._getframe()
-    while frame is not None:
-        yield str(frame.f_globals.get("__name__"))
-        frame = frame.f_back  # type: ignore[assignment]
 
 
 _begun: dict[str, int] = {}

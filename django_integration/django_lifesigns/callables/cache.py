@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -14,6 +14,7 @@ from django.core.cache.backends.redis import RedisCache
 from django.db import connection
 
 from django_lifesigns.callables.kept import Kept
+from django_lifesigns.first_use import cache_modules
 
 SECONDS_KEPT = 60
 VIEWS_SQL = "SELECT matviewname FROM pg_matviews WHERE ispopulated AND matviewname = ANY(%s)"
@@ -45,6 +46,11 @@ class CacheRoundTrip:
 
     alias: str
     views: Sequence[str] = ()
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        return cache_modules(self.alias)
 
     def __call__(self) -> dict[str, object]:
         passed = self._round_trip()

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 
 from django_lifesigns.callables.tasks import DEPTH, pending, workers
+from django_lifesigns.first_use import celery_modules
 from lifesigns.specs import Thresholds
 
 CONNECT_SECONDS = 4
@@ -18,8 +19,19 @@ CONNECT_SECONDS = 4
 PING_SECONDS = 0.7
 
 
+class CeleryCheck:
+    """What reaches Celery's broker."""
+
+    __slots__ = ()
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        return celery_modules()
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryBroker:
+class CeleryBroker(CeleryCheck):
     """The broker accepts a connection."""
 
     def __call__(self) -> dict[str, object]:
@@ -30,7 +42,7 @@ class CeleryBroker:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryPending:
+class CeleryPending(CeleryCheck):
     """Messages that wait in each configured queue: `LLEN` on Redis, the declared count on AMQP."""
 
     thresholds: Thresholds = DEPTH
@@ -42,7 +54,7 @@ class CeleryPending:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryWorkers:
+class CeleryWorkers(CeleryCheck):
     """Workers that answer a ping."""
 
     expected_workers: int = 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from uuid import uuid4
 from django.conf import settings
 
 from django_lifesigns.callables.kept import Kept
+from django_lifesigns.first_use import channel_modules
 
 # The engine reports the timeout a moment earlier; this only ends what is left of the run.
 GRACE_SECONDS = 0.02
@@ -68,6 +70,11 @@ class ChannelRoundTrip:
 
     alias: str = "default"
     timeout: float
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        return channel_modules(self.alias)
 
     def __call__(self) -> dict[str, object]:
         with _lines.taken(self.alias, partial(Line.open, self.alias)) as line:

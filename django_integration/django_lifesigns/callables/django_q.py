@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from django_lifesigns.callables.tasks import workers
+from django_lifesigns.first_use import cache_modules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -12,6 +16,12 @@ class DjangoQWorkers:
     """Workers of all clusters that have reported within the last 3 seconds."""
 
     expected_workers: int = 1
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        yield "django_q.status"
+        yield from cache_modules(getattr(settings, "Q_CLUSTER", {}).get("cache", "default"))
 
     def __call__(self) -> dict[str, object]:
         from django_q.status import Stat

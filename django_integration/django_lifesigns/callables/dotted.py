@@ -1,4 +1,4 @@
-"""A check named by its dotted path, imported when it is first run: what is wrong in its module harms no other check."""
+"""A check named by its dotted path: what is wrong in its module harms no other check."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.utils.module_loading import import_string
 
+from django_lifesigns.first_use import module_of
 from lifesigns.redaction import redact
 
 
@@ -18,6 +19,11 @@ class Dotted:
     def __repr__(self) -> str:
         # A URL may stand where a path belongs.
         return f"Dotted({redact(self.path)!r})"
+
+    @property
+    def imports(self) -> tuple[str]:
+        """Return the module that a run imports."""
+        return (module_of(self.path),)
 
     def __call__(self, **arguments: object) -> object:
         try:

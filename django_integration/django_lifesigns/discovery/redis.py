@@ -47,7 +47,7 @@ def is_redis(backend: str) -> bool:
     """Whether a cache backend is Django's or django-redis's, or derived from one of them."""
     try:
         lineage = import_string(backend).__mro__
-    except ImportError as error:
+    except Exception as error:  # whatever its module raises when it is imported
         raise WrongTargetError(f"the cache backend {backend!r} cannot be imported") from error
     modules = {parent.__module__ for parent in lineage}
     return not modules.isdisjoint({"django.core.cache.backends.redis", "django_redis.cache"})
