@@ -41,7 +41,7 @@ __all__ = [
     "owns_engine",
     "release_threads",
     "reserve_threads",
-    "stop_pulse",
+    "stop_interpreter_monitor",
     "thread_ends",
     "undrain",
 ]
@@ -310,7 +310,7 @@ def owns_engine() -> bool:
 def metrics_format(accept: str) -> tuple[bool, str]:
     """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""
 
-def stop_pulse() -> None:
+def stop_interpreter_monitor() -> None:
     """Says that the interpreter is about to end: nobody is to wait for it any more."""
 
 def loop_runs(id: int, every: float) -> None:

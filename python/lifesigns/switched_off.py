@@ -220,7 +220,7 @@ def _nothing(*_: object) -> None:
 
 
 ask_store = ask_server
-beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_pulse = thread_ends = undrain = (
-    _nothing
-)
+beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = thread_ends = (
+    undrain
+) = _nothing
 job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing

@@ -26,7 +26,7 @@ def stop_at_exit() -> None:
         import atexit
 
         _once.add("atexit")
-        atexit.register(_core.stop_pulse)
+        atexit.register(_core.stop_interpreter_monitor)
 
 
 def watch_loop() -> None:
@@ -62,12 +62,12 @@ def dump_signal() -> int:
         import sys
 
         if not hasattr(signal, "SIGRTMIN"):
-            raise ValueError("dump_on_wedge takes real-time signals, which this system does not have")
+            raise ValueError("dump_on_wedge requires real-time signals, which this system does not have")
         # The middle of the range: those at its ends are in use elsewhere.
         wanted = range((signal.SIGRTMIN + signal.SIGRTMAX) // 2, signal.SIGRTMAX)
         free = [number for number in wanted if signal.getsignal(number) == signal.SIG_DFL]
         if not free:
-            raise ValueError("dump_on_wedge takes a free real-time signal, and there is none")
+            raise ValueError("dump_on_wedge requires a free real-time signal, and there is none")
         try:
             faulthandler.register(free[0], sys.stderr)
         except (AttributeError, OSError, RuntimeError, ValueError):

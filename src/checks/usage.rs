@@ -1,18 +1,18 @@
-//! How a measured usage stands in messages and details.
+//! How a measured usage is formatted in messages and details.
 
 use crate::model::Status;
 
-/// Two decimals.
+/// Rounds to two decimals.
 pub fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-/// Bytes as GB (of 1024 to the power of three), two decimals.
+/// Converts bytes to GB (of 1024 to the power of three), two decimals.
 pub fn gigabytes(bytes: u64) -> f64 {
     round(bytes as f64 / f64::from(1 << 30))
 }
 
-/// What a message calls it.
+/// The word for a status in messages about usage.
 pub fn level(status: Status) -> &'static str {
     match status {
         Status::Error => "critical",

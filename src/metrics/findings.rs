@@ -7,14 +7,14 @@ use serde_json::{Map, Value};
 /// Time series of one check and metric at most: a queue for each customer must not fill the scraper.
 const MAX_SERIES: usize = 100;
 
-/// One metric, and where its values stand in the details.
+/// One metric, and where its values are in the details.
 pub struct DetailMetric {
     pub metric: &'static str,
     pub help: &'static str,
     sources: &'static [Source],
 }
 
-/// Where a value stands.
+/// Where a value is.
 enum Source {
     /// In the details themselves: (key, factor).
     Plain(&'static str, f64),
@@ -22,7 +22,7 @@ enum Source {
     Labelled(&'static str, &'static str, &'static str),
     /// In a dict of which each key is the value of a label: (key, label, key within, factor).
     Each(&'static str, &'static str, Option<&'static str>, f64),
-    /// As plain, where another key says that it is what it looks like: (key, factor, the other key).
+    /// As plain, only if another key is present: (key, factor, the other key).
     Beside(&'static str, f64, &'static str),
 }
 
@@ -40,23 +40,23 @@ const PERCENT: f64 = 0.01;
 pub const DETAIL_METRICS: &[DetailMetric] = &[
     metric(
         "health_disk_used_ratio",
-        "Scope of the space that is used",
+        "Share of the space that is used",
         &[Each("disk_usage", "path", Some("percent_used"), PERCENT)],
     ),
     metric(
         "health_disk_inodes_used_ratio",
-        "Scope of the inodes that are used",
+        "Share of the inodes that are used",
         &[Each("disk_usage", "path", Some("inodes_percent_used"), PERCENT)],
     ),
     metric(
         "health_memory_used_ratio",
-        "Scope of the memory of host or cgroup that is used",
+        "Share of the memory of the host or cgroup that is used",
         &[Beside("percent_used", PERCENT, "source")],
     ),
     metric("health_cpu_load_ratio", "Load average of one minute per available CPU", &[Plain("normalized_load", 1.0)]),
     metric(
         "health_cpu_pressure_ratio",
-        "Scope of time in which tasks waited for a CPU (PSI)",
+        "Share of time in which tasks waited for a CPU (PSI)",
         &[Each("pressure", "average", None, PERCENT)],
     ),
     metric(
@@ -69,25 +69,25 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
             Labelled("hidden_connections", "state", "hidden"),
         ],
     ),
-    metric("health_db_max_connections", "Connections that the server admits", &[Plain("max_connections", 1.0)]),
+    metric("health_db_max_connections", "Connections that the server allows", &[Plain("max_connections", 1.0)]),
     metric(
         "health_db_connections_used_ratio",
-        "Scope of the admitted connections that are taken",
+        "Share of the allowed connections that are in use",
         &[Plain("utilization", PERCENT)],
     ),
     metric(
         "health_db_longest_query_seconds",
-        "How long the longest query has run",
+        "Duration of the longest running query",
         &[Plain("longest_query_seconds", 1.0)],
     ),
     metric(
         "health_db_longest_idle_in_transaction_seconds",
-        "How long a transaction has been idle at most",
+        "Longest time that a transaction has been idle",
         &[Plain("longest_idle_in_transaction_seconds", 1.0)],
     ),
     metric(
         "health_db_slow_query_ratio",
-        "Scope of the statements that are slow on average",
+        "Share of the statements that are slow on average",
         &[Plain("slow_query_ratio", PERCENT)],
     ),
     metric("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),
@@ -98,13 +98,13 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
     ),
     metric(
         "health_redis_uptime_seconds",
-        "How long the Redis server has run",
+        "Uptime of the Redis server",
         &[Beside("uptime_seconds", 1.0, "redis_version")],
     ),
-    metric("health_queue_depth", "Tasks that wait in a queue", &[Each("queue_breakdown", "queue", None, 1.0)]),
+    metric("health_queue_depth", "Tasks waiting in a queue", &[Each("queue_breakdown", "queue", None, 1.0)]),
     metric(
         "health_queue_oldest_task_seconds",
-        "How long the oldest task has waited",
+        "Age of the oldest waiting task",
         &[Plain("oldest_pending_seconds", 1.0)],
     ),
     metric(
@@ -113,7 +113,7 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
         &[Plain("failed_count_last_hour", 1.0)],
     ),
     metric("health_task_workers", "Workers with a recent heartbeat", &[Plain("active_workers", 1.0)]),
-    metric("health_task_workers_expected", "Workers that there should be", &[Plain("expected_workers", 1.0)]),
+    metric("health_task_workers_expected", "Expected number of workers", &[Plain("expected_workers", 1.0)]),
 ];
 
 impl DetailMetric {
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn one_check_has_no_end_of_series() {
+    fn check_with_many_keys_is_limited() {
         let many: Map<String, Value> = (0..5_000).map(|index| (format!("q{index}"), json!(1))).collect();
         assert_eq!(samples("health_queue_depth", &json!({"queue_breakdown": many})).len(), MAX_SERIES);
     }
 
     #[test]
-    fn no_metric_is_there_twice() {
+    fn metric_names_are_unique() {
         let names: HashSet<_> = DETAIL_METRICS.iter().map(|metric| metric.metric).collect();
         assert_eq!(names.len(), DETAIL_METRICS.len());
     }

@@ -1,4 +1,4 @@
-//! The pulse of an interpreter: who takes it says so before and after, who reads it sees how long that has taken.
+//! The interpreter monitor: one thread notes before and after it acquires the interpreter, and readers see its wait.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -9,63 +9,64 @@ use super::Lag;
 use crate::runtime::lock;
 
 /// What is known of the interpreter of one process.
-pub struct Pulse {
-    /// Asked for once: it takes a system call, and each answer to `/alive` names it.
+pub struct InterpreterMonitor {
+    /// Read once: it takes a system call, and each response to `/alive` names it.
     pid: u32,
     made: Instant,
     phase: AtomicU8,
     attaching: Mutex<()>,
-    /// In nanoseconds since `made`: since when it has been waited for, if it is; how long the last wait was.
+    /// In nanoseconds since `made`: when the present wait for the interpreter started, or `NOT_WAITING`; the length of
+    /// the last one.
     waiting_since: AtomicU64,
     last_wait: AtomicU64,
     loops: Mutex<HashMap<u64, EventLoop>>,
 }
 
-const NOT_TAKEN: u8 = 0;
-const TAKEN: u8 = 1;
+const NOT_STARTED: u8 = 0;
+const STARTED: u8 = 1;
 const STOPPED: u8 = 2;
-/// Stands for "is not waited for".
-const RUNS: u64 = u64::MAX;
+/// Stands for "the thread does not wait for the interpreter".
+const NOT_WAITING: u64 = u64::MAX;
 
 struct EventLoop {
     last_beat: Instant,
     every: Duration,
 }
 
-impl Pulse {
+impl InterpreterMonitor {
     pub(super) fn new() -> Self {
         Self {
             pid: std::process::id(),
             made: Instant::now(),
-            phase: AtomicU8::new(NOT_TAKEN),
+            phase: AtomicU8::new(NOT_STARTED),
             attaching: Mutex::default(),
-            waiting_since: AtomicU64::new(RUNS),
+            waiting_since: AtomicU64::new(NOT_WAITING),
             last_wait: AtomicU64::new(0),
             loops: Mutex::default(),
         }
     }
 
-    /// Whether the caller is to take it: nobody has done so yet.
-    pub fn begin(&self) -> bool {
-        let begun = self.phase.compare_exchange(NOT_TAKEN, TAKEN, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        if begun {
-            self.waits();
+    /// Marks the monitor as started; true for the first caller, which has to start its thread.
+    pub fn start(&self) -> bool {
+        let is_first = self.phase.compare_exchange(NOT_STARTED, STARTED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if is_first {
+            self.wait_started();
         }
-        begun
+        is_first
     }
 
-    /// Has its thread attach to the interpreter, unless that is about to end: it must not be gone when asked for.
+    /// Attaches the monitor's thread to the interpreter; false, without that, once the interpreter is about to end.
     pub fn attach(&self, attach: impl FnOnce()) -> bool {
         let attaching = lock(&self.attaching);
-        let goes_on = !self.is_stopped();
-        if goes_on {
+        let may_attach = !self.is_stopped();
+        if may_attach {
             attach();
         }
         drop(attaching);
-        goes_on
+        may_attach
     }
 
-    /// The interpreter is about to end: nobody is to wait for it any more. Waits for who is just attaching to it.
+    /// Marks the interpreter as about to end: no thread waits for it from now on. Returns once none is attaching.
     pub fn stop(&self) {
         self.phase.store(STOPPED, Ordering::Release);
         drop(lock(&self.attaching));
@@ -75,33 +76,33 @@ impl Pulse {
         self.phase.load(Ordering::Acquire) == STOPPED
     }
 
-    /// From now on the interpreter is waited for.
-    pub fn waits(&self) {
+    /// Notes that the thread waits for the interpreter from now on.
+    pub fn wait_started(&self) {
         self.waiting_since.store(self.nanos(Instant::now()), Ordering::Relaxed);
     }
 
-    /// The interpreter runs.
-    pub fn runs(&self) {
-        let since = self.waiting_since.swap(RUNS, Ordering::Relaxed);
+    /// Notes that the thread has acquired the interpreter.
+    pub fn acquired(&self) {
+        let since = self.waiting_since.swap(NOT_WAITING, Ordering::Relaxed);
         self.last_wait.store(self.nanos(Instant::now()).saturating_sub(since), Ordering::Relaxed);
     }
 
-    /// An event loop runs, and says so again after a time.
+    /// Records a heartbeat of an event loop, which sends the next one after `every`.
     pub fn loop_runs(&self, id: u64, every: Duration) {
         lock(&self.loops).insert(id, EventLoop { last_beat: Instant::now(), every });
     }
 
-    /// An event loop is no more.
+    /// Forgets an event loop that was closed.
     pub fn loop_ended(&self, id: u64) {
         lock(&self.loops).remove(&id);
     }
 
     pub(super) fn lag(&self, now: Instant) -> Option<Lag> {
-        if self.phase.load(Ordering::Acquire) != TAKEN {
+        if self.phase.load(Ordering::Acquire) != STARTED {
             return None;
         }
         let interpreter = match self.waiting_since.load(Ordering::Relaxed) {
-            RUNS => self.last_wait.load(Ordering::Relaxed),
+            NOT_WAITING => self.last_wait.load(Ordering::Relaxed),
             since => self.nanos(now).saturating_sub(since),
         };
         let late = |beat: &EventLoop| now.duration_since(beat.last_beat).saturating_sub(beat.every);
@@ -110,7 +111,7 @@ impl Pulse {
     }
 
     fn nanos(&self, instant: Instant) -> u64 {
-        u64::try_from(instant.duration_since(self.made).as_nanos()).unwrap_or(RUNS - 1)
+        u64::try_from(instant.duration_since(self.made).as_nanos()).unwrap_or(NOT_WAITING - 1)
     }
 }
 
@@ -119,48 +120,48 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pulse_tells_how_long_it_is_waited_for() {
-        let pulse = Pulse::new();
+    fn interpreter_monitor_while_waiting_reports_the_lag() {
+        let monitor = InterpreterMonitor::new();
         let seconds = |ahead: u64| {
-            let lag = pulse.lag(Instant::now() + Duration::from_secs(ahead));
+            let lag = monitor.lag(Instant::now() + Duration::from_secs(ahead));
             lag.map(|lag| (lag.interpreter.as_secs(), lag.event_loop.map(|late| late.as_secs())))
         };
-        assert_eq!(seconds(5), None, "nobody takes it");
-        assert!(pulse.begin());
-        assert!(!pulse.begin());
+        assert_eq!(seconds(5), None, "not started");
+        assert!(monitor.start());
+        assert!(!monitor.start());
         assert_eq!(seconds(5), Some((5, None)));
-        pulse.runs();
+        monitor.acquired();
         assert_eq!(seconds(5), Some((0, None)));
-        pulse.waits();
+        monitor.wait_started();
         assert_eq!(seconds(7), Some((7, None)));
-        pulse.loop_runs(1, Duration::from_secs(1));
-        pulse.loop_runs(2, Duration::from_secs(4));
+        monitor.loop_runs(1, Duration::from_secs(1));
+        monitor.loop_runs(2, Duration::from_secs(4));
         assert_eq!(seconds(7), Some((7, Some(6))));
-        pulse.loop_ended(1);
+        monitor.loop_ended(1);
         assert_eq!(seconds(7), Some((7, Some(3))));
-        pulse.stop();
+        monitor.stop();
         assert_eq!(seconds(7), None);
     }
 
     #[test]
-    fn the_end_waits_for_who_attaches_and_then_nobody_may() {
+    fn stop_during_attach_waits_and_refuses_later_attach() {
         use std::sync::mpsc::channel;
-        let (pulse, told) = (&Pulse::new(), &Mutex::new(Vec::new()));
-        let (begun, has_begun) = channel();
+        let (monitor, order) = (&InterpreterMonitor::new(), &Mutex::new(Vec::new()));
+        let (attaching, is_attaching) = channel();
         std::thread::scope(|threads| {
             threads.spawn(move || {
-                let attached = pulse.attach(|| {
-                    assert!(begun.send(()).is_ok());
+                let attached = monitor.attach(|| {
+                    assert!(attaching.send(()).is_ok());
                     std::thread::sleep(Duration::from_millis(50));
-                    lock(told).push("attached");
+                    lock(order).push("attached");
                 });
                 assert!(attached);
             });
-            assert!(has_begun.recv().is_ok());
-            pulse.stop();
-            lock(told).push("stopped");
+            assert!(is_attaching.recv().is_ok());
+            monitor.stop();
+            lock(order).push("stopped");
         });
-        assert!(!pulse.attach(|| lock(told).push("attached too late")));
-        assert_eq!(*lock(told), ["attached", "stopped"]);
+        assert!(!monitor.attach(|| lock(order).push("attached too late")));
+        assert_eq!(*lock(order), ["attached", "stopped"]);
     }
 }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-pub use interpreter::Pulse;
+pub use interpreter::InterpreterMonitor;
 pub use membership::{Membership, ProcessStatus, read_statuses};
 pub use served::{Served, announce_served};
 #[cfg(unix)]
@@ -66,16 +66,16 @@ pub fn wedged(lags: &[Lag], after: Duration, requires: Requires) -> Option<Vec<(
     (dead && !wedged.is_empty()).then_some(wedged)
 }
 
-static PULSE: PerProcess<Pulse> = PerProcess::new();
+static INTERPRETER: PerProcess<InterpreterMonitor> = PerProcess::new();
 
-/// The pulse of this process, whether or not it is measured.
-pub fn pulse() -> Arc<Pulse> {
-    PULSE.get_or_init(Pulse::new)
+/// The interpreter monitor of this process, started or not.
+pub fn interpreter_monitor() -> Arc<InterpreterMonitor> {
+    INTERPRETER.get_or_init(InterpreterMonitor::new)
 }
 
-/// The lag of this process; none where its pulse is not measured.
+/// The lag of this process; none where its interpreter is not monitored.
 pub fn own_lag() -> Option<Lag> {
-    PULSE.get()?.lag(Instant::now())
+    INTERPRETER.get()?.lag(Instant::now())
 }
 
 /// The lags of all processes of this container that share the store of that scope, this one first.

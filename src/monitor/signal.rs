@@ -1,10 +1,10 @@
-//! Tells a process that it is wedged by a signal, which needs no interpreter.
+//! Signals a process that is wedged: a signal handler in C needs no interpreter.
 
 use std::time::Duration;
 
 use super::{BEAT, own_lag};
 
-/// Sends this process `signal` each time that it gets wedged. Whoever handles the signal must not need the interpreter.
+/// Sends this process `signal` each time that it gets wedged. The handler of the signal must not need the interpreter.
 pub async fn signal_when_wedged(signal: i32, after: Duration) {
     let mut was_wedged = false;
     loop {
@@ -23,8 +23,8 @@ pub async fn signal_when_wedged(signal: i32, after: Duration) {
 
 /// Whether the signal has a handler: without one it would end the process.
 fn is_handled(signal: i32) -> bool {
-    // SAFETY: asks for the present handler and changes nothing; zeroed is a valid value of this plain C struct.
-    #[allow(unsafe_code, reason = "there is no safe way to ask for a signal's handler")]
+    // SAFETY: reads the present handler and changes nothing; zeroed is a valid value of this plain C struct.
+    #[allow(unsafe_code, reason = "there is no safe way to read a signal's handler")]
     let (code, action) = unsafe {
         let mut action: libc::sigaction = std::mem::zeroed();
         let code = libc::sigaction(signal, std::ptr::null(), &raw mut action);

@@ -1,4 +1,4 @@
-//! Tells systemd that the process is ready and alive: READY=1, WATCHDOG=1 and STOPPING=1 to `$NOTIFY_SOCKET`.
+//! Notifies systemd that the process is ready and alive: READY=1, WATCHDOG=1 and STOPPING=1 to `$NOTIFY_SOCKET`.
 
 use std::env;
 use std::ffi::OsStr;
@@ -12,51 +12,51 @@ use crate::monitor::{self, Requires};
 use crate::runtime::process;
 use crate::state::Scope;
 
-/// How often to look where no watchdog is waiting to be told.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often readiness is checked where systemd expects no watchdog messages.
+const READY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The way to systemd.
+/// The socket to systemd.
 pub struct Systemd {
     socket: UnixDatagram,
-    /// How often it wants to be told that the process is alive, if it does.
+    /// How often it expects a watchdog message, if it does.
     watchdog: Option<Duration>,
 }
 
 impl Systemd {
-    /// As the environment says; none if systemd did not start this process, or does not want to be told.
+    /// As the environment says; none if systemd did not start this process, or expects no notifications.
     pub fn from_environment() -> io::Result<Option<Self>> {
         let Some(path) = env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()) else { return Ok(None) };
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(&address(&path)?)?;
-        // It is systemd that would be slow, and the next message that tells it.
+        // Where systemd is slow to read, a message is dropped; the next one replaces it.
         socket.set_nonblocking(true)?;
         let variable = |name: &str| env::var(name).ok();
         let watchdog = watchdog(variable("WATCHDOG_USEC"), variable("WATCHDOG_PID"), std::process::id());
         Ok(Some(Self { socket, watchdog }))
     }
 
-    /// Says that the process is ready once it is alive, and goes on to say that it is alive while it is.
-    pub async fn tell(self, share: Scope, wedged_after: Duration, requires: Requires) {
-        // Twice as often as it must be, as systemd's manual wants it.
-        let every = self.watchdog.map_or(LOOK, |watchdog| watchdog / 2);
+    /// Sends READY=1 once the service is alive, and WATCHDOG=1 for as long as it is.
+    pub async fn notify(self, scope: Scope, wedged_after: Duration, requires: Requires) {
+        // Twice as often as it must be, as systemd's manual advises.
+        let every = self.watchdog.map_or(READY_INTERVAL, |watchdog| watchdog / 2);
         let (mut ready, mut stopping) = (false, false);
         loop {
-            let is_alive = monitor::wedged(&monitor::lags(&share), wedged_after, requires).is_none();
+            let is_alive = monitor::wedged(&monitor::lags(&scope), wedged_after, requires).is_none();
             if is_alive && !ready {
-                ready = self.say("READY=1");
+                ready = self.send("READY=1");
             }
             if is_alive && self.watchdog.is_some() {
-                self.say("WATCHDOG=1");
+                self.send("WATCHDOG=1");
             }
             if process::draining() && !stopping {
-                stopping = self.say("STOPPING=1");
+                stopping = self.send("STOPPING=1");
             }
             sleep(every).await;
         }
     }
 
-    fn say(&self, what: &str) -> bool {
-        self.socket.send(what.as_bytes()).is_ok()
+    fn send(&self, message: &str) -> bool {
+        self.socket.send(message.as_bytes()).is_ok()
     }
 }
 
@@ -69,7 +69,7 @@ fn address(path: &OsStr) -> io::Result<SocketAddr> {
     SocketAddr::from_pathname(path)
 }
 
-/// How often systemd wants to hear of the process with the number `own`.
+/// How often systemd expects a watchdog message of the process with the id `own`.
 fn watchdog(microseconds: Option<String>, pid: Option<String>, own: u32) -> Option<Duration> {
     let is_meant = pid.is_none_or(|pid| pid.parse() == Ok(own));
     let microseconds = microseconds?.parse().ok().filter(|microseconds| *microseconds > 0 && is_meant)?;
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watchdog_is_told_by_the_process_that_it_watches() {
+    fn watchdog_for_this_process_has_an_interval() {
         let second = Some(Duration::from_secs(1));
         let table = [
             (Some("1000000"), None, second),

@@ -21,10 +21,10 @@ pub enum Verdict {
     Ignored,
 }
 
-/// The right to make one call, to be given back through [`Breaker::record`]. A permit that never comes back costs
+/// The right to make one call, to be returned through [`Breaker::record`]. A permit that never comes back costs
 /// nothing while closed; a trial's is written off after its lease.
 #[derive(Debug, Serialize, Deserialize)]
-#[must_use = "give it back with `record`"]
+#[must_use = "return it with `record`"]
 pub struct Permit {
     pub is_trial: bool,
     /// What admitting this call changed: the first trial makes an open circuit half-open.
@@ -32,7 +32,7 @@ pub struct Permit {
     generation: u64,
 }
 
-/// Why a call may not go ahead, and when to try again; `None` where only an operator changes that.
+/// Why a call may not proceed, and when to try again; `None` where only an operator changes that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused {
     pub state: CircuitState,
@@ -115,14 +115,14 @@ impl Breaker {
         }
     }
 
-    /// Gives back the permit of a call that took `took`. Results of calls admitted before the last change of state, and
+    /// Returns the permit of a call that took `duration`. Results of calls admitted before the last change of state, and
     /// those of a trial that outlived its lease, are not counted.
-    pub fn record(&mut self, permit: Permit, verdict: Verdict, took: Duration, now: Instant) -> Option<Transition> {
+    pub fn record(&mut self, permit: Permit, verdict: Verdict, duration: Duration, now: Instant) -> Option<Transition> {
         if permit.generation != self.saved.generation || self.saved.mode != CircuitMode::Automatic {
             return None;
         }
         let failed = verdict == Verdict::Failure;
-        let slow = self.spec.slow_call_rate.is_some() && took > self.spec.slow_call;
+        let slow = self.spec.slow_call_rate.is_some() && duration > self.spec.slow_call;
         match &mut self.saved.circuit {
             CircuitPhase::Closed { .. } if verdict == Verdict::Ignored => None,
             CircuitPhase::HalfOpen { trial_since } if verdict == Verdict::Ignored => {
@@ -170,7 +170,7 @@ impl Breaker {
         self.saved.mode
     }
 
-    /// How long until a call may go ahead at the latest; `None` if one may now, or if only an operator changes that.
+    /// How long until a call may proceed at the latest; `None` if one may now, or if only an operator changes that.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
         let left = match (self.saved.mode, &self.saved.circuit) {
             (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => {
@@ -255,7 +255,7 @@ fn must_open(spec: &BreakerOptions, failures_in_a_row: u32, calls: &VecDeque<Rec
 struct Jitter(u64);
 
 impl Jitter {
-    /// The duration plus or minus up to 10 %.
+    /// The duration plus or minus up to 10%.
     fn spread(&mut self, duration: Duration) -> Duration {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -1,4 +1,4 @@
-//! Who sees what: everybody how it is, and why only those who are known by a token or by their network.
+//! What a caller is shown: statuses always, details to callers with a configured token or from a configured network.
 
 use std::net::IpAddr;
 
@@ -10,11 +10,11 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::model::{Secret, SpecError};
 use crate::policy::report::Shown;
 
-/// Whom details are shown to.
+/// Which callers are shown details.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ShowDetails {
-    /// Whoever sends a token or comes from a network that is configured.
+    /// Callers that send a configured token or come from a configured network.
     #[default]
     Authorized,
     Always,
@@ -31,7 +31,7 @@ pub struct Access {
 impl Access {
     pub fn new(show_details: ShowDetails, tokens: Vec<Secret>, networks: &[String]) -> Result<Self, SpecError> {
         if tokens.iter().any(Secret::is_empty) {
-            return Err(SpecError::new("an empty token would let everybody in"));
+            return Err(SpecError::new("an empty token would authorize every caller"));
         }
         let networks = networks.iter().map(|text| network(text)).collect::<Result<_, _>>()?;
         Ok(Self { show_details, tokens, networks })
@@ -43,21 +43,21 @@ impl Access {
             ShowDetails::Always => true,
             ShowDetails::Never => false,
             ShowDetails::Authorized => {
-                peer.is_some_and(|peer| self.knows_network(peer))
-                    || authorization.is_some_and(|it| self.knows_token(it))
+                peer.is_some_and(|peer| self.allows_network(peer))
+                    || authorization.is_some_and(|it| self.allows_token(it))
             }
         };
         if authorized { Shown::Everything } else { Shown::Statuses }
     }
 
-    fn knows_network(&self, peer: IpAddr) -> bool {
+    fn allows_network(&self, peer: IpAddr) -> bool {
         // A listener on [::] sees IPv4 callers as ::ffff:192.0.2.1.
         let peer = peer.to_canonical();
         self.networks.iter().any(|network| network.contains(&peer))
     }
 
     /// Compares digests with every token, each in constant time: how long it takes says nothing about any.
-    fn knows_token(&self, authorization: &[u8]) -> bool {
+    fn allows_token(&self, authorization: &[u8]) -> bool {
         let Some((scheme, token)) = authorization.split_at_checked(7) else { return false };
         if !scheme.eq_ignore_ascii_case(b"bearer ") {
             return false;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn details_are_for_those_who_are_known() {
+    fn authorized_callers_are_shown_details() {
         use Shown::{Everything, Statuses};
         let table: [(Option<&str>, Option<&str>, Shown); 17] = [
             (None, None, Statuses),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_let_the_wrong_ones_in_is_refused() {
+    fn empty_token_or_wrong_network_is_refused() {
         assert!(Access::new(ShowDetails::Authorized, vec![Secret::new("")], &[]).is_err());
         for text in ["", "10.0.0.0/33", "10.0.0", "localhost", "*"] {
             assert!(Access::new(ShowDetails::Authorized, vec![], &[text.to_owned()]).is_err(), "{text}");

@@ -1,4 +1,4 @@
-//! `_core.Circuit`: a circuit breaker around calls that Python makes itself.
+//! `_core.Circuit`: a circuit breaker around calls that Python code makes.
 
 use std::sync::{Arc, Mutex};
 
@@ -74,7 +74,7 @@ impl PyCircuit {
     }
 }
 
-/// The right to make one call, given back at the end of a `with` block.
+/// The right to make one call, returned at the end of a `with` block.
 #[pyclass(frozen, name = "Permit", module = "lifesigns._core")]
 pub struct PyPermit {
     cell: Arc<Mutex<CircuitCell>>,

@@ -1,7 +1,7 @@
 //! The boundary to Python: the only folder that knows pyo3.
 //!
 //! Every call here came from Python. No thread of the engine's attaches to the interpreter, since that aborts the
-//! process when it happens during interpreter exit; `pulse.rs` has the one exception and says why it is safe.
+//! process when it happens during interpreter exit; `interpreter.rs` has the one exception and says why it is safe.
 
 mod breaker;
 mod circuit;
@@ -132,7 +132,7 @@ mod _core {
     #[pymodule_export]
     use super::engine::PyEngine;
     #[pymodule_export]
-    use super::interpreter::{loop_ended, loop_runs, stop_pulse};
+    use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]
     use super::jobs::{
         job_done, job_failed, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, release_threads,

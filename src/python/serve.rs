@@ -1,4 +1,4 @@
-//! `_core.Server`, the probe server, and what is told to systemd.
+//! `_core.Server`, the probe server, and the notifications to systemd.
 
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl PyServer {
         Ok(Self(server))
     }
 
-    /// Where it listens: with the port that the kernel chose where it was asked for port 0.
+    /// Where it listens: with the port that the kernel chose for port 0.
     #[getter]
     fn address(&self) -> String {
         self.0.address().to_string()
@@ -76,7 +76,7 @@ impl PyServer {
     }
 }
 
-/// Tells systemd that this process is ready and alive; false if systemd does not want to be told.
+/// Notifies systemd that this process is ready and alive; false if systemd expects no notifications.
 #[pyfunction]
 pub fn notify_systemd(
     engine: &Bound<'_, PyEngine>,
@@ -88,8 +88,8 @@ pub fn notify_systemd(
     Interpreter.resume()?;
     #[cfg(unix)]
     if let Some(systemd) = Systemd::from_environment()? {
-        let share = engine.get().inner().scope().clone();
-        Process::current()?.runtime.spawn(systemd.tell(share, wedged_after, requires));
+        let scope = engine.get().inner().scope().clone();
+        Process::current()?.runtime.spawn(systemd.notify(scope, wedged_after, requires));
         return Ok(true);
     }
     Ok(false)

@@ -1,4 +1,4 @@
-//! What runs beside an engine in every process that uses it: probe servers, the background refresh.
+//! Background services of an engine in every process that uses it: probe servers, the background refresh.
 
 use std::io;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub trait BackgroundService: Send + Sync {
         "background service".to_owned()
     }
 
-    /// Whether others reach this process by it: a child that is a helper of its parent does not start it by itself.
+    /// Whether clients reach this process by it: a child that is a helper of its parent does not start it by itself.
     fn is_server(&self) -> bool {
         false
     }

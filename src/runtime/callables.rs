@@ -12,7 +12,7 @@
 //!              └─ the caller stops waiting: withdrawn
 //! ```
 //!
-//! # Who holds what
+//! # What is held
 //!
 //! - `QueueState::active` has one entry for each callable that is queued or running, never two: a callable that overran keeps
 //!   its thread and its entry, and every further call of it is refused with `StillRunning` until it returns.
@@ -30,7 +30,7 @@
 //!   and [`CallableQueue::wait`] returns to it. Once it has attached to the interpreter it arrives, which proves that the
 //!   interpreter runs again: [`CallableQueue::is_available`] is false exactly from that withdrawal to the next arrival.
 //!
-//! A call that no thread started is no run: nothing was found out about the check, only about this process.
+//! A call that no thread started is no run: it says nothing about the check, only about this process.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::mem;
@@ -119,7 +119,7 @@ impl CallableQueue {
     }
 
     /// Whether a call would find a thread that can run Python. False after a call that no thread took in time, until a
-    /// thread arrives: such a process can find out nothing by running callables.
+    /// thread arrives: such a process learns nothing by running callables.
     pub fn is_available(&self) -> bool {
         !lock(&self.state).is_unavailable
     }
@@ -189,7 +189,7 @@ impl CallableQueue {
         Some(job)
     }
 
-    /// Waits until there is a job to [`take`](Self::take), or until this thread has to show that it can attach. The job is
+    /// Waits until there is a job to [`take`](Self::take), or until this thread has to prove that it can attach. The job is
     /// not taken yet: the thread has to wait for the interpreter, too, and another that holds it may be quicker.
     pub fn wait(&self) {
         let has_nothing_to_do = |state: &mut QueueState| state.queue.is_empty() && !state.is_unavailable;

@@ -26,12 +26,12 @@ const BLOCKING_IDLE: Duration = Duration::from_secs(2);
 static CURRENT: PerProcess<Process> = PerProcess::new();
 static DRAINING: PerProcess<AtomicBool> = PerProcess::new();
 
-/// Marks this process as about to end: it is not ready any more, though alive.
+/// Marks this process as about to end: it is no longer ready, though alive.
 pub fn drain() {
     DRAINING.get_or_init(AtomicBool::default).store(true, Ordering::Relaxed);
 }
 
-/// Takes [`drain`] back, for tests.
+/// Reverts [`drain`], for tests.
 pub fn undrain() {
     DRAINING.get_or_init(AtomicBool::default).store(false, Ordering::Relaxed);
 }
@@ -41,7 +41,7 @@ pub fn draining() -> bool {
     DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))
 }
 
-/// Closes the connections that this process keeps between runs, once those who use them are done; the next run opens new
+/// Closes the connections that this process keeps between runs, once the runs that use them are done; the next run opens new
 /// ones.
 pub fn close_connections() {
     if let Some(process) = CURRENT.get() {

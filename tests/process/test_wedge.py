@@ -71,7 +71,7 @@ spin()
 
 
 @pytest.mark.parametrize("name", QUIET)
-def test_alive__whoever_lets_others_run_is_not_wedged(name: str) -> None:
+def test_alive__process_that_releases_the_interpreter_is_not_wedged(name: str) -> None:
     with serving(QUIET[name]) as process:
         address = process.line()
         began = time.monotonic()
@@ -80,7 +80,7 @@ def test_alive__whoever_lets_others_run_is_not_wedged(name: str) -> None:
             time.sleep(0.05)
 
 
-def test_fork__a_child_has_a_pulse_of_its_own() -> None:
+def test_fork__child_is_monitored_by_itself() -> None:
     script = f"""
 pid = os.fork()
 if pid == 0:
