@@ -119,13 +119,8 @@ pub fn io_error(target: &str, phase: Phase, error: &io::Error) -> CheckError {
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
         | io::ErrorKind::UnexpectedEof => CheckError::Closed { target, phase },
-        _ => CheckError::Unreachable { target, reason: words(error).into() },
+        _ => CheckError::Unreachable { target, reason: super::os_error::text(error).into() },
     }
-}
-
-/// The operating system's words for an error number, else those of its kind.
-pub(super) fn words(error: &io::Error) -> String {
-    error.raw_os_error().map_or_else(|| error.kind().to_string(), |code| io::Error::from_raw_os_error(code).to_string())
 }
 
 macro_rules! each {

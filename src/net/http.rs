@@ -94,7 +94,7 @@ struct KeptClient(Mutex<Option<(Arc<ClientConfig>, Client)>>);
 
 async fn client(process: &Arc<Process>, tls: &Tls) -> Result<Client, CheckError> {
     let config = net::tls_config(process, tls).await?;
-    let kept = process.shared::<KeptClient>(&format!("{tls:?}"));
+    let kept = process.shared::<KeptClient>(&tls.key());
     let mut kept = lock(&kept.0);
     if let Some((_, client)) = kept.as_ref().filter(|(made_of, _)| Arc::ptr_eq(made_of, &config)) {
         return Ok(client.clone());

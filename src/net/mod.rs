@@ -4,6 +4,7 @@ mod dial;
 pub mod http;
 mod kept;
 mod limited;
+mod os_error;
 mod resolve;
 mod staggered;
 mod tls;

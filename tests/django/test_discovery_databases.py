@@ -52,9 +52,9 @@ def settings_of(**given: Any) -> dict[str, Any]:
             set(),
         ),
         (
-            {"OPTIONS": {"target_session_attrs": "any", "sslcrl": "x"}},
+            {"OPTIONS": {"sslcertmode": "allow", "requirepeer": "x"}},
             {"dbname": "app"},
-            {"target_session_attrs", "sslcrl"},
+            {"sslcertmode", "requirepeer"},
         ),
         *(
             ({"OPTIONS": {key: value}}, {"dbname": "app", key: value}, set())
@@ -63,6 +63,8 @@ def settings_of(**given: Any) -> dict[str, Any]:
                 "sslrootcert": "/ca.pem",
                 "sslcert": "/cert.pem",
                 "sslkey": "/key.pem",
+                "sslcrl": "/list.pem",
+                "target_session_attrs": "any",
                 "options": "-c search_path=x",
                 "application_name": "web",
                 "passfile": "/pass",
@@ -145,10 +147,10 @@ def test_discover__functions(discovered: Any, database: Any, lifesigns: Any, fun
 
 
 def test_discover__options_in_part(discovered: Any, database: Any) -> None:
-    database(ENGINE=POSTGRESQL, NAME="app", OPTIONS={"target_session_attrs": "read-write"})
+    database(ENGINE=POSTGRESQL, NAME="app", OPTIONS={"sslcertmode": "require"})
     problems = discovered()[1]
     assert {problem.id for problem in problems} == {"W002"}
-    assert "target_session_attrs" in problems[0].message
+    assert "sslcertmode" in problems[0].message
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,11 @@ class PostgresServer(FromUrl, Value):
     sslkey: StrPath | None = None
     """PEM file of the client's private key."""
     sslpassword: str | None = field(default=None, repr=False)
-    """Password of the private key; encrypted keys are refused with a message, others do not need it."""
+    """Password of the private key, if it is encrypted (PKCS#8)."""
+    sslcrl: StrPath | None = None
+    """PEM file of certificate revocation lists; as with libpq, a file that is missing is none."""
+    sslcrldir: StrPath | None = None
+    """Refused, since checks read no directory of revocation lists: put them into the file `sslcrl`."""
     channel_binding: Literal["disable", "prefer", "require"] | None = None
     """Whether the login is bound to the server's certificate: `disable`, `prefer`, `require`."""
     connect_timeout: int | None = None

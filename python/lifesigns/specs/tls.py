@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lifesigns.specs.base import StrPath, Value
@@ -20,3 +20,7 @@ class Tls(Value):
     cert: StrPath | None = None
     """PEM files of the client's certificate chain and key."""
     key: StrPath | None = None
+    key_password: str | None = field(default=None, repr=False)
+    """Password of the client's key, if it is encrypted (PKCS#8)."""
+    crl: StrPath | None = None
+    """PEM file of revocation lists: one for each authority of the server's chain, none of them out of date."""

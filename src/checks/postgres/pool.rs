@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::connect::{ConnectHints, connect};
 use super::protocol::{ReplyState, Response, Session, SessionGroup, Ticket};
 use super::spec::PostgresServer;
-use crate::model::{CheckError, Phase};
+use crate::model::{CheckError, Phase, Secret};
 use crate::runtime::{Context, lock};
 
 /// How many sessions there are at most for the checks of one urgency.
@@ -41,7 +41,8 @@ pub enum Urgency {
 
 /// Identifies a server and its login. The password does not show in `Debug`, and does distinguish logins.
 pub fn key(server: &PostgresServer) -> String {
-    format!("{server:?} {}", server.password.as_ref().map_or("", |password| password.expose()))
+    let secrets = [&server.password, &server.sslpassword].map(|secret| secret.as_ref().map(Secret::expose));
+    format!("{server:?} {secrets:?}")
 }
 
 /// The kept sessions of one server and urgency.
@@ -273,7 +274,6 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Secret;
 
     #[test]
     fn key_distinguishes_passwords() {
@@ -281,5 +281,7 @@ mod tests {
             |password: &str| PostgresServer { password: Some(Secret::new(password)), ..PostgresServer::default() };
         assert_eq!(key(&server("a")), key(&server("a")));
         assert_ne!(key(&server("a")), key(&server("b")));
+        let of_key = PostgresServer { sslpassword: Some(Secret::new("a")), ..PostgresServer::default() };
+        assert_ne!(key(&of_key), key(&PostgresServer { sslpassword: Some(Secret::new("b")), ..of_key.clone() }));
     }
 }

@@ -116,8 +116,12 @@ pub struct PostgresServer {
     pub sslcert: Option<PathBuf>,
     /// PEM file of the client's private key.
     pub sslkey: Option<PathBuf>,
-    /// Password of the private key; encrypted keys are refused with a message, others do not need it.
+    /// Password of the private key, if it is encrypted (PKCS#8).
     pub sslpassword: Option<Secret>,
+    /// PEM file of certificate revocation lists; as with libpq, a file that is missing is none.
+    pub sslcrl: Option<PathBuf>,
+    /// Refused, since checks read no directory of revocation lists: put them into the file `sslcrl`.
+    pub sslcrldir: Option<PathBuf>,
     /// Whether the login is bound to the server's certificate: `disable`, `prefer`, `require`.
     pub channel_binding: Option<ChannelBinding>,
     /// Seconds that each server may take to let us in; 0 is no limit but the check's own timeout.

@@ -16,7 +16,7 @@ use super::protocol::{Gauge, Wire};
 use super::{Credentials, RedisAddress, RedisServer};
 use crate::model::Secret;
 use crate::model::{CheckError, Phase};
-use crate::net::{self, Stream};
+use crate::net::{self, Stream, Tls};
 use crate::runtime::Context;
 
 /// A connection that no run used for so long is closed.
@@ -39,7 +39,8 @@ impl KeptSession {
     /// The session of this server and these credentials (and this `role`, where the address is not what identifies it).
     pub fn of(context: &Context, server: &RedisServer, role: &str) -> Arc<Self> {
         let password = server.credentials.password.as_ref().map(Secret::expose);
-        context.process.shared(&format!("{server:?} {password:?} {role}"))
+        let tls = server.tls.as_ref().map(Tls::key);
+        context.process.shared(&format!("{server:?} {password:?} {tls:?} {role}"))
     }
 
     /// Send `commands` and return the replies in their order. A kept connection that turns out dead is replaced once: a server

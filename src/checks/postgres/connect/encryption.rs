@@ -9,7 +9,7 @@ use super::environment::Environment;
 use crate::checks::postgres::errors::configuration;
 use crate::checks::postgres::protocol::der;
 use crate::checks::postgres::{SslMode, SslNegotiation};
-use crate::model::CheckError;
+use crate::model::{CheckError, Secret};
 use crate::net::{Tls, Verify};
 
 /// How one attempt to connect treats TLS.
@@ -31,6 +31,9 @@ pub struct Options {
     pub root: Option<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    pub key_password: Option<Secret>,
+    pub crl: Option<PathBuf>,
+    pub crl_directory: Option<PathBuf>,
 }
 
 /// The attempts that the options allow, in libpq's order. Blocks on the files' metadata.
@@ -53,6 +56,9 @@ pub fn attempts(options: &Options, environment: &Environment) -> Result<Vec<Encr
     if mode == SslMode::Disable {
         return Ok(vec![Encryption::Off]);
     }
+    if options.crl_directory.is_some() {
+        return Err(configuration("sslcrldir is not supported: put the revocation lists into one file and set sslcrl"));
+    }
     let root =
         options.root.clone().or_else(|| environment.home_file("postgresql/root.crt")).filter(|path| path.exists());
     let verify = match (mode, &root) {
@@ -68,7 +74,9 @@ pub fn attempts(options: &Options, environment: &Environment) -> Result<Vec<Encr
         ));
     }
     let (cert, key) = client_certificate(options, environment)?;
-    let tls = Tls { verify, ca: root, cert, key };
+    let crl = options.crl.clone().or_else(|| environment.home_file("postgresql/root.crl"));
+    let crl = crl.filter(|path| path.exists());
+    let tls = Tls { verify, ca: root, cert, key, key_password: options.key_password.clone(), crl };
     Ok(match mode {
         SslMode::Disable => vec![Encryption::Off],
         SslMode::Allow => vec![Encryption::Off, Encryption::Required(tls)],
@@ -94,24 +102,12 @@ fn client_certificate(
             "the client key (sslkey) may be read by others: libpq refuses it until its mode is 0600 or less",
         ));
     }
-    if is_encrypted(&key) {
-        return Err(configuration(
-            "the client key (sslkey) is encrypted, and checks do not decrypt keys: set sslkey to a decrypted copy",
-        ));
-    }
     if is_version_1(&cert) {
         return Err(configuration(
             "the client certificate (sslcert) is of X.509 version 1, which checks cannot present: issue it as version 3",
         ));
     }
     Ok((Some(cert), Some(key)))
-}
-
-/// Whether a PEM file holds an encrypted key, in either of its forms.
-fn is_encrypted(key: &Path) -> bool {
-    let bytes = std::fs::read(key).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    text.contains("BEGIN ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")
 }
 
 /// Whether the first certificate of a PEM file has no version: the first field of a later one is tagged `[0]`.
@@ -153,7 +149,7 @@ mod tests {
         let environment = Environment::fixed(|_| None);
         let present = std::env::current_exe().unwrap();
         let absent = Path::new("/nonexistent/root.crt");
-        let tls = |verify, ca: Option<&Path>| Tls { verify, ca: ca.map(Path::to_owned), cert: None, key: None };
+        let tls = |verify, ca: Option<&Path>| Tls { verify, ca: ca.map(Path::to_owned), ..Tls::default() };
         let plain = tls(Verify::Nothing, None);
         let chain = tls(Verify::Chain, Some(&present));
         let system = Some(Path::new("system"));

@@ -65,12 +65,18 @@ pub fn resolve(server: &PostgresServer, environment: &Environment) -> Result<Par
 
     let mode = word(server.sslmode, given(None, "sslmode", "PGSSLMODE"), "sslmode")?;
     let negotiation = given(None, "sslnegotiation", "PGSSLNEGOTIATION");
+    // libpq has no variable for it.
+    let key_password = server.sslpassword.clone().or_else(|| service.get("sslpassword").map(Secret::new));
+    let key_password = key_password.filter(|password| !password.is_empty());
     let options = encryption::Options {
         mode,
         negotiation: word(server.sslnegotiation, negotiation, "sslnegotiation")?,
         root: path(&server.sslrootcert, "sslrootcert", "PGSSLROOTCERT"),
         cert: path(&server.sslcert, "sslcert", "PGSSLCERT"),
         key: path(&server.sslkey, "sslkey", "PGSSLKEY"),
+        key_password,
+        crl: path(&server.sslcrl, "sslcrl", "PGSSLCRL"),
+        crl_directory: path(&server.sslcrldir, "sslcrldir", "PGSSLCRLDIR"),
     };
     let gssencmode = word(server.gssencmode, given(None, "gssencmode", "PGGSSENCMODE"), "gssencmode")?;
     if gssencmode == Some(GssEncMode::Require) {

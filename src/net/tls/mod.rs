@@ -1,22 +1,19 @@
 //! The one TLS configuration: rustls with `ring`, verified as far as the target's options say.
 
+mod pem;
+mod verifier;
+
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
-use rustls::server::ParsedCertificate;
-use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
-use rustls_pki_types::pem::{Error as PemError, PemObject};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::crypto::ring;
+use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use serde::Deserialize;
 
-use crate::model::CheckError;
+use self::verifier::Verifier;
+use crate::model::{CheckError, Secret};
 use crate::runtime::blocking::single_flight;
 use crate::runtime::{Process, lock};
 
@@ -43,6 +40,17 @@ pub struct Tls {
     /// PEM files of the client's certificate chain and key.
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    /// Password of the client's key, if it is encrypted (PKCS#8).
+    pub key_password: Option<Secret>,
+    /// PEM file of revocation lists: one for each authority of the server's chain, none of them out of date.
+    pub crl: Option<PathBuf>,
+}
+
+impl Tls {
+    /// What distinguishes these options from others. It holds the password, which `Debug` hides, so it is never shown.
+    pub fn key(&self) -> String {
+        format!("{self:?} {}", self.key_password.as_ref().map(Secret::expose).unwrap_or_default())
+    }
 }
 
 /// When the files of a configuration last changed: certificates are renewed on disk.
@@ -55,9 +63,9 @@ struct KeptConfig(Mutex<Option<(Changed, Arc<ClientConfig>)>>);
 /// The TLS configuration for these options, made once per process (the first costs 8-10 ms) and again when one of its
 /// files has changed. Files are read on a thread: one on a dead mount delays only the checks that need it.
 pub async fn tls_config(process: &Process, tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
-    let key = format!("{tls:?}");
+    let key = tls.key();
     let kept = process.shared::<KeptConfig>(&key);
-    let files: Vec<_> = [&tls.ca, &tls.cert, &tls.key].into_iter().flatten().cloned().collect();
+    let files: Vec<_> = [&tls.ca, &tls.cert, &tls.key, &tls.crl].into_iter().flatten().cloned().collect();
     if files.is_empty()
         && let Some((_, config)) = lock(&kept.0).as_ref()
     {
@@ -87,8 +95,8 @@ fn make(tls: &Tls) -> Result<ClientConfig, CheckError> {
     match (&tls.cert, &tls.key) {
         (None, None) => Ok(builder.with_no_client_auth()),
         (Some(cert), Some(key)) => {
-            let chain = certificates(cert)?;
-            let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, "private key", &error))?;
+            let chain = pem::certificates(cert)?;
+            let secret = pem::private_key(key, tls.key_password.as_ref())?;
             builder.with_client_auth_cert(chain, secret).map_err(|_| {
                 let (cert, key) = (cert.display(), key.display());
                 CheckError::Configuration(format!("the private key in {key} does not fit the certificate in {cert}"))
@@ -96,111 +104,6 @@ fn make(tls: &Tls) -> Result<ClientConfig, CheckError> {
         }
         _ => Err(CheckError::Configuration("a client certificate needs both: the certificate and its key".into())),
     }
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, CheckError> {
-    let unusable = |error| unusable(path, "certificate", &error);
-    let found: Vec<_> =
-        CertificateDer::pem_file_iter(path).map_err(unusable)?.collect::<Result<_, _>>().map_err(unusable)?;
-    if found.is_empty() { Err(unusable(PemError::NoItemsFound)) } else { Ok(found) }
-}
-
-/// What is wrong with a PEM file, without a word of its content.
-fn unusable(path: &Path, wanted: &str, error: &PemError) -> CheckError {
-    let path = path.display();
-    CheckError::Configuration(match error {
-        PemError::Io(error) => format!("{path} cannot be read: {}", super::dial::words(error)),
-        PemError::NoItemsFound => format!("{path} holds no {wanted} (PEM, not encrypted)"),
-        _ => format!("{path} is no valid PEM file"),
-    })
-}
-
-/// Verifies the server's certificate in three modes. Where libpq and OpenSSL trust a certificate because it is itself
-/// listed, webpki refuses the usual `openssl req -x509` one (an authority used as a server); `listed` trusts it too.
-#[derive(Debug)]
-struct Verifier {
-    mode: Verify,
-    roots: RootCertStore,
-    listed: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Verifier {
-    fn new(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Self, CheckError> {
-        let mut roots = RootCertStore::empty();
-        let listed = match &tls.ca {
-            _ if tls.verify == Verify::Nothing => Vec::new(),
-            Some(path) => {
-                let listed = certificates(path)?;
-                roots.add_parsable_certificates(listed.iter().cloned());
-                listed
-            }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if roots.is_empty() {
-                    return Err(CheckError::Configuration("this system has no trusted certificates: set `ca`".into()));
-                }
-                Vec::new()
-            }
-        };
-        Ok(Self { mode: tls.verify, roots, listed, provider })
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.mode == Verify::Nothing {
-            return Ok(ServerCertVerified::assertion());
-        }
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        match verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, intermediates, now, algorithms) {
-            // webpki looks at the dates before anything else: a listed certificate with another fault is in date.
-            Err(error) if is_out_of_date(&error) || !self.listed.contains(end_entity) => return Err(error),
-            _ => {}
-        }
-        if self.mode == Verify::Full {
-            verify_server_name(&certificate, server_name)?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-fn is_out_of_date(error: &Error) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    matches!(
-        error,
-        Error::InvalidCertificate(Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
-    )
 }
 
 /// The reason of a handshake that was answered with something else than TLS.
@@ -218,6 +121,10 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             }
             Certificate::UnknownIssuer => "the certificate is signed by an unknown authority",
             Certificate::Revoked => "the certificate is revoked",
+            Certificate::UnknownRevocationStatus => "no revocation list covers the certificate",
+            Certificate::ExpiredRevocationList | Certificate::ExpiredRevocationListContext { .. } => {
+                "the revocation list has expired"
+            }
             Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
                 "the certificate is not meant for servers"
             }
@@ -236,6 +143,7 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             AlertDescription::UnrecognisedName => "the server does not know this host name",
             _ => "the server refused the handshake",
         },
+        Error::InvalidCertRevocationList(_) => "the revocation list is invalid",
         Error::InvalidMessage(_) => NOT_TLS,
         Error::PeerIncompatible(_) => "the server and this client share no TLS version or cipher",
         Error::NoCertificatesPresented => "the server presented no certificate",
@@ -258,6 +166,7 @@ mod tests {
             (CertificateError::NotValidYet.into(), "the certificate is not valid yet"),
             (CertificateError::NotValidForName.into(), "the certificate is not valid for this host name"),
             (CertificateError::UnknownIssuer.into(), "the certificate is signed by an unknown authority"),
+            (CertificateError::Revoked.into(), "the certificate is revoked"),
             (CertificateError::BadEncoding.into(), "the certificate is invalid"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "the server asks for a client certificate"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "the server refused the client certificate"),
@@ -278,6 +187,13 @@ mod tests {
             let first = tls_config(&process, &nothing).await.unwrap();
             assert!(Arc::ptr_eq(&first, &tls_config(&process, &nothing).await.unwrap()));
         });
+    }
+
+    #[test]
+    fn key_distinguishes_passwords() {
+        let tls = |password: &str| Tls { key_password: Some(Secret::new(password)), ..Tls::default() };
+        assert_eq!(tls("a").key(), tls("a").key());
+        assert_ne!(tls("a").key(), tls("b").key());
     }
 
     #[test]
