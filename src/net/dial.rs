@@ -16,16 +16,21 @@ use super::staggered::first_success;
 use super::tls::{Tls, tls_config};
 use crate::model::{CheckError, Phase};
 use crate::runtime::Context;
+use crate::runtime::close_on_fork::NotInherited;
 
 /// How long an address is waited for before the next one is tried beside it (RFC 8305).
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// A connection to a server, encrypted or not.
+/// A TCP connection of this process: a forked child closes its copy, so that the server sees the end of the connection
+/// when the parent closes it.
+pub type OwnTcp = NotInherited<TcpStream>;
+
+/// A connection to a server, encrypted or not. A forked child closes its copy.
 pub enum Stream {
-    Plain(TcpStream),
+    Plain(OwnTcp),
     #[cfg(unix)]
-    Unix(tokio::net::UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Unix(NotInherited<tokio::net::UnixStream>),
+    Tls(Box<TlsStream<OwnTcp>>),
 }
 
 /// `host:port` as it stands in messages.
@@ -35,7 +40,7 @@ pub fn target(host: &str, port: u16) -> String {
 }
 
 /// Resolves `host` and connects to the first of its addresses that answers. No deadline of its own: the slot has one.
-pub async fn connect(context: &Context, host: &str, port: u16) -> Result<TcpStream, CheckError> {
+pub async fn connect(context: &Context, host: &str, port: u16) -> Result<OwnTcp, CheckError> {
     context.enter(Phase::Resolve);
     let mut addresses = super::resolve::lookup(&context.process, host).await?;
     addresses.iter_mut().for_each(|address| address.set_port(port));
@@ -48,8 +53,9 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<TcpStre
 
 /// Tries the addresses in turn, the next one as soon as one fails or stays silent for a stagger. All failed: a refusal
 /// says more than the network's errors, since there is a host that answered.
-async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-    let attempts = addresses.iter().map(|address| TcpStream::connect(*address)).collect();
+async fn race(addresses: &[SocketAddr]) -> io::Result<OwnTcp> {
+    let open = async |address: &SocketAddr| TcpStream::connect(*address).await.map(NotInherited::new);
+    let attempts = addresses.iter().map(open).collect();
     let says_more = |_: &io::Error, known: &io::Error| known.kind() != io::ErrorKind::ConnectionRefused;
     let found = first_success(attempts, STAGGER, says_more).await;
     found.map_err(|failure| failure.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
@@ -57,33 +63,34 @@ async fn race(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
 
 /// Connects to a Unix socket.
 #[cfg(unix)]
-pub async fn connect_unix(context: &Context, path: &Path) -> Result<tokio::net::UnixStream, CheckError> {
+pub async fn connect_unix(context: &Context, path: &Path) -> Result<NotInherited<tokio::net::UnixStream>, CheckError> {
     context.enter(Phase::Connect);
     tokio::net::UnixStream::connect(path)
         .await
+        .map(NotInherited::new)
         .map_err(|error| io_error(&path.display().to_string(), Phase::Connect, &error))
 }
 
 /// The TLS handshake on an open connection.
 pub async fn secure(
     context: &Context,
-    stream: TcpStream,
+    stream: OwnTcp,
     host: &str,
     port: u16,
     tls: &Tls,
-) -> Result<TlsStream<TcpStream>, CheckError> {
+) -> Result<TlsStream<OwnTcp>, CheckError> {
     secure_alpn(context, stream, host, port, tls, &[]).await
 }
 
 /// As `secure`, offering application protocols.
 pub async fn secure_alpn(
     context: &Context,
-    stream: TcpStream,
+    stream: OwnTcp,
     host: &str,
     port: u16,
     tls: &Tls,
     protocols: &[&[u8]],
-) -> Result<TlsStream<TcpStream>, CheckError> {
+) -> Result<TlsStream<OwnTcp>, CheckError> {
     context.enter(Phase::Tls);
     let target = target(host, port);
     // Certificates know no root dot.

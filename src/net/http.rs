@@ -1,4 +1,8 @@
 //! One bounded HTTP request on a kept connection.
+//!
+//! A forked child inherits a copy of the pooled connections, as reqwest 0.13 gives no access to their sockets
+//! (`connector_layer` sees an opaque connection). The child never uses the copy, but a server that waits for the end of
+//! the connection sees it only once the child has exited too.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};

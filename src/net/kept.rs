@@ -8,11 +8,11 @@ use tokio::time::timeout;
 use crate::model::CheckError;
 use crate::runtime::Context;
 
-/// The answer of `kept`, which asks on a kept connection. Where that turns out dead (`lost` says which errors mean it),
-/// `anew` asks on a new one. Where it is silent for half of the time that is left, `anew` asks beside it, and whoever
-/// answers first wins.
+/// Return the answer of `kept`, a request on a kept connection. Where that connection is dead (by the errors that `lost`
+/// matches), run `anew`, the request on a new one. Where it is silent for half of the time that is left, run `anew` in
+/// parallel; the first answer wins.
 ///
-/// A firewall that has dropped an idle connection says nothing, so silence may mean a dead connection or a slow server:
+/// A firewall that has dropped an idle connection sends nothing, so silence may mean a dead connection or a slow server:
 /// giving up the first attempt would fail the slow one, waiting for it alone the other.
 pub async fn hedged<T>(
     context: &Context,
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn hedged_takes_whoever_answers_first() {
+    async fn hedged_first_answer_wins() {
         let context = || Context::new(Process::current().unwrap(), Instant::now() + Duration::from_secs(10));
         let lost = |_: &CheckError| true;
         let never = async { unreachable!("the kept connection answers in time") };

@@ -9,7 +9,7 @@ mod resolve;
 mod staggered;
 mod tls;
 
-pub use dial::{Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
+pub use dial::{OwnTcp, Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
 pub use kept::hedged;
 pub use limited::{Limited, ReadBudget};
 pub use resolve::Resolver;

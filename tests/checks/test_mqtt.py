@@ -102,7 +102,7 @@ def test_mqtt__tls(secure: Configured, certificates: services.Certificates, prot
     assert check(secure, port=secure.tls_port, tls={"verify": "nothing"})["status"] == "healthy"
 
 
-def test_mqtt__many_at_once_do_not_throw_each_other_off(broker: Configured) -> None:
+def test_mqtt__many_at_once_stay_connected(broker: Configured) -> None:
     engine = lifesigns.Engine()
     for number in range(20):
         spec = {"kind": "mqtt", "host": broker.host, "port": broker.port, "username": USER, "password": PASSWORD}
@@ -124,7 +124,7 @@ def test_mqtt__restarted_broker(certificates: services.Certificates) -> None:
 
 
 @pytest.mark.parametrize(("protocol", "code"), [("3.1.1", 5), ("5", 135)])
-@pytest.mark.parametrize(("username", "password"), [(USER, "hunter2"), ("nobody", "hunter2"), (None, None)])
+@pytest.mark.parametrize(("username", "password"), [(USER, "hunter2"), ("unknown", "hunter2"), (None, None)])
 def test_mqtt__wrong_credentials(
     broker: Configured, protocol: str, code: int, username: str | None, password: str | None
 ) -> None:
@@ -146,7 +146,7 @@ def test_mqtt__plain_against_a_tls_listener(secure: Configured) -> None:
 
 
 def test_mqtt__full_broker_closes() -> None:
-    # It takes one more than it is told.
+    # It takes one more than configured.
     with Configured("max_connections 1") as broker, hold(broker), hold(broker):
         assert_error(check(broker), "ConnectionResetError", "closed the connection")
 
@@ -183,15 +183,15 @@ SUBACK = {"3.1.1": b"\x90\x03\x00\x01\x00", "5": b"\x90\x04\x00\x01\x00\x00"}
 CONNACK = {"3.1.1": b"\x20\x02\x00\x00", "5": b"\x20\x03\x00\x00\x00"}
 
 
-def answers(*packets: bytes, heard: list[bytes] | None = None) -> misbehaving.MisbehavingServer:
-    """Answers each packet of the client with the next of these; remembers what it heard."""
+def answers(*packets: bytes, received: list[bytes] | None = None) -> misbehaving.MisbehavingServer:
+    """Answers each packet of the client with the next of these; appends what it received to `received`."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for answer in (*packets, b""):
             header = await reader.readexactly(2)
             packet = header + await reader.readexactly(header[1])
-            if heard is not None:
-                heard.append(packet)
+            if received is not None:
+                received.append(packet)
             writer.write(answer)
             await writer.drain()
         await reader.read()
@@ -200,12 +200,12 @@ def answers(*packets: bytes, heard: list[bytes] | None = None) -> misbehaving.Mi
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_mqtt__says_goodbye(protocol: str) -> None:
-    heard: list[bytes] = []
-    with answers(CONNACK[protocol], heard=heard) as server:
+def test_mqtt__ends_with_disconnect(protocol: str) -> None:
+    received: list[bytes] = []
+    with answers(CONNACK[protocol], received=received) as server:
         assert check(server, protocol=protocol)["status"] == "healthy"
         services.wait_until(lambda: server.active == 0, 5, "still connected")
-    connect, disconnect = heard
+    connect, disconnect = received
     assert connect[9] == 0xC2  # user name, password, clean session
     assert b"\x00\x17lifesigns" in connect  # with 14 digits more
     assert disconnect == b"\xe0\x00"

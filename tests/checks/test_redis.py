@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import resource
 import socket
@@ -287,16 +288,59 @@ assert os.waitpid(pid, 0)[1] == 0 and status == ["healthy"] * 3, status
     subprocess.run([sys.executable, "-c", script, server.url], check=True, timeout=60)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("connection", ["tcp", "unix", "tls"])
+def test_connection__of_the_parent_ends_while_a_forked_child_lives(
+    server: Configured, secure: Configured, certificates: services.Certificates, connection: str
+) -> None:
+    script = """
+import json, os, signal, sys, warnings
+import lifesigns
+warnings.simplefilter("ignore", DeprecationWarning)  # "multi-threaded, use of fork()": that is the point
+engine = lifesigns.Engine()
+engine.register("redis", json.loads(sys.argv[1]))
+assert engine.check("redis", refresh=True)["status"] == "healthy"
+pid = os.fork()
+if pid == 0:
+    sys.stdin.readline()
+    os._exit(engine.check("redis", refresh=True)["status"] != "healthy")
+lifesigns.close_connections()
+print("closed", flush=True)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    redis, url = {
+        "tcp": (server, server.url),
+        "unix": (server, server.socket_url),
+        "tls": (secure, secure.url),
+    }[connection]
+    spec = {"kind": "redis", "url": url, **({"tls": {"ca": str(certificates.ca)}} if redis is secure else {})}
+    lifesigns.close_connections()
+    wait_until(lambda: redis.clients() == [])
+    command = [sys.executable, "-c", script, json.dumps(spec)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        try:
+            assert parent.stdout.readline() == "closed\n"
+            wait_until(lambda: redis.clients() == [], 5, "the end of the parent's connection")
+            assert parent.poll() is None  # it waits for the child
+            parent.stdin.write("check\n")
+            parent.stdin.flush()
+            assert parent.wait(30) == 0
+        finally:
+            parent.kill()
+
+
 # --- refused -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("user", "password"), [(USER, "hunter2"), ("nobody", "hunter2"), ("", "hunter2")])
+@pytest.mark.parametrize(("user", "password"), [(USER, "hunter2"), ("unknown", "hunter2"), ("", "hunter2")])
 def test_redis__wrong_credentials(server: Configured, user: str, password: str) -> None:
     assert_error(check(server.url_for(0, user=user, password=password)), "AuthenticationError", str(server.port))
 
 
 def test_redis__no_credentials(server: Configured) -> None:
-    assert_error(check(f"redis://{server.host}:{server.port}"), "AuthenticationError", "asks for a password")
+    assert_error(check(f"redis://{server.host}:{server.port}"), "AuthenticationError", "requires a password")
 
 
 def test_redis__disabled_user(server: Configured) -> None:
@@ -577,7 +621,7 @@ def test_redis__server_that_misbehaves(mode: Any, error_types: set[str]) -> None
 
 
 def test_redis__kept_connection_that_floods() -> None:
-    """After one good answer it sends without being asked: the next run gets a new connection."""
+    """After one good answer it sends without a request: the next run gets a new connection."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for text in (b"+OK\r\n", b"+OK\r\n", b"+PONG\r\n", b"$5\r\nrole:\r\n", b"+OK\r\n"):

@@ -27,9 +27,9 @@ def probe(port: int, security: str = "none", *, timeout: float = 5.0, **options:
     spec |= {"username": USER, "password": PASSWORD} | options
     engine.register("mail", spec)
     result = dict(engine.check("mail", refresh=True))
-    told = json.dumps(result)
+    text = json.dumps(result)
     for secret in (PASSWORD, base64.b64encode(PASSWORD.encode()).decode(), _initial(USER, PASSWORD)):
-        assert secret not in told
+        assert secret not in text
     return result
 
 
@@ -63,7 +63,7 @@ def test_login_order_is_smtplibs() -> None:
     server = Scripted("250-test\r\n250 AUTH LOGIN PLAIN CRAM-MD5\r\n", "535 no\r\n", "535 no\r\n", "535 no\r\n")
     with server() as running:
         assert probe(running.port)["error_type"] == "AuthenticationError"
-    assert [line.split()[:2] for line in server.heard[1:4]] == [
+    assert [line.split()[:2] for line in server.received[1:4]] == [
         ["AUTH", "CRAM-MD5"],
         ["AUTH", "PLAIN"],
         ["AUTH", "LOGIN"],
@@ -191,20 +191,20 @@ def test_encrypted_and_not_mixed_up(certificates: Certificates) -> None:
 
 
 class Scripted:
-    """Replies to one line after another; `heard` is what the client said."""
+    """Replies to one line after another; `received` holds the client's lines."""
 
     def __init__(self, *replies: str, greeting: str = "220 test ESMTP\r\n") -> None:
-        self.heard: list[str] = []
+        self.received: list[str] = []
         self._replies = (greeting, *replies)
 
     def __call__(self) -> MisbehavingServer:
         async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             for number, reply in enumerate(self._replies):
                 if number > 0:
-                    self.heard.append((await reader.readline()).decode().strip())
+                    self.received.append((await reader.readline()).decode().strip())
                 writer.write(reply.encode("latin-1"))
             while line := await reader.readline():
-                self.heard.append(line.decode().strip())
+                self.received.append(line.decode().strip())
 
         return MisbehavingServer(behave)
 
@@ -216,7 +216,7 @@ def test_what_is_said() -> None:
     server = Scripted("250-test\r\n250-auth=plain\r\n250 HELP\r\n", "235 ok\r\n", "221 bye\r\n")
     with server() as running:
         assert probe(running.port)["status"] == "healthy"
-    hello, auth, quit_ = server.heard
+    hello, auth, quit_ = server.received
     assert hello in ("EHLO [127.0.0.1]", "EHLO [IPv6:::1]")
     assert auth == f"AUTH PLAIN {_initial(USER, PASSWORD)}"
     assert quit_ == "QUIT"
@@ -229,7 +229,7 @@ def test_starttls_is_not_offered__credentials_stay_here() -> None:
         wait_until(lambda: running.active == 0, 10, "the connection stays open")
     assert result["error_type"] == "RequestRejectedError", result
     assert result["message"].endswith("refused the request: it does not offer STARTTLS")
-    assert [line.split()[0] for line in server.heard] == ["EHLO"]
+    assert [line.split()[0] for line in server.received] == ["EHLO"]
 
 
 def test_bytes_before_the_handshake_are_no_reply() -> None:
@@ -238,7 +238,7 @@ def test_bytes_before_the_handshake_are_no_reply() -> None:
         result = probe(running.port, "starttls", tls={"verify": "nothing"})
         wait_until(lambda: running.active == 0, 10, "the connection stays open")
     assert result["error_type"] == "ProtocolError", result
-    assert len(server.heard) == 2
+    assert len(server.received) == 2
 
 
 @pytest.mark.parametrize(

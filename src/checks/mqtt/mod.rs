@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Phase, SpecError};
-use crate::net::{self, Stream};
+use crate::net::{self, Limited, ReadBudget, Stream};
 use crate::runtime::Context;
 use errors::refusal;
-use protocol::{Heard, Wrong};
+use protocol::{Packet, PacketError};
 pub use spec::{MqttCheck, MqttProtocol};
 
 /// What a broker may send per run: a CONNACK and the answers of one round trip take some hundred bytes.
@@ -36,9 +36,8 @@ impl Check for MqttCheck {
             None => Stream::Plain(stream),
         };
         let mut session = MqttSession {
-            stream,
+            stream: Limited::new(stream, ReadBudget::new(LIMIT)),
             received: BytesMut::new(),
-            total: 0,
             protocol: broker.protocol,
             target: net::target(&broker.host, port),
             phase: Phase::Authenticate,
@@ -66,9 +65,8 @@ impl Check for MqttCheck {
 
 /// One connection to a broker, used for one run.
 struct MqttSession {
-    stream: Stream,
+    stream: Limited<Stream>,
     received: BytesMut,
-    total: usize,
     protocol: MqttProtocol,
     target: String,
     phase: Phase,
@@ -77,53 +75,53 @@ struct MqttSession {
 impl MqttSession {
     /// The return code of a connection that was accepted, which is 0.
     ///
-    /// Each run has an identifier of its own: with a fixed one the processes of an application would throw each other
-    /// off. An empty one, for which the broker chooses, some brokers refuse; 23 letters and digits none may.
+    /// Each run has an identifier of its own: with a fixed one the broker would disconnect the application's other
+    /// processes. Some brokers refuse an empty one, for which they choose; none may refuse 23 letters and digits.
     async fn connect(&mut self, broker: &MqttCheck) -> Result<u8, CheckError> {
         let client_id = format!("lifesigns{:.14}", Uuid::new_v4().simple().to_string());
         let connect = protocol::connect(broker, &client_id).ok_or_else(unsendable)?;
-        self.say(&connect).await?;
-        match self.hear(protocol::decode_connack).await? {
+        self.send(&connect).await?;
+        match self.receive(protocol::decode_connack).await? {
             0 => Ok(0),
             code => Err(refusal(&self.target, code)),
         }
     }
 
-    /// Subscribes to a topic that nobody else uses, publishes to it and waits for the message.
+    /// Subscribe to a topic that no other client uses, publish to it and wait for the message.
     async fn round_trip(&mut self, below: &str) -> Result<(), CheckError> {
         let name = Uuid::new_v4().to_string();
         let topic = format!("{}/{name}", below.trim_end_matches('/'));
         let subscribe = protocol::subscribe(self.protocol, &topic).ok_or_else(unsendable)?;
-        self.say(&subscribe).await?;
-        while self.answer("subscribing to", &topic).await? != Some(Step::Subscribed) {}
+        self.send(&subscribe).await?;
+        while self.next_step("subscribing to", &topic).await? != Some(Step::Subscribed) {}
         let publish = protocol::publish(self.protocol, &topic, &name).ok_or_else(unsendable)?;
-        self.say(&publish).await?;
-        while self.answer("publishing to", &topic).await? != Some(Step::Received(name.clone().into())) {}
+        self.send(&publish).await?;
+        while self.next_step("publishing to", &topic).await? != Some(Step::Received(name.clone().into())) {}
         Ok(())
     }
 
     /// The next packet, if it is a step of the round trip.
-    async fn answer(&mut self, doing: &str, topic: &str) -> Result<Option<Step>, CheckError> {
-        match self.hear(protocol::decode).await? {
-            Heard::Suback { accepted: true } => Ok(Some(Step::Subscribed)),
-            Heard::Suback { accepted: false } | Heard::Puback { accepted: false } => {
+    async fn next_step(&mut self, doing: &str, topic: &str) -> Result<Option<Step>, CheckError> {
+        match self.receive(protocol::decode).await? {
+            Packet::Suback { accepted: true } => Ok(Some(Step::Subscribed)),
+            Packet::Suback { accepted: false } | Packet::Puback { accepted: false } => {
                 let reason = format!("{doing} the topic of the round trip is not allowed").into();
                 Err(CheckError::Rejected { target: self.target.clone(), reason })
             }
-            Heard::Publish { topic: heard, payload } if heard == topic => Ok(Some(Step::Received(payload))),
-            Heard::Disconnect(code) => Err(refusal(&self.target, code)),
-            Heard::Publish { .. } | Heard::Puback { accepted: true } | Heard::Other => Ok(None),
+            Packet::Publish { topic: published, payload } if published == topic => Ok(Some(Step::Received(payload))),
+            Packet::Disconnect(code) => Err(refusal(&self.target, code)),
+            Packet::Publish { .. } | Packet::Puback { accepted: true } | Packet::Other => Ok(None),
         }
     }
 
-    /// Says goodbye, so that the broker logs no lost client. That it was there is known by now.
+    /// Send DISCONNECT, so that the broker logs no lost client. Errors do not matter: the result is known.
     async fn disconnect(&mut self) {
-        if self.say(protocol::DISCONNECT).await.is_ok() {
+        if self.send(protocol::DISCONNECT).await.is_ok() {
             self.stream.shutdown().await.ok();
         }
     }
 
-    async fn say(&mut self, packet: &[u8]) -> Result<(), CheckError> {
+    async fn send(&mut self, packet: &[u8]) -> Result<(), CheckError> {
         let sent = async {
             self.stream.write_all(packet).await?;
             self.stream.flush().await
@@ -131,34 +129,29 @@ impl MqttSession {
         sent.await.map_err(|error| net::io_error(&self.target, self.phase, &error))
     }
 
-    async fn hear<T>(&mut self, decode: Decode<T>) -> Result<T, CheckError> {
+    async fn receive<T>(&mut self, decode: Decode<T>) -> Result<T, CheckError> {
         loop {
             match decode(self.protocol, &mut self.received) {
-                Ok(Some(heard)) => return Ok(heard),
+                Ok(Some(packet)) => return Ok(packet),
                 Ok(None) => {}
-                Err(Wrong::TooLarge) => return Err(self.too_large()),
-                Err(Wrong::Malformed) => {
+                Err(PacketError::TooLarge) => {
+                    return Err(CheckError::TooLarge { target: self.target.clone(), limit: protocol::MAX_PACKET });
+                }
+                Err(PacketError::Malformed) => {
                     return Err(CheckError::Protocol { target: self.target.clone(), expected: "MQTT".into() });
                 }
-            }
-            if self.total > LIMIT {
-                return Err(self.too_large());
             }
             self.received.reserve(1024);
             match self.stream.read_buf(&mut self.received).await {
                 Ok(0) => return Err(CheckError::Closed { target: self.target.clone(), phase: self.phase }),
-                Ok(count) => self.total += count,
+                Ok(_) => {}
                 Err(error) => return Err(net::io_error(&self.target, self.phase, &error)),
             }
         }
     }
-
-    fn too_large(&self) -> CheckError {
-        CheckError::TooLarge { target: self.target.clone(), limit: LIMIT }
-    }
 }
 
-type Decode<T> = fn(MqttProtocol, &mut BytesMut) -> Result<Option<T>, Wrong>;
+type Decode<T> = fn(MqttProtocol, &mut BytesMut) -> Result<Option<T>, PacketError>;
 
 #[derive(PartialEq)]
 enum Step {

@@ -8,7 +8,7 @@ use super::{MqttCheck, MqttProtocol};
 use crate::model::Secret;
 
 /// The largest packet that is taken.
-const MAX_PACKET: usize = 64 * 1024;
+pub const MAX_PACKET: usize = 64 * 1024;
 /// A connection is not idle in a check, so that no keep-alive is ever due; brokers drop a silent client after 1.5 times
 /// this many seconds.
 const KEEP_ALIVE: u16 = 60;
@@ -19,9 +19,9 @@ const CONNACK: u8 = 0x20;
 /// The same bytes in both versions.
 pub const DISCONNECT: &[u8] = &[0xE0, 0x00];
 
-/// What matters of what a broker sends.
+/// A packet from a broker, reduced to what the check needs.
 #[derive(Debug, PartialEq)]
-pub enum Heard {
+pub enum Packet {
     Suback { accepted: bool },
     Puback { accepted: bool },
     Publish { topic: Bytes, payload: Bytes },
@@ -29,9 +29,9 @@ pub enum Heard {
     Other,
 }
 
-/// Bytes that are no packet, or too long a one.
+/// Why bytes cannot be decoded.
 #[derive(Debug, PartialEq)]
-pub enum Wrong {
+pub enum PacketError {
     Malformed,
     TooLarge,
 }
@@ -111,10 +111,10 @@ pub fn publish(protocol: MqttProtocol, topic: &str, payload: &str) -> Option<Byt
 }
 
 /// The return code of the CONNACK that must come first; `None` while it has not arrived.
-pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<u8>, Wrong> {
-    // At once, since what another protocol says may look like the beginning of a long packet.
+pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<u8>, PacketError> {
+    // At once, since bytes of another protocol may look like the start of a long packet.
     if bytes.first().is_some_and(|first| *first != CONNACK) {
-        return Err(Wrong::Malformed);
+        return Err(PacketError::Malformed);
     }
     if !is_complete(bytes)? {
         return Ok(None);
@@ -129,65 +129,65 @@ pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Op
         (MqttProtocol::V311, _) => match v4::Packet::read(bytes, MAX_PACKET) {
             Ok(v4::Packet::ConnAck(connack)) => Ok(Some(connack.code as u8)),
             Err(mqttbytes::Error::InvalidConnectReturnCode(code)) => Ok(Some(code)),
-            _ => Err(Wrong::Malformed),
+            _ => Err(PacketError::Malformed),
         },
         (MqttProtocol::V5, packet) => {
             // After the type, the length (its last byte has no continuation bit) and the flags. The library has no
             // numbers for its codes.
             let code = packet.iter().skip(1).skip_while(|byte| **byte >= 0x80).nth(2).copied();
             match v5::Packet::read(bytes, None) {
-                Ok(v5::Packet::ConnAck(_)) => code.map(Some).ok_or(Wrong::Malformed),
+                Ok(v5::Packet::ConnAck(_)) => code.map(Some).ok_or(PacketError::Malformed),
                 Err(mqttbytes_v5::Error::InvalidConnectReturnCode(code)) => Ok(Some(code)),
-                _ => Err(Wrong::Malformed),
+                _ => Err(PacketError::Malformed),
             }
         }
     }
 }
 
 /// The next packet; `None` while it has not arrived.
-pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Heard>, Wrong> {
+pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
     if !is_complete(bytes)? {
         return Ok(None);
     }
-    let heard = match protocol {
+    let packet = match protocol {
         // Without properties their length may be left out (MQTT 5, 3.14.2.2.1); the library insists on it.
         MqttProtocol::V5 if bytes.starts_with(&[0xE0, 1]) => {
             let code = bytes.get(2).copied();
             bytes.advance(3);
-            code.map(Heard::Disconnect).ok_or(Wrong::Malformed)?
+            code.map(Packet::Disconnect).ok_or(PacketError::Malformed)?
         }
-        MqttProtocol::V311 => match v4::Packet::read(bytes, MAX_PACKET).map_err(|_| Wrong::Malformed)? {
+        MqttProtocol::V311 => match v4::Packet::read(bytes, MAX_PACKET).map_err(|_| PacketError::Malformed)? {
             v4::Packet::SubAck(ack) => {
                 let accepted = |code: &v4::SubscribeReasonCode| matches!(code, v4::SubscribeReasonCode::Success(_));
-                Heard::Suback { accepted: ack.return_codes.iter().all(accepted) }
+                Packet::Suback { accepted: ack.return_codes.iter().all(accepted) }
             }
-            v4::Packet::Publish(publish) => Heard::Publish { topic: publish.topic, payload: publish.payload },
-            _ => Heard::Other,
+            v4::Packet::Publish(publish) => Packet::Publish { topic: publish.topic, payload: publish.payload },
+            _ => Packet::Other,
         },
-        MqttProtocol::V5 => match v5::Packet::read(bytes, None).map_err(|_| Wrong::Malformed)? {
+        MqttProtocol::V5 => match v5::Packet::read(bytes, None).map_err(|_| PacketError::Malformed)? {
             v5::Packet::SubAck(ack) => {
                 let accepted = |code: &v5::SubscribeReasonCode| matches!(code, v5::SubscribeReasonCode::Success(_));
-                Heard::Suback { accepted: ack.return_codes.iter().all(accepted) }
+                Packet::Suback { accepted: ack.return_codes.iter().all(accepted) }
             }
             v5::Packet::PubAck(ack) => {
                 use v5::PubAckReason::{NoMatchingSubscribers, Success};
-                Heard::Puback { accepted: matches!(ack.reason, Success | NoMatchingSubscribers) }
+                Packet::Puback { accepted: matches!(ack.reason, Success | NoMatchingSubscribers) }
             }
-            v5::Packet::Publish(publish) => Heard::Publish { topic: publish.topic, payload: publish.payload },
-            v5::Packet::Disconnect(disconnect) => Heard::Disconnect(disconnect.reason_code as u8),
-            _ => Heard::Other,
+            v5::Packet::Publish(publish) => Packet::Publish { topic: publish.topic, payload: publish.payload },
+            v5::Packet::Disconnect(disconnect) => Packet::Disconnect(disconnect.reason_code as u8),
+            _ => Packet::Other,
         },
     };
-    Ok(Some(heard))
+    Ok(Some(packet))
 }
 
-/// Whether a whole packet has arrived. Asked first: inside a packet the library's "more bytes" means a malformed one.
-fn is_complete(bytes: &BytesMut) -> Result<bool, Wrong> {
+/// Whether a whole packet has arrived. Checked first: inside a packet the library's "more bytes" means a malformed one.
+fn is_complete(bytes: &BytesMut) -> Result<bool, PacketError> {
     match mqttbytes::check(bytes.iter(), MAX_PACKET) {
         Ok(_) => Ok(true),
         Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(false),
-        Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => Err(Wrong::TooLarge),
-        Err(_) => Err(Wrong::Malformed),
+        Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => Err(PacketError::TooLarge),
+        Err(_) => Err(PacketError::Malformed),
     }
 }
 

@@ -24,7 +24,7 @@ pub fn refusal(target: &str, command: &'static str, error: &ServerError) -> Chec
         return CheckError::Unavailable { target, reason: reason.into() };
     }
     let unauthenticated = match error.code() {
-        "NOAUTH" => Some("it asks for a password"),
+        "NOAUTH" => Some("it requires a password"),
         "WRONGPASS" => Some("the user name or the password is wrong, or the user is disabled"),
         // Redis before 6 knows no WRONGPASS.
         _ if command != "AUTH" => None,
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn refusal_each_answer() {
         for (command, answer, code, words) in [
-            ("PING", "NOAUTH Authentication required.", "AuthenticationError", "asks for a password"),
+            ("PING", "NOAUTH Authentication required.", "AuthenticationError", "requires a password"),
             ("AUTH", "WRONGPASS invalid username-password pair or user is disabled.", "AuthenticationError", "wrong"),
             ("AUTH", "ERR invalid password", "AuthenticationError", "password is wrong"),
             ("AUTH", "ERR Client sent AUTH, but no password is set", "AuthenticationError", "none in the server"),

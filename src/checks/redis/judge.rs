@@ -1,4 +1,4 @@
-//! What INFO and CLUSTER INFO say, and what is to be thought of it.
+//! Judge a server by its INFO and CLUSTER INFO.
 
 use redis::Value;
 
@@ -21,7 +21,7 @@ pub fn text(target: &str, command: &'static str, answer: Value) -> Result<Option
     }
 }
 
-/// What a line `key:value` says; lines that are cut or that nobody knows do not matter.
+/// The value of a line `key:value`; lines that are cut or unknown are ignored.
 fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     let mut lines = text.lines().filter_map(|line| line.split_once(':'));
     lines.find(|(name, _)| *name == key).map(|(_, value)| value.trim())
@@ -37,7 +37,7 @@ fn word(text: &str, key: &str) -> Option<String> {
     field(text, key).filter(plain).map(str::to_owned)
 }
 
-/// What of INFO matters. What a server does not say is `None`.
+/// The fields of INFO that the check uses; `None` where the server leaves one out.
 #[derive(Debug, Default, PartialEq)]
 pub struct Info {
     version: Option<String>,

@@ -75,7 +75,7 @@ impl AsyncWrite for Wire {
         let wire = self.get_mut();
         if !wire.written {
             wire.written = true;
-            // The reading half said "pending" without asking to be woken; both halves belong to one task.
+            // The reading half returned "pending" without registering a waker; both halves belong to one task.
             task.waker().wake_by_ref();
         }
         wire.gauge.note(Pin::new(&mut wire.stream).poll_write(task, data))

@@ -43,21 +43,21 @@ fn connack_codes_and_wrong_ones() {
         (V311, &[0x20, 2, 0], Ok(None)),
         (V311, &[0x20], Ok(None)),
         (V311, &[], Ok(None)),
-        (V311, &[0x20, 0], Err(Wrong::Malformed)),
-        (V311, &[0x20, 3, 0, 0, 0], Err(Wrong::Malformed)),
-        (V311, &[0x21, 2, 0, 0], Err(Wrong::Malformed)),
-        (V311, &[0x20, 0xff, 0xff, 0xff, 0xff], Err(Wrong::Malformed)),
-        (V311, &[0x20, 0xff, 0xff, 0x7f], Err(Wrong::TooLarge)),
-        (V311, b"HTTP/1.1 400 Bad Request\r\n", Err(Wrong::Malformed)),
-        (V311, b"220 mail ESMTP\r\n", Err(Wrong::Malformed)),
+        (V311, &[0x20, 0], Err(PacketError::Malformed)),
+        (V311, &[0x20, 3, 0, 0, 0], Err(PacketError::Malformed)),
+        (V311, &[0x21, 2, 0, 0], Err(PacketError::Malformed)),
+        (V311, &[0x20, 0xff, 0xff, 0xff, 0xff], Err(PacketError::Malformed)),
+        (V311, &[0x20, 0xff, 0xff, 0x7f], Err(PacketError::TooLarge)),
+        (V311, b"HTTP/1.1 400 Bad Request\r\n", Err(PacketError::Malformed)),
+        (V311, b"220 mail ESMTP\r\n", Err(PacketError::Malformed)),
         (V5, &[0x20, 3, 0, 0, 0], Ok(Some(0))),
         (V5, &[0x20, 3, 0, 0x87, 0], Ok(Some(0x87))),
         (V5, &[0x20, 3, 0, 0xfe, 0], Ok(Some(0xfe))),
         (V5, &[0x20, 6, 0, 0x86, 3, 0x21, 0, 1], Ok(Some(0x86))),
         (V5, &[0x20, 2, 0, 1], Ok(Some(1))),
-        (V5, &[0x20, 2, 0, 0], Err(Wrong::Malformed)),
-        (V5, &[0x20, 4, 0, 0, 9, 9], Err(Wrong::Malformed)),
-        (V5, b"SSH-2.0-OpenSSH\r\n", Err(Wrong::Malformed)),
+        (V5, &[0x20, 2, 0, 0], Err(PacketError::Malformed)),
+        (V5, &[0x20, 4, 0, 0, 9, 9], Err(PacketError::Malformed)),
+        (V5, b"SSH-2.0-OpenSSH\r\n", Err(PacketError::Malformed)),
     ] {
         assert_eq!(decode_connack(protocol, &mut BytesMut::from(bytes)), expected, "{protocol:?} {bytes:02x?}");
     }
@@ -76,17 +76,17 @@ fn connack_with_a_long_property() {
 fn decode_steps_of_a_round_trip() {
     use MqttProtocol::{V5, V311};
     for (protocol, bytes, expected) in [
-        (V311, &[0x90, 3, 0, 1, 0][..], Heard::Suback { accepted: true }),
-        (V311, &[0x90, 3, 0, 1, 0x80], Heard::Suback { accepted: false }),
-        (V311, &[0x40, 2, 0, 1], Heard::Other),
-        (V311, b"\x30\x05\x00\x01txy", Heard::Publish { topic: "t".into(), payload: "xy".into() }),
-        (V5, &[0x90, 4, 0, 1, 0, 0], Heard::Suback { accepted: true }),
-        (V5, &[0x90, 4, 0, 1, 0, 0x87], Heard::Suback { accepted: false }),
-        (V5, &[0x40, 2, 0, 1], Heard::Puback { accepted: true }),
-        (V5, &[0x40, 3, 0, 1, 0x10], Heard::Puback { accepted: true }),
-        (V5, &[0x40, 3, 0, 1, 0x87], Heard::Puback { accepted: false }),
-        (V5, &[0xe0, 1, 0x8b], Heard::Disconnect(0x8b)),
-        (V5, b"\x30\x06\x00\x01t\x00xy", Heard::Publish { topic: "t".into(), payload: "xy".into() }),
+        (V311, &[0x90, 3, 0, 1, 0][..], Packet::Suback { accepted: true }),
+        (V311, &[0x90, 3, 0, 1, 0x80], Packet::Suback { accepted: false }),
+        (V311, &[0x40, 2, 0, 1], Packet::Other),
+        (V311, b"\x30\x05\x00\x01txy", Packet::Publish { topic: "t".into(), payload: "xy".into() }),
+        (V5, &[0x90, 4, 0, 1, 0, 0], Packet::Suback { accepted: true }),
+        (V5, &[0x90, 4, 0, 1, 0, 0x87], Packet::Suback { accepted: false }),
+        (V5, &[0x40, 2, 0, 1], Packet::Puback { accepted: true }),
+        (V5, &[0x40, 3, 0, 1, 0x10], Packet::Puback { accepted: true }),
+        (V5, &[0x40, 3, 0, 1, 0x87], Packet::Puback { accepted: false }),
+        (V5, &[0xe0, 1, 0x8b], Packet::Disconnect(0x8b)),
+        (V5, b"\x30\x06\x00\x01t\x00xy", Packet::Publish { topic: "t".into(), payload: "xy".into() }),
     ] {
         assert_eq!(decode(protocol, &mut BytesMut::from(bytes)), Ok(Some(expected)), "{protocol:?} {bytes:02x?}");
     }
@@ -96,10 +96,10 @@ fn decode_steps_of_a_round_trip() {
 fn packets_are_read_by_the_other_side() {
     for protocol in BOTH {
         let mut bytes = publish(protocol, "a/b", "payload").unwrap();
-        let heard = Heard::Publish { topic: "a/b".into(), payload: "payload".into() };
-        assert_eq!(decode(protocol, &mut bytes), Ok(Some(heard)));
+        let published = Packet::Publish { topic: "a/b".into(), payload: "payload".into() };
+        assert_eq!(decode(protocol, &mut bytes), Ok(Some(published)));
         let mut bytes = subscribe(protocol, "a/b").unwrap();
-        assert_eq!(decode(protocol, &mut bytes), Ok(Some(Heard::Other)));
+        assert_eq!(decode(protocol, &mut bytes), Ok(Some(Packet::Other)));
     }
 }
 

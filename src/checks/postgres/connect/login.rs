@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::{SslMode, SslNegotiation};
@@ -18,7 +17,7 @@ use super::password_file::Password;
 use crate::checks::postgres::errors;
 use crate::checks::postgres::protocol::{IDLE, Lent, Secured, Session, SessionGroup, Transport};
 use crate::model::{CheckError, Phase};
-use crate::net::{self, Stream, Tls};
+use crate::net::{self, OwnTcp, Stream, Tls};
 use crate::runtime::{Context, Process};
 
 /// The protocol's request for TLS, which is answered by one byte.
@@ -197,7 +196,7 @@ async fn open(context: &Context, address: &Address, encryption: &Encryption) -> 
 
 async fn secure(
     context: &Context,
-    mut stream: TcpStream,
+    mut stream: OwnTcp,
     host: &str,
     port: u16,
     tls: &Tls,

@@ -13,8 +13,6 @@ use super::der;
 use super::frames::Frames;
 use crate::model::{CheckError, Phase};
 use crate::net::{self, Stream};
-#[cfg(unix)]
-use crate::runtime::close_on_fork::NotInherited;
 
 /// "Authentication ok": what tokio-postgres reads first on a connection that is logged in.
 const AUTHENTICATION_OK: &[u8] = b"R\0\0\0\x08\0\0\0\0";
@@ -24,9 +22,6 @@ pub type SessionError = Arc<OnceLock<CheckError>>;
 
 /// A connection that only PostgreSQL's messages pass.
 pub struct Transport {
-    /// First, so that its entry is gone before the socket is closed: a forked child closes its copy.
-    #[cfg(unix)]
-    _not_inherited: NotInherited<Descriptor>,
     stream: Stream,
     target: String,
     frames: Frames,
@@ -37,31 +32,9 @@ pub struct Transport {
     replayed: &'static [u8],
 }
 
-#[cfg(unix)]
-struct Descriptor(i32);
-
-#[cfg(unix)]
-impl std::os::fd::AsRawFd for Descriptor {
-    fn as_raw_fd(&self) -> i32 {
-        self.0
-    }
-}
-
-#[cfg(unix)]
-fn descriptor(stream: &Stream) -> Descriptor {
-    use std::os::fd::AsRawFd;
-    Descriptor(match stream {
-        Stream::Plain(stream) => stream.as_raw_fd(),
-        Stream::Unix(stream) => stream.as_raw_fd(),
-        Stream::Tls(stream) => stream.get_ref().0.as_raw_fd(),
-    })
-}
-
 impl Transport {
     pub fn new(stream: Stream, target: String) -> Self {
         Self {
-            #[cfg(unix)]
-            _not_inherited: NotInherited::new(descriptor(&stream)),
             stream,
             target,
             frames: Frames::default(),

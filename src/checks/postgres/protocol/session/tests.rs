@@ -8,6 +8,7 @@ use tokio_postgres::config::SslMode;
 use super::super::transport::Secured;
 use super::*;
 use crate::net::Stream;
+use crate::runtime::close_on_fork::NotInherited;
 
 const LOGGED_IN: &[u8] = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I";
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
@@ -18,7 +19,7 @@ async fn session() -> (Arc<Session>, TcpStream) {
     let address = listener.local_addr().unwrap();
     let (stream, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
     let mut server = accepted.unwrap().0;
-    let transport = Transport::new(Stream::Plain(stream.unwrap()), "db:5432".to_owned());
+    let transport = Transport::new(Stream::Plain(NotInherited::new(stream.unwrap())), "db:5432".to_owned());
     let error = transport.error();
     let mut config = Config::new();
     config.user("me").ssl_mode(SslMode::Disable);
