@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.core.management.base import OutputWrapper
@@ -10,6 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 COLOURS = {"healthy": "green", "degraded": "yellow", "error": "red", "unhealthy": "red", "skipped": "dim"}
+_NOWHERE = logging.NullHandler()
+
+
+def only_results() -> None:
+    """Keep the log of checks off a terminal that shows their results, where the project has configured no logging."""
+    logging.getLogger("lifesigns.checks").addHandler(_NOWHERE)
 
 
 def console(out: OutputWrapper) -> Console:

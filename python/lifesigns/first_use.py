@@ -46,9 +46,12 @@ def import_whole(name: str, function: Callable[[], Any], packages: Iterable[str]
         except Exception as error:  # noqa: BLE001  # whatever it raises is the check's to report
             import logging
 
-            logging.getLogger("lifesigns.checks").warning(
-                "%s: cannot import %s (%s)", name, package, type(error).__name__, extra={"check_name": name}
-            )
+            from lifesigns.redaction import redact
+
+            # It may be anything that was put in the wrong place.
+            package, why = redact(package), type(error).__name__
+            extra = {"check_name": name}
+            logging.getLogger("lifesigns.checks").warning("%s: cannot import %s (%s)", name, package, why, extra=extra)
 
 
 def is_coroutine_function(function: Any) -> bool:

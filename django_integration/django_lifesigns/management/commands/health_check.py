@@ -15,7 +15,7 @@ from rich.live import Live
 from django_lifesigns.engine import current
 from django_lifesigns.schedule import beats, seconds, until_stopped
 from django_lifesigns.service import PATIENCE_SECONDS
-from django_lifesigns.terminal import console, live, table
+from django_lifesigns.terminal import console, live, only_results, table
 from lifesigns import UnknownCheckError
 from lifesigns.results import Report
 
@@ -47,6 +47,7 @@ class Command(BaseCommand):
         def sweep() -> Report:
             return current(PATIENCE_SECONDS).engine.run(names or None, critical_only=critical)
 
+        only_results()
         try:
             report = sweep()
         except UnknownCheckError as error:

@@ -15,7 +15,7 @@ from django_lifesigns import recorder
 from django_lifesigns.engine import current
 from django_lifesigns.schedule import beats, seconds, until_stopped
 from django_lifesigns.service import PATIENCE_SECONDS
-from django_lifesigns.terminal import console, line, live
+from django_lifesigns.terminal import console, line, live, only_results
 
 FLUSH_SECONDS = 5.0
 
@@ -34,6 +34,7 @@ class Command(BaseCommand):
     def handle(self, *, interval: float, max_iterations: int | None, quiet: bool, **_: Any) -> None:
         if max_iterations is not None and max_iterations < 1:
             raise CommandError("--max-iterations must be at least 1")
+        only_results()
         statuses: Counter[str] = Counter()
         began = time.monotonic()
         with until_stopped():
