@@ -70,10 +70,12 @@ def test_engines_of_one_process_share_sessions(own: Postgres, proxy: Proxy) -> N
 
 
 def test_close_connections__after_running_statements(own: Postgres, proxy: Proxy) -> None:
-    slow = spec("task_workers", server(proxy), sql="SELECT count(*) FROM (SELECT pg_sleep(0.5)) s")
-    checks = engine(slow=slow, **every_kind(server(proxy)))
+    slow = spec("task_workers", server(proxy), sql="SELECT count(*) FROM (SELECT pg_sleep(2)) s")
+    checks = engine(8.0, slow=slow, **every_kind(server(proxy)))
     assert checks.check("slow")["status"] == "healthy"
     assert checks.check("slow", refresh=True, deadline=0.0)["cached"] is True
+    running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(2)) s%'"
+    wait_until(lambda: own.sql(f"{running} AND pid <> pg_backend_pid()") == "1")
     lifesigns.close_connections()
     assert checks.check("slow", refresh=True)["status"] == "healthy", "running statements are answered"
     wait_until(lambda: proxy.open_connections == 0)
