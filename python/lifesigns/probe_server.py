@@ -36,38 +36,7 @@ def start_server(
     """Start a probe server: see `lifesigns.serve`."""
     from lifesigns.identity import default_application  # imports modules that `python -m lifesigns` does without
 
-    options = server_options(
-        tokens=tokens,
-        networks=networks,
-        show_details=show_details,
-        ready_budget=ready_budget,
-        ready_max_age=ready_max_age,
-        wedged_after=wedged_after,
-        alive_requires=alive_requires,
-        dump_on_wedge=dump_on_wedge,
-        application=application or engine._application or default_application(),
-    )
-    native = _core.Server(engine._native, startup._native if startup else None, address, options)
-    engine.start_background(critical_max_age=ready_max_age)
-    if startup:
-        engine._add_background(startup._callables)
-    return ProbeServer(native, (engine, startup))
-
-
-def server_options(
-    *,
-    tokens: Iterable[str],
-    networks: Iterable[str],
-    show_details: str,
-    ready_budget: float,
-    ready_max_age: float,
-    wedged_after: float,
-    alive_requires: str,
-    dump_on_wedge: bool = False,
-    application: str = "",
-) -> dict[str, object]:
-    """Return the options of a probe server as the native one takes them."""
-    return {
+    options = {
         "tokens": list_of_strings("tokens", tokens),
         "networks": list_of_strings("networks", networks),
         "show_details": show_details,
@@ -76,8 +45,13 @@ def server_options(
         "wedged_after": wedged_after,
         "alive_requires": alive_requires,
         "signal_when_wedged": dump_signal() if dump_on_wedge else None,
-        "application": application,
+        "application": application or engine._application or default_application(),
     }
+    native = _core.Server(engine._native, startup._native if startup else None, address, options)
+    engine.start_background(critical_max_age=ready_max_age)
+    if startup:
+        engine._add_background(startup._callables)
+    return ProbeServer(native, (engine, startup))
 
 
 class ProbeServer:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.host import ROOT, Start, needs_root, on_linux, runs, store, until, where_shared
+from tests.process.host import ROOT, Start, Worker, needs_root, on_linux, runs, store, until, where_shared
 
 pytestmark = where_shared
 
@@ -78,6 +78,16 @@ def test_fork__parent_and_child_share_one_store(directory: Path, start: Start) -
     assert len(runs(directory)) == 1
 
 
+def two_while_first_runs(directory: Path, start: Start, seconds: int) -> tuple[Worker, Worker]:
+    """Two processes, of which the first is within a run of so many seconds."""
+    (directory / "seconds").write_text(str(seconds))
+    first, second = start(), start()
+    second.ask("1")
+    first.ask("in_thread(lambda: engine.check('counted'))")
+    first.ask("wait_for_runs(1)")
+    return first, second
+
+
 def test_fork__child_waits_for_run_of_parent(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("1")
     worker = start()
@@ -90,11 +100,7 @@ def test_fork__child_waits_for_run_of_parent(directory: Path, start: Start) -> N
 
 @on_linux
 def test_fork__child_that_lives_on_keeps_no_lock_of_a_killed_parent(directory: Path, start: Start) -> None:
-    (directory / "seconds").write_text("60")
-    first, second = start(), start()
-    second.ask("1")
-    first.ask("in_thread(lambda: engine.check('counted'))")
-    first.ask("wait_for_runs(1)")
+    first, second = two_while_first_runs(directory, start, seconds=60)
     child = first.ask("leave_child()")
     try:
         second.send("engine.check('counted')")
@@ -108,11 +114,7 @@ def test_fork__child_that_lives_on_keeps_no_lock_of_a_killed_parent(directory: P
 
 
 def test_fork__child_that_exits_releases_no_lock_of_its_parent(directory: Path, start: Start) -> None:
-    (directory / "seconds").write_text("1")
-    first, second = start(), start()
-    second.ask("1")
-    first.ask("in_thread(lambda: engine.check('counted'))")
-    first.ask("wait_for_runs(1)")
+    first, second = two_while_first_runs(directory, start, seconds=1)
     assert first.ask("in_child(lambda: 1)") == 1
     result = second.ask("engine.check('counted')")
     assert result["message"] == str(first.process.pid)
@@ -121,11 +123,7 @@ def test_fork__child_that_exits_releases_no_lock_of_its_parent(directory: Path, 
 
 @on_linux
 def test_file__opened_and_closed_by_the_application_releases_no_lock(directory: Path, start: Start) -> None:
-    (directory / "seconds").write_text("1")
-    first, second = start(), start()
-    second.ask("1")
-    first.ask("in_thread(lambda: engine.check('counted'))")
-    first.ask("wait_for_runs(1)")
+    first, second = two_while_first_runs(directory, start, seconds=1)
     first.ask(f"open({str(store(directory))!r}).close()")
     result = second.ask("engine.check('counted')")
     assert result["message"] == str(first.process.pid)
