@@ -91,7 +91,19 @@ fn limit(group: &Path, version: Version) -> Option<MemoryUsage> {
     let stat = |key: &str| stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.parse::<u64>().ok());
     // Version 1 also knows the limit of parents that a container does not see.
     let total = limit.min(stat("hierarchical_memory_limit").unwrap_or(u64::MAX));
+    // The kernel's statistics are up to two seconds old, its usage is not: page cache that only the latter knows would
+    // count as used. So what the statistics do not know yet does not count.
+    let kernel = match version {
+        Version::V1 => number("memory.kmem.usage_in_bytes"),
+        Version::V2 => stat("kernel").map(|kernel| kernel + stat("sock").unwrap_or(0) + stat("zswap").unwrap_or(0)),
+    };
+    let (process, file) = match version {
+        Version::V1 => ("total_rss", "total_cache"),
+        Version::V2 => ("anon", "file"),
+    };
     let usage = number(usage)?;
+    let known = || Some(stat(process)? + stat(file)? + kernel?);
+    let usage = known().map_or(usage, |known| usage.min(known));
     let reclaimable = usage.min(caches.iter().filter_map(|key| stat(key)).sum());
     (total > 0).then_some(MemoryUsage { total, used: usage - reclaimable, reclaimable, source })
 }
@@ -196,6 +208,33 @@ mod tests {
             fullest(HOST, &tree.0),
             MemoryUsage { total: 4000, used: 2900, reclaimable: 100, source: "cgroup v1" }
         );
+    }
+
+    #[test]
+    fn what_the_statistics_do_not_know_yet_does_not_count() {
+        let (limit, now) = ("500000", "400000");
+        let v1 = Tree::new(V1);
+        for (file, text) in [
+            ("limit_in_bytes", limit),
+            ("usage_in_bytes", now),
+            ("kmem.usage_in_bytes", "1000"),
+            ("stat", "total_cache 20000\ntotal_rss 50000\ntotal_inactive_file 15000\ntotal_active_file 0\n"),
+        ] {
+            v1.write(&format!("m/a/b/memory.{file}"), text);
+        }
+        let v2 = Tree::new(V2);
+        for (file, text) in [
+            ("max", limit),
+            ("current", now),
+            ("stat", "anon 50000\nfile 20000\nkernel 700\nsock 200\nzswap 100\ninactive_file 15000\n"),
+        ] {
+            v2.write(&format!("m/a/b/memory.{file}"), text);
+        }
+        for (tree, source) in [(v1, "cgroup v1"), (v2, "cgroup v2")] {
+            let expected = MemoryUsage { total: 500_000, used: 56_000, reclaimable: 15_000, source };
+            let idle = MemoryUsage { used: 0, ..HOST };
+            assert_eq!(fullest(idle, &tree.0), expected);
+        }
     }
 
     #[test]
