@@ -83,10 +83,10 @@ def measure(rows: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from django_lifesigns import recorder
+    from django_lifesigns.history import recorder
+    from django_lifesigns.history.reports.collect import _grouped, collect
+    from django_lifesigns.history.reports.formats import FORMATS
     from django_lifesigns.models import HealthCheckLog, ServiceAvailability
-    from django_lifesigns.reports.collect import _grouped, collect
-    from django_lifesigns.reports.formats import FORMATS
     from django_lifesigns.service import HealthCheckService
 
     call_command("migrate", "lifesigns", verbosity=0)

@@ -45,7 +45,7 @@ def use_dependencies() -> None:
 
 
 def lifesigns() -> dict[str, Sweep]:
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     engine = get_engine()
     return {"sweep": lambda: dict(engine.run(refresh=True))}
@@ -66,9 +66,9 @@ def plain() -> dict[str, Sweep]:
 def limit() -> dict[str, Sweep]:
     """Each check in an engine of its own, where nothing else runs and nothing is waited for."""
     import lifesigns
-    from django_lifesigns.conf import read
-    from django_lifesigns.connections import runnable
-    from django_lifesigns.discovery import discover
+    from django_lifesigns.checks.connections import runnable
+    from django_lifesigns.settings.conf import read
+    from django_lifesigns.targets.discovery import discover
 
     def alone(name: str, check: Any) -> Sweep:
         engine = lifesigns.Engine()
@@ -86,7 +86,7 @@ def floor() -> dict[str, Sweep]:
 
 def only(*names: str) -> dict[str, Sweep]:
     """Some of the checks, begun at instants that all such processes have in common."""
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     engine = get_engine()
     return {"sweep": lambda: dict(engine.run(names, refresh=True))}

@@ -19,9 +19,9 @@ PERIOD = 0.1
 def main(share: Any, store: str, seconds: float) -> None:
     django.setup()
     import lifesigns
-    from django_lifesigns.conf import read
-    from django_lifesigns.connections import runnable
-    from django_lifesigns.discovery import discover
+    from django_lifesigns.checks.connections import runnable
+    from django_lifesigns.settings.conf import read
+    from django_lifesigns.targets.discovery import discover
 
     engine = lifesigns.Engine(default_ttl=TTL, share=share, store_path=store)
     for found in discover(read())[0]:

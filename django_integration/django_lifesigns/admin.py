@@ -11,8 +11,8 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
-from django_lifesigns.periods import ByIndex
 
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0

@@ -24,13 +24,13 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
-        from django_lifesigns.callers import is_loaded_by_server
+        from django_lifesigns.runtime.servers import is_loaded_by_server
         from lifesigns.shutdown import wrap_sigterm
 
         checks.register(check_settings)
         # Before the application starts threads that import the same packages.
         if is_loaded_by_server():
-            from django_lifesigns.first_use import import_packages
+            from django_lifesigns.runtime.imports import import_packages
 
             import_packages()
         autodiscover_modules(MODULE)
@@ -39,8 +39,8 @@ class LifesignsConfig(AppConfig):
         wrap_sigterm()
         raw = getattr(settings, "LIFESIGNS", None)
         if isinstance(raw, Mapping) and raw.get("CELERY_SIGNALS") and find_spec("celery"):
-            from django_lifesigns import celery_signals
-            from django_lifesigns.conf import read
+            from django_lifesigns.runtime import celery_signals
+            from django_lifesigns.settings.conf import read
 
             if read().celery_signals:
                 celery_signals.connect()
@@ -48,6 +48,6 @@ class LifesignsConfig(AppConfig):
 
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """What `manage.py check` says. Imported only then: it takes longer than the rest of this app."""
-    from django_lifesigns.system_checks import messages
+    from django_lifesigns.runtime.system_checks import messages
 
     return messages()

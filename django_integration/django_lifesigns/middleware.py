@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, get_script_prefix, resolve, reverse
 from django.utils.functional import cached_property  # that of Python 3.11 takes a lock, which a fork leaves locked
 
-from django_lifesigns import urls, worker
-from django_lifesigns.engine import get_engine
+from django_lifesigns import urls
+from django_lifesigns.runtime import worker
+from django_lifesigns.runtime.engine import get_engine
 
 # Asked by machines, and never for details that a session could show.
 WITHOUT_SESSION = frozenset(["liveness_check", "readiness_check", "startup_check"])

@@ -15,8 +15,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from django_lifesigns.availability import AvailabilityManager
-from django_lifesigns.moments import kept
+from django_lifesigns.checks.timezones import kept
+from django_lifesigns.history.availability import AvailabilityManager
 
 
 class Status(models.TextChoices):

@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db import Error
 
-from django_lifesigns import recorder
-from django_lifesigns.engine import current
+from django_lifesigns.checks.timezones import utc
+from django_lifesigns.history import recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
-from django_lifesigns.moments import utc
+from django_lifesigns.runtime.engine import on_request
 from lifesigns.results import Report
 
 logger = logging.getLogger("django_lifesigns")
@@ -40,14 +40,15 @@ class HealthCheckService:
 
     def run_all_checks(self, log_results: bool = True, update_availability: bool = True) -> Report:
         """The report on all checks; what is new in it is kept. A history that cannot be written does no harm to it."""
-        report = current(PATIENCE_SECONDS).engine.run()
+        engine = on_request(PATIENCE_SECONDS).engine
+        report = engine.run()
         if log_results or update_availability:
-            recorder.record(report, log=log_results, availability=update_availability, wait=PATIENCE_SECONDS)
+            recorder.record(report, engine, log=log_results, availability=update_availability, wait=PATIENCE_SECONDS)
         return report
 
     def run_critical_checks_only(self) -> Report:
         """The report on the critical checks; nothing is kept."""
-        return current(PATIENCE_SECONDS).engine.run(critical_only=True)
+        return on_request(PATIENCE_SECONDS).engine.run(critical_only=True)
 
     def get_service_health_summary(self) -> dict[str, Any]:
         """`total_services`, and `services` by falling uptime; without the database none, and `error_type`."""

@@ -12,7 +12,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from django_lifesigns import views
-from django_lifesigns.apm import unmonitored
+from django_lifesigns.http.apm import unmonitored
 
 
 def probe(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:

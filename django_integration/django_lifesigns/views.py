@@ -15,15 +15,15 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
-from django_lifesigns import history
-from django_lifesigns.access import is_authorized, sees_details
-from django_lifesigns.conf import Conf
-from django_lifesigns.engine import current
-from django_lifesigns.recorder import record
-from django_lifesigns.renderers import NOT_KEPT, answer, answer_sweep
-from django_lifesigns.startup import get_startup
-from django_lifesigns.system_info import system_info
-from django_lifesigns.visibility import statuses_only
+from django_lifesigns.history import recent as history
+from django_lifesigns.history.recorder import record
+from django_lifesigns.http.access import is_authorized, sees_details
+from django_lifesigns.http.redact_report import statuses_only
+from django_lifesigns.http.renderers import NOT_KEPT, answer, answer_sweep
+from django_lifesigns.http.system_info import system_info
+from django_lifesigns.runtime.engine import on_request
+from django_lifesigns.runtime.startup import get_startup
+from django_lifesigns.settings.conf import Conf
 from lifesigns import draining, metrics_format
 from lifesigns import metrics as exposition
 
@@ -45,52 +45,52 @@ def readiness_check(request: HttpRequest) -> HttpResponse:
     if draining():
         return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
     began = time.monotonic()
-    built = current()
-    deadline = _deadline(built.conf, began)
-    sweep = built.engine.sweep(critical_only=True, deadline=deadline, max_age=built.conf.ready_max_age)
+    runtime = on_request()
+    deadline = _deadline(runtime.conf, began)
+    sweep = runtime.engine.sweep(critical_only=True, deadline=deadline, max_age=runtime.conf.ready_max_age)
     if sweep.status != "unhealthy":
         return answer(request, {"status": "ready", "timestamp": _now(), "message": "Service is ready"})
     failing = {name: result for name, result in sweep.report()["checks"].items() if result["status"] == "error"}
     message = f"Critical checks failing: {', '.join(failing)}"
     body = {"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}
-    return answer(request, _for_probe(request, built.conf, body, "details"), 503, results="details")
+    return answer(request, _for_probe(request, runtime.conf, body, "details"), 503, results="details")
 
 
 def startup_check(request: HttpRequest) -> HttpResponse:
     """`/startup/`: migrations are applied and the critical checks have passed once, within `READY_BUDGET`."""
     began = time.monotonic()
-    built = current()
-    started, checks = get_startup().check(built.engine, _deadline(built.conf, began))
+    runtime = on_request()
+    started, checks = get_startup().check(runtime.engine, _deadline(runtime.conf, began))
     body = {
         "status": "started" if started else "starting",
         "timestamp": _now(),
         "message": "Service has started" if started else "Service is starting",
         "checks": checks,
     }
-    return answer(request, _for_probe(request, built.conf, body, "checks"), 200 if started else 503)
+    return answer(request, _for_probe(request, runtime.conf, body, "checks"), 200 if started else 503)
 
 
 def health_check(request: HttpRequest) -> HttpResponse:
     """`/health/`: all checks. Writes nothing."""
-    built = current()
+    runtime = on_request()
     refresh = _wants_refresh(request)
-    if refresh and not is_authorized(request, built.conf, built):
+    if refresh and not is_authorized(request, runtime.conf, runtime):
         return _refuse_refresh(request)
-    sweep = built.engine.sweep(refresh=refresh)
-    return answer_sweep(request, sweep, sees_details(request, built.conf, built))
+    sweep = runtime.engine.sweep(refresh=refresh)
+    return answer_sweep(request, sweep, sees_details(request, runtime.conf, runtime))
 
 
 def detailed_health_check(request: HttpRequest) -> HttpResponse:
     """`/health/detailed/`: all checks, recorded, with what is known beside them."""
-    built = current()
+    runtime = on_request()
     refresh = _wants_refresh(request)
-    if refresh and not is_authorized(request, built.conf, built):
+    if refresh and not is_authorized(request, runtime.conf, runtime):
         return _refuse_refresh(request)
-    report: Any = built.engine.run(refresh=refresh)
-    record(report)
-    if not sees_details(request, built.conf, built):
+    report: Any = runtime.engine.run(refresh=refresh)
+    record(report, runtime.engine)
+    if not sees_details(request, runtime.conf, runtime):
         return answer(request, statuses_only(report))
-    database = report["checks"].get(built.names.get("database_connectivity"), {})
+    database = report["checks"].get(runtime.names.get("database_connectivity"), {})
     availability, hours = history.read() or (None, None)
     more = {"system_info": system_info(database), "service_availability": availability, "history": hours}
     return answer(request, {**report, **more})
@@ -98,27 +98,27 @@ def detailed_health_check(request: HttpRequest) -> HttpResponse:
 
 def single_check(request: HttpRequest, check: str) -> HttpResponse:
     """`/health/<check>/`: one check."""
-    built = current()
-    if check not in built.engine.names:
-        body = {"status": "unknown", "message": f"Unknown check {check[:100]!r}", "known": built.engine.names}
+    runtime = on_request()
+    if check not in runtime.engine.names:
+        body = {"status": "unknown", "message": f"Unknown check {check[:100]!r}", "known": runtime.engine.names}
         return answer(request, body, 404)
     refresh = _wants_refresh(request)
-    if refresh and not is_authorized(request, built.conf, built):
+    if refresh and not is_authorized(request, runtime.conf, runtime):
         return _refuse_refresh(request)
-    result: Any = built.engine.check(check, refresh=refresh)
-    if not sees_details(request, built.conf, built):
+    result: Any = runtime.engine.check(check, refresh=refresh)
+    if not sees_details(request, runtime.conf, runtime):
         result = statuses_only(result, results=None)
     return answer(request, result, 503 if result["status"] == "error" else 200, results=None)
 
 
 def metrics(request: HttpRequest) -> HttpResponse:
     """`/metrics/`: what is known of the checks, as Prometheus or OpenMetrics text. Runs none of them."""
-    built = current()
-    if not sees_details(request, built.conf, built):
+    runtime = on_request()
+    if not sees_details(request, runtime.conf, runtime):
         message = "Metrics take a token, a network or a session"
         return answer(request, {"status": "unauthorized", "message": message}, 401)
     openmetrics, content_type = metrics_format(request.META.get("HTTP_ACCEPT", ""))
-    return HttpResponse(exposition(built.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
+    return HttpResponse(exposition(runtime.engine, openmetrics), content_type=content_type, headers=NOT_KEPT)
 
 
 def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: str) -> dict[str, Any]:

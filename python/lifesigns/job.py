@@ -84,7 +84,7 @@ class Job(Generic[Value]):
         self._keeps = ttl > 0
         if ttl < 0:
             raise ValueError(f"ttl must be a number of seconds from 0, not {ttl}")
-        ttl = ttl or SHORTEST_TTL
+        ttl = self._ttl = ttl or SHORTEST_TTL
         self._calls = itertools.count(1)
         # By the number of the call: its value, its exception.
         self._ended: dict[int, tuple[Any, Exception | None]] = {}
@@ -94,11 +94,13 @@ class Job(Generic[Value]):
             NAME, self._call_async if is_coroutine_function(function) else self._call, imports=imports
         )
 
-    def run(self, *, refresh: bool = False) -> Value:
+    def run(self, *, refresh: bool = False, deadline: float | None = None) -> Value:
         """Return the value of the function, or raise its exception.
 
         Args:
             refresh: call it though its value is fresh.
+            deadline: seconds to wait for its value at most, where that is less than its timeout; the call continues.
+                0: start it, and do not wait.
 
         Raises:
             TimeoutError: it has not returned in time.
@@ -106,24 +108,30 @@ class Job(Generic[Value]):
             NotStartedError: it was not called, since no thread could take the call.
             JobError: it was not called, or ended its thread.
         """
-        return self.result(refresh=refresh).value
+        return self.result(refresh=refresh, deadline=deadline).value
 
-    async def arun(self, *, refresh: bool = False) -> Value:
+    async def arun(self, *, refresh: bool = False, deadline: float | None = None) -> Value:
         """`run` for async code: blocks neither the event loop nor a thread of its executor."""
-        return (await self.aresult(refresh=refresh)).value
+        return (await self.aresult(refresh=refresh, deadline=deadline)).value
 
-    def result(self, *, refresh: bool = False) -> JobResult[Value]:
+    def result(self, *, refresh: bool = False, deadline: float | None = None) -> JobResult[Value]:
         """`run` for callers that want to know whether the value was kept, and how long the call took."""
-        return self._of(self._engine.check(NAME, refresh=self._must_call(refresh)))
+        refresh = self._must_call(refresh)
+        return self._of(self._engine.check(NAME, refresh=refresh, deadline=deadline), refresh, deadline)
 
-    async def aresult(self, *, refresh: bool = False) -> JobResult[Value]:
+    async def aresult(self, *, refresh: bool = False, deadline: float | None = None) -> JobResult[Value]:
         """`result` for async code."""
-        return self._of(await self._engine.acheck(NAME, refresh=self._must_call(refresh)))
+        refresh = self._must_call(refresh)
+        return self._of(await self._engine.acheck(NAME, refresh=refresh, deadline=deadline), refresh, deadline)
 
     def _must_call(self, refresh: bool) -> bool:
         return refresh or not self._keeps or self._has_failed
 
-    def _of(self, result: Result) -> JobResult[Value]:
+    def _of(self, result: Result, refresh: bool, deadline: float | None) -> JobResult[Value]:
+        # At a deadline the engine returns what it knows by then: that of an earlier call is no value of this one.
+        is_old = result["cached"] and (refresh or result.get("age_seconds", 0.0) > self._ttl)
+        if deadline is not None and (is_old or result.get("pending")):
+            raise TimeoutError(f"No value within {deadline:g} s; the call continues")
         number = result.get("details", {}).get("call")
         if number is None:
             raise _no_value(result, self._timeout)

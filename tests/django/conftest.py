@@ -12,10 +12,10 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 
-from django_lifesigns.conf import read
-from django_lifesigns.discovery import Found, discover
-from django_lifesigns.problems import Problem
-from django_lifesigns.thresholds import Follower
+from django_lifesigns.runtime.thresholds import ThresholdSync
+from django_lifesigns.settings.conf import read
+from django_lifesigns.settings.problems import Problem
+from django_lifesigns.targets.discovery import DiscoveredCheck, discover
 from tests.services import MariaDb, Postgres
 
 NewDatabase = Callable[..., dict[str, Any]]
@@ -25,7 +25,7 @@ NewDatabase = Callable[..., dict[str, Any]]
 def database(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets DATABASES["default"] for what only reads settings. Nothing connects to it."""
     # Threads of the engine, which outlive the test, would keep a connection to it as their default one.
-    monkeypatch.setattr(Follower, "follow", lambda *_: None)
+    monkeypatch.setattr(ThresholdSync, "sync", lambda *_: None)
 
     def configure(**settings: Any) -> None:
         configured = connections.configure_settings({"default": settings})
@@ -35,10 +35,10 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.fixture
-def discovered(settings: Any) -> Callable[..., tuple[dict[str, Found], list[Problem]]]:
+def discovered(settings: Any) -> Callable[..., tuple[dict[str, DiscoveredCheck], list[Problem]]]:
     """The checks, by name, of a project with these settings, and what is wrong with them."""
 
-    def look(**values: Any) -> tuple[dict[str, Found], list[Problem]]:
+    def look(**values: Any) -> tuple[dict[str, DiscoveredCheck], list[Problem]]:
         for name, value in values.items():
             setattr(settings, name, value)
         conf = read()

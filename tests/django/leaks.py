@@ -33,13 +33,13 @@ def outputs() -> Iterator[tuple[str, str]]:
     from django.core.management import call_command
     from django.test import Client
 
-    from django_lifesigns.conf import read
-    from django_lifesigns.discovery import discover
-    from django_lifesigns.engine import current
+    from django_lifesigns.checks.kinds import is_record
     from django_lifesigns.health_checks import HealthCheckManager, global_health_manager, register_all_checks
-    from django_lifesigns.options import is_record
+    from django_lifesigns.runtime.engine import get_runtime
+    from django_lifesigns.settings.conf import read
+    from django_lifesigns.targets.discovery import discover
 
-    built = current()
+    built = get_runtime()
     events: list[Any] = []
     built.engine.subscribe(events.append)
     names = [*built.engine.names, "nil"]
@@ -97,7 +97,7 @@ def _kept() -> Iterator[tuple[str, str]]:
     from django.contrib.auth.models import User
     from django.test import Client
 
-    from django_lifesigns import recorder
+    from django_lifesigns.history import recorder
     from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 
     assert recorder.flush(10)

@@ -21,7 +21,7 @@ def report(process: int, number: int) -> dict[str, object]:
 
 def record_all(process: int, sweeps: int) -> bool:
     """Whether they are all written within a minute."""
-    from django_lifesigns import recorder
+    from django_lifesigns.history import recorder
 
     for number in range(sweeps):
         recorder.record(report(process, number), wait=0.01)

@@ -17,7 +17,7 @@ urlpatterns: list[Any] = []
 
 async def sweep(request: HttpRequest) -> JsonResponse:
     """Sweeps from a running event loop."""
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     return JsonResponse(await get_engine().arun(refresh=True))
 
@@ -27,7 +27,7 @@ def main() -> None:
     django.setup()
     from django.conf import settings
 
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     settings.ALLOWED_HOSTS, settings.ROOT_URLCONF = ["*"], __name__
     urlpatterns.append(path("sweep/", sweep))

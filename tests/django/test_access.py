@@ -12,10 +12,10 @@ from django.db import OperationalError
 from django.test import Client, RequestFactory
 from django.utils.functional import SimpleLazyObject
 
-from django_lifesigns.access import client_address, is_authorized, sees_details
-from django_lifesigns.conf import parse
-from django_lifesigns.engine import current, get_engine
-from django_lifesigns.visibility import statuses_only
+from django_lifesigns.http.access import client_address, is_authorized, sees_details
+from django_lifesigns.http.redact_report import statuses_only
+from django_lifesigns.runtime.engine import get_engine, get_runtime
+from django_lifesigns.settings.conf import parse
 
 REASON = "the reason is the-host.internal"
 TOKENS = ["the-first-of-two-tokens", "the-second-of-two-tokens"]
@@ -215,7 +215,7 @@ def test_session__is_not_looked_up_while_the_database_is_down(lifesigns: Any) ->
     def ask() -> None:
         raise AssertionError("would hang with the database")
 
-    assert is_authorized(staff_request(ask), parse({}), current()) is False
+    assert is_authorized(staff_request(ask), parse({}), get_runtime()) is False
 
 
 @pytest.mark.django_db(transaction=True)
@@ -223,7 +223,7 @@ def test_session__database_fails_meanwhile(lifesigns: Any) -> None:
     def ask() -> None:
         raise OperationalError("gone")
 
-    assert is_authorized(staff_request(ask), parse({}), current()) is False
+    assert is_authorized(staff_request(ask), parse({}), get_runtime()) is False
 
 
 @pytest.mark.django_db(transaction=True)

@@ -16,8 +16,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
-from django_lifesigns.periods import ByIndex
 
 pytestmark = pytest.mark.django_db
 

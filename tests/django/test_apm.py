@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_lifesigns import apm
+from django_lifesigns.http import apm
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,9 +10,9 @@ from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connection
 
-from django_lifesigns.callables.cache import CacheRoundTrip
-from django_lifesigns.callables.channels import ChannelRoundTrip
-from django_lifesigns.callables.database import DatabaseConnectivity
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.checks.database import DatabaseConnectivity
 
 LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
@@ -73,7 +73,7 @@ def test_cache__keeps_nothing(settings: Any) -> None:
 
 
 def test_cache__raises(settings: Any) -> None:
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     settings.CACHES = {"default": {"BACKEND": f"{__name__}.BrokenCache"}}
     result = get_engine().check("default_cache")

@@ -138,6 +138,6 @@ def worker_goes_on_while_it_drains(project: Project, worker: subprocess.Popen[by
 def test_system_check__without_celery(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     settings.LIFESIGNS = {"CELERY_SIGNALS": True}
     assert [message.id for message in run_checks()] == []
-    monkeypatch.setattr("django_lifesigns.system_checks.find_spec", lambda name: None)
+    monkeypatch.setattr("django_lifesigns.runtime.system_checks.find_spec", lambda name: None)
     [message] = run_checks()
     assert (message.id, "Celery is not installed" in message.msg) == ("lifesigns.W013", True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.targets.catalogue import CATALOGUE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -19,10 +19,10 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from django_lifesigns.history.reports.collect import MOST_SLICES, collect, slices
+from django_lifesigns.history.reports.durations import Durations
 from django_lifesigns.management.commands import health_prune
 from django_lifesigns.models import HealthCheckLog
-from django_lifesigns.reports.collect import MOST_SLICES, collect, slices
-from django_lifesigns.reports.durations import Durations
 
 pytestmark = pytest.mark.django_db
 

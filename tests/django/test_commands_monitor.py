@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_lifesigns import recorder
-from django_lifesigns.engine import get_engine
+from django_lifesigns.history import recorder
+from django_lifesigns.management.schedule import beats
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
-from django_lifesigns.schedule import beats
+from django_lifesigns.runtime.engine import get_engine
 from tests.django.projects import environment, run
 from tests.services import wait_until
 

@@ -14,7 +14,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import DatabaseError, connection, connections
 
-from django_lifesigns.connections import returning_connections
+from django_lifesigns.checks.connections import returning_connections
 from tests.django.projects import ROOT
 
 
@@ -72,7 +72,7 @@ def test_connections__closed_where_async_code_used_them(closed: list[int]) -> No
     async def check() -> None:
         await sync_to_async(lambda: used.append(threading.get_ident()))()
 
-    in_a_thread(lambda: asyncio.run(returning_connections(check)()))  # type: ignore[arg-type]
+    in_a_thread(lambda: asyncio.run(returning_connections(check)()))
     assert used
     assert used[0] in closed
 
@@ -88,12 +88,12 @@ def test_connections__async_checks_do_not_share_a_thread() -> None:
     async def works() -> bool:
         return await sync_to_async(lambda: True)()
 
-    hanging = threading.Thread(target=lambda: asyncio.run(returning_connections(hangs)()))  # type: ignore[arg-type]
+    hanging = threading.Thread(target=lambda: asyncio.run(returning_connections(hangs)()))
     hanging.start()
     try:
         assert reached.wait(5)
         run = returning_connections(works)
-        assert in_a_thread(lambda: asyncio.run(asyncio.wait_for(run(), 5)))  # type: ignore[arg-type]
+        assert in_a_thread(lambda: asyncio.run(asyncio.wait_for(run(), 5)))
     finally:
         release.set()
         hanging.join()
@@ -103,7 +103,7 @@ def test_app__loading_it_starts_nothing() -> None:
     program = """
 import django, threading
 django.setup()
-from django_lifesigns import engine
+from django_lifesigns.runtime import engine
 assert threading.active_count() == 1
 assert engine._current == {}
 """

@@ -16,10 +16,11 @@ from django.db import DatabaseError
 from django.test import AsyncClient, Client
 
 import lifesigns
-from django_lifesigns import history, recorder
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.history import recent as history
+from django_lifesigns.history import recorder
+from django_lifesigns.http.system_info import system_info
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
-from django_lifesigns.system_info import system_info
+from django_lifesigns.targets.catalogue import CATALOGUE
 from tests.django.projects import run_json, stack_settings
 from tests.services import Stack
 
@@ -182,7 +183,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from django_lifesigns import history
+from django_lifesigns.history import recent as history
 from django_lifesigns.models import HealthCheckLog
 call_command("migrate", verbosity=0, fake_initial=True)
 at = timezone.now() - timedelta(hours=3)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.callables.cache import CacheRoundTrip
-from django_lifesigns.discovery.redis import redis_of
-from django_lifesigns.discovery.search import WrongTargetError
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.redis import redis_of
 from lifesigns import specs
 
 DJANGO = "django.core.cache.backends.redis.RedisCache"

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.callables.database import DatabaseConnectivity
-from django_lifesigns.callables.verdict import Verdict
-from django_lifesigns.discovery.databases import DEFAULT_FUNCTIONS, server_of
-from django_lifesigns.discovery.search import WrongTargetError
+from django_lifesigns.checks.database import DatabaseConnectivity
+from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.databases import DEFAULT_FUNCTIONS, server_of
+from django_lifesigns.targets.dependencies import OF_TASK_QUEUE
 from lifesigns import specs
 
 POSTGRESQL = "django.db.backends.postgresql"
@@ -97,14 +98,14 @@ def test_discover__postgresql(discovered: Any, database: Any, engine: str) -> No
     for name, kind in ON_POSTGRESQL.items():
         assert isinstance(found[name].check, kind)
         assert found[name].check.server == server
-        expected = None if name == "database_connectivity" else ("database_connectivity",)
-        assert found[name].options.get("depends_on") == expected
+        parent = "task_queue" if name in OF_TASK_QUEUE else "database_connectivity"
+        assert found[name].options.get("depends_on") == (None if name == "database_connectivity" else (parent,))
     assert isinstance(found["postgis_extension"].check, specs.Postgis if "gis" in engine else specs.Skipped)
 
 
 def test_discover__postgis_installed(discovered: Any, database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     database(ENGINE=POSTGRESQL, NAME="app")
-    monkeypatch.setattr("django_lifesigns.discovery.databases.apps.is_installed", "django.contrib.gis".__eq__)
+    monkeypatch.setattr("django_lifesigns.targets.databases.apps.is_installed", "django.contrib.gis".__eq__)
     assert isinstance(discovered()[0]["postgis_extension"].check, specs.Postgis)
 
 
@@ -128,7 +129,7 @@ def test_discover__engine_that_is_not_installed(discovered: Any, database: Any) 
     database(ENGINE="no.such.engine", NAME="app")
     found, problems = discovered()
     assert {problem.id for problem in problems} == {"E005"}
-    assert isinstance(found["database_connectivity"].check, Verdict)
+    assert isinstance(found["database_connectivity"].check, FixedResult)
     assert isinstance(found["memory_usage"].check, specs.Memory)
 
 
@@ -159,5 +160,5 @@ def test_discover__options_in_part(discovered: Any, database: Any) -> None:
 @pytest.mark.parametrize("as_list", [True, False])
 def test_discover__required_without_target(discovered: Any, name: str, status: str, as_list: bool) -> None:
     check = discovered(LIFESIGNS={"REQUIRED": [name] if as_list else "all"})[0][name].check
-    assert isinstance(check, Verdict)
+    assert isinstance(check, FixedResult)
     assert check.status == status

@@ -7,9 +7,9 @@ from typing import Any
 import django
 import pytest
 
-from django_lifesigns.callables.channels import ChannelRoundTrip
-from django_lifesigns.callables.verdict import Verdict
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import specs
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -147,7 +147,7 @@ def test_discover__wrong_target(discovered: Any, name: str, given: Any, setting:
     found, problems = discovered(**given)
     assert "E005" in {problem.id for problem in problems}
     check = found[name].check
-    assert isinstance(check, Verdict)
+    assert isinstance(check, FixedResult)
     assert check.status == "error"
     assert setting in check.message
     assert "hunter2" not in check.message

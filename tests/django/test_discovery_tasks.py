@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.callables import celery, django_q, tasks
-from django_lifesigns.callables.verdict import Verdict
+from django_lifesigns.checks import celery, django_q, tasks
+from django_lifesigns.checks.fixed_result import FixedResult
 from lifesigns import specs
 
 POSTGRESQL = {"ENGINE": "django.db.backends.postgresql", "NAME": "app"}
@@ -171,4 +171,4 @@ def test_tasks__wrong(discovered: Any, value: Any, named: str) -> None:
     assert problems
     assert all(problem.id in ("E002", "E005") for problem in problems)
     assert any(named in problem.message + problem.hint for problem in problems)
-    assert isinstance(found["task_queue"].check, Verdict) or value == 7
+    assert isinstance(found["task_queue"].check, FixedResult) or value == 7

@@ -20,7 +20,8 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns import first_use
+from django_lifesigns.checks.imports import BUILT_IN
+from django_lifesigns.runtime import imports as first_use
 from tests.django.projects import environment, run
 from tests.services import Redis
 
@@ -39,9 +40,10 @@ import lifesigns
 logging.getLogger("lifesigns").addHandler(logging.NullHandler())
 logging.getLogger("lifesigns").propagate = False
 if "lazy" in mode:
-    from django_lifesigns import first_use
+    from django_lifesigns.runtime import imports as first_use
     first_use._imported.append(True)
-    first_use.imports = lambda _: ()
+    from django_lifesigns.checks import imports as modules
+    modules.imports = lambda _: ()
     import lifesigns.registry
     lifesigns.registry._import_whole = lambda *_: None
 if "once" in mode:
@@ -68,7 +70,7 @@ else:
     from django.core.asgi import get_asgi_application
     get_asgi_application()
 
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 threads = [
     threading.Thread(target=application, args=names)
     for names in (["redis.connection", "redis.asyncio.client"], ["kombu.transport.redis", "celery.app.control"])
@@ -174,7 +176,7 @@ class Cache(LocMemCache): ...
 LOADED = """
 import json, sys
 {load}
-names = {{"own_cache", "own_client", "own_checks", "django_lifesigns.first_use", *{clients}}}
+names = {{"own_cache", "own_client", "own_checks", "django_lifesigns.runtime.imports", *{clients}}}
 print(json.dumps(sorted(names & sys.modules.keys())))
 """
 SERVER = "from django.core.wsgi import get_wsgi_application; get_wsgi_application()"
@@ -198,29 +200,29 @@ def loaded(folder: Path, load: str, **settings: Any) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("backend", sorted(first_use.BUILT_IN))
+@pytest.mark.parametrize("backend", sorted(BUILT_IN))
 def test_server_with_builtin_cache_imports_nothing(backend: str, tmp_path: Path) -> None:
     cache = {"BACKEND": backend, "LOCATION": str(tmp_path / "cache")}
-    assert loaded(tmp_path, SERVER, CACHES={"default": cache}) == ["django_lifesigns.first_use"]
+    assert loaded(tmp_path, SERVER, CACHES={"default": cache}) == ["django_lifesigns.runtime.imports"]
 
 
 def test_server_imports_cache_backend_client_and_own_checks(own_modules: Path) -> None:
     settings = {"CACHES": {"default": CACHE}, "LIFESIGNS": {"CHECKS": {"mine": "own_checks.check"}}}
-    expected = ["django_lifesigns.first_use", "own_cache", "own_checks", "own_client"]
+    expected = ["django_lifesigns.runtime.imports", "own_cache", "own_checks", "own_client"]
     assert loaded(own_modules, SERVER, **settings) == expected
 
 
 def test_server_imports_nothing_for_disabled_checks(own_modules: Path) -> None:
     checks = {"mine": {"check": "own_checks.check", "enabled": False}, "redis_connectivity": {"enabled": False}}
     settings = {"CACHES": {"default": CACHE}, "LIFESIGNS": {"CHECKS": checks, "DISABLED": ["default_cache"]}}
-    assert loaded(own_modules, SERVER, **settings) == ["django_lifesigns.first_use"]
+    assert loaded(own_modules, SERVER, **settings) == ["django_lifesigns.runtime.imports"]
 
 
 def test_script_imports_nothing_before_the_engine_is_built(own_modules: Path) -> None:
     settings = {"CACHES": {"default": CACHE}, "LIFESIGNS": {"CHECKS": {"mine": {"check": "own_checks.check"}}}}
     script = "import django; django.setup()"
     assert loaded(own_modules, script, **settings) == []
-    script += "; from django_lifesigns.engine import get_engine; get_engine()"
+    script += "; from django_lifesigns.runtime.engine import get_engine; get_engine()"
     assert loaded(own_modules, script, **settings)[1:] == ["own_cache", "own_checks", "own_client"]
 
 
@@ -231,7 +233,7 @@ def test_package_that_cannot_be_imported_is_reported_by_its_check(text: str, tmp
 import json
 from django.core.wsgi import get_wsgi_application
 get_wsgi_application()
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 print(json.dumps(get_engine().run(["default_cache", "database_connectivity"])["checks"]))
 """
     done = run(tmp_path, {"CACHES": {"default": CACHE}}, "-W", "ignore", "-c", program)

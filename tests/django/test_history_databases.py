@@ -22,7 +22,8 @@ from django.db import connection
 from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django_lifesigns import history, recorder
+from django_lifesigns.history import recent as history
+from django_lifesigns.history import recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.service import HealthCheckService
 from tests.django.recording import report

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from django.core import mail
 
-from django_lifesigns import scope
-from django_lifesigns.callables.cache import CacheRoundTrip
-from django_lifesigns.callables.dotted import Dotted
-from django_lifesigns.conf import parse
-from django_lifesigns.connections import identity
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.connections import identity
+from django_lifesigns.checks.dotted import Dotted
+from django_lifesigns.runtime import sharing as scope
+from django_lifesigns.settings.conf import parse
 from tests.django.projects import environment, run, run_json
 from tests.django.serving import GUNICORN, Server, answers, ask, serving
 from tests.services import wait_until
@@ -150,7 +150,7 @@ def test_store__that_cannot_be_used_harms_nothing(tmp_path: Path) -> None:
         wait_until(lambda: "is a symbolic link); each process checks for itself meanwhile" in server.log())
 
 
-PROGRAM = "import json; from django_lifesigns.scope import application; print(json.dumps(application()))"
+PROGRAM = "import json; from django_lifesigns.runtime.sharing import application; print(json.dumps(application()))"
 
 
 def test_application__the_same_for_all_processes_of_a_project_and_no_other(tmp_path: Path) -> None:

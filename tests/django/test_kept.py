@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 import lifesigns
-from django_lifesigns.callables import kept
-from django_lifesigns.callables.cache import CacheRoundTrip
-from django_lifesigns.callables.channels import ChannelRoundTrip
-from django_lifesigns.connections import runnable
+from django_lifesigns.checks import connection_cache as kept
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.checks.connections import runnable
 from tests.django.projects import environment
 from tests.services import Redis, wait_until
 
@@ -129,7 +129,8 @@ def test_settings_changed__another_server_is_asked(engine: lifesigns.Engine, set
 FORKING = """
 import django, os, sys
 django.setup()
-from django_lifesigns.callables import cache, channels
+from django_lifesigns.checks import cache
+from django_lifesigns.checks import channels
 checks = [cache.CacheRoundTrip(alias="default"), channels.ChannelRoundTrip(timeout=5)]
 kept = [cache._caches, channels._lines]
 healthy = lambda: all(check()["status"] == "healthy" for check in checks)

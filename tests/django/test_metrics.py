@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import AsyncClient, Client
 
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import include, path
 
-from django_lifesigns.access_log import ProbeFilter
+from django_lifesigns.http.access_log import ProbeFilter
 from django_lifesigns.middleware import ProbeMiddleware
 
 MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from django_lifesigns.availability import _changes
+from django_lifesigns.history.availability import _changes
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from django_lifesigns.negotiation import MalformedAcceptError, preferred
+from django_lifesigns.http.negotiation import MalformedAcceptError, preferred
 
 OFFERED = ["application/json", "application/health+json", "text/plain", "text/html"]
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"

@@ -12,8 +12,8 @@ from django.test import Client
 from django.utils.translation import gettext_lazy
 
 import lifesigns
-from django_lifesigns.catalogue import CATALOGUE
-from django_lifesigns.engine import current, get_engine, reset
+from django_lifesigns.runtime.engine import get_engine, get_runtime, reset
+from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as declared
 from lifesigns import specs
 from tests.django.projects import run_json
@@ -24,9 +24,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PROGRAM = """
 import json
 from django.core.management import call_command
-from django_lifesigns.engine import current
+from django_lifesigns.runtime.engine import get_runtime
 call_command("migrate", verbosity=0)
-built = current()
+built = get_runtime()
 print(json.dumps({
     "names": built.engine.names, "report": built.engine.run(),
     "problems": [problem.message for problem in built.problems],
@@ -88,7 +88,7 @@ def test_declared__settings_come_first() -> None:
 def test_declared__changed_by_settings(settings: Any, options: Any, status: str) -> None:
     lifesigns.check("mine")(lambda: False)
     settings.LIFESIGNS = {"CHECKS": {"mine": options}}
-    assert current().problems == ()
+    assert get_runtime().problems == ()
     assert get_engine().run(["mine"])["status"] == status
 
 
@@ -96,7 +96,7 @@ def test_declared__changed_by_settings(settings: Any, options: Any, status: str)
 def test_declared__disabled(settings: Any, lifesigns_dict: Any) -> None:
     lifesigns.check("mine")(lambda: False)
     settings.LIFESIGNS = lifesigns_dict
-    assert current().problems == ()
+    assert get_runtime().problems == ()
     assert "mine" not in get_engine().names
 
 
@@ -174,7 +174,7 @@ def test_renamed__parents_are_known_by_both_names(settings: Any) -> None:
             "by_report": {"check": lambda: True, "depends_on": ["database"]},
         }
     }
-    assert current().problems == ()
+    assert get_runtime().problems == ()
     report = get_engine().run(["by_setting", "by_report"])
     assert {result["blocked_by"] for result in report["checks"].values()} == {"database"}
 
@@ -182,9 +182,9 @@ def test_renamed__parents_are_known_by_both_names(settings: Any) -> None:
 def test_renamed__twice_to_the_same(settings: Any) -> None:
     checks = {key: {"check": lambda: True, "name": "same"} for key in ("one", "other")}
     settings.LIFESIGNS = {"CHECKS": checks}
-    assert [problem.id for problem in current().problems] == ["E004"]
-    assert current().names["one"] == "same"
-    assert current().names["other"] == "other"
+    assert [problem.id for problem in get_runtime().problems] == ["E004"]
+    assert get_runtime().names["one"] == "same"
+    assert get_runtime().names["other"] == "other"
 
 
 def test_renamed__postgresql_checks_follow(discovered: Any, database: Any) -> None:

@@ -39,7 +39,7 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
-from django_lifesigns import recorder
+from django_lifesigns.history import recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from people.models import Person
 

@@ -13,8 +13,8 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
-from django_lifesigns import buffer, recorder
-from django_lifesigns.fresh import Fresh
+from django_lifesigns.history import buffer, recorder
+from django_lifesigns.history.deduplicator import Deduplicator
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import Engine
 from tests.services import wait_until
@@ -109,7 +109,7 @@ def test_record__a_refusal_is_not_kept_with_every_sweep() -> None:
 
 def test_fresh__a_clock_that_is_set_back() -> None:
     """As happens every autumn without USE_TZ: the next refusal is kept all the same."""
-    fresh, now = Fresh(), datetime(2026, 10, 25, 3)
+    fresh, now = Deduplicator(), datetime(2026, 10, 25, 3)
     assert fresh.add("a", now, "CircuitOpenError")
     assert fresh.add("a", now - timedelta(hours=1), "CircuitOpenError")
     assert not fresh.add("a", now - timedelta(minutes=59, seconds=50), "CircuitOpenError")
@@ -171,7 +171,7 @@ def test_failure__what_waits_is_written_later(
 
 
 def test_failure__nothing_half_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    from django_lifesigns.availability import AvailabilityManager
+    from django_lifesigns.history.availability import AvailabilityManager
 
     def broken(*_: Any) -> None:
         raise OperationalError
@@ -190,13 +190,13 @@ def test_failure__nudged_by_whoever_asks_next(monkeypatch: pytest.MonkeyPatch) -
     def broken(batch: Any) -> None:
         raise OperationalError
 
-    recorder.nudge()  # with nothing to do
+    recorder.flush_soon()  # with nothing to do
     with monkeypatch.context() as patched:
         patched.setattr(recorder, "_insert", broken)
         recorder.record(report(a=result()), wait=WAIT)
 
     def written() -> bool:
-        recorder.nudge()
+        recorder.flush_soon()
         return kept() == ["a"]
 
     wait_until(written)
@@ -226,11 +226,11 @@ def test_buffer__what_is_being_put_back_still_counts() -> None:
     """A write that failed puts back what it took, while others look whether all is written."""
     waits, end = buffer.Buffer(), time.monotonic() + 1.0
     row = HealthCheckLog.of("a", result())
-    waits.put([buffer.Waiting(row, True, True)])
+    waits.put([buffer.PendingRow(row, True, True)])
 
     def fail() -> None:
         while time.monotonic() < end:
-            waits.put_back(waits.take(1))
+            waits.requeue(waits.take(1))
 
     thread = threading.Thread(target=fail)
     thread.start()

@@ -30,7 +30,7 @@ FAULT = """
 import json, sys, time
 import django
 django.setup()
-from django_lifesigns import recorder
+from django_lifesigns.history import recorder
 from tests.django.recording import report
 
 def say(**facts):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from django.core.checks import run_checks
 
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 from tests.django.indiscreet import OWN
 from tests.django.planted import ENCODED, real_settings, secret, telltale_settings
 from tests.django.projects import run

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.urls import urlpatterns
 from tests.django.projects import ROOT
 from tests.django.serving import COMMANDS, ask, served

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from django_lifesigns import recorder
+from django_lifesigns.history import recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.service import HealthCheckService
 

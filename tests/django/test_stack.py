@@ -9,14 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.targets.catalogue import CATALOGUE
 from tests.django.projects import ROOT, run, run_json, stack_settings
 from tests.services import Stack
 
 MANAGE = str(ROOT / "examples/demo/manage.py")
 SELECT2 = """
 import json
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 print(json.dumps(get_engine().check("select2_cache")))
 """
 

@@ -16,7 +16,7 @@ INSTALLED = ["django.contrib.contenttypes", "django.contrib.auth", "django.contr
 MIGRATE = "from django.core.management import call_command; call_command('migrate', verbosity=0)\n"
 CHECK = """
 import json
-from django_lifesigns.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine
 names = ["task_queue", "pending_tasks", "failed_tasks", "task_workers"]
 print(json.dumps(get_engine().run(names, refresh=True)["checks"]))
 """

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from django_lifesigns import thresholds
-from django_lifesigns.engine import current
 from django_lifesigns.models import AlertThreshold
-from django_lifesigns.thresholds import AT_LATEST_SECONDS, EVERY_SECONDS, LOOK_SECONDS, Follower, judged
+from django_lifesigns.runtime import thresholds
+from django_lifesigns.runtime.engine import on_request
+from django_lifesigns.runtime.thresholds import AT_LATEST_SECONDS, EVERY_SECONDS, LOOK_SECONDS, ThresholdSync, judged
 from lifesigns import Engine
 from lifesigns.specs import Disk, Thresholds
 from tests.services import wait_until
@@ -36,18 +36,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "LOOK_SECONDS", 0.05)
 
 
-def follower(**checks: Any) -> tuple[Engine, Follower]:
+def follower(**checks: Any) -> tuple[Engine, ThresholdSync]:
     engine = Engine()
     for name, check in checks.items():
         engine.register(name, check, ttl=60)
-    return engine, Follower(engine, checks, {name: name for name in checks})
+    return engine, ThresholdSync(engine, checks, {name: name for name in checks})
 
 
-def governed(engine: Engine, following: Follower, name: str, status: str) -> None:
+def governed(engine: Engine, following: ThresholdSync, name: str, status: str) -> None:
     """Wait until the check has this status, as those do who ask for it again and again."""
 
     def is_so() -> bool:
-        following.follow(0)
+        following.sync(0)
         return engine.check(name)["status"] == status
 
     wait_until(is_so, 10, f"{name} is not {status}")
@@ -74,7 +74,7 @@ def test_saved__governs_and_lets_go() -> None:
 def test_first__is_waited_for() -> None:
     save("disk_usage", warning=0, critical=100)
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
-    following.follow(10)
+    following.sync(10)
     assert engine.check("disk_space")["status"] == "degraded"
 
 
@@ -109,24 +109,26 @@ def test_saved__by_metric_in_a_project(settings: Any, metric: str, check: str) -
         "TASK_QUEUE": queue,
         "CHECKS": {check: {"thresholds": {"degraded_above": 1000, "error_above": 1000}}},
     }
-    assert current().engine.check(check)["status"] == "healthy"
+    assert on_request().engine.check(check)["status"] == "healthy"
     save(metric, warning=0, critical=100)
-    wait_until(lambda: current().engine.check(check)["status"] == "degraded", 10, f"{metric} does not govern {check}")
+    wait_until(
+        lambda: on_request().engine.check(check)["status"] == "degraded", 10, f"{metric} does not govern {check}"
+    )
 
 
 def test_saved__governs_a_renamed_check(settings: Any) -> None:
     settings.LIFESIGNS = {
         "CHECKS": {"disk_space": {"name": "disks", "thresholds": {"degraded_above": 100, "error_above": 100}}}
     }
-    assert current().engine.check("disks")["status"] == "healthy"
+    assert on_request().engine.check("disks")["status"] == "healthy"
     save("disk_usage", warning=0)
-    wait_until(lambda: current().engine.check("disks")["status"] == "degraded", 10, "not governed")
+    wait_until(lambda: on_request().engine.check("disks")["status"] == "degraded", 10, "not governed")
 
 
 def test_saved__response_time_degrades_any_check() -> None:
     engine, following = follower(slow=lambda: time.sleep(0.05))
     save("response_time", warning=20)
-    following.follow(10)
+    following.sync(10)
     engine.check("slow")  # the first run of a process is exempt
     result = engine.check("slow", refresh=True)
     assert (result["status"], "more than 20 ms" in result["message"]) == ("degraded", True)
@@ -134,7 +136,7 @@ def test_saved__response_time_degrades_any_check() -> None:
 
 def test_default__response_time_of_a_second(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"slow": lambda: time.sleep(1.05)}}
-    engine = current().engine
+    engine = on_request().engine
     assert engine.check("slow")["status"] == "healthy"
     assert "more than 1000 ms" in engine.check("slow", refresh=True)["message"]
 
@@ -143,7 +145,7 @@ def test_saved__error_rate() -> None:
     answers = iter([False] * 3 + [True] * 97)
     engine, following = follower(flaky=lambda: next(answers))
     save("error_rate", warning=10)
-    following.follow(10)
+    following.sync(10)
     statuses = [engine.check("flaky", refresh=True)["status"] for _ in range(25)]
     assert statuses[19] == "degraded"
 
@@ -152,7 +154,7 @@ def test_follow__asks_no_database_of_its_caller(django_assert_num_queries: Any) 
     _, following = follower()
     with django_assert_num_queries(0):
         for _ in range(100):
-            following.follow(1)
+            following.sync(1)
 
 
 def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,16 +164,16 @@ def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -
     _, following = follower()
     end = time.monotonic() + 0.5
     while time.monotonic() < end:
-        following.follow(1)
+        following.sync(1)
         time.sleep(0.01)
     assert len(reads) == 1
 
 
 def test_follow__by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only native probes are asked nobody calls `follow`."""
+    """Where only native probes are asked nobody calls `sync`."""
     monkeypatch.setattr(thresholds, "FOLLOW_SECONDS", 0.2)
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
-    following.follow_by_itself()
+    following.sync_in_background()
     assert engine.check("disk_space")["status"] == "healthy"
     save("disk_usage", warning=0)
     wait_until(lambda: engine.check("disk_space")["status"] == "degraded", 10, "not governed")
@@ -182,7 +184,7 @@ def test_follow__a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.Monke
     monkeypatch.setattr(thresholds, "_read", lambda: hanging.wait(20))
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
     began = time.monotonic()
-    following.follow(0.2)
+    following.sync(0.2)
     assert 0.1 < time.monotonic() - began < 2
     assert engine.check("disk_space")["status"] == "healthy"
     hanging.set()
@@ -197,12 +199,15 @@ def test_failure__the_present_ones_stay(caplog: pytest.LogCaptureFixture) -> Non
     try:
 
         def warned() -> bool:
-            following.follow(0)
-            return "thresholds: cannot be read (OperationalError), the present ones stay" in caplog.messages
+            following.sync(0)
+            return (
+                "thresholds: cannot be read (OperationalError; run migrate?); keeping the current thresholds"
+                in caplog.messages
+            )
 
         wait_until(warned)
         time.sleep(0.5)
-        following.follow(1)
+        following.sync(1)
         assert engine.check("disk_space", refresh=True)["status"] == "degraded"
         assert len([message for message in caplog.messages if "cannot be read" in message]) == 1
     finally:
@@ -219,7 +224,7 @@ def test_saved__past_the_validation(caplog: pytest.LogCaptureFixture) -> None:
     engine, following = follower(
         disk_space=Disk(paths=["/"], thresholds=NEVER), memory_usage={"kind": "memory"}, cpu_load=lambda: True
     )
-    following.follow(10)
+    following.sync(10)
     assert engine.check("disk_space")["status"] == "healthy"
     assert "thresholds: disk_space keeps its present ones" in caplog.text
     assert "response_time and error_rate keep" in caplog.text
@@ -232,18 +237,18 @@ def test_processes__each_is_governed(tmp_path: Path) -> None:
     program = """
 import json, os, time
 from django.core.management import call_command
-from django_lifesigns import thresholds
-from django_lifesigns.engine import current
+from django_lifesigns.runtime import thresholds
+from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.models import AlertThreshold
 thresholds.EVERY_SECONDS, thresholds.LOOK_SECONDS = 0.2, 0.05
 call_command("migrate", "lifesigns", verbosity=0)
-current(5).engine.run(["disk_space"])
+on_request(5).engine.run(["disk_space"])
 ready, go = os.pipe()
 child = os.fork()
 if child == 0:
     os.write(go, b"x")
     end = time.monotonic() + 20
-    while time.monotonic() < end and current().engine.check("disk_space")["status"] != "degraded":
+    while time.monotonic() < end and on_request().engine.check("disk_space")["status"] != "degraded":
         time.sleep(0.02)
     os._exit(0 if time.monotonic() < end else 1)
 os.read(ready, 1)

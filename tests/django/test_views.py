@@ -9,7 +9,7 @@ import pytest
 from django.test import AsyncClient, Client
 
 from django_lifesigns import views
-from django_lifesigns.catalogue import CATALOGUE
+from django_lifesigns.targets.catalogue import CATALOGUE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

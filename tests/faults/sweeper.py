@@ -30,7 +30,7 @@ def trim() -> None:
 
 def main(sweeps: int) -> None:
     django.setup()
-    from django_lifesigns.engine import get_engine
+    from django_lifesigns.runtime.engine import get_engine
 
     engine = get_engine()
     outcomes: Counter[str] = Counter()

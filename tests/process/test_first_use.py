@@ -32,7 +32,7 @@ import os
 os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"
 import django
 django.setup()
-from django_lifesigns.scope import application
+from django_lifesigns.runtime.sharing import application
 from lifesigns import _core
 (_core.default_store() / f"{application()}{_core.STORE_SUFFIX}").unlink()
 """

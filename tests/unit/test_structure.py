@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src"
 PACKAGE = ROOT / "python/lifesigns"
+DJANGO = ROOT / "django_integration/django_lifesigns"
 TESTS_ONLY = re.compile(r"#\[cfg\(test\)\]\s*(?:#\[[^\n]*\]\s*)*(?:pub(?:\([a-z]+\))? )?mod \w+ ")
 COMMENT = re.compile(r"//[^\n]*")
 
@@ -135,11 +136,11 @@ def test_only_the_boundary_knows_pyo3() -> None:
     assert offenders == []
 
 
-def python_modules() -> dict[str, Path]:
+def python_modules(package: Path = PACKAGE) -> dict[str, Path]:
     """Return the modules of the package by their names."""
     modules = {}
-    for path in PACKAGE.rglob("*.py"):
-        parts = ("lifesigns", *path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in package.rglob("*.py"):
+        parts = (package.name, *path.relative_to(package).with_suffix("").parts)
         modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return modules
 
@@ -167,3 +168,33 @@ def test_python_modules_have_no_circle() -> None:
     # The package itself shows what the modules define: that each needs it is no circle of its own making.
     graph = {name: python_imports(path, modules) - {name, "lifesigns"} for name, path in modules.items()}
     assert_no_circle(graph, "python/lifesigns")
+
+
+def rooms() -> list[str]:
+    """Return the rooms that the Django package names, from the ground."""
+    drawn = ast.get_docstring(ast.parse((DJANGO / "__init__.py").read_text())) or ""
+    return re.findall(r"`(\w+)`", drawn.partition("test_structure.py`):")[2].partition(".\n")[0])
+
+
+def test_django_rooms_are_named_once() -> None:
+    folders = {path.parent.name for path in DJANGO.glob("*/*.py")} - {"migrations"}
+    assert sorted(rooms()) == sorted(folders)
+
+
+def test_django_rooms_import_only_from_rooms_before() -> None:
+    modules = python_modules(DJANGO)
+    height = {room: number for number, room in enumerate(rooms())}
+    upward = set()
+    for name, path in modules.items():
+        room = name.split(".")[1:2]
+        for other in python_imports(path, modules):
+            others = other.split(".")[1:2]
+            if room and others and height.keys() >= {*room, *others} and height[others[0]] > height[room[0]]:
+                upward.add((name, other))
+    assert upward == set()
+
+
+def test_django_modules_have_no_circle() -> None:
+    modules = python_modules(DJANGO)
+    graph = {name: python_imports(path, modules) - {name, "django_lifesigns"} for name, path in modules.items()}
+    assert_no_circle(graph, "django_lifesigns")

@@ -10,10 +10,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from django_lifesigns import engine as project
-from django_lifesigns.catalogue import CATALOGUE
-from django_lifesigns.conf import read
-from django_lifesigns.connections import returning_connections
+from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.health_checks.background_tasks import (
     check_failed_tasks,
     check_pending_tasks,
@@ -39,6 +36,9 @@ from django_lifesigns.health_checks.filesystem import check_directory_permission
 from django_lifesigns.health_checks.mqtt import check_mqtt_broker
 from django_lifesigns.health_checks.system import check_cpu_load, check_disk_space, check_memory_usage
 from django_lifesigns.health_checks.utils import format_check_result
+from django_lifesigns.runtime import engine as project
+from django_lifesigns.settings.conf import read
+from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import Engine
 from lifesigns.checks import redeclare
 from lifesigns.plain import TooLargeError, plain
@@ -157,7 +157,7 @@ class ProjectManager(HealthCheckManager):
             project.reset()
 
     def _engine(self) -> tuple[Engine, dict[str, str]]:
-        built = project.current()
+        built = project.on_request()
         return built.engine, {name: built.names[name] for name in self.checks if name in built.names}
 
 

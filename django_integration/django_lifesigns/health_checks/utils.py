@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
-from django_lifesigns.calls import Calls, overran
-from lifesigns import Circuit
-from lifesigns.results import Result
+from django_lifesigns.checks.connections import returning_connections
+from lifesigns import Circuit, Job, JobError
 
 # For what is cached and names no timeout of its own.
 LONGEST = 60.0
+# A function that is called with ever other arguments must not keep a job for each.
+KEPT = 32
 
 
 def format_check_result(
@@ -30,17 +32,19 @@ def format_check_result(
 def timeout_check(timeout_seconds: float = 5) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorates a function that is to return within `timeout_seconds`, whatever thread calls it.
 
-    One that overran gives an error dict at its timeout. It goes on, on a thread of its own, and the same call is not
-    started a second time meanwhile.
+    One that overran gives an error dict at its timeout, and continues on a thread of its own.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        calls = Calls(function, timeout_seconds)
+        Job(function, timeout=timeout_seconds)  # so that a wrong timeout is a ValueError here
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            result, returned = calls(*args, **kwargs).answer(refresh=True)
-            return _timed_out(result, timeout_seconds) if overran(result) else returned
+            try:
+                outcome = _job(function, args, kwargs, timeout_seconds, 0).run()
+            except (TimeoutError, JobError) as error:
+                return _timed_out(error, timeout_seconds)
+            return outcome.returned()
 
         call.timeout_seconds = timeout_seconds  # type: ignore[attr-defined]
         return call
@@ -59,19 +63,58 @@ def cache_health_check(
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         timeout_seconds = getattr(function, "timeout_seconds", LONGEST - 1) + 1
-        calls = Calls(function, timeout_seconds, cache_ttl)
+
+        def make(*args: Any, **kwargs: Any) -> Job[_Outcome]:
+            return _job(function, args, kwargs, timeout_seconds, cache_ttl)
+
+        make()  # so that a wrong ttl is a ValueError here
+        kept = lru_cache(KEPT, typed=True)(make)
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            result, returned = calls(*args, **kwargs).answer(refresh=False)
-            if overran(result):
-                return {**_timed_out(result, timeout_seconds), "cached": result["cached"]}
-            return {**returned, "cached": result["cached"]} if isinstance(returned, Mapping) else returned
+            try:
+                job = kept(*args, **kwargs)
+            except TypeError:  # an argument that cannot be hashed
+                job = make(*args, **kwargs)
+            try:
+                result = job.result()
+                if result.cached and result.value.error is not None:
+                    result = job.result(refresh=True)
+            except (TimeoutError, JobError) as error:
+                return {**_timed_out(error, timeout_seconds), "cached": False}
+            returned = result.value.returned()
+            return {**returned, "cached": result.cached} if isinstance(returned, Mapping) else returned
 
         call.timeout_seconds = timeout_seconds  # type: ignore[attr-defined]
         return call
 
     return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a function returned or raised, told apart from what its job raises."""
+
+    value: Any = None
+    error: Exception | None = None
+
+    def returned(self) -> Any:
+        """Return the value, or raise the exception."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+def _job(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float, ttl: float
+) -> Job[_Outcome]:
+    def run() -> _Outcome:
+        try:
+            return _Outcome(function(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  # it is the caller's
+            return _Outcome(error=error)
+
+    return Job(returning_connections(run), timeout=timeout, ttl=ttl)
 
 
 class CircuitBreaker(Circuit):
@@ -88,12 +131,12 @@ class CircuitBreaker(Circuit):
         return self.failures
 
 
-def _timed_out(result: Result, timeout_seconds: float) -> dict[str, Any]:
+def _timed_out(error: Exception, timeout_seconds: float) -> dict[str, Any]:
     message = f"Health check timed out after {timeout_seconds:g} seconds"
-    if "timeout_seconds" not in result:
-        message += f"; {result['message']}"
+    if isinstance(error, JobError):
+        message += f"; {error}"
     return {
-        **format_check_result("error", message, duration_ms=result["duration_ms"]),
+        **format_check_result("error", message, duration_ms=timeout_seconds * 1_000),
         "error_type": "TimeoutError",
         "timeout_seconds": timeout_seconds,
     }

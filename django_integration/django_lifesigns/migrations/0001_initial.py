@@ -9,7 +9,7 @@ import django.utils.timezone
 from django.db import migrations, models
 from django.db.migrations.operations.base import Operation
 
-from django_lifesigns.adoption import AdoptOrCreateModel
+from django_lifesigns.history.adoption import AdoptOrCreateModel
 
 
 def key() -> tuple[str, Any]:

@@ -12,9 +12,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.progress import Progress
 
-from django_lifesigns.reports.collect import collect, slices
-from django_lifesigns.reports.formats import FORMATS
-from django_lifesigns.terminal import console
+from django_lifesigns.history.reports.collect import collect, slices
+from django_lifesigns.history.reports.formats import FORMATS
+from django_lifesigns.management.terminal import console
 
 # A hundred years: more is a slip, and past what dates can hold.
 MOST_HOURS = 876_000

@@ -8,16 +8,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.table import Table
 
-from django_lifesigns.conf import read
-from django_lifesigns.engine import get_engine
-from django_lifesigns.scope import scope
-from django_lifesigns.terminal import console
+from django_lifesigns.management.terminal import console
+from django_lifesigns.runtime.engine import get_engine
+from django_lifesigns.runtime.sharing import scope
+from django_lifesigns.settings.conf import read
 from lifesigns import Breaker, UnknownCheckError
 
 ACTIONS = {"reset": Breaker.reset, "force-open": Breaker.force_open, "force-close": Breaker.force_closed}
 ALONE = (
     "LIFESIGNS['SHARE'] is 'process': every process has circuit breakers of its own, and this was that of the command. "
-    "Inside a process: django_lifesigns.engine.get_engine().breaker(NAME)."
+    "Inside a process: django_lifesigns.runtime.engine.get_engine().breaker(NAME)."
 )
 
 

@@ -12,10 +12,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.live import Live
 
-from django_lifesigns.engine import current
-from django_lifesigns.schedule import beats, seconds, until_stopped
+from django_lifesigns.management.schedule import beats, seconds, until_stopped
+from django_lifesigns.management.terminal import console, live, only_results, table
+from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
-from django_lifesigns.terminal import console, live, only_results, table
 from lifesigns import UnknownCheckError
 from lifesigns.results import Report
 
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         self, *, names: list[str], critical: bool, output: str, strict: bool, watch: float | None, **_: Any
     ) -> None:
         def sweep() -> Report:
-            return current(PATIENCE_SECONDS).engine.run(names or None, critical_only=critical)
+            return on_request(PATIENCE_SECONDS).engine.run(names or None, critical_only=critical)
 
         only_results()
         try:

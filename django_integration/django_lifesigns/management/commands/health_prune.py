@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from rich.progress import Progress
 
+from django_lifesigns.checks.timezones import utc
+from django_lifesigns.management.terminal import console
 from django_lifesigns.models import HealthCheckLog
-from django_lifesigns.moments import utc
-from django_lifesigns.terminal import console
 
 BATCH = 10_000
 

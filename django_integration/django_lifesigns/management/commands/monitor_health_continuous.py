@@ -11,11 +11,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from rich.live import Live
 
-from django_lifesigns import recorder
-from django_lifesigns.engine import current
-from django_lifesigns.schedule import beats, seconds, until_stopped
+from django_lifesigns.history import recorder
+from django_lifesigns.management.schedule import beats, seconds, until_stopped
+from django_lifesigns.management.terminal import console, line, live, only_results
+from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
-from django_lifesigns.terminal import console, line, live, only_results
 
 FLUSH_SECONDS = 5.0
 
@@ -49,8 +49,9 @@ class Command(BaseCommand):
         in_place = self.stdout.isatty() and not quiet
         with Live(console=console(self.stdout), auto_refresh=False) if in_place else nullcontext() as screen:
             for count in beats(interval, at_most):
-                report = current(PATIENCE_SECONDS).engine.run(refresh=True)
-                recorder.record(report, wait=min(PATIENCE_SECONDS, interval / 2))
+                engine = on_request(PATIENCE_SECONDS).engine
+                report = engine.run(refresh=True)
+                recorder.record(report, engine, wait=min(PATIENCE_SECONDS, interval / 2))
                 statuses[report["status"]] += 1
                 if screen:
                     screen.update(live(report, f"sweep {count + 1}, every {interval:g} s"), refresh=True)

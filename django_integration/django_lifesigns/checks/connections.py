@@ -1,0 +1,61 @@
+"""Gives Django's connections back after every Python check: the engine runs them on threads that no request ends."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, cast
+
+from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.core.cache import close_caches
+from django.db import connections
+
+from django_lifesigns.checks.kinds import Check, is_record
+from lifesigns.specs import Spec
+
+
+def runnable(check: Check) -> Check:
+    """The check as an engine gets it."""
+    return returning_connections(check) if callable(check) and not isinstance(check, Spec) else check
+
+
+def identity(check: Check) -> str | None:
+    """What tells it from another check of the same name, in every process; None where the engine knows by itself."""
+    if isinstance(check, partial):
+        return identity(check.func)
+    if is_record(check) and type(check).__module__.startswith("django_lifesigns.checks"):
+        # Of plain values: with those of fields that are not shown, too, since nobody ever sees this.
+        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))}"
+    return None
+
+
+def returning_connections(check: Callable[[], Any]) -> Callable[[], Any]:
+    """The same check, which leaves no database or cache connection of its thread open, even if it raises."""
+
+    def run() -> object:
+        try:
+            value = check()
+        finally:
+            close()
+        return _finish(value) if isinstance(value, Coroutine) else value
+
+    # As `functools.partial` has it: by this the engine knows it in every process, and tells it from others.
+    run.func = check  # type: ignore[attr-defined]
+    return run
+
+
+async def _finish(check: Coroutine[object, object, object]) -> object:
+    # Without a context of its own, the ORM's part of every async check of the process would go to one shared thread,
+    # and one hanging query would hold up all the others.
+    async with ThreadSensitiveContext():
+        try:
+            return await check
+        finally:
+            await sync_to_async(close)()
+
+
+def close() -> None:
+    """Close what the current thread has open."""
+    connections.close_all()
+    close_caches()

@@ -1,0 +1,1 @@
+"""The history in the project's database: written, read, reported and adopted."""

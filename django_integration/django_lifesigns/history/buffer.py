@@ -1,0 +1,70 @@
+"""What waits to be written: bounded, oldest dropped first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django_lifesigns.models import HealthCheckLog
+
+logger = logging.getLogger("django_lifesigns")
+
+# About 10 MB of usual results.
+CAPACITY = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A row, and whether it is to be kept itself and to be counted."""
+
+    row: HealthCheckLog
+    log: bool
+    availability: bool
+
+
+class Buffer:
+    """Put into by any thread, taken from by one. What was taken still counts until what is left of it is put back."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queue: deque[PendingRow] = deque()
+        self._taken = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        # What is being put back is in neither for a moment: whoever saw that would take it for written.
+        with self._lock:
+            return len(self._queue) + self._taken
+
+    def put(self, rows: Iterable[PendingRow]) -> None:
+        """Adds the newest."""
+        with self._lock:
+            self._queue.extend(rows)
+        self._keep_within_capacity()
+
+    def requeue(self, rows: Iterable[PendingRow]) -> None:
+        """Returns what is left of what `take` gave: nothing, if it was written."""
+        with self._lock:
+            self._taken = 0
+            self._queue.extendleft(reversed(list(rows)))
+        self._keep_within_capacity()
+
+    def take(self, at_most: int) -> deque[PendingRow]:
+        """Removes and gives the oldest."""
+        with self._lock:
+            self._taken = min(at_most, len(self._queue))
+            return deque(self._queue.popleft() for _ in range(self._taken))
+
+    def _keep_within_capacity(self) -> None:
+        with self._lock:
+            excess = max(0, len(self._queue) - CAPACITY)
+            for _ in range(excess):
+                self._queue.popleft()
+            self.dropped += excess
+        if excess:
+            logger.warning("history: the buffer is full, %d results dropped until now", self.dropped)

@@ -1,0 +1,1 @@
+"""How an answer is negotiated, written, and shown to whom."""

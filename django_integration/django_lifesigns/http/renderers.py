@@ -1,0 +1,102 @@
+"""An answer in the media type that the caller prefers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from django_lifesigns.http import page
+from django_lifesigns.http.negotiation import MalformedAcceptError, preferred
+from lifesigns import Sweep
+
+Body = Mapping[str, Any]
+Results = Mapping[str, Mapping[str, Any]]
+Renderer = Callable[[Body, Results], str]
+
+# A cached answer, whoever keeps it, is about the past.
+NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
+# In the words of the IETF's draft "Health Check Response Format for HTTP APIs"; skipped checks are left out there.
+DRAFT_STATUS = {
+    **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
+    "degraded": "warn",
+}
+
+
+def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
+    """The response with this body, which holds its results, if any, under the key `results`."""
+    return _negotiated(request, code, lambda render: render(body, body.get(results, {}) if results else {}))
+
+
+def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool) -> HttpResponse:
+    """The response with the report of this sweep; without `details` only how it is, not why."""
+
+    def content(render: Renderer) -> str:
+        if render is _json:
+            return sweep.json(details)
+        report = sweep.report(details)
+        return render(report, report["checks"])
+
+    return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
+
+
+def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
+    try:
+        content_type = preferred(request.META.get("HTTP_ACCEPT"), list(RENDERERS))
+    except MalformedAcceptError as error:
+        content_type, code = JSON, 400
+        content = _json({"status": "bad_request", "message": f"The Accept header is {error}"}, {})
+    else:
+        content = write(RENDERERS[content_type])
+    charset = "; charset=utf-8" if content_type.startswith("text/") else ""
+    headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
+    # As bytes: Django would look for the charset that it has just been told.
+    response = HttpResponse(content.encode(), content_type=content_type + charset, status=code, headers=headers)
+    # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
+
+
+def _json(body: Body, results: Results) -> str:
+    return json.dumps(body)
+
+
+def _health_json(body: Body, results: Results) -> str:
+    checks = {name: [_draft(result)] for name, result in results.items() if result["status"] != "skipped"}
+    shown = {"status": _draft_status(body), "output": body.get("message"), "checks": checks}
+    return json.dumps({key: value for key, value in shown.items() if value})
+
+
+def _draft(result: Body) -> dict[str, Any]:
+    shown = {"status": _draft_status(result), "time": result["timestamp"]}
+    if "duration_ms" in result:
+        shown |= {"observedValue": result["duration_ms"], "observedUnit": "ms"}
+    if shown["status"] != "pass" and "message" in result:
+        shown["output"] = result["message"]
+    return shown
+
+
+def _draft_status(body: Body) -> str:
+    return DRAFT_STATUS.get(body["status"], "fail")
+
+
+def _text(body: Body, results: Results) -> str:
+    lines = [_line(body), *(f"{name}: {_line(result)}" for name, result in results.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(body: Body) -> str:
+    # A message may have line ends of its own.
+    return " ".join(f"{body['status']} {body.get('message', '')}".split())
+
+
+JSON = "application/json"
+HTML = "text/html"
+RENDERERS: dict[str, Renderer] = {
+    JSON: _json,
+    "application/health+json": _health_json,
+    "text/plain": _text,
+    HTML: page.render,
+}

@@ -1,0 +1,129 @@
+"""The engine of this process, built from the settings when it is first needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.signals import setting_changed
+from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+from django_lifesigns.checks.connections import identity, runnable
+from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.checks.imports import imports
+from django_lifesigns.history import recorder
+from django_lifesigns.runtime.imports import import_packages
+from django_lifesigns.runtime.sharing import scope
+from django_lifesigns.runtime.thresholds import ThresholdSync
+from django_lifesigns.settings.conf import Conf, read
+from django_lifesigns.settings.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.settings.secrets import secrets
+from django_lifesigns.targets.discovery import critical_by_default, discover, parents_first, setting_of
+from lifesigns import Engine, close_connections
+from lifesigns.redaction import hide
+from lifesigns.shutdown import wrap_sigterm
+
+logger = logging.getLogger("django_lifesigns")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """What the settings lead to; `names` are those of the checks in the report, by those in the settings."""
+
+    conf: Conf
+    engine: Engine
+    problems: tuple[Problem, ...]
+    names: Mapping[str, str]
+    thresholds: ThresholdSync
+
+
+def get_engine() -> Engine:
+    """Return the engine with all checks of this project; threads and connections start with its first run."""
+    return get_runtime().engine
+
+
+def get_runtime() -> Runtime:
+    """Return what the settings as they are now lead to. It is built once, and starts nothing."""
+    if "runtime" not in _current:
+        runtime = build(read())
+        # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
+        if _current.setdefault("runtime", runtime) is runtime:
+            for problem in runtime.problems:
+                level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
+                logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
+    return _current["runtime"]
+
+
+def on_request(patience: float | None = None) -> Runtime:
+    """Return the runtime for a caller that is about to run checks, brought up to date first.
+
+    SIGTERM drains from now on, saved thresholds govern, and history that could not be written is tried again.
+
+    Args:
+        patience: seconds to wait at most for the saved thresholds; None: a quarter of `READY_BUDGET`. Only the first
+            caller of a process waits, and one after a pause of more than 25 s.
+    """
+    wrap_sigterm()
+    runtime = get_runtime()
+    runtime.thresholds.sync(runtime.conf.ready_budget / 4 if patience is None else patience)
+    recorder.flush_soon()
+    return runtime
+
+
+def build(conf: Conf) -> Runtime:
+    """Return an engine with every check; one that is wrong is registered as an error, and the others still run."""
+    hide(secrets())
+    import_packages()
+    shared = scope(conf)
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
+    found, problems = discover(conf)
+    names = {check.key: check.name for check in found}
+    for check in parents_first(found):
+        try:
+            options: dict[str, Any] = check.options
+            options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
+            engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
+        except ValueError as error:
+            problem = _wrong(check.key, conf, str(error))
+            problems.append(problem)
+            with suppress(ValueError):  # the name itself may be what is wrong
+                names[check.key] = check.key
+                wrong = FixedResult("error", problem.message)
+                critical = critical_by_default(check.key)
+                engine.register(check.key, wrong, critical=critical, identity=identity(wrong))
+    thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
+    return Runtime(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names, thresholds=thresholds)
+
+
+def reset(**_: object) -> None:
+    """Forget the engine: the settings have changed, as they do in tests."""
+    _current.clear()
+
+
+setting_changed.connect(reset)
+
+
+def close_for_test_databases(connection: BaseDatabaseWrapper, **_: object) -> None:
+    """Forget the engine, and close what it keeps open, when a database is about to be made or dropped.
+
+    Django connects to none in particular for nothing else: it does so for the databases of tests, which PostgreSQL
+    would not let it drop.
+    """
+    if connection.alias == NO_DB_ALIAS:
+        reset()
+        close_connections()
+
+
+connection_created.connect(close_for_test_databases)
+
+_current: dict[str, Runtime] = {}
+
+
+def _wrong(key: str, conf: Conf, reason: str) -> Problem:
+    if key in conf.checks:
+        return Problem(WRONG_OPTION, f"LIFESIGNS['CHECKS'][{key!r}]: {reason}", OTHERS_RUN)
+    return Problem(WRONG_TARGET, f"{setting_of(key)}: {reason}", OTHERS_RUN)

@@ -1,0 +1,63 @@
+"""What `manage.py check` says about the settings. Connects to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from django.utils.module_loading import import_string
+
+from django_lifesigns.checks.dotted import Dotted
+from django_lifesigns.runtime.engine import Runtime, build
+from django_lifesigns.settings import security_checks as exposure
+from django_lifesigns.settings.conf import read
+from django_lifesigns.settings.problems import NOT_BEGUN, NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
+from django_lifesigns.targets.discovery import discover
+
+MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
+PAGES = {"detailed", "dashboard"}
+
+
+def messages() -> list[CheckMessage]:
+    """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
+    return [_message(problem) for problem in _problems(build(read()))]
+
+
+def _problems(built: Runtime) -> Iterator[Problem]:
+    yield from built.problems
+    yield from _not_importable()
+    yield from exposure.problems(built.conf)
+    if MIDDLEWARE in settings.MIDDLEWARE[1:]:
+        message = f"{MIDDLEWARE} is not the first of MIDDLEWARE: what stands before it may refuse or delay probes."
+        yield Problem(NOT_FIRST, message, "Move it to the top.")
+    if (built.conf.probe_server or built.conf.background) and MIDDLEWARE not in settings.MIDDLEWARE:
+        key = "PROBE_SERVER" if built.conf.probe_server else "BACKGROUND"
+        message = f"LIFESIGNS[{key!r}] has no effect: {MIDDLEWARE}, with which workers begin it, is not in MIDDLEWARE."
+        yield Problem(NOT_BEGUN, message, "Put it at the top of MIDDLEWARE.")
+    if built.conf.celery_signals and not find_spec("celery"):
+        message = "LIFESIGNS['CELERY_SIGNALS'] has no effect: Celery is not installed."
+        yield Problem(NOT_BEGUN, message, "Remove it, or install Celery.")
+    for name in sorted(PAGES & set(built.names.values())):
+        message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
+        yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")
+
+
+def _not_importable() -> list[Problem]:
+    """Dotted paths that lead nowhere. What else goes wrong in such a module is shown as it is, with its traceback."""
+    problems = []
+    for found in discover(read())[0]:
+        if isinstance(found.check, Dotted):
+            try:
+                import_string(found.check.path)
+            except ImportError as error:
+                where = f"LIFESIGNS['CHECKS'][{found.key!r}]"
+                message = f"{where} names {found.check.path!r}, which cannot be imported."
+                problems.append(Problem(WRONG_OPTION, message, str(error)))
+    return problems
+
+
+def _message(problem: Problem) -> CheckMessage:
+    kind = Error if problem.id.startswith("E") else Warning
+    return kind(problem.message, hint=problem.hint, id=f"lifesigns.{problem.id}")

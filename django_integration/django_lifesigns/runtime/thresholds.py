@@ -1,0 +1,149 @@
+"""Lets the thresholds saved in the admin govern this process's checks, through the engine's own rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django_lifesigns.checks.connections import returning_connections, runnable
+from django_lifesigns.checks.kinds import Check, is_record
+from django_lifesigns.targets.catalogue import CATALOGUE
+from lifesigns import Engine
+from lifesigns.results import Result
+from lifesigns.specs import Thresholds
+
+logger = logging.getLogger("django_lifesigns")
+
+# By metric, the check that it governs.
+CHECKS = {target.metric: key for key, target in CATALOGUE.items() if target.metric}
+
+# They are read again when somebody asks for a check and the last reading is this old, beside the request.
+EVERY_SECONDS = 10.0
+# The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
+AT_LATEST_SECONDS = 25.0
+READ_SECONDS = 5.0
+LOOK_SECONDS = 1.0
+# How long it leaves alone, at most, what another process has read, where it follows by itself.
+FOLLOW_SECONDS = 2.0
+NAME = "thresholds"
+
+Saved = Mapping[str, Mapping[str, float]]
+
+
+def _read() -> dict[str, object]:
+    from django_lifesigns.models import AlertThreshold
+
+    saved: dict[str, dict[str, float]] = {}
+    rows = AlertThreshold.objects.filter(enabled=True).values_list("metric_type", "alert_level", "threshold_value")
+    for metric, level, value in rows[:100]:
+        saved.setdefault(metric, {})[level] = value
+    return {"status": "healthy", "details": saved}
+
+
+class ThresholdSync:
+    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
+
+    `checks` and `names`, those in the report, are by the names in the settings. Processes that share by `scope` read
+    once for all of them.
+    """
+
+    def __init__(self, engine: Engine, checks: Mapping[str, Check], names: Mapping[str, str], **scope: Any) -> None:
+        self._engine = engine
+        self._checks = checks
+        self._names = names
+        self._governing: Saved = {}
+        self._failing = False
+        self._next_look = 0.0
+        # A callable of an engine has a deadline, one thread at most, and survives a fork.
+        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
+        self._reader.register(NAME, returning_connections(_read))
+        self._asker: Engine | None = None
+        self._limit({})
+
+    def sync(self, patience: float) -> None:
+        """Begins a reading if one is due; waits for it, at most `patience` seconds, only if the last is too old."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            result = self._reader.check(NAME, deadline=0)
+            if result.get("pending"):
+                result = self._reader.check(NAME, deadline=patience)
+            self._take(result)
+
+    def sync_in_background(self) -> None:
+        """From now on it follows though nobody calls `sync`, as where only native probes are asked."""
+        sync = weakref.ref(self)
+
+        def ask() -> None:
+            if governing := sync():
+                governing.sync(READ_SECONDS)
+
+        self._asker = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
+        self._asker.register(NAME, ask)
+        self._asker.start_background()
+
+    def _take(self, result: Result) -> None:
+        if result["status"] != "healthy":
+            if not (self._failing or result.get("pending")):
+                self._failing = True
+                name = result.get("error_type", "")
+                logger.warning("thresholds: cannot be read (%s; run migrate?); keeping the current thresholds", name)
+            return
+        self._failing = False
+        saved = result.get("details", {})
+        if saved != self._governing:
+            self._apply(saved)
+            self._governing = saved
+
+    def _apply(self, saved: Saved) -> None:
+        for metric, key in CHECKS.items():
+            check, name = self._checks.get(key), self._names.get(key, key)
+            levels = saved.get(metric, {})
+            if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
+                try:
+                    self._engine.replace(name, runnable(_governed(check, metric, levels)))
+                    logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
+                except ValueError as error:  # saved past the admin's validation
+                    logger.error("thresholds: %s keeps its present ones: %s", name, error)
+        self._limit(saved)
+
+    def _limit(self, saved: Saved) -> None:
+        """What may degrade every check. The error rate does only where one is saved: right after an outage it would
+        otherwise keep everybody degraded for minutes, with nothing wrong any more."""
+        response = judged("response_time", saved.get("response_time", {}))
+        rate = judged("error_rate", saved["error_rate"]).degraded_above if "error_rate" in saved else None
+        try:
+            self._engine.limit(response_time=response.degraded_above / 1000, error_rate=rate)
+        except ValueError as error:
+            logger.error("thresholds: response_time and error_rate keep their present ones: %s", error)
+
+
+def judged(metric: str, levels: Mapping[str, float], base: Thresholds | None = None) -> Thresholds:
+    """From where on a metric is degraded and in error: by the levels saved, else by `base`, else by default. Where only
+    one level is saved, the other gives way to it."""
+    from django_lifesigns.models import AlertThreshold
+
+    default = AlertThreshold.DEFAULTS[metric]
+    base = base or Thresholds(degraded_above=default["warning"], error_above=default["critical"])
+    warning, critical = levels.get("warning"), levels.get("critical")
+    if warning is None:
+        warning = base.degraded_above if critical is None else min(base.degraded_above, critical)
+    if critical is None:
+        critical = base.error_above
+    return Thresholds(degraded_above=warning, error_above=max(warning, critical))
+
+
+def has_thresholds(check: Check) -> bool:
+    """Whether it is a native check, or one of ours, that judges a measured value."""
+    return is_record(check) and any(field.name == "thresholds" for field in dataclasses.fields(cast("Any", check)))
+
+
+def _governed(check: Check, metric: str, levels: Mapping[str, float]) -> Check:
+    if not levels:
+        return check
+    record: Any = check
+    return cast("Check", dataclasses.replace(record, thresholds=judged(metric, levels, record.thresholds)))

@@ -1,0 +1,134 @@
+"""Begins in each worker what goes on beside its requests: renewing results, and the probe server.
+
+It begins when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
+nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. Who loads
+the application for others, as gunicorn's master does with `--preload` and uWSGI's without `lazy-apps`, begins nothing:
+its children do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from django_lifesigns.runtime.engine import Runtime, on_request
+from django_lifesigns.runtime.imports import import_packages
+from django_lifesigns.runtime.servers import modules_of_callers
+from django_lifesigns.runtime.sharing import application, is_under_test
+from django_lifesigns.runtime.startup import get_startup
+from django_lifesigns.settings.conf import read
+from lifesigns import watch_loop
+from lifesigns.shutdown import drain_on_sigterm
+
+logger = logging.getLogger("django_lifesigns")
+
+# How long a forked worker takes at most to become one. gunicorn's take some milliseconds.
+SETTLED_SECONDS = 10.0
+POLL_SECONDS = 0.01
+
+
+def loaded() -> None:
+    """A server has loaded the application: begins here, or in the workers that this process forks."""
+    modules = modules_of_callers()
+    if "django.test.client" not in modules:
+        import_packages()
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not uwsgi.worker_id():
+        _add_post_fork_hook(uwsgi)
+    elif "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
+        os.register_at_fork(after_in_child=_begin_once_settled)
+    elif "django.test.client" not in modules:
+        _begin_as_configured()
+
+
+def begin(*, probes: bool = True) -> None:
+    """Begins in this process, unless it has begun already. What cannot be done is logged, and harms no request.
+
+    Without `probes` it only renews results, and others see that it is alive.
+    """
+    if _begun.get("in") == os.getpid():
+        return
+    _begun["in"] = os.getpid()
+    drain_on_sigterm()
+    with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request tells of it
+        watch_event_loop()
+    runtime = on_request(patience=0)
+    runtime.thresholds.sync_in_background()
+    runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
+    if not probes:
+        return
+    get_startup().engine.run(deadline=0)  # so that the first who asks need not come again
+    for address in runtime.conf.probe_server:
+        try:
+            _serve(address, runtime)
+        except (OSError, ValueError) as error:
+            logger.error("probe server: cannot serve %s (%s)", address, error)
+
+
+def watch_event_loop() -> None:
+    """Has `/alive` look at the running event loop, too, if there are probes here. RuntimeError if none runs."""
+    if _begun.get("in") == os.getpid():
+        asyncio.get_running_loop()
+        watch_loop()
+
+
+def _serve(address: str, runtime: Runtime) -> None:
+    conf = runtime.conf
+    runtime.engine.serve(
+        address,
+        tokens=conf.tokens,
+        networks=[str(network) for network in conf.networks],
+        show_details=conf.show_details,
+        ready_budget=conf.ready_budget,
+        ready_max_age=conf.ready_max_age,
+        wedged_after=conf.wedged_after,
+        alive_requires=conf.alive_requires,
+        dump_on_wedge=conf.dump_on_wedge and address == conf.probe_server[0],  # once
+        startup=get_startup().engine,
+        application=application(),
+    )
+
+
+def _begin_as_configured() -> None:
+    conf = read()
+    if (conf.probe_server or conf.background) and not is_under_test():
+        begin()
+
+
+def _begin_once_settled() -> None:
+    """In a child of gunicorn's master, which changes its user and its signal handlers next."""
+    # Here, since only the main thread can see to the handler that comes.
+    drain_on_sigterm()
+    threading.Thread(target=_wait_and_begin, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
+
+
+def _wait_and_begin(masters: Any) -> None:
+    end = time.monotonic() + SETTLED_SECONDS
+    while signal.getsignal(signal.SIGTERM) == masters:
+        if time.monotonic() > end:
+            return  # no worker
+        time.sleep(POLL_SECONDS)
+    _begin_as_configured()
+
+
+def _add_post_fork_hook(uwsgi: Any) -> None:
+    """uWSGI forks without telling Python, but for this one hook."""
+    others = getattr(uwsgi, "post_fork_hook", None)
+
+    def hook() -> None:
+        if others is not None:
+            others()
+        if uwsgi.worker_id():  # mules and spoolers are none
+            _begin_as_configured()
+
+    uwsgi.post_fork_hook = hook
+
+
+_begun: dict[str, int] = {}

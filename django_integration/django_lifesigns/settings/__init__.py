@@ -1,0 +1,1 @@
+"""The `LIFESIGNS` settings: keys, values, options of checks, and what is wrong with them."""

@@ -1,0 +1,108 @@
+"""The `LIFESIGNS` settings, typed: what is left out or wrong has its default, and what is wrong is a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+from django.conf import settings
+
+from django_lifesigns.settings import values
+from django_lifesigns.settings.problems import UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conf:
+    """One attribute for each key, in lower case. Times are in seconds."""
+
+    checks: Mapping[str, object] = field(repr=False)
+    disabled: frozenset[str] = frozenset()
+    required: frozenset[str] | Literal["all"] = frozenset()
+    default_timeout: float = 5.0
+    default_ttl: float = 30.0
+    ready_budget: float = 0.8
+    ready_max_age: float = 5.0
+    max_stale: float = 60.0
+    show_details: Literal["authorized", "always", "never"] = "authorized"
+    tokens: tuple[str, ...] = field(default=(), repr=False)
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    trusted_proxies: int = 0
+    share: Literal["process", "host"] = "host"
+    store_path: str | None = None
+    background: bool = False
+    probe_server: tuple[str, ...] = ()
+    wedged_after: float = 30.0
+    alive_requires: Literal["any", "all"] = "any"
+    dump_on_wedge: bool = False
+    celery_signals: bool = False
+    task_queue: str | Mapping[str, object] | None = field(default=None, repr=False)
+    postgresql_functions: tuple[str, ...] | None = None
+    materialized_views: tuple[str, ...] = ()
+    expected_workers: int = 1
+    google_maps_base_url: str | None = None
+    problems: tuple[Problem, ...] = ()
+
+    def requires(self, check: str) -> bool:
+        """Return whether `REQUIRED` names this check."""
+        return self.required == "all" or check in self.required
+
+
+def read() -> Conf:
+    """The settings as they are now."""
+    return parse(getattr(settings, "LIFESIGNS", {}))
+
+
+def parse(raw: object) -> Conf:
+    """The typed form of a `LIFESIGNS` dict."""
+    if not isinstance(raw, Mapping):
+        return Conf(checks={}, problems=(_wrong("LIFESIGNS", "must be a dict", raw),))
+    problems: list[Problem] = []
+    given: dict[str, object] = {"checks": {}}
+    for key, value in raw.items():
+        if key in READERS:
+            try:
+                if value is not None:
+                    given[key.lower()] = READERS[key](value)
+            except ValueError as error:
+                problems.append(_wrong(f"LIFESIGNS[{key!r}]", str(error), value))
+        else:
+            hint = did_you_mean(str(key), READERS.keys())
+            problems.append(Problem(UNKNOWN_KEY, f"LIFESIGNS has an unknown key {key!r}.", hint))
+    return replace(Conf(**given), problems=tuple(problems))  # type: ignore[arg-type]
+
+
+def _wrong(where: str, what: str, value: object) -> Problem:
+    # Only numbers are shown: a token in the wrong place must not end up in a log.
+    shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
+    return Problem(WRONG_VALUE, f"{where} {what}, not {shown}.", f"Correct {where}.")
+
+
+READERS: dict[str, Callable[[object], object]] = {
+    "CHECKS": values.mapping,
+    "DISABLED": values.names,
+    "REQUIRED": values.names_or_all,
+    "DEFAULT_TIMEOUT": values.seconds,
+    "DEFAULT_TTL": values.seconds,
+    "READY_BUDGET": values.seconds,
+    "READY_MAX_AGE": values.seconds,
+    "MAX_STALE": values.seconds,
+    "SHOW_DETAILS": values.one_of("authorized", "always", "never"),
+    "TOKENS": values.tokens,
+    "NETWORKS": values.networks,
+    "TRUSTED_PROXIES": values.count,
+    "SHARE": values.one_of("host", "process", but="; 'fleet' is not there yet"),
+    "STORE_PATH": values.directory,
+    "BACKGROUND": values.flag,
+    "PROBE_SERVER": values.addresses,
+    "WEDGED_AFTER": values.seconds,
+    "ALIVE_REQUIRES": values.one_of("any", "all"),
+    "DUMP_ON_WEDGE": values.flag,
+    "CELERY_SIGNALS": values.flag,
+    "TASK_QUEUE": values.task_queue,
+    "POSTGRESQL_FUNCTIONS": values.strings,
+    "MATERIALIZED_VIEWS": values.strings,
+    "EXPECTED_WORKERS": values.count,
+    "GOOGLE_MAPS_BASE_URL": values.url,
+}

@@ -1,0 +1,116 @@
+"""One entry of `LIFESIGNS["CHECKS"]`: how a check is run, what of it is changed, or a check of one's own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from django_lifesigns.checks.dotted import Dotted
+from django_lifesigns.checks.kinds import Check, is_record
+from django_lifesigns.settings.problems import did_you_mean
+from lifesigns.specs import Spec, Thresholds
+
+# The keywords of `Engine.register`; the engine says what is wrong with their values.
+RUN_OPTIONS = frozenset(
+    ["critical", "timeout", "ttl", "breaker", "depends_on", "failures_before_error", "successes_before_healthy"]
+)
+OTHER_OPTIONS = frozenset(["enabled", "name", "check", "arguments"])
+# What names a target comes from Django's own settings and is not an option.
+TARGET_FIELDS = frozenset(
+    [
+        "server",
+        "url",
+        "host",
+        "port",
+        "username",
+        "password",
+        "api_key",
+        "base_url",
+        "database",
+        "alias",
+        "backend",
+        "tables",
+        "sql",
+        "required",
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """`run` goes to `Engine.register`, `fields` into the check's specification; `check` replaces it, and is called with
+    `arguments`. It is shown as `name`."""
+
+    enabled: bool = True
+    name: str | None = None
+    check: Check | None = field(default=None, repr=False)
+    arguments: Mapping[str, object] = field(default_factory=dict, repr=False)
+    run: Mapping[str, object] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+    def apply(self, check: Check) -> Check:
+        """The check with the configured fields and arguments; ValueError naming the option that it does not have."""
+        check = self._with_fields(check) if self.fields else check
+        if not self.arguments:
+            return check
+        if isinstance(check, (Spec, Mapping)):
+            raise ValueError("has 'arguments', which only a callable takes.")
+        return partial(check, **self.arguments)
+
+    def _with_fields(self, check: Check) -> Check:
+        record: Any = check
+        own = {item.name for item in dataclasses.fields(record)} if is_record(check) else set()
+        for name in self.fields.keys() - (own - TARGET_FIELDS):
+            hint = did_you_mean(name, RUN_OPTIONS | OTHER_OPTIONS | (own - TARGET_FIELDS))
+            raise ValueError(f"has an unknown option {name!r}. {hint}")
+        return cast("Check", dataclasses.replace(record, **self.fields))
+
+
+def parse(entry: object) -> Options:
+    """The options of an entry; ValueError whose text continues "LIFESIGNS['CHECKS'][name]"."""
+    if not isinstance(entry, Mapping) or "kind" in entry:
+        return Options(check=_check(entry))
+    rest = {str(name): value for name, value in entry.items()}
+    enabled, name = rest.pop("enabled", True), rest.pop("name", None)
+    check, arguments = rest.pop("check", None), rest.pop("arguments", {})
+    if not isinstance(enabled, bool):
+        raise ValueError("has an 'enabled' that is neither True nor False.")
+    if not isinstance(name, (str, type(None))):
+        raise ValueError("has a 'name' that is not a string.")
+    if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
+        raise ValueError("has 'arguments' that are not a dict of keyword arguments.")
+    parents = rest.get("depends_on", ())
+    if not isinstance(parents, (list, tuple)) or not all(isinstance(name, str) for name in parents):
+        raise ValueError("has a 'depends_on' that is not a list of names.")
+    if "thresholds" in rest:
+        rest["thresholds"] = _thresholds(rest["thresholds"])
+    return Options(
+        enabled=enabled,
+        name=name,
+        check=None if check is None else _check(check),
+        arguments=arguments,
+        run={name: rest.pop(name) for name in RUN_OPTIONS & rest.keys()},
+        fields=rest,
+    )
+
+
+def _check(value: object) -> Check:
+    if isinstance(value, str):
+        return Dotted(value)
+    if isinstance(value, (Spec, Mapping)) or callable(value):
+        return cast("Check", value)
+    raise ValueError("must be a dict of options, a callable, the dotted path of one, or a specification.")
+
+
+def _thresholds(value: object) -> Thresholds:
+    if isinstance(value, Thresholds):
+        return value
+    names = ("degraded_above", "error_above")
+    if isinstance(value, Mapping) and value.keys() == set(names):
+        numbers = [value[name] for name in names]
+        if all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers):
+            return Thresholds(degraded_above=numbers[0], error_above=numbers[1])
+    raise ValueError("has thresholds that are not a dict of the numbers degraded_above and error_above.")

@@ -1,0 +1,1 @@
+"""The targets that Django's settings name, and the check of each."""

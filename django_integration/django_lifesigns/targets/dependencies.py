@@ -1,0 +1,31 @@
+"""Which of the 22 checks says by default that another cannot succeed: those of the server that both use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.kinds import Check
+from django_lifesigns.targets.redis import same_server
+from lifesigns import specs
+
+OF_TASK_QUEUE = frozenset(["pending_tasks", "failed_tasks", "task_workers"])
+
+
+def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
+    """Return the keys of the checks that a check depends on; `checks` are all of the project, by key."""
+    check = checks[key]
+    if key in OF_TASK_QUEUE and _is_run(checks.get("task_queue")):
+        return ("task_queue",) if _is_run(check) else ()
+    server = getattr(check, "server", None)
+    if server is not None and key != "database_connectivity":
+        database = checks.get("database_connectivity")
+        return ("database_connectivity",) if server == getattr(database, "server", None) else ()
+    redis = checks.get("redis_connectivity")
+    if isinstance(check, CacheRoundTrip) and isinstance(redis, specs.Redis) and same_server(check.alias, redis):
+        return ("redis_connectivity",)
+    return ()
+
+
+def _is_run(check: Check | None) -> bool:
+    return check is not None and not isinstance(check, specs.Skipped)

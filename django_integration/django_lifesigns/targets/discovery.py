@@ -1,0 +1,162 @@
+"""From Django's settings to the checks: what is checked, how it is run, and what is wrong with the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
+from typing import cast
+
+from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.checks.kinds import Check
+from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.options import parse as parse_options
+from django_lifesigns.settings.problems import (
+    OTHERS_RUN,
+    UNKNOWN_CHECK,
+    WRONG_OPTION,
+    WRONG_TARGET,
+    Problem,
+    did_you_mean,
+)
+from django_lifesigns.targets.catalogue import CATALOGUE
+from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.dependencies import default_parents
+from lifesigns import checks as registry
+from lifesigns import specs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DiscoveredCheck:
+    """A check as it is to be registered; `options` are keywords of `Engine.register`. The settings know it as `key`."""
+
+    key: str
+    name: str
+    check: Check = field(repr=False)
+    options: dict[str, object]
+
+
+def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
+    """Return all enabled checks in the order of the report, and what is wrong. Connects to nothing."""
+    keys = dict.fromkeys([*CATALOGUE, *registry.DECLARED, *conf.checks])
+    problems = list(_unknown_checks(conf))
+    found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
+    return _linked(_uniquely_named([check for check in found if check is not None], problems)), problems
+
+
+def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck]:
+    """Yield the same checks in their order, but each after those that it depends on, as an engine takes them.
+
+    Checks that depend on each other come last; the engine refuses them, naming the one that it does not know.
+    """
+    places = {check.name: place for place, check in enumerate(checks)}
+    left = dict(places)
+    sorter = TopologicalSorter({check.name: _parents(check) & places.keys() for check in checks})
+    with suppress(CycleError):  # it yields all the same what is in no circle
+        sorter.prepare()
+    ready: list[int] = []
+    while sorter.is_active():
+        for name in sorter.get_ready():
+            heappush(ready, places[name])
+        if not ready:
+            break
+        check = checks[heappop(ready)]
+        del left[check.name]
+        yield check
+        sorter.done(check.name)
+    yield from (checks[place] for place in left.values())
+
+
+def critical_by_default(key: str) -> bool:
+    """Return whether a check is critical where nothing else is configured; the project's own are."""
+    return key not in CATALOGUE or CATALOGUE[key].critical
+
+
+def setting_of(key: str) -> str:
+    """Return the setting that names the target of a check."""
+    return CATALOGUE[key].setting if key in CATALOGUE else "LIFESIGNS['CHECKS']"
+
+
+def _unknown_checks(conf: Conf) -> Iterator[Problem]:
+    known = CATALOGUE.keys() | conf.checks.keys() | registry.DECLARED.keys()
+    required = frozenset() if conf.required == "all" else conf.required
+    for key, names in (("DISABLED", conf.disabled), ("REQUIRED", required)):
+        for name in sorted(names - known):
+            message = f"LIFESIGNS[{key!r}] names an unknown check {name!r}."
+            yield Problem(UNKNOWN_CHECK, message, did_you_mean(name, known))
+
+
+def _find(key: str, conf: Conf, problems: list[Problem]) -> DiscoveredCheck | None:
+    target, declared = CATALOGUE.get(key), registry.DECLARED.get(key)
+    run: dict[str, object] = {"critical": critical_by_default(key)}
+    if target:
+        run |= {"timeout": target.timeout, "ttl": target.ttl, "breaker": target.breaker}
+    run |= declared.options if declared else {}
+    shown = key
+    try:
+        options = parse_options(conf.checks.get(key, {}))
+        run |= options.run
+        shown = options.name or key
+        if not (options.check or declared or target):
+            message = f"LIFESIGNS['CHECKS'] has options for an unknown check {key!r}."
+            problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(key, CATALOGUE)))
+            return None
+        if not options.enabled:
+            return None
+        own = options.check or (declared and declared.check)
+        check = options.apply(own or _target(key, conf, problems, critical=run["critical"] is True))
+    except WrongTargetError as error:
+        problems.append(Problem(WRONG_TARGET, str(error), OTHERS_RUN))
+        check = FixedResult("error", str(error))
+    except ValueError as error:
+        message = f"LIFESIGNS['CHECKS'][{key!r}] {error}"
+        problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
+        check = FixedResult("error", message)
+    return DiscoveredCheck(key=key, name=shown, check=check, options=run)
+
+
+def _target(key: str, conf: Conf, problems: list[Problem], *, critical: bool) -> Check:
+    """Return the check of what Django's settings name; `WrongTargetError` where they cannot be read."""
+    required = conf.requires(key)
+    try:
+        return CATALOGUE[key].find(DiscoveryContext(name=key, conf=conf, required=required, problems=problems))
+    except NoTargetError as missing:
+        if not required:
+            return specs.Skipped(reason=str(missing))
+        return FixedResult("error" if critical else "degraded", f"{missing} (LIFESIGNS['REQUIRED'] names this check)")
+    except WrongTargetError:
+        raise
+    except Exception as error:  # whatever a setting is that nobody has foreseen
+        raise WrongTargetError(f"{setting_of(key)} cannot be read ({type(error).__name__})") from error
+
+
+def _uniquely_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
+    """Return the checks, no two with one name."""
+    taken = {check.key: check for check in checks if check.name == check.key}
+    unique = []
+    for check in checks:
+        if taken.setdefault(check.name, check) is not check:
+            message = f"LIFESIGNS['CHECKS'][{check.key!r}] has the 'name' of another check, {check.name!r}."
+            problems.append(Problem(WRONG_OPTION, message, "Choose another; until then it is not renamed."))
+            check = replace(check, name=check.key)
+        unique.append(check)
+    return unique
+
+
+def _linked(checks: list[DiscoveredCheck]) -> list[DiscoveredCheck]:
+    """Return the checks, each with the names under which those that it depends on are shown."""
+    names = {check.key: check.name for check in checks}
+    by_key: Mapping[str, Check] = {check.key: check.check for check in checks}
+    linked = []
+    for check in checks:
+        configured = cast("Sequence[str] | None", check.options.get("depends_on"))
+        parents = default_parents(check.key, by_key) if configured is None else configured
+        shown = tuple(names.get(parent, parent) for parent in parents)
+        linked.append(replace(check, options={**check.options, "depends_on": shown}) if shown else check)
+    return linked
+
+
+def _parents(check: DiscoveredCheck) -> set[str]:
+    return set(cast("Sequence[str]", check.options.get("depends_on", ())))

@@ -1,0 +1,77 @@
+"""From `TASK_QUEUE`, or the installed apps, to the checks of the task queue."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, cast
+
+from django.db import connections
+
+from django_lifesigns.checks import tasks as through_django
+from django_lifesigns.checks.kinds import Check
+from django_lifesigns.targets import task_queues
+from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.databases import server, vendor
+from django_lifesigns.targets.task_queues import TaskQueue
+from lifesigns import specs
+
+
+def task_queue(search: DiscoveryContext) -> Check:
+    """Check 6."""
+    return _check(search, None, specs.TaskTables, through_django.TaskQueueTables)
+
+
+def pending_tasks(search: DiscoveryContext) -> Check:
+    """Check 20."""
+    return _check(search, "pending_sql", specs.PendingTasks, through_django.PendingTasks)
+
+
+def failed_tasks(search: DiscoveryContext) -> Check:
+    """Check 21."""
+    return _check(search, "failed_sql", specs.FailedTasks, through_django.FailedTasks)
+
+
+def task_workers(search: DiscoveryContext) -> Check:
+    """Check 22."""
+    expected = search.conf.expected_workers
+    return _check(search, "workers_sql", specs.TaskWorkers, through_django.TaskWorkers, expected_workers=expected)
+
+
+def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
+    """The queue, and whether its tables have to be there."""
+    configured = search.conf.task_queue or task_queues.installed()
+    if configured is None:
+        return task_queues.background_task(), search.required
+    try:
+        queue = task_queues.configured(configured)
+    except ValueError as error:
+        raise WrongTargetError(f"LIFESIGNS['TASK_QUEUE'] {error}") from error
+    if queue.database not in connections.settings:
+        where = f"the task queue {queue.backend} is in the database {queue.database!r}"
+        raise WrongTargetError(f"{where}, which is not in DATABASES")
+    return queue, True
+
+
+def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_django: Any, **fields: Any) -> Check:
+    queue, required = _queue(search)
+    if reason := queue.unknown.get(search.name):
+        raise NoTargetError(reason)
+    check: Any = queue.checks.get(search.name)
+    if check is not None:
+        names = {item.name for item in dataclasses.fields(check)}
+        return cast("Check", dataclasses.replace(check, **{name: fields[name] for name in names & fields.keys()}))
+    fields["required"] = required
+    if sql_key is None:
+        fields |= {"backend": queue.backend, "tables": queue.tables}
+    elif sql := getattr(queue, sql_key):
+        fields |= {"sql": sql, "tables": task_queues.asked(queue.tables, sql)}
+    else:
+        raise NoTargetError(f"set {sql_key!r} in LIFESIGNS['TASK_QUEUE'] for this check")
+    if not fields["tables"]:
+        raise NoTargetError("set 'tables' in LIFESIGNS['TASK_QUEUE'] for this check")
+    engine = vendor(queue.database)
+    if engine == "unknown":
+        raise NoTargetError("set DATABASES to check a task queue in it")
+    if engine != "postgresql":
+        return cast("Check", through_django(database=queue.database, **{"backend": queue.backend, **fields}))
+    return cast("Check", native(server=server(search, queue.database), **fields))

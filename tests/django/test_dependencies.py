@@ -1,0 +1,57 @@
+"""Which checks depend on which by default."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from django_lifesigns.settings.conf import parse
+from django_lifesigns.targets.discovery import DiscoveredCheck, discover, parents_first
+
+REDIS = "django.core.cache.backends.redis.RedisCache"
+
+
+def parents(settings: Any, **caches: dict[str, Any]) -> dict[str, Any]:
+    settings.CACHES = caches
+    found, _ = discover(parse({}))
+    return {check.key: check.options.get("depends_on") for check in found}
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("redis://cache:6379/1", ("redis_connectivity",)),
+        ("redis://cache", ("redis_connectivity",)),
+        ("redis://user:password@cache:6379/3", ("redis_connectivity",)),
+        ("redis://cache:6380/1", None),
+        ("redis://other/1", None),
+        ("redis://cache:nonsense/1", None),
+        ("unix:///run/redis.sock", None),
+    ],
+)
+def test_cache__depends_on_its_redis_server(settings: Any, location: str, expected: Any) -> None:
+    default = {"BACKEND": REDIS, "LOCATION": "redis://cache/0"}
+    found = parents(settings, default=default, select2={"BACKEND": REDIS, "LOCATION": location})
+    assert found["default_cache"] == ("redis_connectivity",)
+    assert found["select2_cache"] == expected
+    assert found["redis_connectivity"] is None
+
+
+def test_cache__of_another_kind_depends_on_nothing(settings: Any) -> None:
+    local = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    assert parents(settings, default=local, select2=local)["select2_cache"] is None
+
+
+def discovered(name: str, *depends_on: str) -> DiscoveredCheck:
+    return DiscoveredCheck(key=name, name=name, check=lambda: None, options={"depends_on": depends_on})
+
+
+def test_parents_first__keeps_the_order_otherwise() -> None:
+    checks = [discovered("a", "c"), discovered("b"), discovered("c"), discovered("d", "b", "unknown")]
+    assert [check.name for check in parents_first(checks)] == ["b", "c", "a", "d"]
+
+
+def test_parents_first__circle_comes_last() -> None:
+    checks = [discovered("x", "y"), discovered("y", "x"), discovered("z", "x"), discovered("a")]
+    assert [check.name for check in parents_first(checks)] == ["a", "x", "y", "z"]
