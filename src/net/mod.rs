@@ -10,7 +10,7 @@ mod staggered;
 mod tls;
 
 pub use dial::{OwnTcp, Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
-pub use kept::hedged;
+pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
 pub use resolve::Resolver;
 pub use staggered::first_success;

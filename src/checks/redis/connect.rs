@@ -1,22 +1,18 @@
 //! The one connection that a process keeps to a Redis server: opened on first use, replaced when dead, closed when idle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, RedisConnectionInfo, RedisError, Value, cmd};
-use tokio::sync::{Mutex, Notify};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 use super::errors::refusal;
 use super::protocol::{Gauge, Wire};
 use super::{Credentials, RedisAddress, RedisServer};
 use crate::model::Secret;
 use crate::model::{CheckError, Phase};
-use crate::net::{self, Stream, Tls};
+use crate::net::{self, Driver, Kept, Stream, Tls};
 use crate::runtime::Context;
 
 /// A connection that no run used for so long is closed.
@@ -30,10 +26,9 @@ pub fn target(address: &RedisAddress) -> String {
     }
 }
 
-/// The kept session of one server. Its lock is held while connecting, so that runs that start together open one; never
-/// while commands are in flight.
+/// The kept session of one server, shared by all runs.
 #[derive(Default)]
-pub struct KeptSession(Mutex<Option<Arc<RedisSession>>>);
+pub struct KeptSession(Kept<Arc<RedisSession>>);
 
 impl KeptSession {
     /// The session of this server and these credentials (and this `role`, where the address is not what identifies it).
@@ -79,14 +74,8 @@ impl KeptSession {
     /// The kept session, or else a new one (true).
     async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<RedisSession>, bool), CheckError> {
         context.enter(Phase::Connect);
-        let mut kept = self.0.lock().await;
-        if let Some(session) = kept.as_ref().filter(|session| session.serves(&server.address)) {
-            return Ok((session.clone(), false));
-        }
-        *kept = None;
-        let session = Arc::new(RedisSession::open(context, server).await?);
-        *kept = Some(session.clone());
-        Ok((session, true))
+        let open = async { RedisSession::open(context, server).await.map(Arc::new) };
+        self.0.get_or_open(|session| session.serves(&server.address), open).await
     }
 
     async fn send_on(
@@ -103,11 +92,7 @@ impl KeptSession {
     }
 
     fn forget(&self, session: &Arc<RedisSession>) {
-        session.is_retired.store(true, Ordering::Relaxed);
-        // Else the run that holds the lock replaces it.
-        if let Ok(mut kept) = self.0.try_lock() {
-            kept.take_if(|kept| Arc::ptr_eq(kept, session));
-        }
+        self.0.forget(|kept| Arc::ptr_eq(kept, session));
     }
 }
 
@@ -128,11 +113,8 @@ impl Drop for Unanswered<'_> {
 struct RedisSession {
     address: RedisAddress,
     connection: MultiplexedConnection,
-    driver: JoinHandle<()>,
+    driver: Driver,
     gauge: Arc<Gauge>,
-    used: Arc<Notify>,
-    /// A run got no answer.
-    is_retired: AtomicBool,
 }
 
 impl RedisSession {
@@ -161,16 +143,8 @@ impl RedisSession {
             MultiplexedConnection::new_with_config(&silent, Wire::new(stream, gauge.clone()), config)
                 .await
                 .map_err(|_| CheckError::Protocol { target: target(&server.address), expected: "Redis".into() })?;
-        let used = Arc::new(Notify::new());
-        let driver = tokio::spawn(drive(driver, used.clone()));
-        let session = Self {
-            address: server.address.clone(),
-            connection,
-            driver,
-            gauge,
-            used,
-            is_retired: AtomicBool::new(false),
-        };
+        let driver = Driver::spawn(driver, IDLE);
+        let session = Self { address: server.address.clone(), connection, driver, gauge };
         session.introduce(context, server).await?;
         Ok(session)
     }
@@ -200,14 +174,14 @@ impl RedisSession {
 
     /// Whether the connection is alive, as far as is known, and leads to `address`.
     fn serves(&self, address: &RedisAddress) -> bool {
-        !self.driver.is_finished() && !self.is_retired.load(Ordering::Relaxed) && self.address == *address
+        !self.driver.is_over() && self.address == *address
     }
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one
     /// loses the reason when the connection breaks.
     async fn send(&self, phase: Phase, commands: &[Cmd]) -> Result<Vec<Value>, CheckError> {
         self.gauge.refill();
-        self.used.notify_one();
+        let _in_use = self.driver.in_use();
         let answers = commands.iter().map(|command| {
             let mut connection = self.connection.clone();
             async move { connection.send_packed_command(command).await }
@@ -226,44 +200,5 @@ impl RedisSession {
         } else {
             CheckError::Protocol { target, expected: "Redis".into() }
         }
-    }
-}
-
-impl Drop for RedisSession {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
-}
-
-/// Drives a connection until it breaks or is idle for too long.
-async fn drive(connection: impl Future<Output = ()>, used: Arc<Notify>) {
-    let idle = async { while timeout(IDLE, used.notified()).await.is_ok() {} };
-    tokio::select! {
-        () = connection => {}
-        () = idle => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::pending;
-
-    use tokio::time::{Instant, sleep};
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn drive_unused_for_long_ends() {
-        let (start, used) = (Instant::now(), Arc::new(Notify::new()));
-        let driver = tokio::spawn(drive(pending(), used.clone()));
-        sleep(IDLE / 2).await;
-        used.notify_one();
-        assert!(driver.await.is_ok());
-        assert_eq!(start.elapsed().as_secs(), (IDLE / 2 + IDLE).as_secs());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn drive_ends_with_the_connection() {
-        drive(sleep(IDLE / 2), Arc::default()).await;
     }
 }
