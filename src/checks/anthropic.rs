@@ -1,9 +1,9 @@
 //! Anthropic's API: it accepts the key.
 
 use async_trait::async_trait;
-use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use url::Url;
 
 use super::api;
 use super::fields::validated;

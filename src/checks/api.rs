@@ -1,9 +1,9 @@
 //! What the checks of Google's, OpenAI's and Anthropic's APIs share: the URL below a base, and what a status means.
 
-use reqwest::Url;
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use url::Url;
 
 use super::http::url;
 use crate::model::{CheckError, Finding, SpecError};

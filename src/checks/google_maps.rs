@@ -1,9 +1,9 @@
 //! Google Maps: the Geocoding API accepts the key.
 
 use async_trait::async_trait;
-use reqwest::Url;
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde::Deserialize;
+use url::Url;
 
 use super::api;
 use super::fields::validated;

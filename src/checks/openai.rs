@@ -1,9 +1,9 @@
 //! OpenAI's API, or one that speaks it: it accepts the key.
 
 use async_trait::async_trait;
-use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap};
+use hyper::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
+use url::Url;
 
 use super::api;
 use super::fields::validated;

@@ -41,11 +41,16 @@ pub fn target(host: &str, port: u16) -> String {
 
 /// Resolves `host` and connects to the first of its addresses that answers. No deadline of its own: the slot has one.
 pub async fn connect(context: &Context, host: &str, port: u16) -> Result<OwnTcp, CheckError> {
+    connect_named(context, host, port, &target(host, port)).await
+}
+
+/// As `connect`, for a server that stands as `target` in messages.
+pub async fn connect_named(context: &Context, host: &str, port: u16, target: &str) -> Result<OwnTcp, CheckError> {
     context.enter(Phase::Resolve);
     let mut addresses = super::resolve::lookup(&context.process, host).await?;
     addresses.iter_mut().for_each(|address| address.set_port(port));
     context.enter(Phase::Connect);
-    let stream = race(&addresses).await.map_err(|error| io_error(&target(host, port), Phase::Connect, &error))?;
+    let stream = race(&addresses).await.map_err(|error| io_error(target, Phase::Connect, &error))?;
     // Requests are small and answered at once; where it cannot be set, the next read says why.
     stream.set_nodelay(true).ok();
     Ok(stream)
@@ -91,19 +96,30 @@ pub async fn secure_alpn(
     tls: &Tls,
     protocols: &[&[u8]],
 ) -> Result<TlsStream<OwnTcp>, CheckError> {
+    secure_named(context, stream, host, &target(host, port), tls, protocols).await
+}
+
+/// As `secure_alpn`, on any stream, with a server that stands as `target` in messages.
+pub async fn secure_named<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &Context,
+    stream: S,
+    host: &str,
+    target: &str,
+    tls: &Tls,
+    protocols: &[&[u8]],
+) -> Result<TlsStream<S>, CheckError> {
     context.enter(Phase::Tls);
-    let target = target(host, port);
     // Certificates know no root dot.
     let name = super::resolve::ascii(super::resolve::bare(host)).map(|name| name.trim_end_matches('.').to_owned());
-    let name = name
-        .and_then(|name| rustls_pki_types::ServerName::try_from(name).ok())
-        .ok_or_else(|| CheckError::Tls { target: target.clone(), reason: "the host is no valid server name".into() })?;
+    let name = name.and_then(|name| rustls_pki_types::ServerName::try_from(name).ok());
+    let invalid = || CheckError::Tls { target: target.to_owned(), reason: "the host is no valid server name".into() };
+    let name = name.ok_or_else(invalid)?;
     let config = tls_config(&context.process, tls).await?;
     tokio_rustls::TlsConnector::from(config)
         .with_alpn(protocols.iter().map(|protocol| protocol.to_vec()).collect())
         .connect(name, stream)
         .await
-        .map_err(|error| io_error(&target, Phase::Tls, &error))
+        .map_err(|error| io_error(target, Phase::Tls, &error))
 }
 
 /// What an I/O error on a connection to `target` means, in our words: nothing in them comes from the server.

@@ -23,6 +23,11 @@ impl ReadBudget {
     pub fn refill(&self) {
         self.left.store(self.limit, Ordering::Relaxed);
     }
+
+    /// Whether nothing was read since it was made or refilled.
+    pub fn is_untouched(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == self.limit
+    }
 }
 
 /// The error of a read beyond the budget, which [`io_error`](super::io_error) turns into `CheckError::TooLarge`.
@@ -92,10 +97,12 @@ mod tests {
         let mut stream = Limited::new(tokio::io::join(repeat(7), tokio::io::sink()), budget.clone());
         let mut bytes = [0; 4];
         stream.read_exact(&mut bytes).await.unwrap();
+        assert!(!budget.is_untouched());
         let error = stream.read_u8().await.unwrap_err();
         let error = crate::net::io_error("host:1", Phase::Query, &error);
         assert_eq!(error, CheckError::TooLarge { target: "host:1".into(), limit: 4 });
         budget.refill();
+        assert!(budget.is_untouched());
         assert_eq!(stream.read_u8().await.unwrap(), 7);
     }
 }

@@ -9,9 +9,10 @@ mod resolve;
 mod staggered;
 mod tls;
 
-pub use dial::{OwnTcp, Stream, connect, connect_unix, io_error, secure, secure_alpn, target};
+pub use dial::{
+    OwnTcp, Stream, connect, connect_named, connect_unix, io_error, secure, secure_alpn, secure_named, target,
+};
 pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
-pub use resolve::Resolver;
 pub use staggered::first_success;
 pub use tls::{NOT_TLS, Tls, Verify, tls_config};

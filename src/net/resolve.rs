@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Weak};
-
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::sync::Arc;
 
 use crate::model::CheckError;
 use crate::runtime::Process;
@@ -49,20 +47,6 @@ fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
         preferred.into_iter().flat_map(|address| [Some(address), other.next()]).flatten().collect();
     ordered.extend(other);
     ordered
-}
-
-/// The same look-ups for reqwest. It is kept by a client that `Process` keeps, hence the weak reference.
-pub struct Resolver(pub Weak<Process>);
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let process = self.0.upgrade();
-        Box::pin(async move {
-            let unknown = || CheckError::NameResolution { host: name.as_str().to_owned() };
-            let addresses = lookup(&*process.ok_or_else(unknown)?, name.as_str()).await?;
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.servers.forward_proxy import ForwardProxy
+from tests.services import Certificates, HttpApis, Proxy, wait_until
 
 PREAMBLE = """
 import faulthandler, os, threading, traceback, warnings
@@ -108,6 +113,45 @@ assert os.waitpid(pid, 0)[1] == 0
 hold.set()
 """
     )
+
+
+@pytest.mark.parametrize("route", ["http", "https", "https through a proxy"])
+def test_fork__http_connection_of_the_parent_ends_while_a_child_lives(certificates: Certificates, route: str) -> None:
+    """However it ends: here, without a word to the server."""
+    script = """
+import json, sys
+engine.register("http", json.loads(sys.argv[1]))
+assert engine.check("http", refresh=True)["status"] == "healthy"
+if os.fork() == 0:
+    sys.stdin.readline()
+    print("child", engine.check("http", refresh=True)["status"], flush=True)
+    os._exit(0)
+print("parent", engine.check("http", refresh=True)["status"], flush=True)
+threading.Event().wait()
+"""
+    with HttpApis(tls=route != "http") as apis, Proxy(apis.host, apis.port) as relay, ForwardProxy() as forward:
+        url = f"{'https' if apis.tls else 'http'}://localhost:{relay.port}/"
+        spec = {"kind": "http", "url": url, "expect_status": 404, "tls": {"ca": str(certificates.ca)}}
+        environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        if "proxy" in route:
+            environment["HTTPS_PROXY"] = f"http://127.0.0.1:{forward.port}"
+        command = [sys.executable, "-c", PREAMBLE + script, json.dumps(spec)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as parent:
+            assert parent.stdin is not None
+            assert parent.stdout is not None
+            try:
+                assert parent.stdout.readline() == "parent healthy\n"
+                assert (relay.connections, relay.open_connections) == (1, 1)
+                parent.kill()
+                wait_until(lambda: relay.open_connections == 0, 10, "the end of the parent's connection")
+                parent.stdin.write("check\n")
+                parent.stdin.flush()
+                assert parent.stdout.readline() == "child healthy\n"
+                assert relay.connections == 2
+            finally:
+                parent.kill()
+        assert forward.connections == (2 if "proxy" in route else 0)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -23,8 +24,9 @@ class MisbehavingServer:
 
     host = "127.0.0.1"
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
+        self._tls = tls
         self.connections = 0
         self._behaviour = behaviour
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,7 +50,7 @@ class MisbehavingServer:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        server = await asyncio.start_server(self._accept, self.host, 0)
+        server = await asyncio.start_server(self._accept, self.host, 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
         await self._closing.wait()

@@ -1,0 +1,105 @@
+//! A connection to an HTTP server: dialled directly or through a proxy, driven by a task.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+
+use super::errors::failure;
+use super::server::HttpServer;
+use super::tunnel::tunnel;
+use super::{IDLE, MAX_HEAD, MAX_READ};
+use crate::model::CheckError;
+use crate::net::{self, Driver, InUse, Limited, ReadBudget};
+use crate::runtime::Context;
+
+/// An idle connection is probed, until it is given up: one that a firewall has dropped is noticed by the kernel within
+/// 25 s, and not by a request that gets no answer.
+const KEEPALIVE: TcpKeepalive =
+    TcpKeepalive::new().with_time(Duration::from_secs(10)).with_interval(Duration::from_secs(5)).with_retries(3);
+
+/// A stream to a server or proxy, encrypted once, twice (to a server, through an encrypted proxy) or not.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// An open connection, and the task that drives it.
+pub struct HttpConnection {
+    sender: SendRequest<Empty<Bytes>>,
+    driver: Driver,
+    budget: Arc<ReadBudget>,
+    made_of: Option<Arc<ClientConfig>>,
+}
+
+impl HttpConnection {
+    pub async fn open(context: &Context, server: &HttpServer<'_>) -> Result<Self, CheckError> {
+        let mut stream = dial(context, server).await?;
+        if server.is_encrypted {
+            let HttpServer { host, target, tls, .. } = server;
+            stream = Box::new(net::secure_named(context, stream, host, target, tls, &[b"http/1.1"]).await?);
+        }
+        let budget = ReadBudget::new(MAX_READ);
+        let stream = TokioIo::new(Limited::new(stream, budget.clone()));
+        let made = Builder::new().max_header_size(MAX_HEAD).handshake(stream).await;
+        let (sender, connection) = made.map_err(|error| failure(&server.target, &error))?;
+        // How it ended is known to the request.
+        let driver = Driver::spawn(async { drop(connection.await) }, IDLE);
+        Ok(Self { sender, driver, budget, made_of: server.config.clone() })
+    }
+
+    /// Whether the connection is alive, as far as is known, and made of the certificates that the server's options name.
+    pub fn serves(&self, server: &HttpServer<'_>) -> bool {
+        let same = match (&self.made_of, &server.config) {
+            (None, None) => true,
+            (Some(then), Some(now)) => Arc::ptr_eq(then, now),
+            _ => false,
+        };
+        same && !self.sender.is_closed() && !self.driver.is_over()
+    }
+
+    pub fn in_use(&self) -> InUse {
+        self.driver.in_use()
+    }
+
+    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
+        self.budget.refill();
+        // The task may have to finish the previous exchange.
+        self.sender.ready().await?;
+        self.sender.send_request(request).await
+    }
+
+    /// Whether no byte of an answer has come.
+    pub fn is_unanswered(&self) -> bool {
+        self.budget.is_untouched()
+    }
+}
+
+/// A stream to the server, perhaps through a proxy; for plain HTTP, to the proxy.
+async fn dial(context: &Context, server: &HttpServer<'_>) -> Result<Box<dyn Io>, CheckError> {
+    let HttpServer { host, port, target, tls, .. } = server;
+    let Some(proxy) = &server.proxy else {
+        let stream = net::connect_named(context, host, *port, target).await?;
+        keep_alive(&stream);
+        return Ok(Box::new(stream));
+    };
+    let stream = net::connect_named(context, &proxy.host, proxy.port, &proxy.target).await?;
+    keep_alive(&stream);
+    let mut stream: Box<dyn Io> = Box::new(stream);
+    if proxy.is_encrypted {
+        stream = Box::new(net::secure_named(context, stream, &proxy.host, &proxy.target, tls, &[b"http/1.1"]).await?);
+    }
+    if server.is_encrypted { tunnel(context, stream, proxy, server).await } else { Ok(stream) }
+}
+
+fn keep_alive(stream: &TcpStream) {
+    // Where it cannot be set, a dead connection is noticed by the next request only.
+    SockRef::from(stream).set_tcp_keepalive(&KEEPALIVE).ok();
+}

@@ -1,0 +1,119 @@
+//! One bounded HTTP/1.1 request on a kept connection.
+//!
+//! - The request is sent once, since it may cost money: it is never sent beside another. It is repeated only where the
+//!   kept connection that it went over was closed without a byte of an answer: the server had given the connection up,
+//!   and never saw the request.
+//! - A connection has one exchange at a time: it is taken out for it, and kept again once the body was read to its end.
+//!   A run that comes meanwhile opens another; one of them is kept, for [`IDLE`] at most.
+//! - What a server sends is bounded in head, body and all ([`MAX_HEAD`], [`MAX_BODY`], [`MAX_READ`]), and in time by the
+//!   deadline of the run. A redirect is an answer: it is not followed.
+//! - Proxies are those of the environment: see [`proxy`].
+
+mod connection;
+mod errors;
+mod proxy;
+mod server;
+mod tunnel;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::HeaderMap;
+use hyper::{Request, Response};
+use url::Url;
+
+use crate::model::{CheckError, Phase};
+use crate::net::{InUse, Kept, Tls};
+use crate::runtime::Context;
+use connection::HttpConnection;
+use errors::failure;
+use server::HttpServer;
+
+/// The longest head of an answer, in bytes.
+const MAX_HEAD: usize = 64 * 1024;
+/// The longest body that is read, in bytes.
+const MAX_BODY: usize = 1 << 20;
+/// How much is read for one answer in all, in bytes: interim answers and the borders of chunks count, too.
+const MAX_READ: usize = 8 * MAX_BODY;
+/// How long a connection is kept without a request: a little less than the 60 s of most load balancers.
+const IDLE: Duration = Duration::from_secs(55);
+
+/// What a server answered, but for the body, which is read by [`HttpResponse::body`].
+pub struct HttpResponse {
+    /// `scheme://host[:port]` of the server, as it stands in messages.
+    pub target: String,
+    pub status: u16,
+    body: Incoming,
+    exchange: Exchange,
+    kept: Arc<Kept<HttpConnection>>,
+}
+
+/// A connection, while a request and its answer pass over it.
+struct Exchange {
+    connection: HttpConnection,
+    _in_use: InUse,
+}
+
+impl HttpResponse {
+    /// The body, bounded in length. The connection is kept for the next request once it was read.
+    pub async fn body(mut self) -> Result<Vec<u8>, CheckError> {
+        let mut body = Vec::new();
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| failure(&self.target, &error))?;
+            // Trailers are no part of it.
+            let chunk = frame.into_data().unwrap_or_default();
+            if body.len() + chunk.len() > MAX_BODY {
+                return Err(CheckError::TooLarge { target: self.target, limit: MAX_BODY });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        self.kept.put(self.exchange.connection);
+        Ok(body)
+    }
+}
+
+/// `GET`s a URL.
+pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<HttpResponse, CheckError> {
+    context.enter(Phase::Tls);
+    let server = HttpServer::of(context, &url, tls).await?;
+    let request = server.request(&url, headers)?;
+    let kept = context.process.shared::<Kept<HttpConnection>>(&server.key());
+    context.enter(Phase::Query);
+    if let Some(connection) = kept.take(|connection| connection.serves(&server)) {
+        let mut exchange = Exchange::start(connection);
+        match exchange.send(&server.target, request.clone()).await {
+            Err(CheckError::Closed { .. }) if exchange.connection.is_unanswered() => {}
+            sent => return Ok(respond(server.target, sent?, exchange, kept)),
+        }
+    }
+    let connection = HttpConnection::open(context, &server).await?;
+    context.enter(Phase::Query);
+    let mut exchange = Exchange::start(connection);
+    let response = exchange.send(&server.target, request).await?;
+    Ok(respond(server.target, response, exchange, kept))
+}
+
+fn respond(
+    target: String,
+    response: Response<Incoming>,
+    exchange: Exchange,
+    kept: Arc<Kept<HttpConnection>>,
+) -> HttpResponse {
+    let status = response.status().as_u16();
+    HttpResponse { target, status, body: response.into_body(), exchange, kept }
+}
+
+impl Exchange {
+    fn start(connection: HttpConnection) -> Self {
+        Self { _in_use: connection.in_use(), connection }
+    }
+
+    async fn send(&mut self, target: &str, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, CheckError> {
+        self.connection.send(request).await.map_err(|error| failure(target, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests;
