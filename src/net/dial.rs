@@ -53,7 +53,18 @@ pub async fn connect_named(context: &Context, host: &str, port: u16, target: &st
     let stream = race(&addresses).await.map_err(|error| io_error(target, Phase::Connect, &error))?;
     // Requests are small and answered at once; where it cannot be set, the next read says why.
     stream.set_nodelay(true).ok();
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    lose_when_unacknowledged(&stream, context.patience() / 2);
     Ok(stream)
+}
+
+/// Has the kernel end the connection once a request is not acknowledged for so long: nothing reaches the server any more,
+/// as behind a gateway that was replaced, and there is time for another connection. The kernel of a server that is only
+/// slow acknowledges what it gets.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn lose_when_unacknowledged(stream: &TcpStream, after: Duration) {
+    // Where it cannot be set, a run ends by its deadline.
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(after)).ok();
 }
 
 /// Tries the addresses in turn, the next one as soon as one fails or stays silent for a stagger. All failed: a refusal

@@ -46,7 +46,7 @@ class Gate(Proxy):
 
     def _forget(self) -> None:
         for side in self._sides:
-            side.blocked = True
+            side.drop_packets()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo"
+TTL = 0.001
 BREAKER_CHECKS = ("mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api")
 
 
@@ -45,9 +46,10 @@ class Project:
         for name in ("database_connectivity", "database_performance", "mqtt_broker"):
             checks.setdefault(name, {})["timeout"] = self.timeout
         for name in BREAKER_CHECKS:
-            checks.setdefault(name, {})["breaker"] = self.breaker
+            # Those of paid APIs are fresh for minutes by default.
+            checks.setdefault(name, {}).update(breaker=self.breaker, ttl=TTL)
         checks["callable"] = {"check": "tests.faults.callables.check", "critical": False}
-        options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": 0.001, "SHOW_DETAILS": "always"}
+        options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": TTL, "SHOW_DETAILS": "always"}
         options["STORE_PATH"] = str(self.directory / "store")
         return {**settings, "LIFESIGNS": {**lifesigns, **options}}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import socket
 import struct
 from collections import deque
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 HELD_BYTES = 16 * 1024 * 1024  # past that it stops reading
 LINGER_NOT = struct.pack("ii", 1, 0)
+SO_ATTACH_FILTER = 26  # of Linux; Python has no name for it
+DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)  # one instruction of the packet filter: return no byte
 
 
 class Side(asyncio.Protocol):
@@ -97,6 +100,14 @@ class Side(asyncio.Protocol):
         if self.connected:
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
             self.transport.abort()
+
+    def drop_packets(self) -> None:
+        """From now on nothing arrives, and nothing is acknowledged, as behind a gateway that was replaced (Linux)."""
+        self.blocked = True
+        if self.connected:
+            program = ctypes.create_string_buffer(DROP_ALL)
+            filter_of_socket = struct.pack("@HP", 1, ctypes.addressof(program))
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filter_of_socket)
 
     def _end(self, peer: Side) -> None:
         self.end_passed_on = True

@@ -1,8 +1,8 @@
 //! One bounded HTTP/1.1 request on a kept connection.
 //!
 //! - The request is sent once, since it may cost money: it is never sent beside another. It is repeated only where the
-//!   kept connection that it went over was closed without a byte of an answer: the server had given the connection up,
-//!   and never saw the request.
+//!   kept connection that it went over has ended without a byte of an answer: the server had given the connection up, or
+//!   nothing reaches it over this one, and it never saw the request.
 //! - A connection has one exchange at a time: it is taken out for it, and kept again once the body was read to its end.
 //!   A run that comes meanwhile opens another; one of them is kept, for [`IDLE`] at most.
 //! - What a server sends is bounded in head, body and all ([`MAX_HEAD`], [`MAX_BODY`], [`MAX_READ`]), and in time by the
@@ -84,7 +84,8 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
     if let Some(connection) = kept.take(|connection| connection.serves(&server)) {
         let mut exchange = Exchange::start(connection);
         match exchange.send(&server.target, request.clone()).await {
-            Err(CheckError::Closed { .. }) if exchange.connection.is_unanswered() => {}
+            // Ended, or given up by the kernel since nothing reaches the server.
+            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. }) if exchange.connection.is_unanswered() => {}
             sent => return Ok(respond(server.target, sent?, exchange, kept)),
         }
     }
