@@ -15,4 +15,4 @@ pub use dial::{
 pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
 pub use staggered::first_success;
-pub use tls::{NOT_TLS, Tls, Verify, tls_config};
+pub use tls::{NOT_TLS, Tls, Verify, end_point, is_version_1, tls_config};

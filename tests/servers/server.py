@@ -1,4 +1,4 @@
-"""A TCP server on loopback that runs a given behaviour for each connection."""
+"""A TCP or TLS server on loopback that runs a given behaviour for each connection."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[Non
 
 
 class MisbehavingServer:
-    """Runs a behaviour for each connection, in a thread of its own; `connections` counts those accepted."""
+    """Runs a behaviour for each connection, in a thread of its own; `connections` counts those accepted.
+
+    With `tls` each connection has to start with a TLS handshake, and is counted after it.
+    """
 
     host = "127.0.0.1"
 
-    def __init__(self, behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behaviour: Behaviour, *, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
-        self._tls = tls
         self.connections = 0
         self._behaviour = behaviour
+        self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
         self._listening = threading.Event()

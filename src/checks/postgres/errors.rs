@@ -13,6 +13,7 @@ pub fn configuration(text: &str) -> CheckError {
 pub const NO_LOGIN_RULE: &str = "28000";
 pub const MISSING_RIGHT: &str = "42501";
 pub const CANCELLED: &str = "57014";
+const FULL: &str = "53300";
 
 /// The code of an error that ended a login. PgBouncer before 1.20 has one code for all; its texts, which are never shown,
 /// distinguish the cases.
@@ -41,7 +42,7 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "3D000" => rejected("the database does not exist"),
         "53100" => unavailable("its disk is full"),
         "53200" => unavailable("it is out of memory"),
-        "53300" => unavailable("all of its connections are taken"),
+        FULL => unavailable("all of its connections are taken"),
         "57P01" | "57P02" => unavailable("it is shutting down"),
         "57P03" => unavailable("it is starting up, shutting down or recovering"),
         "57P04" => rejected("the database has been dropped"),
@@ -79,6 +80,11 @@ enum Kind {
     Authentication,
     Unavailable,
     Rejected,
+}
+
+/// Whether the server has no room for another session: by its own limit, or that of the role or the database.
+pub fn is_full(error: &CheckError) -> bool {
+    matches!(error, CheckError::Unavailable { reason, .. } if reason.ends_with(&format!("(SQLSTATE {FULL})")))
 }
 
 /// Whether the session ends with this error, so that a new one may succeed.

@@ -22,9 +22,11 @@ pub async fn query(
     urgency: Urgency,
     statements: &[String],
 ) -> Result<Response, CheckError> {
-    let pool = context.process.shared::<Pool>(&format!("{urgency:?} {}", key(server)));
+    let key = key(server);
+    let pool_of = |urgency: Urgency| context.process.shared::<Pool>(&format!("{urgency:?} {key}"));
+    let (pool, other) = (pool_of(urgency), pool_of(urgency.other()));
     let text = format!("{};\n{}", settings(server, 2 * context.patience()), statements.join(";\n"));
-    let mut response = PoolRequest { context, server, pool: &pool }.query(&text).await?;
+    let mut response = PoolRequest { context, server, urgency, pool: &pool, other: &other }.query(&text).await?;
     if response.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match response.failed.as_deref() {

@@ -1,5 +1,6 @@
 //! The one TLS configuration: rustls with `ring`, verified as far as the target's options say.
 
+mod der;
 mod pem;
 mod verifier;
 
@@ -12,7 +13,8 @@ use rustls::crypto::ring;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use serde::Deserialize;
 
-use self::verifier::Verifier;
+pub use self::der::{end_point, is_version_1};
+use self::verifier::{Verifier, Version1};
 use crate::model::{CheckError, Secret};
 use crate::runtime::blocking::single_flight;
 use crate::runtime::{Process, lock};
@@ -127,6 +129,9 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             }
             Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
                 "the certificate is not meant for servers"
+            }
+            Certificate::Other(error) if error.0.is::<Version1>() => {
+                "the certificate is of X.509 version 1, which is not supported: issue it as version 3"
             }
             Certificate::Other(_) => "the certificate is self-signed or not meant for servers, and not listed in `ca`",
             _ => "the certificate is invalid",

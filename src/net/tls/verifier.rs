@@ -11,11 +11,17 @@ use rustls::client::{
 };
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{Tls, Verify, pem};
+use super::{Tls, Verify, der, pem};
 use crate::model::CheckError;
+
+/// The server's certificate is of X.509 version 1. webpki reads none, not even for the signature of a handshake whose
+/// certificate is not verified.
+#[derive(Debug, thiserror::Error)]
+#[error("X.509 version 1")]
+pub struct Version1;
 
 /// Verifies the server's certificate in three modes. Where libpq and OpenSSL trust a certificate because it is itself
 /// listed, webpki refuses the usual `openssl req -x509` one (an authority used as a server); `listed` trusts it too.
@@ -99,6 +105,9 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        if der::is_version_1(end_entity) {
+            return Err(CertificateError::Other(OtherError(Arc::new(Version1))).into());
+        }
         if self.mode == Verify::Nothing {
             return Ok(ServerCertVerified::assertion());
         }

@@ -7,10 +7,9 @@ use rustls_pki_types::pem::PemObject;
 
 use super::environment::Environment;
 use crate::checks::postgres::errors::configuration;
-use crate::checks::postgres::protocol::der;
 use crate::checks::postgres::{SslMode, SslNegotiation};
 use crate::model::{CheckError, Secret};
-use crate::net::{Tls, Verify};
+use crate::net::{self, Tls, Verify};
 
 /// How one attempt to connect treats TLS.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,14 +109,9 @@ fn client_certificate(
     Ok((Some(cert), Some(key)))
 }
 
-/// Whether the first certificate of a PEM file has no version: the first field of a later one is tagged `[0]`.
+/// Whether the first certificate of a PEM file is of X.509 version 1.
 fn is_version_1(cert: &Path) -> bool {
-    if !cert.is_file() {
-        return false;
-    }
-    let Ok(certificate) = CertificateDer::from_pem_file(cert) else { return false };
-    let first_field = der::element(&certificate).and_then(|(fields, _)| der::element(fields)).map(|(body, _)| body);
-    first_field.is_some_and(|body| !body.starts_with(&[0xa0]))
+    cert.is_file() && CertificateDer::from_pem_file(cert).is_ok_and(|certificate| net::is_version_1(&certificate))
 }
 
 #[cfg(unix)]

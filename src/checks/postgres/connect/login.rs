@@ -186,12 +186,24 @@ async fn open(context: &Context, address: &Address, encryption: &Encryption) -> 
                 Encryption::Offered(tls) => secure(context, stream, host, *port, tls, false).await?,
                 Encryption::Required(tls) => secure(context, stream, host, *port, tls, true).await?,
                 Encryption::Direct(tls) => {
-                    Stream::Tls(Box::new(net::secure_alpn(context, stream, host, *port, tls, &[b"postgresql"]).await?))
+                    let secured = net::secure_alpn(context, stream, host, *port, tls, &[b"postgresql"]).await;
+                    Stream::Tls(Box::new(secured.map_err(without_direct_tls)?))
                 }
             }
         }
     };
     Ok(Transport::new(stream, target))
+}
+
+/// A server that knows no direct TLS takes a handshake for a malformed start-up message, and closes the connection.
+fn without_direct_tls(error: CheckError) -> CheckError {
+    match error {
+        CheckError::Closed { target, phase: Phase::Tls } => CheckError::Tls {
+            target,
+            reason: "the server closed the connection; sslnegotiation=direct takes PostgreSQL 17 or later".into(),
+        },
+        error => error,
+    }
 }
 
 async fn secure(

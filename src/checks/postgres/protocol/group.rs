@@ -1,4 +1,4 @@
-//! What the sessions of one pool share: whether the server was slow, and the signal that a session may be free.
+//! What the sessions of one pool share: whether the server was slow, when one closed, the signal that one may be free.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -19,6 +19,7 @@ const SLOW_ONCE_FOR: Duration = Duration::from_secs(1);
 pub struct SessionGroup {
     /// When the last slow message was noted, and until when it is remembered.
     slow: Mutex<Option<(Instant, Instant)>>,
+    closed: Mutex<Option<Instant>>,
     /// A message has ended, or a session.
     pub changed: Notify,
 }
@@ -33,6 +34,15 @@ impl SessionGroup {
             Some((at, _)) if at + SLOW_FOR > now => (now, now + SLOW_FOR),
             _ => (now, now + SLOW_ONCE_FOR),
         });
+    }
+
+    pub fn note_closed(&self) {
+        *lock(&self.closed) = Some(Instant::now());
+    }
+
+    /// Whether the connection of a session was closed so short a time ago.
+    pub fn closed_within(&self, duration: Duration) -> bool {
+        lock(&self.closed).is_some_and(|at| at.elapsed() < duration)
     }
 
     pub fn was_slow_recently(&self) -> bool {

@@ -1,6 +1,5 @@
 //! PostgreSQL's protocol over one connection: the bytes, the messages under way, the responses.
 
-pub mod der;
 mod frames;
 mod group;
 mod pipeline;

@@ -49,6 +49,8 @@ pub struct Session {
     /// Its connection is closed.
     over: AtomicBool,
     wake: Notify,
+    /// The messages of diagnostic checks give way to those of vital ones.
+    pub preempted: Notify,
 }
 
 impl Session {
@@ -76,6 +78,7 @@ impl Session {
             end: Mutex::new(None),
             over: AtomicBool::new(false),
             wake: Notify::new(),
+            preempted: Notify::new(),
         });
         tokio::spawn(drive(session.clone(), connection, cancel));
         session
@@ -269,6 +272,7 @@ async fn drive(
     }
     session.close();
     session.over.store(true, Ordering::Release);
+    session.group.note_closed();
     session.group.changed.notify_waiters();
 }
 

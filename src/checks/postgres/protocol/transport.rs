@@ -9,7 +9,6 @@ use std::task::{Context as Task, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
 
-use super::der;
 use super::frames::Frames;
 use crate::model::{CheckError, Phase};
 use crate::net::{self, Stream};
@@ -55,7 +54,7 @@ impl Transport {
     /// What binds a login to the server's certificate; `None` without TLS, or where its signature has no hash.
     pub fn end_point(&self) -> Option<Vec<u8>> {
         let Stream::Tls(stream) = &self.stream else { return None };
-        der::end_point(stream.get_ref().1.peer_certificates()?.first()?)
+        net::end_point(stream.get_ref().1.peer_certificates()?.first()?)
     }
 
     /// Hands a connection that is logged in to tokio-postgres, which knows only how to start one: its start-up message

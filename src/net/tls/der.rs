@@ -1,4 +1,4 @@
-//! As much of DER as it takes to bind a login to the server's certificate.
+//! As much of DER as it takes to hash a certificate and to know its version.
 
 use ring::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 
@@ -11,8 +11,14 @@ pub fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     Some(digest(hash_of(identifier)?, certificate).as_ref().to_vec())
 }
 
+/// Whether a certificate has no version: the first field of one of version 2 or 3 is tagged `[0]`.
+pub fn is_version_1(certificate: &[u8]) -> bool {
+    let body = element(certificate).and_then(|(fields, _)| element(fields)).map(|(body, _)| body);
+    body.is_some_and(|body| !body.starts_with(&[0xa0]))
+}
+
 /// The content of a DER element, and what follows it.
-pub fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
+fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = match der {
         [_, short @ ..=0x7f, rest @ ..] => (usize::from(*short), rest),
         [_, 0x81, a, rest @ ..] => (usize::from(*a), rest),

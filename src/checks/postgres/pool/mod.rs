@@ -1,7 +1,7 @@
 //! The kept sessions of one server: few, shared by all checks of one urgency, replaced when dead.
 //!
-//! At most [`SESSIONS`] for each urgency, server and process; all but the first are opened only when they are needed, and
-//! closed when they were idle for [`EXTRA_IDLE`]. As long as the server is fast, messages are pipelined on the first one.
+//! At most [`sessions::SESSIONS`] for each urgency, server and process; all but the first are opened only when needed,
+//! and closed when they were idle for [`EXTRA_IDLE`]. As long as the server is fast, messages are pipelined on the first one.
 //! A message that is not at the head of its session while the head is slow moves to another session, and each session
 //! then takes one message at a time, so that no message is sent behind a slow one: for a second, and for a minute if it
 //! happens again.
@@ -9,22 +9,25 @@
 //! A message is sent twice only where the server does not get to work on the first: its connection has ended, or the
 //! server says that it is not at work on it. A server that is merely slow is waited for.
 
+mod lending;
+mod sessions;
+
 use std::future::pending;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::sessions::Choice;
+pub use self::sessions::Pool;
 use super::connect::{ConnectHints, connect};
-use super::protocol::{ReplyState, Response, Session, SessionGroup, Ticket};
+use super::protocol::{ReplyState, Response, Session, Ticket};
 use super::spec::PostgresServer;
 use crate::model::{CheckError, Phase, Secret};
 use crate::runtime::{Context, lock};
 
-/// How many sessions there are at most for the checks of one urgency.
-pub const SESSIONS: usize = 3;
 /// A session beyond the first is closed when it was not used for so long.
 pub const EXTRA_IDLE: Duration = Duration::from_secs(30);
 /// After a further session could not be opened, for so long no other is tried.
@@ -39,53 +42,37 @@ pub enum Urgency {
     Diagnostic,
 }
 
+impl Urgency {
+    pub fn other(self) -> Self {
+        match self {
+            Self::Vital => Self::Diagnostic,
+            Self::Diagnostic => Self::Vital,
+        }
+    }
+}
+
 /// Identifies a server and its login. The password does not show in `Debug`, and does distinguish logins.
 pub fn key(server: &PostgresServer) -> String {
     let secrets = [&server.password, &server.sslpassword].map(|secret| secret.as_ref().map(Secret::expose));
     format!("{server:?} {secrets:?}")
 }
 
-/// The kept sessions of one server and urgency.
-#[derive(Default)]
-pub struct Pool {
-    sessions: Mutex<Vec<Arc<Session>>>,
-    group: Arc<SessionGroup>,
-    /// Held while connecting, so that there is one attempt at a time; holds how the last one failed.
-    connecting: tokio::sync::Mutex<Option<(Instant, CheckError)>>,
-    /// How many attempts to connect have ended.
-    attempts: AtomicU64,
-}
-
-impl Drop for Pool {
-    /// The task that drives a session holds on to it, so it is told to end.
-    fn drop(&mut self) {
-        for session in lock(&self.sessions).drain(..) {
-            session.close();
-        }
-    }
-}
-
 /// What a message does next.
 enum SendResult {
     Done(Result<Response, CheckError>),
     SendOn(Arc<Session>),
-}
-
-/// Which session takes the next message.
-enum Choice {
-    Use(Arc<Session>),
-    /// A session may be free until then.
-    WaitUntil(Instant),
-    Open,
-    /// All are busy, and no more may be opened.
-    Full,
+    /// A vital check needed the session of this diagnostic one.
+    Preempted,
 }
 
 /// One check's use of a pool.
 pub struct PoolRequest<'a> {
     pub context: &'a Context,
     pub server: &'a PostgresServer,
+    pub urgency: Urgency,
     pub pool: &'a Pool,
+    /// The pool of the other urgency.
+    pub other: &'a Pool,
 }
 
 impl PoolRequest<'_> {
@@ -103,6 +90,10 @@ impl PoolRequest<'_> {
                 }
                 SendResult::Done(response) => return response,
                 SendResult::SendOn(next) => (session, kept) = (next, false),
+                SendResult::Preempted => {
+                    self.pool.limit();
+                    (session, kept) = self.session().await?;
+                }
             }
         }
     }
@@ -111,12 +102,17 @@ impl PoolRequest<'_> {
         let sent = Instant::now();
         let ticket = session.ticket();
         let (next, outcome) = {
+            let mut preempted = pin!(session.preempted.notified());
+            preempted.as_mut().enable();
             let mut response = pin!(session.exchange(statements));
             let mut faster = pin!(self.faster(session, &ticket));
             let mut replacement = pin!(self.replacement(session, kept, sent));
             tokio::select! {
                 biased;
                 response = &mut response => (SendResult::Done(response), ReplyState::Answered),
+                () = &mut preempted, if self.urgency == Urgency::Diagnostic => {
+                    (SendResult::Preempted, ReplyState::Abandoned)
+                }
                 next = &mut faster => (SendResult::SendOn(next), ReplyState::Moved),
                 next = &mut replacement => {
                     session.abort();
@@ -178,8 +174,9 @@ impl PoolRequest<'_> {
         other
     }
 
-    /// A kept session (true), or a new one. Checks that come while another one connects share its outcome.
+    /// A kept session (true), or one that is new or lent. Checks that come while another one connects share its outcome.
     async fn session(&self) -> Result<(Arc<Session>, bool), CheckError> {
+        let mut attempt = 0;
         loop {
             let mut changed = pin!(self.pool.group.changed.notified());
             changed.as_mut().enable();
@@ -187,12 +184,28 @@ impl PoolRequest<'_> {
                 Choice::Use(session) => return Ok((session, true)),
                 Choice::WaitUntil(at) => _ = timeout_at(at, changed).await,
                 Choice::Full => changed.await,
-                Choice::Open => match self.open(None).await {
-                    Ok(Some(session)) => return Ok((session, false)),
-                    Ok(None) => {}
-                    Err(error) if self.pool.is_empty() => return Err(error),
-                    Err(_) => changed.await,
-                },
+                Choice::Open => {
+                    if self.pool.is_empty()
+                        && self.pool.is_limited()
+                        && let Some(session) = self.lent().await
+                    {
+                        return Ok((session, false));
+                    }
+                    match self.open(None).await {
+                        Ok(Some(session)) => return Ok((session, false)),
+                        Ok(None) => {}
+                        Err(error) if self.pool.is_empty() => {
+                            attempt += 1;
+                            if !self.make_room(&error, attempt).await {
+                                return Err(error);
+                            }
+                        }
+                        Err(_) => {
+                            self.preempt();
+                            changed.await;
+                        }
+                    }
+                }
             }
         }
     }
@@ -207,7 +220,10 @@ impl PoolRequest<'_> {
             Choice::Full => changed.await,
             Choice::Open => match self.open(Some(busy)).await {
                 Ok(session) => return session,
-                Err(_) => changed.await,
+                Err(_) => {
+                    self.preempt();
+                    changed.await;
+                }
             },
         }
         None
@@ -241,33 +257,6 @@ impl PoolRequest<'_> {
         self.context.enter(phase);
         self.pool.group.changed.notify_waiters();
         Ok(Some(session))
-    }
-}
-
-impl Pool {
-    /// The session for the next message, or how to get one. `busy` is not chosen.
-    fn choose(&self, busy: Option<&Arc<Session>>) -> Choice {
-        let mut sessions = lock(&self.sessions);
-        sessions.retain(|session| !session.is_over());
-        let other = |session: &&Arc<Session>| busy.is_none_or(|busy| !Arc::ptr_eq(busy, session));
-        let others = || sessions.iter().filter(other).filter(|session| session.is_open());
-        // As long as the server is fast, all use the first one, so that the others fall idle.
-        let slow = self.group.was_slow_recently();
-        let fits = |session: &&Arc<Session>| if slow { session.is_idle() } else { !session.is_slow() };
-        if let Some(session) = others().find(fits) {
-            return Choice::Use(session.clone());
-        }
-        let now = Instant::now();
-        match others().filter_map(|session| session.slow_at()).filter(|at| *at > now).min() {
-            Some(at) => Choice::WaitUntil(at),
-            // One that takes no more messages counts until its connection is closed.
-            None if sessions.len() < SESSIONS => Choice::Open,
-            None => Choice::Full,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        lock(&self.sessions).iter().all(|session| !session.is_open())
     }
 }
 
