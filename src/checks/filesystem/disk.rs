@@ -1,12 +1,13 @@
-//! How full the file systems behind the configured paths are, in space and in inodes.
+//! Judges how full the file systems behind the configured paths are, in space and in inodes.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::disk_usage::{Amount, DiskReading, DiskUsage, read};
 use super::{each_path, hung, severity};
 use crate::checks::Check;
 use crate::checks::thresholds::Thresholds;
@@ -48,74 +49,6 @@ impl Check for DiskCheck {
         let mut known = judge(readings, self.thresholds).details;
         Err(hung(&missing, answers.seconds).with("disk_usage", known.remove("disk_usage").unwrap_or_else(|| json!({}))))
     }
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum DiskReading {
-    Usage(DiskUsage),
-    Missing,
-    Unreadable(String),
-    /// This operating system has no `statvfs`.
-    #[cfg_attr(unix, allow(dead_code, reason = "only read elsewhere"))]
-    Unsupported,
-}
-
-/// In bytes, or in inodes. `free` is what an unprivileged process can still take: less than `total - used` where the
-/// file system keeps a reserve for root (74 of 235 GB on one disk).
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Amount {
-    total: u64,
-    used: u64,
-    free: u64,
-}
-
-impl Amount {
-    /// As `df` computes it: the reserve counts neither as used nor as free.
-    fn percent_used(self) -> f64 {
-        let usable = self.used.saturating_add(self.free);
-        if usable == 0 { 0.0 } else { self.used as f64 / usable as f64 * 100.0 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct DiskUsage {
-    /// The device, by which paths on one file system are known.
-    device: u64,
-    is_read_only: bool,
-    space: Amount,
-    /// None where the file system makes inodes as it needs them (btrfs).
-    inodes: Option<Amount>,
-}
-
-#[cfg(unix)]
-fn read(path: &Path) -> DiskReading {
-    use rustix::fs::{StatVfsMountFlags, stat, statvfs};
-    use rustix::io::Errno;
-    match statvfs(path).and_then(|usage| Ok((usage, stat(path)?.st_dev))) {
-        Ok((stat, device)) => {
-            let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-            let space = Amount {
-                total: bytes(stat.f_blocks),
-                used: bytes(stat.f_blocks.saturating_sub(stat.f_bfree)),
-                free: bytes(stat.f_bavail),
-            };
-            let inodes =
-                Amount { total: stat.f_files, used: stat.f_files.saturating_sub(stat.f_ffree), free: stat.f_favail };
-            DiskReading::Usage(DiskUsage {
-                device,
-                is_read_only: stat.f_flag.contains(StatVfsMountFlags::RDONLY),
-                space,
-                inodes: (inodes.total > 0).then_some(inodes),
-            })
-        }
-        Err(Errno::NOENT | Errno::NOTDIR) => DiskReading::Missing,
-        Err(errno) => DiskReading::Unreadable(errno.kind().to_string()),
-    }
-}
-
-#[cfg(not(unix))]
-fn read(_: &Path) -> DiskReading {
-    DiskReading::Unsupported
 }
 
 /// One file system, judged: how bad, how full, and what the message would say of it.

@@ -2,6 +2,7 @@
 
 mod directories;
 mod disk;
+mod disk_usage;
 mod write_test;
 
 use futures_util::future::join_all;
