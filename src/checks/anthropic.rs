@@ -3,10 +3,8 @@
 use async_trait::async_trait;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
-use url::Url;
 
-use super::api;
-use super::fields::validated;
+use super::api::{self, ModelsRequest};
 use super::http::header_value;
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError};
@@ -28,26 +26,23 @@ pub struct AnthropicCheck {
 #[async_trait]
 impl Check for AnthropicCheck {
     fn validate(&self) -> Result<(), SpecError> {
-        self.url()?;
-        self.headers().map(drop)
+        self.request().map(drop)
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         // Not counted: the list comes in pages.
-        let (finding, _) = api::models(context, validated(self.url())?, validated(self.headers())?, &self.tls).await?;
+        let (finding, _) = api::models(context, self.request(), &self.tls).await?;
         Ok(finding)
     }
 }
 
 impl AnthropicCheck {
-    fn url(&self) -> Result<Url, SpecError> {
-        api::below(self.base_url.as_deref().unwrap_or("https://api.anthropic.com"), &["v1", "models"])
-    }
-
-    fn headers(&self) -> Result<HeaderMap, SpecError> {
-        Ok(HeaderMap::from_iter([
+    fn request(&self) -> Result<ModelsRequest, SpecError> {
+        let url = api::below(self.base_url.as_deref().unwrap_or("https://api.anthropic.com"), &["v1", "models"])?;
+        let headers = HeaderMap::from_iter([
             (HeaderName::from_static("x-api-key"), header_value("api_key", self.api_key.expose())?),
             (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01")),
-        ]))
+        ]);
+        Ok(ModelsRequest { url, headers })
     }
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
 
+use super::fields::validated;
 use super::http::url;
 use crate::model::{CheckError, Finding, SpecError};
 use crate::net::Tls;
@@ -20,21 +21,27 @@ pub fn below(base: &str, path: &[&str]) -> Result<Url, SpecError> {
     Ok(url)
 }
 
-/// Requests the list of models, and judges the status: the body need not fit.
+/// A request for the list of models, which shows whether a key is accepted.
+pub struct ModelsRequest {
+    pub url: Url,
+    pub headers: HeaderMap,
+}
+
+/// Sends the request, and judges the status: the body need not fit. Returns how many models there are, too, if known.
 ///
 /// - 200: the key is accepted;
 /// - 403, or 401 that names missing scopes: the key is known, but may not list models (a restricted key);
 /// - 401: the key is invalid; 429: the API limits our requests.
 pub async fn models(
     context: &Context,
-    url: Url,
-    headers: HeaderMap,
+    request: Result<ModelsRequest, SpecError>,
     tls: &Tls,
 ) -> Result<(Finding, Option<usize>), CheckError> {
     #[derive(Deserialize)]
     struct Models {
         data: Vec<IgnoredAny>,
     }
+    let ModelsRequest { url, headers } = validated(request)?;
     let response = get(context, url, headers, tls).await?;
     let (target, status) = (response.target.clone(), response.status);
     let body = match response.body().await {

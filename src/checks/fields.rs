@@ -21,9 +21,9 @@ pub fn host(field: &str, value: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
-/// Refuses port 0, which no server can have.
-pub fn port(field: &str, value: u16) -> Result<(), SpecError> {
-    if value == 0 { Err(SpecError(format!("{field} must be from 1 to 65535, not 0"))) } else { Ok(()) }
+/// Refuses port 0, which no server can have; `None` is the default port.
+pub fn port(field: &str, value: Option<u16>) -> Result<(), SpecError> {
+    if value == Some(0) { Err(SpecError(format!("{field} must be from 1 to 65535, not 0"))) } else { Ok(()) }
 }
 
 /// The default of a flag that is on.
@@ -58,7 +58,8 @@ mod tests {
         ] {
             assert_eq!(host("host", value).err().map(|error| error.0).as_deref(), error, "{value:?}");
         }
-        assert_eq!(port("port", 0).unwrap_err().0, "port must be from 1 to 65535, not 0");
-        assert_eq!(port("port", 65_535), Ok(()));
+        assert_eq!(port("port", Some(0)).unwrap_err().0, "port must be from 1 to 65535, not 0");
+        assert_eq!(port("port", Some(65_535)), Ok(()));
+        assert_eq!(port("port", None), Ok(()));
     }
 }

@@ -3,10 +3,8 @@
 use async_trait::async_trait;
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use serde::Deserialize;
-use url::Url;
 
-use super::api;
-use super::fields::validated;
+use super::api::{self, ModelsRequest};
 use super::http::header_value;
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError};
@@ -28,13 +26,11 @@ pub struct OpenAiCheck {
 #[async_trait]
 impl Check for OpenAiCheck {
     fn validate(&self) -> Result<(), SpecError> {
-        self.url()?;
-        self.headers().map(drop)
+        self.request().map(drop)
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let (finding, models) =
-            api::models(context, validated(self.url())?, validated(self.headers())?, &self.tls).await?;
+        let (finding, models) = api::models(context, self.request(), &self.tls).await?;
         Ok(match models {
             Some(models) => finding.with("models_available", models),
             None => finding,
@@ -43,12 +39,9 @@ impl Check for OpenAiCheck {
 }
 
 impl OpenAiCheck {
-    fn url(&self) -> Result<Url, SpecError> {
-        api::below(self.base_url.as_deref().unwrap_or("https://api.openai.com/v1"), &["models"])
-    }
-
-    fn headers(&self) -> Result<HeaderMap, SpecError> {
+    fn request(&self) -> Result<ModelsRequest, SpecError> {
+        let url = api::below(self.base_url.as_deref().unwrap_or("https://api.openai.com/v1"), &["models"])?;
         let bearer = header_value("api_key", &format!("Bearer {}", self.api_key.expose()))?;
-        Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+        Ok(ModelsRequest { url, headers: HeaderMap::from_iter([(AUTHORIZATION, bearer)]) })
     }
 }

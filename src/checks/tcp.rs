@@ -25,7 +25,7 @@ pub struct TcpCheck {
 impl Check for TcpCheck {
     fn validate(&self) -> Result<(), SpecError> {
         fields::host("host", &self.host)?;
-        fields::port("port", self.port)
+        fields::port("port", Some(self.port))
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {

@@ -51,9 +51,7 @@ impl MqttCheck {
         let password = self.password.as_ref().map_or("", Secret::expose);
         let topic = self.round_trip_topic.as_deref().unwrap_or_default();
         fields::host("mqtt: host", &self.host)?;
-        if let Some(port) = self.port {
-            fields::port("mqtt: port", port)?;
-        }
+        fields::port("mqtt: port", self.port)?;
         if name.is_empty() && !password.is_empty() && self.protocol == MqttProtocol::V311 {
             wrong("a password needs a username (MQTT 3.1.1 knows no password alone; protocol \"5\" does)")
         } else if name.contains('\0') || name.len() > MAX_STRING || password.len() > MAX_STRING {

@@ -54,9 +54,7 @@ pub struct SmtpCheck {
 impl Check for SmtpCheck {
     fn validate(&self) -> Result<(), SpecError> {
         fields::host("host", &self.host)?;
-        if let Some(port) = self.port {
-            fields::port("port", port)?;
-        }
+        fields::port("port", self.port)?;
         self.local_hostname.as_deref().map_or(Ok(()), |name| fields::host("local_hostname", name))
     }
 
