@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-import weakref
 
-from lifesigns import _core, callables
+from lifesigns import _core
+from lifesigns.publisher import Publisher
 from lifesigns.registry import Registry
 from lifesigns.wedge import stop_at_exit
 
@@ -70,8 +70,7 @@ class Engine(Registry):
             store_path=store_path,
             log=log,
         )
-        self._publisher: dict[str, int] = {}
-        self._subscribers: list[Callable[[Event], object]] = []
+        self._publisher = Publisher(self._native, log)
 
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.
@@ -88,20 +87,16 @@ class Engine(Registry):
                 ttl is longer.
         """
         stop_at_exit()
-        if not self._publisher:
-            publisher = _core.new_callable_id()
-            callables.remember(publisher, _publisher_of(weakref.ref(self)), "")
-            self._publisher["publisher"] = publisher
-            weakref.finalize(self, callables.forget, [publisher]).atexit = False
-            self._add_background(self._publisher)
-            self._add_background(self._callables)
-        self._native.start_background(critical_max_age, self._publisher["publisher"])
+        if self._publisher.start():
+            self._callables.add_background(self._publisher.ids)
+            self._callables.add_background(self._callables.ids)
+        self._native.start_background(critical_max_age, self._publisher.ids["publisher"])
 
     def serve(self, address: str, **options: Any) -> ProbeServer:
         """Answer probes about these checks at `address`: see `lifesigns.serve`."""
-        from lifesigns.probe_server import start_server
+        from lifesigns.probe_server import ServeOptions, start_server
 
-        return start_server(self, address, **options)
+        return start_server(self, address, ServeOptions(**options))
 
     def resume(self) -> None:
         """Start again what a fork ended, such as a probe server.
@@ -109,7 +104,7 @@ class Engine(Registry):
         Every run does so, too, but for the probe servers of a child that `multiprocessing` has forked: such a child is
         a helper, and serves probes only after this or `serve`. For a fork hook.
         """
-        self._start_threads(())
+        self._callables.start_threads(())
         self._native.resume()
 
     def claim_record(self, name: str, at: float, *, gap: float = 0.0) -> bool:
@@ -131,7 +126,7 @@ class Engine(Registry):
         the process that found it. Once `start_background` was called it may be a thread of the engine's own instead.
         Each change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers`` and ``lifesigns.readiness``.
         """
-        self._subscribers.append(subscriber)
+        self._publisher.subscribers.append(subscriber)
 
     def run(
         self,
@@ -174,7 +169,7 @@ class Engine(Registry):
     ) -> _core.Sweep:
         """`run` for callers that want the status first, or the report as JSON: returns the sweep."""
         sweep = self._run(self._selected(names), critical_only, refresh, max_age, deadline)
-        self._publish(sweep)
+        self._publisher.publish(sweep)
         return sweep
 
     def check(
@@ -188,7 +183,7 @@ class Engine(Registry):
     ) -> Result:
         """Run one check, as `run` does, and return its result."""
         sweep = self._run(self._selected((name,)), False, refresh, max_age, deadline)
-        self._publish(None)
+        self._publisher.publish(None)
         return sweep.result(details)
 
     async def arun(
@@ -218,7 +213,7 @@ class Engine(Registry):
     ) -> _core.Sweep:
         """`sweep` for async code."""
         sweep = await self._arun(names, critical_only, refresh, max_age, deadline)
-        self._publish(sweep)
+        self._publisher.publish(sweep)
         return sweep
 
     async def acheck(
@@ -232,7 +227,7 @@ class Engine(Registry):
     ) -> Result:
         """`check` for async code."""
         sweep = await self._arun((name,), False, refresh, max_age, deadline)
-        self._publish(None)
+        self._publisher.publish(None)
         return sweep.result(details)
 
     def _run(
@@ -267,22 +262,3 @@ class Engine(Registry):
         return await aio.finish(
             lambda waker, token: self._native.start(selected, critical_only, refresh, max_age, waker, token), deadline
         )
-
-    def _publish(self, sweep: _core.Sweep | None) -> None:
-        if taken := self._native.take_events():
-            from lifesigns.events import log, publish
-
-            events, diagnostics = taken
-            publish(events, tuple(self._subscribers), sweep and sweep.correlation_id, logs=self._log)
-            log(diagnostics)
-
-
-def _publisher_of(engine: weakref.ref[Engine]) -> Callable[[], None]:
-    """Return what publishes the events of an engine; it does not keep the engine alive."""
-
-    def publish_events() -> None:
-        found = engine()
-        if found is not None:
-            found._publish(None)
-
-    return publish_events

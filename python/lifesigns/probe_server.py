@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lifesigns import _core
 from lifesigns.arguments import list_of_strings
 from lifesigns.wedge import dump_signal
@@ -18,39 +20,38 @@ if TYPE_CHECKING:
 _serving: set[ProbeServer] = set()
 
 
-def start_server(
-    engine: Engine,
-    address: str,
-    *,
-    tokens: Iterable[str] = (),
-    networks: Iterable[str] = (),
-    show_details: Literal["authorized", "always", "never"] = "authorized",
-    ready_budget: float = 0.8,
-    ready_max_age: float = 5.0,
-    wedged_after: float = 30.0,
-    alive_requires: Literal["any", "all"] = "any",
-    dump_on_wedge: bool = False,
-    startup: Engine | None = None,
-    application: str | None = None,
-) -> ProbeServer:
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions:
+    """How a probe server answers: see `lifesigns.serve`."""
+
+    tokens: Iterable[str] = ()
+    networks: Iterable[str] = ()
+    show_details: Literal["authorized", "always", "never"] = "authorized"
+    ready_budget: float = 0.8
+    ready_max_age: float = 5.0
+    wedged_after: float = 30.0
+    alive_requires: Literal["any", "all"] = "any"
+    dump_on_wedge: bool = False
+    startup: Engine | None = None
+    application: str | None = None
+
+
+def start_server(engine: Engine, address: str, options: ServeOptions) -> ProbeServer:
     """Start a probe server: see `lifesigns.serve`."""
     from lifesigns.identity import default_application  # imports modules that `python -m lifesigns` does without
 
-    options = {
-        "tokens": list_of_strings("tokens", tokens),
-        "networks": list_of_strings("networks", networks),
-        "show_details": show_details,
-        "ready_budget": ready_budget,
-        "ready_max_age": ready_max_age,
-        "wedged_after": wedged_after,
-        "alive_requires": alive_requires,
-        "signal_when_wedged": dump_signal() if dump_on_wedge else None,
-        "application": application or engine._application or default_application(),
+    startup = options.startup
+    native_options = vars(options) | {
+        "tokens": list_of_strings("tokens", options.tokens),
+        "networks": list_of_strings("networks", options.networks),
+        "application": options.application or engine._application or default_application(),
+        "signal_when_wedged": dump_signal() if options.dump_on_wedge else None,
     }
-    native = _core.Server(engine._native, startup._native if startup else None, address, options)
-    engine.start_background(critical_max_age=ready_max_age)
+    del native_options["dump_on_wedge"], native_options["startup"]
+    native = _core.Server(engine._native, startup._native if startup else None, address, native_options)
+    engine.start_background(critical_max_age=options.ready_max_age)
     if startup:
-        engine._add_background(startup._callables)
+        engine._callables.add_background(startup._callables.ids)
     return ProbeServer(native, (engine, startup))
 
 

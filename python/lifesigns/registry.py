@@ -1,12 +1,13 @@
-"""Registered checks of an engine: how they are added, replaced, limited, and which threads their callables need."""
+"""Registered checks of an engine: how they are added, replaced and limited."""
 
 from __future__ import annotations
 
 import os
-import weakref
+from functools import partial
 
 from lifesigns import _core, callables
 from lifesigns.arguments import hide_secrets, list_of_names, not_a_check, plain_spec, register_options, store_file
+from lifesigns.callable_set import CallableSet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +42,7 @@ class Registry:
         self._ttls: dict[str, float] = {}
         self._default_ttl = default_ttl
         self._native = _core.Engine(default_timeout, default_ttl, max_stale, store)
-        # The numbers of its callables, by the names of the checks.
-        self._callables: dict[str, int] = {}
-        # Those that the engine itself may start, without a request from Python.
-        self._background: list[dict[str, int]] = []
-        weakref.finalize(self, _forget, self._callables).atexit = False
+        self._callables = CallableSet(log)
 
     def register(
         self,
@@ -107,12 +104,9 @@ class Registry:
             self._native.register_spec(name, spec, options)
             hide_secrets(spec)
         elif callable(check):
-            callable_id = _core.new_callable_id()
-            self._native.register_callable(name, callable_id, identity or callables.identity(check), options)
-            callables.remember(callable_id, check, name if self._log else "")
-            _import_whole(name, check, packages)
-            self._callables[name] = callable_id
-            self._start_threads(())
+            callable_id, identity = _core.new_callable_id(), identity or callables.identity(check)
+            accept = partial(self._native.register_callable, name, callable_id, identity, options)
+            self._callables.adopt(name, check, callable_id, accept, packages)
         else:
             raise not_a_check(name, check)
         self._checks[name] = check
@@ -134,16 +128,8 @@ class Registry:
             hide_secrets(spec)
         elif callable(check):
             # The number stays: a former callable that still runs is not started a second time beside it.
-            callable_id = self._callables.get(name) or _core.new_callable_id()
-            callables.remember(callable_id, check, name if self._log else "")
-            try:
-                self._native.replace_callable(name, callable_id)
-            except _core.UnknownCheckError:
-                callables.forget([callable_id])
-                raise
-            _import_whole(name, check, ())
-            self._callables[name] = callable_id
-            self._start_threads(())
+            callable_id = self._callables.ids.get(name) or _core.new_callable_id()
+            self._callables.adopt(name, check, callable_id, partial(self._native.replace_callable, name, callable_id))
         else:
             raise not_a_check(name, check)
         self._checks[name] = check
@@ -187,32 +173,9 @@ class Registry:
     def _selected(self, names: Iterable[str] | None) -> list[str] | None:
         """Return these names, or None for all, with threads started for their callables."""
         selected = None if names is None else list_of_names("names", names)
-        if self._callables or self._background:
-            self._start_threads(self._callables if selected is None else selected)
+        if self._callables:
+            self._callables.start_threads(self._callables.ids if selected is None else selected)
         return selected
-
-    def _start_threads(self, names: Iterable[str]) -> None:
-        """Start the threads that the callables of these names need, and those that the engine may start any time."""
-        ids = [callable_id for callable_id in map(self._callables.get, names) if callable_id]
-        for background in self._background:
-            ids += background.values()
-        if ids:
-            callables.start_threads(ids)
-
-    def _add_background(self, ids: dict[str, int]) -> None:
-        """Let the engine start these callables by itself from now on."""
-        self._background.append(ids)
-        self._start_threads(())
-
-
-def _forget(callable_ids: dict[str, int]) -> None:
-    callables.forget(callable_ids.values())
-
-
-def _import_whole(name: str, check: Callable[[], Any], packages: Iterable[str]) -> None:
-    from lifesigns.first_use import import_whole
-
-    import_whole(name, check, packages)
 
 
 def _load() -> None:

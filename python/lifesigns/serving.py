@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lifesigns import _core
 from lifesigns.engine import Engine
-from lifesigns.probe_server import ProbeServer, start_server
+from lifesigns.probe_server import ProbeServer, ServeOptions, start_server
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
@@ -61,9 +61,7 @@ def serve(
         ValueError: an argument is wrong.
         OSError: it cannot listen there; where another application does, the message names both and their processes.
     """
-    return start_server(
-        engine or Engine(),
-        address,
+    options = ServeOptions(
         tokens=tokens,
         networks=networks,
         show_details=show_details,
@@ -75,6 +73,7 @@ def serve(
         startup=startup,
         application=application,
     )
+    return start_server(engine or Engine(), address, options)
 
 
 def hold_address(address: str, application: str | None = None) -> str:

@@ -220,7 +220,7 @@ def test_callables__that_block_for_once_delay_no_others() -> None:
 def test_callable__of_an_engine_that_is_gone_is_not_run() -> None:
     engine = lifesigns.Engine()
     engine.register("x", lambda: None)
-    callables.forget(engine._callables.values())
+    callables.forget(engine._callables.ids.values())
     for _ in range(2):
         result = engine.check("x")
         assert (result["error_type"], result["cached"]) == ("WithdrawnError", False)
