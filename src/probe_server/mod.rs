@@ -107,8 +107,14 @@ impl Server {
         let probes = Probes::new(self.sources.clone(), &address);
         let handler = Arc::new(Handler { access: self.access.clone(), probes });
         let application = self.sources.application.clone();
+        // Here, not in the thread: the first status that this process writes for others already names the address. One
+        // without it would leave this server out of what decides whether the service is alive.
+        let served = monitor::announce_served(address.to_string());
         let (stop, stopped) = oneshot::channel();
-        let run = move || serve(&runtime, Keeper { address, application }, opened, handler, stopped);
+        let run = move || {
+            let _served = served;
+            serve(&runtime, Keeper { address, application }, opened, handler, stopped);
+        };
         let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
         Ok(ServerThread(Mutex::new(Some((stop, thread)))))
     }
@@ -140,7 +146,6 @@ fn serve(
     handler: Arc<Handler>,
     stop: oneshot::Receiver<()>,
 ) {
-    let _served = monitor::announce_served(keeper.address.to_string());
     runtime.block_on(async {
         tokio::select! {
             () = keeper.keep(opened, handler) => {}

@@ -115,7 +115,14 @@ class Script:
         """Stops it, and waits until all of its threads are: one may be accepting a connection."""
         self.process.send_signal(signal.SIGSTOP)
         tasks = Path(f"/proc/{self.process.pid}/task")
-        while not all((task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T" for task in tasks.iterdir()):
+
+        def is_stopped(task: Path) -> bool:
+            try:
+                return (task / "stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
+            except (FileNotFoundError, ProcessLookupError):  # a thread that has just ended
+                return True
+
+        while not all(map(is_stopped, tasks.iterdir())):
             time.sleep(0.01)
 
     def finish(self, timeout: float = 30) -> None:
