@@ -94,7 +94,7 @@ def measure(plan: Plan) -> Measured:
 
 
 def step(what: str, work: Callable[[], T]) -> T:
-    """Tells on standard error what goes on, and how long it took."""
+    """Prints the current step to standard error, and how long it took."""
     print(f"{what} ...", end=" ", file=sys.stderr, flush=True)
     began = time.monotonic()
     done = work()

@@ -42,8 +42,8 @@ fn benches(criterion: &mut Criterion) {
         bench.iter_batched(changed, |_| report(), BatchSize::PerIteration);
     });
     group.bench_function("host, 22 written", |bench| bench.iter(|| sweep(&shared, &fresh())));
-    group.bench_function("host, beat", |bench| bench.iter(|| heartbeats::beat("worker")));
-    group.bench_function("host, age of a beat", |bench| bench.iter(|| black_box(heartbeats::age("worker"))));
+    group.bench_function("host, heartbeat", |bench| bench.iter(|| heartbeats::beat("worker")));
+    group.bench_function("host, age of a heartbeat", |bench| bench.iter(|| black_box(heartbeats::age("worker"))));
     group.finish();
     let _ = path.parent().map(std::fs::remove_dir_all);
 }

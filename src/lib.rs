@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  settings ──► Check + options ──► Engine ──► Runner ──► Record ──► Report ──► view
-//!  Django or     validated,          asks many   one run    the only     worst-of,   JSON, HTML, text,
+//!  Django or     validated,          runs many   one run    the only     worst-of,   JSON, HTML, text,
 //!  plain Python  immutable           at once     of one     place where  computed    metrics, probe server,
 //!                values                          check      a run meets  per answer  exit code
 //!                                                           the policies
@@ -15,7 +15,7 @@
 //!  Python callable:  checks/callable.rs ──job──► runtime/callables.rs ──► a daemon thread that Python owns ──reply──► back
 //! ```
 //!
-//! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python asks Rust for work.
+//! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python requests work from Rust.
 //!
 //! The floors, from the ground; each module imports only from floors below its own (`tests/unit/test_structure.py`):
 //! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `metrics` · `probe_server` · `python`.

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: real services, each started when a test first asks for it, and none left at the end."""
+"""Fixtures of all tests: real services, each started when a test first uses it, and none left at the end."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SERVICES = {"session_stack", "stack", "postgres", "redis_server", "mosquitto", "
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "services: starts real servers (set for every test that asks for one)")
+    config.addinivalue_line("markers", "services: starts real servers (set for every test that uses one)")
     # A shell has what it starts in the background ignore Ctrl-C, and every program that a test starts inherits that:
-    # those that a test ends by it would go on for ever.
+    # those that a test ends by it would continue for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_service_survives() -> Iterator[None]:
-    """Set up first, so that it looks after all the others have ended."""
+    """Set up first, so that it ends after all the others."""
     yield
     assert workspace.survivors() == []
 

@@ -1,4 +1,4 @@
-"""The process of one contender: sweeps as often as it is told, and says how long each sweep took.
+"""The process of one contender: sweeps as often as requested, and says how long each sweep took.
 
 It reads from standard input how often to sweep, one number a line, and answers each with `{name: {"wall": [...],
 "cpu": [...]}}` in seconds. Before it has imported anything that its checks need it prints `ready`.
@@ -16,7 +16,7 @@ from typing import Any
 
 import django
 
-# What goes on after a sweep has answered (connections that close) belongs to its cost.
+# What continues after a sweep has answered (connections that close) belongs to its cost.
 PAUSE_SECONDS = 0.004
 # More than any sweep takes, that and the pause.
 PERIOD_SECONDS = 0.06
@@ -31,7 +31,7 @@ def stack_settings() -> dict[str, Any]:
 
 
 def use_dependencies() -> None:
-    """What the application itself does with its database, cache and channel layer, whoever checks them."""
+    """What the application itself does with its database, cache and channel layer, whatever checks them."""
     from channels.layers import get_channel_layer
     from django.core.cache import caches
     from django.db import connection
@@ -85,7 +85,7 @@ def floor() -> dict[str, Sweep]:
 
 
 def only(*names: str) -> dict[str, Sweep]:
-    """Some of the checks, begun at instants that all such processes have in common."""
+    """Some of the checks, started at instants that all such processes have in common."""
     from django_lifesigns.runtime.engine import get_engine
 
     engine = get_engine()

@@ -9,7 +9,7 @@ from html import escape
 
 WIDTH, HEIGHT = 460, 320
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 58, 46
-# Okabe and Ito's palette: told apart by whoever sees colours differently.
+# Okabe and Ito's palette: distinct for people with colour blindness, too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 STYLE = "text{font:12px sans-serif;fill:#777} .grid{stroke:#7774} .title{font-weight:bold;font-size:13px}"
 

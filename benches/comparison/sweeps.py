@@ -100,7 +100,7 @@ def costs(ground: Ground, size: Size, *, delayed: bool = False) -> Costs:
 
 
 def apart(ground: Ground, settings: dict[str, Any], found: Costs, size: Size) -> list[float]:
-    """The slowest check in a process of its own, begun at the same instant as all others in another one.
+    """The slowest check in a process of its own, started at the same instant as all others in another one.
 
     So nothing of the engine stands between them: only the cores are shared.
     """

@@ -15,7 +15,7 @@ use lifesigns::state::Scope;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A check that costs nothing, and has as much to tell as one of a database.
+/// A check that costs nothing, and has as many details as one of a database.
 pub struct Nothing;
 
 #[async_trait]

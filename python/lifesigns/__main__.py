@@ -72,13 +72,13 @@ def _probe(arguments: list[str]) -> tuple[bool, str]:
     ready = "--ready" in flags
     if "--store" not in values:
         address = values.get("--address", PROBE_VALUES["--address"])
-        return _core.ask_server(address, "/ready" if ready else "/alive", _seconds("--timeout", values))
+        return _core.request_server(address, "/ready" if ready else "/alive", _seconds("--timeout", values))
     if "--address" in values:
         raise ValueError("--address and --store exclude each other")
     path = values["--store"]
     if os.path.isdir(path):
         path = os.path.join(path, _file(path, values.get("--application", "")))
-    return _core.ask_store(path, ready, _seconds("--wedged-after", values))
+    return _core.read_store(path, ready, _seconds("--wedged-after", values))
 
 
 def _file(directory: str, application: str) -> str:

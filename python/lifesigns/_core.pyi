@@ -19,8 +19,6 @@ __all__ = [
     "UnknownCheckError",
     "Waker",
     "__version__",
-    "ask_server",
-    "ask_store",
     "beat",
     "close_connections",
     "default_store",
@@ -39,7 +37,9 @@ __all__ = [
     "next_job",
     "notify_systemd",
     "owns_engine",
+    "read_store",
     "release_threads",
+    "request_server",
     "reserve_threads",
     "stop_interpreter_monitor",
     "thread_ends",
@@ -90,7 +90,7 @@ class Engine:
     def start_background(self, critical_max_age: float | None, publisher: int) -> None:
         """Renews results shortly before they expire, those of critical checks before they are that old.
 
-        ``publisher`` is the callable that tells the log and subscribers what has happened.
+        ``publisher`` is the callable that logs events and passes them to subscribers.
         """
 
     def note(self, name: str, at: float, gap: float) -> bool:
@@ -154,7 +154,7 @@ class Breaker:
 
 @final
 class Circuit:
-    """A circuit breaker around calls that are no checks. A forked child begins with a closed one."""
+    """A circuit breaker around calls that are no checks. A forked child starts with a closed one."""
 
     def __new__(cls, spec: Mapping[str, Any], trial_lease: float) -> Circuit:
         """``trial_lease``: seconds after which a trial that has not ended is written off."""
@@ -186,7 +186,7 @@ class Permit:
 
 @final
 class Sweep:
-    """What came of one sweep: see `Engine.sweep`. All that it shows is as it was when that was first asked for."""
+    """The outcome of one sweep: see `Engine.sweep`. All that it shows is as it was at the first request for that."""
 
     @property
     def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
@@ -226,7 +226,7 @@ class Server:
     def __new__(cls, engine: Engine, startup: Engine | None, address: str, options: Mapping[str, Any]) -> Server: ...
     @property
     def address(self) -> str:
-        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+        """Where it listens: with the port that the kernel chose for port 0."""
 
     def close(self) -> None:
         """Stops listening in this process."""
@@ -287,7 +287,7 @@ def beat(name: str) -> None:
     """
 
 def default_store() -> Path:
-    """The directory where the processes of this user find each other, unless they are told."""
+    """The directory where the processes of this user find each other, unless another one is configured."""
 
 def close_connections() -> None:
     """Closes the connections that this process keeps between runs, once those who use them are done.
@@ -308,10 +308,10 @@ def owns_engine() -> bool:
     """Returns whether this interpreter is the one of the process that loaded the module first."""
 
 def metrics_format(accept: str) -> tuple[bool, str]:
-    """What an ``Accept`` header asks metrics to be: whether OpenMetrics, and the content type."""
+    """What an ``Accept`` header wants metrics to be: whether OpenMetrics, and the content type."""
 
 def stop_interpreter_monitor() -> None:
-    """Says that the interpreter is about to end: nobody is to wait for it any more."""
+    """Says that the interpreter is about to end: no thread is to wait for it any more."""
 
 def loop_runs(id: int, every: float) -> None:
     """Says that an event loop runs, and will say so again after ``every`` seconds."""
@@ -319,14 +319,14 @@ def loop_runs(id: int, every: float) -> None:
 def loop_ended(id: int) -> None:
     """Says that an event loop is no more."""
 
-def ask_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
+def request_server(address: str, path: str, timeout: float) -> tuple[bool, str]:
     """Whether the probe server at that address says yes, and one line of why."""
 
-def ask_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
+def read_store(path: str, ready: bool, wedged_after: float) -> tuple[bool, str]:
     """Whether any process that uses a store is alive, or ready, and one line of why."""
 
 def hold_address(address: str, application: str) -> str:
     """Bind the address of probe servers for the processes that are forked from this one; returns it with its port."""
 
 def notify_systemd(engine: Engine, wedged_after: float, alive_requires: str) -> bool:
-    """Tells systemd that this process is ready and alive; False if systemd does not want to be told."""
+    """Notifies systemd that this process is ready and alive; False if systemd expects no notifications."""

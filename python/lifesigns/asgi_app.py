@@ -110,7 +110,7 @@ class ProbeApp:
         return await probes[path](details, headers)
 
     async def _alive(self, _details: bool, _headers: dict[bytes, str]) -> Response:
-        # That this runs is what the probe asks.
+        # That this runs is what the probe finds out.
         return _said(200, "alive", "Service is alive")
 
     async def _ready(self, details: bool, _headers: dict[bytes, str]) -> Response:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # By the numbers that the engine knows them by.
 _functions: dict[int, Callable[[], Any]] = {}
 _names: dict[int, str] = {}
-# Whether the log has been told that threads cannot be started.
+# Whether it has been logged that threads cannot be started.
 _is_short_of_threads: list[bool] = []
 
 

@@ -29,7 +29,7 @@ def connect(
     """Connect to Celery's signals; starts nothing before a worker or a scheduler does.
 
     A worker sends a heartbeat every 2 s from the loop that takes tasks, as its name before the ``@``: a check of the
-    kind ``heartbeat`` sees it, in any process that shares the engine's store. It drains when it is told to shut down.
+    kind ``heartbeat`` sees it, in any process that shares the engine's store. It drains when it is shut down.
     Only the parent of a pool takes part, since its children are busy with tasks.
 
     Args:

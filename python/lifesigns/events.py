@@ -89,7 +89,7 @@ def publish(
     correlation_id: str | None,
     logs: bool = True,
 ) -> None:
-    """Log each event, with the id of the sweep that fetched it, unless told not to; hand it to each subscriber.
+    """Log each event, with the id of the sweep that fetched it, unless `logs` is False; hand it to each subscriber.
 
     A subscriber that raises does not keep an event from the others.
     """

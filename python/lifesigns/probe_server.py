@@ -65,7 +65,7 @@ class ProbeServer:
 
     @property
     def address(self) -> str:
-        """Where it listens: with the port that the kernel chose where it was asked for port 0."""
+        """Where it listens: with the port that the kernel chose for port 0."""
         return self._native.address
 
     def close(self) -> None:

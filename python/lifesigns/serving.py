@@ -1,4 +1,4 @@
-"""Serving probes and metrics about an engine, and telling systemd how the process is."""
+"""Serving probes and metrics about an engine, and notifying systemd of the state of the process."""
 
 from __future__ import annotations
 

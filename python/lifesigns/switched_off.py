@@ -180,7 +180,7 @@ def default_store() -> Path:
     return Path(tempfile.gettempdir(), f"lifesigns-{os.getpid()}")
 
 
-def ask_server(*_: object) -> tuple[bool, str]:
+def request_server(*_: object) -> tuple[bool, str]:
     """Refuse."""
     return False, MESSAGE
 
@@ -219,7 +219,7 @@ def _nothing(*_: object) -> None:
     return None
 
 
-ask_store = ask_server
+read_store = request_server
 beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = thread_ends = (
     undrain
 ) = _nothing

@@ -1,4 +1,4 @@
-//! A TCP port that accepts connections, and completes a TLS handshake where that is asked for.
+//! A TCP port that accepts connections, and completes a TLS handshake where that is configured.
 
 use crate::net::Tls;
 use async_trait::async_trait;

@@ -24,7 +24,7 @@ pub struct BreakerOptions {
     pub slow_call_rate: Option<f64>,
     #[serde(deserialize_with = "seconds")]
     pub slow_call: Duration,
-    /// The rates look at the last `window_calls` calls, not older than `window`; at most 5000.
+    /// The rates are those of the last `window_calls` calls, not older than `window`; at most 5000.
     pub window_calls: usize,
     #[serde(deserialize_with = "seconds")]
     pub window: Duration,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Nanoseconds since boot, sleep included where the system can tell.
+/// Nanoseconds since boot, sleep included where the system counts it.
 pub fn now() -> u64 {
     #[cfg(unix)]
     {

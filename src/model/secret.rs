@@ -15,7 +15,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, for the moment in which it goes on the wire.
+    /// The value itself, for the moment in which it is sent.
     pub fn expose(&self) -> &str {
         &self.0
     }

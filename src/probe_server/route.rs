@@ -1,6 +1,6 @@
 //! Which probe a path means.
 
-/// What can be asked of a probe server.
+/// What can be requested of a probe server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe<'a> {
     Alive,

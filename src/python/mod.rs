@@ -139,7 +139,7 @@ mod _core {
         reserve_threads, thread_ends,
     };
     #[pymodule_export]
-    use super::probe::{ask_server, ask_store};
+    use super::probe::{read_store, request_server};
     #[pymodule_export]
     use super::serve::{PyServer, hold_address, notify_systemd};
     #[pymodule_export]

@@ -13,7 +13,7 @@ use crate::runtime::diagnostics;
 
 /// Whether a probe succeeds, and one line of why.
 #[pyfunction]
-pub fn ask_server(py: Python<'_>, address: &str, path: &str, timeout: f64) -> PyResult<(bool, String)> {
+pub fn request_server(py: Python<'_>, address: &str, path: &str, timeout: f64) -> PyResult<(bool, String)> {
     let target: ProbeAddress = address.parse()?;
     let limit = positive_seconds("timeout", timeout)?;
     Ok(match py.detach(|| probe_server::request(&target, path, limit)) {
@@ -28,7 +28,7 @@ pub fn ask_server(py: Python<'_>, address: &str, path: &str, timeout: f64) -> Py
 
 /// Whether any process of this container that uses a store is alive, or ready, and one line of why.
 #[pyfunction]
-pub fn ask_store(py: Python<'_>, path: PathBuf, ready: bool, wedged_after: f64) -> PyResult<(bool, String)> {
+pub fn read_store(py: Python<'_>, path: PathBuf, ready: bool, wedged_after: f64) -> PyResult<(bool, String)> {
     let after = positive_seconds("wedged_after", wedged_after)?;
     if !path.is_file() {
         return Ok((false, format!("there is no store {}", path.display())));

@@ -3,7 +3,7 @@
 //! A `statvfs` on a dead NFS mount returns when the server does, `open` of a FIFO when another process writes to it,
 //! `getaddrinfo` when the resolver answers, and nothing can cancel them. So:
 //!
-//! - callers of the same key wait for the run that is in flight: a stuck key holds one thread, however often it is asked;
+//! - callers of the same key wait for the run that is in flight: a stuck key holds one thread, however often it is requested;
 //! - each kind of work (each type of result) has threads of its own, up to [`THREADS_PER_KIND`]: names that do not resolve
 //!   leave certificate files and disks alone. Beyond that many stuck keys of one kind, further ones wait for a thread;
 //! - a caller that gives up at its deadline leaves the run behind. The next caller after its end starts a new one.

@@ -28,9 +28,9 @@ def probe(spec: dict[str, Any], timeout: float = 5.0) -> dict[str, Any]:
     engine = Engine(default_timeout=timeout)
     engine.register("http", spec)
     result = dict(engine.check("http", refresh=True))
-    told = json.dumps(result)
+    text = json.dumps(result)
     secrets = [TOKEN, HEADER, USERINFO, HttpApis.google_key, HttpApis.openai_key, HttpApis.anthropic_key]
-    assert not [secret for secret in secrets if secret in told]
+    assert not [secret for secret in secrets if secret in text]
     return result
 
 
@@ -255,16 +255,16 @@ def test_url(code: int, expected: int, found: str) -> None:
 
 
 def test_url__what_is_sent() -> None:
-    heard: list[str] = []
+    received: list[str] = []
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        heard.extend((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"))
+        received.extend((await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n"))
         writer.write(status(200))
 
     with MisbehavingServer(behave) as server:
         assert probe(url(server.port))["status"] == "healthy"
-    assert heard[0] == f"GET /private/{TOKEN}?token={TOKEN} HTTP/1.1"
-    headers = {line.split(":")[0].lower(): line for line in heard[1:]}
+    assert received[0] == f"GET /private/{TOKEN}?token={TOKEN} HTTP/1.1"
+    headers = {line.split(":")[0].lower(): line for line in received[1:]}
     assert headers["x-api-key"].endswith(HEADER)
     assert "lifesigns/" in headers["user-agent"]
     assert headers["authorization"].startswith("authorization: Basic ")
@@ -321,7 +321,7 @@ def dripping(head: bytes) -> MisbehavingServer:
     return MisbehavingServer(behave)
 
 
-# Who speaks before being asked may be cut off while the request is under way.
+# A server that speaks before a request may be cut off while the request is under way.
 UNASKED = ("ProtocolError", "ConnectionResetError")
 MISBEHAVING: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "silent": (misbehaving.silent, ("TimeoutError",)),

@@ -115,9 +115,9 @@ def test_slow_server_gets_each_statement_once(own: Postgres) -> None:
     for sweep in range(1, 5):
         report = checks.run(names, refresh=True)
         assert {result["status"] for result in report["checks"].values()} == {"healthy"}
-        asked = int(own.sql("SELECT last_value FROM calls")) - before
+        calls = int(own.sql("SELECT last_value FROM calls")) - before
         # One more for each message that moved, at the first sign of slowness, from behind a statement.
-        assert asked <= sweep * len(names) + len(names), sweep
+        assert calls <= sweep * len(names) + len(names), sweep
 
 
 def test_suspended_server_gets_no_statement_twice(own: Postgres) -> None:

@@ -58,7 +58,7 @@ def test_closed_port() -> None:
 
 
 def test_one_address_of_two_is_enough(listener: int) -> None:
-    """`localhost` is ::1 as well where there is IPv6, and nobody listens there."""
+    """`localhost` is ::1 as well where there is IPv6, and no server listens there."""
     assert probe("localhost", listener)["status"] == "healthy"
 
 
@@ -90,7 +90,7 @@ NEVER_RESOLVES = textwrap.dedent("""
     engine.register("address", {"kind": "tcp", "host": "127.0.0.1", "port": 1})
     def threads():
         return len(os.listdir("/proc/self/task"))
-    began = time.monotonic()
+    started = time.monotonic()
     for sweep in range(4):
         for name, result in engine.run(refresh=True)["checks"].items():
             if name == "address":
@@ -100,7 +100,7 @@ NEVER_RESOLVES = textwrap.dedent("""
                 assert result["message"].endswith("(while resolving the host name)"), result
         if sweep == 0:
             first = threads()
-    assert time.monotonic() - began < 6, "a sweep took longer than its timeout"
+    assert time.monotonic() - started < 6, "a sweep took longer than its timeout"
     assert threads() <= first, (first, threads())
     print("held one thread")
     os._exit(0)

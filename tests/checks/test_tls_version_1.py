@@ -1,4 +1,4 @@
-"""Certificates of X.509 version 1, which `openssl x509 -req` makes where no extension is asked for."""
+"""Certificates of X.509 version 1, which `openssl x509 -req` makes where no extension is wanted."""
 
 from __future__ import annotations
 

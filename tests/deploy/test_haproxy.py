@@ -113,9 +113,9 @@ def test_haproxy__takes_out_who_drains_or_fails_and_back_in(dependencies: dict[s
         wait_until(lambda: haproxy.who() == {"two"})
         dependencies["one"].start()
         wait_until(lambda: haproxy.who() == {"one", "two"})
-        instances["two"].tell()
+        instances["two"].send_line()
         wait_until(lambda: haproxy.who() == {"one"})
-        # It has let go of the one that drains before that ends, so nobody sees it end.
+        # It has let go of the one that drains before that ends, so no client sees it end.
         with suppress(BrokenPipeError):
             instances["two"].finish()
         assert haproxy.who() == {"one"}
@@ -137,7 +137,7 @@ def answer(get_response):
 
 @pytest.mark.services
 def test_haproxy__an_instance_of_django_drains_before_it_ends(tmp_path: Path) -> None:
-    """SIGTERM, as at each deployment: what it has begun is answered, and nobody gets an error."""
+    """SIGTERM, as at each deployment: what it has started is answered, and no client gets an error."""
     (tmp_path / "naming.py").write_text(NAMING)
     with ExitStack() as stack:
         running, servers = {}, {}

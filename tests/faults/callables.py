@@ -1,4 +1,4 @@
-"""A check whose misbehaviour is chosen in a file while the process that runs it goes on."""
+"""A check whose misbehaviour is chosen in a file while the process that runs it continues."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.servers.server import MisbehavingServer
 
 BLACK_HOLE = "127.0.0.78"
 ALL = ("PostgreSQL", "Redis", "MQTT", "SMTP", "HTTP")
-# Where each protocol's answer begins, so that a client reads on.
+# Where each protocol's answer starts, so that a client reads on.
 BEGINNINGS = {
     "PostgreSQL": b"R\0\0\0\x08\0\0\0\0",
     "Redis": b"$1000000000\r\n",

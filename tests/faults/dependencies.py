@@ -77,7 +77,7 @@ class Dependency:
 
 
 class Dependencies:
-    """A stack of its own, with a gate before each service if asked."""
+    """A stack of its own, with a gate before each service if wanted."""
 
     def __init__(self, *, gates: bool) -> None:
         self.stack = Stack()

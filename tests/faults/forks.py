@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 TIMES = 200
 AT_ONCE = 4
-PATIENCE = 60.0
+GIVE_UP_AFTER = 60.0
 
 FORKED = """
 import os, signal, sys, threading, time, warnings
@@ -63,7 +63,7 @@ def forked(times: int = TIMES) -> Counter[str]:
     """How many children of a process under load ended how."""
     command = [sys.executable, "-c", FORKED, str(times)]
     # A child that hangs ends itself by SIGALRM, after 10 s.
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE + 10 * times)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=GIVE_UP_AFTER + 10 * times)
     if ended.returncode != 0:
         return Counter([f"the parent ended with {ended.returncode}: {ended.stderr[-500:]}"])
     return Counter("well" if code == "0" else f"wait status {code}" for code in ended.stdout.split())
@@ -74,7 +74,7 @@ def exited(times: int = TIMES) -> Counter[str]:
 
     def one(_: int) -> str:
         try:
-            ended = subprocess.run([sys.executable, "-c", HUNG], capture_output=True, text=True, timeout=PATIENCE)
+            ended = subprocess.run([sys.executable, "-c", HUNG], capture_output=True, text=True, timeout=GIVE_UP_AFTER)
         except subprocess.TimeoutExpired:
             return "hung"
         return "well" if (ended.returncode, ended.stderr) == (0, "") else f"code {ended.returncode}: {ended.stderr}"

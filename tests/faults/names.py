@@ -24,7 +24,7 @@ def possible() -> bool:
 
 
 class Names:
-    """Each name is an address; one that is not known is asked for at a name server that knows none, or says nothing."""
+    """Each name is an address; one that is not known is looked up at a name server that knows none, or says nothing."""
 
     def __init__(self, directory: Path, names: dict[str, str]) -> None:
         self.usual = names

@@ -1,4 +1,4 @@
-"""The project under test: the demo with all 22 checks, and one callable that misbehaves when it is told to."""
+"""The project under test: the demo with all 22 checks, and one callable that misbehaves on request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Project:
         self._settings = self.directory / "settings.json"
 
     def settings(self) -> dict[str, Any]:
-        """Each check is asked anew each time: nothing is fresh for longer than a millisecond."""
+        """Each check is run anew each time: nothing is fresh for longer than a millisecond."""
         settings = self.dependencies.settings(names=self.names is not None)
         lifesigns = settings["LIFESIGNS"]
         checks: dict[str, Any] = lifesigns["CHECKS"]

@@ -1,4 +1,4 @@
-"""The process that the soak watches: sweeps the project's checks as often as it is told, and says how that went.
+"""The process that the soak watches: sweeps the project's checks as often as requested, and reports the results.
 
 It prints `idle` after a warm-up and waits for a line on standard input. Then it prints the number of sweeps after each
 of them, in the end as JSON how often each outcome was, and waits for another line before it ends.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 WARM_UP_ROUNDS = 5
-PATIENCE = 30.0
+GIVE_UP_AFTER = 30.0
 # SPEC's timeouts are 3 to 10 s, its breakers wait for 30 and 60: shortened, so that a run takes minutes, not an hour.
 TIMEOUT = 1.5
 BREAKER = {"failures": 3, "wait": 1, "max_wait": 1}
@@ -65,7 +65,7 @@ class System:
     def ask(self, path: str) -> Answer:
         """GET on a connection of its own."""
         started = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GIVE_UP_AFTER)
         try:
             connection.request("GET", path, headers={"Connection": "close"})
             response = connection.getresponse()
@@ -100,10 +100,10 @@ class System:
                 )
             undo.callback(self._kill)
             try:
-                wait_until(self._answers, PATIENCE)
+                wait_until(self._answers, GIVE_UP_AFTER)
                 self.worker = self._worker()
                 self._warm_up()
-                wait_until(lambda: not self.ill(), PATIENCE, "it is not healthy to begin with")
+                wait_until(lambda: not self.ill(), GIVE_UP_AFTER, "it is not healthy at the start")
             except (TimeoutError, AssertionError) as error:
                 raise RuntimeError(f"{error}: {self._state()}\n{self.log.read_text()[-4000:]}") from error
             self._undo = undo.pop_all()
@@ -160,4 +160,4 @@ class System:
     def _kill(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._master.pid, signal.SIGKILL)
-        self._master.wait(PATIENCE)
+        self._master.wait(GIVE_UP_AFTER)

@@ -55,7 +55,7 @@ def ask(
 
 
 def answers(address: str) -> bool:
-    """Whether anybody answers there."""
+    """Whether a server answers there."""
     with suppress(OSError, http.client.HTTPException):
         return ask(address, "/alive", timeout=2).code == 200
     return False
@@ -105,7 +105,7 @@ class Script:
         assert line, "it has ended"
         return line
 
-    def tell(self) -> None:
+    def send_line(self) -> None:
         """Ends its next `input()`."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")

@@ -41,8 +41,8 @@ def test_background__keeps_results_fresh(counting: MisbehavingServer) -> None:
     engine.register("callable", lambda: "ran")
     engine.start_background()
     wait_until(lambda: engine.run(deadline=0)["status"] == "healthy")
-    began = time.monotonic()
-    while time.monotonic() - began < 5:
+    started = time.monotonic()
+    while time.monotonic() - started < 5:
         checks = engine.run()["checks"]
         assert all(result["cached"] and result["age_seconds"] < 2 for result in checks.values()), checks
         time.sleep(0.02)
@@ -204,7 +204,7 @@ input()
         before = counting.connections
         time.sleep(5)
         assert 4 <= counting.connections - before <= 14
-        # Whoever is left goes on.
+        # The others continue.
         for worker in workers[1:]:
             worker.process.kill()
         grows(counting)
@@ -227,7 +227,7 @@ time.sleep(60)
         said = {process.line() for _ in range(20)}
         child = (said - {str(parent)}).pop()
         assert said == {str(parent), child}
-        process.tell()
+        process.send_line()
         ran = [process.line() for _ in range(200)]
         assert min(ran.count(str(parent)), ran.count(child)) > 20
 

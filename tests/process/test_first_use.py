@@ -26,7 +26,7 @@ SECONDS = 300
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 APP = ("    'django.contrib.staticfiles',\n", "    'django.contrib.staticfiles',\n    'django_lifesigns',\n")
 URL = ("urlpatterns = [\n", "urlpatterns = [\n    path('', include('django_lifesigns.urls')),\n")
-# What processes of the project on this host have shared, which nobody would ever look at again.
+# What processes of the project on this host have shared, which no process would ever use again.
 FORGET = """
 import os
 os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"

@@ -1,4 +1,4 @@
-"""Processes that share a store: one run, one breaker, one result, whichever is asked."""
+"""Processes that share a store: one run, one breaker, one result, whichever is used."""
 
 from __future__ import annotations
 

@@ -210,7 +210,7 @@ say(engine.serve("127.0.0.1:0", show_details="always").address)
 input()
 """
 
-    def told(address: str) -> list[bytes]:
+    def shown(address: str) -> list[bytes]:
         body = ask(address, "/metrics").body
         return [line for line in body.splitlines() if b"lag_seconds" not in line and b"status_seconds" not in line]
 
@@ -222,7 +222,7 @@ input()
         addresses = [first.line(), second.line()]
         wait_until(lambda: min(map(runs, addresses)) >= 5)
         # Between two runs, however short that is.
-        wait_until(lambda: told(addresses[0]) == told(addresses[1]))
+        wait_until(lambda: shown(addresses[0]) == shown(addresses[1]))
         before = runs(addresses[1])
         first.process.kill()
         wait_until(lambda: runs(addresses[1]) > before)

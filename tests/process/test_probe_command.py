@@ -86,10 +86,10 @@ def test_store__counts_processes_of_the_container(tmp_path: Path) -> None:
             wait_until(lambda: probe("--ready", *arguments) == (0, "1 of 2 processes are ready"))
             broken.process.kill()
             wait_until(lambda: probe("--alive", *arguments) == (0, "1 of 1 processes are alive"))
-            process.tell()
+            process.send_line()
             wait_until(lambda: probe("--ready", *arguments) == (1, "0 of 1 processes are ready"))
             assert probe("--alive", *arguments)[0] == 0
-            process.tell()
+            process.send_line()
             wait_until(lambda: probe("--alive", *arguments, "--wedged-after", "1")[0] == 1)
             assert "not run for" in probe("--alive", *arguments, "--wedged-after", "1")[1]
             process.process.kill()

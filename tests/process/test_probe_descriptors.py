@@ -80,8 +80,8 @@ def test_idle_connections__application_answers_all_along(server: str, tmp_path: 
             stack.enter_context(connect(probes))
             if number % 50 == 0:
                 assert is_served(url)
-        began = time.monotonic()
-        while time.monotonic() - began < 3:
+        started = time.monotonic()
+        while time.monotonic() - started < 3:
             assert is_served(url)
             assert ask(probes, "/alive", timeout=2).code == 200
 
@@ -126,11 +126,11 @@ def test_no_descriptors__oldest_idle_connection_makes_room() -> None:
         for connection in kept:
             connection.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
-        server.tell()
+        server.send_line()
         assert server.line() == "none left"
-        began = time.monotonic()
+        started = time.monotonic()
         assert answers(address)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - started < 1
         assert kept[0].recv(1) == b""
 
 
@@ -138,9 +138,9 @@ def test_connection_without_request__is_closed_after_two_seconds() -> None:
     with Engine().serve("127.0.0.1:0") as server, connect(server.address) as idle, connect(server.address) as kept:
         kept.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
         assert kept.recv(4096).startswith(b"HTTP/1.1 200")
-        began = time.monotonic()
+        started = time.monotonic()
         assert idle.recv(1) == b""
-        assert 1.5 < time.monotonic() - began < 4
+        assert 1.5 < time.monotonic() - started < 4
         kept.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
         assert kept.recv(4096).startswith(b"HTTP/1.1 200")
 
@@ -151,8 +151,8 @@ def test_draining__kept_connections_are_closed() -> None:
         with connect(server.line()) as kept:
             kept.sendall(b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n")
             assert kept.recv(4096).startswith(b"HTTP/1.1 200")
-            server.tell()
-            began = time.monotonic()
+            server.send_line()
+            started = time.monotonic()
             assert kept.recv(1) == b""
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - started < 2
         server.finish()

@@ -111,10 +111,10 @@ def test_draining_worker__leaves_probes_to_those_that_serve(address: str, tmp_pa
     with ExitStack() as stack:
         first, bound = worker(stack, address.format(tmp_path))
         second, _ = worker(stack, bound)
-        first.tell()
+        first.send_line()
         assert first.line() == "draining"
         assert codes(bound) == [200] * 40
-        second.tell()
+        second.send_line()
         assert second.line() == "draining"
         assert codes(bound, 8) == [503] * 8
         assert ask(bound, "/ready").json()["status"] == "draining"
@@ -256,7 +256,7 @@ def test_child__that_cannot_listen_says_so_once_and_tries_again() -> None:
             taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             taken.bind((host, int(port)))
             taken.listen()
-            script.tell()
+            script.send_line()
             line = script.line()
             assert line.startswith("WARNING")
             assert f"probe server {address}: cannot listen" in line
@@ -296,10 +296,10 @@ def test_multiprocessing_child__serves_only_when_asked_to() -> None:
     with Script(HELPER) as script:
         address = script.line()
         assert script.line().startswith("ran ")
-        script.tell()
+        script.send_line()
         assert script.line() == "closed"
         assert not answers(address)
-        script.tell()
+        script.send_line()
         assert script.line() == "resumed"
         wait_until(lambda: answers(address), 5)
 

@@ -1,4 +1,4 @@
-"""The probe server answers SPEC's bodies and codes, whatever Python and the checks do, and whoever asks."""
+"""The probe server answers SPEC's bodies and codes, whatever Python and the checks do, to every caller."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_ready__is_503_once_draining() -> None:
     with Script("say(engine.serve('127.0.0.1:0').address); input(); lifesigns.drain(); say('ok'); input()") as script:
         address = script.line()
         assert ask(address, "/ready").code == 200
-        script.tell()
+        script.send_line()
         assert script.line() == "ok"
         answer = ask(address, "/ready")
         assert (answer.code, answer.json()["status"]) == (503, "draining")
@@ -147,7 +147,7 @@ def test_callables__are_served_from_what_is_known(engine: Engine) -> None:
     with engine.serve(ANYWHERE, show_details="always") as server:
         engine.run()
         asked.set()
-        engine.run(deadline=0.1, refresh=True)  # begins a run that hangs
+        engine.run(deadline=0.1, refresh=True)  # starts a run that hangs
         began = time.monotonic()
         answer = ask(server.address, "/health/x")
         assert time.monotonic() - began < 0.5
@@ -476,7 +476,7 @@ def test_workers__take_turns_at_a_unix_socket(tmp_path: Path) -> None:
             worker.process.send_signal(signal.SIGKILL)
             worker.process.wait()
         assert not answers(address)
-        # What the dead one left behind is in nobody's way.
+        # What the dead one left behind is in no other's way.
         again = stack.enter_context(Script(script))
         again.line()
         assert answers(address)
@@ -523,11 +523,11 @@ def test_fork__a_child_serves_from_its_first_use_and_not_before(address: str, tm
         with connect(address) as idle:
             # The child has no part in what the parent listens on, nor in the connections that it accepted.
             assert all(answers(address) for _ in range(20))
-            script.tell()
+            script.send_line()
             script.line()
             assert ended(idle)
         assert not answers(address)
-        script.tell()
+        script.send_line()
         wait_until(lambda: answers(address))
         script.finish()
 

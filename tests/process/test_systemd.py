@@ -1,4 +1,4 @@
-"""systemd is told through its socket that a process is ready, alive and stopping, and not told so when it is wedged."""
+"""systemd is notified through its socket that a process is ready, alive and stopping, and not while it is wedged."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class Systemd:
         self.socket.bind(address.replace("@", "\0", 1) if address.startswith("@") else address)
         self.socket.settimeout(10)
 
-    def hear(self) -> str:
+    def receive(self) -> str:
         return self.socket.recv(4096).decode()
 
-    def hears_within(self, seconds: float) -> list[str]:
+    def received_within(self, seconds: float) -> list[str]:
         end = time.monotonic() + seconds
-        heard = []
+        received = []
         while (remaining := end - time.monotonic()) > 0:
             self.socket.settimeout(remaining)
             try:
-                heard.append(self.hear())
+                received.append(self.receive())
             except TimeoutError:
                 break
-        return heard
+        return received
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -64,27 +64,27 @@ def notifying(systemd: Systemd, before: str = "", after: str = "") -> Script:
 def test_notify__ready_once_then_alive_until_stopping(systemd: Systemd) -> None:
     with notifying(systemd, after="input(); lifesigns.drain()") as process:
         assert process.line() == "True"
-        assert systemd.hear() == "READY=1"
-        assert 5 <= len(heard := systemd.hears_within(2)) <= 15
-        assert set(heard) == {"WATCHDOG=1"}
-        process.tell()
-        assert sorted(set(systemd.hears_within(1))) == ["STOPPING=1", "WATCHDOG=1"]
+        assert systemd.receive() == "READY=1"
+        assert 5 <= len(received := systemd.received_within(2)) <= 15
+        assert set(received) == {"WATCHDOG=1"}
+        process.send_line()
+        assert sorted(set(systemd.received_within(1))) == ["STOPPING=1", "WATCHDOG=1"]
         process.finish()
 
 
 def test_notify__a_wedged_process_is_silent(systemd: Systemd) -> None:
     with notifying(systemd, after="import ctypes; ctypes.PyDLL(None).sleep(5)") as process:
         assert process.line() == "True"
-        systemd.hears_within(3)
-        assert systemd.hears_within(1.5) == []
-        assert systemd.hear() == "WATCHDOG=1"
+        systemd.received_within(3)
+        assert systemd.received_within(1.5) == []
+        assert systemd.receive() == "WATCHDOG=1"
         process.finish()
 
 
 def test_notify__another_process_is_watched(systemd: Systemd) -> None:
     with notifying(systemd, before="os.environ['WATCHDOG_PID'] = '1'") as process:
         assert process.line() == "True"
-        assert systemd.hears_within(1.5) == ["READY=1"]
+        assert systemd.received_within(1.5) == ["READY=1"]
 
 
 def test_notify__nobody_wants_to_know() -> None:

@@ -1,4 +1,4 @@
-"""`/alive` tells a wedged interpreter from a busy, an idle and an ending one; nothing of it can break an exit."""
+"""`/alive` distinguishes a wedged interpreter from a busy, idle or ending one; nothing of it can break an exit."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def alive(address: str) -> tuple[int, dict[str, Any]]:
 def test_alive__is_503_while_c_code_keeps_the_interpreter() -> None:
     with serving(WEDGE.format(seconds=5) + "; input()") as process:
         address = process.line()
-        began = time.monotonic()
+        started = time.monotonic()
         assert alive(address)[0] == 200
         wait_until(lambda: alive(address)[0] == 503)
-        assert time.monotonic() - began > 1
+        assert time.monotonic() - started > 1
         code, body = alive(address)
         assert (code, body["status"]) == (503, "wedged")
         assert [entry["pid"] for entry in body["wedged"]] == [process.process.pid]
@@ -74,8 +74,8 @@ spin()
 def test_alive__process_that_releases_the_interpreter_is_not_wedged(name: str) -> None:
     with serving(QUIET[name]) as process:
         address = process.line()
-        began = time.monotonic()
-        while time.monotonic() - began < 3:
+        started = time.monotonic()
+        while time.monotonic() - started < 3:
             assert alive(address)[0] == 200
             time.sleep(0.05)
 
@@ -145,7 +145,7 @@ def three_servers(store: Path, requires: str) -> Iterator[tuple[list[Script], li
 
 def test_alive__all_required__one_wedged_server_is_503(tmp_path: Path) -> None:
     with three_servers(tmp_path, "all") as (processes, pids, address):
-        processes[2].tell()
+        processes[2].send_line()
         wait_until(lambda: wedged_pids(address) == {pids[2]})
         wait_until(lambda: all(alive(address)[0] == 503 for _ in range(10)))
         # One that has ended is not wedged.
@@ -157,11 +157,11 @@ def test_alive__all_required__one_wedged_server_is_503(tmp_path: Path) -> None:
 def test_alive__any_required__all_wedged_servers_are_503(tmp_path: Path) -> None:
     with three_servers(tmp_path, "any") as (processes, pids, address):
         for process in processes[:2]:
-            process.tell()
-        began = time.monotonic()
-        while time.monotonic() - began < 4:
+            process.send_line()
+        started = time.monotonic()
+        while time.monotonic() - started < 4:
             assert alive(address)[0] == 200
-        processes[2].tell()
+        processes[2].send_line()
         wait_until(lambda: wedged_pids(address) == set(pids))
         # Nor does one count that is stopped, which sends no heartbeat.
         processes[2].stop()
@@ -179,7 +179,7 @@ def test_alive__process_that_serves_elsewhere_does_not_count(tmp_path: Path) -> 
         assert (other.line() != address, celery.line()) == (True, "no server")
         pids = {process.process.pid for process in (web, other, celery)}
         wait_until(lambda: known_pids(address) == pids)
-        web.tell()
+        web.send_line()
         wait_until(lambda: wedged_pids(address) == {web.process.pid})
 
 
@@ -201,10 +201,10 @@ def test_alive__process_of_another_container_does_not_count(tmp_path: Path) -> N
     with contained("all") as healthy, contained("any") as wedged, shared(tmp_path, "all", "127.0.0.1:0") as outside:
         addresses = [process.line() for process in (healthy, wedged, outside)]
         time.sleep(2)  # each of them has sent and read heartbeats
-        wedged.tell()
+        wedged.send_line()
         wait_until(lambda: alive(addresses[1])[0] == 503)
-        began = time.monotonic()
-        while time.monotonic() - began < 3:
+        started = time.monotonic()
+        while time.monotonic() - started < 3:
             assert [alive(address)[0] for address in addresses] == [200, 503, 200]
         assert [known_pids(address) for address in addresses] == [{1}, {1}, {outside.process.pid}]
 
@@ -238,8 +238,8 @@ def test_loop__that_is_closed_is_looked_at_no_more() -> None:
     with Script(LOOP.format(middle="")) as process:
         address = process.line()
         assert process.line() == "closed"
-        began = time.monotonic()
-        while time.monotonic() - began < 4:
+        started = time.monotonic()
+        while time.monotonic() - started < 4:
             assert alive(address)[0] == 200
             time.sleep(0.05)
         assert b"health_event_loop_lag_seconds" not in ask(address, "/metrics").body

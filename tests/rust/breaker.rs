@@ -20,7 +20,7 @@ fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A breaker on a clock that only moves when told to.
+/// A breaker on a clock that only the test moves.
 struct Bench {
     breaker: Breaker,
     now: Instant,

@@ -17,7 +17,7 @@ use lifesigns::runtime::Context;
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A check that is told what to do, and counts its runs.
+/// A check whose outcome is set from outside, and that counts its runs.
 #[derive(Default)]
 struct Scripted {
     fails: AtomicBool,
@@ -188,20 +188,20 @@ fn last_result_stands_while_a_run_is_awaited_but_not_for_longer_than_its_bound()
     sweep(&engine, &Selection::default());
     std::thread::sleep(MILLISECOND * 30);
     check.take(500);
-    let look = |max_age: Duration| {
+    let read = |max_age: Duration| {
         let (sweep, work) = engine.sweep(&Selection { max_age: Some(max_age), ..Selection::default() }).unwrap();
         work.start(|| ());
         row(&sweep, "check")
     };
-    let row = look(MILLISECOND * 10);
+    let row = read(MILLISECOND * 10);
     assert_eq!((row.outcome.status, row.cached, row.pending), (Status::Healthy, true, false));
     // Older than the caller's bound plus the timeout: not known any more.
     std::thread::sleep(MILLISECOND * 1_100);
     check.take(2_000);
-    let row = look(MILLISECOND * 10);
+    let row = read(MILLISECOND * 10);
     assert!(!row.pending, "the run of before has ended in between");
     std::thread::sleep(MILLISECOND * 1_050);
-    let row = look(MILLISECOND * 10);
+    let row = read(MILLISECOND * 10);
     assert_eq!(row.outcome.error_type.as_deref(), Some("TimeoutError"));
 }
 

@@ -53,7 +53,7 @@ fn view(engine: &Engine) -> View {
     engine.check("x").unwrap().state().view()
 }
 
-/// Without the seconds, which pass between two looks.
+/// Without the seconds, which pass between two reads.
 fn counters(engine: &Engine) -> Counters {
     Counters { seconds: StatusSeconds::default(), ..view(engine).counters }
 }

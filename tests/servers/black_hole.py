@@ -13,7 +13,7 @@ FULL_SECONDS = 0.1  # a connect on loopback that takes longer is one that hangs
 
 
 class FullBacklog:
-    """It listens, its backlog is full, and nobody accepts."""
+    """It listens, its backlog is full, and no connection is accepted."""
 
     connections = 0
 

@@ -68,7 +68,7 @@ class MisbehavingServer:
         task = asyncio.ensure_future(self._behave(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        # Not in the task's own `finally`: one that is cancelled before it began never gets there.
+        # Not in the task's own `finally`: one that is cancelled before it started never gets there.
         task.add_done_callback(lambda _: _abort(writer.transport))
 
     async def _behave(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

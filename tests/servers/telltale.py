@@ -14,16 +14,16 @@ READ = 65_536
 
 
 def postgres(secret: str) -> MisbehavingServer:
-    """Refuses the password, and says which it was told."""
+    """Refuses the password, and says which it received."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent = await reader.read(READ)
         if len(sent) == 8:  # whether it speaks TLS
             writer.write(b"N")
             sent = await reader.read(READ)
-        writer.write(b"R" + struct.pack("!II", 8, 3))  # asks for the password in clear
+        writer.write(b"R" + struct.pack("!II", 8, 3))  # requests the password in clear
         sent += await reader.read(READ)
-        fields = [b"SFATAL", b"VFATAL", b"C28P01", b"M" + _told(sent, secret), b"D" + _told(sent, secret)]
+        fields = [b"SFATAL", b"VFATAL", b"C28P01", b"M" + _received(sent, secret), b"D" + _received(sent, secret)]
         body = b"".join(field.replace(b"\0", b" ") + b"\0" for field in fields) + b"\0"
         writer.write(b"E" + struct.pack("!I", len(body) + 4) + body)
 
@@ -36,22 +36,22 @@ def redis(secret: str) -> MisbehavingServer:
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while sent := await reader.read(READ):
             for _ in range(max(1, sent.count(b"*"))):
-                writer.write(b"-WRONGPASS " + _told(sent, secret) + b"\r\n")
+                writer.write(b"-WRONGPASS " + _received(sent, secret) + b"\r\n")
 
     return MisbehavingServer(behave)
 
 
 def smtp(secret: str) -> MisbehavingServer:
-    """Offers to log in, and refuses with what it was told."""
+    """Offers to log in, and refuses with what it received."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 " + _told(b"", secret) + b"\r\n")
+        writer.write(b"220 " + _received(b"", secret) + b"\r\n")
         while sent := await reader.readline():
             if sent.upper().startswith(b"EHLO"):
-                writer.write(b"250-" + _told(b"", secret) + b"\r\n250 AUTH PLAIN LOGIN\r\n")
+                writer.write(b"250-" + _received(b"", secret) + b"\r\n250 AUTH PLAIN LOGIN\r\n")
             else:
                 decoded = b"".join(map(_decoded, sent.split()))
-                writer.write(b"535 5.7.8 " + _told(sent + decoded, secret) + b"\r\n")
+                writer.write(b"535 5.7.8 " + _received(sent + decoded, secret) + b"\r\n")
 
     return MisbehavingServer(behave)
 
@@ -61,7 +61,7 @@ def mqtt(secret: str) -> MisbehavingServer:
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sent = await reader.read(READ)
-        writer.write(b"\x20\x02\x00\x04" + _told(sent, secret))
+        writer.write(b"\x20\x02\x00\x04" + _received(sent, secret))
 
     return MisbehavingServer(behave)
 
@@ -71,10 +71,13 @@ def http(secret: str) -> MisbehavingServer:
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while sent := await reader.readuntil(b"\r\n\r\n"):
-            told = _told(sent, secret)
-            body = b'{"status": "REQUEST_DENIED", "error_message": "%b", "error": {"message": "%b"}}' % (told, told)
+            received = _received(sent, secret)
+            body = b'{"status": "REQUEST_DENIED", "error_message": "%b", "error": {"message": "%b"}}' % (
+                received,
+                received,
+            )
             head = b"HTTP/1.1 401 %b\r\nWWW-Authenticate: Bearer realm=%b\r\nContent-Length: %d\r\n\r\n"
-            writer.write(head % (told, told, len(body)) + body)
+            writer.write(head % (received, received, len(body)) + body)
 
     return MisbehavingServer(_until_closed(behave))
 
@@ -87,7 +90,7 @@ def _until_closed(behaviour: Behaviour) -> Behaviour:
     return behave
 
 
-def _told(sent: bytes, secret: str) -> bytes:
+def _received(sent: bytes, secret: str) -> bytes:
     """One line of printable text."""
     return re.sub(rb"[^ -~]+|\"", b" ", secret.encode() + b" " + sent)
 

@@ -24,7 +24,7 @@ START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 COMMAND_SECONDS = 30
 TAIL_LINES = 30
-# The server's own process tells its pid to the guardian, before it is the server: nothing runs unannounced.
+# The server's own process reports its pid to the guardian, before it is the server: nothing runs unannounced.
 ANNOUNCED = 'echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 # Below the range that Linux gives to outgoing connections, so that none takes the port of a server being restarted.
 PORTS = range(15_000, 32_000)
@@ -65,7 +65,7 @@ def program(name: str, *first: str) -> str:
 
 
 class Service:
-    """Subclasses say how to run it (`prepare`, `arguments`) and how to tell that it answers (`ready`).
+    """Subclasses say how to run it (`prepare`, `arguments`) and how to see that it answers (`ready`).
 
     `start`, `stop`, `kill` and `restart` keep port and data; `close`, or leaving the `with` block, removes the data.
     """
@@ -194,7 +194,7 @@ class Service:
         processes.resume(self.pid)
 
     def close(self) -> None:
-        """Stop it and remove its directory; a start after that begins anew."""
+        """Stop it and remove its directory; a start after that makes a new one."""
         self.stop()
         if self._prepared:
             shutil.rmtree(self.directory)

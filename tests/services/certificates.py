@@ -40,7 +40,7 @@ class Certificates:
     expired: Pair
     """As `server`, but over since yesterday."""
     stranger: Pair
-    """As `server`, but signed by an authority nobody knows."""
+    """As `server`, but signed by an unknown authority."""
     self_signed: Pair
     """What `openssl req -x509` makes: its own authority, for localhost and 127.0.0.1."""
 

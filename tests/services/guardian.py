@@ -23,7 +23,7 @@ def main(parent: int, directory: Path) -> None:
     with suppress(ProcessLookupError):  # it may have ended before this process came up
         descriptor = os.pidfd_open(parent)
         if os.getppid() == parent:
-            # Standard input's end alone tells nothing: a forked child of the parent may hold the other end of it.
+            # Standard input's end alone proves nothing: a forked child of the parent may hold the other end of it.
             select.select([descriptor, sys.stdin], [], [])
     clean(directory)
 

@@ -83,7 +83,7 @@ def main(options: dict[str, Any]) -> None:
     if "certificate" in options:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options["certificate"], options["key"])
-        # The handshake in the connection's own thread: a silent client keeps nobody else waiting.
+        # The handshake in the connection's own thread: a silent client holds up no other.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -33,7 +33,7 @@ class Postgres(Cluster):
         self.sql("UPDATE background_task_worker SET last_heartbeat = now()")
 
     def forget_statements(self) -> None:
-        """Let `pg_stat_statements` begin anew: what it took to set a database up is no load of an application's."""
+        """Let `pg_stat_statements` start anew: what it took to set a database up is no load of an application's."""
         self.sql("SELECT pg_stat_statements_reset()")
 
     def create_objects(self, database: str) -> None:

@@ -143,5 +143,5 @@ class Proxy:
         self._drop()  # calls the server no more
         await stop_tasks(self._connecting)
         self._cut()
-        while self._sides:  # until the loop has told each of its end
+        while self._sides:  # until the loop has reported the end of each
             await asyncio.sleep(0)

@@ -32,7 +32,7 @@ class Side(asyncio.Protocol):
         self.ended = False  # has said that it will say no more
         self.end_passed_on = False
         self.blocked = False  # reads slower than the peer speaks
-        self.answered = True  # what the client says next begins a round trip
+        self.answered = True  # what the client sends next starts a round trip
         self.held: deque[tuple[float, bytes]] = deque()  # when it is due, and the data; none is the end
         self.held_bytes = 0
         self.timer: asyncio.TimerHandle | None = None
@@ -111,7 +111,7 @@ class Side(asyncio.Protocol):
 
     def _end(self, peer: Side) -> None:
         self.end_passed_on = True
-        with suppress(OSError):  # the peer has reset its connection, which the loop tells a moment later
+        with suppress(OSError):  # the peer has reset its connection, which the loop reports a moment later
             peer.transport.write_eof()
         if self._finished():
             self.transport.close()

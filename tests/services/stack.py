@@ -25,7 +25,7 @@ NEVER = {"degraded_above": 1000, "error_above": 1000}
 
 
 class Stack:
-    """With `tls`, every service is asked by TLS; `environment()` then makes clients trust their authority."""
+    """With `tls`, every service is reached by TLS; `environment()` then makes clients trust their authority."""
 
     def __init__(self, *, tls: bool = False) -> None:
         self.tls = tls

@@ -106,7 +106,7 @@ def test_bulk__passes_unharmed() -> None:
         server, _ = listener.accept()
         with server, server.makefile("rb") as reader:
             client.settimeout(0.2)
-            with pytest.raises(TimeoutError):  # nobody reads: it must not take all of it
+            with pytest.raises(TimeoutError):  # no client reads: it must not take all of it
                 client.sendall(data * 4)
             taken = proxy.bytes_up
             assert taken < len(data)

@@ -76,15 +76,15 @@ def test_trial__failure_opens_again() -> None:
 def test_trial__only_one_at_a_time() -> None:
     circuit = opened(wait=0.05, max_wait=0.05)
     wait_until(lambda: circuit.state == "half-open")
-    release, began = threading.Event(), threading.Event()
+    release, started = threading.Event(), threading.Event()
 
     def slow() -> None:
-        began.set()
+        started.set()
         release.wait(10)
 
     trial = threading.Thread(target=circuit.call, args=(slow,))
     trial.start()
-    assert began.wait(10)
+    assert started.wait(10)
     refused = 0
     for _ in range(20):
         try:

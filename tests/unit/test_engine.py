@@ -219,7 +219,7 @@ def test_single_flight__many_callers_cause_one_run() -> None:
         check.gate.set()
         results = [call.result() for call in calls]
     assert {result["status"] for result in results} == {"healthy"}
-    # Those that asked for a refresh after the run had ended begin another; far fewer than one each.
+    # Those that requested a refresh after the run had ended start another; far fewer than one each.
     assert check.runs <= 25
 
 

@@ -66,10 +66,10 @@ def test_replace__a_callable_by_a_spec_and_back() -> None:
 
 def test_replace__a_run_under_way_answers_those_who_wait_and_nobody_later() -> None:
     engine = lifesigns.Engine()
-    began, go_on = threading.Event(), threading.Event()
+    started, go_on = threading.Event(), threading.Event()
 
     def old() -> str:
-        began.set()
+        started.set()
         go_on.wait(10)
         return "old"
 
@@ -77,7 +77,7 @@ def test_replace__a_run_under_way_answers_those_who_wait_and_nobody_later() -> N
     answers: list[Any] = []
     waiting = threading.Thread(target=lambda: answers.append(engine.check("x")))
     waiting.start()
-    assert began.wait(10)
+    assert started.wait(10)
     engine.replace("x", lambda: "new")
     go_on.set()
     waiting.join(10)

@@ -24,7 +24,7 @@ class Breaker(Value):
     """Opens when this share (0 to 1) of the calls in the window took longer than `slow_call`."""
     slow_call: float | None = None
     window_calls: int | None = None
-    """The rates look at the last `window_calls` calls, not older than `window`; at most 5000."""
+    """The rates are those of the last `window_calls` calls, not older than `window`; at most 5000."""
     window: float | None = None
     minimum_calls: int | None = None
     """The rates say nothing before this many calls."""

@@ -14,7 +14,7 @@ pub enum Version {
     V2,
 }
 
-/// What a file of the kernel's says. These tell no length, by which `fs::read_to_string` would know how much to read at
+/// What a file of the kernel's says. These state no length, by which `fs::read_to_string` would know how much to read at
 /// once: it takes ten reads for one page.
 pub fn read(path: &Path) -> io::Result<String> {
     const PAGE: usize = 4 << 10;

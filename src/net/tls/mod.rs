@@ -137,7 +137,7 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             _ => "the certificate is invalid",
         },
         Error::AlertReceived(alert) => match alert {
-            AlertDescription::CertificateRequired => "the server asks for a client certificate",
+            AlertDescription::CertificateRequired => "the server requires a client certificate",
             AlertDescription::BadCertificate
             | AlertDescription::UnsupportedCertificate
             | AlertDescription::CertificateRevoked
@@ -173,7 +173,7 @@ mod tests {
             (CertificateError::UnknownIssuer.into(), "the certificate is signed by an unknown authority"),
             (CertificateError::Revoked.into(), "the certificate is revoked"),
             (CertificateError::BadEncoding.into(), "the certificate is invalid"),
-            (Error::AlertReceived(AlertDescription::CertificateRequired), "the server asks for a client certificate"),
+            (Error::AlertReceived(AlertDescription::CertificateRequired), "the server requires a client certificate"),
             (Error::AlertReceived(AlertDescription::UnknownCA), "the server refused the client certificate"),
             (Error::AlertReceived(AlertDescription::HandshakeFailure), "the server refused the handshake"),
             (InvalidMessage::InvalidContentType.into(), "the server does not speak TLS"),

@@ -32,7 +32,7 @@ pub struct OpenListener {
     // Dropped in this order: no entry outlives its descriptor, and who finds the name free finds the address free.
     pub(super) entries: Vec<NotInherited<RawFd>>,
     pub(super) listening: Listening,
-    /// On which other processes ask for these sockets.
+    /// On which other processes request these sockets.
     pub(super) handover: Option<UnixListener>,
     /// Of the path of a Unix socket: the lock, and the file that was made.
     pub(super) lock: Option<OwnedFd>,
@@ -60,7 +60,7 @@ fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> 
         let shown = listener.local_addr()?.to_string();
         return match handover::obtain(&handover::name(&shown), &shown, application)? {
             Obtained::First(name) => new(listener, Some(name)),
-            // The port is this process's, so whoever has its name has another one soon.
+            // The port is this process's, so a process that has its name gets another one soon.
             Obtained::Joined(_) | Obtained::Unavailable => new(listener, None),
         };
     }

@@ -16,7 +16,7 @@ use crate::probe_server::unix_connect::connect_path_within;
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(200);
 const MAX_HOLDER: u64 = 4_096;
 
-/// What tells a file from one that has taken its place.
+/// What distinguishes a file from one that has taken its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId(u64, u64);
 

@@ -29,7 +29,7 @@ pub struct Pool {
 }
 
 impl Drop for Pool {
-    /// The task that drives a session holds on to it, so it is told to end.
+    /// The task that drives a session holds on to it, so it is closed explicitly.
     fn drop(&mut self) {
         for session in lock(&self.sessions).drain(..) {
             session.close();

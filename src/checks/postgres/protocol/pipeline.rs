@@ -17,7 +17,7 @@ pub enum ReplyState {
 /// How a session ends that has messages which no check waits for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum End {
-    /// The server is asked to cancel what it works on.
+    /// The server is requested to cancel what it works on.
     Cancel,
     /// The connection is closed: all that is left runs elsewhere.
     Close,

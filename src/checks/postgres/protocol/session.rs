@@ -29,11 +29,11 @@ pub const IDLE: Duration = Duration::from_secs(300);
 /// How long a session that ends may take to be cancelled and to answer the other messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A message that is at the head for longer than this, and than a round trip, is slow: others do not wait behind it.
-const HEAD_PATIENCE: Duration = Duration::from_millis(10);
+const HEAD_TIMEOUT: Duration = Duration::from_millis(10);
 
 pub struct Session {
     target: String,
-    /// Stands at the head of each message, so that the server can be asked whether it works on one of them.
+    /// Stands at the head of each message, so that the server can say whether it works on one of them.
     pub tag: String,
     /// Taken out when the session is to take no more messages; it closes once all are answered.
     client: Mutex<Option<Arc<Client>>>,
@@ -103,8 +103,8 @@ impl Session {
 
     /// When the message at the head turns slow, or did; `None` if there is none.
     pub fn slow_at(&self) -> Option<Instant> {
-        let patience = HEAD_PATIENCE + *lock(&self.round_trip);
-        lock(&self.pipeline).head_since().map(|since| since + patience)
+        let timeout = HEAD_TIMEOUT + *lock(&self.round_trip);
+        lock(&self.pipeline).head_since().map(|since| since + timeout)
     }
 
     pub fn is_slow(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Locks on ranges of the store's file: the kernel releases them however their holder ends.
 //!
 //! The ranges are numbers beyond the file's end, so nothing is read or written there. They are the same in every format of
-//! the file: any version can tell whether another one still uses a file.
+//! the file: any version can see whether another one still uses a file.
 //!
 //! On Linux they are open file description locks. Each open of the file has locks of its own, also within one process, and
 //! closing another descriptor of the file releases none of them (POSIX locks are all lost then, whatever code closes it). A

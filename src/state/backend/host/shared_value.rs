@@ -20,7 +20,7 @@ pub struct SharedValue<T> {
 }
 
 impl<T: Default + Serialize + DeserializeOwned> SharedValue<T> {
-    /// The value of that key, which must tell apart values of different shape.
+    /// The value of that key, which must distinguish values of different shape.
     pub fn new(path: &Path, key: Key) -> Self {
         let store = HostStore::at(path);
         let entry = store.entry(key);

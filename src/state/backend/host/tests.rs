@@ -126,7 +126,7 @@ fn stale_files_are_removed_and_used_ones_are_kept() {
     for name in ["gone.3.lifesigns", "gone-other-format.2.lifesigns", "used.3.lifesigns"] {
         age(name);
     }
-    // Locks of its own process tell nothing where they are POSIX locks.
+    // Locks of its own process prove nothing where they are POSIX locks.
     let kept = if cfg!(target_os = "linux") { Vec::new() } else { vec![path("used.3.lifesigns")] };
     let used: Vec<_> = kept.iter().map(PathBuf::as_path).collect();
     assert_eq!(stale_files::remove(&directory, &used, std::time::SystemTime::now()), 4);

@@ -1,6 +1,6 @@
 //! The members: the processes that have the file open, each known by a random number and alive while it holds a lock.
 //!
-//! Process ids tell nothing: two containers that share memory both have a process 1, and a forked child goes by another
+//! Process ids prove nothing: two containers that share memory both have a process 1, and a forked child has another
 //! one. A member's row holds its number; no other process has that. A process killed at any instant loses the lock.
 
 use std::io;
