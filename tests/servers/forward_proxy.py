@@ -15,7 +15,7 @@ class ForwardProxy(MisbehavingServer):
 
     def __init__(self, tls: ssl.SSLContext | None = None, *, answer: bytes = b"") -> None:
         """With `answer`, that is all that clients get."""
-        super().__init__(self._serve_client, tls)
+        super().__init__(self._serve_client, tls=tls)
         self.heads: list[str] = []
         self._answer = answer
 

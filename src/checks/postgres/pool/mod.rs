@@ -78,6 +78,7 @@ pub struct PoolRequest<'a> {
 impl PoolRequest<'_> {
     /// The response to `statements`, sent in one message on one of the sessions.
     pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
+        let started = Instant::now();
         let (mut session, mut kept) = self.session().await?;
         let mut replaced = false;
         loop {
@@ -85,6 +86,7 @@ impl PoolRequest<'_> {
             match self.send(&session, kept, statements).await {
                 SendResult::Done(Err(error)) if !replaced && !matches!(error, CheckError::TooLarge { .. }) => {
                     session.close();
+                    self.pool.close_silent(started);
                     replaced = true;
                     (session, kept) = self.session().await?;
                 }

@@ -48,6 +48,13 @@ pub(super) enum Choice {
 }
 
 impl Pool {
+    /// Closes the sessions that have not answered since: what ended one of them has probably ended all.
+    pub(super) fn close_silent(&self, since: Instant) {
+        for session in lock(&self.sessions).iter().filter(|session| !session.has_answered_since(since)) {
+            session.close();
+        }
+    }
+
     /// The session for the next message, or how to get one. `busy` is not chosen.
     pub(super) fn choose(&self, busy: Option<&Arc<Session>>) -> Choice {
         let mut sessions = lock(&self.sessions);

@@ -70,7 +70,8 @@ impl Session {
             client: Mutex::new(Some(Arc::new(client))),
             error,
             used: Mutex::new(Instant::now()),
-            answered: Mutex::new(None),
+            // The login.
+            answered: Mutex::new(Some(Instant::now())),
             round_trip: Mutex::new(round_trip),
             pipeline: Mutex::default(),
             group,
