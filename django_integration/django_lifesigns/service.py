@@ -10,10 +10,10 @@ from typing import Any
 from django.db import Error
 
 from django_lifesigns.checks.timezones import utc
+from django_lifesigns.health_checks.manager import global_health_manager
 from django_lifesigns.history import recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.runtime.engine import on_request
-from lifesigns.results import Report
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -36,26 +36,31 @@ LOG_FIELDS = ("check_name", "status", "message", "duration_ms", "checked_at", "d
 
 
 class HealthCheckService:
-    """Any thread may use it, and any number of instances."""
+    """Any thread may use it, and any number of instances. `manager` is `global_health_manager`."""
 
-    def run_all_checks(self, log_results: bool = True, update_availability: bool = True) -> Report:
-        """The report on all checks; what is new in it is kept. A history that cannot be written does no harm to it."""
+    def __init__(self) -> None:
+        self.manager = global_health_manager
+
+    def run_all_checks(self, log_results: bool = True, update_availability: bool = True) -> dict[str, Any]:
+        """Return the report on all checks, and record what is new; history that cannot be written does no harm."""
         engine = on_request(PATIENCE_SECONDS).engine
-        report = engine.run()
+        report = self.manager.run_all_checks(parallel=True)
         if log_results or update_availability:
             recorder.record(report, engine, log=log_results, availability=update_availability, wait=PATIENCE_SECONDS)
         return report
 
-    def run_critical_checks_only(self) -> Report:
-        """The report on the critical checks; nothing is kept."""
-        return on_request(PATIENCE_SECONDS).engine.run(critical_only=True)
+    def run_critical_checks_only(self) -> dict[str, Any]:
+        """Return the report on the critical checks; nothing is recorded."""
+        on_request(PATIENCE_SECONDS)
+        return self.manager.run_critical_checks()
 
     def get_service_health_summary(self) -> dict[str, Any]:
-        """`total_services`, and `services` by falling uptime; without the database none, and `error_type`."""
+        """Return `total_services`, and `services` by falling uptime; without the database `error` and `error_type`."""
         try:
             rows = _rows(ServiceAvailability.objects.values(*SERVICE_FIELDS)[:MOST_ROWS])
         except Error as error:
-            return {"total_services": 0, "services": [], "error_type": _unreadable(error)}
+            name = _unreadable(error)
+            return {"total_services": 0, "services": [], "error": "The history cannot be read", "error_type": name}
         services = [{"name": row.pop("service_name"), **row} for row in rows]
         return {"total_services": len(services), "services": services}
 
@@ -64,7 +69,7 @@ class HealthCheckService:
         if limit < 0:
             raise ValueError(f"limit must be a number from 0, not {limit}")
         logs = HealthCheckLog.objects.order_by("-checked_at")
-        if check_name is not None:
+        if check_name:
             logs = logs.filter(check_name=check_name)
         try:
             return _rows(logs.values(*LOG_FIELDS)[: min(limit, MOST_ROWS)])

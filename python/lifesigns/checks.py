@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class DeclaredCheck:
-    """A callable, and the keywords of `Engine.register` with it."""
+    """A callable, and the keywords of `Engine.register` with it; None: keywords of a check that is made elsewhere."""
 
     __slots__ = ("check", "options")
 
-    def __init__(self, check: Callable[[], Any], options: Mapping[str, Any]) -> None:
+    def __init__(self, check: Callable[[], Any] | None, options: Mapping[str, Any]) -> None:
         self.check = check
         self.options = options
 
@@ -63,8 +63,9 @@ def check(
 
     def declare(function: Function) -> Function:
         known = DECLARED.get(name)
-        if known is not None and _qualified_name(known.check) != _qualified_name(function):
-            names = f"{_qualified_name(known.check)} and {_qualified_name(function)}"
+        other = known.check if known else None
+        if other is not None and _qualified_name(other) != _qualified_name(function):
+            names = f"{_qualified_name(other)} and {_qualified_name(function)}"
             raise ValueError(f"two checks are declared as {name!r}: {names}")
         redeclare(name, function, options)
         return function

@@ -19,6 +19,9 @@ __all__ = [
     "UnknownCheckError",
 ]
 
+# The extension module names itself without its package, by which `pickle` would not find the class again.
+UnknownCheckError.__module__ = __name__
+
 
 class _StatedResult(Exception):
     """A result that a callable raises; its text is shown, without credentials."""

@@ -158,8 +158,9 @@ class Registry:
         from lifesigns.checks import DECLARED, parents_first
 
         for name in parents_first(DECLARED):
-            if name not in self._native.names:
-                self.register(name, DECLARED[name].check, **DECLARED[name].options)
+            check = DECLARED[name].check
+            if check is not None and name not in self._native.names:
+                self.register(name, check, **DECLARED[name].options)
 
     @property
     def names(self) -> tuple[str, ...]:

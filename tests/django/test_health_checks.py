@@ -8,15 +8,13 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
-from django.core.management import call_command
-from django.test import Client
 
 from django_lifesigns import health_checks
 from django_lifesigns.health_checks import (
-    CircuitBreaker,
     HealthCheckManager,
     cache_health_check,
     check_default_cache,
@@ -25,7 +23,7 @@ from django_lifesigns.health_checks import (
     register_all_checks,
     timeout_check,
 )
-from django_lifesigns.runtime.engine import get_engine, get_runtime, reset
+from django_lifesigns.runtime.engine import get_engine, reset
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as declared
 from tests.services import wait_until
@@ -56,6 +54,8 @@ def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What a test registers is forgotten with it."""
     monkeypatch.setattr(declared, "DECLARED", {})
     monkeypatch.setattr(global_health_manager, "checks", {})
+    monkeypatch.setattr(global_health_manager, "_seen", set())
+    register_all_checks()
     reset()
     yield
     reset()
@@ -87,7 +87,9 @@ def test_function__is_that_of_the_engine(settings: Any) -> None:
         "DISABLED": ["cpu_load"],
     }
     assert health_checks.check_memory_usage()["message"] == "from the engine"
-    assert health_checks.check_memory_usage()["cached"] is True
+    assert get_engine().check("ram")["cached"] is True
+    # A call runs, whatever is known.
+    assert health_checks.check_memory_usage()["cached"] is False
     assert health_checks.check_cpu_load()["status"] == "skipped"
 
 
@@ -95,8 +97,9 @@ def test_format_check_result__shape() -> None:
     result = format_check_result("healthy", "it is well")
     assert result.keys() == {"status", "message", "timestamp"}
     assert result["timestamp"].endswith("+00:00")
-    result = format_check_result("error", "it is not", {"a": 1}, 2.5)
-    assert (result["details"], result["duration_ms"]) == ({"a": 1}, 2.5)
+    result = format_check_result("error", "it is not", {"a": 1}, 2.5678)
+    assert (result["details"], result["duration_ms"]) == ({"a": 1}, 2.57)
+    assert "details" not in format_check_result("healthy", "nothing to add", {})
 
 
 # timeout_check
@@ -117,7 +120,7 @@ def test_timeout__returns_what_the_function_does() -> None:
 
 
 def test_timeout__raises_what_the_function_raises() -> None:
-    errors = [KeyError("first"), TimeoutError("its own")]
+    errors = [KeyError("first"), ValueError("second")]
 
     @timeout_check()
     def function() -> None:
@@ -128,6 +131,37 @@ def test_timeout__raises_what_the_function_raises() -> None:
             function()
         assert caught.value is error
         errors.pop(0)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError, TimeoutError, OSError])
+def test_timeout__connection_errors_are_a_result(error: type[Exception]) -> None:
+    @timeout_check()
+    def function() -> None:
+        raise error("redis://user:hunter2@cache:6379 does not respond")
+
+    result = function()
+    assert (result["status"], result["error_type"]) == ("error", error.__name__)
+    assert result["message"] == "Connection failed: redis://***@cache:6379 does not respond"
+
+
+def test_timeout__context_of_the_caller_on_request() -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="none")
+    token = tenant.set("acme")
+    assert timeout_check()(tenant.get)() == "none"
+    assert timeout_check(copy_context=True)(tenant.get)() == "acme"
+    tenant.reset(token)
+
+
+def test_timeout__equal_calls_at_the_same_time_each_run() -> None:
+    barrier = threading.Barrier(3, timeout=30)
+
+    @timeout_check(60)
+    def function(number: int) -> int:
+        barrier.wait()
+        return number
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(function, [7, 7, 7])) == [7, 7, 7]
 
 
 def test_timeout__overrun_is_an_error_at_once_and_each_call_runs() -> None:
@@ -242,38 +276,6 @@ def test_cache__over_timeout_and_under() -> None:
     assert "timed out after 0.2 seconds" in result["message"]
     assert result["cached"] is False
     assert (inner()["cached"], inner()["cached"]) == (False, True)
-
-
-# CircuitBreaker
-
-
-def test_circuit_breaker__opens_refuses_and_closes() -> None:
-    breaker = CircuitBreaker(failure_threshold=2, timeout_seconds=0.3)
-    assert (breaker.state, breaker.failure_count) == ("closed", 0)
-    for count in (1, 2):
-        with pytest.raises(ZeroDivisionError):
-            breaker.call(divmod, 1, 0)
-        assert breaker.failure_count == count
-    assert breaker.state == "open"
-    with pytest.raises(Exception, match="Circuit breaker open"):
-        breaker.call(divmod, 7, 3)
-    wait_until(lambda: breaker.state == "half-open")
-    assert breaker.call(divmod, 7, 3) == (2, 1)
-    assert (breaker.state, breaker.failure_count) == ("closed", 0)
-
-
-def test_circuit_breaker__waits_as_long_each_time() -> None:
-    breaker = CircuitBreaker(1, 0.1)
-    for _ in range(4):
-        with pytest.raises(ZeroDivisionError):
-            breaker.call(divmod, 1, 0)
-        wait_until(lambda: breaker.state == "half-open", 2)
-
-
-@pytest.mark.parametrize("arguments", [(0, 30), (3, 0), (3, -1)])
-def test_circuit_breaker__wrong(arguments: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match=r"failures|wait"):
-        CircuitBreaker(*arguments)
 
 
 # HealthCheckManager
@@ -416,7 +418,31 @@ def test_manager__wrong_name(name: str) -> None:
     for manager in (HealthCheckManager(), global_health_manager):
         with pytest.raises(ValueError, match="name"):
             manager.register_check(name, healthy)
-        assert manager.checks == {}
+        assert name not in manager.checks
+
+
+def test_manager__unknown_status_is_degraded() -> None:
+    async def later() -> dict[str, object]:
+        return {"status": "unknown"}
+
+    manager = manager_of(mine=lambda: {"status": "warning", "message": "hm", "details": {"a": 1}}, later=later)
+    report = manager.run_all_checks()
+    assert report["status"] == "degraded"
+    mine = report["checks"]["mine"]
+    assert (mine["status"], mine["message"]) == ("degraded", "hm")
+    assert mine["details"] == {"a": 1, "returned_status": "warning"}
+    assert report["checks"]["later"]["message"] == "The check returned the status 'unknown'"
+
+
+def test_manager__uptime_is_its_own() -> None:
+    manager = manager_of(mine=healthy)
+    manager.start_time -= 1_000
+    assert 1_000 <= manager.run_all_checks()["uptime_seconds"] < 2_000
+
+
+def test_manager__errors_have_details() -> None:
+    manager = manager_of(mine=broken)
+    assert manager.run_check("mine")["details"] == {"error_type": "ValueError", "connection_status": "failed"}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -425,48 +451,3 @@ def test_manager__functions_of_the_22() -> None:
     checks = manager.run_all_checks()["checks"]
     assert checks["cache"]["details"]["read_write_test"] == "passed"
     assert checks["mqtt"]["status"] == "skipped"
-
-
-# global_health_manager
-
-
-@pytest.mark.django_db(transaction=True)
-def test_global__all_checks_are_those_of_the_engine(settings: Any) -> None:
-    register_all_checks()
-    register_all_checks()
-    assert list(global_health_manager.checks) == list(CATALOGUE)
-    assert {name for name, entry in global_health_manager.checks.items() if entry["critical"]} == {
-        name for name, defaults in CATALOGUE.items() if defaults.critical
-    }
-    report = global_health_manager.run_all_checks()
-    assert list(report["checks"]) == list(CATALOGUE)
-    # One cache for both.
-    assert get_engine().check("default_cache")["cached"] is True
-    assert global_health_manager.run_check("default_cache")["cached"] is True
-
-
-def test_global__own_checks_stand_in_health(settings: Any) -> None:
-    settings.LIFESIGNS = {"SHOW_DETAILS": "always", "DISABLED": [*CATALOGUE]}
-    get_engine()
-    global_health_manager.register_check("billing", lambda: "all billed", critical=False)
-    body = Client().get("/health/").json()
-    assert body["checks"]["billing"]["message"] == "all billed"
-    assert global_health_manager.run_check("billing")["message"] == "all billed"
-    global_health_manager.register_check("billing", lambda: False, critical=False)
-    assert global_health_manager.run_all_checks()["status"] == "degraded"
-
-
-def test_global__runs_what_is_registered_with_it(settings: Any) -> None:
-    settings.LIFESIGNS = {"CHECKS": {"memory_usage": {"check": lambda: True, "name": "ram"}}, "DISABLED": ["cpu_load"]}
-    global_health_manager.register_check("memory_usage", health_checks.check_memory_usage)
-    global_health_manager.register_check("cpu_load", health_checks.check_cpu_load)
-    report = global_health_manager.run_all_checks()
-    assert list(report["checks"]) == ["memory_usage"]
-    assert global_health_manager.run_check("cpu_load")["status"] == "skipped"
-    assert get_runtime().problems == ()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_check__finds_nothing_wrong() -> None:
-    register_all_checks()
-    call_command("check")

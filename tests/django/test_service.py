@@ -127,4 +127,5 @@ def test_reading__without_a_history(broken_history: None) -> None:
     service = HealthCheckService()
     assert service.get_recent_check_logs() == []
     summary = service.get_service_health_summary()
-    assert summary == {"total_services": 0, "services": [], "error_type": "OperationalError"}
+    assert summary["error"] == "The history cannot be read"
+    assert (summary["total_services"], summary["services"], summary["error_type"]) == (0, [], "OperationalError")

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import pickle
 import threading
 import time
+from typing import Any
 
 import pytest
 
-from lifesigns import Circuit, CircuitOpenError
+from lifesigns import (
+    CheckDegraded,
+    CheckFailed,
+    Circuit,
+    CircuitOpenError,
+    JobError,
+    NotStartedError,
+    StillRunningError,
+    UnknownCheckError,
+)
 from lifesigns.specs import Breaker
 from tests.services import wait_until
 
@@ -197,3 +208,58 @@ def test_call__of_an_async_function_is_refused() -> None:
 def test_circuit_open_error__can_be_pickled(retry_after: float | None) -> None:
     copy = pickle.loads(pickle.dumps(CircuitOpenError(retry_after)))
     assert (copy.retry_after, str(copy)) == (retry_after, str(CircuitOpenError(retry_after)))
+
+
+async def answer_of(*, number: int) -> int:
+    return number
+
+
+class AsyncCallable:
+    async def __call__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("function", [functools.partial(answer_of, number=1), AsyncCallable()])
+def test_call__of_what_hides_an_async_function_is_refused(function: Any) -> None:
+    circuit = Circuit()
+    with pytest.raises(TypeError, match="acall"):
+        circuit.call(function)
+    assert asyncio.run(circuit.acall(function)) == 1
+
+
+def test_call__other_exceptions_say_nothing() -> None:
+    circuit = Circuit({"failures": 2, "wait": 0.01, "max_wait": 0.01}, failures=(OSError,))
+    with pytest.raises(ConnectionError):
+        circuit.call(raises, ConnectionError)
+    with pytest.raises(BrokenError):
+        circuit.call(broken)
+    assert (circuit.state, circuit.failures) == ("closed", 1)
+    with pytest.raises(ConnectionError):
+        circuit.call(raises, ConnectionError)
+    wait_until(lambda: circuit.state == "half-open")
+    with pytest.raises(BrokenError):
+        circuit.call(broken)
+    # The trial is given back: the next call is another one.
+    assert (circuit.state, circuit.call(int)) == ("half-open", 0)
+    wait_until(lambda: circuit.state == "closed")
+
+
+def raises(error: type[Exception]) -> None:
+    raise error
+
+
+EXCEPTIONS = [
+    CheckFailed("text", {"a": 1}),
+    CheckDegraded("text"),
+    JobError("text"),
+    NotStartedError("text"),
+    StillRunningError("text"),
+    UnknownCheckError("text"),
+]
+
+
+@pytest.mark.parametrize("error", EXCEPTIONS, ids=lambda error: type(error).__name__)
+def test_exceptions__can_be_pickled(error: Exception) -> None:
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy), copy.args) == (type(error), "text", error.args)
+    assert getattr(copy, "details", None) == getattr(error, "details", None)

@@ -11,63 +11,18 @@ from typing import Any
 from django.utils import timezone
 
 from django_lifesigns.checks.connections import returning_connections
-from django_lifesigns.health_checks.background_tasks import (
-    check_failed_tasks,
-    check_pending_tasks,
-    check_task_queue,
-    check_task_workers,
-)
-from django_lifesigns.health_checks.cache import check_default_cache, check_redis_connectivity, check_select2_cache
-from django_lifesigns.health_checks.channels import check_channel_layer
-from django_lifesigns.health_checks.database import (
-    check_connection_pool,
-    check_custom_postgresql_functions,
-    check_database_connectivity,
-    check_database_performance,
-    check_postgis_extension,
-)
-from django_lifesigns.health_checks.external_apis import (
-    check_anthropic_api,
-    check_aws_ses,
-    check_google_maps_api,
-    check_openai_api,
-)
-from django_lifesigns.health_checks.filesystem import check_directory_permissions
-from django_lifesigns.health_checks.mqtt import check_mqtt_broker
-from django_lifesigns.health_checks.system import check_cpu_load, check_disk_space, check_memory_usage
+from django_lifesigns.health_checks.functions import FUNCTIONS
+from django_lifesigns.health_checks.result import as_before, result_of
+from django_lifesigns.health_checks.statuses import tolerant, with_known_status
 from django_lifesigns.health_checks.utils import format_check_result
 from django_lifesigns.runtime import engine as project
 from django_lifesigns.settings.conf import read
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import Engine
-from lifesigns.checks import redeclare
+from lifesigns import checks as registry
 from lifesigns.plain import TooLargeError, plain
 from lifesigns.results import Result
 
-FUNCTIONS: dict[str, Callable[[], dict[str, Any]]] = {
-    "database_connectivity": check_database_connectivity,
-    "postgis_extension": check_postgis_extension,
-    "postgresql_functions": check_custom_postgresql_functions,
-    "redis_connectivity": check_redis_connectivity,
-    "default_cache": check_default_cache,
-    "task_queue": check_task_queue,
-    "disk_space": check_disk_space,
-    "directory_permissions": check_directory_permissions,
-    "database_performance": check_database_performance,
-    "connection_pool": check_connection_pool,
-    "select2_cache": check_select2_cache,
-    "memory_usage": check_memory_usage,
-    "cpu_load": check_cpu_load,
-    "channel_layer": check_channel_layer,
-    "mqtt_broker": check_mqtt_broker,
-    "aws_ses": check_aws_ses,
-    "google_maps_api": check_google_maps_api,
-    "openai_api": check_openai_api,
-    "anthropic_api": check_anthropic_api,
-    "pending_tasks": check_pending_tasks,
-    "failed_tasks": check_failed_tasks,
-    "task_workers": check_task_workers,
-}
 TIMEOUTS = {FUNCTIONS[name]: defaults.timeout for name, defaults in CATALOGUE.items()}
 # What a check with a timeout of its own is given beyond it, so that it is the one that speaks.
 GRACE = 0.5
@@ -82,6 +37,7 @@ class HealthCheckManager:
     changed there holds from the next run on.
     """
 
+    # Whether `run_all_checks` runs also what is fresh; `run_check` always does.
     refresh = True
 
     def __init__(self) -> None:
@@ -91,39 +47,47 @@ class HealthCheckManager:
         self._built: tuple[Engine, dict[str, tuple[Any, bool]]] | None = None
 
     def register_check(self, name: str, check_func: Callable[[], Any], critical: bool = True) -> None:
-        """Adds a check, or puts it in place of one of the same name. ValueError if an argument is wrong."""
+        """Add a check, or put it in place of one of the same name. ValueError if an argument is wrong."""
         Engine().register(name, check_func, critical=critical)
-        self.checks[name] = {"func": check_func, "critical": critical, "last_run": None, "last_result": None}
+        self._add(name, check_func, critical)
 
     def run_check(self, name: str) -> dict[str, Any]:
-        """The result of one check; an error that names those there are, if there is no such one."""
+        """Run one check and return its result; an error that names those there are, if there is no such one."""
+        engine, names = self._engine()
         if name not in self.checks:
             known = ", ".join(self.checks) or "none"
             result = format_check_result("error", f"Unknown check {name[:100]!r}; known: {known}")
             return {**result, "error_type": "UnknownCheckError"}
-        engine, names = self._engine()
         if name not in names:
             return dict(self.checks[name]["func"]())
-        return self._remember(name, engine.check(names[name], refresh=self.refresh))
+        return self._remember(name, engine.check(names[name], refresh=True))
 
     def run_all_checks(self, parallel: bool = True) -> dict[str, Any]:
-        """The report on all checks, run at once or, unless `parallel`, one by one in the order of registration."""
+        """Return the report on all checks, run at once or, unless `parallel`, one by one in order of registration."""
+        return self._report(parallel)
+
+    def _report(self, parallel: bool = True, *, critical_only: bool = False) -> dict[str, Any]:
         engine, names = self._engine()
         one_by_one: Mapping[str, Result] = {}
         if not parallel:
             one_by_one = {shown: engine.check(shown, refresh=self.refresh) for shown in names.values()}
-        report = engine.run(list(names.values()), refresh=self.refresh and parallel)
+        report = engine.run(list(names.values()), critical_only=critical_only, refresh=self.refresh and parallel)
         results = {**report["checks"], **one_by_one}
-        return {**report, "checks": {name: self._remember(name, results[shown]) for name, shown in names.items()}}
+        found = {shown: self._remember(name, results[shown]) for name, shown in names.items() if shown in results}
+        return {**report, "uptime_seconds": round(time.time() - self.start_time, 2), "checks": found}
+
+    def _add(self, name: str, check_func: Callable[[], Any], critical: bool) -> None:
+        self.checks[name] = {"func": check_func, "critical": critical, "last_run": None, "last_result": None}
 
     def _remember(self, name: str, result: Result) -> dict[str, Any]:
         # What else the function returned, such as the `cached` of one that is cached.
         more = {key: value for key, value in self._more.get(name, {}).items() if key not in result or key == "cached"}
-        self.checks[name] |= {"last_run": timezone.now(), "last_result": {**result, **more}}
+        shown = as_before(result) if "error_type" in result or name in CATALOGUE else result
+        self.checks[name] |= {"last_run": timezone.now(), "last_result": {**shown, **more}}
         return dict(self.checks[name]["last_result"])
 
     def _engine(self) -> tuple[Engine, dict[str, str]]:
-        """The engine, and the names by which it knows the checks."""
+        """Return the engine, and the names by which it knows the checks."""
         wanted = {name: (entry["func"], entry["critical"]) for name, entry in self.checks.items()}
         if self._built is None or self._built[1] != wanted:
             engine = Engine(read().default_timeout, KEPT, max_stale=KEPT)
@@ -135,7 +99,7 @@ class HealthCheckManager:
 
     def _run(self, name: str, function: Callable[[], Any]) -> Any:
         self._more.pop(name, None)
-        returned = function()
+        returned = with_known_status(function())
         if isinstance(returned, Mapping):
             with suppress(TooLargeError):  # the engine says so
                 self._more[name] = plain(returned)
@@ -145,27 +109,58 @@ class HealthCheckManager:
 class ProjectManager(HealthCheckManager):
     """The checks of the project's engine: those that are registered here stand in `/health/`, too.
 
-    They are run as the engine runs them, with its cache.
+    `run_all_checks` runs them as the engine does, with its cache, and reports them by the names of `/health/`.
     """
 
     refresh = False
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._runtime: project.Runtime | None = None
+        # What `checks` has had: what is deleted there stays out.
+        self._seen: set[str] = set()
+
     def register_check(self, name: str, check_func: Callable[[], Any], critical: bool = True) -> None:
+        """Add a check, or put it in place of one of the same name. ValueError if an argument is wrong."""
+        if check_func is FUNCTIONS.get(name):
+            is_default = critical == CATALOGUE[name].critical
+            declared = None if is_default else registry.DeclaredCheck(None, {"critical": critical})
+            if registry.DECLARED.pop(name, None) or declared:
+                project.reset()
+            if declared:
+                registry.DECLARED[name] = declared
+            self._add(name, check_func, critical)
+            return
         super().register_check(name, check_func, critical)
-        if check_func is not FUNCTIONS.get(name):
-            redeclare(name, check_func, {"critical": critical, "timeout": _timeout(check_func)})
-            project.reset()
+        if name in CATALOGUE or name in registry.DECLARED:
+            project.reset()  # it is another check from now on; a new name is added to the engine there is
+        registry.redeclare(name, tolerant(check_func), {"critical": critical, "timeout": _timeout(check_func)})
+
+    def run_critical_checks(self) -> dict[str, Any]:
+        """Return the report on the critical checks."""
+        return self._report(critical_only=True)
+
+    def _add(self, name: str, check_func: Callable[[], Any], critical: bool) -> None:
+        self._seen.add(name)
+        super()._add(name, check_func, critical)
 
     def _engine(self) -> tuple[Engine, dict[str, str]]:
-        built = project.on_request()
-        return built.engine, {name: built.names[name] for name in self.checks if name in built.names}
+        runtime = project.on_request()
+        if runtime is not self._runtime:
+            self._runtime = runtime
+            for name in runtime.names:
+                if name not in self._seen:
+                    self._add(name, partial(result_of, name), True)
+                if name in self.checks:
+                    self.checks[name]["critical"] = name in runtime.critical
+        return runtime.engine, {name: runtime.names[name] for name in self.checks if name in runtime.names}
 
 
 global_health_manager = ProjectManager()
 
 
 def register_all_checks() -> None:
-    """Registers the 22 checks with `global_health_manager`."""
+    """Register the 22 checks with `global_health_manager`, as importing this package does."""
     for name, defaults in CATALOGUE.items():
         global_health_manager.register_check(name, FUNCTIONS[name], critical=defaults.critical)
 
@@ -173,3 +168,6 @@ def register_all_checks() -> None:
 def _timeout(function: Callable[[], Any]) -> float | None:
     seconds = TIMEOUTS.get(function) or getattr(function, "timeout_seconds", None)
     return None if seconds is None else seconds + GRACE
+
+
+register_all_checks()

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import lru_cache, wraps
+from functools import lru_cache, partial, wraps
 from typing import Any
 
 from django_lifesigns.checks.connections import returning_connections
-from lifesigns import Circuit, Job, JobError
+from django_lifesigns.health_checks.circuit_breaker import CircuitBreaker
+from lifesigns import Job, JobError
+from lifesigns.answers import message_of
+
+__all__ = ["CircuitBreaker", "cache_health_check", "format_check_result", "timeout_check"]
 
 # For what is cached and names no timeout of its own.
 LONGEST = 60.0
@@ -20,19 +25,30 @@ KEPT = 32
 def format_check_result(
     status: str, message: str, details: Mapping[str, Any] | None = None, duration_ms: float | None = None
 ) -> dict[str, Any]:
-    """A result dict, of now."""
+    """Return a result dict, of now; without details that are empty, and with a rounded duration."""
     result: dict[str, Any] = {"status": status, "message": message, "timestamp": datetime.now(timezone.utc).isoformat()}
-    if details is not None:
+    if details:
         result["details"] = dict(details)
     if duration_ms is not None:
-        result["duration_ms"] = duration_ms
+        result["duration_ms"] = round(duration_ms, 2)
     return result
 
 
-def timeout_check(timeout_seconds: float = 5) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorates a function that is to return within `timeout_seconds`, whatever thread calls it.
+def timeout_check(
+    timeout_seconds: float = 5, *, copy_context: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a function that is to return within `timeout_seconds`, whatever thread calls it.
 
-    One that overran gives an error dict at its timeout, and continues on a thread of its own.
+    It runs on a thread of the engine's. One that overruns gives an error dict at its timeout, and continues there; one
+    that raises a `ConnectionError` or an `OSError` gives an error dict, too. Other exceptions pass.
+
+    Args:
+        timeout_seconds: how long a call may take.
+        copy_context: run it in a copy of the caller's `contextvars` context. Otherwise it sees none of the caller's
+            context variables, such as its language.
+
+    Raises:
+        ValueError: the timeout is wrong.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,10 +56,15 @@ def timeout_check(timeout_seconds: float = 5) -> Callable[[Callable[..., Any]], 
 
         @wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
+            run = partial(contextvars.copy_context().run, function) if copy_context else function
             try:
-                outcome = _job(function, args, kwargs, timeout_seconds, 0).run()
+                outcome = _job(run, args, kwargs, timeout_seconds, 0).run()
             except (TimeoutError, JobError) as error:
                 return _timed_out(error, timeout_seconds)
+            if isinstance(outcome.error, OSError):
+                text = message_of(str(outcome.error))
+                result = format_check_result("error", f"Connection failed: {text}")
+                return {**result, "error_type": type(outcome.error).__name__}
             return outcome.returned()
 
         call.timeout_seconds = timeout_seconds  # type: ignore[attr-defined]
@@ -55,10 +76,11 @@ def timeout_check(timeout_seconds: float = 5) -> Callable[[Callable[..., Any]], 
 def cache_health_check(
     cache_key_prefix: str, cache_ttl: float = 30
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorates a function that returns a result dict, which is kept for `cache_ttl` seconds in the engine's cache.
+    """Decorate a function that returns a result dict, which is kept for `cache_ttl` seconds in the engine's cache.
 
     `cached` in it tells whether it was. What the function raises is not kept. The prefix is not used any more: the
-    results of two functions can never be taken for each other.
+    results of two functions can never be taken for each other. A kept result is for all callers, so the function sees
+    the context variables of none of them.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,20 +137,6 @@ def _job(
             return _Outcome(error=error)
 
     return Job(returning_connections(run), timeout=timeout, ttl=ttl)
-
-
-class CircuitBreaker(Circuit):
-    """A circuit breaker that opens after `failure_threshold` failures in a row, for `timeout_seconds` each time."""
-
-    def __init__(self, failure_threshold: int = 3, timeout_seconds: float = 30) -> None:
-        super().__init__({"failures": failure_threshold, "wait": timeout_seconds, "max_wait": timeout_seconds})
-        self.failure_threshold = failure_threshold
-        self.timeout_seconds = timeout_seconds
-
-    @property
-    def failure_count(self) -> int:
-        """How many calls in a row have failed."""
-        return self.failures
 
 
 def _timed_out(error: Exception, timeout_seconds: float) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.signals import setting_changed
@@ -22,8 +22,15 @@ from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
 from django_lifesigns.settings.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
 from django_lifesigns.settings.secrets import secrets
-from django_lifesigns.targets.discovery import critical_by_default, discover, parents_first, setting_of
+from django_lifesigns.targets.discovery import (
+    DiscoveredCheck,
+    critical_by_default,
+    discover,
+    parents_first,
+    setting_of,
+)
 from lifesigns import Engine, close_connections
+from lifesigns import checks as registry
 from lifesigns.redaction import hide
 from lifesigns.shutdown import wrap_sigterm
 
@@ -39,6 +46,10 @@ class Runtime:
     problems: tuple[Problem, ...]
     names: Mapping[str, str]
     thresholds: ThresholdSync
+    # The checks that are critical, by their names in the settings.
+    critical: frozenset[str]
+    # How many checks were declared by then.
+    declared: int
 
 
 def get_engine() -> Engine:
@@ -55,6 +66,8 @@ def get_runtime() -> Runtime:
             for problem in runtime.problems:
                 level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
                 logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
+    if len(registry.DECLARED) != _current["runtime"].declared:
+        _current["runtime"] = _with_late_checks(_current["runtime"])
     return _current["runtime"]
 
 
@@ -80,23 +93,21 @@ def build(conf: Conf) -> Runtime:
     import_packages()
     shared = scope(conf)
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
+    declared = len(registry.DECLARED)
     found, problems = discover(conf)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
-        try:
-            options: dict[str, Any] = check.options
-            options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
-            engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
-        except ValueError as error:
-            problem = _wrong(check.key, conf, str(error))
-            problems.append(problem)
-            with suppress(ValueError):  # the name itself may be what is wrong
-                names[check.key] = check.key
-                wrong = FixedResult("error", problem.message)
-                critical = critical_by_default(check.key)
-                engine.register(check.key, wrong, critical=critical, identity=identity(wrong))
+        names |= _register(engine, check, conf, problems)
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
-    return Runtime(conf=conf, engine=engine, problems=(*conf.problems, *problems), names=names, thresholds=thresholds)
+    return Runtime(
+        conf=conf,
+        engine=engine,
+        problems=(*conf.problems, *problems),
+        names=names,
+        thresholds=thresholds,
+        critical=_critical(found),
+        declared=declared,
+    )
 
 
 def reset(**_: object) -> None:
@@ -121,6 +132,41 @@ def close_for_test_databases(connection: BaseDatabaseWrapper, **_: object) -> No
 connection_created.connect(close_for_test_databases)
 
 _current: dict[str, Runtime] = {}
+
+
+def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list[Problem]) -> dict[str, str]:
+    """Register a check, or the error that it cannot be, and return its name in the report by that in the settings."""
+    try:
+        options: dict[str, Any] = check.options
+        options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
+        engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
+    except ValueError as error:
+        problem = _wrong(check.key, conf, str(error))
+        problems.append(problem)
+        with suppress(ValueError):  # the name itself may be what is wrong
+            wrong = FixedResult("error", problem.message)
+            critical = critical_by_default(check.key)
+            engine.register(check.key, wrong, critical=critical, identity=identity(wrong))
+            return {check.key: check.key}
+    return {check.key: check.name}
+
+
+def _with_late_checks(runtime: Runtime) -> Runtime:
+    """Register the checks that modules have declared since the runtime was built: with the engine that there is."""
+    declared = len(registry.DECLARED)
+    found, problems = discover(runtime.conf)
+    late = [check for check in parents_first(found) if check.key not in runtime.names]
+    names = dict(runtime.names)
+    for check in late:
+        if check.name not in runtime.engine.names:  # by another thread
+            names |= _register(runtime.engine, check, runtime.conf, problems)
+    if late:
+        logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
+    return replace(runtime, names=names, critical=_critical(found), declared=declared)
+
+
+def _critical(found: Iterable[DiscoveredCheck]) -> frozenset[str]:
+    return frozenset(check.key for check in found if check.options["critical"])
 
 
 def _wrong(key: str, conf: Conf, reason: str) -> Problem:
