@@ -115,7 +115,7 @@ def test_set__last_failure_long_ago_allows_a_trial() -> None:
     breaker = opened()
     breaker.last_failure_time = time.time() - 61
     assert breaker.call(divmod, 7, 3) == (2, 1)
-    assert (breaker.state, breaker.last_failure_time) == ("closed", None)
+    assert state_of(breaker) == ("closed", 0, None)
     # Closed as at the start: it takes as many failures again, and waits in full.
     breaker.call(refused)
     assert breaker.state == "closed"

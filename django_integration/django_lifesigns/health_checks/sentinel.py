@@ -141,8 +141,12 @@ def check_sentinel_failover_capability() -> dict[str, Any]:
 
 def _ask() -> Answers:
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
     service, addresses, options = _sentinels()
+    # A node that refuses is down: redis-py would try it three times more, with pauses.
+    options = {"retry": Retry(NoBackoff(), 0), **options}
     nodes: list[dict[str, Any]] = []
     master: Mapping[str, Any] | None = None
     replicas: list[Mapping[str, Any]] = []
