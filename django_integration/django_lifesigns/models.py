@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, router
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
@@ -67,9 +67,9 @@ class HealthCheckLog(models.Model):
         )
 
     @classmethod
-    def log_check(cls, name: str, result: Mapping[str, Any]) -> HealthCheckLog:
-        """Saves a result."""
-        row = cls.of(name, result)
+    def log_check(cls, check_name: str, result: Mapping[str, Any]) -> HealthCheckLog:
+        """Save a result."""
+        row = cls.of(check_name, result)
         row.save(force_insert=True)
         return row
 
@@ -101,11 +101,19 @@ class ServiceAvailability(models.Model):
         return f"{self.service_name}: {self.uptime_percentage:.2f} %"
 
     def record_check(self, status: str) -> None:
-        """Counts a result. The database adds, so that no other process's result is lost."""
+        """Count a result. The database adds, so that no other process's result is lost.
+
+        An instance that is not saved yet is saved, unless there is a row of its name already.
+        """
+        using = router.db_for_write(type(self), instance=self)
+        rows = type(self).objects.using(using)
         if self.pk is None:
-            self.save()
-        type(self).objects.record([(self.service_name, status, timezone.now())])
-        self.refresh_from_db()
+            rows.bulk_create([self], ignore_conflicts=True)
+        type(self).objects.record([(self.service_name, status, timezone.now())], using)
+        row = rows.get(service_name=self.service_name)
+        for field in self._meta.concrete_fields:
+            setattr(self, field.attname, getattr(row, field.attname))
+        self._state.adding, self._state.db = False, using
 
 
 class AlertThreshold(models.Model):
@@ -132,6 +140,8 @@ class AlertThreshold(models.Model):
         "response_time": {"warning": 1000.0, "critical": 3000.0},
         "error_rate": {"warning": 5.0, "critical": 10.0},
     }
+    # What the replaced application took for the threshold of a metric that it did not know.
+    UNKNOWN: ClassVar[float] = 100.0
     PERCENT: ClassVar[frozenset[str]] = frozenset(["disk_usage", "memory_usage", "error_rate"])
 
     metric_type = models.CharField(max_length=50, choices=Metric.choices)
@@ -153,13 +163,13 @@ class AlertThreshold(models.Model):
 
     @property
     def default(self) -> float:
-        """What holds where nothing is saved."""
-        return self.DEFAULTS[self.metric_type][self.alert_level]
+        """What holds where nothing is saved. An adopted table may have metrics that no check has."""
+        return self.DEFAULTS.get(self.metric_type, {}).get(self.alert_level, self.UNKNOWN)
 
     @classmethod
     def get_threshold(cls, metric_type: str, alert_level: str = "warning") -> float:
-        """What is saved and enabled, or the default; KeyError for what is no metric or level."""
-        default = cls.DEFAULTS[metric_type][alert_level]
+        """Return what is saved and enabled, or the default; 100 for what has none."""
+        default = cls(metric_type=metric_type, alert_level=alert_level).default
         saved = cls.objects.filter(metric_type=metric_type, alert_level=alert_level, enabled=True)
         value = saved.values_list("threshold_value", flat=True).first()
         return default if value is None else value

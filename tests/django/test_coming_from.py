@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.django.conftest import NewDatabase
 from tests.django.projects import ROOT, run, run_json
 
+HEADING = "## Coming from `apps.core.health_checks`"
 FIELDS = {
     "HealthCheckLog": """
     check_name = models.CharField(max_length=100, db_index=True)
@@ -80,6 +84,14 @@ print(json.dumps({
 """
 
 
+def documented_migration() -> str:
+    """Return the migration that the README shows."""
+    shown = re.search(r"```python\n( +class Migration.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown
+    migration = textwrap.dedent(shown[1]).replace("0042_", "0001_")
+    return f"from django.db import migrations\n{migration}"
+
+
 def test_coming_from__keeps_tables_and_rows(new_database: NewDatabase, tmp_path: Path) -> None:
     app = tmp_path / "core"
     (app / "migrations").mkdir(parents=True)
@@ -101,10 +113,52 @@ def test_coming_from__keeps_tables_and_rows(new_database: NewDatabase, tmp_path:
     clash = run(tmp_path, settings, "-m", "django", "check")
     assert "models.E028" in clash.stderr
 
-    shown = re.search(r"```python\n( +class Migration.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert shown
-    migration = textwrap.dedent(shown[1]).replace("0042_", "0001_")
     (app / "models.py").write_text("")
-    (app / "migrations/0002_forget.py").write_text(f"from django.db import migrations\n{migration}")
+    (app / "migrations/0002_forget.py").write_text(documented_migration())
     found = run_json(tmp_path, settings, AFTER)
     assert found == {"problems": [], "rows": ["fine", "full"], "total": 5, "warning": 70.0}
+
+
+@pytest.mark.parametrize("apps", [["core", "django_lifesigns"], ["django_lifesigns", "core"]])
+def test_coming_from__new_database(tmp_path: Path, apps: list[str]) -> None:
+    """As tests make one: the old app creates the tables, whatever the order of the apps and of their labels."""
+    app = tmp_path / "zzz"
+    (app / "migrations").mkdir(parents=True)
+    for file in (app / "__init__.py", app / "migrations/__init__.py", app / "models.py"):
+        file.write_text("")
+    models = "".join(f"class {name}(models.Model):{fields}" for name, fields in FIELDS.items())
+    (app / "models.py").write_text(f"from django.db import models\n{models}")
+    (app / "urls.py").write_text("urlpatterns = []\n")
+    apps = [name.replace("core", "zzz") for name in apps]
+    settings: dict[str, Any] = {
+        "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}},
+        "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
+        "INSTALLED_APPS": ["zzz"],
+        "ROOT_URLCONF": "demo.urls",
+        "MIDDLEWARE": [],
+    }
+    arguments = ["makemigrations", "zzz", "-n", "the_last_one"]
+    made = run(tmp_path, {**settings, "ROOT_URLCONF": "zzz.urls"}, "-m", "django", *arguments)
+    assert made.returncode == 0, made.stderr
+    (app / "models.py").write_text("")
+    (app / "migrations/0002_forget.py").write_text(documented_migration().replace('"core"', '"zzz"'))
+    settings["INSTALLED_APPS"] = ["django.contrib.contenttypes", "django.contrib.auth", *apps]
+    program = """
+import json
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from django_lifesigns.models import HealthCheckLog
+HealthCheckLog.log_check("disk_space", {"status": "healthy"})
+call_command("migrate", "lifesigns", "zero", verbosity=0)
+print(json.dumps(HealthCheckLog.objects.count()))
+"""
+    # The tables are the old app's: they stay.
+    assert run_json(tmp_path, settings, program) == 1
+
+
+def test_coming_from__every_name_of_the_tables_is_there() -> None:
+    section = (ROOT / "README.md").read_text().partition(HEADING)[2].partition("\n## ")[0]
+    paths = re.findall(r"`(django_lifesigns\.\w+)`", section)
+    assert len(paths) >= 4
+    for path in paths:
+        importlib.import_module(path)

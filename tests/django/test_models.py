@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils.connection import ConnectionDoesNotExist
 
 from django_lifesigns.history.availability import _changes
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
@@ -35,12 +36,15 @@ def test_log_check__without_a_timestamp() -> None:
         (["healthy"], (1, 1, 0, 0), 100.0),
         (["healthy", "degraded", "error", "error"], (4, 1, 1, 2), 25.0),
         (["skipped"], (0, 0, 0, 0), 100.0),
+        (["healthy", "warning"], (2, 1, 0, 0), 50.0),
     ],
 )
 def test_record_check__counts(statuses: list[str], counts: tuple[int, ...], uptime: float) -> None:
     service = ServiceAvailability(service_name="x")
     for status in statuses:
         service.record_check(status)
+    if statuses == ["skipped"]:
+        assert service.pk is not None
     row = ServiceAvailability.objects.get(service_name="x")
     found = (row.total_checks, row.successful_checks, row.degraded_checks, row.failed_checks)
     assert (found, row.uptime_percentage) == (counts, uptime)
@@ -65,6 +69,47 @@ def test_record_check__a_stale_instance_overwrites_nothing() -> None:
     one.record_check("healthy")
     other.record_check("error")
     assert (other.total_checks, other.uptime_percentage) == (2, 50.0)
+
+
+def test_record_check__unsaved_instance_of_a_known_name() -> None:
+    ServiceAvailability.objects.create(service_name="x").record_check("healthy")
+    service = ServiceAvailability(service_name="x")
+    service.record_check("error")
+    assert (service.total_checks, service.failed_checks, service.uptime_percentage) == (2, 1, 50.0)
+    assert service == ServiceAvailability.objects.get()
+    service.save()
+    assert ServiceAvailability.objects.get().total_checks == 2
+
+
+def test_record_check__unsaved_instance_keeps_its_counts() -> None:
+    service = ServiceAvailability(service_name="x", total_checks=3, successful_checks=3)
+    service.record_check("error")
+    assert (service.pk, service.total_checks, service.uptime_percentage) == (
+        ServiceAvailability.objects.get().pk,
+        4,
+        75,
+    )
+
+
+def test_record_check__row_that_was_deleted() -> None:
+    service = ServiceAvailability.objects.create(service_name="x")
+    ServiceAvailability.objects.all().delete()
+    service.record_check("healthy")
+    assert service.pk == ServiceAvailability.objects.get().pk
+
+
+class Elsewhere:
+    """Sends the availability where nothing is."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "elsewhere" if model is ServiceAvailability else None
+
+
+def test_record_check__asks_the_router_of_its_model(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = [Elsewhere()]
+    with pytest.raises(ConnectionDoesNotExist):
+        ServiceAvailability(service_name="x").record_check("healthy")
+    assert HealthCheckLog.log_check(check_name="x", result={"status": "healthy"}).pk
 
 
 def test_record__many_at_once_in_one_query(django_assert_num_queries: Any) -> None:
@@ -106,6 +151,12 @@ def test_threshold__default_saved_disabled_deleted(metric: str, level: str) -> N
     assert AlertThreshold.get_threshold(metric, level) == default
     row.delete()
     assert AlertThreshold.get_threshold(metric, level) == default
+
+
+def test_threshold__unknown_metric_of_an_adopted_table() -> None:
+    assert AlertThreshold.get_threshold("latency") == AlertThreshold.get_threshold("disk_usage", "fatal") == 100.0
+    row = AlertThreshold.objects.create(metric_type="latency", alert_level="warning", threshold_value=7)
+    assert (AlertThreshold.get_threshold("latency"), row.default, str(row)) == (7.0, 100.0, "latency warning: 7")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ class AvailabilityManager(models.Manager["ServiceAvailability"]):
     """`objects` of `ServiceAvailability`."""
 
     def record(self, results: Iterable[tuple[str, str, datetime]], using: str | None = None) -> None:
-        """Counts results (service, status, when): one query, in which no concurrent one is lost."""
+        """Count results (service, status, when): one query, in which no concurrent one is lost."""
         tallies = self._tallies(results)
         if tallies:
             using = using or router.db_for_write(self.model)
@@ -33,9 +33,10 @@ class AvailabilityManager(models.Manager["ServiceAvailability"]):
     def _tallies(self, results: Iterable[tuple[str, str, datetime]]) -> list[ServiceAvailability]:
         tallies: dict[str, ServiceAvailability] = {}
         for name, status, at in results:
-            if counter := COUNTERS.get(status):
+            if status != "skipped":
                 tally = tallies.setdefault(name, self.model(service_name=name))
-                for field in ("total_checks", counter):
+                # A status that is none of ours was checked, and is no success.
+                for field in filter(None, ("total_checks", COUNTERS.get(status))):
                     setattr(tally, field, getattr(tally, field) + 1)
                 for field in filter(None, ("last_check_at", LAST.get(status))):
                     setattr(tally, field, max(at, getattr(tally, field) or at))
