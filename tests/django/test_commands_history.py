@@ -22,7 +22,7 @@ from django.utils import timezone, translation
 from django_lifesigns.history.reports.collect import MOST_SLICES, collect, slices
 from django_lifesigns.history.reports.durations import Durations
 from django_lifesigns.management.commands import health_prune
-from django_lifesigns.models import HealthCheckLog
+from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 
 pytestmark = pytest.mark.django_db
 
@@ -75,6 +75,31 @@ def test_json__figures(history: None) -> None:
     assert len(found["timeline"]) == 24
     assert sum(part["errors"] for part in found["timeline"]) == 2
     assert [problem["message"] for problem in found["latest_errors"]] == [HOSTILE] * 2
+
+
+def test_json__keys_of_the_replaced_application(history: None) -> None:
+    ServiceAvailability.objects.create(service_name="disk_space", total_checks=4, successful_checks=3)
+    found = json.loads(report("--format", "json"))
+    assert (found["report_period_hours"], found["total_checks_run"]) == (24, 101)
+    assert found["report_generated_at"] == found["generated_at"]
+    assert found["check_summary"][0] == {
+        "check_name": "disk_space",
+        "total": 100,
+        "healthy": 95,
+        "degraded": 3,
+        "errors": 2,
+        "avg_duration_ms": pytest.approx((90 * 10 + 5 * 1_000 + 2 * 200) / 100),
+    }
+    [service] = found["service_availability"]
+    assert service == {
+        "service_name": "disk_space",
+        "uptime_percentage": 100.0,
+        "total_checks": 4,
+        "successful_checks": 3,
+        "failed_checks": 0,
+        "degraded_checks": 0,
+    }
+    assert json.loads(report("--format", "json", "--hours", "0.25"))["report_period_hours"] == 0.25
 
 
 def test_hours__how_far_back(history: None) -> None:

@@ -23,6 +23,7 @@ from django_lifesigns.health_checks import (
     register_all_checks,
     timeout_check,
 )
+from django_lifesigns.health_checks.result import as_before
 from django_lifesigns.runtime.engine import get_engine, reset
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as declared
@@ -100,6 +101,22 @@ def test_format_check_result__shape() -> None:
     result = format_check_result("error", "it is not", {"a": 1}, 2.5678)
     assert (result["details"], result["duration_ms"]) == ({"a": 1}, 2.57)
     assert "details" not in format_check_result("healthy", "nothing to add", {})
+
+
+@pytest.mark.parametrize("key", ["utilization", "slow_query_ratio"])
+def test_as_before__shares_are_fractions_once(key: str) -> None:
+    details = {key: 17.2, "total": 3}
+    expected = {key: 0.172, f"{key}_percent": 17.2, "total": 3}
+    result = as_before({"status": "healthy", "details": details})
+    assert result["details"] == expected
+    # What is a fraction with its percentage beside it stays.
+    assert as_before(result)["details"] == expected
+    assert details[key] == 17.2
+
+
+def test_as_before__error_that_was_judged() -> None:
+    result = as_before({"status": "error", "message": "95% used"})
+    assert result["details"] == {"error_type": "CheckFailed", "connection_status": "connected"}
 
 
 # timeout_check

@@ -46,7 +46,7 @@ def background_task() -> TaskQueue:
         pending_sql="SELECT queue_name, count(*), min(updated_at) FROM background_task "
         "WHERE lower(status) = 'pending' GROUP BY queue_name",
         failed_sql="SELECT count(*) FROM background_task WHERE lower(status) = 'failed' AND updated_at >= {since}",
-        workers_sql="SELECT count(DISTINCT worker_id) FROM background_task_worker WHERE last_heartbeat >= {since}",
+        workers_sql="SELECT count(*) FROM background_task_worker WHERE last_heartbeat >= {since}",
     )
 
 

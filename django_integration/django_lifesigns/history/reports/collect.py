@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Value
+from django.db.models import Count, F, Max, Sum, Value
 from django.db.models.functions import Floor, Greatest, Ln
 
 from django_lifesigns.history.reports.durations import RESOLUTION, SHORTEST_MS, Durations
@@ -25,6 +25,8 @@ class CheckFigures:
     healthy: int = 0
     degraded: int = 0
     error: int = 0
+    # Of all results together.
+    duration_ms: float = 0.0
     durations: Durations = field(default_factory=Durations)
     last_error_at: datetime | None = None
 
@@ -82,9 +84,10 @@ def collect(since: datetime, until: datetime, done: Callable[[], object] = lambd
     timeline = []
     for begin, end in slices(since, until):
         figures = SliceFigures(begin)
-        for name, status, bucket, count, longest, latest in _grouped(begin, end):
+        for name, status, bucket, count, longest, latest, duration in _grouped(begin, end):
             check = checks.setdefault(name, CheckFigures())
             check.durations.add(int(bucket), count, longest)
+            check.duration_ms += duration
             if status in ("healthy", "degraded", "error"):
                 setattr(check, status, getattr(check, status) + count)
                 setattr(figures, status, getattr(figures, status) + count)
@@ -100,7 +103,9 @@ def _grouped(begin: datetime, end: datetime) -> Any:
     bucket = Floor(Ln(Greatest(F("duration_ms"), Value(SHORTEST_MS))) * Value(RESOLUTION))
     rows = HealthCheckLog.objects.filter(checked_at__gte=begin, checked_at__lt=end).order_by()
     grouped = rows.annotate(bucket=bucket).values_list("check_name", "status", "bucket")
-    return grouped.annotate(count=Count("pk"), longest=Max("duration_ms"), latest=Max("checked_at"))
+    return grouped.annotate(
+        count=Count("pk"), longest=Max("duration_ms"), latest=Max("checked_at"), duration=Sum("duration_ms")
+    )
 
 
 def _problems(since: datetime, until: datetime) -> list[dict[str, Any]]:

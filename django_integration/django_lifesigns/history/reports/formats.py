@@ -18,6 +18,7 @@ from rich.table import Table
 
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.history.reports.collect import CheckFigures, History
+from django_lifesigns.history.reports.previous_keys import previous_keys
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
 WIDTH = 120
@@ -59,9 +60,9 @@ def json_(history: History) -> str:
         for part in history.slices
     ]
     problems = [{**problem, "checked_at": utc(problem["checked_at"]).isoformat()} for problem in history.problems]
-    total = history.total
+    total, now = history.total, timezone.now()
     report = {
-        "generated_at": utc(timezone.now()).isoformat(),
+        "generated_at": utc(now).isoformat(),
         "since": utc(history.since).isoformat(),
         "until": utc(history.until).isoformat(),
         "results": total.results,
@@ -69,6 +70,7 @@ def json_(history: History) -> str:
         "checks": checks,
         "timeline": timeline,
         "latest_errors": problems,
+        **previous_keys(history, now),
     }
     return json.dumps(report, indent=2) + "\n"
 
