@@ -44,6 +44,9 @@ class Job(Generic[Value]):
     Values and exceptions stay in this process: they are neither shared nor stored. Safe to use from any thread, from
     async code and after a fork.
 
+    The function sees none of its callers' context variables, since its value is for all of them. One that needs a
+    context is bound to it: ``functools.partial(contextvars.copy_context().run, function)``.
+
     Args:
         function: a ``def`` or ``async def`` function without arguments (`functools.partial` binds them).
         timeout: seconds that a call may take. One that takes longer goes on on its thread, and the function is not

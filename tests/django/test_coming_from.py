@@ -156,6 +156,24 @@ print(json.dumps(HealthCheckLog.objects.count()))
     assert run_json(tmp_path, settings, program) == 1
 
 
+def test_coming_from__old_commands_are_reported(tmp_path: Path) -> None:
+    commands = tmp_path / "core/management/commands"
+    commands.mkdir(parents=True)
+    for folder in (tmp_path / "core", commands.parent, commands):
+        (folder / "__init__.py").write_text("")
+    old = "from django.core.management.base import BaseCommand as Command"
+    (commands / "generate_health_report.py").write_text(old)
+    program = """
+import json
+from django.core.checks import run_checks
+print(json.dumps([message.msg for message in run_checks() if message.id == "lifesigns.W020"]))
+"""
+    before = run_json(tmp_path, {"INSTALLED_APPS": ["core", "django_lifesigns"], "MIDDLEWARE": []}, program)
+    assert len(before) == 1
+    assert "generate_health_report is that of core" in before[0]
+    assert run_json(tmp_path, {"INSTALLED_APPS": ["django_lifesigns", "core"], "MIDDLEWARE": []}, program) == []
+
+
 def test_coming_from__every_name_of_the_tables_is_there() -> None:
     section = (ROOT / "README.md").read_text().partition(HEADING)[2].partition("\n## ")[0]
     paths = re.findall(r"`(django_lifesigns\.\w+)`", section)

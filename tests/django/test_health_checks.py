@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns import health_checks
+from django_lifesigns import health_checks, views
 from django_lifesigns.health_checks import (
     HealthCheckManager,
     cache_health_check,
@@ -72,6 +72,11 @@ def test_names__are_where_they_were(module: str, name: str) -> None:
 def test_names__are_all() -> None:
     assert sorted(health_checks.__all__) == sorted(name for _, name in NAMES)
     assert len([name for _, name in NAMES if name.startswith("check_")]) == len(CATALOGUE) == 22
+
+
+@pytest.mark.parametrize("name", ["health_check", "readiness_check", "liveness_check", "detailed_health_check"])
+def test_names__of_views(name: str) -> None:
+    assert getattr(health_checks, name) is getattr(views, name)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -221,6 +226,26 @@ def test_timeout__in_any_thread() -> None:
 def test_timeout__wrong(seconds: float) -> None:
     with pytest.raises(ValueError, match="timeout"):
         timeout_check(seconds)(lambda: None)
+
+
+def test_texts__show_no_secret_of_the_settings() -> None:
+    """Though no engine has been built."""
+    program = """
+from django.conf import settings
+settings.configure(EMAIL_HOST_PASSWORD="hunter2 has a space")
+from django_lifesigns.health_checks import CircuitBreaker, timeout_check
+def fail():
+    raise ConnectionError("535 hunter2 has a space is wrong")
+print(CircuitBreaker().call(fail)["message"], timeout_check(30)(fail)()["message"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = {sys.path!r}{program}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.strip() == "Service unavailable: 535 *** is wrong Connection failed: 535 *** is wrong"
 
 
 def test_timeout__hanging_function_does_not_hold_up_the_exit() -> None:

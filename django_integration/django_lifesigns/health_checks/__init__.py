@@ -1,5 +1,7 @@
 """The names of the application that Lifesigns replaces: an existing module only changes its import path."""
 
+from typing import Any
+
 from django_lifesigns.health_checks.background_tasks import (
     check_failed_tasks,
     check_pending_tasks,
@@ -63,3 +65,14 @@ __all__ = [
     "register_all_checks",
     "timeout_check",
 ]
+
+# Views, which URLs import from here.
+_VIEWS = ("detailed_health_check", "health_check", "liveness_check", "readiness_check")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _VIEWS:
+        from django_lifesigns import views
+
+        return getattr(views, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Literal
 
+from django_lifesigns.health_checks.texts import text_of
 from lifesigns import Circuit, CircuitOpenError
-from lifesigns.answers import message_of
 
 State = Literal["closed", "open", "half-open"]
 
@@ -105,7 +105,7 @@ class CircuitBreaker(Circuit):
         self._last_failure_time = time.time()
         if self._is_makeshift:  # it waits in full from now on
             self._replace(self._circuit(self.failure_threshold, self.timeout_seconds))
-        message = f"Service unavailable: {message_of(str(error))}"
+        message = f"Service unavailable: {text_of(error)}"
         return {"status": "error", "message": message, "circuit_state": self._native.state}
 
     def _succeeded(self) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.health_checks.circuit_breaker import CircuitBreaker
+from django_lifesigns.health_checks.texts import text_of
 from lifesigns import Job, JobError
-from lifesigns.answers import message_of
 
 __all__ = ["CircuitBreaker", "cache_health_check", "format_check_result", "timeout_check"]
 
@@ -62,8 +62,7 @@ def timeout_check(
             except (TimeoutError, JobError) as error:
                 return _timed_out(error, timeout_seconds)
             if isinstance(outcome.error, OSError):
-                text = message_of(str(outcome.error))
-                result = format_check_result("error", f"Connection failed: {text}")
+                result = format_check_result("error", f"Connection failed: {text_of(outcome.error)}")
                 return {**result, "error_type": type(outcome.error).__name__}
             return outcome.returned()
 

@@ -7,17 +7,20 @@ from importlib.util import find_spec
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.runtime.engine import Runtime, build
 from django_lifesigns.settings import security_checks as exposure
 from django_lifesigns.settings.conf import read
-from django_lifesigns.settings.problems import NOT_BEGUN, NOT_FIRST, WITHOUT_URL, WRONG_OPTION, Problem
+from django_lifesigns.settings.problems import NOT_BEGUN, NOT_FIRST, SHADOWED, WITHOUT_URL, WRONG_OPTION, Problem
 from django_lifesigns.targets.discovery import discover
 
 MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 PAGES = {"detailed", "dashboard"}
+# The replaced application has commands of these names.
+COMMANDS = ("generate_health_report", "monitor_health_continuous")
 
 
 def messages() -> list[CheckMessage]:
@@ -39,6 +42,11 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     if built.conf.celery_signals and not find_spec("celery"):
         message = "LIFESIGNS['CELERY_SIGNALS'] has no effect: Celery is not installed."
         yield Problem(NOT_BEGUN, message, "Remove it, or install Celery.")
+    for name in COMMANDS:
+        owner = get_commands().get(name)
+        if owner != "django_lifesigns":
+            message = f"manage.py {name} is that of {owner}, which stands before django_lifesigns in INSTALLED_APPS."
+            yield Problem(SHADOWED, message, f"Delete {name}.py there.")
     for name in sorted(PAGES & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
         yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")

@@ -18,6 +18,7 @@ EXPOSED = "W010"
 NOT_FIRST = "W011"
 WITHOUT_URL = "W012"
 NOT_BEGUN = "W013"
+SHADOWED = "W020"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 

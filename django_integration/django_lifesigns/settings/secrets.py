@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from lifesigns.redaction import secrets_in
 
@@ -17,5 +18,8 @@ def secrets() -> Iterator[str]:
             with warnings.catch_warnings():
                 # Of settings that are deprecated whoever sets them was told already.
                 warnings.simplefilter("ignore")
-                value = getattr(settings, name)
+                try:
+                    value = getattr(settings, name)
+                except ImproperlyConfigured:  # an empty SECRET_KEY, as in the build of an image
+                    continue
             yield from secrets_in(value, name)
