@@ -266,6 +266,24 @@ def test_back__after_a_router_said_no_drops_nothing(
     assert run_json(tmp_path, settings, back) == [TABLES, 2]
 
 
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
+def test_back__of_a_tenant_leaves_the_shared_tables(new_database: NewDatabase, tmp_path: Path) -> None:
+    database = new_database()
+    shared = (
+        PRELUDE
+        + """
+migrate()
+with connection.cursor() as cursor:
+    cursor.execute("CREATE SCHEMA tenant; CREATE TABLE tenant.django_migrations (LIKE django_migrations INCLUDING ALL)")
+print(json.dumps(tables()))
+"""
+    )
+    assert run(tmp_path, database, shared) == [*TABLES, CREATED]
+    database["OPTIONS"] = {**database.get("OPTIONS", {}), "options": "-c search_path=tenant,public"}
+    tenant = PRELUDE + "migrate()\nmigrate('zero')\nprint(json.dumps(tables()))"
+    assert run(tmp_path, database, tenant) == [*TABLES, CREATED]
+
+
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 def test_forward__asks_the_router_of_each_model(
     new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from django_lifesigns.health_checks import cache, sentinel
 from tests import services
 from tests.checks.test_redis import Configured, Sentinel
+from tests.django.projects import run_json
 from tests.services import wait_until
 from tests.services.redis import PASSWORD, USER
 
@@ -81,6 +83,39 @@ def test_redis__performance(settings: Any, master: Configured) -> None:
     master.command("CONFIG", "SET", "slowlog-log-slower-than", "10000")
     assert result["status"] == "degraded"
     assert "slow commands" in result["message"]
+
+
+CELERY = """
+import json
+from celery import Celery
+Celery().config_from_object("django.conf:settings", namespace="CELERY")
+from django_lifesigns.health_checks.cache import check_celery_redis_health
+print(json.dumps(check_celery_redis_health()))
+"""
+
+
+@pytest.mark.parametrize(("results", "expected"), [("redis", "healthy"), ("nowhere", "error"), (None, "unknown")])
+def test_redis__celery(tmp_path: Path, master: Configured, results: str | None, expected: str) -> None:
+    backends = {"redis": master.url, "nowhere": "redis://127.0.0.1:1/0"}
+    settings = {"CELERY_BROKER_URL": master.url, "CELERY_RESULT_BACKEND": backends.get(results or "")}
+    result = run_json(tmp_path, settings, CELERY)
+    assert (result["details"]["broker_status"], result["details"]["result_backend_status"]) == ("healthy", expected)
+    # No worker is running.
+    assert result["status"] == ("error" if expected == "error" else "degraded")
+
+
+def test_redis__celery_without_a_broker(settings: Any) -> None:
+    settings.CELERY_BROKER_URL = "redis://:hunter2@127.0.0.1:1/0"
+    result = cache.check_celery_redis_health()
+    assert (result["status"], result["details"]["connection_status"]) == ("error", "failed")
+    assert "hunter2" not in str(result)
+
+
+def test_redis__channels(settings: Any) -> None:
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    result = cache.check_channels_redis_health()
+    assert result["status"] == "healthy"
+    assert result["details"]["channel_layer_backend"].endswith("InMemoryChannelLayer")
 
 
 @pytest.fixture(scope="module")

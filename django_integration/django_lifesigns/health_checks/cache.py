@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from django.conf import settings
@@ -105,9 +106,10 @@ def check_celery_redis_health() -> dict[str, Any]:
     if not getattr(settings, "CELERY_BROKER_URL", None):
         raise NoTargetError("set CELERY_BROKER_URL to check Celery")
     broker: Mapping[str, Any] = CeleryBroker()()
-    details: dict[str, Any] = {"broker_status": broker["status"], **broker.get("details", {})}
-    if broker["status"] == "error":
-        return format_check_result("error", broker["message"], details)
+    results = _result_backend()
+    details = {"broker_status": broker["status"], "result_backend_status": results, **broker.get("details", {})}
+    if "error" in (broker["status"], results):
+        return format_check_result("error", "Celery's broker or result backend cannot be reached", details)
     workers: Mapping[str, Any] = CeleryWorkers()()
     details |= workers.get("details", {})
     # No worker is no fault of Redis.
@@ -120,6 +122,21 @@ def check_channels_redis_health() -> dict[str, Any]:
     result = result_of("channel_layer")
     backend = result.get("details", {}).get("backend")
     return {**result, "details": {**result["details"], "channel_layer_backend": backend}} if backend else result
+
+
+def _result_backend() -> str:
+    """Return how Celery's result backend is, where that is Redis."""
+    url = getattr(settings, "CELERY_RESULT_BACKEND", None)
+    if not (isinstance(url, str) and url.startswith(("redis://", "rediss://", "unix://"))):
+        return "unknown"
+    import redis
+
+    try:
+        with closing(redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=1)) as client:
+            client.ping()
+    except (redis.RedisError, OSError):
+        return "error"
+    return "healthy"
 
 
 def _client() -> Any:

@@ -74,9 +74,22 @@ def _tables(schema_editor: BaseDatabaseSchemaEditor) -> list[str]:
 
 
 def _is_created(table: str, schema_editor: BaseDatabaseSchemaEditor) -> bool:
-    if CreatedTable._meta.db_table not in _tables(schema_editor):
+    if CreatedTable._meta.db_table not in _tables(schema_editor) or not _is_in_own_schema(schema_editor):
         return False
     return CreatedTable.objects.using(schema_editor.connection.alias).filter(table=table).exists()
+
+
+def _is_in_own_schema(schema_editor: BaseDatabaseSchemaEditor) -> bool:
+    """Whether the list is in the schema where tables are created, not in another one of the search path.
+
+    A tenant's schema sees the tables of the shared one, and must not drop them.
+    """
+    if schema_editor.connection.vendor != "postgresql":
+        return True
+    sql = "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = %s"
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(sql, [CreatedTable._meta.db_table])
+        return bool(cursor.fetchone()[0])
 
 
 def _remember(table: str, schema_editor: BaseDatabaseSchemaEditor) -> None:
