@@ -197,6 +197,7 @@ def test_bound__follows_the_engine(no_broker: None) -> None:
     assert mqtt_circuit_breaker.state == "open"
     assert abs(time.time() - (mqtt_circuit_breaker.last_failure_time or 0)) < 10
     assert mqtt_circuit_breaker.call(divmod, 7, 3)["circuit_state"] == "open"
+    assert asyncio.run(mqtt_circuit_breaker.acall(asyncio.sleep, 0, 7))["circuit_state"] == "open"
     mqtt_circuit_breaker.state = "closed"
     assert get_engine().breaker("mqtt_broker").state == "closed"
     assert mqtt_circuit_breaker.call(divmod, 7, 3) == (2, 1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django_lifesigns.health_checks.circuit_breaker import CircuitBreaker, State, refusal
 from django_lifesigns.runtime.engine import get_runtime
 from django_lifesigns.targets.catalogue import CATALOGUE
+from lifesigns import CircuitOpenError
 from lifesigns.specs import Breaker
 
 if TYPE_CHECKING:
@@ -55,13 +58,6 @@ class ProjectBreaker(CircuitBreaker):
         if breaker := self._of_the_check():
             breaker.reset()
 
-    def call(self, function: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return what the function returns; an error dict where either circuit is open or the function fails."""
-        breaker = self._of_the_check()
-        if breaker is not None and breaker.state == "open":
-            return refusal(breaker.retry_after)
-        return super().call(function, *args, **kwargs)
-
     def refused(self) -> dict[str, Any] | None:
         """Return the result of a check that is not run, since this circuit is open by itself; None if it is not."""
         return refusal(self._native.retry_after) if super().state == "open" else None
@@ -70,6 +66,14 @@ class ProjectBreaker(CircuitBreaker):
         """Close this circuit: the check of the engine was no error."""
         if super().state != "closed":
             super().reset()
+
+    @contextmanager
+    def _permit(self) -> Iterator[None]:
+        breaker = self._of_the_check()
+        if breaker is not None and breaker.state == "open":
+            raise CircuitOpenError(breaker.retry_after)
+        with super()._permit():
+            yield
 
     def _of_the_check(self) -> EngineBreaker | None:
         runtime = get_runtime()
