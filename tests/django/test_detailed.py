@@ -165,7 +165,7 @@ def test_history__is_bounded(monkeypatch: pytest.MonkeyPatch, django_assert_num_
     monkeypatch.setattr(history, "SERVICES", 2)
     HealthCheckLog.objects.bulk_create([kept("a", NOW - timedelta(minutes=number)) for number in range(5)])
     ServiceAvailability.objects.bulk_create([ServiceAvailability(service_name=name) for name in "cab"])
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         assert sum(hour["total"] for hour in history.hours()["a"]) == 3
         assert list(history.availability()) == ["a", "b"]
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 from datetime import timezone as zone
 from functools import lru_cache
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections, router
+from django.db import Error
+from django.db.models import Count, Max, Min, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.timezones import utc
+from django_lifesigns.history.reports.durations import Durations, bucket_of_row
 from lifesigns import Job, JobError
 
 HOURS = 24
@@ -23,19 +26,7 @@ SERVICES = 1_000
 READ_SECONDS = 5.0
 # One reading serves all who ask within this time.
 KEPT_SECONDS = 5.0
-# The middle and the 95th percentile as values that were measured, which every database can tell.
-SQL = """
-SELECT check_name, hour, COUNT(*),
-    SUM(CASE WHEN status = 'healthy' THEN 1 ELSE 0 END), SUM(CASE WHEN status = 'degraded' THEN 1 ELSE 0 END),
-    SUM(CASE WHEN status = 'error' THEN 1 ELSE 0 END),
-    MIN(CASE WHEN share >= 0.5 THEN duration_ms END), MIN(CASE WHEN share >= 0.95 THEN duration_ms END)
-FROM (
-    SELECT latest.*, CUME_DIST() OVER (PARTITION BY check_name, hour ORDER BY duration_ms) AS share
-    FROM ({latest}) AS latest
-) AS ranked
-GROUP BY check_name, hour ORDER BY check_name, hour
-"""
-COUNTS = ("total", "healthy", "degraded", "error")
+STATUSES = ("healthy", "degraded", "error")
 
 
 def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -62,23 +53,38 @@ def availability() -> dict[str, Any]:
 
 
 def hours() -> dict[str, Any]:
-    """By check: for each hour how many results there were, of which status, and how long they took. One query, by the
-    index on `checked_at`."""
+    """Return by check for each hour how many results there were, of which status, and how long they took.
+
+    Two queries, by the index on `checked_at`. The percentiles are those of a report.
+    """
+    rows = _latest().annotate(bucket=bucket_of_row(), hour=TruncHour("checked_at", tzinfo=zone.utc)).order_by()
+    grouped = rows.values_list("check_name", "hour", "status", "bucket")
+    counts: dict[tuple[str, Any], Counter[str]] = defaultdict(Counter)
+    durations: dict[tuple[str, Any], Durations] = defaultdict(Durations)
+    figures = grouped.annotate(Count("pk"), Min("duration_ms"), Max("duration_ms"))
+    for name, at, status, bucket, count, shortest, longest in figures:
+        counts[name, at][status] += count
+        durations[name, at].add(int(bucket), count, shortest, longest)
+    found: dict[str, Any] = {}
+    for name, at in sorted(counts):
+        of_status = {status: counts[name, at][status] for status in STATUSES}
+        times = {
+            key: _milliseconds(durations[name, at].percentile(percent))
+            for key, percent in (("median_ms", 50), ("p95_ms", 95))
+        }
+        hour = {"hour": _time(at), "total": counts[name, at].total(), **of_status, **times}
+        found.setdefault(name, []).append(hour)
+    return found
+
+
+def _latest() -> QuerySet[Any]:
+    """Return the rows of the last hours, of these the latest `ROWS`."""
     from django_lifesigns.models import HealthCheckLog
 
-    hour = TruncHour("checked_at", tzinfo=zone.utc)
     recent = HealthCheckLog.objects.filter(checked_at__gte=timezone.now() - timedelta(hours=HOURS))
-    latest = recent.order_by("-checked_at").values("check_name", "status", "duration_ms", hour=hour)[:ROWS]
-    using = router.db_for_read(HealthCheckLog)
-    sql, parameters = latest.using(using).query.get_compiler(using).as_sql()
-    found: dict[str, Any] = {}
-    with connections[using].cursor() as cursor:
-        cursor.execute(SQL.format(latest=sql), parameters)
-        for name, at, *numbers in cursor.fetchall():
-            counts = {key: int(number) for key, number in zip(COUNTS, numbers, strict=False)}
-            times = {"median_ms": _milliseconds(numbers[-2]), "p95_ms": _milliseconds(numbers[-1])}
-            found.setdefault(name, []).append({"hour": _time(at), **counts, **times})
-    return found
+    # The first one that is too old: all in one query would sort what the index has in order already.
+    beyond = recent.order_by("-checked_at").values_list("checked_at", flat=True)[ROWS : ROWS + 1].first()
+    return recent if beyond is None else recent.filter(checked_at__gt=beyond)
 
 
 def _milliseconds(value: float | None) -> float | None:

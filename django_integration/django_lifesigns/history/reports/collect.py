@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, F, Max, Sum, Value
-from django.db.models.functions import Floor, Greatest, Ln
+from django.db.models import Count, Max, Min, Sum
 
-from django_lifesigns.history.reports.durations import RESOLUTION, SHORTEST_MS, Durations
+from django_lifesigns.history.reports.durations import Durations, bucket_of_row
 from django_lifesigns.models import HealthCheckLog
 
 SLICE = timedelta(hours=1)
@@ -20,7 +19,7 @@ PROBLEMS = 20
 
 @dataclass(slots=True)
 class CheckFigures:
-    """What a check did."""
+    """The results of one check."""
 
     healthy: int = 0
     degraded: int = 0
@@ -36,13 +35,13 @@ class CheckFigures:
 
     @property
     def uptime(self) -> float:
-        """Share of healthy results in percent, as in `ServiceAvailability`."""
+        """The share of healthy results in percent, as in `ServiceAvailability`."""
         return 100.0 * self.healthy / self.results if self.results else 100.0
 
 
 @dataclass(slots=True)
 class SliceFigures:
-    """What all checks did in one slice of the time."""
+    """The results of all checks in one slice of the time."""
 
     since: datetime
     healthy: int = 0
@@ -52,7 +51,7 @@ class SliceFigures:
 
 @dataclass(slots=True)
 class History:
-    """All that a report tells."""
+    """All that a report contains."""
 
     since: datetime
     until: datetime
@@ -72,21 +71,21 @@ class History:
 
 
 def slices(since: datetime, until: datetime) -> list[tuple[datetime, datetime]]:
-    """The time in parts of an hour, or in longer ones where those would be too many."""
+    """Split the time into parts of an hour, or into longer ones where those would be too many."""
     length = max(SLICE, (until - since) / MOST_SLICES)
     count = max(1, -(-(until - since) // length))
     return [(since + number * length, min(until, since + (number + 1) * length)) for number in range(count)]
 
 
 def collect(since: datetime, until: datetime, done: Callable[[], object] = lambda: None) -> History:
-    """The history of a time; `done` is called after each slice."""
+    """Return the history of a time; `done` is called after each slice."""
     checks: dict[str, CheckFigures] = {}
     timeline = []
-    for begin, end in slices(since, until):
-        figures = SliceFigures(begin)
-        for name, status, bucket, count, longest, latest, duration in _grouped(begin, end):
+    for start, end in slices(since, until):
+        figures = SliceFigures(start)
+        for name, status, bucket, count, shortest, longest, latest, duration in _grouped(start, end):
             check = checks.setdefault(name, CheckFigures())
-            check.durations.add(int(bucket), count, longest)
+            check.durations.add(int(bucket), count, shortest, longest)
             check.duration_ms += duration
             if status in ("healthy", "degraded", "error"):
                 setattr(check, status, getattr(check, status) + count)
@@ -98,13 +97,12 @@ def collect(since: datetime, until: datetime, done: Callable[[], object] = lambd
     return History(since, until, dict(sorted(checks.items())), timeline, _problems(since, until))
 
 
-def _grouped(begin: datetime, end: datetime) -> Any:
-    """One row for each check, status and bucket of durations."""
-    bucket = Floor(Ln(Greatest(F("duration_ms"), Value(SHORTEST_MS))) * Value(RESOLUTION))
-    rows = HealthCheckLog.objects.filter(checked_at__gte=begin, checked_at__lt=end).order_by()
-    grouped = rows.annotate(bucket=bucket).values_list("check_name", "status", "bucket")
+def _grouped(start: datetime, end: datetime) -> Any:
+    """Return one row for each check, status and bucket of durations."""
+    rows = HealthCheckLog.objects.filter(checked_at__gte=start, checked_at__lt=end).order_by()
+    grouped = rows.annotate(bucket=bucket_of_row()).values_list("check_name", "status", "bucket")
     return grouped.annotate(
-        count=Count("pk"), longest=Max("duration_ms"), latest=Max("checked_at"), duration=Sum("duration_ms")
+        Count("pk"), Min("duration_ms"), Max("duration_ms"), Max("checked_at"), Sum("duration_ms")
     )
 
 
