@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -21,7 +21,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_lifesigns.history import recorder
-from django_lifesigns.management.schedule import beats
+from django_lifesigns.management.schedule import ticks
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.runtime.engine import get_engine
 from tests.django.projects import environment, run
@@ -73,12 +73,12 @@ class Clock:
         ([10, 1, 1, 1], [0, 20, 30, 40]),
     ],
 )
-def test_beats__from_start_to_start(durations: list[float], starts: list[float]) -> None:
+def test_ticks__from_start_to_start(durations: list[float], starts: list[float]) -> None:
     clock = Clock(durations)
     found = []
-    for beat in beats(10, len(durations), clock.now, clock.sleep):
+    for tick in ticks(10, len(durations), clock.now, clock.sleep):
         found.append(clock.time - 100)
-        clock.time += durations[beat]
+        clock.time += durations[tick]
     assert found == pytest.approx(starts)
 
 
@@ -108,7 +108,7 @@ def test_monitor__quiet(settings: Any) -> None:
     assert lines[1].startswith("3 sweeps")
 
 
-@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--interval", "x"], ["--max-iterations", "0"]])
+@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--interval", "x"], ["--max-iterations", "-1"]])
 def test_monitor__wrong_arguments(arguments: list[str]) -> None:
     with pytest.raises(CommandError):
         command("monitor_health_continuous", *arguments)
@@ -123,9 +123,11 @@ def project(folder: Path) -> dict[str, Any]:
     return settings
 
 
-def start(folder: Path, settings: dict[str, Any], *arguments: str, **more: Any) -> subprocess.Popen[str]:
+def start(
+    folder: Path, settings: dict[str, Any], *arguments: str, program: Sequence[str] = ("-m", "django"), **more: Any
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "django", *arguments],
+        [sys.executable, "-W", "ignore", *program, *arguments],
         env=environment(folder, settings),
         cwd=folder,
         text=True,
@@ -142,7 +144,7 @@ def test_monitor__stops_with_a_summary(tmp_path: Path, stop: signal.Signals) -> 
     process.send_signal(stop)
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, err) == (0, "")
-    assert re.fullmatch(r"1 sweeps in \d+ s: 1 healthy, 0 degraded, 0 unhealthy\n", out)
+    assert re.fullmatch(r"1 sweep in \d+ s: 1 healthy, 0 degraded, 0 unhealthy\n", out)
 
 
 def test_monitor__goes_on_without_a_database(tmp_path: Path) -> None:
@@ -154,14 +156,15 @@ def test_monitor__goes_on_without_a_database(tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert (done.returncode, len(lines)) == (0, 4)
     assert all("database_connectivity is error" in line for line in lines[:3])
-    assert re.search(r"3 unhealthy; the history lacks \d+ results, the database takes none$", lines[3])
+    assert re.search(r"3 unhealthy; \d+ results could not be written to the history$", lines[3])
     assert "Traceback" not in done.stderr
 
 
-def on_a_terminal(folder: Path, settings: dict[str, Any], *arguments: str) -> str:
-    """What the command shows on a terminal until it was stopped by Ctrl-C, once it has drawn itself twice."""
+def on_a_terminal(folder: Path, settings: dict[str, Any], *arguments: str, **more: Any) -> str:
+    """Return what the command shows on a terminal until it is stopped by Ctrl-C, once it has drawn itself twice."""
     master, slave = pty.openpty()
-    process = start(folder, settings, *arguments, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    streams: dict[str, Any] = {"stdin": slave, "stdout": slave, "stderr": slave}
+    process = start(folder, settings, *arguments, **streams, start_new_session=True, **more)
     os.close(slave)
     seen, stopped = b"", False
     try:
@@ -251,7 +254,8 @@ def test_breaker__force_and_reset(settings: Any, action: str, shown: str, status
     ("arguments", "said"),
     [
         (["reset"], "reset needs the NAME"),
-        (["force-open", "nope"], "known are"),
+        (["force-open", "nope"], "Known are"),
+        (["force-open", "mqtt_borker"], "Did you mean 'mqtt_broker'"),
         (["force-open", "default_cache"], "has no circuit breaker"),
     ],
 )

@@ -194,8 +194,12 @@ def test_identity__tells_records_of_ours_apart() -> None:
 @pytest.mark.services
 def test_command__shows_what_the_workers_found(server: Server) -> None:
     found = health(server, "/health/billing/")
-    shown = json.loads(command(server, "health_check", "billing", "--format", "json"))["checks"]["billing"]
+    arguments = ("health_check", "billing", "--format", "json")
+    shown = json.loads(command(server, *arguments, "--cached"))["checks"]["billing"]
     assert (shown["timestamp"], shown["cached"]) == (found["timestamp"], True)
+    fresh = json.loads(command(server, *arguments))["checks"]["billing"]
+    assert fresh["timestamp"] > found["timestamp"]
+    assert not fresh["cached"]
 
 
 def test_run__outside_of_a_server_needs_no_store(tmp_path: Path) -> None:

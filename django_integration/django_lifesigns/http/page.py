@@ -6,18 +6,22 @@ import json
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+# The colours of all pages, reports and the admin.
+PALETTE = (Path(__file__).resolve().parents[1] / "static/lifesigns/palette.css").read_text(encoding="utf-8")
 STYLE = SafeString(
-    ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;"
+    PALETTE + ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;"
     "padding:0 1rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;"
-    "border-bottom:1px solid #8885;vertical-align:top}td:nth-child(3){text-align:right}"
-    "pre{overflow:auto;max-height:30rem}b{padding:0 .4rem;border-radius:.3rem;color:#fff;background:#b3261e}"
-    ".healthy,.alive,.ready,.started{background:#1b6e3c}.degraded,.starting,.draining{background:#8a5a00}"
-    ".skipped{background:#666}"
+    "border-bottom:1px solid var(--lifesigns-line);vertical-align:top}td:nth-child(3){text-align:right}"
+    "pre{overflow:auto;max-height:30rem}"
+    "b{padding:0 .4rem;border-radius:.3rem;color:var(--lifesigns-on);background:var(--lifesigns-error)}"
+    ".healthy,.alive,.ready,.started{background:var(--lifesigns-healthy)}"
+    ".degraded,.starting,.draining{background:var(--lifesigns-degraded)}.skipped{background:var(--lifesigns-skipped)}"
 )
 # It is all that the page needs: under a policy of the project's own, the style would be refused.
 POLICY = (

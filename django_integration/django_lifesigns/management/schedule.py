@@ -1,4 +1,4 @@
-"""When the sweeps of a command begin, and how it is stopped."""
+"""When the sweeps of a command start, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import NoReturn
 
 
 def seconds(text: str) -> float:
-    """An argument of a command that is a number of seconds above 0."""
+    """Parse an argument of a command that is a number of seconds above 0."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise ValueError(text)
     return value
 
 
-def beats(
+def ticks(
     interval: float,
     at_most: int | None = None,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
 ) -> Iterator[int]:
-    """Counts, every `interval` seconds from start to start: no drift, and a beat that is missed is left out."""
-    began, count = now(), 0
+    """Count, every `interval` seconds from start to start: without drift, and without ticks that were missed."""
+    started, count = now(), 0
     while at_most is None or count < at_most:
         if count:
-            beat = int((now() - began) // interval) + 1
-            sleep(began + beat * interval - now())
+            tick = int((now() - started) // interval) + 1
+            sleep(started + tick * interval - now())
         yield count
         count += 1
 
 
 @contextmanager
 def until_stopped() -> Iterator[None]:
-    """Ends its block, without an error, at Ctrl-C and at SIGTERM, which is what service managers send."""
+    """End its block, without an error, at Ctrl-C and at SIGTERM, which is what service managers send."""
     in_main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, _stop) if in_main else None
     try:

@@ -1,67 +1,116 @@
-"""How reports look in a terminal."""
+"""Tables, live views and progress on a terminal: with `rich` where it is installed, and plain text otherwise."""
 
 from __future__ import annotations
 
-import logging
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from django.core.management.base import OutputWrapper
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 
-COLOURS = {"healthy": "green", "degraded": "yellow", "error": "red", "unhealthy": "red", "skipped": "dim"}
-_NOWHERE = logging.NullHandler()
+from django_lifesigns.history.reports.alignment import GAP, aligned
 
-
-def only_results() -> None:
-    """Keep the log of checks off a terminal that shows their results, where the project has configured no logging."""
-    logging.getLogger("lifesigns.checks").addHandler(_NOWHERE)
+# A cell in the colours of Django, which have no width.
+Paint = Callable[[int, int, str], str]
 
 
-def console(out: OutputWrapper) -> Console:
-    """A console that writes where the command does."""
-    return Console(file=out, highlight=False)  # type: ignore[arg-type]  # writes and flushes like a file
+class Table:
+    """Rows of text, the first of them the header; `paint` colours a cell of a row and column once it is aligned."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], right: Collection[int], paint: Paint) -> None:
+        self.rows = rows
+        self.right = right
+        self.paint = paint
+
+    def plain(self) -> str:
+        """Return a line for each row, however long it is."""
+        rows = aligned(self.rows, self.right)
+        for cells in rows:
+            cells[-1] = cells[-1].rstrip()
+        return "\n".join(
+            GAP.join(self.paint(place, column, cell) for column, cell in enumerate(cells)).rstrip()
+            for place, cells in enumerate(rows)
+        )
+
+    def rich(self) -> Any:
+        """Return the table of `rich`, which wraps long cells within their column."""
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        cells = [
+            [Text.from_ansi(self.paint(place, column, cell)) for column, cell in enumerate(row)]
+            for place, row in enumerate(self.rows)
+        ]
+        table = RichTable(box=None, show_header=False, padding=(0, len(GAP), 0, 0))
+        last = len(self.rows[0]) - 1
+        for column in range(last + 1):
+            justify: Any = "right" if column in self.right else "left"
+            table.add_column(justify=justify, no_wrap=column != last, overflow="fold")
+        for row in cells:
+            table.add_row(*row)
+        return table
 
 
-def coloured(text: str, status: str) -> str:
-    """The text, as it is, in the colour of a status."""
-    return f"[{COLOURS[status]}]{escape(text)}[/]"
+class Block:
+    """Lines and tables to be shown together."""
+
+    def __init__(self, *parts: str | Table) -> None:
+        self.parts = parts
+
+    def plain(self) -> str:
+        """Return the block as text that is wrapped nowhere."""
+        return "\n".join(part.plain() if isinstance(part, Table) else part for part in self.parts)
+
+    def rich(self) -> Any:
+        """Return the block as `rich` draws it."""
+        from rich.console import Group
+        from rich.text import Text
+
+        return Group(*(part.rich() if isinstance(part, Table) else Text.from_ansi(part) for part in self.parts))
 
 
-def table(report: Any) -> RenderableType:
-    """A line for each check, and the whole."""
-    return Group(_rows(report), whole(report))
+def show(out: OutputWrapper, block: Block) -> None:
+    """Write a block: to a terminal fitted into its width, else each row in a line of its own."""
+    if _has_rich() and out.isatty():
+        _console(out).print(block.rich())
+    else:
+        out.write(block.plain())
+        out.flush()
 
 
-def live(report: Any, note: str) -> RenderableType:
-    """The same to be drawn again and again. The whole comes first: of a low terminal the end would be cut off."""
-    return Group(f"{whole(report)} [dim]({escape(note)})[/]", _rows(report))
+@contextmanager
+def in_place(out: OutputWrapper, *, wanted: bool) -> Iterator[Callable[[Block], None] | None]:
+    """Give what draws a block over the one before; None where that is not wanted, or cannot be done."""
+    if not (wanted and _has_rich() and out.isatty()) or os.environ.get("TERM") in ("dumb", "unknown"):
+        yield None
+        return
+    from rich.live import Live
+
+    with Live(console=_console(out), auto_refresh=False) as screen:
+        yield lambda block: screen.update(block.rich(), refresh=True)
 
 
-def whole(report: Any) -> str:
-    """The state of the whole, and how many checks are in which."""
-    return f"{coloured(report['message'], report['status'])}: {counts(report)}"
+@contextmanager
+def progress(out: OutputWrapper, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how much of the work is done, on a terminal; give what is called with each part of it."""
+    if not (_has_rich() and out.isatty()):
+        yield lambda done: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=_console(out), transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.advance(task, done)
 
 
-def _rows(report: Any) -> Table:
-    rows = Table("Check", "Status", "ms", "Message", box=None, header_style="bold")
-    for name, result in report["checks"].items():
-        status = coloured(result["status"], result["status"])
-        rows.add_row(name, status, f"{result['duration_ms']:.1f}", escape(result["message"]))
-    return rows
+def _has_rich() -> bool:
+    return find_spec("rich") is not None
 
 
-def counts(report: Any) -> str:
-    """How many checks are in which state."""
-    return ", ".join(f"{report['summary'][key]} {key}" for key in ("healthy", "degraded", "errors", "skipped"))
+def _console(out: OutputWrapper) -> Any:
+    from rich.console import Console
 
-
-def line(report: Any) -> str:
-    """The whole in one line: when, what, and which checks are not well."""
-    problems = [f"{name} is {result['status']}" for name, result in report["checks"].items() if _ill(result)]
-    return f"{report['timestamp']} {report['status']}: {'; '.join([counts(report), *problems])}"
-
-
-def _ill(result: Any) -> bool:
-    return result["status"] in ("degraded", "error")
+    file: Any = out  # writes and flushes like a file
+    return Console(file=file, highlight=False)

@@ -12,48 +12,45 @@ from typing import Any
 
 from django.template import Context, Engine
 from django.utils import timezone
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from django.utils.translation import get_language, get_language_bidi, ngettext
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.checks.timezones import utc
-from django_lifesigns.history.reports.collect import CheckFigures, History
+from django_lifesigns.history.reports.alignment import lines as aligned_lines
+from django_lifesigns.history.reports.collect import CheckFigures, History, SliceFigures
 from django_lifesigns.history.reports.previous_keys import previous_keys
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "templates"
-WIDTH = 120
+PACKAGE = Path(__file__).resolve().parents[2]
+# Beside the templates the palette, which is a static file of the admin's, too.
+FOLDERS = [str(PACKAGE / "templates"), str(PACKAGE / "static")]
 COLUMNS = (
-    "check",
-    "results",
-    "healthy",
-    "degraded",
-    "errors",
-    "uptime %",
-    "median ms",
-    "p95 ms",
-    "max ms",
-    "last error",
+    lazy("check"),
+    lazy("results"),
+    lazy("healthy"),
+    lazy("degraded"),
+    lazy("errors"),
+    lazy("uptime %"),
+    lazy("median ms"),
+    lazy("p95 ms"),
+    lazy("max ms"),
+    lazy("last error"),
 )
+NUMBERS = range(1, len(COLUMNS) - 1)
 
 
 def text(history: History) -> str:
-    """For a terminal or a mail."""
-    out = StringIO()
-    console = Console(file=out, width=WIDTH, color_system=None)
-    console.print(_title(history), markup=False)
-    table = Table(*COLUMNS, box=None, header_style="bold")
-    for row in _rows(history):
-        table.add_row(*row)
-    console.print(table)
+    """Write it for a terminal or a mail."""
+    lines = [_title(history), "", *aligned_lines([_columns(), *_rows(history)], NUMBERS)]
     if history.problems:
-        console.print("\nLatest errors")
+        lines += ["", _("Latest errors")]
     for problem in history.problems:
-        console.print(f"  {_time(problem['checked_at'])}  {problem['check_name']}: {escape(_line(problem['message']))}")
-    return out.getvalue()
+        lines.append(f"  {_time(problem['checked_at'])}  {problem['check_name']}: {_line(problem['message'])}")
+    return "\n".join(lines) + "\n"
 
 
 def json_(history: History) -> str:
-    """For programs."""
+    """Write it for programs."""
     checks = [_figures(name, check) for name, check in history.checks.items()]
     timeline = [
         {"since": utc(part.since).isoformat(), "healthy": part.healthy, "degraded": part.degraded, "errors": part.error}
@@ -76,7 +73,7 @@ def json_(history: History) -> str:
 
 
 def csv_(history: History) -> str:
-    """A row for each check."""
+    """Write a row for each check."""
     out = StringIO()
     fields = list(_figures("", CheckFigures()))
     writer = csv.DictWriter(out, fields, lineterminator="\n")
@@ -86,11 +83,17 @@ def csv_(history: History) -> str:
 
 
 def markdown(history: History) -> str:
-    """For a wiki or a pull request."""
-    lines = [f"# {_title(history)}", "", f"| {' | '.join(COLUMNS)} |", f"|---|{'---:|' * (len(COLUMNS) - 2)}---|"]
+    """Write it for a wiki or a pull request."""
+    lines = [f"# {_title(history)}", "", f"| {' | '.join(_columns())} |", f"|---|{'---:|' * (len(COLUMNS) - 2)}---|"]
     lines += [f"| {' | '.join(row)} |" for row in _rows(history)]
     if history.problems:
-        lines += ["", "## Latest errors", "", "| when | check | message |", "|---|---|---|"]
+        lines += [
+            "",
+            f"## {_('Latest errors')}",
+            "",
+            f"| {_('when')} | {_('check')} | {_('message')} |",
+            "|---|---|---|",
+        ]
     for problem in history.problems:
         message = _line(problem["message"]).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
         lines.append(f"| {_time(problem['checked_at'])} | {problem['check_name']} | {message} |")
@@ -98,11 +101,11 @@ def markdown(history: History) -> str:
 
 
 def html(history: History) -> str:
-    """A page that needs nothing else."""
+    """Write a page that needs no other file."""
     busiest = max((part.healthy + part.degraded + part.error for part in history.slices), default=0) or 1
     bars = [
         {
-            "title": f"{_time(part.since)}: {part.healthy} healthy, {part.degraded} degraded, {part.error} errors",
+            "title": f"{_time(part.since)}: {_counts(part)}",
             "heights": [
                 (name, round(100 * getattr(part, name) / busiest, 1)) for name in ("error", "degraded", "healthy")
             ],
@@ -112,12 +115,15 @@ def html(history: History) -> str:
     problems = [{**problem, "checked_at": _time(problem["checked_at"])} for problem in history.problems]
     context = {
         "title": _title(history),
-        "columns": COLUMNS,
+        "language": get_language() or "en",
+        "direction": "rtl" if get_language_bidi() else "ltr",
+        "columns": _columns(),
         "rows": list(zip(_rows(history), history.checks.values(), strict=True)),
         "bars": bars,
         "problems": problems,
     }
-    return Engine(dirs=[str(TEMPLATES)]).get_template("lifesigns/report.html").render(Context(context, use_l10n=False))
+    engine = Engine(dirs=FOLDERS, libraries={"i18n": "django.templatetags.i18n"})
+    return engine.get_template("lifesigns/report.html").render(Context(context, use_l10n=False))
 
 
 FORMATS: dict[str, Callable[[History], str]] = {
@@ -131,8 +137,33 @@ FORMATS: dict[str, Callable[[History], str]] = {
 
 def _title(history: History) -> str:
     total = history.total
-    span = f"{_time(history.since)} to {_time(history.until)}"
-    return f"Health from {span}: {total.uptime:.2f} % of {total.results} results healthy"
+    values = {
+        "since": _time(history.since),
+        "until": _time(history.until),
+        "uptime": f"{total.uptime:.2f}",
+        "count": total.results,
+    }
+    if not total.results:
+        return _("Health from %(since)s to %(until)s: no results") % values
+    text = ngettext(
+        "Health from %(since)s to %(until)s: %(uptime)s%% of %(count)d result healthy",
+        "Health from %(since)s to %(until)s: %(uptime)s%% of %(count)d results healthy",
+        total.results,
+    )
+    return text % values
+
+
+def _columns() -> list[str]:
+    return [str(column) for column in COLUMNS]
+
+
+def _counts(part: SliceFigures) -> str:
+    errors = ngettext("%(count)d error", "%(count)d errors", part.error) % {"count": part.error}
+    return _("%(healthy)d healthy, %(degraded)d degraded, %(errors)s") % {
+        "healthy": part.healthy,
+        "degraded": part.degraded,
+        "errors": errors,
+    }
 
 
 def _figures(name: str, check: CheckFigures) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`manage.py generate_health_report`: what the checks did in the last hours, for people and for programs."""
+"""`manage.py generate_health_report`: a report on the results of the last hours, for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,49 +8,52 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
-from rich.progress import Progress
+from django.utils.translation import gettext as _
 
 from django_lifesigns.history.reports.collect import collect, slices
 from django_lifesigns.history.reports.formats import FORMATS
-from django_lifesigns.management.terminal import console
+from django_lifesigns.management.base import HealthCommand, require_history
+from django_lifesigns.management.terminal import progress
 
 # A hundred years: more is a slip, and past what dates can hold.
 MOST_HOURS = 876_000
 
 
-class Command(BaseCommand):
+class Command(HealthCommand):
     """Reads only."""
 
     help = "Report on the history of health checks."
-    requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the time, the format and the file."""
         parser.add_argument("--hours", type=float, default=24.0, help="how far back (24)")
         parser.add_argument("--format", choices=list(FORMATS), default="text", dest="output_format")
-        parser.add_argument("--output", metavar="PATH", help="write to this file, which is whole or not there")
+        parser.add_argument("--output", metavar="PATH", help="write to this file, which is never there in part")
 
-    def handle(self, *, hours: float, output_format: str, output: str | None, **_: Any) -> None:
+    def handle(self, *, hours: float, output_format: str, output: str | None, **_options: Any) -> None:
+        """Read the history and write the report."""
         if not 0 < hours <= MOST_HOURS:
-            raise CommandError(f"--hours must be a number above 0, at most {MOST_HOURS}")
+            raise CommandError(_("--hours must be a number above 0, at most %(most)d") % {"most": MOST_HOURS})
+        require_history()
         until = timezone.now()
         since = until - timedelta(hours=hours)
-        with Progress(console=console(self.stderr), disable=not self.stderr.isatty(), transient=True) as progress:
-            task = progress.add_task("Reading the history", total=len(slices(since, until)))
-            report = FORMATS[output_format](collect(since, until, lambda: progress.advance(task)))
+        with progress(self.stderr, _("Reading the history"), len(slices(since, until))) as advance:
+            report = FORMATS[output_format](collect(since, until, lambda: advance(1)))
         if output is None:
             self.stdout.write(report, ending="")
-        else:
-            try:
-                write_whole(output, report)
-            except OSError as error:
-                raise CommandError(f"{output} cannot be written: {error.strerror}") from error
-            self.stdout.write(f"{output} written")
+            return
+        try:
+            write_whole(output, report)
+        except OSError as error:
+            names = {"path": output, "reason": error.strerror}
+            raise CommandError(_("%(path)s cannot be written: %(reason)s") % names) from error
+        self.stdout.write(_("%(path)s written") % {"path": output})
 
 
 def write_whole(path: str, text: str) -> None:
-    """Writes a file beside it and lets that take its place: nobody ever reads half a report."""
+    """Write a file beside it that then takes its place, so that no reader finds half a report."""
     if os.path.exists(path) and not os.path.isfile(path):
         # /dev/stdout, a pipe: it must not be replaced by a file, which root could do.
         with open(path, "w", encoding="utf-8", newline="") as out:

@@ -6,76 +6,104 @@ import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from rich.live import Live
-
-from django_lifesigns.management.schedule import beats, seconds, until_stopped
-from django_lifesigns.management.terminal import console, live, only_results, table
+from django_lifesigns.management.base import HealthCommand, unknown_checks
+from django_lifesigns.management.display import Display, only_results
+from django_lifesigns.management.schedule import seconds, ticks, until_stopped
+from django_lifesigns.management.terminal import in_place, show
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
-from lifesigns import UnknownCheckError
+from django_lifesigns.targets.discovery import discover
 from lifesigns.results import Report
 
+WATCH_SECONDS = 2.0
 
-class Command(BaseCommand):
+
+class Command(HealthCommand):
     """Exit code 0: healthy, or degraded without --strict; 1: degraded with --strict; 2: unhealthy or a wrong call."""
 
     help = "Run health checks. Exit code 0: healthy, 1: degraded (with --strict), 2: unhealthy."
-    # A wrong setting is one of the results; it must not keep the command from showing the others.
-    requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("names", nargs="*", metavar="NAME", help="the checks to run; all, if none is named")
+        """Add the names, what is run, and how it is shown."""
+        parser.add_argument("names", nargs="*", metavar="NAME", help="the checks to run (default: all)")
         parser.add_argument("--critical", action="store_true", help="only critical checks")
-        parser.add_argument("--format", choices=("table", "json"), default="table", dest="output")
+        parser.add_argument(
+            "--cached",
+            action="store_true",
+            help="show what the processes of this project know where that is fresh, in place of running each check",
+        )
+        parser.add_argument("--all", action="store_true", dest="unfolded", help="show each skipped check and why")
+        parser.add_argument("--format", choices=("table", "text", "json"), default="table", dest="output")
         parser.add_argument("--strict", action="store_true", help="exit with 1 if degraded")
         parser.add_argument(
             "--watch",
             nargs="?",
             type=seconds,
-            const=2.0,
+            const=WATCH_SECONDS,
             metavar="SECONDS",
-            help="go on every so many seconds (2) until Ctrl-C; the exit code is that of the last time",
+            help=f"repeat every so many seconds ({WATCH_SECONDS:g}) until Ctrl-C; the exit code is that of the last "
+            "time. APIs that cost money are called each time, too: name the checks, or add --cached",
         )
 
     def handle(
-        self, *, names: list[str], critical: bool, output: str, strict: bool, watch: float | None, **_: Any
+        self,
+        *,
+        names: list[str],
+        critical: bool,
+        cached: bool,
+        unfolded: bool,
+        output: str,
+        strict: bool,
+        watch: float | None,
+        **_: Any,
     ) -> None:
+        """Run the checks, once or repeatedly, and exit with the code of the last report."""
+
         def sweep() -> Report:
-            return on_request(PATIENCE_SECONDS).engine.run(names or None, critical_only=critical)
+            runtime = on_request(PATIENCE_SECONDS)
+            return runtime.engine.run(names or None, critical_only=critical, refresh=not cached)
 
         only_results()
-        try:
-            report = sweep()
-        except UnknownCheckError as error:
-            raise CommandError(str(error), returncode=2) from error
+        runtime = on_request(PATIENCE_SECONDS)
+        unknown_checks(names, runtime.engine.names)
+        marked = {check.name for check in discover(runtime.conf)[0] if check.options.get("critical", True)}
+        # Who names a check wants to see it.
+        display = Display(self.style, marked, unfolded=unfolded or bool(names))
+        report: Report | None = None
         if watch is None:
-            self._show(report, output)
+            report = sweep()
+            self._show(report, output, display)
         else:
             with until_stopped():
-                for report in self._watch(sweep, watch, output):  # noqa: B007  # the last one counts
+                for report in self._watch(sweep, watch, output, display):  # noqa: B007  # the last one counts
                     pass
-        if report["status"] == "unhealthy":
+        # Stopped before the first result: nothing says that it is healthy.
+        status = report["status"] if report else "unhealthy"
+        if status == "unhealthy":
             sys.exit(2)
-        if report["status"] == "degraded" and strict:
+        if status == "degraded" and strict:
             sys.exit(1)
 
-    def _watch(self, sweep: Callable[[], Report], interval: float, output: str) -> Iterator[Report]:
-        in_place = output == "table" and self.stdout.isatty()
-        with Live(console=console(self.stdout), auto_refresh=False) if in_place else nullcontext() as screen:
-            for _ in beats(interval):
+    def _watch(self, sweep: Callable[[], Report], interval: float, output: str, display: Display) -> Iterator[Report]:
+        with in_place(self.stdout, wanted=output == "table") as draw:
+            for _ in ticks(interval):
                 report = sweep()
-                if screen:
-                    screen.update(live(report, f"every {interval:g} s"), refresh=True)
+                if draw:
+                    draw(display.live(report, f"every {interval:g} s"))
+                elif output == "table":
+                    show(self.stdout, display.live(report, report["timestamp"]))
+                    self.stdout.write("")
                 else:
-                    self._show(report, output, lines=True)
+                    self._show(report, output, display, lines=True)
                 yield report
 
-    def _show(self, report: Report, output: str, *, lines: bool = False) -> None:
+    def _show(self, report: Report, output: str, display: Display, *, lines: bool = False) -> None:
         if output == "json":
             self.stdout.write(json.dumps(report, indent=None if lines else 2))
+        elif output == "text":
+            self.stdout.write(display.text(report))
         else:
-            console(self.stdout).print(table(report))
+            show(self.stdout, display.table(report))
+        self.stdout.flush()

@@ -1,60 +1,77 @@
-"""`manage.py monitor_health_continuous`: sweeps at intervals and keeps what comes of them, until it is stopped."""
+"""`manage.py monitor_health_continuous`: runs and records all checks at intervals, until it is stopped."""
 
 from __future__ import annotations
 
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from contextlib import nullcontext
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from rich.live import Live
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from django_lifesigns.history import recorder
-from django_lifesigns.management.schedule import beats, seconds, until_stopped
-from django_lifesigns.management.terminal import console, line, live, only_results
+from django_lifesigns.management.base import HealthCommand
+from django_lifesigns.management.display import Display, line, only_results
+from django_lifesigns.management.schedule import seconds, ticks, until_stopped
+from django_lifesigns.management.terminal import in_place
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
 
 FLUSH_SECONDS = 5.0
+STATUSES = ("healthy", "degraded", "unhealthy")
 
 
-class Command(BaseCommand):
-    """Goes on whatever the checks and the database say."""
+class Command(HealthCommand):
+    """Continues whatever the checks and the database say."""
 
-    help = "Run all health checks at intervals and keep the results, until Ctrl-C or SIGTERM."
-    requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
+    help = "Run all health checks at intervals and record the results, until Ctrl-C or SIGTERM."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the interval, the number of sweeps, and how much is shown."""
         parser.add_argument("--interval", type=seconds, default=60.0, help="seconds from start to start (60)")
-        parser.add_argument("--max-iterations", type=int, help="stop after so many sweeps")
+        parser.add_argument("--max-iterations", type=int, help="stop after so many sweeps (0: never)")
         parser.add_argument("--quiet", action="store_true", help="only sweeps that are not healthy, and the summary")
 
-    def handle(self, *, interval: float, max_iterations: int | None, quiet: bool, **_: Any) -> None:
-        if max_iterations is not None and max_iterations < 1:
-            raise CommandError("--max-iterations must be at least 1")
+    def handle(self, *, interval: float, max_iterations: int | None, quiet: bool, **_options: Any) -> None:
+        """Sweep, then write what is left to write, and show a summary."""
+        if max_iterations is not None and max_iterations < 0:
+            raise CommandError(_("--max-iterations must be a number from 0"))
         only_results()
         statuses: Counter[str] = Counter()
-        began = time.monotonic()
+        started = time.monotonic()
         with until_stopped():
-            self._sweep(interval, max_iterations, quiet, statuses)
-        written = recorder.flush(FLUSH_SECONDS)
-        counts = ", ".join(f"{statuses[status]} {status}" for status in ("healthy", "degraded", "unhealthy"))
-        history = "" if written else f"; the history lacks {recorder.waiting()} results, the database takes none"
-        took = time.monotonic() - began
-        self.stdout.write(f"{statuses.total()} sweeps in {took:.0f} s: {counts}{history}")
+            self._sweep(interval, max_iterations or None, quiet, statuses)
+        recorder.flush(FLUSH_SECONDS)
+        self.stdout.write(_summary(statuses, time.monotonic() - started, recorder.waiting()))
 
     def _sweep(self, interval: float, at_most: int | None, quiet: bool, statuses: Counter[str]) -> None:
-        in_place = self.stdout.isatty() and not quiet
-        with Live(console=console(self.stdout), auto_refresh=False) if in_place else nullcontext() as screen:
-            for count in beats(interval, at_most):
+        display = Display(self.style, ())
+        with in_place(self.stdout, wanted=not quiet) as draw:
+            for count in ticks(interval, at_most):
                 engine = on_request(PATIENCE_SECONDS).engine
                 report = engine.run(refresh=True)
                 recorder.record(report, engine, wait=min(PATIENCE_SECONDS, interval / 2))
                 statuses[report["status"]] += 1
-                if screen:
-                    screen.update(live(report, f"sweep {count + 1}, every {interval:g} s"), refresh=True)
+                if draw:
+                    note = _("sweep %(number)d, every %(interval)g s") % {"number": count + 1, "interval": interval}
+                    draw(display.live(report, note))
                 elif not (quiet and report["status"] == "healthy"):
                     self.stdout.write(line(report))
                     self.stdout.flush()
+
+
+def _summary(statuses: Counter[str], duration: float, unwritten: int) -> str:
+    total = statuses.total()
+    text = ngettext("%(count)d sweep in %(duration).0f s", "%(count)d sweeps in %(duration).0f s", total)
+    counts = ", ".join(f"{statuses[status]} {status}" for status in STATUSES)
+    summary = f"{text % {'count': total, 'duration': duration}}: {counts}"
+    if not unwritten:
+        return summary
+    lost = ngettext(
+        "%(count)d result could not be written to the history",
+        "%(count)d results could not be written to the history",
+        unwritten,
+    )
+    return f"{summary}; {lost % {'count': unwritten}}"
