@@ -1,33 +1,51 @@
-"""The history, to be read, and the thresholds, to be set, in Django's admin."""
+"""The history, which can be read, and the thresholds, which can be set, in Django's admin."""
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.contrib import admin
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.date_hierarchy import ByIndex
+from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+from django_lifesigns.runtime.in_force import ThresholdInForce, thresholds_in_force, with_unit
 
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0
+MESSAGE_LENGTH = 100
+# The results of one sweep are no further apart. No index finds them: that of the times bounds the search.
+SWEEP_WITHIN = timedelta(hours=1)
+
+
+class StatusMedia:
+    """The colours of statuses."""
+
+    css: ClassVar[dict[str, list[str]]] = {"all": ["lifesigns/palette.css", "lifesigns/admin.css"]}
 
 
 def coloured(text: str, status: str) -> SafeString:
-    """The text in the colour of a status, and bold: colour alone is not for everybody."""
+    """Return the text in the colour of a status, and bold: not everybody sees colours."""
     return format_html('<b class="lifesigns-{}">{}</b>', status, text)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
     """Rows that the recorder writes; `manage.py health_prune` removes old ones."""
 
-    class Media:
-        css: ClassVar[dict[str, list[str]]] = {"all": ["lifesigns/admin.css"]}
+    Media = StatusMedia
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -42,12 +60,11 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generi
 class CheckFilter(admin.SimpleListFilter):
     """By check. Its choices come from the few rows of availability, not from the millions of the history."""
 
-    title = "check"
+    title = lazy("check")
     parameter_name = "check"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = ServiceAvailability.objects.order_by("service_name").values_list("service_name", flat=True)
-        return [(name, name) for name in names[:1000]]
+        return [(name, name) for name in check_names()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[HealthCheckLog]) -> QuerySet[HealthCheckLog]:
         return queryset.filter(check_name=self.value()) if self.value() else queryset
@@ -55,30 +72,67 @@ class CheckFilter(admin.SimpleListFilter):
 
 @admin.register(HealthCheckLog)
 class HealthCheckLogAdmin(ReadOnlyAdmin):
-    """Every recorded result; the search understands names, words of messages, and the id of a sweep."""
+    """Every recorded result. Each query of the list is one that an index answers, or bounded."""
 
-    list_display = ("checked_at", "check_name", "shown_status", "duration_ms", "message")
+    list_display = ("checked_at", "check_name", "shown_status", "duration", "short_message", "sweep")
+    # By what no index has in order, the database would sort all rows.
+    sortable_by = ("checked_at",)
     list_filter = ("status", CheckFilter)
-    search_fields = ("check_name", "message")
-    search_help_text = "Name of a check, words of its message, or the correlation id of a sweep"
+    search_fields = ("message",)
+    search_help_text = lazy(
+        "The beginning of a check's name, or, in the latest 100,000 results of those selected, "
+        "words of messages or the correlation id of a sweep"
+    )
     date_hierarchy = "checked_at"
-    # A second count of all rows, beside that of the rows found, which is no use to anybody.
+    paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    fields = ("checked_at", "check_name", "shown_status", "duration", "message", "shown_details", "sweep")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return ByIndex(self.model)
-
-    @admin.display(description="status", ordering="status")
-    def shown_status(self, row: HealthCheckLog) -> SafeString:
-        return coloured(row.status, row.status)
+        # A page of 100 rows would read up to 6 MB of details that it does not show.
+        return ByIndex(self.model).defer("details")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        try:
-            return queryset.filter(correlation_id=UUID(search_term.strip())), False
-        except ValueError:
-            return super().get_search_results(request, queryset, search_term)
+        """Search by name or sweep where the term is one, else in the latest messages."""
+        if not search_term.strip():
+            return queryset, False
+        found = by_name_or_sweep(queryset, search_term)
+        if found is not None:
+            return found, False
+        return super().get_search_results(request, latest(queryset), search_term)
+
+    @admin.display(description=lazy("status"))
+    def shown_status(self, row: HealthCheckLog) -> SafeString:
+        return coloured(row.status, row.status)
+
+    @admin.display(description=lazy("duration"))
+    def duration(self, row: HealthCheckLog) -> str:
+        return _("%(number)s ms") % {"number": f"{row.duration_ms:.1f}"}
+
+    @admin.display(description=lazy("message"))
+    def short_message(self, row: HealthCheckLog) -> str:
+        return Truncator(row.message).chars(MESSAGE_LENGTH)
+
+    @admin.display(description=lazy("details"))
+    def shown_details(self, row: HealthCheckLog) -> SafeString:
+        text = json.dumps(row.details, indent=2, ensure_ascii=False, default=str)
+        return format_html('<pre class="lifesigns-json">{}</pre>', text)
+
+    @admin.display(description=lazy("sweep"), empty_value="")
+    def sweep(self, row: HealthCheckLog) -> SafeString | None:
+        """Link to all results of the same sweep."""
+        if row.correlation_id is None:
+            return None
+        query = {
+            "correlation_id__exact": str(row.correlation_id),
+            "checked_at__gte": (row.checked_at - SWEEP_WITHIN).isoformat(),
+            "checked_at__lte": (row.checked_at + SWEEP_WITHIN).isoformat(),
+        }
+        url = f"{reverse(f'{self.admin_site.name}:lifesigns_healthchecklog_changelist')}?{urlencode(query)}"
+        return format_html('<a href="{}" title="{}">{}</a>', url, row.correlation_id, str(row.correlation_id)[:8])
 
 
 @admin.register(ServiceAvailability)
@@ -99,21 +153,66 @@ class ServiceAvailabilityAdmin(ReadOnlyAdmin):
     search_fields = ("service_name",)
     date_hierarchy = "last_check_at"
 
-    @admin.display(description="uptime", ordering="uptime_percentage")
+    @admin.display(description=lazy("uptime"), ordering="uptime_percentage")
     def uptime(self, row: ServiceAvailability) -> SafeString:
         share = row.uptime_percentage
-        return coloured(f"{share:.2f} %", "healthy" if share >= GOOD else "degraded" if share >= FAIR else "error")
+        return coloured(f"{share:.2f}%", "healthy" if share >= GOOD else "degraded" if share >= FAIR else "error")
+
+
+class ThresholdForm(ModelForm):  # type: ignore[type-arg]  # is no generic at run time
+    """A threshold; the model says what is valid."""
+
+    class Meta:
+        model = AlertThreshold
+        fields = ("metric_type", "alert_level", "threshold_value", "enabled", "description")
+        error_messages: ClassVar[Any] = {
+            NON_FIELD_ERRORS: {
+                "unique_together": lazy("There is a threshold of this metric and level already: change that one.")
+            }
+        }
 
 
 @admin.register(AlertThreshold)
 class AlertThresholdAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
-    """What is saved here governs the checks of every process within 30 s; the model says what is valid."""
+    """What is saved here governs the checks of every process within 30 s; above the rows stands what is in force."""
 
-    list_display = ("metric_type", "alert_level", "threshold_value", "default", "enabled", "updated_at", "description")
+    form = ThresholdForm
+    change_list_template = "lifesigns/admin/thresholds.html"
+    list_display = ("metric_type", "alert_level", "value", "default", "enabled", "updated_at", "description")
     list_filter = ("metric_type", "alert_level", "enabled")
     search_fields = ("metric_type", "description")
     readonly_fields = ("created_at", "updated_at")
 
-    @admin.display(description="default")
+    Media = StatusMedia
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Show the thresholds in force above those saved."""
+        thresholds = [self._row(request, threshold) for threshold in thresholds_in_force()]
+        return super().changelist_view(request, {**(extra_context or {}), "thresholds": thresholds})
+
+    @admin.display(description=lazy("threshold"), ordering="threshold_value")
+    def value(self, row: AlertThreshold) -> str:
+        return with_unit(row.metric_type, row.threshold_value)
+
+    @admin.display(description=lazy("default"))
     def default(self, row: AlertThreshold) -> str:
-        return f"{row.default:g}"
+        # An adopted table may have metrics of its own.
+        return with_unit(row.metric_type, AlertThreshold.DEFAULTS.get(row.metric_type, {}).get(row.alert_level))
+
+    def _row(self, request: HttpRequest, threshold: ThresholdInForce) -> dict[str, str]:
+        prefix = f"{self.admin_site.name}:lifesigns_alertthreshold"
+        url = action = ""
+        if threshold.row:
+            url, action = reverse(f"{prefix}_change", args=[threshold.row.pk]), _("Change")
+        elif self.has_add_permission(request):
+            query = urlencode({"metric_type": threshold.metric, "alert_level": threshold.level})
+            url, action = f"{reverse(f'{prefix}_add')}?{query}", _("Set")
+        return {
+            "metric": str(AlertThreshold.Metric(threshold.metric).label),
+            "level": str(AlertThreshold.Level(threshold.level).label),
+            "value": with_unit(threshold.metric, threshold.value),
+            "source": threshold.source,
+            "default": with_unit(threshold.metric, threshold.default),
+            "url": url,
+            "action": action,
+        }

@@ -14,6 +14,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
@@ -22,9 +24,9 @@ from django_lifesigns.history.availability import AvailabilityManager
 class Status(models.TextChoices):
     """What is recorded of a check; skipped ones are not."""
 
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    ERROR = "error"
+    HEALTHY = "healthy", lazy("Healthy")
+    DEGRADED = "degraded", lazy("Degraded")
+    ERROR = "error", lazy("Error")
 
 
 class HealthCheckLog(models.Model):
@@ -45,7 +47,7 @@ class HealthCheckLog(models.Model):
             models.Index(fields=["check_name", "-checked_at"], name="core_health_check_n_idx"),
             models.Index(fields=["status", "-checked_at"], name="core_health_status_idx"),
         )
-        verbose_name = "health check result"
+        verbose_name = lazy("health check result")
         # Without it Django 6.1 asks the database in `manage.py check` whether it has JSON fields.
         required_db_features = ("supports_json_field",)
 
@@ -94,11 +96,11 @@ class ServiceAvailability(models.Model):
     class Meta:
         db_table = "core_service_availability"
         ordering = ("-uptime_percentage", "service_name")
-        verbose_name = "service availability"
-        verbose_name_plural = "service availabilities"
+        verbose_name = lazy("service availability")
+        verbose_name_plural = lazy("service availabilities")
 
     def __str__(self) -> str:
-        return f"{self.service_name}: {self.uptime_percentage:.2f} %"
+        return f"{self.service_name}: {self.uptime_percentage:.2f}%"
 
     def record_check(self, status: str) -> None:
         """Count a result. The database adds, so that no other process's result is lost.
@@ -120,16 +122,16 @@ class AlertThreshold(models.Model):
     """Where a metric becomes a warning (degraded) or critical (error): governs every process within 30 s."""
 
     class Metric(models.TextChoices):
-        DISK_USAGE = "disk_usage", "Disk usage (%)"
-        MEMORY_USAGE = "memory_usage", "Memory usage (%)"
-        CPU_LOAD = "cpu_load", "Load per CPU"
-        RESPONSE_TIME = "response_time", "Response time (ms)"
-        ERROR_RATE = "error_rate", "Error rate (%)"
-        QUEUE_DEPTH = "queue_depth", "Queue depth"
+        DISK_USAGE = "disk_usage", lazy("Disk usage (%)")
+        MEMORY_USAGE = "memory_usage", lazy("Memory usage (%)")
+        CPU_LOAD = "cpu_load", lazy("Load per CPU")
+        RESPONSE_TIME = "response_time", lazy("Response time (ms)")
+        ERROR_RATE = "error_rate", lazy("Error rate (%)")
+        QUEUE_DEPTH = "queue_depth", lazy("Queue depth")
 
     class Level(models.TextChoices):
-        WARNING = "warning", "Warning"
-        CRITICAL = "critical", "Critical"
+        WARNING = "warning", lazy("Warning")
+        CRITICAL = "critical", lazy("Critical")
 
     # What holds for a metric of which nothing is saved and enabled.
     DEFAULTS: ClassVar[Mapping[str, Mapping[str, float]]] = {
@@ -156,7 +158,7 @@ class AlertThreshold(models.Model):
         db_table = "core_alert_threshold"
         unique_together = (("metric_type", "alert_level"),)
         ordering = ("metric_type", "alert_level")
-        verbose_name = "alert threshold"
+        verbose_name = lazy("alert threshold")
 
     def __str__(self) -> str:
         return f"{self.metric_type} {self.alert_level}: {self.threshold_value:g}"
@@ -181,14 +183,16 @@ class AlertThreshold(models.Model):
             return  # said of the field itself already
         most = 100 if metric in self.PERCENT else math.inf
         if not 0 <= value <= most or math.isinf(value):
-            said = "a number from 0 to 100" if metric in self.PERCENT else "a number from 0"
-            raise ValidationError({"threshold_value": f"must be {said}"})
+            said = _("Enter a number from 0 to 100.") if metric in self.PERCENT else _("Enter a number from 0.")
+            raise ValidationError({"threshold_value": said})
         if not self.enabled:
             value = self.default
         other = "critical" if level == "warning" else "warning"
         bound = self.get_threshold(metric, other)
         if value >= bound if level == "warning" else value <= bound:
-            side = "below" if level == "warning" else "above"
-            raise ValidationError(
-                {"threshold_value": f"must be {side} the {other} threshold, {bound:g}: change that one first"}
+            text = (
+                _("Must be below the critical threshold, %(bound)s: change that one first.")
+                if level == "warning"
+                else _("Must be above the warning threshold, %(bound)s: change that one first.")
             )
+            raise ValidationError({"threshold_value": text % {"bound": f"{bound:g}"}})
