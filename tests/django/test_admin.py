@@ -289,7 +289,7 @@ def test_history__words_are_looked_for_in_the_latest_results(
     )
     assert listed(admin, "", q="it is") == ["check_degraded", "check_error", "check_healthy"]
     assert listed(admin, "", q=str(old)) == []
-    # Whoever selects a time searches there.
+    # A search within a selected time looks there.
     assert listed(admin, "", q="it is", checked_at__year=at.year) == ["old"]
     assert listed(admin, "", q=str(old), checked_at__year=at.year) == ["old"]
     assert admin.get("/admin/lifesigns/healthchecklog/").context["cl"].result_count == 3

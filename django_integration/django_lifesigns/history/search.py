@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -38,13 +39,12 @@ def by_name_or_sweep(rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
 
     The names are those in the few rows of availability: an index finds names, but not the beginnings of names.
     """
-    try:
-        return latest(rows).filter(correlation_id=UUID(term.strip()))
-    except ValueError:
-        pass
-    names = check_names()
-    found = [name for name in names if name.startswith(term.strip())]
-    return rows.filter(check_name__in=found) if found and term.strip() else None
+    term = term.strip()
+    with suppress(ValueError):
+        sweep = UUID(term)
+        return latest(rows).filter(correlation_id=sweep)
+    found = [name for name in check_names() if name.startswith(term)]
+    return rows.filter(check_name__in=found) if found and term else None
 
 
 def check_names() -> list[str]:
