@@ -20,7 +20,7 @@ $(BIN)/python:
 $(VENV)/.demo: django_integration/pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet 'maturin>=1.9.4,<2'
 	$(MATURIN)
-	$(BIN)/pip install --quiet --editable ./django_integration
+	$(BIN)/pip install --quiet --editable './django_integration[cli]'
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.demo

@@ -25,7 +25,7 @@ def main() -> None:
     # The full demo's database has a table of sessions already.
     call_command("migrate", verbosity=0, fake_initial=True)
     with suppress(SystemExit):  # its exit code says what its table shows
-        call_command("health_check")
+        call_command("health_check", "--all")
     address = f"127.0.0.1:{os.environ.get('PORT', '8000')}"
     print("\nOpen", *(f"http://{address}/{page}" for page in PAGES), sep="\n  ", end="\n\n", flush=True)
     call_command("runserver", address, use_reloader=False)
