@@ -83,7 +83,7 @@ def measure(rows: int) -> None:
     from django.db import connection
     from django.utils import timezone
 
-    from django_lifesigns.history import recorder
+    from django_lifesigns.history import recent, recorder
     from django_lifesigns.history.reports.collect import _grouped, collect
     from django_lifesigns.history.reports.formats import FORMATS
     from django_lifesigns.models import HealthCheckLog, ServiceAvailability
@@ -109,6 +109,7 @@ def measure(rows: int) -> None:
     show("a report's slice of an hour", lambda: list(_grouped(hour, now)))
     show("a report on 24 hours", lambda: collect(day, now))
     show(f"a report on {DAYS} days", lambda: collect(now - timedelta(days=DAYS), now))
+    show("the hours of /health/detailed/", recent.hours)
     errors = logs.filter(status="error", checked_at__gte=day)
     show("its latest errors", lambda: list(errors[:20]), errors[:20])
     show("count of all, as the admin's list does", HealthCheckLog.objects.count)
