@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -20,15 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.date_hierarchy import ByIndex
-from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest
+from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
 from django_lifesigns.runtime.in_force import ThresholdInForce, thresholds_in_force, with_unit
 
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0
 MESSAGE_LENGTH = 100
-# The results of one sweep are no further apart. No index finds them: that of the times bounds the search.
-SWEEP_WITHIN = timedelta(hours=1)
 
 
 class StatusMedia:
@@ -126,12 +123,7 @@ class HealthCheckLogAdmin(ReadOnlyAdmin):
         """Link to all results of the same sweep."""
         if row.correlation_id is None:
             return None
-        query = {
-            "correlation_id__exact": str(row.correlation_id),
-            "checked_at__gte": (row.checked_at - SWEEP_WITHIN).isoformat(),
-            "checked_at__lte": (row.checked_at + SWEEP_WITHIN).isoformat(),
-        }
-        url = f"{reverse(f'{self.admin_site.name}:lifesigns_healthchecklog_changelist')}?{urlencode(query)}"
+        url = f"{reverse(f'{self.admin_site.name}:lifesigns_healthchecklog_changelist')}?{urlencode(sweep_of(row))}"
         return format_html('<a href="{}" title="{}">{}</a>', url, row.correlation_id, str(row.correlation_id)[:8])
 
 
@@ -207,12 +199,4 @@ class AlertThresholdAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no 
         elif self.has_add_permission(request):
             query = urlencode({"metric_type": threshold.metric, "alert_level": threshold.level})
             url, action = f"{reverse(f'{prefix}_add')}?{query}", _("Set")
-        return {
-            "metric": str(AlertThreshold.Metric(threshold.metric).label),
-            "level": str(AlertThreshold.Level(threshold.level).label),
-            "value": with_unit(threshold.metric, threshold.value),
-            "source": threshold.source,
-            "default": with_unit(threshold.metric, threshold.default),
-            "url": url,
-            "action": action,
-        }
+        return {**threshold.texts(), "url": url, "action": action}

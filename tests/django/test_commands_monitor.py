@@ -1,4 +1,4 @@
-"""The commands that go on: `monitor_health_continuous` and `health_check --watch`; and `health_breaker`."""
+"""The commands that repeat: `monitor_health_continuous` and `health_check --watch`; and `health_breaker`."""
 
 from __future__ import annotations
 
@@ -208,10 +208,10 @@ def test_watch__a_line_of_json_each_time(tmp_path: Path) -> None:
 
 def test_watch__exit_code_of_the_last(settings: Any) -> None:
     answers = iter([True, True, False])
-    began = time.monotonic()
+    started = time.monotonic()
 
     def mine() -> bool:
-        if time.monotonic() - began > 20:
+        if time.monotonic() - started > 20:
             raise AssertionError("not stopped")
         try:
             return next(answers)

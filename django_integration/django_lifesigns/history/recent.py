@@ -1,4 +1,4 @@
-"""What the history says of the last 24 hours, read on a thread of an engine: a database that hangs holds nobody up."""
+"""Reads the last 24 hours of the history on a thread of an engine, so that a database that hangs delays no answer."""
 
 from __future__ import annotations
 

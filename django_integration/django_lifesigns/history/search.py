@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +11,13 @@ from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.utils.functional import cached_property
 
-from django_lifesigns.models import ServiceAvailability
+from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 
 # What no index finds is looked for in so many rows, and so many are counted.
 ROWS = 100_000
 NAMES = 1_000
+# The results of one sweep are no further apart.
+SWEEP_WITHIN = timedelta(hours=1)
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # is no generic at run time
@@ -45,6 +48,15 @@ def by_name_or_sweep(rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
         return latest(rows).filter(correlation_id=sweep)
     found = [name for name in check_names() if name.startswith(term)]
     return rows.filter(check_name__in=found) if found and term else None
+
+
+def sweep_of(row: HealthCheckLog) -> dict[str, str]:
+    """Return the lookups of all results of its sweep: no index finds them, so that of the times bounds the search."""
+    return {
+        "correlation_id__exact": str(row.correlation_id),
+        "checked_at__gte": (row.checked_at - SWEEP_WITHIN).isoformat(),
+        "checked_at__lte": (row.checked_at + SWEEP_WITHIN).isoformat(),
+    }
 
 
 def check_names() -> list[str]:

@@ -37,6 +37,16 @@ class ThresholdInForce:
     source: str
     row: AlertThreshold | None
 
+    def texts(self) -> dict[str, str]:
+        """Return what is shown of it: labels, and values with their units."""
+        return {
+            "metric": str(AlertThreshold.Metric(self.metric).label),
+            "level": str(AlertThreshold.Level(self.level).label),
+            "value": with_unit(self.metric, self.value),
+            "source": self.source,
+            "default": with_unit(self.metric, self.default),
+        }
+
 
 def thresholds_in_force() -> list[ThresholdInForce]:
     """Return one for each metric and level. One query; the settings are read, and nothing is connected to."""
