@@ -101,9 +101,7 @@ def _grouped(start: datetime, end: datetime) -> Any:
     """Return one row for each check, status and bucket of durations."""
     rows = HealthCheckLog.objects.filter(checked_at__gte=start, checked_at__lt=end).order_by()
     grouped = rows.annotate(bucket=bucket_of_row()).values_list("check_name", "status", "bucket")
-    return grouped.annotate(
-        Count("pk"), Min("duration_ms"), Max("duration_ms"), Max("checked_at"), Sum("duration_ms")
-    )
+    return grouped.annotate(Count("pk"), Min("duration_ms"), Max("duration_ms"), Max("checked_at"), Sum("duration_ms"))
 
 
 def _problems(since: datetime, until: datetime) -> list[dict[str, Any]]:
