@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MASK = "***"
-# Shorter ones would be found in every second word.
-SHORTEST = 4
+# Shorter ones would be found in every second word: the password `django` in `django.core.cache`.
+SHORTEST = 8
 # Longer texts are searched anew each time, so that the cache of the others stays small.
 SHORT = 200
 DEPTH = 8
@@ -77,6 +77,7 @@ _LITERAL = re.compile(
 )
 
 _hidden: frozenset[str] = frozenset()
+_by_source: dict[str, frozenset[str]] = {}
 
 
 def redact(text: str) -> str:
@@ -101,11 +102,20 @@ def is_secret(name: str) -> bool:
     return _SECRET_NAME.search(name) is not None
 
 
-def hide(secrets: Iterable[str]) -> None:
-    """Have `redact` remove these, wherever they are. Those of less than 4 characters look like words, and stay."""
+def hide(secrets: Iterable[str], source: str = "") -> None:
+    """Have `redact` remove these. Those of less than 8 characters look like words, and stay.
+
+    Those that consist of letters alone are removed only where they are whole words, others wherever they are.
+
+    Args:
+        secrets: added to those that are hidden already.
+        source: where they come from; not empty: they replace those that came from there before.
+    """
     global _hidden
-    forms = {form for secret in secrets for form in (secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1])}
-    _hidden |= {form for form in forms if len(form) >= SHORTEST}
+    whole = [secret for secret in secrets if len(secret) >= SHORTEST]
+    forms = {form for secret in whole for form in (secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1])}
+    _by_source[source] = frozenset(forms) if source else _by_source.get("", frozenset()) | forms
+    _hidden = frozenset().union(*_by_source.values())
 
 
 def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
@@ -129,4 +139,8 @@ def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
 @lru_cache(1)
 def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
     """Return a pattern of all these; the longest first, since one may be part of another."""
-    return re.compile("|".join(map(re.escape, sorted(texts, key=len, reverse=True))))
+    return re.compile("|".join(map(_whole, sorted(texts, key=len, reverse=True))))
+
+
+def _whole(text: str) -> str:
+    return rf"(?<!\w){re.escape(text)}(?!\w)" if text.isalpha() else re.escape(text)

@@ -61,3 +61,24 @@ def stack_settings(stack: Stack, **lifesigns: Any) -> dict[str, Any]:
     """The settings of the stack, with more keys of LIFESIGNS."""
     settings: dict[str, Any] = stack.settings()
     return {**settings, "LIFESIGNS": {**settings["LIFESIGNS"], **lifesigns}}
+
+
+def run_text(folder: Path, settings: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """The interpreter with these arguments, in the demo project with these lines of settings."""
+    (folder / "text_settings.py").write_text(f"from demo.settings import *\n{settings}\n")
+    given = environment(folder, {"DATABASES": sqlite(folder)}, DJANGO_SETTINGS_MODULE="text_settings", **more)
+    given["PYTHONPATH"] = os.pathsep.join([str(folder), given["PYTHONPATH"]])
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", *arguments],
+        env=given,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def sqlite(folder: Path) -> dict[str, Any]:
+    """DATABASES with a file in the folder."""
+    return {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}}

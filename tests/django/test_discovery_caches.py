@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import ssl
+import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from django.core.cache.backends.redis import RedisCache
 
 from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.checks.redis import RedisClient
 from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.redis import redis_of
 from lifesigns import specs
 
 DJANGO = "django.core.cache.backends.redis.RedisCache"
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+DJANGO_REDIS = "django_redis.cache.RedisCache"
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
 URL = "redis://h:6380/1"
+NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for how in ("nothing", "chain", "full"))
 
 
 @pytest.mark.parametrize(
@@ -23,6 +32,9 @@ URL = "redis://h:6380/1"
         ({"LOCATION": URL}, {"url": URL}),
         ({"LOCATION": [URL, "redis://replica"]}, {"url": URL}),
         ({"LOCATION": f"{URL};redis://replica"}, {"url": URL}),
+        ({"LOCATION": (URL, "redis://replica")}, {"url": URL}),
+        ({"BACKEND": DJANGO_REDIS, "LOCATION": "redis://:pa;ss@h:6380/1"}, {"url": "redis://:pa;ss@h:6380/1"}),
+        ({"LOCATION": "valkey://h:6380/1"}, {"url": "valkey://h:6380/1"}),
         ({"LOCATION": f"{URL},redis://replica"}, {"url": URL}),
         ({"LOCATION": "unix:///run/redis.sock", "OPTIONS": {"db": 3}}, {"url": "unix:///run/redis.sock?db=3"}),
         ({"LOCATION": "redis://h", "OPTIONS": {"db": 3}}, {"url": "redis://h?db=3"}),
@@ -47,7 +59,20 @@ URL = "redis://h:6380/1"
             {"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": False}},
             {"url": "rediss://h", "tls": specs.Tls(verify="chain")},
         ),
+        *(
+            ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_cert_reqs": none}}, NOTHING)
+            for none in ("none", "CERT_NONE", "ssl.CERT_NONE", ssl.CERT_NONE, None)
+        ),
+        *(
+            ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": no}}, CHAIN)
+            for no in ("false", "False", "0", "no", False)
+        ),
+        ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": "true", "ssl_cert_reqs": "required"}}, FULL),
         ({"LOCATION": "rediss://h?ssl_cert_reqs=none"}, {"url": "rediss://h?ssl_cert_reqs=none"}),
+        (
+            {"LOCATION": "rediss://h?ssl_check_hostname=false", "OPTIONS": {"ssl_ca_certs": "/ca"}},
+            {"url": "rediss://h?ssl_check_hostname=false", "tls": specs.Tls(verify="chain", ca="/ca")},
+        ),
         # django-redis
         ({"LOCATION": URL, "OPTIONS": {"PASSWORD": "p"}}, {"url": URL, "password": "p"}),
         (
@@ -72,11 +97,41 @@ URL = "redis://h:6380/1"
                 "password": "p",
                 "sentinels": ["s1:26379", "s2:26380"],
                 "sentinel_password": "sp",
+                "sentinel_encrypted": False,
             },
+        ),
+        # Each connection with its own options.
+        (
+            {
+                "LOCATION": "redis://mymaster/0",
+                "OPTIONS": {
+                    "SENTINELS": [("s1", 26379)],
+                    "CONNECTION_POOL_KWARGS": {"ssl": True, "ssl_check_hostname": False},
+                    "SENTINEL_KWARGS": {"ssl": True, "ssl_ca_certs": "/ca"},
+                },
+            },
+            {
+                "url": "rediss://mymaster/0",
+                "tls": specs.Tls(verify="chain"),
+                "sentinels": ["s1:26379"],
+                "sentinel_encrypted": True,
+                "sentinel_tls": specs.Tls(verify="full", ca="/ca"),
+            },
+        ),
+        (
+            {"LOCATION": "rediss://mymaster/0", "OPTIONS": {"SENTINELS": [("s1", 26379)]}},
+            {"url": "rediss://mymaster/0", "sentinels": ["s1:26379"], "sentinel_encrypted": False},
         ),
         (
             {"LOCATION": URL, "OPTIONS": {"REDIS_CLIENT_CLASS": "redis.cluster.RedisCluster"}},
             {"url": URL, "cluster": True},
+        ),
+        (
+            {
+                "BACKEND": "django_valkey.cluster_cache.cache.ClusterValkeyCache",
+                "LOCATION": ["valkey://a", "valkey://[::1]:7"],
+            },
+            {"url": "valkey://a", "cluster": True, "nodes": ["[::1]:7"]},
         ),
     ],
 )
@@ -85,11 +140,11 @@ def test_redis_of__table(cache: Any, expected: Any) -> None:
 
 
 def test_redis_of__options_in_part() -> None:
-    cache = {"LOCATION": URL, "OPTIONS": {"credential_provider": object(), "socket_timeout": 3}}
-    assert redis_of(cache, "X")[1] == {"credential_provider"}
+    cache = {"LOCATION": URL, "OPTIONS": {"redis_connect_func": object(), "socket_timeout": 3}}
+    assert redis_of(cache, "X")[1] == {"redis_connect_func"}
 
 
-@pytest.mark.parametrize("location", ["", None, [], "host:6379", "memcached://:hunter2@h"])
+@pytest.mark.parametrize("location", ["", None, [], [None], 7, Path("/hunter2"), "host:6379", "memcached://:hunter2@h"])
 def test_redis_of__wrong_location(location: Any) -> None:
     with pytest.raises(WrongTargetError) as caught:
         redis_of({"LOCATION": location}, "CACHES['default']")
@@ -133,6 +188,67 @@ def test_discover__nothing_to_keep(discovered: Any) -> None:
 
 def test_discover__backend_that_cannot_be_imported(discovered: Any) -> None:
     found, problems = discovered(CACHES={"default": {"BACKEND": "no.such.Cache"}})
-    assert [problem.id for problem in problems] == ["E005"]
+    assert [problem.id for problem in problems] == ["W005"]
     assert "no.such.Cache" in problems[0].message
+    assert isinstance(found["default_cache"].check, FixedResult)
+    assert isinstance(found["redis_connectivity"].check, specs.Skipped)
     assert isinstance(found["memory_usage"].check, specs.Memory)
+
+
+@pytest.mark.parametrize("given", [{}, None, {"LOCATION": "x"}, {"BACKEND": RedisCache}, "hunter2"])
+def test_discover__entry_without_backend(discovered: Any, given: Any) -> None:
+    found, problems = discovered(CACHES={"default": given})
+    assert [problem.id for problem in problems] == ["W005"]
+    assert "CACHES['default']" in problems[0].message
+    assert "hunter2" not in problems[0].message
+    assert isinstance(found["default_cache"].check, FixedResult)
+    assert isinstance(found["redis_connectivity"].check, specs.Skipped)
+
+
+@pytest.mark.parametrize(
+    "options", [{"CONNECTION_POOL_KWARGS": {"credential_provider": object()}}, {"credential_provider": object()}]
+)
+def test_discover__password_made_at_each_login(discovered: Any, options: Any) -> None:
+    found, problems = discovered(CACHES={"default": {"BACKEND": DJANGO, "LOCATION": URL, "OPTIONS": options}})
+    assert problems == []
+    assert found["redis_connectivity"].check == RedisClient(alias="default")
+    assert found["default_cache"].options["depends_on"] == ("redis_connectivity",)
+
+
+def test_discover__valkey(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, module = ModuleType("django_valkey.base"), ModuleType("django_valkey.cache")
+    parent = type("BaseValkeyCache", (), {"__module__": "django_valkey.base"})
+    vars(module)["ValkeyCache"] = type("ValkeyCache", (parent,), {"__module__": "django_valkey.cache"})
+    for name, made in (
+        ("django_valkey", ModuleType("django_valkey")),
+        ("django_valkey.base", base),
+        ("django_valkey.cache", module),
+    ):
+        monkeypatch.setitem(sys.modules, name, made)
+    found, problems = discovered(
+        CACHES={"default": {"BACKEND": "django_valkey.cache.ValkeyCache", "LOCATION": "valkey://h/1"}}
+    )
+    assert problems == []
+    assert found["redis_connectivity"].check == specs.Redis(url="valkey://h/1")
+
+
+@pytest.mark.parametrize(
+    ("given", "lags"),
+    [
+        ({"LOCATION": URL}, False),
+        ({"LOCATION": [URL, "redis://replica"]}, True),
+        ({"LOCATION": f"{URL},redis://replica"}, True),
+        ({"LOCATION": URL, "OPTIONS": {"sentinels": [("s", 1)]}}, True),
+    ],
+)
+def test_discover__replicas_have_time(discovered: Any, given: Any, lags: bool) -> None:
+    found, _ = discovered(CACHES={"default": {"BACKEND": DJANGO, **given}})
+    assert found["default_cache"].check == CacheRoundTrip(alias="default", lag=2.5 if lags else 0.0)
+
+
+def test_discover__readiness_may_rest_on_a_round_trip_whose_server_is_asked(discovered: Any) -> None:
+    found, _ = discovered(CACHES={"default": {"BACKEND": DJANGO, "LOCATION": URL}})
+    assert found["default_cache"].options["ready_max_age"] == 30
+    assert found["redis_connectivity"].options.get("ready_max_age") is None
+    found, _ = discovered(CACHES={"default": {"BACKEND": LOCAL}})
+    assert found["default_cache"].options.get("ready_max_age") is None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from django_lifesigns.checks.database import DatabaseConnectivity
 from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.checks.tasks import TaskQueueTables
 from django_lifesigns.targets.context import WrongTargetError
-from django_lifesigns.targets.databases import DEFAULT_FUNCTIONS, server_of
+from django_lifesigns.targets.databases import DEFAULT_FUNCTIONS
 from django_lifesigns.targets.dependencies import OF_TASK_QUEUE
+from django_lifesigns.targets.postgres_options import server_of
 from lifesigns import specs
 
 POSTGRESQL = "django.db.backends.postgresql"
@@ -52,6 +55,14 @@ def settings_of(**given: Any) -> dict[str, Any]:
             {"dbname": "app"},
             set(),
         ),
+        # As they come from a URL: "?pool=true&server_side_binding=true&connect_timeout=5".
+        (
+            {"OPTIONS": {"pool": "true", "server_side_binding": "true", "connect_timeout": "5"}},
+            {"dbname": "app", "connect_timeout": 5},
+            set(),
+        ),
+        ({"HOST": "a,b", "PORT": "5432,5433"}, {"dbname": "app", "host": "a,b", "port": "5432,5433"}, set()),
+        ({"NAME": Path("app"), "HOST": Path("/run"), "USER": 7}, {"dbname": "app", "host": "/run", "user": "7"}, set()),
         (
             {"OPTIONS": {"sslcertmode": "allow", "requirepeer": "x"}},
             {"dbname": "app"},
@@ -65,7 +76,11 @@ def settings_of(**given: Any) -> dict[str, Any]:
                 "sslcert": "/cert.pem",
                 "sslkey": "/key.pem",
                 "sslcrl": "/list.pem",
-                "target_session_attrs": "any",
+                "target_session_attrs": "read-write",
+                "channel_binding": "require",
+                "sslnegotiation": "direct",
+                "hostaddr": "10.0.0.1,10.0.0.2",
+                "host": "a,b",
                 "options": "-c search_path=x",
                 "application_name": "web",
                 "passfile": "/pass",
@@ -77,7 +92,16 @@ def test_server_of__table(given: Any, expected: Any, ignored: set[str]) -> None:
     assert server_of(settings_of(**given), "X") == (specs.PostgresServer(**expected), ignored)
 
 
-@pytest.mark.parametrize("given", [{"NAME": ""}, {"PORT": "hunter2"}, {"OPTIONS": {"connect_timeout": "hunter2"}}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"NAME": ""},
+        {"PORT": "hunter2"},
+        {"OPTIONS": {"connect_timeout": "hunter2"}},
+        {"OPTIONS": None},
+        {"OPTIONS": ["hunter2"]},
+    ],
+)
 def test_server_of__wrong(given: Any) -> None:
     with pytest.raises(WrongTargetError) as caught:
         server_of(settings_of(**given), "DATABASES['x']")
@@ -101,6 +125,39 @@ def test_discover__postgresql(discovered: Any, database: Any, engine: str) -> No
         parent = "task_queue" if name in OF_TASK_QUEUE else "database_connectivity"
         assert found[name].options.get("depends_on") == (None if name == "database_connectivity" else (parent,))
     assert isinstance(found["postgis_extension"].check, specs.Postgis if "gis" in engine else specs.Skipped)
+
+
+def test_discover__option_that_libpq_refuses(discovered: Any, database: Any) -> None:
+    database(ENGINE=POSTGRESQL, NAME="app", OPTIONS={"sslmod": "require", "charset": "hunter2", "sslmode": "require"})
+    found, problems = discovered()
+    assert [problem.id for problem in problems] == ["W005", "W005"]
+    for name, problem in zip(("charset", "sslmod"), problems, strict=True):
+        assert f"libpq has no option {name!r}" in problem.message
+    check = found["database_connectivity"].check
+    assert isinstance(check, FixedResult)
+    assert (check.status, "hunter2" in check.message) == ("error", False)
+
+
+@pytest.mark.parametrize("lifesigns", [{}, {"REQUIRED": "all"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"ENGINE": "tests.django.token_backend", "PASSWORD": "", "OPTIONS": {"use_iam_auth": True}},
+        {"ENGINE": POSTGRESQL, "PASSWORD": lambda: "made"},
+        {"ENGINE": POSTGRESQL, "OPTIONS": {"password": object()}},
+    ],
+)
+def test_discover__password_made_at_each_login(discovered: Any, database: Any, given: Any, lifesigns: Any) -> None:
+    database(NAME="app", **given)
+    found, problems = discovered(LIFESIGNS=lifesigns)
+    assert problems == []
+    assert found["database_connectivity"].check == DatabaseConnectivity()
+    for name in ("postgis_extension", "postgresql_functions", "database_performance", "connection_pool"):
+        check = found[name].check
+        assert isinstance(check, specs.Skipped)
+        assert "makes its password at each login" in check.reason
+    for name in ("task_queue", "pending_tasks"):
+        assert isinstance(found[name].check, TaskQueueTables)
 
 
 def test_discover__postgis_installed(discovered: Any, database: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +185,7 @@ def test_discover__no_database(discovered: Any, database: Any) -> None:
 def test_discover__engine_that_is_not_installed(discovered: Any, database: Any) -> None:
     database(ENGINE="no.such.engine", NAME="app")
     found, problems = discovered()
-    assert {problem.id for problem in problems} == {"E005"}
+    assert [problem.id for problem in problems] == ["W005"]
     assert isinstance(found["database_connectivity"].check, FixedResult)
     assert isinstance(found["memory_usage"].check, specs.Memory)
 
@@ -150,7 +207,7 @@ def test_discover__functions(discovered: Any, database: Any, lifesigns: Any, fun
 def test_discover__options_in_part(discovered: Any, database: Any) -> None:
     database(ENGINE=POSTGRESQL, NAME="app", OPTIONS={"sslcertmode": "require"})
     problems = discovered()[1]
-    assert {problem.id for problem in problems} == {"W002"}
+    assert [problem.id for problem in problems] == ["W002"]
     assert "sslcertmode" in problems[0].message
 
 

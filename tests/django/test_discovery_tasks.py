@@ -169,6 +169,6 @@ def test_tasks__celery_without_results(discovered: Any) -> None:
 def test_tasks__wrong(discovered: Any, value: Any, named: str) -> None:
     found, problems = discovered(LIFESIGNS={"TASK_QUEUE": value})
     assert problems
-    assert all(problem.id in ("E002", "E005") for problem in problems)
+    assert all(problem.id in ("E002", "W005") for problem in problems)
     assert any(named in problem.message + problem.hint for problem in problems)
     assert isinstance(found["task_queue"].check, FixedResult) or value == 7

@@ -102,7 +102,7 @@ def test_declared__disabled(settings: Any, lifesigns_dict: Any) -> None:
 
 def test_declared__depends_on_what_there_is_not() -> None:
     lifesigns.check("mine", depends_on=["databse"])(lambda: True)
-    [message] = [message for message in run_checks() if message.id == "lifesigns.E005"]
+    [message] = [message for message in run_checks() if message.id == "lifesigns.W005"]
     assert "databse" in message.msg
     assert get_engine().check("mine")["status"] == "error"
 

@@ -97,11 +97,26 @@ def test_hide__also_in_text_that_was_looked_at_before() -> None:
 
 
 def test_hide__in_every_form() -> None:
-    hide(["s3cr3t word/s", "s3cr3t", "abc", "b\nc's3"])
-    text = "s3cr3t word/s s3cr3t%20word/s s3cr3t%20word%2Fs s3cr3t <b\\nc's3> abc"
+    hide(["s3cr3t-1 word/s", "s3cr3t-1", "abc", "b\nc's3cr3t"])
+    text = "s3cr3t-1 word/s s3cr3t-1%20word/s s3cr3t-1%20word%2Fs s3cr3t-1 <b\\nc's3cr3t> abc"
     assert redact(text) == "*** *** *** *** <***> abc"
-    hide(["another"])
-    assert redact("another s3cr3t") == "*** ***"
+    hide(["another-one"])
+    assert redact("another-one s3cr3t-1") == "*** ***"
+
+
+def test_hide__words_only_where_they_are_whole() -> None:
+    hide(["django", "postgres", "gunicorn", "b4ckends"])
+    assert redact("django.core.cache on postgresql") == "django.core.cache on postgresql"
+    assert redact("xb4ckendsx (gunicorn) says postgres: no") == "x***x (***) says ***: no"
+
+
+def test_hide__of_a_source_replaces_what_came_from_there() -> None:
+    hide(["first-of-source"], source="test")
+    hide(["kept-all-along"])
+    hide(["second-of-source"], source="test")
+    assert redact("first-of-source second-of-source kept-all-along") == "first-of-source *** ***"
+    hide([], source="test")
+    assert redact("second-of-source") == "second-of-source"
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES.split())

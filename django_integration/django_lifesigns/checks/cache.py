@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -17,10 +18,13 @@ from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
 
 SECONDS_KEPT = 60
+# Between two reads from a replica that has not got the value yet.
+PAUSE_SECONDS = 0.05
 VIEWS_SQL = "SELECT matviewname FROM pg_matviews WHERE ispopulated AND matviewname = ANY(%s)"
 
 
-def _open(alias: str) -> BaseCache:
+def open_cache(alias: str) -> BaseCache:
+    """Return a cache of its own, which is not that of the thread."""
     cache = caches.create_connection(alias)
     if isinstance(cache, RedisCache):
         client: Any = cache._cache
@@ -29,7 +33,8 @@ def _open(alias: str) -> BaseCache:
     return cache
 
 
-def _close(cache: BaseCache) -> None:
+def close_cache(cache: BaseCache) -> None:
+    """Close a cache that is not used again, and its connections."""
     cache.close()
     if isinstance(cache, RedisCache):  # whose `close` does nothing: what it has open would wait for the collector
         for pool in cache._cache._pools.values():  # type: ignore[attr-defined]
@@ -37,15 +42,19 @@ def _close(cache: BaseCache) -> None:
 
 
 # Not those of the thread, which is another at the next run: each would open a connection of its own.
-_caches: ConnectionCache[BaseCache] = ConnectionCache(_close)
+_caches: ConnectionCache[BaseCache] = ConnectionCache(close_cache)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CacheRoundTrip:
-    """A unique key set, read back and deleted; `views` are materialized views that a cache is filled from."""
+    """A unique key set, read back and deleted; `views` are materialized views that a cache is filled from.
+
+    Where it may be read from a replica, that has `lag` seconds to get the value.
+    """
 
     alias: str
     views: Sequence[str] = ()
+    lag: float = 0.0
 
     @property
     def imports(self) -> Iterator[str]:
@@ -53,31 +62,45 @@ class CacheRoundTrip:
         return cache_modules(self.alias)
 
     def __call__(self) -> dict[str, object]:
-        passed = self._round_trip()
+        seconds = self._round_trip()
+        passed = seconds is not None
         details: dict[str, object] = {
             "backend": settings.CACHES[self.alias]["BACKEND"],
             "read_write_test": "passed" if passed else "failed",
         }
+        if seconds:
+            details["replica_lag_ms"] = round(seconds * 1000)
         if not passed:
-            message = f"Cache {self.alias!r} does not give back what was stored"
+            message = f"Cache {self.alias!r} returned a different value than was written"
             return {"status": "error", "message": message, "details": details}
         if missing := self._missing_views():
             details["note"] = f"using fallback queries: {', '.join(missing)} missing or not populated"
             return {"status": "degraded", "message": "Materialized views are not usable", "details": details}
         return {"status": "healthy", "message": f"Cache {self.alias!r} reads and writes", "details": details}
 
-    def _round_trip(self) -> bool:
+    def _round_trip(self) -> float | None:
+        """Return how many seconds later than at once the value could be read; None: never."""
         # Unique: probes of many processes arrive at the same instant and must not delete each other's key.
         key, value = f"lifesigns:{uuid4().hex}", uuid4().hex
-        with _caches.borrow(self.alias, partial(_open, self.alias)) as cache:
+        with _caches.borrow(self.alias, partial(open_cache, self.alias)) as cache:
             cache.set(key, value, SECONDS_KEPT)
             try:
-                return bool(cache.get(key) == value)
+                return self._read(cache, key, value)
             finally:
                 cache.delete(key)
                 # The backend's own word on what may stay open: Redis looks whether a connection is dead before it uses
                 # it again, a memcached client would fail.
                 cache.close()
+
+    def _read(self, cache: BaseCache, key: str, value: str) -> float | None:
+        started = time.monotonic()
+        if cache.get(key) == value:
+            return 0.0
+        while (waited := time.monotonic() - started) < self.lag:
+            time.sleep(PAUSE_SECONDS)
+            if cache.get(key) == value:
+                return waited + PAUSE_SECONDS
+        return None
 
     def _missing_views(self) -> list[str]:
         if not self.views:

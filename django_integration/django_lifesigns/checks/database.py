@@ -1,37 +1,71 @@
-"""Database connectivity through Django's own connection, for the engines that the native checks do not speak."""
+"""Database connectivity through Django's own connection, where the native checks cannot log in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db import connections
+from django.apps import apps
+from django.db import DatabaseError, connections
 
-SESSION_TABLE = "django_session"
+# As the native check does it: a count of all rows would be the most expensive thing that a probe does.
+COUNTED = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DatabaseConnectivity:
-    """`SELECT 1`, the version, and the number of sessions (None where their table is missing)."""
+    """`SELECT 1`, or what else the backend has; the version; the number of sessions (None where there are none)."""
 
     alias: str = "default"
 
     def __call__(self) -> dict[str, object]:
         connection = connections[self.alias]
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1" + connection.features.bare_select_suffix)
-            answer = cursor.fetchone()
-            sessions = None
-            if SESSION_TABLE in connection.introspection.table_names(cursor):
-                cursor.execute(f"SELECT COUNT(*) FROM {connection.ops.quote_name(SESSION_TABLE)}")
-                (sessions,) = cursor.fetchone()
-        version = ".".join(map(str, connection.get_database_version()))
-        healthy = answer == (1,)
-        return {
-            "status": "healthy" if healthy else "error",
-            "message": "the database answers" if healthy else "SELECT 1 did not return 1",
-            "details": {
-                "database_version": f"{connection.display_name} {version}",
-                "session_count": sessions,
-                "connection_status": "connected",
-            },
+        connection.ensure_connection()
+        answer, version = _select(connection), _version(connection)
+        if answer is None and version is None:
+            message = f"The backend of DATABASES[{self.alias!r}] has neither SQL nor get_database_version()"
+            return {"status": "skipped", "message": message}
+        details: dict[str, object] = {
+            "database_version": " ".join(filter(None, [connection.display_name, version])),
+            "session_count": None,
+            "connection_status": "connected",
         }
+        sessions = _sessions(self.alias)
+        if sessions is not None:
+            details["session_count"] = min(sessions, COUNTED)
+            if sessions > COUNTED:
+                details["session_count_estimated"] = True
+        if answer not in (None, (1,)):
+            return {"status": "error", "message": "SELECT 1 did not return 1", "details": details}
+        return {"status": "healthy", "message": "Connected", "details": details}
+
+
+def _select(connection: Any) -> Any:
+    """Return the row of `SELECT 1`; None where the backend has no SQL, whose cursors can do nothing (MongoDB)."""
+    with connection.cursor() as cursor:
+        if not hasattr(cursor, "execute"):
+            return None
+        cursor.execute("SELECT 1" + connection.features.bare_select_suffix)
+        return tuple(cursor.fetchone())
+
+
+def _version(connection: Any) -> str | None:
+    """Return the version, for which the server is asked; None where the backend does not say (SQL Server)."""
+    try:
+        return ".".join(map(str, connection.get_database_version()))
+    except NotImplementedError:
+        return None
+
+
+def _sessions(alias: str) -> int | None:
+    """Return the number of sessions, at most one more than are counted. One that fails does no harm to the rest."""
+    if not apps.is_installed("django.contrib.sessions"):
+        return None
+    from django.contrib.sessions.models import Session
+
+    try:
+        if Session._meta.db_table not in connections[alias].introspection.table_names():
+            return None
+        return Session.objects.using(alias).order_by()[: COUNTED + 1].count()
+    except DatabaseError:
+        return None

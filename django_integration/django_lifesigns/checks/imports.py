@@ -30,7 +30,7 @@ CLIENTS = {
         "django_redis.compressors.identity",
         "django_redis.serializers.pickle",
     ),
-    "django_valkey.cache.ValkeyCache": ("valkey",),
+    "django_valkey.base.BaseValkeyCache": ("valkey",),
 }
 # Options of a cache that name a class or a function by its dotted path.
 DOTTED = ("CLASS", "SERIALIZER", "COMPRESSOR", "KEY_FUNCTION")
@@ -57,7 +57,7 @@ def imports(check: object) -> tuple[str, ...]:
 
 def cache_modules(alias: str) -> Iterator[str]:
     """Yield what a cache imports when it is made or first used."""
-    cache = settings.CACHES.get(alias, {})
+    cache = settings.CACHES.get(alias) or {}
     backend = str(cache.get("BACKEND", ""))
     if backend in BUILT_IN:
         return

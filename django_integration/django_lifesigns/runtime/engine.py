@@ -89,7 +89,7 @@ def on_request(patience: float | None = None) -> Runtime:
 
 def build(conf: Conf) -> Runtime:
     """Return an engine with every check; one that is wrong is registered as an error, and the others still run."""
-    hide(secrets())
+    hide(secrets(), source="Django's settings")
     import_packages()
     shared = scope(conf)
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)

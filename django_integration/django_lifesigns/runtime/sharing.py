@@ -60,6 +60,6 @@ def _caches() -> list[tuple[str, str, str]]:
     aliases = settings.CACHES.items() if isinstance(settings.CACHES, Mapping) else ()
     return [
         (str(alias), str(options.get("BACKEND")), str(options.get("LOCATION")))
-        for alias, options in sorted(aliases)
+        for alias, options in sorted(aliases, key=str)
         if isinstance(options, Mapping)
     ]

@@ -51,7 +51,8 @@ class Conf:
 
 def read() -> Conf:
     """The settings as they are now."""
-    return parse(getattr(settings, "LIFESIGNS", {}))
+    given = getattr(settings, "LIFESIGNS", None)
+    return parse({} if given is None else given)
 
 
 def parse(raw: object) -> Conf:

@@ -15,11 +15,14 @@ def secrets() -> Iterator[str]:
     """Those of every setting: passwords, keys and tokens by their names, and what stands in URLs."""
     for name in dir(settings):
         if name.isupper():
-            with warnings.catch_warnings():
-                # Of settings that are deprecated whoever sets them was told already.
-                warnings.simplefilter("ignore")
-                try:
-                    value = getattr(settings, name)
-                except ImproperlyConfigured:  # an empty SECRET_KEY, as in the build of an image
-                    continue
-            yield from secrets_in(value, name)
+            yield from secrets_in(_value(name), name)
+
+
+def _value(name: str) -> object:
+    with warnings.catch_warnings():
+        # Of settings that are deprecated whoever sets them was told already.
+        warnings.simplefilter("ignore")
+        try:
+            return getattr(settings, name)
+        except ImproperlyConfigured:  # an empty SECRET_KEY, as in an image build
+            return None

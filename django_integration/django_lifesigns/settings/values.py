@@ -53,6 +53,11 @@ def flag(value: object) -> bool:
     raise ValueError("must be True or False")
 
 
+def is_off(value: object) -> bool:
+    """Return whether a value of other people's settings, which may be text of the environment, means no."""
+    return not value or (isinstance(value, str) and value.strip().lower() in ("0", "f", "false", "n", "no", "off"))
+
+
 def one_of(*words: str, but: str = "") -> Callable[[object], str]:
     """Reads one of these words; `but` is said beside."""
 

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.conf import settings
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.targets.context import DiscoveryContext, NoTargetError
-from django_lifesigns.targets.redis import is_redis, redis_of
-from lifesigns import specs
+from django_lifesigns.checks.redis import RedisClient
+from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.redis import backend_of, has_provider, has_replicas, is_redis, redis_of
 
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
 
 
 def redis(search: DiscoveryContext) -> Check:
     """Check 4."""
-    cache = settings.CACHES["default"]
-    if not is_redis(cache["BACKEND"]):
+    try:
+        found = is_redis("default")
+    except (WrongTargetError, KeyError) as error:
+        raise NoTargetError("CACHES['default'] cannot be read: see the check default_cache") from error
+    if not found:
         raise NoTargetError("use a Redis cache in CACHES['default'] to check Redis")
-    found, ignored = redis_of(cache, "CACHES['default']")
+    if has_provider("default"):
+        return RedisClient(alias="default")
+    server, ignored = redis_of(settings.CACHES["default"], "CACHES['default']")
     search.in_part("CACHES['default']['OPTIONS']", ignored)
-    return found
+    return server
 
 
 def default_cache(search: DiscoveryContext) -> Check:
     """Check 5."""
-    return _round_trip("default")
+    return _round_trip("default", search)
 
 
 def select2_cache(search: DiscoveryContext) -> Check:
     """Check 11."""
-    return _round_trip("select2", search.conf.materialized_views)
+    return _round_trip("select2", search, search.conf.materialized_views)
 
 
-def _round_trip(alias: str, views: tuple[str, ...] = ()) -> specs.Skipped | CacheRoundTrip:
-    if alias not in settings.CACHES:
+def _round_trip(alias: str, search: DiscoveryContext, views: tuple[str, ...] = ()) -> CacheRoundTrip:
+    # That all of it is wrong is said by one check.
+    if alias not in (settings.CACHES if isinstance(settings.CACHES, Mapping) else ["default"]):
         raise NoTargetError(f"set CACHES[{alias!r}] to check this cache")
-    if settings.CACHES[alias]["BACKEND"] == DUMMY:
+    if backend_of(alias) == DUMMY:
         raise NoTargetError(f"CACHES[{alias!r}] is the dummy cache, which keeps nothing")
-    return CacheRoundTrip(alias=alias, views=views)
+    # What is wrong with a LOCATION is said by the check of the server.
+    lag = search.timeout / 2 if is_redis(alias) and _lags(alias) else 0.0
+    return CacheRoundTrip(alias=alias, views=views, lag=lag)
+
+
+def _lags(alias: str) -> bool:
+    try:
+        return has_replicas(alias)
+    except WrongTargetError:
+        return False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.targets import apis, caches, databases, mail, messaging, system, tasks
+from django_lifesigns.targets import apis, caches, databases, directories, mail, messaging, system, tasks
 from django_lifesigns.targets.context import DiscoveryContext
 from lifesigns import specs
 
@@ -38,7 +38,7 @@ CATALOGUE: dict[str, Target] = {
     "task_queue": Target(find=tasks.task_queue, setting=_TASKS, critical=True),
     "disk_space": Target(find=system.disk_space, setting="MEDIA_ROOT", critical=True, metric="disk_usage"),
     "directory_permissions": Target(
-        find=system.directory_permissions, setting="MEDIA_ROOT, STATIC_ROOT, LOG_DIR", critical=True
+        find=directories.directory_permissions, setting="STORAGES, MEDIA_ROOT, STATIC_ROOT, LOG_DIR", critical=True
     ),
     "database_performance": Target(find=databases.statements, setting=_DATABASES, timeout=10),
     "connection_pool": Target(find=databases.pool, setting=_DATABASES),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -14,8 +14,16 @@ class NoTargetError(LookupError):
     """Nothing to check is configured; the text says which setting would."""
 
 
+class CannotCheckError(LookupError):
+    """What is configured is no fault and cannot be checked: skipped, even where it is required; the text says why."""
+
+
 class WrongTargetError(ValueError):
-    """What is configured cannot be checked; the text names the setting and says what would be right."""
+    """What is configured cannot be checked; each message names the setting and says what would be right."""
+
+    def __init__(self, *messages: str) -> None:
+        super().__init__("; ".join(messages))
+        self.messages = messages
 
 
 @dataclass(kw_only=True)
@@ -34,10 +42,14 @@ class DiscoveryContext:
         own = entry.get("timeout") if isinstance(entry, Mapping) else None
         return cast("float", own or self.conf.default_timeout)
 
-    def in_part(self, where: str, ignored: set[str]) -> None:
-        """Notes what of a target is left out of its check."""
-        if ignored:
-            names = ", ".join(sorted(ignored))
-            message = f"{where}: {names} cannot be honoured by the check {self.name}."
-            hint = f"If it matters there, replace the check: LIFESIGNS['CHECKS'][{self.name!r}] = 'dotted.path'."
+    def in_part(self, where: str, ignored: Iterable[str]) -> None:
+        """Note what of a target is left out of the checks of it: one message for each name."""
+        for name in sorted(ignored):
+            message = f"{where}: {name} cannot be honoured by native checks."
+            hint = f"If it matters, replace the check: LIFESIGNS['CHECKS'][{self.name!r}] = 'dotted.path'."
+            self.note(message, hint)
+
+    def note(self, message: str, hint: str) -> None:
+        """Add a warning of `manage.py check`, unless another check of the same target has given it."""
+        if all(problem.message != message for problem in self.problems):
             self.problems.append(Problem(TARGET_IN_PART, message, hint))

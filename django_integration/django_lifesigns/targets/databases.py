@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 from django.apps import apps
@@ -13,77 +11,44 @@ from django.db.utils import load_backend
 
 from django_lifesigns.checks.database import DatabaseConnectivity
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import (
+    CannotCheckError,
+    DiscoveryContext,
+    NoTargetError,
+    WrongTargetError,
+)
+from django_lifesigns.targets.postgres_options import makes_password, server_of
 from lifesigns import specs
 
 DEFAULT_FUNCTIONS = ("cleanup_expired_sessions", "cleanup_select2_cache", "refresh_select2_materialized_views")
 
-# Of Django or of the driver, and without influence on whether and how the server is reached.
-OPTIONS_WITHOUT_EFFECT = frozenset(
-    [
-        "pool",
-        "server_side_binding",
-        "isolation_level",
-        "cursor_factory",
-        "client_encoding",
-        "prepare_threshold",
-        "keepalives",
-        "keepalives_idle",
-        "keepalives_interval",
-        "keepalives_count",
-        "tcp_user_timeout",
-    ]
-)
-
 
 def vendor(alias: str = DEFAULT_DB_ALIAS) -> str:
-    """The kind of database: wrappers of an engine, such as django-prometheus's, keep that of the engine."""
-    engine = connections.settings[alias]["ENGINE"]
-    try:
-        return str(load_backend(engine).DatabaseWrapper.vendor)
-    except (ImportError, ImproperlyConfigured) as error:
-        raise WrongTargetError(f"DATABASES[{alias!r}]['ENGINE'] = {engine!r} cannot be imported") from error
+    """Return the kind of database: wrappers of an engine, such as django-prometheus's, keep that of the engine."""
+    return str(_backend(alias).vendor)
+
+
+def is_native(alias: str = DEFAULT_DB_ALIAS) -> bool:
+    """Return whether native checks can log in to a database: PostgreSQL with a password that stays the same."""
+    return vendor(alias) == "postgresql" and not makes_password(_backend(alias), connections.settings[alias])
 
 
 def server(search: DiscoveryContext, alias: str = DEFAULT_DB_ALIAS) -> specs.PostgresServer:
-    """The PostgreSQL server of a database alias; `NoTargetError` if it is another engine."""
+    """Return the PostgreSQL server of a database alias; `NoTargetError` if it is another engine."""
     if vendor(alias) != "postgresql":
         raise NoTargetError(f"use PostgreSQL in DATABASES[{alias!r}] for this check")
+    if not is_native(alias):
+        raise CannotCheckError(f"the backend of DATABASES[{alias!r}] makes its password at each login")
     found, ignored = server_of(connections.settings[alias], f"DATABASES[{alias!r}]")
     search.in_part(f"DATABASES[{alias!r}]['OPTIONS']", ignored)
     return found
-
-
-def server_of(settings: Mapping[str, Any], where: str) -> tuple[specs.PostgresServer, set[str]]:
-    """The server that Django would connect to with these settings, and the options that do not go into it."""
-    options = {key: value for key, value in settings["OPTIONS"].items() if key not in OPTIONS_WITHOUT_EFFECT}
-    name = settings["NAME"]
-    if name == "" and not options.get("service"):
-        raise WrongTargetError(f"{where} needs a NAME, or a service in its OPTIONS")
-    if name is None:
-        options.pop("service", None)
-    if name != "":
-        options = {"dbname": "postgres" if name is None else name, **options}
-    if role := options.pop("assume_role", None):
-        options["role"] = role
-    for key in ("USER", "PASSWORD", "HOST", "PORT"):
-        if settings[key]:
-            options[key.lower()] = settings[key]
-    known = {item.name for item in dataclasses.fields(specs.PostgresServer)}
-    for key in ("port", "connect_timeout"):
-        if key in options and not (key == "port" and "," in str(options[key])):
-            options[key] = _number(options[key], where, key)
-    honoured = {key: value for key, value in options.items() if key in known}
-    return specs.PostgresServer(**honoured), options.keys() - known
 
 
 def connectivity(search: DiscoveryContext) -> Check:
     """Check 1."""
     if vendor() == "unknown":  # Django's engine for projects without a database
         raise NoTargetError("set DATABASES to check a database")
-    if vendor() != "postgresql":
-        return DatabaseConnectivity()
-    return specs.Postgres(server=server(search))
+    return specs.Postgres(server=server(search)) if is_native() else DatabaseConnectivity()
 
 
 def postgis(search: DiscoveryContext) -> Check:
@@ -117,8 +82,9 @@ def pool(search: DiscoveryContext) -> Check:
     return specs.PostgresConnections(server=server(search))
 
 
-def _number(value: object, where: str, key: str) -> int:
+def _backend(alias: str) -> Any:
+    engine = connections.settings[alias]["ENGINE"]
     try:
-        return int(str(value))
-    except ValueError as error:
-        raise WrongTargetError(f"{where}: {key} must be a whole number") from error
+        return load_backend(engine).DatabaseWrapper
+    except (ImportError, ImproperlyConfigured) as error:
+        raise WrongTargetError(f"DATABASES[{alias!r}]['ENGINE'] = {engine!r} cannot be imported") from error

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.checks.redis import RedisClient
 from django_lifesigns.targets.redis import same_server
 from lifesigns import specs
 
@@ -21,10 +22,15 @@ def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
     if server is not None and key != "database_connectivity":
         database = checks.get("database_connectivity")
         return ("database_connectivity",) if server == getattr(database, "server", None) else ()
-    redis = checks.get("redis_connectivity")
-    if isinstance(check, CacheRoundTrip) and isinstance(redis, specs.Redis) and same_server(check.alias, redis):
+    if isinstance(check, CacheRoundTrip) and _is_on(check.alias, checks.get("redis_connectivity")):
         return ("redis_connectivity",)
     return ()
+
+
+def _is_on(alias: str, redis: Check | None) -> bool:
+    if isinstance(redis, RedisClient):
+        return redis.alias == alias
+    return isinstance(redis, specs.Redis) and same_server(alias, redis)
 
 
 def _is_run(check: Check | None) -> bool:

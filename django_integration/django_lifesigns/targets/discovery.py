@@ -22,10 +22,11 @@ from django_lifesigns.settings.problems import (
     did_you_mean,
 )
 from django_lifesigns.targets.catalogue import CATALOGUE
-from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.dependencies import default_parents
 from lifesigns import checks as registry
 from lifesigns import specs
+from lifesigns.specs import Spec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +44,8 @@ def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     keys = dict.fromkeys([*CATALOGUE, *registry.DECLARED, *conf.checks])
     problems = list(_unknown_checks(conf))
     found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
-    return _linked(_uniquely_named([check for check in found if check is not None], problems)), problems
+    linked = _linked(_uniquely_named([check for check in found if check is not None], problems))
+    return [_with_ready_max_age(check, linked, conf) for check in linked], problems
 
 
 def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck]:
@@ -108,7 +110,9 @@ def _find(key: str, conf: Conf, problems: list[Problem]) -> DiscoveredCheck | No
         own = options.check or (declared and declared.check)
         check = options.apply(own or _target(key, conf, problems, critical=run["critical"] is True))
     except WrongTargetError as error:
-        problems.append(Problem(WRONG_TARGET, str(error), OTHERS_RUN))
+        # Of several checks with one target, all find the same.
+        found = (Problem(WRONG_TARGET, message, OTHERS_RUN) for message in error.messages)
+        problems.extend(problem for problem in found if problem not in problems)
         check = FixedResult("error", str(error))
     except ValueError as error:
         message = f"LIFESIGNS['CHECKS'][{key!r}] {error}"
@@ -122,6 +126,8 @@ def _target(key: str, conf: Conf, problems: list[Problem], *, critical: bool) ->
     required = conf.requires(key)
     try:
         return CATALOGUE[key].find(DiscoveryContext(name=key, conf=conf, required=required, problems=problems))
+    except CannotCheckError as reason:
+        return specs.Skipped(reason=str(reason))
     except NoTargetError as missing:
         if not required:
             return specs.Skipped(reason=str(missing))
@@ -156,6 +162,21 @@ def _linked(checks: list[DiscoveredCheck]) -> list[DiscoveredCheck]:
         shown = tuple(names.get(parent, parent) for parent in parents)
         linked.append(replace(check, options={**check.options, "depends_on": shown}) if shown else check)
     return linked
+
+
+def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck], conf: Conf) -> DiscoveredCheck:
+    """Return the check, on whose result readiness may rest as long as it is fresh where another is asked more often.
+
+    That is a Python check whose server a critical native one vouches for; and one that writes to disks.
+    """
+    parents = _parents(check)
+    vouched = any(
+        isinstance(other.check, Spec) and other.options["critical"] is True for other in checks if other.name in parents
+    )
+    if isinstance(check.check, specs.Directories) or (vouched and not isinstance(check.check, Spec)):
+        ttl = check.options.get("ttl") or conf.default_ttl
+        return replace(check, options={**check.options, "ready_max_age": ttl})
+    return check
 
 
 def _parents(check: DiscoveredCheck) -> set[str]:

@@ -1,71 +1,79 @@
-"""From a cache's settings to the Redis server behind it, read as django's backend, django-redis and redis-py do."""
+"""From a cache's settings to the Redis server behind it, read as Django's backend, django-redis and their like do."""
 
 from __future__ import annotations
 
 import re
-import ssl
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.redis_options import (
+    PROVIDER,
+    TLS_OPTIONS,
+    WITHOUT_EFFECT,
+    client_options,
+    is_encrypted,
+    sentinel_fields,
+    tls_of,
+)
 from lifesigns import specs
 
-SCHEMES = ("redis", "rediss", "unix")
-TLS_OPTIONS = frozenset(["ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
-# Of the client library, and without influence on which server is reached.
-OPTIONS_WITHOUT_EFFECT = frozenset(
-    [
-        "pool_class",
-        "parser_class",
-        "serializer",
-        "socket_timeout",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_keepalive_options",
-        "socket_read_size",
-        "retry",
-        "retry_on_timeout",
-        "retry_on_error",
-        "health_check_interval",
-        "max_connections",
-        "timeout",
-        "decode_responses",
-        "encoding",
-        "encoding_errors",
-        "protocol",
-        "client_name",
-        "lib_name",
-        "lib_version",
-    ]
-)
+SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
+ENCRYPTED = {"redis": "rediss", "valkey": "valkeys"}
+DJANGO = "django.core.cache.backends.redis"
+# Modules of the backends, or of what they are derived from.
+BACKENDS = frozenset([DJANGO, "django_redis.cache", "django_valkey.cache", "django_valkey.base"])
 
 
-def is_redis(backend: str) -> bool:
-    """Whether a cache backend is Django's or django-redis's, or derived from one of them."""
-    try:
-        lineage = import_string(backend).__mro__
-    except Exception as error:  # whatever its module raises when it is imported
-        raise WrongTargetError(f"the cache backend {backend!r} cannot be imported") from error
-    modules = {parent.__module__ for parent in lineage}
-    return not modules.isdisjoint({"django.core.cache.backends.redis", "django_redis.cache"})
+def backend_of(alias: str) -> str:
+    """Return the backend of a cache; `WrongTargetError` if it has none that can be imported."""
+    caches = settings.CACHES
+    if not isinstance(caches, Mapping):
+        raise WrongTargetError("CACHES must be a dict of dicts")
+    cache, where = caches[alias], f"CACHES[{alias!r}]"
+    if not isinstance(cache, Mapping):
+        raise WrongTargetError(f"{where} must be a dict")
+    backend = cache.get("BACKEND")
+    if not backend or not isinstance(backend, str):
+        raise WrongTargetError(f"{where} needs a BACKEND, the dotted path of a class")
+    _lineage(backend, where)
+    return backend
+
+
+def is_redis(alias: str) -> bool:
+    """Return whether a cache is on Redis or Valkey, as far as its backend shows."""
+    lineage = _lineage(backend_of(alias), f"CACHES[{alias!r}]")
+    return not BACKENDS.isdisjoint(parent.__module__ for parent in lineage)
+
+
+def has_provider(alias: str) -> bool:
+    """Return whether the client of a cache makes its password at each login."""
+    return bool(_options(settings.CACHES[alias], f"CACHES[{alias!r}]").get(PROVIDER))
+
+
+def has_replicas(alias: str) -> bool:
+    """Return whether a cache may read from another server than it writes to."""
+    cache, where = settings.CACHES[alias], f"CACHES[{alias!r}]"
+    options = _options(cache, where)
+    return len(_locations(cache, where)) > 1 or bool(options.get("sentinels")) or options["cluster"]
 
 
 def redis_of(cache: Mapping[str, Any], where: str) -> tuple[specs.Redis, set[str]]:
-    """The Redis server to which such a cache writes, and the options that do not go into it."""
-    location = cache.get("LOCATION") or ""
-    url = str((re.split("[;,]", location) if isinstance(location, str) else list(location) or [""])[0])
+    """Return the Redis server to which such a cache writes, and the options that do not go into it."""
+    url, *others = _locations(cache, where)
     parts = urlsplit(url)
     if parts.scheme not in SCHEMES:
-        raise WrongTargetError(f"{where}['LOCATION'] must begin with redis://, rediss:// or unix://")
-    options = _client_options(cache.get("OPTIONS") or {})
-    sentinel = _sentinel(options)
+        raise WrongTargetError(f"{where}['LOCATION'] must begin with redis://, rediss://, valkey:// or unix://")
+    options = _options(cache, where)
     in_url = parse_qs(parts.query)
+    fields = sentinel_fields(options)
+    if options.pop("cluster"):
+        fields |= {"cluster": True, "nodes": [_node(other) for other in others] or None}
     # What stands in the URL comes before the options, as in redis-py.
-    fields: dict[str, Any] = dict(sentinel)
     for key in ("username", "password"):
         value = options.pop(key, None)
         if value and key not in in_url and not getattr(parts, key):
@@ -73,52 +81,58 @@ def redis_of(cache: Mapping[str, Any], where: str) -> tuple[specs.Redis, set[str
     database = options.pop("db", None)
     if database is not None and "db" not in in_url and (parts.scheme == "unix" or not parts.path.strip("/")):
         url += f"{'&' if parts.query else '?'}db={database}"
+    if is_encrypted(options) and parts.scheme in ENCRYPTED:
+        url = f"{ENCRYPTED[parts.scheme]}{url[len(parts.scheme) :]}"
     tls = {key: options.pop(key) for key in TLS_OPTIONS & options.keys()}
-    if tls and parts.scheme == "rediss" and TLS_OPTIONS.isdisjoint(in_url):
-        fields["tls"] = _tls(tls)
-    return specs.Redis(url=url, **fields), options.keys() - OPTIONS_WITHOUT_EFFECT
-
-
-def _client_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options for the client, in redis-py's words: django-redis has them in capitals and in an inner dict."""
-    found = {key: value for key, value in options.items() if key.islower()}
-    for key in ("USERNAME", "PASSWORD", "SENTINELS", "SENTINEL_KWARGS"):
-        if key in options:
-            found[key.lower()] = options[key]
-    classes = (str(options.get(key, "")) for key in ("REDIS_CLIENT_CLASS", "CLIENT_CLASS"))
-    found["cluster"] = any("cluster" in name.lower() for name in classes)
-    return found | dict(options.get("CONNECTION_POOL_KWARGS") or {})
-
-
-def _sentinel(options: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {"cluster": True} if options.pop("cluster") else {}
-    sentinels = options.pop("sentinels", None)
-    credentials = options.pop("sentinel_kwargs", None) or {}
-    if sentinels:
-        found["sentinels"] = [f"{host}:{port}" for host, port in sentinels]
-        found |= {f"sentinel_{key}": credentials[key] for key in ("username", "password") if credentials.get(key)}
-    return found
-
-
-def _tls(options: Mapping[str, Any]) -> specs.Tls:
-    required = options.get("ssl_cert_reqs", "required")
-    verify: Literal["full", "chain", "nothing"] = "full" if options.get("ssl_check_hostname", True) else "chain"
-    if required in (None, "none", "CERT_NONE", ssl.CERT_NONE):
-        verify = "nothing"
-    files = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
-    return specs.Tls(verify=verify, **{field: options[key] for field, key in files.items() if options.get(key)})
+    if tls and urlsplit(url).scheme in ENCRYPTED.values():
+        fields["tls"] = tls_of(tls | {key: in_url[key][0] for key in TLS_OPTIONS & in_url.keys()})
+    return specs.Redis(url=url, **fields), options.keys() - WITHOUT_EFFECT
 
 
 def same_server(alias: str, server: specs.Redis) -> bool:
     """Return whether a cache is on this Redis server, in whichever of its databases."""
-    cache = settings.CACHES[alias]
     try:
-        if not is_redis(cache["BACKEND"]):
+        if not is_redis(alias):
             return False
-        found, _ = redis_of(cache, f"CACHES[{alias!r}]")
+        found, _ = redis_of(settings.CACHES[alias], f"CACHES[{alias!r}]")
         return _place(found) == _place(server)
     except ValueError:  # what is wrong is said by the check of the server
         return False
+
+
+def _lineage(backend: str, where: str) -> Sequence[type]:
+    try:
+        return import_string(backend).__mro__  # type: ignore[no-any-return]
+    except Exception as error:  # whatever its module raises when it is imported
+        raise WrongTargetError(f"{where}: the cache backend {backend!r} cannot be imported") from error
+
+
+def _options(cache: Mapping[str, Any], where: str) -> dict[str, Any]:
+    options = cache.get("OPTIONS") or {}
+    if not isinstance(options, Mapping):
+        raise WrongTargetError(f"{where}['OPTIONS'] must be a dict")
+    return client_options(options, str(cache.get("BACKEND", "")))
+
+
+def _locations(cache: Mapping[str, Any], where: str) -> list[str]:
+    """Return the URLs of a cache. Only Django's backend splits text at semicolons, too."""
+    location = cache.get("LOCATION")
+    if isinstance(location, str):
+        separators = (
+            "," if str(cache.get("BACKEND", DJANGO)).startswith(("django_redis.", "django_valkey.")) else "[;,]"
+        )
+        return re.split(separators, location)
+    if isinstance(location, (list, tuple)) and location and all(isinstance(url, str) for url in location):
+        return list(location)
+    raise WrongTargetError(
+        f"{where}['LOCATION'] must be a URL, or a list of URLs, that begin with redis:// or their like"
+    )
+
+
+def _node(url: str) -> str:
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{host}:{parts.port or 6379}"
 
 
 def _place(server: specs.Redis) -> tuple[object, ...]:

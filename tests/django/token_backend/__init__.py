@@ -1,0 +1,1 @@
+"""A backend that makes its password at each login, as those of clouds do."""
