@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import socket
+import threading
+import time
+from pathlib import Path
+
 import django
 import pytest
+from django.core.mail.backends.base import BaseEmailBackend
+from django.core.mail.backends.smtp import EmailBackend
+from django.core.mail.utils import DNS_NAME
 
 from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -13,10 +21,24 @@ from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import specs
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
+ANYMAIL = "anymail.backends.amazon_ses.EmailBackend"
+NAME = str(DNS_NAME)
 IN_MEMORY_LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 # Django 6.1 says so whenever one of them is set.
 pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecated")
+
+
+class OwnSmtp(EmailBackend):
+    """Of the project."""
+
+
+class OwnApi(BaseEmailBackend):
+    """Of the project."""
+
+
+def smtp(**fields: Any) -> specs.Smtp:
+    return specs.Smtp(local_hostname=NAME, **fields)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +62,25 @@ pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecat
         (
             "aws_ses",
             {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s"},
-            specs.Smtp(host="s", port=25, security="none"),
+            smtp(host="s", port=25, security="none"),
+        ),
+        *(
+            (
+                "mqtt_broker",
+                {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", **given}},
+                specs.Mqtt(host="m", **expected),
+            )
+            for given, expected in (
+                ({"CA_CERTS": Path("/ca")}, {"tls": specs.Tls(ca="/ca")}),
+                (
+                    {"CA_CERTS": "/ca", "CERTFILE": "/c", "KEYFILE": "/k", "TRANSPORT": "tcp"},
+                    {"tls": specs.Tls(ca="/ca", cert="/c", key="/k")},
+                ),
+                ({"CA_CERTS": "/ca", "BROKER_USE_TLS": False}, {}),
+                ({"BROKER_USE_TLS": "False"}, {}),
+                ({"BROKER_USE_TLS": "true"}, {"tls": specs.Tls()}),
+                ({"BROKER_USERNAME": 7, "BROKER_PASSWORD": 8}, {"username": "7", "password": "8"}),
+            )
         ),
         (
             "aws_ses",
@@ -53,12 +93,26 @@ pytestmark = pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecat
                 "EMAIL_USE_TLS": True,
                 "EMAIL_SSL_CERTFILE": "/c",
             },
-            specs.Smtp(host="s", port=587, username="u", password="p", security="starttls", tls=specs.Tls(cert="/c")),
+            smtp(host="s", port=587, username="u", password="p", security="starttls", tls=specs.Tls(cert="/c")),
         ),
         (
             "aws_ses",
-            {"EMAIL_BACKEND": "django_ses.SESBackend", "EMAIL_HOST": "s", "EMAIL_PORT": 465, "EMAIL_USE_SSL": True},
-            specs.Smtp(host="s", port=465, security="tls"),
+            {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_PORT": "465", "EMAIL_USE_SSL": "1", "EMAIL_USE_TLS": "0"},
+            smtp(host="s", port=465, security="tls"),
+        ),
+        (
+            "aws_ses",
+            {"EMAIL_BACKEND": f"{__name__}.OwnSmtp", "EMAIL_HOST": "s"},
+            smtp(host="s", port=25, security="none"),
+        ),
+        *(
+            ("aws_ses", {"EMAIL_HOST": "s", **wrapped}, smtp(host="s", port=25, security="none"))
+            for wrapped in (
+                {"EMAIL_BACKEND": "post_office.EmailBackend"},
+                {"EMAIL_BACKEND": "post_office.EmailBackend", "POST_OFFICE": {"BACKENDS": {"default": SMTP}}},
+                {"EMAIL_BACKEND": "djcelery_email.backends.CeleryEmailBackend"},
+                {"EMAIL_BACKEND": "djcelery_email.backends.CeleryEmailBackend", "CELERY_EMAIL_BACKEND": SMTP},
+            )
         ),
         ("google_maps_api", {"GOOGLE_MAP_SECRET_KEY": "k"}, specs.GoogleMaps(api_key="k")),
         (
@@ -89,7 +143,7 @@ def test_discover__mailers(discovered: Any) -> None:
     options = {"host": "s", "port": 587, "username": "u", "password": "p", "use_tls": True}
     found, problems = discovered(MAILERS={"default": {"BACKEND": SMTP, "OPTIONS": options}})
     assert problems == []
-    assert found["aws_ses"].check == specs.Smtp(host="s", port=587, username="u", password="p", security="starttls")
+    assert found["aws_ses"].check == smtp(host="s", port=587, username="u", password="p", security="starttls")
 
 
 @pytest.mark.parametrize(
@@ -104,6 +158,18 @@ def test_discover__mailers(discovered: Any) -> None:
             "aws_ses",
             {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend", "EMAIL_HOST": "s"},
             "EMAIL_HOST",
+        ),
+        ("aws_ses", {"EMAIL_BACKEND": "post_office.EmailBackend"}, "EMAIL_HOST"),
+        *(
+            ("aws_ses", {"EMAIL_HOST": "left-over", **given}, "through an API")
+            for given in (
+                {"EMAIL_BACKEND": ANYMAIL},
+                {"EMAIL_BACKEND": ANYMAIL, "LIFESIGNS": {"REQUIRED": "all"}},
+                {"EMAIL_BACKEND": "django_ses.SESBackend"},
+                {"EMAIL_BACKEND": f"{__name__}.OwnApi"},
+                {"EMAIL_BACKEND": "post_office.EmailBackend", "POST_OFFICE": {"BACKENDS": {"default": ANYMAIL}}},
+                {"EMAIL_BACKEND": "djcelery_email.backends.CeleryEmailBackend", "CELERY_EMAIL_BACKEND": ANYMAIL},
+            )
         ),
         ("google_maps_api", {}, "GOOGLE_MAP_SECRET_KEY"),
         ("openai_api", {}, "LLM_PROVIDERS['openai']"),
@@ -129,6 +195,8 @@ def test_discover__no_target(discovered: Any, name: str, given: Any, setting: st
             {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_USE_TLS": True, "EMAIL_USE_SSL": True},
             "EMAIL_USE_SSL",
         ),
+        ("aws_ses", {"EMAIL_BACKEND": "no.such.Backend", "EMAIL_HOST": "s"}, "no.such.Backend"),
+        ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "TRANSPORT": "websockets"}}, "TRANSPORT"),
         ("openai_api", {"LLM_PROVIDERS": {"openai": "hunter2"}}, "LLM_PROVIDERS"),
     ],
 )
@@ -152,3 +220,54 @@ def test_discover__how_the_22_are_run(discovered: Any) -> None:
     waits = {name: check.options["breaker"].wait for name, check in found.items() if check.options["breaker"]}
     assert waits == {"mqtt_broker": 30, "aws_ses": 60, "google_maps_api": 60, "openai_api": 60, "anthropic_api": 60}
     assert {check.options["breaker"].failures for check in found.values() if check.options["breaker"]} == {3}
+
+
+@pytest.mark.parametrize(
+    ("given", "right"),
+    [
+        ({"EMAIL_PORT": 465, "EMAIL_USE_TLS": True}, "EMAIL_USE_SSL"),
+        ({"EMAIL_PORT": 2465, "EMAIL_USE_TLS": True}, "EMAIL_USE_SSL"),
+        ({"EMAIL_PORT": 587, "EMAIL_USE_SSL": True}, "EMAIL_USE_TLS"),
+    ],
+)
+def test_discover__mail_port_of_the_other_kind_of_tls(discovered: Any, given: Any, right: str) -> None:
+    found, [problem] = discovered(EMAIL_BACKEND=SMTP, EMAIL_HOST="s", **given)
+    assert problem.id == "W002"
+    assert problem.hint.startswith(f"Use {right}")
+    assert isinstance(found["aws_ses"].check, specs.Smtp)
+
+
+def test_discover__mqtt_keys_that_are_not_known(discovered: Any) -> None:
+    found, [problem] = discovered(MQTT_CONFIG={"BROKER_ADDRESS": "m", "CA_CERT": "hunter2", "KEEPALIVE": 60})
+    assert problem.id == "W002"
+    assert "'CA_CERT'" in problem.message
+    assert problem.hint == "Did you mean 'CA_CERTS'?"
+    assert found["mqtt_broker"].check == specs.Mqtt(host="m")
+
+
+def test_greeting__of_a_host_whose_name_cannot_be_looked_up(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+
+    def look_up() -> str:
+        released.wait(10)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(socket, "getfqdn", look_up)
+    monkeypatch.setattr(socket, "gethostname", lambda: "short")
+    monkeypatch.delattr(DNS_NAME, "_fqdn", raising=False)
+    started = time.monotonic()
+    check = discovered(EMAIL_BACKEND=SMTP, EMAIL_HOST="s")[0]["aws_ses"].check
+    assert time.monotonic() - started < 5
+    released.set()
+    assert check.local_hostname == "short"
+
+
+def test_greeting__is_that_of_django(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "getfqdn", lambda: "mail.example.org")
+    monkeypatch.delattr(DNS_NAME, "_fqdn", raising=False)
+    assert discovered(EMAIL_BACKEND=SMTP, EMAIL_HOST="s")[0]["aws_ses"].check.local_hostname == "mail.example.org"
+    assert str(DNS_NAME) == "mail.example.org"
+    monkeypatch.setattr(DNS_NAME, "_fqdn", "kept.example.org")
+    lifesigns = {"CHECKS": {"aws_ses": {"local_hostname": "mine.example.org"}}}
+    assert discovered()[0]["aws_ses"].check.local_hostname == "kept.example.org"
+    assert discovered(LIFESIGNS=lifesigns)[0]["aws_ses"].check.local_hostname == "mine.example.org"

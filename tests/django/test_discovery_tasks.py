@@ -140,7 +140,7 @@ def test_tasks__celery(discovered: Any, database: Any, installed: Any) -> None:
     database(**POSTGRESQL)
     installed("django_celery_results")
     lifesigns = {"CHECKS": {"pending_tasks": {"thresholds": {"degraded_above": 1, "error_above": 2}}}}
-    found, problems = discovered(CELERY_BROKER_URL="redis://h", LIFESIGNS=lifesigns)
+    found, problems = discovered(CELERY_BROKER_URL="redis://h", CELERY_RESULT_BACKEND="django-db", LIFESIGNS=lifesigns)
     assert problems == []
     assert found["task_queue"].check == celery.CeleryBroker()
     thresholds = specs.Thresholds(degraded_above=1, error_above=2)
@@ -172,3 +172,56 @@ def test_tasks__wrong(discovered: Any, value: Any, named: str) -> None:
     assert all(problem.id in ("E002", "W005") for problem in problems)
     assert any(named in problem.message + problem.hint for problem in problems)
     assert isinstance(found["task_queue"].check, FixedResult) or value == 7
+
+
+@pytest.mark.parametrize("lifesigns", [{}, {"REQUIRED": "all"}])
+@pytest.mark.parametrize(
+    ("given", "skipped", "reason"),
+    [
+        ({"CELERY_TASK_ALWAYS_EAGER": True}, CHECKS, "CELERY_TASK_ALWAYS_EAGER"),
+        ({"CELERY_BROKER_URL": "memory://"}, CHECKS, "memory"),
+        ({"CELERY_BROKER_URL": "sqs://"}, ("failed_tasks", "task_workers"), "sqs"),
+        ({"CELERY_BROKER_URL": "confluentkafka://h"}, ("failed_tasks", "task_workers"), "kafka"),
+        ({"CELERY_BROKER_URL": ["zookeeper://h"]}, ("failed_tasks", "task_workers"), "zookeeper"),
+        ({"CELERY_BROKER_URL": "sqla+sqlite:///x"}, ("failed_tasks", "task_workers"), "sqla"),
+        ({"CELERY_WORKER_ENABLE_REMOTE_CONTROL": False}, ("failed_tasks", "task_workers"), "REMOTE_CONTROL"),
+        ({}, ("failed_tasks",), "CELERY_RESULT_BACKEND"),
+        ({"CELERY_RESULT_BACKEND": "redis://h"}, ("failed_tasks",), "CELERY_RESULT_BACKEND"),
+    ],
+)
+def test_tasks__celery_that_cannot_be_asked(
+    discovered: Any, installed: Any, given: Any, skipped: tuple[str, ...], reason: str, lifesigns: Any
+) -> None:
+    installed("django_celery_results")
+    found, problems = discovered(**{"CELERY_BROKER_URL": "redis://h", "LIFESIGNS": lifesigns, **given})
+    assert problems == []
+    assert tuple(name for name in CHECKS if isinstance(found[name].check, specs.Skipped)) == skipped
+    assert reason in found[skipped[-1]].check.reason
+
+
+def test_tasks__celery_that_is_not_installed(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("django_lifesigns.targets.celery.find_spec", lambda name: None)
+    found, problems = discovered(CELERY_BROKER_URL="redis://h")
+    assert problems == []
+    assert {found[name].check for name in CHECKS} == {specs.Skipped(reason="Celery is not installed here")}
+
+
+@pytest.mark.parametrize(
+    ("given", "named"), [({"CELERY_BROKER_URL": 7}, "CELERY_BROKER_URL"), ({"Q_CLUSTER": ["x"]}, "Q_CLUSTER")]
+)
+def test_tasks__wrong_settings_of_others(discovered: Any, given: Any, named: str) -> None:
+    preset = "celery" if "CELERY_BROKER_URL" in given else "django-q2"
+    found, [problem] = discovered(**given, LIFESIGNS={"TASK_QUEUE": preset})
+    assert problem.id == "W005"
+    assert problem.message.startswith(named)
+    assert isinstance(found["task_queue"].check, FixedResult)
+
+
+@pytest.mark.parametrize(("shared", "required"), [([], False), (["procrastinate.contrib.django"], True)])
+def test_tasks__in_the_schemas_of_tenants(
+    discovered: Any, database: Any, installed: Any, settings: Any, shared: list[str], required: bool
+) -> None:
+    database(**POSTGRESQL)
+    installed("procrastinate.contrib.django")
+    settings.TENANT_APPS, settings.SHARED_APPS = ["procrastinate.contrib.django"], shared
+    assert {discovered()[0][name].check.required for name in CHECKS} == {required}

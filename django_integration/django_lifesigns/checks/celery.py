@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from django.conf import settings
 
+from django_lifesigns.checks.celery_broker import is_connected, running, unacked
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import DEPTH, pending, workers
 from lifesigns.specs import Thresholds
 
+SKIPPED: dict[str, object] = {"status": "skipped", "message": "set CELERY_BROKER_URL to check Celery's broker"}
 CONNECT_SECONDS = 4
-# Workers answer a ping at once; those that have not by then are too busy or gone. It is always waited for to the end,
+# Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
 # so it is less than the response time (1 s) that makes a check degraded.
-PING_SECONDS = 0.7
+PING_SECONDS = 0.6
 
 
 class CeleryCheck:
@@ -35,6 +38,8 @@ class CeleryBroker(CeleryCheck):
     """The broker accepts a connection."""
 
     def __call__(self) -> dict[str, object]:
+        if not _is_configured():
+            return SKIPPED
         with _broker() as connection:
             backend = f"celery ({connection.transport.driver_type})"
         details = {"task_tables_available": True, "table_count": 0, "backend": backend}
@@ -48,33 +53,61 @@ class CeleryPending(CeleryCheck):
     thresholds: Thresholds = DEPTH
 
     def __call__(self) -> dict[str, object]:
+        if not _is_configured():
+            return SKIPPED
         with _broker() as connection:
             depths = {name: _depth(connection, name) for name in _application().amqp.queues}
-        return pending(depths, self.thresholds, None)
+            taken = unacked(connection)
+        result = pending(depths, self.thresholds, None)
+        return {**result, "details": {**cast("dict[str, object]", result["details"]), **taken}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CeleryWorkers(CeleryCheck):
-    """Workers that answer a ping."""
+    """Workers that answer, and the age of what they have been running for longest.
+
+    A worker that is busy may not answer: where none does, only a broker that knows of none decides that there is none.
+    """
 
     expected_workers: int = 1
 
     def __call__(self) -> dict[str, object]:
-        answers = _application().control.inspect(timeout=PING_SECONDS).ping() or {}
-        return workers(len(answers), self.expected_workers, "answer a ping")
+        if not _is_configured():
+            return SKIPPED
+        with _broker() as connection:
+            # In place of a ping, which the main process answers even if all of its children hang.
+            inspect = _application().control.inspect(connection=connection, timeout=PING_SECONDS)
+            answers = inspect.active(safe=True) or {}
+            if not answers and self.expected_workers and is_connected(connection, _application().amqp.queues):
+                message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
+                return {"status": "skipped", "message": message}
+        return workers(len(answers), self.expected_workers, "answered", **running(answers))
+
+
+def _is_configured() -> bool:
+    return bool(_application().conf.broker_url)
 
 
 def _application() -> Any:
+    """Return the project's application or, where nothing in this process has made it, one with its settings."""
     from celery import current_app
 
-    return current_app
+    url = getattr(settings, "CELERY_BROKER_URL", None)
+    return current_app if current_app.conf.broker_url or not url else _of_settings(repr(url))
+
+
+@lru_cache(1)
+def _of_settings(_: str) -> Any:
+    from celery import Celery
+
+    application = Celery("lifesigns", set_as_current=False)
+    application.config_from_object("django.conf:settings", namespace="CELERY")
+    return application
 
 
 @contextmanager
 def _broker() -> Iterator[Any]:
-    # The URL of the settings: where the project's application is not imported, Celery's own would name another broker.
-    url = getattr(settings, "CELERY_BROKER_URL", None)
-    with _application().connection_for_read(url, connect_timeout=CONNECT_SECONDS) as connection:
+    with _application().connection_for_read(connect_timeout=CONNECT_SECONDS) as connection:
         connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
         yield connection
 

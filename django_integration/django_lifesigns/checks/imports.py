@@ -36,6 +36,7 @@ CLIENTS = {
 DOTTED = ("CLASS", "SERIALIZER", "COMPRESSOR", "KEY_FUNCTION")
 CELERY = (
     "celery.app.amqp",
+    "celery.app.base",
     "celery.app.control",
     "celery.loaders.default",
     "celery.utils.deprecated",

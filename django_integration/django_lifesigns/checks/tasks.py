@@ -54,7 +54,8 @@ class TaskQueueTables:
         connection = connections[self.database]
         with connection.cursor() as cursor:
             existing = set(connection.introspection.table_names(cursor))
-        return [table for table in self.tables if table not in existing]
+        # Introspection names no schemas.
+        return [table for table in self.tables if table.rpartition(".")[2] not in existing]
 
     def _rows(self, sql: str, minutes: int = 0) -> list[Any]:
         connection = connections[self.database]

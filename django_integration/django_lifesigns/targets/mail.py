@@ -9,10 +9,12 @@ import django
 from django.conf import settings
 
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.mail_backends import SMTP, require_smtp, sending_backend
+from django_lifesigns.targets.mail_greeting import greeting
 from lifesigns import specs
 
-SMTP = "django.core.mail.backends.smtp.EmailBackend"
 OPTIONS = {
     "host": "EMAIL_HOST",
     "port": "EMAIL_PORT",
@@ -23,27 +25,31 @@ OPTIONS = {
     "ssl_certfile": "EMAIL_SSL_CERTFILE",
     "ssl_keyfile": "EMAIL_SSL_KEYFILE",
 }
+# The ports on which a server speaks TLS from the first byte, and those on which it speaks it after STARTTLS.
+TLS_PORTS = frozenset([465, 2465])
+STARTTLS_PORTS = frozenset([587, 2587])
 
 
 def aws_ses(search: DiscoveryContext) -> Check:
     """Check 16."""
-    if django.VERSION >= (6, 1) and hasattr(settings, "MAILERS"):
-        where = "MAILERS['default']"
-        mailer = settings.MAILERS.get("default", {})  # type: ignore[misc]  # not in every Django
-        backend, options = mailer.get("BACKEND", SMTP), mailer.get("OPTIONS", {})
-    else:
-        where = "EMAIL_HOST"
-        backend = _deprecated("EMAIL_BACKEND")
-        options = {option: _deprecated(setting) for option, setting in OPTIONS.items()}
-    unset = options.get("host") in (None, "", "localhost") and not options.get("username")
-    if unset or not _is_smtp(str(backend)):
-        raise NoTargetError(f"set {where} (and an SMTP backend) to check a mail server")
-    return smtp_of(options, where)
+    where, backend, options = _configured()
+    require_smtp(sending_backend(str(backend or SMTP)), where)
+    if options.get("host") in (None, "", "localhost") and not options.get("username"):
+        raise NoTargetError(f"set {where} to check a mail server")
+    server = smtp_of(options, where)
+    if server.security == "starttls" and server.port in TLS_PORTS:
+        message = f"{where}: port {server.port} speaks TLS from the first byte, with STARTTLS both sides wait."
+        search.note(message, "Use EMAIL_USE_SSL (use_ssl) in place of EMAIL_USE_TLS (use_tls).")
+    if server.security == "tls" and server.port in STARTTLS_PORTS:
+        message = f"{where}: port {server.port} speaks TLS only after STARTTLS."
+        search.note(message, "Use EMAIL_USE_TLS (use_tls) in place of EMAIL_USE_SSL (use_ssl).")
+    return server
 
 
 def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
-    """The server that Django's SMTP backend would use with these options."""
-    if options.get("use_tls") and options.get("use_ssl"):
+    """Return the server that Django's SMTP backend would use with these options."""
+    use_tls, use_ssl = (not is_off(options.get(key)) for key in ("use_tls", "use_ssl"))
+    if use_tls and use_ssl:
         raise WrongTargetError(f"{where}: use_tls and use_ssl (EMAIL_USE_TLS, EMAIL_USE_SSL) exclude each other")
     try:
         port = int(str(options["port"])) if options.get("port") else None
@@ -55,13 +61,19 @@ def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
         port=port,
         username=_text(options.get("username")),
         password=_text(options.get("password")),
-        security="tls" if options.get("use_ssl") else "starttls" if options.get("use_tls") else "none",
+        security="tls" if use_ssl else "starttls" if use_tls else "none",
+        local_hostname=greeting(),
         tls=specs.Tls(cert=cert, key=key) if cert or key else None,
     )
 
 
-def _is_smtp(backend: str) -> bool:
-    return any(word in backend.lower() for word in ("smtp", "ses"))
+def _configured() -> tuple[str, object, Mapping[str, object]]:
+    """Return the setting, the backend and its options."""
+    if django.VERSION >= (6, 1) and hasattr(settings, "MAILERS"):
+        mailer = settings.MAILERS.get("default", {})  # type: ignore[misc]  # not in every Django
+        return "MAILERS['default']", mailer.get("BACKEND", SMTP), mailer.get("OPTIONS") or {}
+    options = {option: _deprecated(setting) for option, setting in OPTIONS.items()}
+    return "EMAIL_HOST", _deprecated("EMAIL_BACKEND"), options
 
 
 def _text(value: object) -> str | None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from django.apps import apps
 from django.conf import settings
 
-from django_lifesigns.checks.celery import CeleryBroker, CeleryPending, CeleryWorkers
 from django_lifesigns.checks.django_q import DjangoQWorkers
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.problems import did_you_mean
+from django_lifesigns.targets.celery import RESULTS_TABLE, checks_of_celery, has_results, unknown_of_celery
+from django_lifesigns.targets.context import WrongTargetError
 
 DEFAULT = "background_task"
 
@@ -69,10 +70,11 @@ def django_tasks() -> TaskQueue:
     return TaskQueue(
         backend="django-tasks",
         tables=("django_tasks_database_dbtaskresult",),
-        # A task that may run at once has the largest date as run_after. Before 0.5 READY was called NEW.
+        # A task that may run at once has the largest date as run_after, in UTC: a session in another zone reads the
+        # literal as a later moment. Before 0.5 READY was called NEW.
         pending_sql="SELECT queue_name, count(*), min(enqueued_at) FROM django_tasks_database_dbtaskresult "
         "WHERE status IN ('READY', 'NEW') AND (run_after IS NULL OR run_after <= CURRENT_TIMESTAMP "
-        "OR run_after >= '9999-01-01') GROUP BY queue_name",
+        "OR run_after >= '9998-12-30') GROUP BY queue_name",
         failed_sql="SELECT count(*) FROM django_tasks_database_dbtaskresult "
         "WHERE status = 'FAILED' AND finished_at >= {since}",
         unknown={"task_workers": "the workers of django-tasks leave no heartbeat in the database"},
@@ -82,6 +84,8 @@ def django_tasks() -> TaskQueue:
 def django_q2() -> TaskQueue:
     """django-q2: results are always in the database, tasks only with its ORM broker, workers in its cache."""
     cluster = getattr(settings, "Q_CLUSTER", {})
+    if not isinstance(cluster, Mapping):
+        raise WrongTargetError("Q_CLUSTER must be a dict")
     orm = cluster.get("orm")
     other = "tasks are in another broker than the database (Q_CLUSTER['orm'])"
     cache = settings.CACHES.get(cluster.get("cache", "default"), {}).get("BACKEND", "")
@@ -102,14 +106,13 @@ def django_q2() -> TaskQueue:
 
 def celery() -> TaskQueue:
     """Celery: tasks and workers are in the broker, failures in the database of django-celery-results."""
-    results = apps.is_installed("django_celery_results")
+    unknown = unknown_of_celery()
     return TaskQueue(
         backend="celery",
-        tables=("django_celery_results_taskresult",) if results else (),
-        failed_sql="SELECT count(*) FROM django_celery_results_taskresult "
-        "WHERE status = 'FAILURE' AND date_done >= {since}",
-        checks={"task_queue": CeleryBroker(), "pending_tasks": CeleryPending(), "task_workers": CeleryWorkers()},
-        unknown={} if results else {"failed_tasks": "install django-celery-results to count Celery's failed tasks"},
+        tables=(RESULTS_TABLE,) if has_results() else (),
+        failed_sql=f"SELECT count(*) FROM {RESULTS_TABLE} WHERE status = 'FAILURE' AND date_done >= {{since}}",
+        checks=checks_of_celery(unknown),
+        unknown=unknown,
     )
 
 
@@ -129,6 +132,12 @@ APPS = {
     "django_celery_results": "celery",
     "django_celery_beat": "celery",
 }
+
+
+def is_of_tenants() -> bool:
+    """Return whether the tables of the queue are in the schemas of django-tenants' tenants, not in the public one."""
+    shared, of_tenants = (getattr(settings, name, None) or () for name in ("SHARED_APPS", "TENANT_APPS"))
+    return any(app in of_tenants and app not in shared for app in APPS)
 
 
 def asked(tables: tuple[str, ...], sql: str) -> tuple[str, ...]:

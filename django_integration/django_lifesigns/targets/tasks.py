@@ -10,7 +10,7 @@ from django.db import connections
 from django_lifesigns.checks import tasks as through_django
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets import task_queues
-from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.databases import is_native, server, vendor
 from django_lifesigns.targets.task_queues import TaskQueue
 from lifesigns import specs
@@ -44,18 +44,20 @@ def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
         return task_queues.background_task(), search.required
     try:
         queue = task_queues.configured(configured)
+    except WrongTargetError:
+        raise
     except ValueError as error:
         raise WrongTargetError(f"LIFESIGNS['TASK_QUEUE'] {error}") from error
     if queue.database not in connections.settings:
         where = f"the task queue {queue.backend} is in the database {queue.database!r}"
         raise WrongTargetError(f"{where}, which is not in DATABASES")
-    return queue, True
+    return queue, not task_queues.is_of_tenants()
 
 
 def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_django: Any, **fields: Any) -> Check:
     queue, required = _queue(search)
     if reason := queue.unknown.get(search.name):
-        raise NoTargetError(reason)
+        raise CannotCheckError(reason)
     check: Any = queue.checks.get(search.name)
     if check is not None:
         names = {item.name for item in dataclasses.fields(check)}

@@ -1,0 +1,59 @@
+"""What Celery's broker knows of its workers, and of the messages that they have taken."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+REDIS = "redis"
+
+
+def unacked(connection: Any) -> dict[str, object]:
+    """Return how many messages workers have taken and not finished, and for how long the oldest; nothing but on Redis.
+
+    Tasks that wait in a worker, since it fetched them early or they are to run later, are among them: they have left
+    the queue, and its depth.
+    """
+    if connection.transport.driver_type != REDIS:
+        return {}
+    with _client(connection) as (channel, client):
+        count = int(client.hlen(channel.unacked_key))
+        oldest = client.zrange(channel.unacked_index_key, 0, 0, withscores=True)
+    seconds = round(max(0.0, time.time() - oldest[0][1]), 1) if count and oldest else None
+    return {"unacked_count": count, "oldest_unacked_seconds": seconds}
+
+
+def is_connected(connection: Any, queues: Iterable[str]) -> bool:
+    """Return whether a worker may be connected, though it is too busy to answer; True where the broker cannot tell."""
+    if connection.transport.driver_type == REDIS:
+        # Each worker listens for questions, by a pattern. Those of other applications may be counted, too.
+        with _client(connection) as (_, client):
+            return int(client.pubsub_numpat()) > 0
+    if connection.transport.driver_type == "amqp":
+        return any(_consumers(connection, queue) for queue in queues)
+    return True
+
+
+def running(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, object]:
+    """Return what of the workers' answers shows tasks that hang: how many run, and for how long the oldest has."""
+    started = [task.get("time_start") for tasks in answers.values() for task in tasks]
+    times = [at for at in started if isinstance(at, (int, float))]
+    oldest = round(max(0.0, time.time() - min(times)), 1) if times else None
+    return {"running_tasks": len(started), "oldest_running_seconds": oldest}
+
+
+@contextmanager
+def _client(connection: Any) -> Iterator[tuple[Any, Any]]:
+    with connection.channel() as channel, channel.conn_or_acquire() as client:
+        yield channel, client
+
+
+def _consumers(connection: Any, queue: str) -> int:
+    # A channel for each question: AMQP closes the one on which it answers that there is no such queue.
+    with connection.channel() as channel:
+        try:
+            return int(channel.queue_declare(queue, passive=True).consumer_count)
+        except connection.channel_errors:
+            return 0

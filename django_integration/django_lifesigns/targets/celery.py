@@ -1,0 +1,73 @@
+"""From Celery's settings to its checks: what of it can be asked, and why the rest cannot."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from django.apps import apps
+from django.conf import settings
+
+from django_lifesigns.checks.celery import CeleryBroker, CeleryPending, CeleryWorkers
+from django_lifesigns.checks.kinds import Check
+from django_lifesigns.settings.values import is_off
+from django_lifesigns.targets.context import WrongTargetError
+
+CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
+# Transports by which a worker cannot be sent a question.
+WITHOUT_REMOTE_CONTROL = frozenset(
+    ["azureservicebus", "azurestoragequeues", "confluentkafka", "kafka", "sqla", "sqlalchemy", "sqs", "zookeeper"]
+)
+RESULTS_TABLE = "django_celery_results_taskresult"
+RESULTS_BACKENDS = frozenset(
+    ["django-db", "django_celery_results.backends:DatabaseBackend", "django_celery_results.backends.DatabaseBackend"]
+)
+
+
+def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
+    """Return the checks of what can be asked."""
+    checks: dict[str, Check] = {
+        "task_queue": CeleryBroker(),
+        "pending_tasks": CeleryPending(),
+        "task_workers": CeleryWorkers(),
+    }
+    return {name: check for name, check in checks.items() if name not in unknown}
+
+
+def unknown_of_celery() -> dict[str, str]:
+    """Return by the name of a check why it cannot be asked."""
+    if find_spec("celery") is None:
+        return dict.fromkeys(CHECKS, "Celery is not installed here")
+    if not is_off(_setting("TASK_ALWAYS_EAGER")):
+        return dict.fromkeys(CHECKS, "Celery runs tasks at once (CELERY_TASK_ALWAYS_EAGER)")
+    transport = _transport()
+    if transport == "memory":
+        return dict.fromkeys(CHECKS, "Celery's broker is in the memory of each process (CELERY_BROKER_URL)")
+    unknown = {}
+    if transport in WITHOUT_REMOTE_CONTROL:
+        unknown["task_workers"] = f"Celery's workers cannot be asked through a broker of the kind {transport}"
+    elif is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True)):
+        unknown["task_workers"] = "Celery's workers answer no questions (CELERY_WORKER_ENABLE_REMOTE_CONTROL)"
+    if not has_results():
+        unknown["failed_tasks"] = (
+            "set CELERY_RESULT_BACKEND = 'django-db' (django-celery-results) to count Celery's failed tasks"
+        )
+    return unknown
+
+
+def has_results() -> bool:
+    """Return whether Celery keeps what became of its tasks in the project's database."""
+    return apps.is_installed("django_celery_results") and _setting("RESULT_BACKEND") in RESULTS_BACKENDS
+
+
+def _setting(name: str, default: object = None) -> object:
+    return getattr(settings, f"CELERY_{name}", default)
+
+
+def _transport() -> str:
+    """Return the transport of the first broker: `sqs` of `sqs://` and `sqla` of `sqla+postgresql://`."""
+    url = _setting("BROKER_URL") or ""
+    if isinstance(url, (list, tuple)) and url:
+        url = url[0]
+    if not isinstance(url, str):
+        raise WrongTargetError("CELERY_BROKER_URL must be a URL, or a list of URLs")
+    return url.partition("://")[0].partition("+")[0].lower()
