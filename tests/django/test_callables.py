@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.cache import caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.database import DatabaseConnectivity
+from tests.django.projects import run_json
 
 LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
@@ -22,6 +28,19 @@ class ForgetfulCache(LocMemCache):
 
     def get(self, *args: Any, **kwargs: Any) -> None:
         return None
+
+
+class LaggingCache(LocMemCache):
+    """Is read from a replica that is 200 ms behind."""
+
+    set_at = 0.0
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        self.set_at = time.monotonic()
+        super().set(*args, **kwargs)
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        return super().get(*args, **kwargs) if time.monotonic() - self.set_at >= 0.2 else None
 
 
 class BrokenCache(LocMemCache):
@@ -51,6 +70,45 @@ def test_database__no_session_table() -> None:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE elsewhere RENAME TO django_session")
     assert details["session_count"] is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("rows", "shown"), [(10_000, (10_000, None)), (10_001, (10_000, True))])
+def test_database__counts_sessions_up_to_a_limit(rows: int, shown: Any) -> None:
+    now = timezone.now()
+    Session.objects.bulk_create(Session(session_key=str(n), session_data="", expire_date=now) for n in range(rows))
+    with CaptureQueriesContext(connection) as queries:
+        details: Any = DatabaseConnectivity()()["details"]
+    assert (details["session_count"], details.get("session_count_estimated")) == shown
+    assert any("LIMIT 10001" in query["sql"] for query in queries)
+
+
+@pytest.mark.parametrize(
+    ("engine", "host", "expected"),
+    [
+        ("mssql", "h", ("healthy", "SQL Server")),
+        ("mongodb", "h", ("healthy", "MongoDB 8.0.4")),
+        ("mongodb", "", ("error", None)),
+    ],
+)
+def test_database__of_another_engine(tmp_path: Path, engine: str, host: str, expected: Any) -> None:
+    database = {"ENGINE": f"tests.django.other_backends.{engine}", "NAME": str(tmp_path / "db.sqlite3"), "HOST": host}
+    program = """
+import json
+from django_lifesigns.runtime.engine import get_engine
+print(json.dumps(get_engine().check("database_connectivity")))
+"""
+    result = run_json(tmp_path, {"DATABASES": {"default": database}}, program)
+    assert (result["status"], result.get("details", {}).get("database_version")) == expected, result
+
+
+def test_cache__read_from_a_replica_that_lags(settings: Any) -> None:
+    settings.CACHES = {"default": {"BACKEND": f"{__name__}.LaggingCache"}}
+    result: Any = CacheRoundTrip(alias="default", lag=20)()
+    assert result["status"] == "healthy"
+    assert result["details"]["replica_lag_ms"] >= 200
+    assert CacheRoundTrip(alias="default")()["status"] == "error"
+    assert CacheRoundTrip(alias="default", lag=0.1)()["status"] == "error"
 
 
 def test_cache__round_trip() -> None:

@@ -108,6 +108,32 @@ def test_parse__all() -> None:
             "E004",
             "'thresholds'",
         ),
+        *(
+            (
+                {"CHECKS": {"pending_tasks": {"thresholds": {"degraded_above": low, "error_above": high}}}},
+                "E004",
+                "0 to",
+            )
+            for low, high in ((100, 90), (-1, 90))
+        ),
+        (
+            {"CHECKS": {"pending_tasks": {"thresholds": {"degraded_above": float("nan"), "error_above": 9}}}},
+            "E004",
+            "numbers",
+        ),
+        (
+            {"CHECKS": {"pending_tasks": {"thresholds": specs.Thresholds(degraded_above=2, error_above=1)}}},
+            "E004",
+            "0 to",
+        ),
+        *(
+            ({"CHECKS": {"failed_tasks": {"window_minutes": wrong}}}, "E004", "'window_minutes'")
+            for wrong in ("hunter2", 0, -5, True, 1.5, 10**9)
+        ),
+        ({"CHECKS": {"task_workers": {"heartbeat_window_minutes": 0}}}, "E004", "'heartbeat_window_minutes'"),
+        ({"CHECKS": {"task_workers": {"expected_workers": "hunter2"}}}, "E004", "'expected_workers'"),
+        ({"CHECKS": {"default_cache": {"views": "hunter2"}}}, "E004", "'views'"),
+        ({"CHECKS": {"default_cache": {"lag": float("inf")}}}, "E004", "'lag'"),
         ({"CHECKS": {"mine": {"check": 7}}}, "E004", "mine"),
         ({"CHECKS": {"mine": 7}}, "E004", "mine"),
         ({"CHECKS": {"my check": own_check}}, "E004", "my check"),

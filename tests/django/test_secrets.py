@@ -12,11 +12,14 @@ import pytest
 from django.core.checks import run_checks
 
 from django_lifesigns.runtime.engine import get_engine
+from lifesigns.redaction import redact
 from tests.django.indiscreet import OWN
 from tests.django.planted import ENCODED, real_settings, secret, telltale_settings
 from tests.django.projects import run
 from tests.servers import telltale
 from tests.services import Stack, cluster, mosquitto, redis
+
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +156,15 @@ def test_secrets__in_the_wrong_place(settings: Any, caplog: pytest.LogCaptureFix
     assert WRONG not in messages
     assert WRONG not in caplog.text
     assert WRONG not in str(report)
+
+
+def test_secrets__that_are_words_mask_no_names(settings: Any) -> None:
+    settings.MQTT_CONFIG = {"BROKER_PASSWORD": "django"}
+    settings.CACHES = {"default": {"BACKEND": LOCAL, "KEY_PREFIX": "x", "OPTIONS": {"password": "gr3en-bottle"}}}
+    details = get_engine().check("default_cache")["details"]
+    assert details["backend"] == LOCAL
+    assert redact("says gr3en-bottle") == "says ***"
+    # Those of other settings take their place.
+    settings.CACHES = {"default": {"BACKEND": LOCAL}}
+    get_engine()
+    assert redact("says gr3en-bottle") == "says gr3en-bottle"

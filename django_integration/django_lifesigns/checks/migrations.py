@@ -51,7 +51,7 @@ def _may_be_migrated(alias: str) -> bool:
 
 
 def _further_plan(alias: str) -> list[str]:
-    plan: list[str] = returning_connections(partial(_plan, alias, further=True))()  # type: ignore[assignment]
+    plan: list[str] = returning_connections(partial(_plan, alias, further=True))()
     return plan
 
 

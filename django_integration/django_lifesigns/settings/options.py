@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -38,6 +39,9 @@ TARGET_FIELDS = frozenset(
     ]
 )
 
+# Of whole numbers; in minutes it is ten years.
+LARGEST = 5_256_000
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
@@ -66,7 +70,10 @@ class Options:
         for name in self.fields.keys() - (own - TARGET_FIELDS):
             hint = did_you_mean(name, RUN_OPTIONS | OTHER_OPTIONS | (own - TARGET_FIELDS))
             raise ValueError(f"has an unknown option {name!r}. {hint}")
-        return cast("Check", dataclasses.replace(record, **self.fields))
+        fields = dict(self.fields)
+        if not isinstance(check, Spec):
+            fields = {name: _like(name, value, getattr(record, name)) for name, value in fields.items()}
+        return cast("Check", dataclasses.replace(record, **fields))
 
 
 def parse(entry: object) -> Options:
@@ -106,11 +113,37 @@ def _check(value: object) -> Check:
 
 
 def _thresholds(value: object) -> Thresholds:
-    if isinstance(value, Thresholds):
-        return value
     names = ("degraded_above", "error_above")
+    if isinstance(value, Thresholds):
+        value = {name: getattr(value, name) for name in names}
     if isinstance(value, Mapping) and value.keys() == set(names):
-        numbers = [value[name] for name in names]
-        if all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers):
-            return Thresholds(degraded_above=numbers[0], error_above=numbers[1])
+        degraded, error = (value[name] for name in names)
+        if _is_number(degraded) and _is_number(error):
+            if not 0 <= degraded <= error:
+                raise ValueError("has thresholds whose degraded_above is not from 0 to error_above.")
+            return Thresholds(degraded_above=degraded, error_above=error)
     raise ValueError("has thresholds that are not a dict of the numbers degraded_above and error_above.")
+
+
+def _like(name: str, value: object, present: object) -> object:
+    """Return the value of a field of a check in Python, of the kind that it has now."""
+    if isinstance(present, bool):
+        right, kind = isinstance(value, bool), "True or False"
+    elif isinstance(present, int):
+        least = 0 if name == "expected_workers" else 1
+        right = isinstance(value, int) and _is_number(value) and least <= value <= LARGEST
+        kind = f"a whole number from {least} to {LARGEST}"
+    elif isinstance(present, float):
+        right, kind = _is_number(value) and cast("float", value) >= 0, "a number from 0"
+    elif isinstance(present, tuple):
+        right = isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value)
+        kind = "a list of strings"
+    else:
+        return value
+    if not right:
+        raise ValueError(f"has a {name!r} that is not {kind}.")
+    return tuple(cast("Sequence[str]", value)) if isinstance(present, tuple) else value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
