@@ -100,7 +100,8 @@ def _application() -> Any:
 def _of_settings(_: str) -> Any:
     from celery import Celery
 
-    application = Celery("lifesigns", set_as_current=False)
+    # Without the fixup for Django, which changes what this process does with signals and paths.
+    application = Celery("lifesigns", set_as_current=False, fixups=[])
     application.config_from_object("django.conf:settings", namespace="CELERY")
     return application
 

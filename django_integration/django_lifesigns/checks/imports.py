@@ -38,6 +38,7 @@ CELERY = (
     "celery.app.amqp",
     "celery.app.base",
     "celery.app.control",
+    "celery.loaders.app",
     "celery.loaders.default",
     "celery.utils.deprecated",
     "kombu.connection",
