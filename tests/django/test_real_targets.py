@@ -1,0 +1,91 @@
+"""Targets as real projects have them, on real servers and in fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.django.projects import run_json, sqlite
+from tests.services import Mosquitto, Redis, wait_until
+from tests.services.certificates import certificates
+from tests.services.proxy import Proxy
+from tests.services.redis import PASSWORD, USER
+
+pytestmark = pytest.mark.services
+
+CHECK = """
+import json
+from django_lifesigns.runtime.engine import get_engine, get_runtime
+problems = [problem.id for problem in get_runtime().problems]
+print(json.dumps({"problems": problems, **get_engine().run(NAMES, refresh=True)["checks"]}))
+"""
+DJANGO, DJANGO_REDIS = "django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache"
+
+
+def checks(folder: Path, settings: dict[str, Any], *names: str) -> Any:
+    return run_json(folder, {"DATABASES": sqlite(folder), **settings}, f"NAMES = {[*names]}\n{CHECK}")
+
+
+@pytest.fixture(scope="module")
+def replica(redis_server: Redis) -> Iterator[Redis]:
+    """It is 300 ms behind."""
+    with Proxy(redis_server.host, redis_server.port) as proxy, Redis() as replica:
+        replica.start()
+        replica.command("CONFIG", "SET", "masteruser", USER)
+        replica.command("CONFIG", "SET", "masterauth", PASSWORD)
+        replica.command("REPLICAOF", proxy.host, str(proxy.port))
+        wait_until(lambda: "master_link_status:up" in replica.command("INFO", "replication"), 30, "no replica")
+        proxy.delay(0.3)
+        yield replica
+
+
+@pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
+def test_redis__replica_that_lags(redis_server: Redis, replica: Redis, tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend.partition(".")[0])
+    cache = {"BACKEND": backend, "LOCATION": [redis_server.url_for(1), replica.url_for(1)]}
+    found = checks(tmp_path, {"CACHES": {"default": cache}}, "redis_connectivity", "default_cache")
+    assert found["problems"] == []
+    assert found["redis_connectivity"]["status"] == "healthy", found
+    assert found["default_cache"]["details"]["read_write_test"] == "passed", found
+    assert found["default_cache"]["details"]["replica_lag_ms"] >= 200
+
+
+def test_redis__semicolon_in_a_password(redis_server: Redis, tmp_path: Path) -> None:
+    pytest.importorskip("django_redis")
+    redis_server.command("ACL", "SETUSER", "semicolon", "on", ">pa;ss", "~*", "+@all")
+    url = f"redis://semicolon:pa;ss@{redis_server.host}:{redis_server.port}/1"
+    cache = {"BACKEND": DJANGO_REDIS, "LOCATION": url}
+    found = checks(tmp_path, {"CACHES": {"default": cache}}, "redis_connectivity", "default_cache")
+    assert found["problems"] == []
+    assert {found[name]["status"] for name in ("redis_connectivity", "default_cache")} == {"healthy"}, found
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ssl_cert_reqs": "CERT_NONE"},
+        {"ssl_cert_reqs": "none", "ssl_check_hostname": "false"},
+        {"ssl_ca_certs": str(certificates().ca), "ssl_check_hostname": "False"},
+    ],
+)
+def test_redis__tls_options_that_are_text(tmp_path: Path, options: dict[str, str]) -> None:
+    with Redis(tls=True) as server:
+        server.start()
+        cache = {"BACKEND": DJANGO, "LOCATION": server.url_for(1), "OPTIONS": options}
+        found = checks(tmp_path, {"CACHES": {"default": cache}}, "redis_connectivity")
+    assert found["redis_connectivity"]["status"] == "healthy", found
+
+
+@pytest.mark.parametrize(("ca", "status"), [(True, "healthy"), (False, "error")])
+def test_mqtt__private_authority(tmp_path: Path, ca: bool, status: str) -> None:
+    with Mosquitto(tls=True) as server:
+        server.start()
+        config = {**server.django_config(), "CA_CERTS": str(certificates().ca), "KEPALIVE": 7}
+        if not ca:
+            del config["CA_CERTS"]
+        found = checks(tmp_path, {"MQTT_CONFIG": config}, "mqtt_broker")
+    assert found["problems"] == ["W002"]
+    assert found["mqtt_broker"]["status"] == status, found
