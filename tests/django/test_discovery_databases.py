@@ -136,6 +136,13 @@ def test_discover__option_that_libpq_refuses(discovered: Any, database: Any) -> 
     check = found["database_connectivity"].check
     assert isinstance(check, FixedResult)
     assert (check.status, "hunter2" in check.message) == ("error", False)
+    # One check says so.
+    for name in ON_POSTGRESQL.keys() - {"database_connectivity"}:
+        assert isinstance(found[name].check, specs.Skipped)
+        assert "see the check database_connectivity" in found[name].check.reason
+    found, problems = discovered(LIFESIGNS={"DISABLED": ["database_connectivity"]})
+    assert [problem.id for problem in problems] == ["W005", "W005"]
+    assert isinstance(found["connection_pool"].check, FixedResult)
 
 
 @pytest.mark.parametrize("lifesigns", [{}, {"REQUIRED": "all"}])

@@ -22,6 +22,8 @@ from lifesigns import specs
 
 DEFAULT_FUNCTIONS = ("cleanup_expired_sessions", "cleanup_select2_cache", "refresh_select2_materialized_views")
 
+CONNECTIVITY = "database_connectivity"
+
 
 def vendor(alias: str = DEFAULT_DB_ALIAS) -> str:
     """Return the kind of database: wrappers of an engine, such as django-prometheus's, keep that of the engine."""
@@ -35,6 +37,7 @@ def is_native(alias: str = DEFAULT_DB_ALIAS) -> bool:
 
 def server(search: DiscoveryContext, alias: str = DEFAULT_DB_ALIAS) -> specs.PostgresServer:
     """Return the PostgreSQL server of a database alias; `NoTargetError` if it is another engine."""
+    require_readable(search, alias)
     if vendor(alias) != "postgresql":
         raise NoTargetError(f"use PostgreSQL in DATABASES[{alias!r}] for this check")
     if not is_native(alias):
@@ -42,6 +45,18 @@ def server(search: DiscoveryContext, alias: str = DEFAULT_DB_ALIAS) -> specs.Pos
     found, ignored = server_of(connections.settings[alias], f"DATABASES[{alias!r}]")
     search.in_part(f"DATABASES[{alias!r}]['OPTIONS']", ignored)
     return found
+
+
+def require_readable(search: DiscoveryContext, alias: str) -> None:
+    """Raise `WrongTargetError` where an entry of `DATABASES` cannot be read, or what leaves that to another check."""
+    try:
+        if is_native(alias):
+            server_of(connections.settings[alias], f"DATABASES[{alias!r}]")
+    except WrongTargetError as error:
+        others = alias == DEFAULT_DB_ALIAS and search.name != CONNECTIVITY and CONNECTIVITY not in search.conf.disabled
+        if not others:
+            raise
+        raise CannotCheckError(f"DATABASES[{alias!r}] cannot be read: see the check {CONNECTIVITY}") from error
 
 
 def connectivity(search: DiscoveryContext) -> Check:

@@ -11,7 +11,7 @@ from django_lifesigns.checks import tasks as through_django
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets import task_queues
 from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
-from django_lifesigns.targets.databases import is_native, server, vendor
+from django_lifesigns.targets.databases import is_native, require_readable, server, vendor
 from django_lifesigns.targets.task_queues import TaskQueue
 from lifesigns import specs
 
@@ -71,6 +71,7 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
         raise NoTargetError(f"set {sql_key!r} in LIFESIGNS['TASK_QUEUE'] for this check")
     if not fields["tables"]:
         raise NoTargetError("set 'tables' in LIFESIGNS['TASK_QUEUE'] for this check")
+    require_readable(search, queue.database)
     if vendor(queue.database) == "unknown":
         raise NoTargetError("set DATABASES to check a task queue in it")
     if not is_native(queue.database):
