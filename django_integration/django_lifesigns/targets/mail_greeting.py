@@ -15,6 +15,8 @@ from django.core.mail.utils import DNS_NAME
 from lifesigns import Job
 
 PATIENCE_SECONDS = 0.25
+# What no name may have in it.
+STRAY = frozenset(" /@?#")
 
 
 def greeting() -> str | None:
@@ -23,6 +25,5 @@ def greeting() -> str | None:
         name = vars(DNS_NAME).get("_fqdn") or Job(DNS_NAME.get_fqdn).run(deadline=PATIENCE_SECONDS)
     except Exception:  # noqa: BLE001  # a look-up that takes too long, or a name that is not one
         name = socket.gethostname()
-    return (
-        name if isinstance(name, str) and name.isascii() and name.isprintable() and " " not in name and name else None
-    )
+    is_name = isinstance(name, str) and name.isascii() and name.isprintable() and not STRAY & set(name)
+    return name if is_name and name else None
