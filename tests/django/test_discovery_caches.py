@@ -21,6 +21,7 @@ from lifesigns import specs
 DJANGO = "django.core.cache.backends.redis.RedisCache"
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 DJANGO_REDIS = "django_redis.cache.RedisCache"
+PROMETHEUS = "django_prometheus.cache.backends.redis.RedisCache"
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
 URL = "redis://h:6380/1"
 NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for how in ("nothing", "chain", "full"))
@@ -137,6 +138,12 @@ NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for 
 )
 def test_redis_of__table(cache: Any, expected: Any) -> None:
     assert redis_of(cache, "CACHES['default']") == (specs.Redis(**expected), set())
+
+
+def test_redis_of__semicolon_where_the_backend_is_derived() -> None:
+    pytest.importorskip("django_prometheus")
+    cache = {"BACKEND": PROMETHEUS, "LOCATION": "redis://:pa;ss@h:6380/1"}
+    assert redis_of(cache, "X") == (specs.Redis(url="redis://:pa;ss@h:6380/1"), set())
 
 
 def test_redis_of__options_in_part() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -118,15 +119,20 @@ def _locations(cache: Mapping[str, Any], where: str) -> list[str]:
     """Return the URLs of a cache. Only Django's backend splits text at semicolons, too."""
     location = cache.get("LOCATION")
     if isinstance(location, str):
-        separators = (
-            "," if str(cache.get("BACKEND", DJANGO)).startswith(("django_redis.", "django_valkey.")) else "[;,]"
-        )
-        return re.split(separators, location)
+        return re.split("[;,]" if _splits_at_semicolons(cache, where) else ",", location)
     if isinstance(location, (list, tuple)) and location and all(isinstance(url, str) for url in location):
         return list(location)
     raise WrongTargetError(
         f"{where}['LOCATION'] must be a URL, or a list of URLs, that begin with redis:// or their like"
     )
+
+
+def _splits_at_semicolons(cache: Mapping[str, Any], where: str) -> bool:
+    backend = str(cache.get("BACKEND", ""))
+    modules = [backend]
+    with suppress(WrongTargetError):
+        modules += [parent.__module__ for parent in _lineage(backend, where)]
+    return not any(module.startswith(("django_redis.", "django_valkey.")) for module in modules)
 
 
 def _node(url: str) -> str:
