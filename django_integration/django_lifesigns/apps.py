@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
-from django.utils.module_loading import autodiscover_modules
-
-# Of each installed app: where it declares its checks, as `admin` is where it declares its admin pages.
-MODULE = "health"
 
 
 class LifesignsConfig(AppConfig):
@@ -24,26 +20,55 @@ class LifesignsConfig(AppConfig):
     verbose_name = "Lifesigns"
 
     def ready(self) -> None:
-        from django_lifesigns.runtime.servers import is_loaded_by_server
-        from lifesigns.shutdown import wrap_sigterm
-
         checks.register(check_settings)
-        # Before the application starts threads that import the same packages.
-        if is_loaded_by_server():
-            from django_lifesigns.runtime.imports import import_packages
+        from django_lifesigns.runtime.guard import guarded
 
-            import_packages()
-        autodiscover_modules(MODULE)
-        # Most servers have set their handlers by now. Those that fork after loading the application set them later:
-        # there the first request to the main thread does this.
-        wrap_sigterm()
-        raw = getattr(settings, "LIFESIGNS", None)
-        if isinstance(raw, Mapping) and raw.get("CELERY_SIGNALS") and find_spec("celery"):
-            from django_lifesigns.runtime import celery_signals
-            from django_lifesigns.settings.conf import read
+        for what, step in STEPS.items():
+            with guarded(what):
+                step()
 
-            if read().celery_signals:
-                celery_signals.connect()
+
+def _import_packages() -> None:
+    """Import what the checks need, where a server loads the application: before that starts threads of its own."""
+    from django_lifesigns.runtime.servers import is_loaded_by_server
+
+    if is_loaded_by_server():
+        from django_lifesigns.runtime.imports import import_packages
+
+        import_packages()
+
+
+def _import_health_modules() -> None:
+    from django_lifesigns.runtime.health_modules import import_health_modules
+
+    import_health_modules()
+
+
+def _wrap_sigterm() -> None:
+    """Drain at SIGTERM where the server has set its handler by now, as most have. Those that fork after loading the
+    application set it later: there the first request to the main thread does this."""
+    from lifesigns.shutdown import wrap_sigterm
+
+    wrap_sigterm()
+
+
+def _connect_to_celery() -> None:
+    raw = getattr(settings, "LIFESIGNS", None)
+    if isinstance(raw, Mapping) and raw.get("CELERY_SIGNALS") and find_spec("celery"):
+        from django_lifesigns.runtime import celery_signals
+        from django_lifesigns.settings.conf import read
+
+        if read().celery_signals:
+            celery_signals.connect()
+
+
+# Each is tried, whatever becomes of the others.
+STEPS: Mapping[str, Callable[[], None]] = {
+    "importing what checks need": _import_packages,
+    "importing the checks of the apps": _import_health_modules,
+    "draining at SIGTERM": _wrap_sigterm,
+    "CELERY_SIGNALS": _connect_to_celery,
+}
 
 
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:

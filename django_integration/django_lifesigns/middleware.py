@@ -27,7 +27,7 @@ class ProbeMiddleware:
     where it does not include them, `/alive/` and so on. A request with a session cookie goes on to the view of the same
     URL, unless it is for one of the three probes, since only there it is known whose session that is.
 
-    The server that loads it also begins what `worker` describes.
+    The server that loads it also starts what `worker` describes.
     """
 
     sync_capable = True
@@ -38,7 +38,7 @@ class ProbeMiddleware:
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
-        worker.loaded()
+        worker.on_load()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         if self.is_async:

@@ -12,6 +12,8 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 
+from django_lifesigns.history import recent, recorder
+from django_lifesigns.runtime import guard, thresholds
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.problems import Problem
@@ -19,6 +21,19 @@ from django_lifesigns.targets.discovery import DiscoveredCheck, discover
 from tests.services import MariaDb, Postgres
 
 NewDatabase = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def mistakes_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server would log, and go on, fails a test."""
+    monkeypatch.setattr(guard, "RAISES", True)
+
+
+@pytest.fixture
+def as_in_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history and the thresholds are written and read on threads of the engine, as outside of tests."""
+    for module in (recorder, recent, thresholds):
+        monkeypatch.setattr(module, "is_under_test", lambda: False)
 
 
 @pytest.fixture

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,23 @@ def answers(port: int) -> bool:
         return ask(port, "/alive/", host="localhost")[0] > 0
     except OSError:
         return False
+
+
+def listeners(address: str) -> set[int]:
+    """The processes that listen at that address of a probe server."""
+    port = int(address.rsplit(":", 1)[1])
+    inodes = {
+        fields[9]
+        for fields in (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port
+    }
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if any(os.readlink(fd)[8:-1] in inodes for fd in (entry / "fd").iterdir()):
+                    found.add(int(entry.name))
+    return found
 
 
 def _is_tracker(pid: int) -> bool:

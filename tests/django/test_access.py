@@ -196,7 +196,9 @@ def test_session__of_somebody_who_left(lifesigns: Any) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_session__is_not_looked_up_without_a_cookie(lifesigns: Any, django_assert_num_queries: Any) -> None:
+def test_session__is_not_looked_up_without_a_cookie(
+    lifesigns: Any, as_in_a_server: None, django_assert_num_queries: Any
+) -> None:
     get_engine().run()
     with django_assert_num_queries(0):
         assert "the-host" not in Client().get("/health/").content.decode()

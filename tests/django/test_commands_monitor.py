@@ -34,7 +34,7 @@ QUIET_MACHINE = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
 
 
 @pytest.fixture(autouse=True)
-def fresh(settings: Any) -> Iterator[None]:
+def fresh(settings: Any, as_in_a_server: None) -> Iterator[None]:
     settings.LIFESIGNS = QUIET_MACHINE
     recorder._current.clear()
     yield

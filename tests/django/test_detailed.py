@@ -32,7 +32,7 @@ NOW = datetime.now(timezone.utc).replace(minute=30, second=0, microsecond=0)
 
 
 @pytest.fixture(autouse=True)
-def project(settings: Any) -> Iterator[None]:
+def project(settings: Any, as_in_a_server: None) -> Iterator[None]:
     """Few checks, and a recorder and a history of each test's own."""
     kept = ["database_connectivity", "default_cache", "mqtt_broker"]
     settings.LIFESIGNS = {"TOKENS": [TOKEN], "DISABLED": [name for name in CATALOGUE if name not in kept]}

@@ -76,7 +76,7 @@ def test_others__go_on(get: Any, path: str) -> None:
     assert get(path).status_code in (301, 400)
 
 
-def test_probe__no_query(get: Any, django_assert_num_queries: Any) -> None:
+def test_probe__no_query(get: Any, as_in_a_server: None, django_assert_num_queries: Any) -> None:
     get("/health/")
     with django_assert_num_queries(0):
         assert get("/ready/").status_code == 200

@@ -13,10 +13,10 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
-from django_lifesigns.history import buffer, recorder
+from django_lifesigns.history import buffer, recorder, rows
 from django_lifesigns.history.deduplicator import Deduplicator
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
-from lifesigns import Engine
+from lifesigns import CheckFailed, Engine
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,7 +25,7 @@ WAIT = 10.0
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
+def fresh(as_in_a_server: None) -> Iterator[None]:
     """A recorder of each test's own."""
     recorder._current.clear()
     yield
@@ -97,22 +97,43 @@ def test_record__found_before_anybody_asked() -> None:
     assert kept() == ["a"]
 
 
-def test_record__a_refusal_is_not_kept_with_every_sweep() -> None:
-    now = datetime.now(timezone.utc)
-    for seconds in (0, 10, 29, 31, 40):
-        refused = result(
-            "error", error_type="CircuitOpenError", timestamp=(now + timedelta(seconds=seconds)).isoformat()
-        )
-        assert recorder.record(report(a=refused), wait=WAIT)
-    assert kept() == ["a", "a"]
+@pytest.mark.parametrize("error_type", ["CircuitOpenError", "DependencyError", "StillRunningError", "NotStartedError"])
+def test_record_answer_without_run_is_no_history(error_type: str) -> None:
+    assert recorder.record(report(a=result("error", error_type=error_type)), wait=WAIT)
+    assert kept() == []
+    assert not ServiceAvailability.objects.exists()
 
 
-def test_fresh__a_clock_that_is_set_back() -> None:
-    """As happens every autumn without USE_TZ: the next refusal is kept all the same."""
-    fresh, now = Deduplicator(), datetime(2026, 10, 25, 3)
-    assert fresh.add("a", now, "CircuitOpenError")
-    assert fresh.add("a", now - timedelta(hours=1), "CircuitOpenError")
-    assert not fresh.add("a", now - timedelta(minutes=59, seconds=50), "CircuitOpenError")
+def test_record_run_hidden_by_open_circuit_is_kept_once() -> None:
+    """The run that opens the circuit is seen only as the last error beside the refusals."""
+    last = {"message": "refused", "error_type": "ConnectionError", "timestamp": result()["timestamp"]}
+    for _ in range(3):
+        assert recorder.record(report(a=result("error", error_type="CircuitOpenError", last_error=last)), wait=WAIT)
+    row = HealthCheckLog.objects.get()
+    assert (row.status, row.message, row.duration_ms) == ("error", "refused", 0.0)
+    assert ServiceAvailability.objects.get().failed_checks == 1
+
+
+def test_record_run_that_opens_real_circuit_is_kept_once() -> None:
+    def fail() -> None:
+        raise CheckFailed("down")
+
+    engine = Engine(log=False)
+    engine.register("mine", fail, breaker={"failures": 2, "wait": 60})
+    assert recorder.record(engine.run(), wait=WAIT)
+    engine.run(refresh=True)
+    for _ in range(3):
+        assert recorder.record(engine.run(refresh=True), wait=WAIT)
+    assert HealthCheckLog.objects.count() == 2
+
+
+def test_deduplicator_hidden_runs_are_newer_than_all_others() -> None:
+    known, now = Deduplicator(), datetime(2026, 10, 25, 3)
+    assert known.add("a", now)
+    assert not known.add("a", now, only_newer=True)
+    assert not known.add("a", now - timedelta(minutes=1), only_newer=True)
+    assert known.add("a", now - timedelta(minutes=1)), "a clock that is set back, as every autumn without USE_TZ"
+    assert known.add("a", now + timedelta(minutes=1), only_newer=True)
 
 
 @pytest.mark.parametrize(("log", "availability"), [(True, False), (False, True), (False, False)])
@@ -135,7 +156,7 @@ def test_record__at_most_four_queries(checks: int, django_assert_max_num_queries
 
 def test_record__returns_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
-    monkeypatch.setattr(recorder, "_insert", lambda batch: go_on.wait(WAIT))
+    monkeypatch.setattr(rows, "insert", lambda batch: go_on.wait(WAIT))
     assert not recorder.record(report(a=result()))
     assert not recorder.flush(0.05)
     go_on.set()
@@ -157,7 +178,7 @@ def test_failure__what_waits_is_written_later(
         raise OperationalError("password=hunter2")
 
     with monkeypatch.context() as patched:
-        patched.setattr(recorder, "_insert", broken)
+        patched.setattr(rows, "insert", broken)
         assert not recorder.record(report(a=result()), wait=WAIT)
         assert not recorder.record(report(b=result()), wait=WAIT)
         assert kept() == []
@@ -192,7 +213,7 @@ def test_failure__nudged_by_whoever_asks_next(monkeypatch: pytest.MonkeyPatch) -
 
     recorder.flush_soon()  # with nothing to do
     with monkeypatch.context() as patched:
-        patched.setattr(recorder, "_insert", broken)
+        patched.setattr(rows, "insert", broken)
         recorder.record(report(a=result()), wait=WAIT)
 
     def written() -> bool:
@@ -217,7 +238,10 @@ def test_buffer__bounded_oldest_dropped_first(
     for number in range(5):
         sweeps.add(report(**{f"check_{number}": result()}), log=True, availability=True)
     assert (len(sweeps.buffer), sweeps.buffer.dropped) == (3, 2)
-    assert "history: the buffer is full, 2 results dropped until now" in caplog.messages
+    full = [message for message in caplog.messages if "the buffer is full" in message]
+    assert full == ["history: the buffer is full, 1 results dropped until now"], (
+        "once, and then each time it is refilled"
+    )
     sweeps._write()
     assert kept() == ["check_2", "check_3", "check_4"]
 

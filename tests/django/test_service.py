@@ -21,7 +21,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture(autouse=True)
-def fresh(settings: Any) -> Iterator[None]:
+def fresh(settings: Any, as_in_a_server: None) -> Iterator[None]:
     settings.LIFESIGNS = {
         "DISABLED": ["cpu_load", "memory_usage", "disk_space"],
         "CHECKS": {"mine": {"check": lambda: False, "critical": False}},

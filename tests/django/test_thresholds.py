@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from django.db import connection
 
 from django_lifesigns.models import AlertThreshold
-from django_lifesigns.runtime import thresholds
+from django_lifesigns.runtime import guard, thresholds
 from django_lifesigns.runtime.engine import on_request
+from django_lifesigns.runtime.saved_thresholds import validated
 from django_lifesigns.runtime.thresholds import AT_LATEST_SECONDS, EVERY_SECONDS, LOOK_SECONDS, ThresholdSync, judged
 from lifesigns import Engine
 from lifesigns.specs import Disk, Thresholds
@@ -31,7 +33,7 @@ def save(metric: str, **levels: float) -> None:
 
 
 @pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(as_in_a_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "EVERY_SECONDS", 0.2)
     monkeypatch.setattr(thresholds, "LOOK_SECONDS", 0.05)
 
@@ -217,17 +219,79 @@ def test_failure__the_present_ones_stay(caplog: pytest.LogCaptureFixture) -> Non
     governed(engine, following, "disk_space", "healthy")
 
 
-def test_saved__past_the_validation(caplog: pytest.LogCaptureFixture) -> None:
-    save("disk_usage", warning=-1)
-    save("response_time", warning=0)
+WRONG = [
+    (("", "warning", 1.0), "there is no such metric"),
+    (("disk", "warning", 1.0), "there is no such metric"),
+    ((None, "warning", 1.0), "there is no such metric"),
+    ((b"disk_usage", "warning", 1.0), "there is no such metric"),
+    (("a\nb" * 50, "warning", 1.0), "there is no such metric"),
+    (("disk_usage", "severe", 1.0), "there is no such level"),
+    (("disk_usage", "warning", None), "it is not a number"),
+    (("disk_usage", "warning", "eighty"), "it is not a number"),
+    (("disk_usage", "warning", b"80"), "it is not a number"),
+    (("disk_usage", "warning", True), "it is not a number"),
+    (("disk_usage", "warning", math.nan), "it is not a number"),
+    (("disk_usage", "warning", math.inf), "it is not a number"),
+    (("disk_usage", "warning", -math.inf), "it is not a number"),
+    (("disk_usage", "warning", -1.0), "it is not a number from 0 to 100"),
+    (("memory_usage", "critical", 101.0), "it is not a number from 0 to 100"),
+    (("error_rate", "warning", 200), "it is not a number from 0 to 100"),
+    (("queue_depth", "warning", -1), "it is not a number from 0"),
+    (("response_time", "warning", 0), "it is not a number above 0"),
+]
+
+
+@pytest.mark.parametrize(("row", "problem"), WRONG)
+def test_validated_wrong_row_is_named_and_the_others_govern(row: tuple[object, object, object], problem: str) -> None:
+    others: list[tuple[object, object, object]] = [("cpu_load", "warning", 0.5), ("queue_depth", "critical", 7)]
+    saved, wrong = validated([row, *others])
+    assert saved == {"cpu_load": {"warning": 0.5}, "queue_depth": {"critical": 7.0}}
+    assert len(wrong) == 1
+    assert wrong[0].endswith(f" is ignored: {problem}")
+    assert "\n" not in wrong[0]
+    assert len(wrong[0]) < 200
+
+
+def test_validated_warning_above_critical_is_ignored() -> None:
+    saved, wrong = validated([("disk_usage", "warning", 90.0), ("disk_usage", "critical", 85)])
+    assert saved == {"disk_usage": {"critical": 85.0}}
+    assert wrong == ["the saved disk_usage warning is ignored: it is above the critical one, 85"]
+    assert validated([("disk_usage", "warning", 85.0), ("disk_usage", "critical", 85)])[1] == []
+
+
+def test_wrong_rows_are_logged_once_and_the_others_govern(caplog: pytest.LogCaptureFixture) -> None:
     save("memory_usage", warning=0, critical=100)
+    wrong = {"disk_usage": "'much'", "cpu_load": "9e999", "response_time": "9e999", "error_rate": "-1", "x": "1"}
+    columns = "metric_type, alert_level, threshold_value, enabled, description, created_at, updated_at"
+    with connection.cursor() as cursor:
+        for metric, value in wrong.items():
+            values = f"'{metric}', 'warning', {value}, 1, '', '2026-01-01', '2026-01-01'"
+            cursor.execute(f"INSERT INTO core_alert_threshold ({columns}) VALUES ({values})")
     engine, following = follower(
         disk_space=Disk(paths=["/"], thresholds=NEVER), memory_usage={"kind": "memory"}, cpu_load=lambda: True
     )
-    following.sync(10)
+    for _ in range(10):
+        following.sync(10)
+        time.sleep(0.1)
     assert engine.check("disk_space")["status"] == "healthy"
-    assert "thresholds: disk_space keeps its present ones" in caplog.text
-    assert "response_time and error_rate keep" in caplog.text
+    assert len([message for message in caplog.messages if "is ignored" in message]) == 5
+    assert "thresholds: the saved x warning is ignored: there is no such metric" in caplog.messages
+    assert "reading the saved thresholds failed" not in caplog.text
+
+
+def test_failure_while_they_are_applied_is_logged_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "RAISES", False)
+    engine, following = follower()
+    monkeypatch.setattr(engine, "limit", lambda **_: 1 / 0)
+    save("response_time", warning=5)
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        following.sync(1)
+        time.sleep(0.05)
+    line = "health checks: reading the saved thresholds failed (ZeroDivisionError); the application runs without it"
+    assert [message for message in caplog.messages if "reading the saved" in message] == [line]
 
 
 def test_processes__each_is_governed(tmp_path: Path) -> None:
@@ -237,8 +301,9 @@ def test_processes__each_is_governed(tmp_path: Path) -> None:
     program = """
 import json, os, time
 from django.core.management import call_command
-from django_lifesigns.runtime import thresholds
+from django_lifesigns.runtime import guard, thresholds
 from django_lifesigns.runtime.engine import on_request
+from django_lifesigns.runtime.saved_thresholds import validated
 from django_lifesigns.models import AlertThreshold
 thresholds.EVERY_SECONDS, thresholds.LOOK_SECONDS = 0.2, 0.05
 call_command("migrate", "lifesigns", verbosity=0)

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT, run
-from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, serving
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, listeners, serving
 from tests.django.serving import ask as http_ask
 from tests.process.probes import ask
 from tests.services import free_port, wait_until
@@ -71,23 +71,6 @@ def pids(address: str) -> set[int]:
     """The processes that are known where the probes are answered."""
     lines = ask(address, "/metrics", headers=KNOWN).body.decode().splitlines()
     return {int(line.split('"')[1]) for line in lines if line.startswith("health_interpreter_lag_seconds{")}
-
-
-def listeners(address: str) -> set[int]:
-    """The processes that listen there."""
-    port = int(address.rsplit(":", 1)[1])
-    inodes = {
-        fields[9]
-        for fields in (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-        if fields[3] == "0A" and int(fields[1].rsplit(":", 1)[1], 16) == port
-    }
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with suppress(OSError):
-                if any(os.readlink(fd)[8:-1] in inodes for fd in (entry / "fd").iterdir()):
-                    found.add(int(entry.name))
-    return found
 
 
 def begun(server: Server, address: str, workers: int = 2) -> None:

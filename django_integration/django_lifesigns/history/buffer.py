@@ -18,9 +18,9 @@ logger = logging.getLogger("django_lifesigns")
 CAPACITY = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingRow:
-    """A row, and whether it is to be kept itself and to be counted."""
+    """A row, and whether it is still to be kept itself and to be counted."""
 
     row: HealthCheckLog
     log: bool
@@ -37,25 +37,25 @@ class Buffer:
         self.dropped = 0
 
     def __len__(self) -> int:
-        # What is being put back is in neither for a moment: whoever saw that would take it for written.
+        # What is being put back is in neither for a moment: a caller that saw that would take it for written.
         with self._lock:
             return len(self._queue) + self._taken
 
     def put(self, rows: Iterable[PendingRow]) -> None:
-        """Adds the newest."""
+        """Add the newest."""
         with self._lock:
             self._queue.extend(rows)
         self._keep_within_capacity()
 
     def requeue(self, rows: Iterable[PendingRow]) -> None:
-        """Returns what is left of what `take` gave: nothing, if it was written."""
+        """Return what is left of what `take` gave: nothing, if it was written."""
         with self._lock:
             self._taken = 0
             self._queue.extendleft(reversed(list(rows)))
         self._keep_within_capacity()
 
     def take(self, at_most: int) -> deque[PendingRow]:
-        """Removes and gives the oldest."""
+        """Remove and return the oldest."""
         with self._lock:
             self._taken = min(at_most, len(self._queue))
             return deque(self._queue.popleft() for _ in range(self._taken))
@@ -65,6 +65,7 @@ class Buffer:
             excess = max(0, len(self._queue) - CAPACITY)
             for _ in range(excess):
                 self._queue.popleft()
-            self.dropped += excess
-        if excess:
+            before, self.dropped = self.dropped, self.dropped + excess
+        # Once, and again whenever as many as fit are gone: an outage of days must not fill the log.
+        if excess and (not before or before // CAPACITY != self.dropped // CAPACITY):
             logger.warning("history: the buffer is full, %d results dropped until now", self.dropped)

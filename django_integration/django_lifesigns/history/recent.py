@@ -16,22 +16,31 @@ from django.utils import timezone
 
 from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.timezones import utc
+from django_lifesigns.checks.under_test import is_under_test
+from django_lifesigns.history import isolated
 from django_lifesigns.history.reports.durations import Durations, bucket_of_row
 from lifesigns import Job, JobError
 
 HOURS = 24
-# The latest so many results are looked at: a day of 22 checks in three processes, fewer hours of more of them.
+# So many results are read, the latest: a day of 22 checks in three processes, fewer hours of more of them.
 ROWS = 200_000
 SERVICES = 1_000
 READ_SECONDS = 5.0
-# One reading serves all who ask within this time.
+# One reading serves all callers within this time.
 KEPT_SECONDS = 5.0
 STATUSES = ("healthy", "degraded", "error")
 PERCENTILES = {"median_ms": 50, "p95_ms": 95}
 
 
 def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The availability of each service, and the hours of each check; None if the database cannot tell in time."""
+    """Return the availability of each service and the hours of each check; None if the database cannot tell in time.
+
+    In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
+    """
+    if is_under_test():
+        from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+
+        return isolated.read(_read, HealthCheckLog, ServiceAvailability)
     try:
         return _reading().run()
     except (Error, ImproperlyConfigured, TimeoutError, JobError):
@@ -40,12 +49,15 @@ def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 @lru_cache(1)
 def _reading() -> Job[tuple[dict[str, Any], dict[str, Any]]]:
-    read_both = returning_connections(lambda: (availability(), hours()))
-    return Job(read_both, timeout=READ_SECONDS, ttl=KEPT_SECONDS)
+    return Job(returning_connections(_read), timeout=READ_SECONDS, ttl=KEPT_SECONDS)
+
+
+def _read() -> tuple[dict[str, Any], dict[str, Any]]:
+    return availability(), hours()
 
 
 def availability() -> dict[str, Any]:
-    """By service: how often it was well, and when last. One query, by its primary key or unique name."""
+    """Return by service how often it was well, and when last. One query, by its primary key or unique name."""
     from django_lifesigns.models import ServiceAvailability
 
     fields = [field.name for field in ServiceAvailability._meta.fields if field.name not in ("id", "service_name")]
@@ -108,6 +120,6 @@ def _plain(value: Any) -> Any:
 
 
 def _time(value: datetime | str) -> str:
-    """ISO 8601 in UTC, also of what a database returns as text or without a zone."""
+    """Return ISO 8601 in UTC, also of what a database returns as text or without a zone."""
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     return utc(at).isoformat().replace("+00:00", "Z")

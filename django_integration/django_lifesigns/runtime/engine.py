@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +29,7 @@ from django_lifesigns.targets.discovery import (
     parents_first,
     setting_of,
 )
-from lifesigns import Engine, close_connections
+from lifesigns import Engine, close_connections, specs
 from lifesigns import checks as registry
 from lifesigns.redaction import hide
 from lifesigns.shutdown import wrap_sigterm
@@ -50,6 +50,8 @@ class Runtime:
     critical: frozenset[str]
     # How many checks were declared by then.
     declared: int
+    # For how many seconds the shortest-lived results are shown before the background renews them.
+    shortest_period: float
 
 
 def get_engine() -> Engine:
@@ -107,7 +109,16 @@ def build(conf: Conf) -> Runtime:
         thresholds=thresholds,
         critical=_critical(found),
         declared=declared,
+        shortest_period=min([conf.ready_max_age, conf.default_ttl, *_ttls(found)]),
     )
+
+
+def _ttls(found: Iterable[DiscoveredCheck]) -> Iterator[float]:
+    for check in found:
+        ttl = check.options.get("ttl")
+        # One that is no number is refused where the check is registered.
+        if isinstance(ttl, (int, float)) and ttl > 0 and not isinstance(check.check, specs.Skipped):
+            yield ttl
 
 
 def reset(**_: object) -> None:

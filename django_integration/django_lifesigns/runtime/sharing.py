@@ -1,4 +1,4 @@
-"""With whom a process of this project shares what it knows: with all of its host that have the same targets."""
+"""Which processes share results: all of this project on its host that have the same targets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core import mail
 from django.db import connections
 
+from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.settings.conf import Conf
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
@@ -20,20 +20,15 @@ USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def scope(conf: Conf) -> dict[str, Any]:
-    """The keywords of `lifesigns.Engine` that say so."""
+    """Return the keywords of `lifesigns.Engine` for that."""
     # What one test has found must not answer another one, let alone the server that runs beside them.
     if conf.share == "process" or is_under_test():
         return {}
     return {"share": "host", "application": application(), "store_path": conf.store_path}
 
 
-def is_under_test() -> bool:
-    """Whether this is a test run of Django's, which has an outbox in place of mail."""
-    return hasattr(mail, "outbox")
-
-
 def application() -> str:
-    """The same in all processes of a project, also in commands; another one for another project, checkout or target.
+    """Return a name that all processes of a project share, and no other project, checkout or set of targets.
 
     Native checks are kept apart by their targets, too; those in Python go through aliases such as `default`.
     """
@@ -45,15 +40,19 @@ def application() -> str:
 
 
 def _place() -> str:
-    """Where the project's code is: its settings may be in several modules, but in one package."""
+    """Return where the project's code is: its settings may be in several modules, but in one package."""
     package = sys.modules.get(str(getattr(settings, "SETTINGS_MODULE", "")).partition(".")[0])
     return os.path.dirname(os.path.abspath(getattr(package, "__file__", None) or "settings"))
 
 
 def _databases() -> list[tuple[str, ...]]:
-    # As Django has completed them: it writes its defaults into the dicts of the settings.
     keys = ("ENGINE", "HOST", "PORT", "NAME")
-    return [(alias, *(str(options[key]) for key in keys)) for alias, options in sorted(connections.settings.items())]
+    try:
+        # As Django has completed them: it writes its defaults into the dicts of the settings.
+        configured = sorted(connections.settings.items())
+    except Exception:  # noqa: BLE001  # settings that Django cannot use are reported by the checks of the databases
+        return []
+    return [(alias, *(str(options.get(key)) for key in keys)) for alias, options in configured]
 
 
 def _caches() -> list[tuple[str, str, str]]:

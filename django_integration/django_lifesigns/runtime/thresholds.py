@@ -11,9 +11,12 @@ from typing import Any, cast
 
 from django_lifesigns.checks.connections import returning_connections, runnable
 from django_lifesigns.checks.kinds import Check, is_record
+from django_lifesigns.checks.under_test import is_under_test
+from django_lifesigns.history import isolated
+from django_lifesigns.runtime.guard import guarded
+from django_lifesigns.runtime.saved_thresholds import Saved, read_saved
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import Engine
-from lifesigns.results import Result
 from lifesigns.specs import Thresholds
 
 logger = logging.getLogger("django_lifesigns")
@@ -21,7 +24,7 @@ logger = logging.getLogger("django_lifesigns")
 # By metric, the check that it governs.
 CHECKS = {target.metric: key for key, target in CATALOGUE.items() if target.metric}
 
-# They are read again when somebody asks for a check and the last reading is this old, beside the request.
+# They are read again when a check is requested and the last reading is this old, beside the request.
 EVERY_SECONDS = 10.0
 # The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
 AT_LATEST_SECONDS = 25.0
@@ -31,21 +34,14 @@ LOOK_SECONDS = 1.0
 FOLLOW_SECONDS = 2.0
 NAME = "thresholds"
 
-Saved = Mapping[str, Mapping[str, float]]
-
 
 def _read() -> dict[str, object]:
-    from django_lifesigns.models import AlertThreshold
-
-    saved: dict[str, dict[str, float]] = {}
-    rows = AlertThreshold.objects.filter(enabled=True).values_list("metric_type", "alert_level", "threshold_value")
-    for metric, level, value in rows[:100]:
-        saved.setdefault(metric, {})[level] = value
-    return {"status": "healthy", "details": saved}
+    saved, wrong = read_saved()
+    return {"status": "healthy", "details": {"saved": saved, "wrong": wrong}}
 
 
 class ThresholdSync:
-    """Reads what is saved, on a thread of an engine, and hands what has changed to the engine of the checks.
+    """Reads what is saved, on a thread of an engine, and passes what has changed to the engine of the checks.
 
     `checks` and `names`, those in the report, are by the names in the settings. Processes that share by `scope` read
     once for all of them.
@@ -56,16 +52,27 @@ class ThresholdSync:
         self._checks = checks
         self._names = names
         self._governing: Saved = {}
+        self._wrong: frozenset[str] = frozenset()
         self._failing = False
         self._next_look = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
         self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
         self._reader.register(NAME, returning_connections(_read))
-        self._asker: Engine | None = None
+        self._timer: Engine | None = None
         self._limit({})
 
+    @guarded("reading the saved thresholds")
     def sync(self, patience: float) -> None:
-        """Begins a reading if one is due; waits for it, at most `patience` seconds, only if the last is too old."""
+        """Start to read if that is due; wait for it, at most `patience` seconds, only if the last reading is too old.
+
+        In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
+        """
+        if is_under_test():
+            from django_lifesigns.models import AlertThreshold
+
+            if found := isolated.read(_read, AlertThreshold):
+                self._take(found)
+            return
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -75,18 +82,18 @@ class ThresholdSync:
             self._take(result)
 
     def sync_in_background(self) -> None:
-        """From now on it follows though nobody calls `sync`, as where only native probes are asked."""
+        """Follow from now on though nobody calls `sync`, as where only native probes are requested."""
         sync = weakref.ref(self)
 
-        def ask() -> None:
+        def follow() -> None:
             if governing := sync():
                 governing.sync(READ_SECONDS)
 
-        self._asker = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
-        self._asker.register(NAME, ask)
-        self._asker.start_background()
+        self._timer = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
+        self._timer.register(NAME, follow)
+        self._timer.start_background()
 
-    def _take(self, result: Result) -> None:
+    def _take(self, result: Mapping[str, Any]) -> None:
         if result["status"] != "healthy":
             if not (self._failing or result.get("pending")):
                 self._failing = True
@@ -94,37 +101,40 @@ class ThresholdSync:
                 logger.warning("thresholds: cannot be read (%s; run migrate?); keeping the current thresholds", name)
             return
         self._failing = False
-        saved = result.get("details", {})
+        found = result.get("details", {})
+        saved, wrong = found.get("saved", {}), frozenset(found.get("wrong", ()))
+        for line in sorted(wrong - self._wrong):
+            logger.error("thresholds: %s", line)
+        self._wrong = wrong
         if saved != self._governing:
-            self._apply(saved)
-            self._governing = saved
+            before, self._governing = self._governing, saved
+            self._apply(saved, before)
 
-    def _apply(self, saved: Saved) -> None:
+    def _apply(self, saved: Saved, before: Saved) -> None:
         for metric, key in CHECKS.items():
             check, name = self._checks.get(key), self._names.get(key, key)
             levels = saved.get(metric, {})
-            if check is not None and has_thresholds(check) and levels != self._governing.get(metric, {}):
+            if check is not None and has_thresholds(check) and levels != before.get(metric, {}):
                 try:
                     self._engine.replace(name, runnable(_governed(check, metric, levels)))
                     logger.info("thresholds: %s is governed by %s", name, dict(levels) or "its settings")
-                except ValueError as error:  # saved past the admin's validation
+                except ValueError as error:  # a check of the project's own that takes no such number
                     logger.error("thresholds: %s keeps its present ones: %s", name, error)
         self._limit(saved)
 
     def _limit(self, saved: Saved) -> None:
-        """What may degrade every check. The error rate does only where one is saved: right after an outage it would
-        otherwise keep everybody degraded for minutes, with nothing wrong any more."""
+        """Set what may degrade every check. The error rate does only where one is saved: right after an outage it would
+        otherwise keep every check degraded for minutes, with nothing wrong any more."""
         response = judged("response_time", saved.get("response_time", {}))
         rate = judged("error_rate", saved["error_rate"]).degraded_above if "error_rate" in saved else None
-        try:
-            self._engine.limit(response_time=response.degraded_above / 1000, error_rate=rate)
-        except ValueError as error:
-            logger.error("thresholds: response_time and error_rate keep their present ones: %s", error)
+        self._engine.limit(response_time=response.degraded_above / 1000, error_rate=rate)
 
 
 def judged(metric: str, levels: Mapping[str, float], base: Thresholds | None = None) -> Thresholds:
-    """From where on a metric is degraded and in error: by the levels saved, else by `base`, else by default. Where only
-    one level is saved, the other gives way to it."""
+    """Return from where on a metric is degraded and in error: by the levels saved, else by `base`, else by default.
+
+    Where only one level is saved, the other gives way to it.
+    """
     from django_lifesigns.models import AlertThreshold
 
     default = AlertThreshold.DEFAULTS[metric]
@@ -138,7 +148,7 @@ def judged(metric: str, levels: Mapping[str, float], base: Thresholds | None = N
 
 
 def has_thresholds(check: Check) -> bool:
-    """Whether it is a native check, or one of ours, that judges a measured value."""
+    """Return whether it is a native check, or one of ours, that judges a measured value."""
     return is_record(check) and any(field.name == "thresholds" for field in dataclasses.fields(cast("Any", check)))
 
 

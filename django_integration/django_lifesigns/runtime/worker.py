@@ -1,9 +1,9 @@
-"""Begins in each worker what goes on beside its requests: renewing results, and the probe server.
+"""Starts in each worker what runs beside its requests: renewing results, recording them, and the probe server.
 
-It begins when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
-nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. Who loads
-the application for others, as gunicorn's master does with `--preload` and uWSGI's without `lazy-apps`, begins nothing:
-its children do.
+It starts when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
+nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. A process
+that loads the application for others, as gunicorn's master does with `--preload` and uWSGI's without `lazy-apps`,
+starts nothing: its children do.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from django_lifesigns.checks.under_test import is_under_test
+from django_lifesigns.history.background import BackgroundRecording
 from django_lifesigns.runtime.engine import Runtime, on_request
+from django_lifesigns.runtime.guard import guarded
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.servers import modules_of_callers
-from django_lifesigns.runtime.sharing import application, is_under_test
+from django_lifesigns.runtime.sharing import application
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.settings.conf import read
 from lifesigns import watch_loop
@@ -34,8 +37,9 @@ SETTLED_SECONDS = 10.0
 POLL_SECONDS = 0.01
 
 
-def loaded() -> None:
-    """A server has loaded the application: begins here, or in the workers that this process forks."""
+@guarded("starting with the server")
+def on_load() -> None:
+    """Start here, or in the workers that this process forks: a server has loaded the application."""
     modules = modules_of_callers()
     if "django.test.client" not in modules:
         import_packages()
@@ -43,28 +47,31 @@ def loaded() -> None:
     if uwsgi is not None and not uwsgi.worker_id():
         _add_post_fork_hook(uwsgi)
     elif "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
-        os.register_at_fork(after_in_child=_begin_once_settled)
+        os.register_at_fork(after_in_child=_start_once_settled)
     elif "django.test.client" not in modules:
-        _begin_as_configured()
+        _start_as_configured()
 
 
-def begin(*, probes: bool = True) -> None:
-    """Begins in this process, unless it has begun already. What cannot be done is logged, and harms no request.
+@guarded("the background of this worker")
+def start(*, probes: bool = True) -> None:
+    """Start in this process, unless that is done already. What cannot be started is logged, and harms no request.
 
-    Without `probes` it only renews results, and others see that it is alive.
+    Without `probes` it only renews and records results, and other processes see that it is alive. In a test run of
+    Django's it starts nothing: the database of the tests is not to be used beside them.
     """
-    if _begun.get("in") == os.getpid():
+    if _started.get("in") == os.getpid() or is_under_test():
         return
-    _begun["in"] = os.getpid()
+    _started["in"] = os.getpid()
     drain_on_sigterm()
-    with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request tells of it
+    with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request brings it
         watch_event_loop()
     runtime = on_request(patience=0)
     runtime.thresholds.sync_in_background()
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
+    _record(runtime)
     if not probes:
         return
-    get_startup().engine.run(deadline=0)  # so that the first who asks need not come again
+    get_startup().engine.run(deadline=0)  # so that the first probe need not come again
     for address in runtime.conf.probe_server:
         try:
             _serve(address, runtime)
@@ -73,10 +80,17 @@ def begin(*, probes: bool = True) -> None:
 
 
 def watch_event_loop() -> None:
-    """Has `/alive` look at the running event loop, too, if there are probes here. RuntimeError if none runs."""
-    if _begun.get("in") == os.getpid():
+    """Have `/alive` watch the running event loop, too, if there are probes here. RuntimeError if none runs."""
+    if _started.get("in") == os.getpid():
         asyncio.get_running_loop()
         watch_loop()
+
+
+def _record(runtime: Runtime) -> None:
+    conf = runtime.conf
+    if conf.record and (conf.background or conf.probe_server):
+        _recording["of"] = BackgroundRecording(runtime.engine, runtime.shortest_period)
+        _recording["of"].start()
 
 
 def _serve(address: str, runtime: Runtime) -> None:
@@ -96,39 +110,42 @@ def _serve(address: str, runtime: Runtime) -> None:
     )
 
 
-def _begin_as_configured() -> None:
+@guarded("the background of this worker")
+def _start_as_configured() -> None:
     conf = read()
-    if (conf.probe_server or conf.background) and not is_under_test():
-        begin()
+    if conf.probe_server or conf.background:
+        start()
 
 
-def _begin_once_settled() -> None:
-    """In a child of gunicorn's master, which changes its user and its signal handlers next."""
+@guarded("the background of this worker")
+def _start_once_settled() -> None:
+    """Start in a child of gunicorn's master, which changes its user and its signal handlers first."""
     # Here, since only the main thread can see to the handler that comes.
     drain_on_sigterm()
-    threading.Thread(target=_wait_and_begin, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
+    threading.Thread(target=_wait_and_start, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
 
 
-def _wait_and_begin(masters: Any) -> None:
+def _wait_and_start(handler_of_master: Any) -> None:
     end = time.monotonic() + SETTLED_SECONDS
-    while signal.getsignal(signal.SIGTERM) == masters:
+    while signal.getsignal(signal.SIGTERM) == handler_of_master:
         if time.monotonic() > end:
             return  # no worker
         time.sleep(POLL_SECONDS)
-    _begin_as_configured()
+    _start_as_configured()
 
 
 def _add_post_fork_hook(uwsgi: Any) -> None:
-    """uWSGI forks without telling Python, but for this one hook."""
+    """Start in each worker of uWSGI, which forks without calling Python, but for this one hook."""
     others = getattr(uwsgi, "post_fork_hook", None)
 
     def hook() -> None:
         if others is not None:
             others()
         if uwsgi.worker_id():  # mules and spoolers are none
-            _begin_as_configured()
+            _start_as_configured()
 
     uwsgi.post_fork_hook = hook
 
 
-_begun: dict[str, int] = {}
+_started: dict[str, int] = {}
+_recording: dict[str, BackgroundRecording] = {}

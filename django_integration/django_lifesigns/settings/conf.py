@@ -32,6 +32,7 @@ class Conf:
     share: Literal["process", "host"] = "host"
     store_path: str | None = None
     background: bool = False
+    record: bool = True
     probe_server: tuple[str, ...] = ()
     wedged_after: float = 30.0
     alive_requires: Literal["any", "all"] = "any"
@@ -96,6 +97,7 @@ READERS: dict[str, Callable[[object], object]] = {
     "SHARE": values.one_of("host", "process", but="; 'fleet' is not there yet"),
     "STORE_PATH": values.directory,
     "BACKGROUND": values.flag,
+    "RECORD": values.flag,
     "PROBE_SERVER": values.addresses,
     "WEDGED_AFTER": values.seconds,
     "ALIVE_REQUIRES": values.one_of("any", "all"),

@@ -1,0 +1,87 @@
+"""Records the results that the background renews, without a request: one process of the scope at a time."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from django_lifesigns.history import recorder
+from lifesigns import Engine
+from lifesigns.events import StatusEvent
+from lifesigns.threads import start_thread
+
+if TYPE_CHECKING:
+    from lifesigns.events import Event
+
+# Of the snapshots, and as what processes that share claim the next one.
+NAME = "lifesigns.recorder"
+TIMEOUT = 5.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+
+
+class BackgroundRecording:
+    """Takes a snapshot of an engine's results twice in the time for which the shortest-lived of them are shown.
+
+    The engine's own background renews the results; a snapshot runs nothing that is fresh. Of the processes that share,
+    the one whose claim comes first takes the next snapshot: when it ends, another one does. It ends with this object.
+    """
+
+    def __init__(self, engine: Engine, period: float) -> None:
+        self._engine = engine
+        self._pause = min(max(period / 2, SHORTEST_PAUSE), LONGEST_PAUSE)
+        self._timer = Engine(TIMEOUT, self._pause, log=False)
+        self._timer.register(NAME, _weakly(self._take_turn))
+        self._is_changed = False
+        # Its one item is with the thread that records changes. No lock: under gevent that would be one of greenlets,
+        # and a fork could leave it locked.
+        self._permit = [True]
+
+    def start(self) -> None:
+        """Record from now on; and what is known when this process ends."""
+        recorder.record_at_exit(_weakly(self.record))
+        self._engine.subscribe(self._record_change)
+        self._timer.start_background()
+
+    def record(self) -> None:
+        """Record what is known and new. Waits neither for a check nor for the database."""
+        recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False)
+
+    def _take_turn(self) -> None:
+        # Half of the pause: a process that is alone is never refused its turn by its own last one.
+        if self._engine.claim_record(NAME, time.time(), gap=self._pause / 2):
+            self.record()
+
+    def _record_change(self, event: Event) -> None:
+        """Record a change of status before the next run hides it."""
+        if isinstance(event, StatusEvent):
+            self._is_changed = True
+            if self._permit:  # else the thread that has it looks again before it ends
+                with suppress(RuntimeError):  # there can be no more threads: the next snapshot may still have it
+                    start_thread(self._record_changes)
+
+    def _record_changes(self) -> None:
+        """Take a snapshot for all changes since the last one, on a thread of its own: it may wait for claims."""
+        while self._is_changed:
+            try:
+                self._permit.pop()
+            except IndexError:  # another thread has it
+                return
+            self._is_changed = False
+            try:
+                self.record()
+            finally:
+                self._permit.append(True)
+
+
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls the method while its object is there, and does not keep it."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (bound := reference()) is not None:
+            bound()
+
+    return call

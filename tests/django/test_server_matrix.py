@@ -1,0 +1,198 @@
+"""Each server that Django is deployed on: its first sweep, its end, and workers that it replaces."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.django.projects import ROOT
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, ask, listeners, serving
+from tests.process.probes import ask as ask_probe
+from tests.services import Redis, free_port, wait_until
+
+pytestmark = pytest.mark.services
+
+ASGI = "demo.asgi:application"
+GUNICORN_ASGI = ("gunicorn", ASGI, *GUNICORN[2:], "--worker-class", "uvicorn_worker.UvicornWorker")
+HYPERCORN = ("hypercorn", ASGI, "--bind", "127.0.0.1:{port}", "--graceful-timeout", "20")
+GRANIAN = ("granian", "--port", "{port}", "--no-ws", "--workers-kill-timeout", "20")
+SERVERS: dict[str, Sequence[str]] = {
+    "gunicorn-sync": (*GUNICORN, "--workers", "2"),
+    "gunicorn-gthread": (*GUNICORN, "--workers", "2", "--threads", "4"),
+    "gunicorn-gevent": (*GUNICORN, "--workers", "2", "--worker-class", "gevent"),
+    "gunicorn-uvicorn": (*GUNICORN_ASGI, "--workers", "2"),
+    "gunicorn-preload": (*GUNICORN, "--workers", "2", "--preload"),
+    "uvicorn": UVICORN,
+    "uvicorn-workers": (*UVICORN, "--workers", "2"),
+    "hypercorn": (*HYPERCORN, "--workers", "0"),
+    "hypercorn-workers": (*HYPERCORN, "--workers", "2"),
+    "granian-asgi": (*GRANIAN, "--interface", "asgi", ASGI),
+    "granian-wsgi": (*GRANIAN, "--interface", "wsgi", "demo.wsgi:application"),
+    "daphne": ("daphne", ASGI, "--bind", "127.0.0.1", "--port", "{port}"),
+    "waitress": ("waitress", "--listen", "127.0.0.1:{port}", "demo.wsgi:application"),
+    "uwsgi": UWSGI,
+    "uwsgi-lazy": (*UWSGI, "--lazy-apps"),
+}
+# They end at SIGTERM without waiting for requests; hypercorn does so where it has workers.
+WITHOUT_DRAINING = {"waitress", "uwsgi", "uwsgi-lazy", "hypercorn-workers"}
+# With the number of requests after which they replace a worker.
+RECYCLING: dict[str, Sequence[str]] = {
+    **{name: (*SERVERS[name], "--max-requests", "10") for name in SERVERS if name.startswith("gunicorn")},
+    "uvicorn-workers": (*SERVERS["uvicorn-workers"], "--limit-max-requests", "10"),
+    "hypercorn-workers": (*SERVERS["hypercorn-workers"], "--max-requests", "10"),
+    "uwsgi": (*UWSGI, "--max-requests", "10"),
+    "uwsgi-lazy": (*UWSGI, "--lazy-apps", "--max-requests", "10"),
+}
+# A check that writes down each of its runs, and a page that takes its time.
+MODULE = """
+import time
+
+def check():
+    with open({file!r}, "a") as runs:
+        runs.write("run\\n")
+
+def slow(get_response):
+    def answer(request):
+        if request.path == "/slow/":
+            time.sleep(5)
+        return get_response(request)
+    return answer
+"""
+
+
+def project(folder: Path, **lifesigns: Any) -> tuple[dict[str, Any], str]:
+    """The settings of a project that serves probes and records, and the address of its probes."""
+    address = f"127.0.0.1:{free_port()}"
+    (folder / "counted.py").write_text(MODULE.format(file=str(folder / "runs")))
+    options = {
+        "PROBE_SERVER": address,
+        "DISABLED": ["cpu_load", "memory_usage", "disk_space"],
+        "CHECKS": {"counted": {"check": "counted.check", "critical": False, "ttl": 2}},
+        **lifesigns,
+    }
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3"), "OPTIONS": {"timeout": 20}}
+    middleware = ["django_lifesigns.middleware.ProbeMiddleware", "counted.slow"]
+    return {"DATABASES": {"default": database}, "MIDDLEWARE": middleware, "LIFESIGNS": options}, address
+
+
+@contextmanager
+def running(command: Sequence[str], folder: Path, settings: dict[str, Any]) -> Iterator[Server]:
+    for module in (command[0], *(word.partition(".")[0] for word in command if word.startswith("uvicorn_worker"))):
+        pytest.importorskip(module)
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo", folder)))
+    with serving(command, folder, settings, PYTHONPATH=path) as server:
+        yield server
+
+
+def ready(address: str) -> int:
+    """The code of `/ready` on the probe port, or 0 if nobody answers."""
+    with suppress(OSError):
+        return ask_probe(address, "/ready", timeout=5).code
+    return 0
+
+
+def recorded(folder: Path) -> Counter[str]:
+    """How often each result of the check is in the history, by when it was found."""
+    with sqlite3.connect(folder / "db.sqlite3", timeout=20) as database:
+        sql = "SELECT checked_at FROM core_health_check_log WHERE check_name = 'counted'"
+        return Counter(at for (at,) in database.execute(sql))
+
+
+def runs(folder: Path) -> int:
+    file = folder / "runs"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_first_sweep_of_a_fresh_server_is_healthy(name: str, redis_server: Redis, tmp_path: Path) -> None:
+    """Through Redis caches of two packages, whose imports collide where they are not made on the loading thread."""
+    settings, _ = project(tmp_path, PROBE_SERVER=None)
+    backends = ("django.core.cache.backends.redis.RedisCache", "django_redis.cache.RedisCache")
+    urls = [redis_server.url_for(number) for number in (1, 2)]
+    settings["CACHES"] = {
+        alias: {"BACKEND": backend, "LOCATION": url}
+        for alias, backend, url in zip(("default", "select2"), backends, urls, strict=True)
+    }
+    with running(SERVERS[name], tmp_path, settings) as server:
+        # The first request is this one: no other has warmed anything up.
+        wait_until(lambda: _accepts(server.port), 60, server.log())
+        code, _, body = ask(server.port, "/health/", host="localhost")
+        statuses = {check: result["status"] for check, result in json.loads(body)["checks"].items()}
+        assert (code, set(statuses.values())) == (200, {"healthy", "skipped"}), (statuses, server.log())
+        assert {"default_cache", "redis_connectivity", "counted"} <= {
+            check for check, status in statuses.items() if status == "healthy"
+        }
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with running(SERVERS[name], tmp_path, settings) as server:
+        wait_until(lambda: ready(address) == 200 and answers(server.port), 60, server.log())
+        time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
+        with subprocess.Popen(
+            ["curl", "--silent", "--output", "/dev/null", f"http://localhost:{server.port}/slow/"]
+        ) as request:
+            time.sleep(1)  # until a worker has it
+            server.process.terminate()
+            began = time.monotonic()
+            found = []
+            while (code := ready(address)) and time.monotonic() < began + 30:
+                found.append((code, time.monotonic() - began))
+                time.sleep(0.02)
+            request.kill()
+        server.process.wait(20)
+    if name in WITHOUT_DRAINING:
+        assert found == [] or found[-1][1] < 4, "it does not end before the request does"
+        return
+    ready_until = max((at for code, at in found if code == 200), default=0.0)
+    # uvicorn's parent looks for signals twice a second.
+    assert ready_until < 1.5, server.log()
+    drained = [code for code, at in found if at > ready_until]
+    assert set(drained) == {503}
+    assert found[-1][1] > 3, "it ends only with the request, of which 4 s were left"
+
+
+@pytest.mark.parametrize("name", RECYCLING)
+def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with running(RECYCLING[name], tmp_path, settings) as server:
+        wait_until(lambda: answers(server.port), 60, server.log())
+        seen: set[int] = set()
+        failed = 0
+
+        def is_recycled() -> bool:
+            nonlocal failed
+            seen.update(server.workers())
+            for _ in range(5):
+                failed += not answers(server.port)
+            return len(seen) >= 6 and runs(tmp_path) >= 5
+
+        wait_until(is_recycled, 90, server.log())
+        # uWSGI's master waits for a minute for a worker that is still loading the application when SIGTERM comes.
+        wait_until(lambda: len(listeners(address)) == 2 and ready(address) == 200, 30, server.log())
+        server.process.terminate()
+        server.process.wait(30)
+        found, counted = recorded(tmp_path), runs(tmp_path)
+    assert max(found.values()) == 1
+    # The last run may end when nobody is left to record it.
+    assert len(found) >= counted - 1, (len(found), counted, server.log())
+    assert "are not written" not in server.log()
+
+
+def _accepts(port: int) -> bool:
+    import socket
+
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
