@@ -3,5 +3,28 @@
 The rooms, from the ground; each imports only from rooms before it (`tests/unit/test_structure.py`):
 `checks` · `settings` · `targets` · `history` · `runtime` · `http` · `health_checks` · `management`.
 What a Django developer looks for stands beside them: `apps`, `admin`, `middleware`, `models`, `service`, `urls`,
-`views`.
+`urls_kubernetes`, `views`.
 """
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    Application = TypeVar("Application")
+
+
+def probes(application: Application) -> Application:
+    """Return a WSGI or ASGI application that answers the probes, and hands all else to `application`.
+
+    It does what `ProbeMiddleware` does as the first of `MIDDLEWARE`, for projects where something else has to be the
+    first::
+
+        application = django_lifesigns.probes(get_asgi_application())
+    """
+    # Here, since the package is imported before Django is configured.
+    from django_lifesigns.http.wrapper import wrap
+
+    wrapped: Application = wrap(application)  # type: ignore[assignment]
+    return wrapped

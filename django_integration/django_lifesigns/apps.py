@@ -73,6 +73,7 @@ STEPS: Mapping[str, Callable[[], None]] = {
 
 def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[checks.CheckMessage]:
     """What `manage.py check` says. Imported only then: it takes longer than the rest of this app."""
+    from django_lifesigns.http.url_checks import problems
     from django_lifesigns.runtime.system_checks import messages
 
-    return messages()
+    return messages(problems())

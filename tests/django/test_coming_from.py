@@ -166,7 +166,7 @@ def test_coming_from__old_commands_are_reported(tmp_path: Path) -> None:
     program = """
 import json
 from django.core.checks import run_checks
-print(json.dumps([message.msg for message in run_checks() if message.id == "lifesigns.W020"]))
+print(json.dumps([message.msg for message in run_checks() if message.id == "lifesigns.W023"]))
 """
     before = run_json(tmp_path, {"INSTALLED_APPS": ["core", "django_lifesigns"], "MIDDLEWARE": []}, program)
     assert len(before) == 1

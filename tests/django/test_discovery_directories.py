@@ -13,11 +13,11 @@ from lifesigns import specs
 FILES = "django.core.files.storage.FileSystemStorage"
 STATIC = "django.contrib.staticfiles.storage.StaticFilesStorage"
 MANIFEST = "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"
-SETTINGS = {"MEDIA_ROOT": "/media", "STATIC_ROOT": "/static", "LOG_DIR": "/log"}
+SETTINGS = {"MEDIA_ROOT": "/media", "STATIC_ROOT": "/usr", "LOG_DIR": "/log"}
 MEDIA = {"MEDIA_ROOT": specs.Directory(path="/media", critical=True)}
 LOG = {"LOG_DIR": specs.Directory(path="/log", critical=True)}
-READ = {"STATIC_ROOT": specs.Directory(path="/static", critical=False, mode="read")}
-WRITTEN = {"STATIC_ROOT": specs.Directory(path="/static", critical=False, mode="write")}
+READ = {"STATIC_ROOT": specs.Directory(path="/usr", critical=False, mode="read")}
+WRITTEN = {"STATIC_ROOT": specs.Directory(path="/usr", critical=False, mode="write")}
 
 
 class Bucket(Storage):
@@ -49,6 +49,12 @@ def staticfiles(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"LIFESIGNS": {"REQUIRED": ["directory_permissions"]}}, MEDIA | LOG | WRITTEN),
         ({"LIFESIGNS": {"REQUIRED": "all"}}, MEDIA | LOG | WRITTEN),
         ({"DEBUG": True}, MEDIA | LOG),
+        # The directory is in the image of the web server.
+        ({"STATIC_ROOT": "/no/such/directory"}, MEDIA | LOG),
+        (
+            {"STATIC_ROOT": "/none", "STORAGES": storages(FILES, staticfiles={"BACKEND": MANIFEST})},
+            MEDIA | LOG | {"STATIC_ROOT": specs.Directory(path="/none", critical=False, mode="read")},
+        ),
         ({"STORAGES": storages(f"{__name__}.Bucket")}, LOG | READ),
         ({"STORAGES": storages(f"{__name__}.Bucket", staticfiles={"BACKEND": f"{__name__}.Bucket"})}, LOG),
         ({"STORAGES": storages(FILES, staticfiles={"BACKEND": MANIFEST})}, MEDIA | LOG | READ),

@@ -65,7 +65,7 @@ def test_metrics__who_sees_them(settings: Any, lifesigns: Any, code: int) -> Non
     if code == 401:
         assert response.json() == {
             "status": "unauthorized",
-            "message": "Metrics take a token, a network or a session",
+            "message": "Metrics require a bearer token, an allowed network or a staff session",
         }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import include, path
 
-from django_lifesigns.http.access_log import ProbeFilter
 from django_lifesigns.middleware import ProbeMiddleware
 
 MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
@@ -69,11 +67,25 @@ def test_probe__is_answered(get: Any, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/other/", "/alive/more/", "/aliveness/", "/health/nothing/", "/Alive/", "//alive/"]
+    "path", ["/", "/other/", "/alive/more/", "/aliveness/", "/Alive/", "//alive/", "/health//", "/shop/health/nothing/"]
 )
 def test_others__go_on(get: Any, path: str) -> None:
     # Refused as the project refuses them: by the redirect to https, or for their host.
     assert get(path).status_code in (301, 400)
+
+
+def test_unknown_check__is_404_and_no_redirect(get: Any) -> None:
+    for unknown in ("/health/nothing/", "/health/nothing"):
+        response = get(unknown)
+        assert (response.status_code, response.json()["status"]) == (404, "unknown")
+
+
+def test_unknown_check__where_the_project_has_a_page(get: Any, settings: Any) -> None:
+    theirs = path("health/<slug:topic>/", lambda request, topic: HttpResponse("theirs"))
+    settings.ROOT_URLCONF = urlconf("topics", theirs, path("", include("django_lifesigns.urls")))
+    for page in ("/health/vitamins/", "/health/vitamins"):
+        assert get(page).status_code in (301, 400)
+    assert get("/health/mine/").status_code == 200
 
 
 def test_probe__no_query(get: Any, as_in_a_server: None, django_assert_num_queries: Any) -> None:
@@ -85,14 +97,11 @@ def test_probe__no_query(get: Any, as_in_a_server: None, django_assert_num_queri
 
 def test_probe__with_cookie_of_a_session(get: Any) -> None:
     assert get("/ready/", cookie="sessionid=x").status_code == 200
-    # The views know whose session it is, behind the project's middleware.
-    assert get("/health/", cookie="sessionid=x").status_code == 400
+    assert get("/health/", cookie="sessionid=x").status_code == 200
     assert get("/health/mine/", cookie="other=x").status_code == 200
 
 
-def test_session__is_known_to_the_views(settings: Any) -> None:
-    settings.SECURE_SSL_REDIRECT, settings.ALLOWED_HOSTS = False, ["testserver"]
-    settings.MIDDLEWARE = settings.MIDDLEWARE[:-1]
+def test_session__is_known_to_the_middleware() -> None:
     client = Client()
     client.force_login(User.objects.create_user("someone", is_staff=True))
     assert client.get("/health/mine/").json()["message"] == "all is well"
@@ -156,32 +165,13 @@ def test_middleware__is_of_the_kind_that_it_wraps() -> None:
 
 
 def test_query__malformed(get: Any) -> None:
-    assert get("/health/?" + "&".join(["refresh=1"] * 5_000)).status_code == 400
-    assert get("/alive/", accept="<script>").status_code == 400
+    assert get("/health/?" + "&".join(["refresh=1"] * 5_000)).status_code == 200
+    assert get("/alive/", accept="<script>").status_code == 200
 
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_system_check__first(settings: Any, place: int) -> None:
-    settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware"]
     settings.MIDDLEWARE.insert(place, MIDDLEWARE)
     ours = [message.id for message in run_checks() if str(message.id).startswith("lifesigns.")]
     assert ours == ["lifesigns.W011"] * place
-
-
-@pytest.mark.parametrize(
-    ("line", "kept"),
-    [
-        ('"GET /alive/ HTTP/1.1" 200 12', False),
-        ('"HEAD /alive HTTP/1.0" 200 0', False),
-        ('10.0.0.1:4711 - "GET /ops/health/redis_connectivity/?refresh=1 HTTP/1.1" 200', False),
-        ('10.0.0.1 - - [24/Nov/2026:06:00:00 +0000] "GET /metrics/ HTTP/1.1" 200 5 "-" "kube-probe/1.33"', False),
-        ('"GET /ready/ HTTP/1.1" 503 12', True),
-        ('"POST /alive/ HTTP/1.1" 405 12', True),
-        ('"GET /aliveness/ HTTP/1.1" 200 12', True),
-        ('"GET /healthy/food/ HTTP/1.1" 200 12', True),
-        ('"GET / HTTP/1.1" 200 12 "http://x/alive/"', True),
-    ],
-)
-def test_access_log__probes_are_left_out(line: str, kept: bool) -> None:
-    record = logging.LogRecord("django.server", logging.INFO, "", 0, "%s", (line,), None)
-    assert ProbeFilter().filter(record) is kept

@@ -105,6 +105,9 @@ def test_project__two_databases_own_users_another_language(tmp_path: Path) -> No
         "TEMPLATES": TEMPLATES,
         "LANGUAGE_CODE": "de",
         "USE_THOUSAND_SEPARATOR": True,
+        # Else `check` warns that probes would be refused or redirected.
+        "ALLOWED_HOSTS": ["*"],
+        "APPEND_SLASH": False,
         "LIFESIGNS": {"NETWORKS": [], "DISABLED": ["disk_space"]},
     }
     found = run_json(tmp_path, settings, PROGRAM)
@@ -113,6 +116,15 @@ def test_project__two_databases_own_users_another_language(tmp_path: Path) -> No
     assert {alias: sorted(names) for alias, names in found["made"].items()} == {"default": [], "history": tables}
     assert set(found["codes"].values()) == {200}
     # Somebody without is_staff is not staff.
-    assert found["seen"] == ["checks", "correlation_id", "message", "status", "summary", "timestamp", "uptime_seconds"]
+    assert found["seen"] == [
+        "checks",
+        "correlation_id",
+        "hint",
+        "message",
+        "status",
+        "summary",
+        "timestamp",
+        "uptime_seconds",
+    ]
     assert found["written"] is True
     assert found["left"] == {"default": [], "history": []}

@@ -3,71 +3,104 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
-from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 from django.db.migrations.executor import MigrationExecutor
 
 from django_lifesigns.checks.connections import returning_connections
-from lifesigns import Job
+from lifesigns import Job, JobError
 
-# A further database that is down does not keep the project from starting.
-FURTHER_SECONDS = 3.0
-
-
-def migrations_applied() -> dict[str, object]:
-    """Unapplied migrations are an error, named by database."""
-    waiting = dict(_waiting())
-    if not waiting:
-        return {"status": "healthy", "message": "All migrations are applied"}
-    count = sum(map(len, waiting.values()))
-    are = "1 migration is" if count == 1 else f"{count} migrations are"
-    return {"status": "error", "message": f"{are} not applied", "details": {"unapplied": waiting}}
+# How long a further database may take. One that takes longer, or is down, keeps no pod from starting.
+SECONDS = 5.0
+DUMMY = "django.db.backends.dummy"
+UNREACHABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
 
 
-def _waiting() -> Iterator[tuple[str, list[str]]]:
-    further = {
-        alias: Job(partial(_further_plan, alias), timeout=FURTHER_SECONDS)
-        for alias in connections
-        if _may_be_migrated(alias)
-    }
-    for job in further.values():
-        _try(job, deadline=0)
-    # Django's engine for projects without a database can do nothing.
-    own = [] if connections[DEFAULT_DB_ALIAS].vendor == "unknown" else _plan(DEFAULT_DB_ALIAS)
-    for alias, plan in [(DEFAULT_DB_ALIAS, own), *((alias, _try(job)) for alias, job in further.items())]:
-        if plan:
-            yield alias, plan
+class MigrationsApplied:
+    """A callable check: unapplied migrations are an error, named by database."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job[list[str]]] = {}
+
+    def __call__(self) -> dict[str, object]:
+        """Look at `default` on this thread, and at the others beside it."""
+        further = [alias for alias in migrated_aliases() if alias != DEFAULT_DB_ALIAS]
+        for alias in further:
+            self._start(alias)
+        waiting = {DEFAULT_DB_ALIAS: unapplied(DEFAULT_DB_ALIAS)} if _has_default() else {}
+        unreachable = {}
+        for alias in further:
+            try:
+                waiting[alias] = self._jobs[alias].run()
+            except UNREACHABLE as error:
+                unreachable[alias] = type(error).__name__
+        return _result({alias: names for alias, names in waiting.items() if names}, unreachable)
+
+    def _start(self, alias: str) -> None:
+        if alias not in self._jobs:
+            self._jobs[alias] = Job(returning_connections(partial(unapplied, alias)), timeout=SECONDS)
+        with suppress(*UNREACHABLE):  # shown by the run that waits
+            self._jobs[alias].run(deadline=0)
 
 
-def _may_be_migrated(alias: str) -> bool:
-    """Return whether a further database is one of this project's own, as far as its settings and routers show."""
-    settings = connections.settings[alias]
-    if alias == DEFAULT_DB_ALIAS or settings["TEST"].get("MIRROR") or connections[alias].vendor == "unknown":
-        return False
-    from django.apps import apps
+def migrated_aliases() -> Iterator[str]:
+    """Return the databases that this project migrates: `default`, and those that a router says yes for.
 
-    return any(router.allow_migrate(alias, config.label) for config in apps.get_app_configs())
-
-
-def _further_plan(alias: str) -> list[str]:
-    plan: list[str] = returning_connections(partial(_plan, alias, further=True))()
-    return plan
+    Without a router Django sends nothing to a further database, which may be another project's.
+    """
+    for alias in connections:
+        settings = connections.settings[alias]
+        if settings["ENGINE"] == DUMMY or settings["TEST"].get("MIRROR"):
+            continue
+        if alias == DEFAULT_DB_ALIAS or any(_router_allows(alias, label) for label in _labels()):
+            yield alias
 
 
-def _plan(alias: str, *, further: bool = False) -> list[str]:
+def unapplied(alias: str) -> list[str]:
+    """Return the migrations that `migrate` would apply to a database, of the apps that may have tables there."""
     executor = MigrationExecutor(connections[alias])
-    if further:
-        # One that was never migrated, or that another project has migrated, is not ours to migrate.
-        applied = {app for app, _ in executor.recorder.applied_migrations()}
-        if not applied or ("lifesigns" not in applied and applied - executor.loader.migrated_apps):
-            return []
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+    allowed = {label: _is_allowed(alias, label) for label in {migration.app_label for migration, _ in plan}}
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan if allowed[migration.app_label]]
 
 
-def _try(job: Job[list[str]], deadline: float | None = None) -> list[str]:
-    try:
-        return job.run(deadline=deadline)
-    except Exception:  # noqa: BLE001  # it does not answer, or is not there: that is for its own check to say
-        return []
+def _has_default() -> bool:
+    return DEFAULT_DB_ALIAS in migrated_aliases()
+
+
+def _labels() -> list[str]:
+    return [config.label for config in apps.get_app_configs()]
+
+
+def _is_allowed(alias: str, label: str) -> bool:
+    """Return whether any table of an app may be in a database, as `migrate` finds out."""
+    models = list(apps.get_app_config(label).get_models(include_auto_created=True))
+    if not models:
+        return bool(router.allow_migrate(alias, label))
+    return any(router.allow_migrate_model(alias, model) for model in models)
+
+
+def _router_allows(alias: str, label: str) -> bool:
+    """Return whether a router says yes, and not merely none says no, for any table of an app."""
+    for model in apps.get_app_config(label).get_models(include_auto_created=True):
+        for one in router.routers:
+            hints = {"model_name": model._meta.model_name, "model": model}
+            allowed = one.allow_migrate(alias, label, **hints) if hasattr(one, "allow_migrate") else None
+            if allowed is not None:
+                if allowed:
+                    return True
+                break
+    return False
+
+
+def _result(waiting: dict[str, list[str]], unreachable: dict[str, str]) -> dict[str, object]:
+    details = {key: value for key, value in (("unapplied", waiting), ("unreachable", unreachable)) if value}
+    if not waiting:
+        return {"status": "healthy", "message": "All migrations are applied", "details": details}
+    count = sum(map(len, waiting.values()))
+    message = "1 migration is not applied" if count == 1 else f"{count} migrations are not applied"
+    return {"status": "error", "message": message, "details": details}

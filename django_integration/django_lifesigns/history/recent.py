@@ -8,6 +8,7 @@ from datetime import timezone as zone
 from functools import lru_cache
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections, router
 from django.db.models import Count, Max, Min, Q, QuerySet
@@ -28,6 +29,7 @@ SERVICES = 1_000
 READ_SECONDS = 5.0
 # One reading serves all callers within this time.
 KEPT_SECONDS = 5.0
+UNREADABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
 STATUSES = ("healthy", "degraded", "error")
 PERCENTILES = {"median_ms": 50, "p95_ms": 95}
 
@@ -43,7 +45,17 @@ def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
         return isolated.read(_read, HealthCheckLog, ServiceAvailability)
     try:
         return _reading().run()
-    except (Error, ImproperlyConfigured, TimeoutError, JobError):
+    except UNREADABLE:
+        return None
+
+
+async def aread() -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """`read` for async code."""
+    if is_under_test():
+        return await sync_to_async(read)()
+    try:
+        return await _reading().arun()
+    except UNREADABLE:
         return None
 
 

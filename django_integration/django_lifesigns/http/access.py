@@ -1,58 +1,76 @@
-"""Who sees what: everybody how it is, and why only those who are known by a token, their network or their session."""
+"""Who sees what: all callers statuses, and reasons those with a token, an allowed network or a staff session."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
-from django.db import Error as DatabaseError
 from django.http import HttpRequest
+from django.http.request import split_domain_port, validate_host
 
-from django_lifesigns.runtime.engine import Runtime
+from django_lifesigns.http.renderers import HINT
+from django_lifesigns.http.sessions import is_staff
+from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.values import UNIX, Proxy
 
 SCHEME = "bearer "
+LOCAL_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 
 
-def sees_details(request: HttpRequest, conf: Conf, runtime: Runtime | None = None) -> bool:
-    """Whether messages and details are for this caller; with `runtime` a session is asked for, too."""
-    if conf.show_details == "authorized":
-        return is_authorized(request, conf, runtime)
-    return conf.show_details == "always"
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What one caller may do."""
+
+    is_authorized: bool
+    sees_details: bool
+    hint: Mapping[str, str]
 
 
-def is_authorized(request: HttpRequest, conf: Conf, runtime: Runtime | None = None) -> bool:
-    """Whether the caller is known by a token or a network, or, with `runtime`, by the session of a staff user."""
-    known = _has_token(request, conf) or _in_network(request, conf)
-    return known or (runtime is not None and _is_staff(request, runtime))
+async def identify(request: HttpRequest, conf: Conf, wait: Wait) -> Caller:
+    """Return what the caller may do; a session is looked up where neither token nor network decide."""
+    return _caller(is_authorized(request, conf) or await is_staff(request, wait), conf)
 
 
-def client_address(request: HttpRequest, trusted_proxies: int) -> IPv4Address | IPv6Address | None:
-    """The address of the caller as the last `trusted_proxies` proxies in front of Django tell it; None if they do not.
+def identify_without_session(request: HttpRequest, conf: Conf) -> Caller:
+    """Return what the caller may do whatever its session, for answers that have a budget."""
+    return _caller(is_authorized(request, conf), conf)
 
-    Each proxy adds the address that it was called from to `X-Forwarded-For`; what stands left of theirs was written by
-    the caller. A request that came through another number of proxies is from nobody.
+
+def is_authorized(request: HttpRequest, conf: Conf) -> bool:
+    """Return whether the caller has a token, an address in an allowed network, or is a developer on this host."""
+    return _has_token(request, conf) or _in_network(request, conf) or _is_developer(request)
+
+
+def client_address(request: HttpRequest, proxies: tuple[Proxy, ...]) -> IPv4Address | IPv6Address | None:
+    """Return the address of the caller; None where it is unknown.
+
+    Each proxy adds the address that it was called from to `X-Forwarded-For`. That is believed of callers from the
+    networks of `proxies` alone: the last address that is not one of theirs is the caller's, and what stands left of it
+    was written by the caller. A proxy that names no caller is unknown, and so is another caller that names one.
     """
+    peer = (request.META.get("REMOTE_ADDR") or "").strip()
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
-    hops = [*(forwarded.split(",") if forwarded else ()), request.META.get("REMOTE_ADDR") or ""]
-    if forwarded and not trusted_proxies:
-        return None
-    return _address(hops[-1 - trusted_proxies]) if len(hops) > trusted_proxies else None
+    # The other end of a Unix socket has no address.
+    if not (_is_proxy(peer, proxies) if peer else UNIX in proxies):
+        return None if forwarded else _address(peer)
+    hops = (forwarded or "").split(",")
+    return _address(next((hop for hop in reversed(hops) if not _is_proxy(hop, proxies)), hops[0]))
 
 
-def _is_staff(request: HttpRequest, runtime: Runtime) -> bool:
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES or not hasattr(request, "user"):
-        return False
-    # Looking up a session would hang with the database, and the answer about the database with it.
-    database = runtime.names.get("database_connectivity")
-    if database and runtime.engine.check(database, max_age=runtime.conf.ready_max_age)["status"] == "error":
-        return False
-    try:
-        return bool(request.user.is_active and getattr(request.user, "is_staff", False))
-    except DatabaseError:
-        return False
+def _caller(authorized: bool, conf: Conf) -> Caller:
+    details = authorized if conf.show_details == "authorized" else conf.show_details == "always"
+    hint = {} if details or conf.show_details == "never" else {"hint": HINT}
+    return Caller(authorized, details, hint)
+
+
+def _is_proxy(hop: str, proxies: tuple[Proxy, ...]) -> bool:
+    address = _address(hop)
+    return address is not None and any(proxy != UNIX and address in proxy for proxy in proxies)
 
 
 def _has_token(request: HttpRequest, conf: Conf) -> bool:
@@ -73,6 +91,19 @@ def _in_network(request: HttpRequest, conf: Conf) -> bool:
         return False
     address = client_address(request, conf.trusted_proxies)
     return address is not None and any(address in network for network in conf.networks)
+
+
+def _is_developer(request: HttpRequest) -> bool:
+    """Return whether the caller is on this host, under DEBUG, by a name that no other site can make a browser use."""
+    if not settings.DEBUG or "HTTP_X_FORWARDED_FOR" in request.META:
+        return False
+    address = _address(request.META.get("REMOTE_ADDR") or "")
+    domain, _ = split_domain_port(request.META.get("HTTP_HOST") or request.META.get("SERVER_NAME", ""))
+    return address is not None and address.is_loopback and validate_host(domain, [*LOCAL_HOSTS, *_allowed_hosts()])
+
+
+def _allowed_hosts() -> list[str]:
+    return [host for host in settings.ALLOWED_HOSTS if host != "*"]
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -8,29 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any
-
-from django.http import HttpRequest, HttpResponseBase
-
-View = Callable[..., HttpResponseBase]
-
-
-def unmonitored(view: View) -> View:
-    """The same view; of its requests an agent is left with those that fail."""
-
-    @wraps(view)
-    def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        response = view(request, *args, **kwargs)
-        if response.status_code < 500:
-            ignore()
-        return response
-
-    return call
 
 
 def ignore() -> None:
-    """Has every agent that is loaded in this process drop the request under way."""
+    """Have every agent that is loaded in this process drop the current request."""
     for name, switch in SWITCHES.items():
         agent = sys.modules.get(name)
         if agent is not None:

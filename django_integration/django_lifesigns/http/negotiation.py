@@ -1,54 +1,43 @@
-"""Which of the media types on offer the `Accept` header of a request prefers."""
+"""Which of the media types on offer a request prefers. What cannot be understood is no error: a probe has to answer."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-# One range with its weight; other parameters are allowed and mean nothing here (RFC 9110, 12.5.1).
-RANGE = re.compile(rf"\s*(\*/\*|{TOKEN}/(?:\*|{TOKEN}))\s*((?:;\s*{TOKEN}\s*=\s*(?:\"[^\"]*\"|{TOKEN})\s*)*)")
-WEIGHT = re.compile(r";\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)", re.IGNORECASE)
-LONGEST = 4_096
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest
 
-
-class MalformedAcceptError(ValueError):
-    """The header is no list of media ranges."""
+# Of a header that is longer the rest does not count.
+LONGEST = 1_024
+KEPT = 64
 
 
-def preferred(accept: str | None, offered: Sequence[str]) -> str:
-    """The offered type that the header prefers; the first of those equally welcome, and the first if none is.
+def preferred(request: HttpRequest, offered: Sequence[str], formats: Mapping[str, str]) -> str:
+    """Return the type that `?format=` names (one of `formats`), or that `Accept` prefers; else the first on offer.
 
-    Raises:
-        MalformedAcceptError: the header cannot be understood.
+    Of types that are equally welcome it is the first, as for `*/*`.
     """
-    if accept is None or not accept.strip():
+    named = formats.get(parameter(request, "format", ""))
+    return _by_accept(request.META.get("HTTP_ACCEPT", "")[:LONGEST], tuple(offered)) if named is None else named
+
+
+@lru_cache(KEPT)
+def _by_accept(accept: str, offered: tuple[str, ...]) -> str:
+    # Parsing takes longer than many a probe, and a caller sends the same header each time.
+    request = HttpRequest()
+    request.META["HTTP_ACCEPT"] = accept or "*/*"
+    try:
+        return request.get_preferred_type(offered) or offered[0]
+    except ValueError:  # Django's parser does not understand it
         return offered[0]
-    ranges = _ranges(accept)
-    # The sort is stable, so of equals the first stays first.
-    return sorted(offered, key=lambda media_type: -_weight(media_type, ranges))[0]
 
 
-def _ranges(accept: str) -> dict[str, float]:
-    if len(accept) > LONGEST:
-        raise MalformedAcceptError(f"longer than {LONGEST} characters")
-    found: dict[str, float] = {}
-    for part in filter(str.strip, accept.split(",")):
-        match = RANGE.fullmatch(part)
-        if match is None:
-            raise MalformedAcceptError("not a list of media types")
-        found[match[1].lower()] = _q(match[2])
-    return found
-
-
-def _q(parameters: str) -> float:
-    weight = WEIGHT.search(parameters)
-    return float(weight[1]) if weight else 1.0
-
-
-def _weight(media_type: str, ranges: dict[str, float]) -> float:
-    """That of the most specific range which the type is in; 0 if it is in none."""
-    for key in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
-        if key in ranges:
-            return ranges[key]
-    return 0.0
+def parameter(request: HttpRequest, name: str, default: str) -> str:
+    """Return a parameter of the query; the default also where Django refuses the query as too long."""
+    if not request.META.get("QUERY_STRING"):
+        return default
+    try:
+        return request.GET.get(name, default)
+    except SuspiciousOperation:
+        return default

@@ -1,16 +1,20 @@
-"""An answer as a page for people, which needs no template, style sheet or script of the project."""
+"""An answer as a page for people, which needs no setting, style sheet or script of the project."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from django.utils.html import format_html, format_html_join
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.template import Context, Engine, Template
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext, override
 
 # The colours of all pages, reports and the admin.
 PALETTE = (Path(__file__).resolve().parents[1] / "static/lifesigns/palette.css").read_text(encoding="utf-8")
@@ -28,38 +32,33 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-PAGE = SafeString(
-    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{status}: health</title>'
-    '<meta name="viewport" content="width=device-width"><style>{style}</style></head>\n'
-    "<body><h1>{badge} {message}</h1>\n{table}{rest}</body></html>\n"
-)
-TABLE = "<table><thead><tr><th>Check<th>Status<th>ms<th>Message</tr></thead>\n<tbody>{}</tbody></table>\n"
-ROW = "<tr><td>{}<td>{}<td>{}<td>{}</tr>\n"
+TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
 
 
 def render(body: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
-    """The whole page; `results` are those in the body."""
-    rest = {key: value for key, value in body.items() if key not in ("status", "message") and value is not results}
-    return format_html(
-        PAGE,
-        status=body["status"],
-        style=STYLE,
-        badge=_badge(body["status"]),
-        message=body.get("message", ""),
-        table=_table(results),
-        rest=format_html("<pre>{}</pre>\n", json.dumps(rest, indent=2)) if rest else "",
-    )
+    """Return the whole page; `results` are those in the body."""
+    shown = ("status", "message", "hint")
+    rest = {key: value for key, value in body.items() if key not in shown and value is not results}
+    # Not in the language of the request before on this thread: no middleware has chosen one yet.
+    with override(settings.LANGUAGE_CODE):
+        context = {
+            "language": settings.LANGUAGE_CODE,
+            "style": STYLE,
+            "status": body["status"],
+            "message": _translated(body.get("message")),
+            "hint": _translated(body.get("hint")),
+            "results": results,
+            "rest": json.dumps(rest, indent=2, cls=DjangoJSONEncoder) if rest else "",
+        }
+        return _template().render(Context(context, use_l10n=False))
 
 
-def _table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    if not results:
-        return ""
-    rows = (
-        (name, _badge(result["status"]), result.get("duration_ms", ""), result.get("message", ""))
-        for name, result in results.items()
-    )
-    return format_html(TABLE, format_html_join("", ROW, rows))
+def _translated(text: str | None) -> str:
+    return gettext(text) if text else ""
 
 
-def _badge(status: str) -> SafeString:
-    return format_html('<b class="{0}">{0}</b>', status)
+@cache
+def _template() -> Template:
+    """With an engine of its own: it depends on no setting of the project."""
+    engine = Engine(dirs=[str(TEMPLATES)], libraries={"i18n": "django.templatetags.i18n"})
+    return engine.get_template("lifesigns/health.html")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 
 from django_lifesigns.http import page
-from django_lifesigns.http.negotiation import MalformedAcceptError, preferred
+from django_lifesigns.http.negotiation import preferred
 from lifesigns import Sweep
 
 Body = Mapping[str, Any]
@@ -23,6 +23,9 @@ DRAFT_STATUS = {
     **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
     "degraded": "warn",
 }
+ENCODER = DjangoJSONEncoder()
+# For callers that see statuses only, the same for all.
+HINT = "Messages and details require a bearer token, an allowed network or a staff session"
 
 
 def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
@@ -30,43 +33,45 @@ def answer(request: HttpRequest, body: Body, code: int = 200, results: str | Non
     return _negotiated(request, code, lambda render: render(body, body.get(results, {}) if results else {}))
 
 
-def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool) -> HttpResponse:
-    """The response with the report of this sweep; without `details` only how it is, not why."""
+def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool, hint: Mapping[str, str]) -> HttpResponse:
+    """The response with the report of this sweep and the hint; without `details` only the statuses."""
 
     def content(render: Renderer) -> str:
         if render is _json:
-            return sweep.json(details)
-        report = sweep.report(details)
+            text = sweep.json(details)
+            return f"{text[:-1]}, {_json(hint, {})[1:]}" if hint else text
+        report: dict[str, Any] = {**sweep.report(details), **hint}
         return render(report, report["checks"])
 
     return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
 
 
 def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
-    try:
-        content_type = preferred(request.META.get("HTTP_ACCEPT"), list(RENDERERS))
-    except MalformedAcceptError as error:
-        content_type, code = JSON, 400
-        content = _json({"status": "bad_request", "message": f"The Accept header is {error}"}, {})
-    else:
-        content = write(RENDERERS[content_type])
-    charset = "; charset=utf-8" if content_type.startswith("text/") else ""
-    headers = NOT_KEPT | ({"Content-Security-Policy": page.POLICY} if content_type == HTML else {})
+    content_type = preferred(request, list(RENDERERS), FORMATS)
     # As bytes: Django would look for the charset that it has just been told.
-    response = HttpResponse(content.encode(), content_type=content_type + charset, status=code, headers=headers)
+    content = write(RENDERERS[content_type]).encode()
+    charset = "; charset=utf-8" if content_type.startswith("text/") else ""
+    headers = {
+        **NOT_KEPT,
+        # As Django's CommonMiddleware does: without it servers send the answer in chunks, which takes a third packet.
+        "Content-Length": str(len(content)),
+        **({"Content-Security-Policy": page.POLICY} if content_type == HTML else {}),
+    }
+    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
 
 
 def _json(body: Body, results: Results) -> str:
-    return json.dumps(body)
+    return ENCODER.encode(body)
 
 
 def _health_json(body: Body, results: Results) -> str:
     checks = {name: [_draft(result)] for name, result in results.items() if result["status"] != "skipped"}
-    shown = {"status": _draft_status(body), "output": body.get("message"), "checks": checks}
-    return json.dumps({key: value for key, value in shown.items() if value})
+    notes = [body["hint"]] if "hint" in body else []
+    shown = {"status": _draft_status(body), "output": body.get("message"), "notes": notes, "checks": checks}
+    return _json({key: value for key, value in shown.items() if value}, {})
 
 
 def _draft(result: Body) -> dict[str, Any]:
@@ -93,10 +98,13 @@ def _line(body: Body) -> str:
 
 
 JSON = "application/json"
+TEXT = "text/plain"
 HTML = "text/html"
 RENDERERS: dict[str, Renderer] = {
     JSON: _json,
     "application/health+json": _health_json,
-    "text/plain": _text,
+    TEXT: _text,
     HTML: page.render,
 }
+# By the value of `?format=`.
+FORMATS = {"json": JSON, "text": TEXT, "html": HTML}

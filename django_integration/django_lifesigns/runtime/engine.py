@@ -89,6 +89,13 @@ def on_request(patience: float | None = None) -> Runtime:
     return runtime
 
 
+async def aon_request() -> Runtime:
+    """`on_request` for async code: waits for the saved thresholds without a thread."""
+    runtime = on_request(patience=0)
+    await runtime.thresholds.asettle(runtime.conf.ready_budget / 4)
+    return runtime
+
+
 def build(conf: Conf) -> Runtime:
     """Return an engine with every check; one that is wrong is registered as an error, and the others still run."""
     hide(secrets(), source="Django's settings")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.models import AlertThreshold
+from django_lifesigns.runtime.saved_thresholds import validated
 from django_lifesigns.runtime.thresholds import CHECKS, has_thresholds, judged
 from django_lifesigns.settings.conf import read
 from django_lifesigns.targets.discovery import discover
@@ -77,7 +77,9 @@ def _of_metric(
     metric: str, rows: dict[str, AlertThreshold | None], settings: dict[str, Thresholds]
 ) -> list[ThresholdInForce]:
     default = AlertThreshold.DEFAULTS[metric]
-    saved = {level: row.threshold_value for level, row in rows.items() if row and row.enabled and _valid(row)}
+    enabled = [row for row in rows.values() if row and row.enabled]
+    valid, _wrong = validated((row.metric_type, row.alert_level, row.threshold_value) for row in enabled)
+    saved = valid.get(metric, {})
     found = judged(metric, saved, settings.get(metric))
     values = {"warning": found.degraded_above, "critical": found.error_above}
     result = []
@@ -95,10 +97,3 @@ def _of_metric(
             )
         )
     return result
-
-
-def _valid(row: AlertThreshold) -> bool:
-    """Return whether a row governs: a table may hold what no form has seen."""
-    value: Any = row.threshold_value
-    most = 100 if row.metric_type in AlertThreshold.PERCENT else math.inf
-    return isinstance(value, (int, float)) and math.isfinite(value) and 0 <= value <= most

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.signals import setting_changed
 
 from django_lifesigns.checks.connections import returning_connections
-from django_lifesigns.checks.migrations import migrations_applied
+from django_lifesigns.checks.migrations import MigrationsApplied
+from django_lifesigns.runtime.waiting import Wait
 from lifesigns import Engine
 
 NAME = "migrations_applied"
@@ -24,24 +25,24 @@ class Startup:
     def __init__(self) -> None:
         # An engine of its own: `/health/` has 22 checks and the project's, and migrations are none of them.
         self.engine = Engine(TIMEOUT, TTL, log=False)
-        self.engine.register(NAME, returning_connections(migrations_applied))
+        self.engine.register(NAME, returning_connections(MigrationsApplied()))
         self._migrated: dict[str, Any] = {}
         self._passed: dict[str, Any] = {}
 
-    def check(self, engine: Engine, budget: float) -> tuple[bool, dict[str, Any]]:
-        """Whether it has started, and the results that say so, within `budget` seconds."""
-        began = time.monotonic()
+    async def check(self, engine: Engine, budget: float, wait: Wait) -> tuple[bool, dict[str, Any]]:
+        """Return whether it has started, and the results that say so, within `budget` seconds."""
+        started = time.monotonic()
         passed = self._passed
         if not passed:
-            report = engine.run(critical_only=True, deadline=budget)
+            report: Any = await wait(engine.run, engine.arun, critical_only=True, deadline=budget)
             passed = dict(report["checks"])
             if report["status"] != "unhealthy":
                 self._passed = passed
         migrated = self._migrated
         if not migrated:
             # The critical checks come first: a database that hangs takes all of the budget there already.
-            remaining = max(0.0, budget - (time.monotonic() - began))
-            report = self.engine.run(deadline=remaining)
+            remaining = max(0.0, budget - (time.monotonic() - started))
+            report = await wait(self.engine.run, self.engine.arun, deadline=remaining)
             migrated = dict(report["checks"])
             if report["status"] == "healthy":
                 self._migrated = migrated

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 
 from django.conf import settings
@@ -14,28 +14,29 @@ from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.runtime.engine import Runtime, build
 from django_lifesigns.settings import security_checks as exposure
 from django_lifesigns.settings.conf import read
+from django_lifesigns.settings.placement import MIDDLEWARE, is_answered_first, is_loaded
 from django_lifesigns.settings.problems import NOT_BEGUN, NOT_FIRST, SHADOWED, WITHOUT_URL, WRONG_OPTION, Problem
 from django_lifesigns.targets.discovery import discover
 
-MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 PAGES = {"detailed", "dashboard"}
 # The replaced application has commands of these names.
 COMMANDS = ("generate_health_report", "monitor_health_continuous")
 
 
-def messages() -> list[CheckMessage]:
-    """Every problem of `LIFESIGNS` and of the settings that name the targets, as an error or a warning."""
-    return [_message(problem) for problem in _problems(build(read()))]
+def messages(more: Iterable[Problem] = ()) -> list[CheckMessage]:
+    """Every problem of `LIFESIGNS` and of the settings that name the targets, and `more`, as errors or warnings."""
+    return [_message(problem) for problem in (*_problems(build(read())), *more)]
 
 
 def _problems(built: Runtime) -> Iterator[Problem]:
     yield from built.problems
     yield from _not_importable()
     yield from exposure.problems(built.conf)
-    if MIDDLEWARE in settings.MIDDLEWARE[1:]:
+    if MIDDLEWARE in settings.MIDDLEWARE and not is_answered_first():
         message = f"{MIDDLEWARE} is not the first of MIDDLEWARE: what stands before it may refuse or delay probes."
-        yield Problem(NOT_FIRST, message, "Move it to the top.")
-    if (built.conf.probe_server or built.conf.background) and MIDDLEWARE not in settings.MIDDLEWARE:
+        hint = "Move it to the top. Where something else has to be there: see django_lifesigns.probes()."
+        yield Problem(NOT_FIRST, message, hint)
+    if (built.conf.probe_server or built.conf.background) and not is_loaded():
         key = "PROBE_SERVER" if built.conf.probe_server else "BACKGROUND"
         message = f"LIFESIGNS[{key!r}] has no effect: {MIDDLEWARE}, with which workers begin it, is not in MIDDLEWARE."
         yield Problem(NOT_BEGUN, message, "Put it at the top of MIDDLEWARE.")

@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Mapping
 from typing import Any, cast
 
+from django.db import connections, router
+
 from django_lifesigns.checks.connections import returning_connections, runnable
 from django_lifesigns.checks.kinds import Check, is_record
 from django_lifesigns.checks.under_test import is_under_test
@@ -40,6 +42,13 @@ def _read() -> dict[str, object]:
     return {"status": "healthy", "details": {"saved": saved, "wrong": wrong}}
 
 
+def _has_table() -> bool:
+    """Return whether there is a database to have a table: Django's engine for projects without one can do nothing."""
+    from django_lifesigns.models import AlertThreshold
+
+    return bool(connections.settings[router.db_for_read(AlertThreshold)]["ENGINE"] != "django.db.backends.dummy")
+
+
 class ThresholdSync:
     """Reads what is saved, on a thread of an engine, and passes what has changed to the engine of the checks.
 
@@ -54,6 +63,7 @@ class ThresholdSync:
         self._governing: Saved = {}
         self._wrong: frozenset[str] = frozenset()
         self._failing = False
+        self._is_pending = False
         self._next_look = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
         self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
@@ -76,10 +86,19 @@ class ThresholdSync:
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
+            if not _has_table():
+                return
             result = self._reader.check(NAME, deadline=0)
             if result.get("pending"):
                 result = self._reader.check(NAME, deadline=patience)
+            self._is_pending = bool(result.get("pending"))
             self._take(result)
+
+    async def asettle(self, patience: float) -> None:
+        """Wait, at most `patience` seconds, where the last `sync` left a reading that is not over."""
+        if self._is_pending:
+            self._is_pending = False
+            self._take(await self._reader.acheck(NAME, deadline=patience))
 
     def sync_in_background(self) -> None:
         """Follow from now on though nobody calls `sync`, as where only native probes are requested."""

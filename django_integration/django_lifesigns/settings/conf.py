@@ -28,7 +28,7 @@ class Conf:
     show_details: Literal["authorized", "always", "never"] = "authorized"
     tokens: tuple[str, ...] = field(default=(), repr=False)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    trusted_proxies: int = 0
+    trusted_proxies: tuple[values.Proxy, ...] = ()
     share: Literal["process", "host"] = "host"
     store_path: str | None = None
     background: bool = False
@@ -93,7 +93,7 @@ READERS: dict[str, Callable[[object], object]] = {
     "SHOW_DETAILS": values.one_of("authorized", "always", "never"),
     "TOKENS": values.tokens,
     "NETWORKS": values.networks,
-    "TRUSTED_PROXIES": values.count,
+    "TRUSTED_PROXIES": values.proxies,
     "SHARE": values.one_of("host", "process", but="; 'fleet' is not there yet"),
     "STORE_PATH": values.directory,
     "BACKGROUND": values.flag,

@@ -19,7 +19,10 @@ EXPOSED = "W010"
 NOT_FIRST = "W011"
 WITHOUT_URL = "W012"
 NOT_BEGUN = "W013"
-SHADOWED = "W020"
+REFUSED = "W020"
+ANSWERED_BY_OTHERS = "W021"
+HANDLERS_LOST = "W022"
+SHADOWED = "W023"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 

@@ -8,6 +8,7 @@ from django.conf import settings
 
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import EXPOSED, Problem
+from django_lifesigns.settings.values import UNIX
 
 # Shorter ones can be guessed at the rate at which probes are answered.
 TOKEN_LENGTH = 16
@@ -32,6 +33,10 @@ def problems(conf: Conf) -> Iterator[Problem]:
             yield Problem(EXPOSED, message, "Name the networks that are to see details.")
     proxies = [name for name in PROXY_SETTINGS if getattr(settings, name, None)]
     if conf.networks and proxies and not conf.trusted_proxies:
-        message = f"LIFESIGNS['NETWORKS'] is set behind a proxy ({proxies[0]}), and nothing says how many there are."
-        hint = "Set LIFESIGNS['TRUSTED_PROXIES'] to the number of proxies that add to X-Forwarded-For."
+        message = f"LIFESIGNS['NETWORKS'] is set behind a proxy ({proxies[0]}), and nothing says which one to believe."
+        hint = "Set LIFESIGNS['TRUSTED_PROXIES'] to the networks of the proxies that add to X-Forwarded-For."
         yield Problem(EXPOSED, message, hint)
+    for proxy in conf.trusted_proxies:
+        if conf.networks and proxy != UNIX and proxy.prefixlen == 0:
+            message = f"LIFESIGNS['TRUSTED_PROXIES'] has {proxy}: every caller is believed to be a proxy."
+            yield Problem(EXPOSED, message, "Name the networks of your proxies.")

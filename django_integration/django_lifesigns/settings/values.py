@@ -8,6 +8,10 @@ from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Literal, cast
 
+# The callers on a Unix socket, which have no address.
+UNIX: Literal["unix"] = "unix"
+Proxy = IPv4Network | IPv6Network | Literal["unix"]
+
 
 def mapping(value: object) -> Mapping[str, object]:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
@@ -110,6 +114,15 @@ def networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(network, strict=False) for network in strings(value))
     except ValueError as error:
         raise ValueError("must be a list of networks ('10.0.0.0/8', 'fd00::/8') or addresses") from error
+
+
+def proxies(value: object) -> tuple[Proxy, ...]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        # Of a number, a caller that reaches the port directly could write any address.
+        raise ValueError("must be a list of the networks of your proxies ('10.0.0.0/8') or 'unix'")
+    listed = strings(value)
+    found = networks([text for text in listed if text != UNIX])
+    return (*found, *([UNIX] if UNIX in listed else []))
 
 
 def task_queue(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from django.apps import apps
 from django.conf import settings
-from django.contrib.staticfiles.storage import StaticFilesStorage
+from django.contrib.staticfiles.storage import ManifestFilesMixin, StaticFilesStorage
 from django.core.files.storage import FileSystemStorage
 from django.utils.module_loading import import_string
 
@@ -23,7 +23,7 @@ def directory_permissions(search: DiscoveryContext) -> Check:
     directories = dict(_written())
     if path := _path("LOG_DIR"):
         directories["LOG_DIR"] = specs.Directory(path=path, critical=True)
-    if (path := _path("STATIC_ROOT")) and (search.required or _serves_static_files()):
+    if (path := _path("STATIC_ROOT")) and (search.required or _reads_static_files(path)):
         mode: Literal["write", "read"] = "write" if search.required else "read"
         directories["STATIC_ROOT"] = specs.Directory(path=path, critical=False, mode=mode)
     if not directories:
@@ -50,11 +50,16 @@ def _written() -> Iterator[tuple[str, specs.Directory]]:
         yield name, specs.Directory(path=path, critical=is_media or alias == "default")
 
 
-def _serves_static_files() -> bool:
-    """Return whether files of `STATIC_ROOT` may be read at run time; with `DEBUG` those of the apps are."""
+def _reads_static_files(path: str) -> bool:
+    """Return whether files of `STATIC_ROOT` may be read at run time.
+
+    With `DEBUG` those of the apps are. A directory that is not here is that of a web server elsewhere, unless the
+    storage reads its manifest there.
+    """
     if settings.DEBUG or not apps.is_installed("django.contrib.staticfiles"):
         return False
-    return any(alias == "staticfiles" and issubclass(storage, FileSystemStorage) for alias, storage, _ in _storages())
+    storage = next((storage for alias, storage, _ in _storages() if alias == "staticfiles"), object)
+    return issubclass(storage, FileSystemStorage) and (issubclass(storage, ManifestFilesMixin) or os.path.isdir(path))
 
 
 def _storages() -> Iterator[tuple[str, type, Mapping[str, object]]]:

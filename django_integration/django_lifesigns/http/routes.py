@@ -1,0 +1,175 @@
+"""Which probe a path is for: by the project's own URLs, whatever prefix, namespace or name they have there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, URLPattern, URLResolver, get_resolver, resolve
+from django.urls.resolvers import LocalePrefixPattern, RoutePattern
+from django.utils.translation import get_language_from_path
+
+from django_lifesigns.http.probe import ProbeView, probe_of
+from django_lifesigns.runtime.engine import get_engine
+
+OWN_URLS = "django_lifesigns.urls"
+# No URL of a probe is longer, and what is kept by path stays small.
+LONGEST = 300
+KEPT_PATHS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A probe, and the arguments that a path gives it."""
+
+    view: ProbeView
+    arguments: Mapping[str, Any]
+
+    def respond(self, request: HttpRequest) -> HttpResponse:
+        """Respond, and wait on this thread for it."""
+        return self.view.respond(request, **self.arguments)
+
+    async def arespond(self, request: HttpRequest) -> HttpResponse:
+        """Respond in the running event loop."""
+        return await self.view.arespond(request, **self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeUrl:
+    """A URL of the project that is a probe: what its path has to match, part after part, with their arguments."""
+
+    view: ProbeView
+    parts: tuple[tuple[Any, Mapping[str, Any]], ...]
+
+    def match(self, path: str) -> Route | None:
+        """Return the route of a path, without its leading slash, that is this URL's."""
+        arguments: dict[str, Any] = {}
+        for pattern, extra in self.parts:
+            if isinstance(pattern, LocalePrefixPattern):
+                path = _without_language(path)
+                continue
+            found = pattern.match(path)
+            if found is None:
+                return None
+            path, _, captured = found
+            arguments |= captured | extra
+        return Route(self.view, arguments)
+
+    @property
+    def path(self) -> str | None:
+        """The one path of this URL; None where it has several."""
+        patterns = [pattern for pattern, _ in self.parts]
+        if not all(isinstance(pattern, RoutePattern) and not pattern.converters for pattern in patterns):
+            return None
+        return "/" + "".join(map(str, patterns))
+
+    @property
+    def is_translated(self) -> bool:
+        """Whether its prefix is that of a language (`i18n_patterns`)."""
+        return any(isinstance(pattern, LocalePrefixPattern) for pattern, _ in self.parts)
+
+    @property
+    def word(self) -> str:
+        """A text that is in each of its paths; empty where that is not known."""
+        pattern = self.parts[-1][0]
+        return str(pattern).partition("<")[0].strip("/") if isinstance(pattern, RoutePattern) else ""
+
+
+def route_of(path: str) -> Route | None:
+    """Return the route of a path as the server gives it; None for one of the project's own pages.
+
+    These may be where other packages have their metrics, too, and below `/health/`, where we have checks.
+    """
+    route = find(path)
+    if route is None:
+        return None
+    check = route.arguments.get("check")
+    if route.view.__name__ == "metrics":
+        others = is_the_projects(path)
+    else:
+        others = check is not None and check not in get_engine().names and is_the_projects(*either(path))
+    return None if others else route
+
+
+def find(path: str) -> Route | None:
+    """Return the route of a path, with or without the slash at its end."""
+    if len(path) > LONGEST:
+        return None
+    words, _ = _table(settings.ROOT_URLCONF)
+    return _find(settings.ROOT_URLCONF, path) if words is None or words.search(path) else None
+
+
+def probe_urls() -> list[ProbeUrl]:
+    """Return the probes among the project's URLs."""
+    return list(_walk(get_resolver(settings.ROOT_URLCONF).url_patterns, ()))
+
+
+def is_the_projects(*paths: str) -> bool:
+    """Return whether the project has a page of its own at any of these paths."""
+    for path in paths:
+        try:
+            if probe_of(resolve(path, settings.ROOT_URLCONF).func) is None:
+                return True
+        except Resolver404:
+            continue
+    return False
+
+
+def either(path: str) -> tuple[str, ...]:
+    """Return the path, and the same with a slash at its end or without."""
+    if not path.endswith("/"):
+        return path, path + "/"
+    return (path, path[:-1]) if path.strip("/") and not path.endswith("//") else (path,)
+
+
+@lru_cache(KEPT_PATHS)
+def _find(urlconf: object, path: str) -> Route | None:
+    _, urls = _table(urlconf)
+    if not path.startswith("/"):
+        return None
+    for candidate in either(path):
+        for url in urls:
+            if (route := url.match(candidate[1:])) is not None:
+                return route
+    return None
+
+
+@lru_cache(8)
+def _table(urlconf: Any) -> tuple[re.Pattern[str] | None, tuple[ProbeUrl, ...]]:
+    """Return the URLs, and what finds out quickly that a path is none of them."""
+    urls = list(_walk(get_resolver(urlconf).url_patterns, ()))
+    own = import_module(OWN_URLS).urlpatterns
+    included = {pattern for url in urls for pattern, _ in url.parts}
+    # A project that does not include them has the probes at the root all the same.
+    if not included.intersection(pattern.pattern for pattern in own):
+        urls += _walk(own, ())
+    words = [url.word for url in urls]
+    return (re.compile("|".join(map(re.escape, words))) if all(words) else None), tuple(urls)
+
+
+def _walk(patterns: Any, parts: tuple[tuple[Any, Mapping[str, Any]], ...]) -> Iterator[ProbeUrl]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, (*parts, (pattern.pattern, pattern.default_kwargs)))
+        elif isinstance(pattern, URLPattern) and (view := probe_of(pattern.callback)) is not None:
+            yield ProbeUrl(view, (*parts, (pattern.pattern, pattern.default_args)))
+
+
+def _without_language(path: str) -> str:
+    """The middleware that chooses a language comes later: any is taken, and none."""
+    return path.partition("/")[2] if get_language_from_path(f"/{path}") else path
+
+
+def _reset(**_: object) -> None:
+    _table.cache_clear()
+    _find.cache_clear()
+
+
+setting_changed.connect(_reset)

@@ -1,0 +1,14 @@
+"""The probes by the names that Kubernetes' own components use, without a slash at the end."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from django_lifesigns import views
+
+urlpatterns = [
+    path("livez", views.liveness_check, name="livez"),
+    path("readyz", views.readiness_check, name="readyz"),
+    path("startup", views.startup_check, name="startup"),
+    path("healthz", views.health_check, name="healthz"),
+]
