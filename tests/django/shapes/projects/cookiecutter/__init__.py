@@ -1,0 +1,1 @@
+"""A web shop from the best-known template: settings for development and for production."""

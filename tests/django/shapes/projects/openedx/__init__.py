@@ -1,0 +1,5 @@
+"""A learning platform; Django's engine for MySQL uses PyMySQL here."""
+
+import pymysql
+
+pymysql.install_as_MySQLdb()

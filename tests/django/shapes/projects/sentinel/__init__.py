@@ -1,0 +1,1 @@
+"""A service whose Redis is found by sentinels."""

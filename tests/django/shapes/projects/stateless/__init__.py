@@ -1,0 +1,1 @@
+"""A gateway that keeps nothing: no database, no users, no sessions."""

@@ -1,0 +1,1 @@
+"""A service with one schema for each customer."""

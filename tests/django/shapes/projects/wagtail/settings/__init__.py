@@ -1,0 +1,1 @@
+"""Base, and what differs from it."""

@@ -1,0 +1,1 @@
+"""A stand-in for django-celery-beat: an app without models."""

@@ -1,0 +1,1 @@
+"""A stand-in for django-tenants: one PostgreSQL schema for each tenant."""

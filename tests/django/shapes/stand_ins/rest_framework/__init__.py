@@ -1,0 +1,1 @@
+"""A stand-in for Django REST framework: an app without models."""
