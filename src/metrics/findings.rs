@@ -73,7 +73,7 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
     metric(
         "health_db_connections_used_ratio",
         "Share of the allowed connections that are in use",
-        &[Plain("utilization", PERCENT)],
+        &[Plain("utilization", 1.0)],
     ),
     metric(
         "health_db_longest_query_seconds",
@@ -88,7 +88,7 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
     metric(
         "health_db_slow_query_ratio",
         "Share of the statements that are slow on average",
-        &[Plain("slow_query_ratio", PERCENT)],
+        &[Plain("slow_query_ratio", 1.0)],
     ),
     metric("health_db_sessions", "Rows of django_session", &[Plain("session_count", 1.0)]),
     metric(

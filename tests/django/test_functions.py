@@ -59,7 +59,7 @@ print(json.dumps({
 @pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
 def test_database__shares_are_fractions(new_database: NewDatabase, tmp_path: Path) -> None:
     found = run_json(tmp_path, {"DATABASES": {"default": new_database()}}, DATABASE)
-    for key in ("pool", "report", "service"):
+    for key in ("pool", "report", "service", "engine"):
         details = found[key]["details"]
         share = details["total_connections"] / details["max_connections"]
         assert details["utilization"] == pytest.approx(share, abs=0.001), key

@@ -108,17 +108,6 @@ def test_format_check_result__shape() -> None:
     assert "details" not in format_check_result("healthy", "nothing to add", {})
 
 
-@pytest.mark.parametrize("key", ["utilization", "slow_query_ratio"])
-def test_as_before__shares_are_fractions_once(key: str) -> None:
-    details = {key: 17.2, "total": 3}
-    expected = {key: 0.172, f"{key}_percent": 17.2, "total": 3}
-    result = as_before({"status": "healthy", "details": details})
-    assert result["details"] == expected
-    # What is a fraction with its percentage beside it stays.
-    assert as_before(result)["details"] == expected
-    assert details[key] == 17.2
-
-
 def test_as_before__error_that_was_judged() -> None:
     result = as_before({"status": "error", "message": "95% used"})
     assert result["details"] == {"error_type": "CheckFailed", "connection_status": "connected"}

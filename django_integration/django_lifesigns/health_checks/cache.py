@@ -141,7 +141,7 @@ def _result_backend() -> str:
 
 def _client() -> Any:
     """Return the client with which the default cache writes."""
-    if not is_redis(settings.CACHES["default"]["BACKEND"]):
+    if not is_redis("default"):
         raise NoTargetError("use a Redis cache in CACHES['default'] to check Redis")
     cache: Any = caches["default"]
     # Django's own backend keeps its client in `_cache`, the others in `client`.

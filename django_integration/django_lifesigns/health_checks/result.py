@@ -11,9 +11,6 @@ from django_lifesigns.runtime.engine import on_request
 if TYPE_CHECKING:
     from django_lifesigns.health_checks.project_breaker import ProjectBreaker
 
-# Shares: fractions there, percent here.
-FRACTIONS = ("utilization", "slow_query_ratio")
-
 
 def result_of(name: str, breaker: ProjectBreaker | None = None) -> dict[str, Any]:
     """Run the check that the settings know as `name`, or wait for the run in progress, and return its result.
@@ -33,18 +30,11 @@ def result_of(name: str, breaker: ProjectBreaker | None = None) -> dict[str, Any
 
 
 def as_before(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a result with the keys and units of the replaced application beside those of the engine.
+    """Return a result with the keys of the replaced application beside those of the engine.
 
-    Shares are fractions, with the percentage beside them. The details of an error have `error_type`, and
-    `connection_status`: whether the dependency was reached.
+    The details of an error have `error_type`, and `connection_status`: whether the dependency was reached.
     """
     details = dict(result.get("details") or {})
-    for key in FRACTIONS:
-        share, percent = details.get(key), f"{key}_percent"
-        # An engine that shows both does not need this.
-        if isinstance(share, (int, float)) and percent not in details:
-            details[percent] = share
-            details[key] = round(share / 100, 3)
     if result["status"] == "error":
         error_type = result.get("error_type")
         details.setdefault("error_type", error_type or "CheckFailed")

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::extensions::percent;
+use super::extensions::{fraction, percent};
 use super::pool::Urgency;
 use super::protocol::Response;
 use super::query::query;
@@ -60,16 +60,17 @@ impl Check for PostgresConnectionsCheck {
 fn judge(spec: &PostgresConnectionsCheck, response: &Response) -> Result<Finding, CheckError> {
     let row = response.row(0, "read pg_stat_activity")?;
     let (usable, total) = (row.count(0), row.count(1));
-    let utilization = percent(total, usable);
-    let message = format!("{total} of {} taken ({utilization}%)", counted("usable connection", usable));
-    Ok(Finding::new(spec.thresholds.judge(utilization), message)
+    let percent = percent(total, usable);
+    let message = format!("{total} of {} taken ({percent}%)", counted("usable connection", usable));
+    Ok(Finding::new(spec.thresholds.judge(percent), message)
         .with("active_connections", row.count(2))
         .with("idle_connections", row.count(3))
         .with("idle_in_transaction_connections", row.count(4))
         .with("hidden_connections", row.count(5))
         .with("total_connections", total)
         .with("max_connections", usable)
-        .with("utilization", utilization)
+        .with("utilization", fraction(percent))
+        .with("utilization_percent", percent)
         .with("server_connections", row.count(6))
         .with("longest_idle_in_transaction_seconds", row.tenths(7))
         .with("longest_query_seconds", row.tenths(8)))
@@ -103,7 +104,8 @@ mod tests {
             let row = format!("100|{total}|1|2|3|0|95|12.34|-");
             let finding = judge(&spec, &response(&[&[&row]], None)).unwrap();
             assert_eq!(finding.status, status, "{total}");
-            assert_eq!(finding.details["utilization"], json!(f64::from(total)));
+            assert_eq!(finding.details["utilization"], json!(f64::from(total) / 100.0));
+            assert_eq!(finding.details["utilization_percent"], json!(f64::from(total)));
             assert_eq!(finding.details["longest_idle_in_transaction_seconds"], json!(12.3));
             assert_eq!(finding.details["longest_query_seconds"], Value::Null);
         }

@@ -129,7 +129,7 @@ fn judge_statements(spec: &PostgresStatementsCheck, response: &Response) -> Resu
     }
     let counts = response.row(1, "read pg_stat_statements")?;
     let (total, slow) = (counts.count(0), counts.count(1));
-    let ratio = percent(slow, total);
+    let percent = percent(slow, total);
     let slowest: Vec<_> = response
         .rows(2)
         .iter()
@@ -141,17 +141,23 @@ fn judge_statements(spec: &PostgresStatementsCheck, response: &Response) -> Resu
             })
         })
         .collect();
-    let message = format!("{slow} of {} ({ratio}%) with a mean above {} ms", counted("statement", total), spec.slow_ms);
-    Ok(Finding::new(spec.thresholds.judge(ratio), message)
+    let message = format!("{slow} of {} ({percent}%) with a mean above {} ms", counted("statement", total), spec.slow_ms);
+    Ok(Finding::new(spec.thresholds.judge(percent), message)
         .with("total_queries", total)
         .with("slow_queries", slow)
-        .with("slow_query_ratio", ratio)
+        .with("slow_query_ratio", fraction(percent))
+        .with("slow_query_ratio_percent", percent)
         .with("slowest", slowest))
 }
 
 /// A share in percent, to one decimal; of nothing it is 0.
 pub fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { (part as f64 * 1000.0 / whole as f64).round() / 10.0 }
+}
+
+/// A share of `percent` as a fraction, to three decimals.
+pub fn fraction(percent: f64) -> f64 {
+    (percent * 10.0).round() / 1000.0
 }
 
 fn slow_ms() -> f64 {
