@@ -23,7 +23,11 @@ impl Check for Nothing {
     async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
         let finding =
             Finding::healthy("14 of 100 connections").with("active_connections", 3).with("idle_connections", 11);
-        Ok(finding.with("total_connections", 14).with("max_connections", 97).with("utilization", 0.144).with("utilization_percent", 14.4))
+        Ok(finding
+            .with("total_connections", 14)
+            .with("max_connections", 97)
+            .with("utilization", 0.144)
+            .with("utilization_percent", 14.4))
     }
 }
 

@@ -20,6 +20,9 @@ from django.utils.translation import gettext_lazy as lazy
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
 
+# The engine takes no longer response time.
+DAY_MS = 86_400_000
+
 
 class Status(models.TextChoices):
     """What is recorded of a check; skipped ones are not."""
@@ -185,6 +188,8 @@ class AlertThreshold(models.Model):
         if not 0 <= value <= most or math.isinf(value):
             said = _("Enter a number from 0 to 100.") if metric in self.PERCENT else _("Enter a number from 0.")
             raise ValidationError({"threshold_value": said})
+        if metric == "response_time" and not 0 < value < DAY_MS:
+            raise ValidationError({"threshold_value": _("Enter a number of milliseconds above 0, below a day.")})
         if not self.enabled:
             value = self.default
         other = "critical" if level == "warning" else "warning"

@@ -111,7 +111,9 @@ def log_event(event: Event, correlation_id: str | None) -> None:
 
     extra: dict[str, Any] = {"correlation_id": correlation_id, "sequence": event.sequence}
     if isinstance(event, StatusEvent):
-        level = logging.INFO if event.to_status in ("healthy", "skipped") else logging.WARNING
+        # The end of a failure is as loud as its start: else a log of warnings, the default, would never show it.
+        is_quiet = event.to_status in ("healthy", "skipped") and event.from_status not in ("degraded", "error")
+        level = logging.INFO if is_quiet else logging.WARNING
         extra |= {
             "check_name": event.check,
             "from_status": event.from_status,
@@ -132,7 +134,7 @@ def log_event(event: Event, correlation_id: str | None) -> None:
         extra |= {"ready": event.ready, "failing": list(event.failing), "since": event.since}
         logger = logging.getLogger("lifesigns.readiness")
         if event.ready:
-            logger.info("Ready", extra=extra)
+            logger.log(logging.INFO if event.since is None else logging.WARNING, "Ready", extra=extra)
         else:
             logger.warning("Not ready: %s", ", ".join(event.failing), extra=extra)
     else:

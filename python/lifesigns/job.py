@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lifesigns.engine import Engine
@@ -84,18 +86,21 @@ class Job(Generic[Value]):
             raise ValueError(f"a job is a callable, not {type(function).__name__}")
         self._function: Any = function
         self._timeout = timeout
-        self._keeps = ttl > 0
+        for name, seconds in (("timeout", timeout), ("ttl", ttl)):
+            if not isinstance(seconds, (int, float)) or not math.isfinite(seconds):
+                raise ValueError(f"{name} must be a number of seconds, not {seconds!r}")
+        if timeout <= 0:
+            raise ValueError(f"timeout must be a number of seconds above 0, not {timeout}")
         if ttl < 0:
             raise ValueError(f"ttl must be a number of seconds from 0, not {ttl}")
+        self._keeps = ttl > 0
         ttl = self._ttl = ttl or SHORTEST_TTL
         self._calls = itertools.count(1)
         # By the number of the call: its value, its exception.
         self._ended: dict[int, tuple[Any, Exception | None]] = {}
         self._has_failed = False
         self._engine = Engine(timeout, ttl, max_stale=max(ttl, timeout), log=False)
-        self._engine.register(
-            NAME, self._call_async if is_coroutine_function(function) else self._call, imports=imports
-        )
+        self._engine.register(NAME, _caller(weakref.ref(self), is_coroutine_function(function)), imports=imports)
 
     def run(self, *, refresh: bool = False, deadline: float | None = None) -> Value:
         """Return the value of the function, or raise its exception.
@@ -165,6 +170,20 @@ class Job(Generic[Value]):
         self._ended[number] = (value, error)
         self._ended.pop(number - REMEMBERED, None)
         return {"status": "healthy", "details": {"call": number}}
+
+
+def _caller(job: weakref.ref[Job[Any]], is_async: bool) -> Callable[[], Any]:
+    """Return what calls a job without keeping it alive: the engine's threads know their callables for ever."""
+
+    def call() -> dict[str, Any] | None:
+        called = job()
+        return None if called is None else called._call()
+
+    async def call_async() -> dict[str, Any] | None:
+        called = job()
+        return None if called is None else await called._call_async()
+
+    return call_async if is_async else call
 
 
 def _no_value(result: Result, timeout: float) -> Exception:

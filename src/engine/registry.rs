@@ -1,7 +1,7 @@
 //! A registered check: its options, the check itself, and what is known of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
@@ -157,6 +157,12 @@ impl Registered {
     /// The parent that keeps this check from being shown as it was found.
     pub fn blocking_parent(&self, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<&Arc<Self>> {
         blocked_by(&self.parents, |parent| parent.status_within(parent.stale_after, now, snapshot))
+    }
+
+    /// Since when it is failing, or the parent that blocks it.
+    pub fn failing_since(&self, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<SystemTime> {
+        let parent = self.blocking_parent(now, snapshot);
+        parent.map_or_else(|| self.state().beside(now).1.since, |parent| parent.failing_since(now, snapshot))
     }
 
     /// Whether it is failing, by an outcome not older than `max_age`.

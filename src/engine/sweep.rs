@@ -97,7 +97,8 @@ impl Sweep {
     }
 
     fn row(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
-        let mut row = match check.blocking_parent(now, snapshot) {
+        let parent = check.blocking_parent(now, snapshot);
+        let mut row = match parent {
             Some(parent) => {
                 let not_run = NotRun::Blocked { parent: parent.options.name.clone(), answered: true };
                 Row { blocked_by: Some(parent.name.clone()), ..self.derived(check, &not_run.outcome()) }
@@ -106,7 +107,7 @@ impl Sweep {
         };
         let (circuit, history) = check.state().beside(now);
         row.circuit = circuit;
-        row.since = history.since;
+        row.since = parent.map_or(history.since, |parent| parent.failing_since(now, snapshot));
         row.last_error = history.last_error.filter(|error| error.at != row.outcome.at);
         row
     }

@@ -19,6 +19,7 @@ from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from django_lifesigns.history import recent
 from django_lifesigns.history.reports.collect import MOST_SLICES, collect, slices
 from django_lifesigns.management.commands import health_prune
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
@@ -206,6 +207,24 @@ def test_collect__one_query_a_slice(history: None, django_assert_num_queries: An
     with django_assert_num_queries(24 + 1):
         collect(until - timedelta(hours=24), until, lambda: done.append(1))
     assert len(done) == 24
+
+
+def test_collect__last_error_is_the_latest_and_not_the_slowest() -> None:
+    add("x", "error", minutes=10, duration=1)
+    add("x", "error", minutes=20, duration=500)
+    until = timezone.now()
+    last = collect(until - timedelta(hours=1), until).checks["x"].last_error_at
+    assert last is not None
+    assert until - timedelta(minutes=11) < last
+
+
+def test_collect__durations_that_no_run_can_have_had() -> None:
+    add("x", "healthy", minutes=10)
+    for duration in (float("inf"), 1e12, -5.0):
+        add("x", "healthy", minutes=10, duration=duration)
+    until = timezone.now()
+    assert collect(until - timedelta(hours=1), until).checks["x"].results == 1
+    assert recent.hours()["x"][0]["total"] == 1
 
 
 def prune(*arguments: str) -> str:

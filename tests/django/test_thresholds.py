@@ -237,7 +237,7 @@ WRONG = [
     (("memory_usage", "critical", 101.0), "it is not a number from 0 to 100"),
     (("error_rate", "warning", 200), "it is not a number from 0 to 100"),
     (("queue_depth", "warning", -1), "it is not a number from 0"),
-    (("response_time", "warning", 0), "it is not a number above 0"),
+    (("response_time", "warning", 0), "it is not a number above 0 and below 86,400,000, a day"),
 ]
 
 

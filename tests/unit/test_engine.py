@@ -283,6 +283,21 @@ def test_dependencies__a_child_is_not_run_while_its_parent_is_in_error() -> None
     assert child.runs >= 1
 
 
+def test_dependencies__a_blocked_child_is_so_since_its_parent_fails() -> None:
+    parent = Counting()
+    engine = lifesigns.Engine(log=False)
+    engine.register("parent", parent, ttl=0.001)
+    engine.register("child", lambda: None, depends_on=["parent"], ttl=0.001)
+    engine.register("grandchild", lambda: None, depends_on=["child"], ttl=0.001)
+    healthy = engine.run(refresh=True)["checks"]
+    parent.result = False
+    time.sleep(0.01)
+    blocked = engine.run(refresh=True)["checks"]
+    assert {result["status"] for result in blocked.values()} == {"error"}
+    assert blocked["child"]["since"] == blocked["grandchild"]["since"] == blocked["parent"]["since"]
+    assert blocked["child"]["since"] > healthy["child"]["since"]
+
+
 def test_dependencies__a_parent_that_hangs_costs_the_child_its_own_timeout_only() -> None:
     parent = Counting()
     parent.gate.clear()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -20,6 +23,29 @@ class OwnError(Exception):
 
 def fail() -> None:
     raise OwnError("the reason")
+
+
+def test_job_that_nobody_holds_is_collected() -> None:
+    argument = OwnError()
+    held = weakref.ref(argument)
+    Job(partial(repr, argument)).run()
+    del argument
+    gc.collect()
+    assert held() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"timeout": 0}, "timeout must be a number of seconds above 0, not 0"),
+        ({"timeout": "5"}, "timeout must be a number of seconds, not '5'"),
+        ({"ttl": float("nan")}, "ttl must be a number of seconds, not nan"),
+        ({"ttl": -1}, "ttl must be a number of seconds from 0, not -1"),
+    ],
+)
+def test_wrong_option_is_named(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Job(fail, **options)
 
 
 @pytest.mark.parametrize("value", [None, 0, "degraded", {"status": "error"}, object(), b"\x00", [1]])

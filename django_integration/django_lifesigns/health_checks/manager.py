@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -92,7 +93,7 @@ class HealthCheckManager:
         if self._built is None or self._built[1] != wanted:
             engine = Engine(read().default_timeout, KEPT, max_stale=KEPT)
             for name, (function, critical) in wanted.items():
-                check = returning_connections(partial(self._run, name, function))
+                check = returning_connections(_runner(weakref.ref(self), name, function))
                 engine.register(name, check, critical=critical, timeout=_timeout(function))
             self._built = engine, wanted
         return self._built[0], {name: name for name in wanted}
@@ -104,6 +105,16 @@ class HealthCheckManager:
             with suppress(TooLargeError):  # the engine says so
                 self._more[name] = plain(returned)
         return returned
+
+
+def _runner(manager: weakref.ref[HealthCheckManager], name: str, function: Callable[[], Any]) -> Callable[[], Any]:
+    """Return what runs a check of a manager without keeping the manager alive."""
+
+    def run() -> Any:
+        running = manager()
+        return None if running is None else running._run(name, function)
+
+    return run
 
 
 class ProjectManager(HealthCheckManager):

@@ -19,7 +19,7 @@ from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
-from django_lifesigns.history.reports.durations import Durations, bucket_of_row
+from django_lifesigns.history.reports.durations import PLAUSIBLE, Durations, bucket_of_row
 from lifesigns import Job, JobError
 
 HOURS = 24
@@ -117,7 +117,7 @@ def _latest() -> QuerySet[Any]:
     """Return the rows of the last hours, of these the latest `ROWS`."""
     from django_lifesigns.models import HealthCheckLog
 
-    recent = HealthCheckLog.objects.filter(checked_at__gte=timezone.now() - timedelta(hours=HOURS))
+    recent = HealthCheckLog.objects.filter(PLAUSIBLE, checked_at__gte=timezone.now() - timedelta(hours=HOURS))
     # The first one that is too old: all in one query would sort what the index has in order already.
     beyond = recent.order_by("-checked_at").values_list("checked_at", flat=True)[ROWS : ROWS + 1].first()
     return recent if beyond is None else recent.filter(checked_at__gt=beyond)

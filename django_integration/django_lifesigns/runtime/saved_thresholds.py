@@ -43,7 +43,7 @@ def validated(rows: Iterable[tuple[object, object, object]]) -> tuple[Saved, lis
 
 
 def _problem(metric: object, level: object, value: object) -> str | None:
-    from django_lifesigns.models import AlertThreshold
+    from django_lifesigns.models import DAY_MS, AlertThreshold
 
     if not isinstance(metric, str) or metric not in AlertThreshold.DEFAULTS:
         return "there is no such metric"
@@ -53,7 +53,7 @@ def _problem(metric: object, level: object, value: object) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return "it is not a number"
     if metric == "response_time":
-        return None if value > 0 else "it is not a number above 0"
+        return None if 0 < value < DAY_MS else f"it is not a number above 0 and below {DAY_MS:,}, a day"
     if metric in AlertThreshold.PERCENT:
         return None if 0 <= value <= 100 else "it is not a number from 0 to 100"
     return None if value >= 0 else "it is not a number from 0"

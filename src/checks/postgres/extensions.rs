@@ -141,7 +141,8 @@ fn judge_statements(spec: &PostgresStatementsCheck, response: &Response) -> Resu
             })
         })
         .collect();
-    let message = format!("{slow} of {} ({percent}%) with a mean above {} ms", counted("statement", total), spec.slow_ms);
+    let message =
+        format!("{slow} of {} ({percent}%) with a mean above {} ms", counted("statement", total), spec.slow_ms);
     Ok(Finding::new(spec.thresholds.judge(percent), message)
         .with("total_queries", total)
         .with("slow_queries", slow)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, Sum
 
-from django_lifesigns.history.reports.durations import Durations, bucket_of_row
+from django_lifesigns.history.reports.durations import PLAUSIBLE, Durations, bucket_of_row
 from django_lifesigns.models import HealthCheckLog
 
 SLICE = timedelta(hours=1)
@@ -91,7 +91,7 @@ def collect(since: datetime, until: datetime, done: Callable[[], object] = lambd
                 setattr(check, status, getattr(check, status) + count)
                 setattr(figures, status, getattr(figures, status) + count)
             if status == "error":
-                check.last_error_at = latest
+                check.last_error_at = max(latest, check.last_error_at or latest)
         timeline.append(figures)
         done()
     return History(since, until, dict(sorted(checks.items())), timeline, _problems(since, until))
@@ -99,7 +99,7 @@ def collect(since: datetime, until: datetime, done: Callable[[], object] = lambd
 
 def _grouped(start: datetime, end: datetime) -> Any:
     """Return one row for each check, status and bucket of durations."""
-    rows = HealthCheckLog.objects.filter(checked_at__gte=start, checked_at__lt=end).order_by()
+    rows = HealthCheckLog.objects.filter(PLAUSIBLE, checked_at__gte=start, checked_at__lt=end).order_by()
     grouped = rows.annotate(bucket=bucket_of_row()).values_list("check_name", "status", "bucket")
     return grouped.annotate(Count("pk"), Min("duration_ms"), Max("duration_ms"), Max("checked_at"), Sum("duration_ms"))
 

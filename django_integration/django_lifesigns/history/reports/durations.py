@@ -11,13 +11,16 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from django.db.models import F, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import Floor, Greatest, Ln
 
 # Buckets for each factor of e: each is 5% wider than the one before.
 RESOLUTION = 20.0
 # What is shorter counts as this long: logarithms know no 0.
 SHORTEST_MS = 0.01
+# Rows whose duration no run can have had are left out: an adopted table, or SQLite, may hold anything there.
+LONGEST_MS = 1e9
+PLAUSIBLE = Q(duration_ms__gte=0, duration_ms__lt=LONGEST_MS)
 
 
 def bucket_of_row() -> Floor:
