@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def project(folder: Path, **lifesigns: Any) -> dict[str, Any]:
 
 def rows(folder: Path, check: str = "default_cache") -> list[tuple[str, str]]:
     """When each result of the check was found, and its status."""
-    with sqlite3.connect(folder / "db.sqlite3", timeout=20) as database:
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
         sql = "SELECT checked_at, status FROM core_health_check_log WHERE check_name = ? ORDER BY 1"
         return database.execute(sql, [check]).fetchall()
 

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_results__one_run_for_all_and_kept_once(server: Server) -> None:
     assert {report["checks"]["billing"]["cached"] for report in later} == {True}
 
     def kept() -> list[tuple[str, int]]:
-        with sqlite3.connect(server.folder / "db.sqlite3") as database:
+        with closing(sqlite3.connect(server.folder / "db.sqlite3")) as database:
             return database.execute(
                 "SELECT checked_at, count(*) FROM core_health_check_log WHERE check_name = 'billing' GROUP BY 1"
             ).fetchall()

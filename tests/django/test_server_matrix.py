@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +103,7 @@ def ready(address: str) -> int:
 
 def recorded(folder: Path) -> Counter[str]:
     """How often each result of the check is in the history, by when it was found."""
-    with sqlite3.connect(folder / "db.sqlite3", timeout=20) as database:
+    with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
         sql = "SELECT checked_at FROM core_health_check_log WHERE check_name = 'counted'"
         return Counter(at for (at,) in database.execute(sql))
 
