@@ -10,8 +10,9 @@ use crate::checks::postgres::protocol::{Session, SessionGroup};
 use crate::model::CheckError;
 use crate::runtime::lock;
 
-/// How many sessions there are at most for the checks of one urgency.
-pub const SESSIONS: usize = 3;
+/// How many sessions there are at most for the checks of one urgency: one more than a server has diagnostic checks by
+/// default, so that each of them may be slow without delaying another.
+pub const SESSIONS: usize = 6;
 /// After a refusal, for so long diagnostic checks open no session of their own.
 const LIMITED_FOR: Duration = Duration::from_secs(60);
 
