@@ -123,7 +123,7 @@ def test_draining_worker__leaves_probes_to_those_that_serve(address: str, tmp_pa
 
 @BOTH
 def test_recycled_workers__leave_no_hole(address: str, tmp_path: Path) -> None:
-    """Each worker ends once the next one listens, and half of them are killed."""
+    """Each worker ends by a signal that it does not handle, once the next one listens."""
     with ExitStack() as stack:
         current, bound = worker(stack, address.format(tmp_path))
         found: list[int | str] = []
@@ -146,9 +146,10 @@ def test_recycled_workers__leave_no_hole(address: str, tmp_path: Path) -> None:
         done.set()
         thread.join()
     assert len(found) >= 6, "at least one probe for each worker"
-    # A connection that a killed process had accepted is reset: that one cannot be helped.
-    assert "ConnectionRefusedError" not in found
-    assert sum(code != 200 for code in found) <= 3, found
+    # The one connection that a process has accepted when it ends is reset: that cannot be helped.
+    others = [code for code in found if code != 200]
+    assert "ConnectionRefusedError" not in others
+    assert len(others) <= 6, others
 
 
 def test_unix_socket__removed_file_comes_back(tmp_path: Path) -> None:
