@@ -23,6 +23,7 @@ def limited(postgres: Postgres) -> Iterator[dict[str, Any]]:
     """Connection parameters of a role that may have one session."""
     postgres.heartbeat()
     postgres.sql(f"CREATE ROLE limited LOGIN CONNECTION LIMIT 1 PASSWORD '{PASSWORD}'; GRANT {USER} TO limited")
+    postgres.forget_statements()  # slow ones of other tests would be shown
     try:
         yield server(postgres, user="limited")
     finally:
