@@ -49,6 +49,8 @@ def check(
     Raises:
         ValueError: an argument is wrong, or another function was declared under this name.
     """
+    if not isinstance(name, str):  # `@check` without its parentheses would declare nothing, and say nothing
+        raise ValueError('check takes the name of the check: @lifesigns.check("billing")')
     options = {
         "critical": critical,
         "timeout": timeout,

@@ -119,3 +119,11 @@ print(threading.active_count(), *sorted({"django", "asyncio", "typing", "datacla
         check=True,
     )
     assert done.stdout.split() == ["1"]
+
+
+def test_declared__without_a_name() -> None:
+    with pytest.raises(ValueError, match=r'takes the name of the check: @lifesigns.check\("billing"\)'):
+
+        @lifesigns.check  # type: ignore[arg-type]
+        def billing() -> bool:
+            return True
