@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import weakref
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from lifesigns.engine import Engine
 from lifesigns.exceptions import JobError, NotStartedError, StillRunningError
 from lifesigns.first_use import is_coroutine_function
+from lifesigns.weak import weakly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -100,7 +100,8 @@ class Job(Generic[Value]):
         self._ended: dict[int, tuple[Any, Exception | None]] = {}
         self._has_failed = False
         self._engine = Engine(timeout, ttl, max_stale=max(ttl, timeout), log=False)
-        self._engine.register(NAME, _caller(weakref.ref(self), is_coroutine_function(function)), imports=imports)
+        call: Any = self._call_async if is_coroutine_function(function) else self._call
+        self._engine.register(NAME, weakly(call), imports=imports)
 
     def run(self, *, refresh: bool = False, deadline: float | None = None) -> Value:
         """Return the value of the function, or raise its exception.
@@ -170,20 +171,6 @@ class Job(Generic[Value]):
         self._ended[number] = (value, error)
         self._ended.pop(number - REMEMBERED, None)
         return {"status": "healthy", "details": {"call": number}}
-
-
-def _caller(job: weakref.ref[Job[Any]], is_async: bool) -> Callable[[], Any]:
-    """Return what calls a job without keeping it alive: the engine's threads know their callables for ever."""
-
-    def call() -> dict[str, Any] | None:
-        called = job()
-        return None if called is None else called._call()
-
-    async def call_async() -> dict[str, Any] | None:
-        called = job()
-        return None if called is None else await called._call_async()
-
-    return call_async if is_async else call
 
 
 def _no_value(result: Result, timeout: float) -> Exception:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import weakref
+from functools import partial
 
 from lifesigns import _core, callables
+from lifesigns.weak import weakly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,18 +39,7 @@ class Publisher:
         if self.ids:
             return False
         publisher = _core.new_callable_id()
-        callables.remember(publisher, _callable_of(weakref.ref(self)), "")
+        callables.remember(publisher, partial(weakly(self.publish), None), "")
         self.ids["publisher"] = publisher
         weakref.finalize(self, callables.forget, [publisher]).atexit = False
         return True
-
-
-def _callable_of(publisher: weakref.ref[Publisher]) -> Callable[[], None]:
-    """Return what publishes; it does not keep the publisher alive."""
-
-    def publish_events() -> None:
-        found = publisher()
-        if found is not None:
-            found.publish(None)
-
-    return publish_events

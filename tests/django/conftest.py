@@ -14,10 +14,12 @@ from django.db import connections
 
 from django_lifesigns.history import recent, recorder
 from django_lifesigns.runtime import guard, thresholds
+from django_lifesigns.runtime.engine import reset
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.problems import Problem
 from django_lifesigns.targets.discovery import DiscoveredCheck, discover
+from lifesigns import checks as declared
 from tests.services import MariaDb, Postgres
 
 NewDatabase = Callable[..., dict[str, Any]]
@@ -34,6 +36,20 @@ def as_in_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """The history and the thresholds are written and read on threads of the engine, as outside of tests."""
     for module in (recorder, recent, thresholds):
         monkeypatch.setattr(module, "is_under_test", lambda: False)
+
+
+@pytest.fixture
+def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test registers with the manager of the replaced application is forgotten with it."""
+    from django_lifesigns.health_checks import global_health_manager, register_all_checks
+
+    monkeypatch.setattr(declared, "DECLARED", {})
+    monkeypatch.setattr(global_health_manager, "checks", {})
+    monkeypatch.setattr(global_health_manager, "_seen", set())
+    register_all_checks()
+    reset()
+    yield
+    reset()
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from django.test import Client
 import lifesigns
 from django_lifesigns import health_checks
 from django_lifesigns.health_checks import global_health_manager, register_all_checks
-from django_lifesigns.runtime.engine import get_engine, get_runtime, reset
+from django_lifesigns.runtime.engine import get_engine, get_runtime
 from django_lifesigns.service import HealthCheckService
 from django_lifesigns.targets.catalogue import CATALOGUE
-from lifesigns import checks as declared
 from tests.django.projects import run_json
 
 REFUSED = """
@@ -31,16 +30,7 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(autouse=True)
-def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a test registers is forgotten with it."""
-    monkeypatch.setattr(declared, "DECLARED", {})
-    monkeypatch.setattr(global_health_manager, "checks", {})
-    monkeypatch.setattr(global_health_manager, "_seen", set())
-    register_all_checks()
-    reset()
-    yield
-    reset()
+pytestmark = pytest.mark.usefixtures("as_at_the_start")
 
 
 def test_import__registers_the_checks_and_tells_the_truth(tmp_path: Path) -> None:

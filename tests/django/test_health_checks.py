@@ -20,13 +20,11 @@ from django_lifesigns.health_checks import (
     check_default_cache,
     format_check_result,
     global_health_manager,
-    register_all_checks,
     timeout_check,
 )
 from django_lifesigns.health_checks.result import as_before
-from django_lifesigns.runtime.engine import get_engine, reset
+from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.targets.catalogue import CATALOGUE
-from lifesigns import checks as declared
 from tests.services import wait_until
 
 MODULES = {
@@ -50,16 +48,7 @@ MODULES = {
 NAMES = [(module, name) for module, names in MODULES.items() for name in names]
 
 
-@pytest.fixture(autouse=True)
-def as_at_the_start(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What a test registers is forgotten with it."""
-    monkeypatch.setattr(declared, "DECLARED", {})
-    monkeypatch.setattr(global_health_manager, "checks", {})
-    monkeypatch.setattr(global_health_manager, "_seen", set())
-    register_all_checks()
-    reset()
-    yield
-    reset()
+pytestmark = pytest.mark.usefixtures("as_at_the_start")
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -23,6 +22,7 @@ from lifesigns import Engine
 from lifesigns import checks as registry
 from lifesigns.plain import TooLargeError, plain
 from lifesigns.results import Result
+from lifesigns.weak import weakly
 
 TIMEOUTS = {FUNCTIONS[name]: defaults.timeout for name, defaults in CATALOGUE.items()}
 # What a check with a timeout of its own is given beyond it, so that it is the one that speaks.
@@ -93,7 +93,7 @@ class HealthCheckManager:
         if self._built is None or self._built[1] != wanted:
             engine = Engine(read().default_timeout, KEPT, max_stale=KEPT)
             for name, (function, critical) in wanted.items():
-                check = returning_connections(_runner(weakref.ref(self), name, function))
+                check = returning_connections(partial(weakly(self._run), name, function))
                 engine.register(name, check, critical=critical, timeout=_timeout(function))
             self._built = engine, wanted
         return self._built[0], {name: name for name in wanted}
@@ -105,16 +105,6 @@ class HealthCheckManager:
             with suppress(TooLargeError):  # the engine says so
                 self._more[name] = plain(returned)
         return returned
-
-
-def _runner(manager: weakref.ref[HealthCheckManager], name: str, function: Callable[[], Any]) -> Callable[[], Any]:
-    """Return what runs a check of a manager without keeping the manager alive."""
-
-    def run() -> Any:
-        running = manager()
-        return None if running is None else running._run(name, function)
-
-    return run
 
 
 class ProjectManager(HealthCheckManager):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +10,7 @@ from django_lifesigns.history import recorder
 from lifesigns import Engine
 from lifesigns.events import StatusEvent
 from lifesigns.threads import start_thread
+from lifesigns.weak import weakly
 
 if TYPE_CHECKING:
     from lifesigns.events import Event
@@ -33,7 +32,7 @@ class BackgroundRecording:
         self._engine = engine
         self._pause = min(max(period / 2, SHORTEST_PAUSE), LONGEST_PAUSE)
         self._timer = Engine(TIMEOUT, self._pause, log=False)
-        self._timer.register(NAME, _weakly(self._take_turn))
+        self._timer.register(NAME, weakly(self._take_turn))
         self._is_changed = False
         # Its one item is with the thread that records changes. No lock: under gevent that would be one of greenlets,
         # and a fork could leave it locked.
@@ -41,7 +40,7 @@ class BackgroundRecording:
 
     def start(self) -> None:
         """Record from now on; and what is known when this process ends."""
-        recorder.record_at_exit(_weakly(self.record))
+        recorder.record_at_exit(weakly(self.record))
         self._engine.subscribe(self._record_change)
         self._timer.start_background()
 
@@ -74,14 +73,3 @@ class BackgroundRecording:
                 self.record()
             finally:
                 self._permit.append(True)
-
-
-def _weakly(method: Callable[[], None]) -> Callable[[], None]:
-    """Return a function that calls the method while its object is there, and does not keep it."""
-    reference = weakref.WeakMethod(method)
-
-    def call() -> None:
-        if (bound := reference()) is not None:
-            bound()
-
-    return call

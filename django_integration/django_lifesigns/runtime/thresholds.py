@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from django.db import connections, router
@@ -20,6 +20,7 @@ from django_lifesigns.runtime.saved_thresholds import Saved, read_saved
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import Engine
 from lifesigns.specs import Thresholds
+from lifesigns.weak import weakly
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -102,14 +103,8 @@ class ThresholdSync:
 
     def sync_in_background(self) -> None:
         """Follow from now on though nobody calls `sync`, as where only native probes are requested."""
-        sync = weakref.ref(self)
-
-        def follow() -> None:
-            if governing := sync():
-                governing.sync(READ_SECONDS)
-
         self._timer = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
-        self._timer.register(NAME, follow)
+        self._timer.register(NAME, partial(weakly(self.sync), READ_SECONDS))
         self._timer.start_background()
 
     def _take(self, result: Mapping[str, Any]) -> None:
