@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lifesigns
+from tests.services import Postgres
 from tests.services.cluster import DATABASE, PASSWORD, SUPERUSER_PASSWORD, USER
 
 SECRETS = (PASSWORD, SUPERUSER_PASSWORD)
@@ -89,3 +92,19 @@ def every_kind(where: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def sleeper(where: dict[str, Any]) -> dict[str, Any]:
     """A check whose statement hangs."""
     return spec("task_workers", where, sql="SELECT count(*) FROM (SELECT pg_sleep(60)) s")
+
+
+@contextmanager
+def login_by(secure: Postgres, method: str) -> Iterator[dict[str, Any]]:
+    """Connection parameters of a role that logs in by a method of pg_hba.conf, with the password that it takes."""
+    rules = secure.data / "pg_hba.conf"
+    before = rules.read_text()
+    encryption = "md5" if method == "md5" else "scram-sha-256"
+    secure.sql(f"SET password_encryption = '{encryption}'; CREATE ROLE bound LOGIN PASSWORD '{PASSWORD}'")
+    rules.write_text(f"host all bound all {method}\n{before}")
+    secure.sql("SELECT pg_reload_conf()")
+    try:
+        yield server(secure, user="bound", application_name=method)
+    finally:
+        rules.write_text(before)
+        secure.sql("DROP ROLE bound; SELECT pg_reload_conf()")

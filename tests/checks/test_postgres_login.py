@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.checks.postgres_server import engine, result_of, run, server, spec
+from tests.checks.postgres_server import engine, login_by, result_of, run, server, spec
 from tests.services import Certificates, Pair, Postgres
 from tests.services.cluster import DATABASE, PASSWORD, USER
 
@@ -150,23 +150,14 @@ def test_tls__server_rules_decide(secure: Postgres, rules: str, modes: dict[str,
 
 @pytest.mark.parametrize("method", ["scram-sha-256", "md5", "password", "trust"])
 def test_authentication(secure: Postgres, method: str) -> None:
-    rules = secure.data / "pg_hba.conf"
-    before = rules.read_text()
-    encryption = "md5" if method == "md5" else "scram-sha-256"
-    secure.sql(f"SET password_encryption = '{encryption}'; CREATE ROLE other LOGIN PASSWORD 'other-secret'")
-    rules.write_text(f"host all other all {method}\n{before}")
-    secure.sql("SELECT pg_reload_conf()")
-    try:
+    with login_by(secure, method) as login:
         for sslmode in ("disable", "require"):
-            where = server(secure, user="other", password="other-secret", sslmode=sslmode, application_name=method)
+            where = {**login, "sslmode": sslmode}
             assert run(spec("postgres", where))["status"] == "healthy"
             wrong = run(spec("postgres", {**where, "password": "wrong-secret"}))
             assert wrong["status"] == "healthy" if method == "trust" else wrong["error_type"] == "AuthenticationError"
-            without = run(spec("postgres", server(secure, user="other", password=None, sslmode=sslmode)))
+            without = run(spec("postgres", {name: value for name, value in where.items() if name != "password"}))
             assert method == "trust" or "none is configured" in without["message"]
-    finally:
-        rules.write_text(before)
-        secure.sql("DROP ROLE other; SELECT pg_reload_conf()")
 
 
 def test_authentication__unsupported_method(secure: Postgres) -> None:

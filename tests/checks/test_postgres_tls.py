@@ -12,10 +12,9 @@ import psycopg
 import pytest
 
 import lifesigns
-from tests.checks.postgres_server import run, server, spec
+from tests.checks.postgres_server import login_by, run, server, spec
 from tests.servers import misbehaving
 from tests.services import Certificates, Postgres
-from tests.services.cluster import PASSWORD
 
 ENCRYPTED = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl"
 ALPN = "postgresql"
@@ -26,22 +25,6 @@ def secure() -> Iterator[Postgres]:
     """A server with TLS."""
     with Postgres(ssl=True) as secure:
         yield secure
-
-
-@contextmanager
-def login_by(secure: Postgres, method: str) -> Iterator[dict[str, Any]]:
-    """Connection parameters of a role that logs in by a method of pg_hba.conf, with the password that it takes."""
-    rules = secure.data / "pg_hba.conf"
-    before = rules.read_text()
-    encryption = "md5" if method == "md5" else "scram-sha-256"
-    secure.sql(f"SET password_encryption = '{encryption}'; CREATE ROLE bound LOGIN PASSWORD '{PASSWORD}'")
-    rules.write_text(f"host all bound all {method}\n{before}")
-    secure.sql("SELECT pg_reload_conf()")
-    try:
-        yield server(secure, user="bound", application_name=method)
-    finally:
-        rules.write_text(before)
-        secure.sql("DROP ROLE bound; SELECT pg_reload_conf()")
 
 
 def libpq_connects(where: dict[str, Any]) -> bool:
