@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers, judge, workers
-from django_lifesigns.targets.task_queues import background_task
+from django_lifesigns.targets.queues.background_task import background_task
 from lifesigns.specs import Thresholds
 
 QUEUE = background_task()

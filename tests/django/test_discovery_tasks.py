@@ -200,7 +200,7 @@ def test_tasks__celery_that_cannot_be_asked(
 
 
 def test_tasks__celery_that_is_not_installed(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("django_lifesigns.targets.celery.find_spec", lambda name: None)
+    monkeypatch.setattr("django_lifesigns.targets.queues.celery.find_spec", lambda name: None)
     found, problems = discovered(CELERY_BROKER_URL="redis://h")
     assert problems == []
     assert {found[name].check for name in CHECKS} == {specs.Skipped(reason="Celery is not installed here")}

@@ -9,7 +9,7 @@ import django
 import psycopg
 import pytest
 
-from django_lifesigns.targets.task_queues import django_tasks
+from django_lifesigns.targets.queues.django_tasks import django_tasks
 from tests.django.projects import run_json
 from tests.services import Stack
 

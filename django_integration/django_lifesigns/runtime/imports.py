@@ -51,9 +51,10 @@ def _queue_modules(options: Mapping[Any, Any]) -> Iterator[str]:
     # The two whose checks go through their own code; an installed app of theirs has imported them.
     if not (configured or getattr(settings, "CELERY_BROKER_URL", None) or {"celery", "django_q"} & sys.modules.keys()):
         return
-    from django_lifesigns.targets import task_queues
+    from django_lifesigns.targets.queues import presets
+    from django_lifesigns.targets.queues.background_task import DEFAULT
 
-    queue = task_queues.configured(configured or task_queues.installed() or task_queues.DEFAULT)
+    queue = presets.configured(configured or presets.installed() or DEFAULT)
     for check in queue.checks.values():
         yield from imports(check)
 

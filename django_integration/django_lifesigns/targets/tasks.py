@@ -9,10 +9,11 @@ from django.db import connections
 
 from django_lifesigns.checks import tasks as through_django
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.targets import task_queues
 from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.databases import is_native, require_readable, server, vendor
-from django_lifesigns.targets.task_queues import TaskQueue
+from django_lifesigns.targets.queues import presets
+from django_lifesigns.targets.queues.background_task import background_task
+from django_lifesigns.targets.queues.task_queue import TaskQueue
 from lifesigns import specs
 
 
@@ -39,11 +40,11 @@ def task_workers(search: DiscoveryContext) -> Check:
 
 def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
     """The queue, and whether its tables have to be there."""
-    configured = search.conf.task_queue or task_queues.installed()
+    configured = search.conf.task_queue or presets.installed()
     if configured is None:
-        return task_queues.background_task(), search.required
+        return background_task(), search.required
     try:
-        queue = task_queues.configured(configured)
+        queue = presets.configured(configured)
     except WrongTargetError:
         raise
     except ValueError as error:
@@ -51,7 +52,7 @@ def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
     if queue.database not in connections.settings:
         where = f"the task queue {queue.backend} is in the database {queue.database!r}"
         raise WrongTargetError(f"{where}, which is not in DATABASES")
-    return queue, not task_queues.is_of_tenants()
+    return queue, not presets.is_of_tenants()
 
 
 def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_django: Any, **fields: Any) -> Check:
@@ -66,7 +67,7 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
     if sql_key is None:
         fields |= {"backend": queue.backend, "tables": queue.tables}
     elif sql := getattr(queue, sql_key):
-        fields |= {"sql": sql, "tables": task_queues.asked(queue.tables, sql)}
+        fields |= {"sql": sql, "tables": presets.asked(queue.tables, sql)}
     else:
         raise NoTargetError(f"set {sql_key!r} in LIFESIGNS['TASK_QUEUE'] for this check")
     if not fields["tables"]:

@@ -11,6 +11,7 @@ from django_lifesigns.checks.celery import CeleryBroker, CeleryPending, CeleryWo
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
 # Transports by which a worker cannot be sent a question.
@@ -21,6 +22,18 @@ RESULTS_TABLE = "django_celery_results_taskresult"
 RESULTS_BACKENDS = frozenset(
     ["django-db", "django_celery_results.backends:DatabaseBackend", "django_celery_results.backends.DatabaseBackend"]
 )
+
+
+def celery() -> TaskQueue:
+    """Celery: tasks and workers are in the broker, failures in the database of django-celery-results."""
+    unknown = unknown_of_celery()
+    return TaskQueue(
+        backend="celery",
+        tables=(RESULTS_TABLE,) if has_results() else (),
+        failed_sql=f"SELECT count(*) FROM {RESULTS_TABLE} WHERE status = 'FAILURE' AND date_done >= {{since}}",
+        checks=checks_of_celery(unknown),
+        unknown=unknown,
+    )
 
 
 def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:

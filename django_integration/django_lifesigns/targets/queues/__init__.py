@@ -1,0 +1,1 @@
+"""The task queues of Django projects: a module for each preset."""
