@@ -24,6 +24,7 @@ __all__ = [
     "default_store",
     "drain",
     "draining",
+    "heartbeats_of",
     "hold_address",
     "job_done",
     "job_failed",
@@ -285,6 +286,9 @@ def beat(name: str) -> None:
     ``application`` of those that check it. 500 names are kept at most, in each process and in each store: those sent
     once, longest ago, are dropped.
     """
+
+def heartbeats_of(prefix: str) -> dict[str, float]:
+    """Return the age in seconds of the last heartbeat of each name that starts with ``prefix``."""
 
 def default_store() -> Path:
     """The directory where the processes of this user find each other, unless another one is configured."""

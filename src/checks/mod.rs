@@ -43,6 +43,11 @@ pub trait Check: Send + Sync {
         None
     }
 
+    /// Why there is nothing to check here, where that is known without a run.
+    fn skip_reason(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether it can only run while the interpreter does.
     fn needs_python(&self) -> bool {
         false

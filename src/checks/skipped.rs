@@ -19,4 +19,8 @@ impl Check for SkippedCheck {
     async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
         Ok(Finding::skipped(self.reason.clone()))
     }
+
+    fn skip_reason(&self) -> Option<&str> {
+        Some(&self.reason)
+    }
 }

@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::checks::Check;
-use crate::model::{CheckOptions, CircuitState, Event, NotRun, Outcome, Status};
-use crate::policy::dependencies::{ParentStatus, blocked_by};
+use crate::model::{CheckOptions, CircuitState, Event, Finding, NotRun, Outcome, Status};
+use crate::policy::dependencies::{ParentStatus, blocked_by, stays_skipped};
 use crate::policy::limits::Limits;
 use crate::runtime::{PerProcess, Process, queue::Queue};
 use crate::state::{CheckState, Completion, InFlightRun, Requested, Scope, TableSnapshot};
@@ -165,9 +165,26 @@ impl Registered {
         parent.map_or_else(|| self.state().beside(now).1.since, |parent| parent.failing_since(now, snapshot))
     }
 
+    /// The outcome that is shown whatever becomes of its parents and its breaker, if there is nothing to check here.
+    pub fn skipped(&self, snapshot: Option<&TableSnapshot>) -> Option<Arc<Outcome>> {
+        self.skipped_as(self.state().latest(snapshot).0)
+    }
+
+    fn skipped_as(&self, latest: Option<Arc<Outcome>>) -> Option<Arc<Outcome>> {
+        let found = latest.filter(|latest| stays_skipped(latest) && !self.replaced_after(latest));
+        found.or_else(|| {
+            let active = self.active.load();
+            let finding = Finding::skipped(active.check.skip_reason()?);
+            Some(Arc::new(Outcome::of(Ok(finding), Instant::now())))
+        })
+    }
+
     /// Whether it is failing, by an outcome not older than `max_age`.
     fn status_within(&self, max_age: Duration, now: Instant, snapshot: Option<&TableSnapshot>) -> ParentStatus {
         let (latest, circuit) = self.state().latest(snapshot);
+        if self.skipped_as(latest.clone()).is_some() {
+            return ParentStatus::Other;
+        }
         let is_open = circuit.is_some_and(|circuit| circuit.state == CircuitState::Open);
         let is_error = latest.is_some_and(|latest| {
             latest.status == Status::Error && now.saturating_duration_since(latest.finished) < max_age
@@ -184,7 +201,12 @@ impl Registered {
         if self.status_within(self.stale_after, now, None) == ParentStatus::Failing {
             return Some(Status::Error);
         }
-        let (latest, _) = self.state().latest(None);
+        let (latest, circuit) = self.state().latest(None);
+        // It is not run then, so that its last outcome may be old.
+        let is_open = circuit.is_some_and(|circuit| circuit.state == CircuitState::Open);
+        if (is_open || self.blocking_parent(now, None).is_some()) && self.skipped_as(latest.clone()).is_some() {
+            return Some(Status::Skipped);
+        }
         let latest = latest.filter(|latest| now.saturating_duration_since(latest.finished) < self.stale_after);
         latest.map(|latest| latest.status)
     }

@@ -69,12 +69,13 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
     let deadline = Instant::now() + check.options.timeout;
     for parent in &check.parents {
         let blocked = |answered| NotRun::Blocked { parent: parent.options.name.clone(), answered };
+        let is_failing = |not_run: &NotRun| !not_run.keeps_last_result() && parent.skipped(None).is_none();
         let request =
             CheckRequest { max_age: None, refresh: false, without_python: false, now: Instant::now(), snapshot: None };
         // A run of the parent that is in flight is newer than what it found before.
         let run = match parent.state().in_flight().map_or_else(|| parent.request(request, process), Answer::Joined) {
             Answer::Fresh(outcome) if outcome.status == Status::Error => return Err(blocked(true)),
-            Answer::NotRun(not_run) if !not_run.keeps_last_result() => return Err(blocked(true)),
+            Answer::NotRun(not_run) if is_failing(&not_run) => return Err(blocked(true)),
             Answer::Fresh(_) | Answer::Latest | Answer::NotRun(_) => continue,
             Answer::Joined(run) => run,
             Answer::Leading(lead) => {
@@ -85,7 +86,7 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
         };
         match timeout_at(deadline, run.wait()).await {
             Ok(Ok(outcome)) if outcome.status == Status::Error => return Err(blocked(true)),
-            Ok(Err(not_run)) if !not_run.keeps_last_result() => return Err(blocked(true)),
+            Ok(Err(not_run)) if is_failing(&not_run) => return Err(blocked(true)),
             Ok(_) => {}
             Err(_elapsed) => return Err(blocked(false)),
         }

@@ -97,7 +97,7 @@ impl Sweep {
     }
 
     fn row(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
-        let parent = check.blocking_parent(now, snapshot);
+        let parent = check.blocking_parent(now, snapshot).filter(|_| check.skipped(snapshot).is_none());
         let mut row = match parent {
             Some(parent) => {
                 let not_run = NotRun::Blocked { parent: parent.options.name.clone(), answered: true };
@@ -114,6 +114,10 @@ impl Sweep {
 
     fn found(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
         let not_run = |reason: &NotRun| {
+            let is_obstructed = matches!(reason, NotRun::Blocked { .. } | NotRun::CircuitOpen { .. });
+            if let Some(outcome) = is_obstructed.then(|| check.skipped(snapshot)).flatten() {
+                return self.cached(check, outcome, now);
+            }
             if !reason.keeps_last_result() {
                 return self.derived(check, &reason.outcome());
             }

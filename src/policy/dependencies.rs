@@ -1,4 +1,6 @@
-//! Which parent keeps a check from being run, or from being shown as it was found.
+//! What keeps a check from being run, or from being shown as it was found: its parents, but where it is skipped.
+
+use crate::model::{Outcome, Status};
 
 /// What is known of a parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,10 +16,35 @@ pub fn blocked_by<P>(parents: &[P], status: impl Fn(&P) -> ParentStatus) -> Opti
     parents.iter().find(|parent| status(parent) == ParentStatus::Failing)
 }
 
+/// The detail of a skipped result that could not be obtained this time, though there is something to check.
+pub const UNKNOWN: &str = "unknown";
+
+/// Whether a check is skipped since there is nothing to check: an outage elsewhere does not change that.
+pub fn stays_skipped(outcome: &Outcome) -> bool {
+    outcome.status == Status::Skipped && outcome.details.get(UNKNOWN).is_none_or(|unknown| unknown != true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Finding;
     use ParentStatus::{Failing, Other};
+    use tokio::time::Instant;
+
+    #[test]
+    fn skipped_outcome_stays_unless_it_is_unknown() {
+        let table = [
+            (Finding::skipped("no extension"), true),
+            (Finding::skipped("no extension").with(UNKNOWN, false), true),
+            (Finding::skipped("no answer").with(UNKNOWN, true), false),
+            (Finding::healthy("fine"), false),
+            (Finding::error("gone"), false),
+        ];
+        for (finding, expected) in table {
+            let outcome = Outcome::of(Ok(finding.clone()), Instant::now());
+            assert_eq!(stays_skipped(&outcome), expected, "{finding:?}");
+        }
+    }
 
     #[test]
     fn first_failing_parent_blocks() {

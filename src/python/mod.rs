@@ -16,6 +16,7 @@ mod serve;
 mod sweep;
 mod waker;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -89,6 +90,13 @@ fn beat(py: Python<'_>, name: &str) -> PyResult<()> {
     Ok(())
 }
 
+/// The age in seconds of the last heartbeat of each name that starts with `prefix`.
+#[pyfunction]
+fn heartbeats_of(py: Python<'_>, prefix: &str) -> HashMap<String, f64> {
+    let ages = py.detach(|| heartbeats::ages(prefix));
+    ages.into_iter().map(|(name, age)| (name, age.as_secs_f64())).collect()
+}
+
 /// Where the processes of this user's application find each other by default.
 #[pyfunction]
 fn default_store() -> PathBuf {
@@ -148,8 +156,8 @@ mod _core {
     use super::waker::PyWaker;
     #[pymodule_export]
     use super::{
-        UnknownCheckError, beat, close_connections, default_store, drain, draining, metrics_format, owns_engine,
-        undrain,
+        UnknownCheckError, beat, close_connections, default_store, drain, draining, heartbeats_of, metrics_format,
+        owns_engine, undrain,
     };
 
     #[pymodule_init]

@@ -58,6 +58,11 @@ impl HeartbeatTable {
     fn latest(&self, name: &str) -> Option<u64> {
         self.0.get(name).map(|known| known.at)
     }
+
+    fn starting_with(&self, prefix: &str) -> BTreeMap<String, u64> {
+        let matching = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
+        matching.map(|(name, known)| (name.clone(), known.at)).collect()
+    }
 }
 
 static OWN: PerProcess<Mutex<HeartbeatTable>> = PerProcess::new();
@@ -85,6 +90,19 @@ pub fn age(name: &str) -> Option<Duration> {
     Some(Duration::from_nanos(clock::now().saturating_sub(latest)))
 }
 
+/// How long ago each name that starts with `prefix` last sent a heartbeat, here or in a store of this process's engines.
+pub fn ages(prefix: &str) -> BTreeMap<String, Duration> {
+    let mut latest = OWN.get().map(|own| lock(&own).starting_with(prefix)).unwrap_or_default();
+    for path in stores().iter() {
+        for (name, at) in shared::starting_with(path, prefix) {
+            let known = latest.entry(name).or_insert(at);
+            *known = at.max(*known);
+        }
+    }
+    let now = clock::now();
+    latest.into_iter().map(|(name, at)| (name, Duration::from_nanos(now.saturating_sub(at)))).collect()
+}
+
 fn report_too_many() {
     static REPORTED: PerProcess<AtomicBool> = PerProcess::new();
     if !REPORTED.get_or_init(AtomicBool::default).swap(true, Ordering::Relaxed) {
@@ -100,7 +118,7 @@ fn report_too_many() {
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod shared {
-    use super::{Arc, Duration, HashMap, HeartbeatTable, Mutex, Path, PathBuf, PerProcess, lock};
+    use super::{Arc, BTreeMap, Duration, HashMap, HeartbeatTable, Mutex, Path, PathBuf, PerProcess, lock};
     use crate::state::backend::host::SharedValue;
     use crate::state::scope::key;
 
@@ -121,17 +139,25 @@ mod shared {
     pub fn latest(path: &Path, name: &str) -> Option<u64> {
         table(path).read(|table| table.latest(name))
     }
+
+    pub fn starting_with(path: &Path, prefix: &str) -> BTreeMap<String, u64> {
+        table(path).read(|table| table.starting_with(prefix))
+    }
 }
 
 /// No host scope there.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod shared {
-    use super::Path;
+    use super::{BTreeMap, Path};
 
     pub fn record(_: &Path, _: &str, _: u64) {}
 
     pub fn latest(_: &Path, _: &str) -> Option<u64> {
         None
+    }
+
+    pub fn starting_with(_: &Path, _: &str) -> BTreeMap<String, u64> {
+        BTreeMap::new()
     }
 }
 
@@ -149,6 +175,9 @@ mod tests {
         assert!(!table.record("a", 4));
         assert!(table.record("a", 6));
         assert_eq!((table.latest("a"), table.latest("b")), (Some(6), None));
+        table.record("ab", 7);
+        table.record("b", 8);
+        assert_eq!(table.starting_with("a"), [("a".to_owned(), 6), ("ab".to_owned(), 7)].into());
     }
 
     #[test]

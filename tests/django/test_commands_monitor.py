@@ -250,6 +250,19 @@ def test_breaker__force_and_reset(settings: Any, action: str, shown: str, status
     wait_until(lambda: get_engine().check("mine", refresh=True)["status"] == "healthy")
 
 
+def test_breaker__of_a_skipped_check_changes_nothing(settings: Any) -> None:
+    settings.LIFESIGNS = QUIET_MACHINE
+    err = StringIO()
+    for _ in range(2):  # before its first run, and after that
+        call_command("health_breaker", "force-open", "mqtt_broker", stdout=StringIO(), stderr=err)
+        assert "mqtt_broker is skipped, and stays so: it never runs" in err.getvalue()
+        assert "(set MQTT_CONFIG to check an MQTT broker)" in err.getvalue()
+        result = get_engine().check("mqtt_broker", refresh=True)
+        assert (result["status"], "MQTT_CONFIG" in result["message"]) == ("skipped", True)
+        command("health_breaker", "reset", "mqtt_broker")
+        get_engine().check("mqtt_broker", refresh=True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

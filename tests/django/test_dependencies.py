@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.conf import parse
 from django_lifesigns.targets.discovery import DiscoveredCheck, discover, parents_first
 
@@ -55,3 +56,26 @@ def test_parents_first__keeps_the_order_otherwise() -> None:
 def test_parents_first__circle_comes_last() -> None:
     checks = [discovered("x", "y"), discovered("y", "x"), discovered("z", "x"), discovered("a")]
     assert [check.name for check in parents_first(checks)] == ["a", "x", "y", "z"]
+
+
+def test_skipped__stays_so_while_its_parent_is_in_error(settings: Any) -> None:
+    found = {"extension": "skipped", "silent": {"status": "skipped", "details": {"unknown": True}}, "table": True}
+    database = iter([True])
+    checks: dict[str, Any] = {
+        name: {"check": lambda result=result: result, "depends_on": ["database_connectivity"]}
+        for name, result in found.items()
+    }
+    settings.LIFESIGNS = {"CHECKS": {"database_connectivity": lambda: next(database, False), **checks}}
+    engine = get_engine()
+    names = ["database_connectivity", *found]
+    statuses = {name: result["status"] for name, result in engine.run(names)["checks"].items()}
+    assert [statuses[name] for name in found] == ["skipped", "skipped", "healthy"]
+    report: Any = engine.run(names, refresh=True)
+    assert report["checks"]["extension"]["status"] == "skipped"
+    assert "blocked_by" not in report["checks"]["extension"]
+    for name in ("silent", "table"):
+        assert (report["checks"][name]["status"], report["checks"][name]["blocked_by"]) == (
+            "error",
+            "database_connectivity",
+        )
+    assert report["summary"]["skipped"] == 1

@@ -13,6 +13,7 @@ use lifesigns::engine::{Engine, Selection};
 use lifesigns::model::{BreakerOptions, CheckError, CheckOptions, EventKind, Finding, Status};
 use lifesigns::policy::report::{Health, Report, Row};
 use lifesigns::runtime::Context;
+use lifesigns::state::Operation;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -24,6 +25,9 @@ struct Scripted {
     panics: AtomicBool,
     millis: AtomicU32,
     runs: AtomicU32,
+    /// There is nothing to check, or nothing could be found out this time.
+    skips: AtomicBool,
+    unknown: AtomicBool,
 }
 
 impl Scripted {
@@ -53,6 +57,9 @@ impl Check for Scripted {
             tokio::time::sleep(MILLISECOND * millis).await;
         }
         assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
+        if self.skips.load(Ordering::SeqCst) {
+            return Ok(Finding::skipped("no extension").with("unknown", self.unknown.load(Ordering::SeqCst)));
+        }
         match self.fails.load(Ordering::SeqCst) {
             true => Err(CheckError::Refused { target: "server:1".to_owned() }),
             false => Ok(Finding::healthy("fine")),
@@ -230,4 +237,55 @@ fn report_on_no_checks_is_unhealthy() {
     let engine = Engine::new(SECOND);
     let report: Report = sweep(&engine, &Selection::default()).report();
     assert_eq!((report.health(), report.message()), (Health::Unhealthy, "No checks are registered"));
+}
+
+fn parent_only() -> Selection {
+    Selection { names: Some(vec!["parent".to_owned()]), ..refresh() }
+}
+
+#[test]
+fn skipped_child_of_failing_parent_stays_skipped_and_blocks_nothing() {
+    let (parent, skipped, grandchild) = (Arc::default(), Arc::new(Scripted::default()), Arc::default());
+    let grandchild_options = CheckOptions { depends_on: vec!["child".to_owned()], ..options("grandchild") };
+    let engine = engine(&[(options("parent"), &parent), (child("child"), &skipped), (grandchild_options, &grandchild)]);
+    skipped.skips.store(true, Ordering::SeqCst);
+    assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Skipped);
+    parent.fail(true);
+    sweep(&engine, &parent_only());
+    for selection in [Selection::default(), refresh()] {
+        let found = sweep(&engine, &selection);
+        let child = row(&found, "child");
+        assert_eq!((child.outcome.status, child.blocked_by), (Status::Skipped, None));
+        assert_eq!(child.outcome.message, "no extension");
+        assert_eq!(status(&found, "grandchild"), Status::Healthy);
+    }
+    assert_eq!(engine.check("child").unwrap().known_status(tokio::time::Instant::now()), Some(Status::Skipped));
+    // What could not be found out is no matter of configuration.
+    parent.fail(false);
+    skipped.unknown.store(true, Ordering::SeqCst);
+    assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Skipped);
+    parent.fail(true);
+    sweep(&engine, &parent_only());
+    let child = row(&sweep(&engine, &Selection::default()), "child");
+    assert_eq!((child.outcome.status, child.blocked_by.as_deref()), (Status::Error, Some("parent")));
+}
+
+#[test]
+fn skipped_check_whose_circuit_is_forced_open_stays_skipped() {
+    let engine = Engine::new(SECOND * 60);
+    let skipped = lifesigns::checks::build::<_, serde_json::Error>("skipped", serde_json::json!({"reason": "unset"}));
+    let (parent, other) =
+        (CheckOptions { breaker: Some(BreakerOptions::default()), ..options("parent") }, Arc::default());
+    engine.register(parent, skipped.unwrap().unwrap()).unwrap();
+    engine.register(child("child"), Arc::<Scripted>::clone(&other)).unwrap();
+    // Before it has ever run, and after that.
+    engine.check("parent").unwrap().state().operate(Operation::ForceOpen);
+    for _ in 0..2 {
+        let found = sweep(&engine, &refresh());
+        assert_eq!((status(&found, "parent"), status(&found, "child")), (Status::Skipped, Status::Healthy));
+        engine.check("parent").unwrap().state().operate(Operation::Reset);
+        sweep(&engine, &refresh());
+        engine.check("parent").unwrap().state().operate(Operation::ForceOpen);
+    }
+    assert_eq!(other.runs(), 4);
 }

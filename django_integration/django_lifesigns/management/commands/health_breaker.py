@@ -21,6 +21,9 @@ ALONE = gettext_lazy(
     "LIFESIGNS['SHARE'] is 'process': every process has circuit breakers of its own, and this was that of the command. "
     "Inside a process: django_lifesigns.runtime.engine.get_engine().breaker(NAME)."
 )
+SKIPPED = gettext_lazy(
+    "%(name)s is skipped, and stays so: it never runs, whatever its circuit breaker says (%(reason)s)."
+)
 STYLES = {"closed": "SUCCESS", "half-open": "WARNING", "open": "ERROR"}
 STATE, WAIT = 1, 3
 
@@ -47,11 +50,19 @@ class Command(HealthCommand):
                 ACTIONS[action](breaker)
             if not scope(read()):
                 self.stderr.write(self.style.WARNING(str(ALONE)))
+            for name in breakers:
+                self._mention_skipped(name)
         rows = [[_("Check"), _("State"), _("Decided by"), _("Next attempt in s")]]
         for name, breaker in breakers.items():
             wait = breaker.retry_after
             rows.append([name, breaker.state, breaker.mode, "" if wait is None else f"{wait:.0f}"])
         show(self.stdout, Block(Table(rows, (WAIT,), self._paint)))
+
+    def _mention_skipped(self, name: str) -> None:
+        result: Any = get_engine().check(name, deadline=0)
+        if result["status"] == "skipped":
+            text = str(SKIPPED) % {"name": name, "reason": result["message"]}
+            self.stderr.write(self.style.WARNING(text))
 
     def _paint(self, row: int, column: int, cell: str) -> str:
         style = "MIGRATE_LABEL" if row == 0 else STYLES.get(cell.strip()) if column == STATE else None
