@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
+
+from lifesigns.secret_forms import mask_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def redact(text: str) -> str:
 
 def _redacted(text: str, hidden: frozenset[str]) -> str:
     if hidden:
-        text = _any_of(hidden).sub(MASK, text)
+        text = mask_secrets(text, hidden, MASK)
     for pattern, replacement in _PATTERNS:
         text = pattern.sub(replacement, text)
     return _LITERAL.sub("?", text) if _SQL.search(text) else text
@@ -103,7 +105,8 @@ def is_secret(name: str) -> bool:
 
 
 def hide(secrets: Iterable[str], source: str = "") -> None:
-    """Have `redact` remove these. Those of less than 8 characters look like words, and stay.
+    """Have `redact` remove these, in whatever form: see `secret_forms`. Those of less than 8 characters look like
+    words, and stay.
 
     Those that consist of letters alone are removed only where they are whole words, others wherever they are.
 
@@ -112,9 +115,8 @@ def hide(secrets: Iterable[str], source: str = "") -> None:
         source: where they come from; not empty: they replace those that came from there before.
     """
     global _hidden
-    whole = [secret for secret in secrets if len(secret) >= SHORTEST]
-    forms = {form for secret in whole for form in (secret, quote(secret), quote(secret, safe=""), repr(secret)[1:-1])}
-    _by_source[source] = frozenset(forms) if source else _by_source.get("", frozenset()) | forms
+    whole = frozenset(secret for secret in secrets if len(secret) >= SHORTEST)
+    _by_source[source] = whole if source else _by_source.get("", frozenset()) | whole
     _hidden = frozenset().union(*_by_source.values())
 
 
@@ -134,13 +136,3 @@ def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:
         for found in _USER_INFO.findall(value):
             password = found[:-1].partition(":")[2]
             yield from (password, unquote(password))
-
-
-@lru_cache(1)
-def _any_of(texts: frozenset[str]) -> re.Pattern[str]:
-    """Return a pattern of all these; the longest first, since one may be part of another."""
-    return re.compile("|".join(map(_whole, sorted(texts, key=len, reverse=True))))
-
-
-def _whole(text: str) -> str:
-    return rf"(?<!\w){re.escape(text)}(?!\w)" if text.isalpha() else re.escape(text)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import tests.django.settings
 from tests.django.indiscreet import OWN
@@ -22,8 +24,24 @@ def encoded(*parts: str) -> str:
     return b64encode("".join(parts).encode()).decode()
 
 
+# Of a setting whose name says what it is; each encoder writes some of its characters in another way.
+ODD = 's3cr3t-o"d\\d&é/<h8k2'
+# In which a project may show it; all but those in base64 start as it does.
+FORMS = [
+    json.dumps(ODD),
+    json.dumps(ODD).replace("&", "\\u0026").replace("<", "\\u003C"),
+    json.dumps(json.dumps({"x": ODD})),
+    repr(ODD.encode()),
+    quote(ODD, safe=""),
+    escape(ODD),
+    encoded(ODD),
+    f"Basic {encoded('someone:', ODD)}",
+]
+
 # As SMTP and HTTP send them; the padding at the end may differ.
 ENCODED = [
+    encoded(ODD).rstrip("="),
+    encoded("someone:", ODD).rstrip("="),
     encoded("\0someone\0", secret("smtp")),
     encoded(secret("smtp")).rstrip("="),
     encoded("someone:", secret("http-url")).rstrip("="),
@@ -74,6 +92,7 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
         },
         "CELERY_BROKER_URL": f"redis://:{secret('celery')}@{redis}/4",
         "STRIPE_API_KEY": secret("another-setting"),
+        "ODD_API_KEY": ODD,
     }
     servers = {
         "postgres": {
@@ -111,7 +130,7 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     }
     # What own checks have to tell: all of it, as it stands in the settings.
     planted = json.dumps(configured).replace(secret("wrong-url"), "a URL that is none")
-    return {**configured, "PLANTED": planted}
+    return {**configured, "PLANTED": " ".join([*FORMS, planted])}
 
 
 def real_settings(stack: Stack) -> dict[str, Any]:
@@ -145,4 +164,5 @@ def real_settings(stack: Stack) -> dict[str, Any]:
         "no_such_role": {"kind": "postgres", "server": {**server, "user": "nobody", "password": secret("role")}},
         **{check.__name__: f"tests.django.indiscreet.{check.__name__}" for check in OWN},
     }
-    return {**configured, "PLANTED": json.dumps(configured)}
+    configured["ODD_API_KEY"] = ODD
+    return {**configured, "PLANTED": " ".join([*FORMS, json.dumps(configured)])}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import html
+import json
 import time
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -102,6 +106,61 @@ def test_hide__in_every_form() -> None:
     assert redact(text) == "*** *** *** *** <***> abc"
     hide(["another-one"])
     assert redact("another-one s3cr3t-1") == "*** ***"
+
+
+ODD = "s3cr3t-\"q\\b\\\\r&d é/+<€\n'😀=h8k2"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        ODD,
+        json.dumps(ODD),
+        json.dumps(ODD, ensure_ascii=False),
+        json.dumps(ODD).replace("&", "\\u0026").replace("<", "\\u003C").replace("/", "\\/"),
+        json.dumps(json.dumps({"key": ODD})),
+        repr(ODD),
+        ascii(ODD),
+        repr(ODD.encode()),
+        repr([json.dumps(ODD)]),
+        quote(ODD),
+        quote(ODD, safe=""),
+        quote(ODD).lower(),
+        quote(quote(ODD)),
+        quote_plus(ODD),
+        html.escape(ODD),
+    ],
+)
+def test_hide__in_the_form_of_each_encoder(form: str) -> None:
+    hide([ODD])
+    assert "s3cr3t" not in redact(f"<{form}>")
+    assert "h8k2" not in redact(f"<{form}>")
+
+
+@pytest.mark.parametrize("secret", [ODD, "letters only", "lettersonly", "s3cr3t-1"])
+@pytest.mark.parametrize("before", ["", "u:", "us:", "use:", "\0user\0"])
+@pytest.mark.parametrize("after", ["", "x", "xy", "xyz"])
+@pytest.mark.parametrize("encode", [b64encode, urlsafe_b64encode])
+def test_hide__in_base64_whatever_stands_beside_it(secret: str, before: str, after: str, encode: Any) -> None:
+    hide([secret])
+    encoded = encode(f"{before}{secret}{after}".encode()).decode()
+    assert redact(f"sent {encoded}, refused") == "sent ***, refused"
+    assert redact(f"sent {encoded.rstrip('=')}") == "sent ***"
+    assert redact(f"sent {encode(b'nothing of the kind').decode()}").startswith("sent b")
+
+
+def test_hide__bytes_that_are_no_text() -> None:
+    hide(["s3cr3t-\udcff-h8k2"])
+    assert redact("s3cr3t-\udcff-h8k2") == "***"
+
+
+@pytest.mark.parametrize("piece", [*HOSTILE, "\\", "\\x", "%25", "&#000", "s3cr3t", "QUJDREVG"])
+def test_hide__hostile_text_takes_its_length(piece: str) -> None:
+    hide([ODD, "\\" * 40 + "x", *(f"s3cr3t-{number}-of-many" for number in range(40))])
+    text = piece * (65_000 // len(piece))
+    started = time.process_time()
+    redact(text)
+    assert time.process_time() - started < 5
 
 
 def test_hide__words_only_where_they_are_whole() -> None:
