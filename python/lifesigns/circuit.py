@@ -70,7 +70,8 @@ class Circuit:
     def _permit(self) -> Iterator[None]:
         permit = self._native.acquire()
         if permit is None:
-            raise CircuitOpenError(self._native.retry_after)
+            # While another call is the trial, nobody knows when the next one may be made.
+            raise CircuitOpenError(self._native.retry_after if self._native.state == "open" else None)
         try:
             yield
         except self._failures as error:

@@ -62,6 +62,17 @@ def test_call__says_when_to_come_back() -> None:
     assert opened(timeout=45).call(bool)["message"].endswith("Retry after 45s")
 
 
+def test_call__beside_a_trial_says_that_it_runs() -> None:
+    breaker = opened(timeout=0.05)
+    wait_until(lambda: breaker.state == "half-open")
+    assert breaker.call(lambda: breaker.call(bool)) == {
+        "status": "error",
+        "message": "Circuit breaker half-open, failing fast. A trial call is running",
+        "circuit_state": "half-open",
+    }
+    assert breaker.state == "closed"
+
+
 @pytest.mark.parametrize("error", [TimeoutError, OSError, ConnectionError, socket.timeout])
 def test_call__failures(error: type[Exception]) -> None:
     def fail() -> None:

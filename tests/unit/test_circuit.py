@@ -204,6 +204,16 @@ def test_call__of_an_async_function_is_refused() -> None:
     assert circuit.failures == 0
 
 
+def test_circuit__beside_a_trial_names_no_time() -> None:
+    circuit = Circuit({"failures": 1, "wait": 0.05})
+    with pytest.raises(ZeroDivisionError):
+        circuit.call(divmod, 1, 0)
+    wait_until(lambda: circuit.state == "half-open")
+    with pytest.raises(CircuitOpenError, match=r"^Circuit breaker open$") as caught:
+        circuit.call(lambda: circuit.call(bool))
+    assert caught.value.retry_after is None
+
+
 @pytest.mark.parametrize("retry_after", [None, 2.5])
 def test_circuit_open_error__can_be_pickled(retry_after: float | None) -> None:
     copy = pickle.loads(pickle.dumps(CircuitOpenError(retry_after)))

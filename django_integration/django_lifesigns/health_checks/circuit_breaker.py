@@ -43,7 +43,7 @@ class CircuitBreaker(Circuit):
         try:
             result = super().call(function, *args, **kwargs)
         except CircuitOpenError as error:
-            return refusal(error.retry_after)
+            return refusal(error.retry_after, self.state)
         except FAILURES as error:
             return self._failed(error)
         self._succeeded()
@@ -54,7 +54,7 @@ class CircuitBreaker(Circuit):
         try:
             result = await super().acall(function, *args, **kwargs)
         except CircuitOpenError as error:
-            return refusal(error.retry_after)
+            return refusal(error.retry_after, self.state)
         except FAILURES as error:
             return self._failed(error)
         self._succeeded()
@@ -143,8 +143,11 @@ class CircuitBreaker(Circuit):
         return circuit
 
 
-def refusal(retry_after: float | None) -> dict[str, Any]:
-    """Return the result of a call that is not made, since the circuit is open."""
+def refusal(retry_after: float | None, state: State = "open") -> dict[str, Any]:
+    """Return the result of a call that is not made, since the circuit is open, or another call is its trial."""
+    if state == "half-open":
+        message = "Circuit breaker half-open, failing fast. A trial call is running"
+        return {"status": "error", "message": message, "circuit_state": state}
     message = f"Circuit breaker open, failing fast. Retry after {retry_after or 0:.0f}s"
     return {"status": "error", "message": message, "circuit_state": "open"}
 
