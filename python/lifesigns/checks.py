@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from functools import wraps
+
 from lifesigns import _core
-from lifesigns.arguments import register_options
+from lifesigns.arguments import list_of_names, register_options
+from lifesigns.exceptions import DeclarationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any, ParamSpec, TypeVar
 
     from lifesigns.specs import Breaker
 
     Function = TypeVar("Function", bound=Callable[[], Any])
+    P = ParamSpec("P")
+    Result = TypeVar("Result")
 
 
 class DeclaredCheck:
@@ -25,9 +30,41 @@ class DeclaredCheck:
         self.options = options
 
 
+class RefusedCheck:
+    """A declaration that was wrong: why, and whether the check was meant to be critical."""
+
+    __slots__ = ("critical", "reason")
+
+    def __init__(self, reason: str, critical: bool) -> None:
+        self.reason = reason
+        self.critical = critical
+
+
 DECLARED: dict[str, DeclaredCheck] = {}
+# By names that nothing else was declared under.
+REFUSED: dict[str, RefusedCheck] = {}
 
 
+def _explained(declare: Callable[P, Result]) -> Callable[P, Result]:
+    """Have wrong arguments raise `DeclarationError`, also those of a name that Python itself would refuse."""
+    code = declare.__code__
+    known = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+    @wraps(declare)
+    def explain(*args: P.args, **options: P.kwargs) -> Result:
+        name = args[0] if args else options.get("name")
+        for option in options:
+            if option not in known:
+                raise _refuse(name, options, f"check has no argument {option!r}. {_nearest(option, known[1:])}")
+        try:
+            return declare(*args, **options)
+        except (TypeError, ValueError) as error:
+            raise _refuse(name, options, str(error)) from error
+
+    return explain
+
+
+@_explained
 def check(
     name: str,
     *,
@@ -47,7 +84,7 @@ def check(
     `Engine.register`; the packages in `imports` are imported when the check is registered.
 
     Raises:
-        ValueError: an argument is wrong, or another function was declared under this name.
+        DeclarationError: an argument is wrong, or another function was declared under this name.
     """
     if not isinstance(name, str):  # `@check` without its parentheses would declare nothing, and say nothing
         raise ValueError('check takes the name of the check: @lifesigns.check("billing")')
@@ -57,10 +94,10 @@ def check(
         "ttl": ttl,
         "ready_max_age": ready_max_age,
         "breaker": breaker,
-        "depends_on": (depends_on,) if isinstance(depends_on, str) else tuple(depends_on),
+        "depends_on": _names("depends_on", depends_on),
         "failures_before_error": failures_before_error,
         "successes_before_healthy": successes_before_healthy,
-        "imports": (imports,) if isinstance(imports, str) else tuple(imports),
+        "imports": _names("imports", imports),
     }
 
     def declare(function: Function) -> Function:
@@ -68,8 +105,13 @@ def check(
         other = known.check if known else None
         if other is not None and _qualified_name(other) != _qualified_name(function):
             names = f"{_qualified_name(other)} and {_qualified_name(function)}"
-            raise ValueError(f"two checks are declared as {name!r}: {names}")
-        redeclare(name, function, options)
+            raise _refuse(name, options, f"two checks are declared as {name!r}: {names}")
+        if not callable(function):
+            raise _refuse(name, options, f"check decorates a function, not a {type(function).__name__}")
+        try:
+            redeclare(name, function, options)
+        except ValueError as error:
+            raise _refuse(name, options, str(error)) from error
         return function
 
     return declare
@@ -81,6 +123,7 @@ def redeclare(name: str, function: Callable[[], Any], options: Mapping[str, Any]
     checked = {key: value for key, value in options.items() if key not in ("depends_on", "imports")}
     _core.Engine(5.0, 30.0, 60.0).register_callable(name, 0, "", register_options(name, **checked))
     DECLARED[name] = DeclaredCheck(function, options)
+    REFUSED.pop(name, None)
 
 
 def parents_first(names: Iterable[str]) -> list[str]:
@@ -98,6 +141,27 @@ def parents_first(names: Iterable[str]) -> list[str]:
     for name in names:
         visit(name)
     return list(ordered)
+
+
+def _refuse(name: object, options: Mapping[str, Any], reason: str) -> DeclarationError:
+    """Return what to raise for a wrong declaration, and remember it: engines report on a check of that name, too."""
+    if not isinstance(name, str):
+        return DeclarationError(reason)
+    plain = name.replace("_", "").replace("-", "").replace(".", "")
+    if name not in DECLARED and plain.isascii() and plain.isalnum():  # no engine takes another
+        REFUSED[name] = RefusedCheck(reason, options.get("critical") is not False)
+    return DeclarationError(reason, name)
+
+
+def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else tuple(list_of_names(what, names))
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {nearest[0]!r}?" if nearest else f"Known are: {', '.join(known)}."
 
 
 def _qualified_name(function: Callable[[], Any]) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "CheckDegraded",
     "CheckFailed",
     "CircuitOpenError",
+    "DeclarationError",
     "JobError",
     "NotStartedError",
     "StillRunningError",
@@ -44,6 +45,14 @@ class CheckFailed(_StatedResult):
 
 class CheckDegraded(_StatedResult):
     """Raised by a callable: the check is degraded, and `text` says why."""
+
+
+class DeclarationError(TypeError, ValueError):
+    """A check is declared in a wrong way with `lifesigns.check`. `name` is the check's, None where it has none."""
+
+    def __init__(self, message: str, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class CircuitOpenError(RuntimeError):

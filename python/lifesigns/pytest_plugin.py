@@ -51,6 +51,7 @@ def _lifesigns_reset(request: pytest.FixtureRequest) -> Iterator[None]:
     """Undo what a test did with `lifesigns.testing`; stop the probe servers and forget the checks that it made."""
     checks, probe_server = _loaded("checks"), _loaded("probe_server")
     declared = dict(checks.DECLARED) if checks else {}
+    refused = set(checks.REFUSED) if checks else set()
     serving = set(probe_server._serving) if probe_server else set()
     yield
     if testing := _loaded("testing"):
@@ -63,6 +64,8 @@ def _lifesigns_reset(request: pytest.FixtureRequest) -> Iterator[None]:
         # A module that a test imports declares its checks once for the whole run.
         if name not in declared and getattr(check.check, "__module__", None) == request.module.__name__:
             del checks.DECLARED[name]
+    for name in set(checks.REFUSED) - refused if checks else ():
+        del checks.REFUSED[name]
 
 
 def _loaded(name: str) -> Any:

@@ -187,4 +187,78 @@ def test_health_modules_only_those_that_opted_in_are_imported(tmp_path: Path) ->
     }
     lines = [line for line in done.stderr.splitlines() if line.startswith("health checks: ")]
     assert [line.split()[2] for line in lines] == ["broken.health", "exiting.health", "setting_up.health"]
-    assert all(line.endswith("); the checks in it are missing") for line in lines)
+    assert all("cannot be imported (" in line for line in lines)
+    assert done.stderr.count("Traceback") == len(lines)
+
+
+MISTAKES = {
+    "typo": ('@lifesigns.check("stock", timout=3)', "'stock'", "no argument 'timout'. Did you mean 'timeout'?"),
+    "value": ('@lifesigns.check("stock", timeout="3 s")', "'stock'", "timeout"),
+    "critical": ('@lifesigns.check("stock", critical="no")', "'stock'", "critical must be True or False"),
+    "name": ('@lifesigns.check("in stock")', "'in stock'", "letters, digits"),
+    "nameless": ("@lifesigns.check", "a check", "takes the name of the check"),
+    "duplicate": ('@lifesigns.check("first")', "'first'", "two checks are declared as 'first'"),
+    "foreign": ('raise RuntimeError("redis://:hunter2hunter2@host")', "RuntimeError at health.py:6", "The log"),
+}
+MODULE = """
+import lifesigns
+@lifesigns.check("first")
+def first():
+    return True
+{mistake}
+def second():
+    return True
+"""
+REPORTED = """
+import json
+from django.core.checks import run_checks
+from django_lifesigns.runtime.engine import get_engine
+checks = get_engine().run(["first", *({"stock"} & set(get_engine().names))], deadline=5)["checks"]
+print(json.dumps({
+    "messages": [[message.id, f"{message.msg} {message.hint}"] for message in run_checks()],
+    "results": {name: [result["status"], result["message"]] for name, result in checks.items()},
+}))
+"""
+
+
+def app_with(folder: Path, code: str) -> dict[str, Any]:
+    (folder / "depot").mkdir()
+    (folder / "depot/__init__.py").write_text("")
+    (folder / "depot/health.py").write_text(code)
+    return {"INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth", "django_lifesigns", "depot"]}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_health_module_with_a_mistake_is_reported_and_its_other_checks_run(tmp_path: Path, mistake: str) -> None:
+    line, which, what = MISTAKES[mistake]
+    settings = project(tmp_path, **app_with(tmp_path, MODULE.format(mistake=line)), MIDDLEWARE=[])
+    settings["LIFESIGNS"] = {"DISABLED": BUSY}
+    done = run(tmp_path, settings, "-W", "ignore", "-c", f"import django; django.setup()\n{REPORTED}")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    [(id, message)] = [item for item in found["messages"] if item[0].startswith("lifesigns.W00")]
+    assert id == "lifesigns.W006"
+    for part in ("depot.health", which, what):
+        assert part in message
+    assert found["results"]["first"][0] == "healthy"
+    assert ("stock" in found["results"]) == (which == "'stock'")
+    if which == "'stock'":
+        assert found["results"]["stock"][0] == "error"
+        assert what in found["results"]["stock"][1]
+    assert done.stderr.count("Traceback") == (mistake == "foreign"), done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_health_module_with_the_name_of_a_built_in_check_is_a_warning_unless_it_is_meant(tmp_path: Path) -> None:
+    code = 'import lifesigns\nlifesigns.check("mqtt_broker")(lambda: True)\n'
+    settings = project(tmp_path, **app_with(tmp_path, code), MIDDLEWARE=[])
+    program = """
+import json
+from django.core.checks import run_checks
+print(json.dumps([message.msg for message in run_checks() if message.id == "lifesigns.W007"]))
+"""
+    settings["LIFESIGNS"] = {}
+    [message] = run_json(tmp_path, settings, program)
+    assert message == "The check 'mqtt_broker' that depot.health declares takes the place of the built-in one."
+    settings["LIFESIGNS"] = {"CHECKS": {"mqtt_broker": {}}}
+    assert run_json(tmp_path, settings, program) == []

@@ -38,6 +38,7 @@ print(json.dumps({
 def nothing_declared(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Declarations of a test are forgotten with it."""
     monkeypatch.setattr(declared, "DECLARED", {})
+    monkeypatch.setattr(declared, "REFUSED", {})
     reset()
     yield
     reset()
@@ -101,9 +102,11 @@ def test_declared__disabled(settings: Any, lifesigns_dict: Any) -> None:
 
 
 def test_declared__depends_on_what_there_is_not() -> None:
-    lifesigns.check("mine", depends_on=["databse"])(lambda: True)
-    [message] = [message for message in run_checks() if message.id == "lifesigns.W005"]
+    lifesigns.check("mine", depends_on=["databse_connectivity"])(lambda: True)
+    [message] = [message for message in run_checks() if message.id == "lifesigns.W006"]
+    assert f"The check 'mine' that {__name__} declares" in message.msg
     assert "databse" in message.msg
+    assert str(message.hint).startswith("Did you mean 'database")
     assert get_engine().check("mine")["status"] == "error"
 
 

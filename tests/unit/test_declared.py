@@ -18,6 +18,7 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> dict[str, DeclaredCheck]:
     """What was declared, which is nothing at first."""
     nothing: dict[str, DeclaredCheck] = {}
     monkeypatch.setattr(declared, "DECLARED", nothing)
+    monkeypatch.setattr(declared, "REFUSED", {})
     return nothing
 
 
@@ -85,14 +86,24 @@ def test_parents_first__of_a_circle_ends(checks: dict[str, DeclaredCheck]) -> No
         ("mine", {"breaker": {"failurs": 1}}, "failures"),
         ("mine", {"critical": "yes"}, "critical"),
         ("mine", {"failures_before_error": 0}, "failures_before_error"),
+        ("mine", {"timout": 3}, "no argument 'timout'. Did you mean 'timeout'"),
+        ("mine", {"seconds": 3}, "no argument 'seconds'. Known are: critical, timeout, "),
+        ("mine", {"depends_on": 7}, "depends_on must be a list of names, not 7"),
     ],
 )
 def test_check__with_a_wrong_option_is_refused_at_once(
     checks: dict[str, DeclaredCheck], name: str, options: dict[str, object], named: str
 ) -> None:
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(lifesigns.DeclarationError, match=named) as raised:
         lifesigns.check(name, **options)(lambda: True)  # type: ignore[arg-type]
+    assert isinstance(raised.value, TypeError)
+    assert isinstance(raised.value, ValueError)
+    assert raised.value.name == name
     assert not checks
+    assert [check.reason for check in declared.REFUSED.values()] == [str(raised.value)] * (name == "mine")
+    if name == "mine":
+        lifesigns.check(name)(lambda: True)
+        assert not declared.REFUSED
 
 
 def test_check__with_the_name_of_another_is_refused() -> None:
@@ -103,6 +114,16 @@ def test_check__with_the_name_of_another_is_refused() -> None:
     lifesigns.check("mine")(one)  # its module was reloaded
     with pytest.raises(ValueError, match=r"two checks are declared as 'mine': .*one and .*other"):
         lifesigns.check("mine")(other)
+
+
+def test_check__refused_beside_one_of_the_name_leaves_that() -> None:
+    lifesigns.check("mine")(lambda: True)
+    with pytest.raises(lifesigns.DeclarationError):
+        lifesigns.check("mine", timeout=0)(lambda: True)
+    with pytest.raises(lifesigns.DeclarationError, match="decorates a function, not a int"):
+        lifesigns.check("other")(7)  # type: ignore[type-var]
+    assert list(declared.DECLARED) == ["mine"]
+    assert list(declared.REFUSED) == ["other"]
 
 
 def test_check__declaring_starts_nothing() -> None:

@@ -17,17 +17,17 @@ from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
 from django_lifesigns.history import recorder
 from django_lifesigns.runtime.imports import import_packages
+from django_lifesigns.runtime.refused_checks import problem_of
 from django_lifesigns.runtime.sharing import scope
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
-from django_lifesigns.settings.problems import OTHERS_RUN, WRONG_OPTION, WRONG_TARGET, Problem
+from django_lifesigns.settings.problems import Problem
 from django_lifesigns.settings.secrets import secrets
 from django_lifesigns.targets.discovery import (
     DiscoveredCheck,
     critical_by_default,
     discover,
     parents_first,
-    setting_of,
 )
 from lifesigns import Engine, close_connections, specs
 from lifesigns import checks as registry
@@ -68,7 +68,7 @@ def get_runtime() -> Runtime:
             for problem in runtime.problems:
                 level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
                 logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
-    if len(registry.DECLARED) != _current["runtime"].declared:
+    if _declared() != _current["runtime"].declared:
         _current["runtime"] = _with_late_checks(_current["runtime"])
     return _current["runtime"]
 
@@ -102,7 +102,7 @@ def build(conf: Conf) -> Runtime:
     import_packages()
     shared = scope(conf)
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
-    declared = len(registry.DECLARED)
+    declared = _declared()
     found, problems = discover(conf)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
@@ -159,7 +159,7 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
         options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
         engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
     except ValueError as error:
-        problem = _wrong(check.key, conf, str(error))
+        problem = problem_of(check, conf, str(error), engine.names)
         problems.append(problem)
         with suppress(ValueError):  # the name itself may be what is wrong
             wrong = FixedResult("error", problem.message)
@@ -171,7 +171,7 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
 
 def _with_late_checks(runtime: Runtime) -> Runtime:
     """Register the checks that modules have declared since the runtime was built: with the engine that there is."""
-    declared = len(registry.DECLARED)
+    declared = _declared()
     found, problems = discover(runtime.conf)
     late = [check for check in parents_first(found) if check.key not in runtime.names]
     names = dict(runtime.names)
@@ -183,11 +183,9 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
     return replace(runtime, names=names, critical=_critical(found), declared=declared)
 
 
+def _declared() -> int:
+    return len(registry.DECLARED) + len(registry.REFUSED)
+
+
 def _critical(found: Iterable[DiscoveredCheck]) -> frozenset[str]:
     return frozenset(check.key for check in found if check.options["critical"])
-
-
-def _wrong(key: str, conf: Conf, reason: str) -> Problem:
-    if key in conf.checks:
-        return Problem(WRONG_OPTION, f"LIFESIGNS['CHECKS'][{key!r}]: {reason}", OTHERS_RUN)
-    return Problem(WRONG_TARGET, f"{setting_of(key)}: {reason}", OTHERS_RUN)

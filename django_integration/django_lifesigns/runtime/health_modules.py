@@ -14,7 +14,10 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
+from django_lifesigns.settings.problems import WRONG_DECLARATION, Problem
+from lifesigns import DeclarationError
 from lifesigns.answers import raised
+from lifesigns.checks import DECLARED
 from lifesigns.redaction import redact
 
 logger = logging.getLogger("django_lifesigns")
@@ -24,29 +27,50 @@ MODULE = "health"
 # In the source, or in what is compiled from it: `import lifesigns`, `from django_lifesigns ...`, a comment.
 MENTION = b"lifesigns"
 
+# What was found when the modules were imported, for `manage.py check`.
+problems: list[Problem] = []
+# By the name of a check, the module that declared it.
+declared_in: dict[str, str] = {}
+
 
 def import_health_modules() -> None:
     """Import the module `health` of each installed app that declares checks there; the others are none of ours.
 
     Projects have modules of that name already, and importing one may do anything. One that mentions this package has
-    opted in. If its import fails, that is logged; connections that it has opened are closed, since a server may fork
-    this process.
+    opted in. If its import fails, that is logged, and a problem; what it has declared until then stays. Connections
+    that it has opened are closed, since a server may fork this process.
     """
     open_before = {connection.alias for connection in _open_connections()}
     for app in apps.get_app_configs():
         name = f"{app.name}.{MODULE}"
         if not _has_opted_in(name):
             continue
+        known = set(DECLARED)
         try:
             import_module(name)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it does, the application starts
-            error_type, place = raised(error)
-            where = f"{error_type} at {place}" if place else error_type
-            logger.warning("health checks: %s cannot be imported (%s); the checks in it are missing", name, where)
-            logger.debug("health checks: %s\n%s", name, redact(traceback.format_exc()))
+            problems.append(_problem(name, error))
+            shown = "" if isinstance(error, DeclarationError) else f"\n{redact(traceback.format_exc())}"
+            logger.warning("health checks: %s%s", problems[-1].message, shown)
+        declared_in.update(dict.fromkeys(DECLARED.keys() - known, name))
     for connection in _open_connections():
         if connection.alias not in open_before:
             connection.close()
+
+
+def _problem(module: str, error: BaseException) -> Problem:
+    error_type, place = raised(error)
+    at = f" at {place}" if place else ""
+    rest = "The checks declared before that are run, those after it are missing."
+    if isinstance(error, DeclarationError):
+        which = "a check" if error.name is None else f"the check {error.name!r}"
+        return Problem(
+            WRONG_DECLARATION, f"{module} declares {which} in a wrong way{at}: {error}", f"Correct it. {rest}"
+        )
+    # The text of another's exception may hold anything; it is in the log, redacted.
+    return Problem(
+        WRONG_DECLARATION, f"{module} cannot be imported ({error_type}{at}).", f"The log has the reason. {rest}"
+    )
 
 
 def _has_opted_in(name: str) -> bool:

@@ -11,11 +11,21 @@ from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.dotted import Dotted
+from django_lifesigns.runtime import health_modules
 from django_lifesigns.runtime.engine import Runtime, build
 from django_lifesigns.settings import security_checks as exposure
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.placement import MIDDLEWARE, is_answered_first, is_loaded
-from django_lifesigns.settings.problems import NOT_BEGUN, NOT_FIRST, SHADOWED, WITHOUT_URL, WRONG_OPTION, Problem
+from django_lifesigns.settings.problems import (
+    NOT_BEGUN,
+    NOT_FIRST,
+    REPLACED,
+    SHADOWED,
+    WITHOUT_URL,
+    WRONG_OPTION,
+    Problem,
+)
+from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.targets.discovery import discover
 
 PAGES = {"detailed", "dashboard"}
@@ -30,6 +40,8 @@ def messages(more: Iterable[Problem] = ()) -> list[CheckMessage]:
 
 def _problems(built: Runtime) -> Iterator[Problem]:
     yield from built.problems
+    yield from health_modules.problems
+    yield from _replaced(built)
     yield from _not_importable()
     yield from exposure.problems(built.conf)
     if MIDDLEWARE in settings.MIDDLEWARE and not is_answered_first():
@@ -51,6 +63,15 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     for name in sorted(PAGES & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
         yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")
+
+
+def _replaced(built: Runtime) -> Iterator[Problem]:
+    """Checks of the apps with the name of one of ours: by mistake, unless the settings have an entry of that name."""
+    for name, module in health_modules.declared_in.items():
+        if name in CATALOGUE and name not in built.conf.checks:
+            message = f"The check {name!r} that {module} declares takes the place of the built-in one."
+            hint = f"Rename it or, if that is meant, have an entry for it: LIFESIGNS['CHECKS'][{name!r}] = {{}}."
+            yield Problem(REPLACED, message, hint)
 
 
 def _not_importable() -> list[Problem]:

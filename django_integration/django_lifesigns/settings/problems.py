@@ -15,6 +15,8 @@ WRONG_OPTION = "E004"
 # A warning: it must not stop `migrate` or a deploy.
 WRONG_TARGET = "W005"
 TARGET_IN_PART = "W002"
+WRONG_DECLARATION = "W006"
+REPLACED = "W007"
 EXPOSED = "W010"
 NOT_FIRST = "W011"
 WITHOUT_URL = "W012"
@@ -44,5 +46,11 @@ class Problem:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest right name, or all of them."""
     known = sorted(known)
-    nearest = difflib.get_close_matches(name, known, n=1)
-    return f"Did you mean {nearest[0]!r}?" if nearest else f"Known are: {', '.join(known)}."
+    return nearest_of(name, known) or f"Known are: {', '.join(known)}."
+
+
+def nearest_of(name: str, known: Iterable[str]) -> str:
+    """The nearest right name, if any is near, whatever the case of its letters."""
+    by_letters = {word.casefold(): word for word in known}
+    nearest = difflib.get_close_matches(name.casefold(), by_letters, n=1)
+    return f"Did you mean {by_letters[nearest[0]]!r}?" if nearest else ""

@@ -41,7 +41,7 @@ class DiscoveredCheck:
 
 def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     """Return all enabled checks in the order of the report, and what is wrong. Connects to nothing."""
-    keys = dict.fromkeys([*CATALOGUE, *registry.DECLARED, *conf.checks])
+    keys = dict.fromkeys([*CATALOGUE, *registry.DECLARED, *registry.REFUSED, *conf.checks])
     problems = list(_unknown_checks(conf))
     found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
     linked = _linked(_uniquely_named([check for check in found if check is not None], problems))
@@ -55,7 +55,7 @@ def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck
     """
     places = {check.name: place for place, check in enumerate(checks)}
     left = dict(places)
-    sorter = TopologicalSorter({check.name: _parents(check) & places.keys() for check in checks})
+    sorter = TopologicalSorter({check.name: parents_of(check) & places.keys() for check in checks})
     with suppress(CycleError):  # it yields all the same what is in no circle
         sorter.prepare()
     ready: list[int] = []
@@ -82,7 +82,7 @@ def setting_of(key: str) -> str:
 
 
 def _unknown_checks(conf: Conf) -> Iterator[Problem]:
-    known = CATALOGUE.keys() | conf.checks.keys() | registry.DECLARED.keys()
+    known = CATALOGUE.keys() | conf.checks.keys() | registry.DECLARED.keys() | registry.REFUSED.keys()
     required = frozenset() if conf.required == "all" else conf.required
     for key, names in (("DISABLED", conf.disabled), ("REQUIRED", required)):
         for name in sorted(names - known):
@@ -92,22 +92,25 @@ def _unknown_checks(conf: Conf) -> Iterator[Problem]:
 
 def _find(key: str, conf: Conf, problems: list[Problem]) -> DiscoveredCheck | None:
     target, declared = CATALOGUE.get(key), registry.DECLARED.get(key)
+    refused = None if declared else registry.REFUSED.get(key)
     run: dict[str, object] = {"critical": critical_by_default(key)}
     if target:
         run |= {"timeout": target.timeout, "ttl": target.ttl, "breaker": target.breaker}
-    run |= declared.options if declared else {}
+    run |= declared.options if declared else {"critical": refused.critical} if refused else {}
     shown = key
     try:
         options = parse_options(conf.checks.get(key, {}))
         run |= options.run
         shown = options.name or key
-        if not (options.check or declared or target):
+        if not (options.check or declared or refused or target):
             message = f"LIFESIGNS['CHECKS'] has options for an unknown check {key!r}."
             problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(key, CATALOGUE)))
             return None
         if not options.enabled:
             return None
         own = options.check or (declared and declared.check)
+        if refused and not own:
+            own = FixedResult("error", f"The check is declared in a wrong way: {refused.reason}")
         check = options.apply(own or _target(key, conf, problems, critical=run["critical"] is True))
     except WrongTargetError as error:
         # Of several checks with one target, all find the same.
@@ -169,7 +172,7 @@ def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck
 
     That is a Python check whose server a critical native one vouches for; and one that writes to disks.
     """
-    parents = _parents(check)
+    parents = parents_of(check)
     vouched = any(
         isinstance(other.check, Spec) and other.options["critical"] is True for other in checks if other.name in parents
     )
@@ -179,5 +182,6 @@ def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck
     return check
 
 
-def _parents(check: DiscoveredCheck) -> set[str]:
+def parents_of(check: DiscoveredCheck) -> set[str]:
+    """Return the names, in the report, of the checks that a check depends on."""
     return set(cast("Sequence[str]", check.options.get("depends_on", ())))

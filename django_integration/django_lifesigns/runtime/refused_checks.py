@@ -1,0 +1,30 @@
+"""What is wrong with a check that the engine has refused, by where it comes from: a setting, a module, a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.problems import (
+    OTHERS_RUN,
+    WRONG_DECLARATION,
+    WRONG_OPTION,
+    WRONG_TARGET,
+    Problem,
+    did_you_mean,
+)
+from django_lifesigns.targets.discovery import DiscoveredCheck, parents_of, setting_of
+from lifesigns import checks as registry
+
+
+def problem_of(check: DiscoveredCheck, conf: Conf, reason: str, names: Iterable[str]) -> Problem:
+    """Return where it comes from, and why it was refused; `names` are those of the checks that are registered."""
+    key, declared = check.key, registry.DECLARED.get(check.key)
+    unknown = [parent for parent in parents_of(check) if parent not in names]
+    hint = f"{did_you_mean(unknown[0], names)} {OTHERS_RUN}" if unknown else OTHERS_RUN
+    if key in conf.checks:
+        return Problem(WRONG_OPTION, f"LIFESIGNS['CHECKS'][{key!r}]: {reason}", hint)
+    if declared:
+        module = getattr(declared.check, "__module__", "a module")
+        return Problem(WRONG_DECLARATION, f"The check {key!r} that {module} declares: {reason}", hint)
+    return Problem(WRONG_TARGET, f"{setting_of(key)}: {reason}", hint)
