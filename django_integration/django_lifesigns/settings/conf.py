@@ -10,6 +10,7 @@ from typing import Literal
 from django.conf import settings
 
 from django_lifesigns.settings import values
+from django_lifesigns.settings.addresses import addresses
 from django_lifesigns.settings.problems import UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
 
 
@@ -59,7 +60,7 @@ def read() -> Conf:
 def parse(raw: object) -> Conf:
     """The typed form of a `LIFESIGNS` dict."""
     if not isinstance(raw, Mapping):
-        return Conf(checks={}, problems=(_wrong("LIFESIGNS", "must be a dict", raw),))
+        return Conf(checks={}, problems=(_wrong("LIFESIGNS", values.WrongValueError("must be a dict"), raw),))
     problems: list[Problem] = []
     given: dict[str, object] = {"checks": {}}
     for key, value in raw.items():
@@ -67,18 +68,19 @@ def parse(raw: object) -> Conf:
             try:
                 if value is not None:
                     given[key.lower()] = READERS[key](value)
-            except ValueError as error:
-                problems.append(_wrong(f"LIFESIGNS[{key!r}]", str(error), value))
+            except values.WrongValueError as error:
+                problems.append(_wrong(f"LIFESIGNS[{key!r}]", error, value))
         else:
             hint = did_you_mean(str(key), READERS.keys())
             problems.append(Problem(UNKNOWN_KEY, f"LIFESIGNS has an unknown key {key!r}.", hint))
     return replace(Conf(**given), problems=tuple(problems))  # type: ignore[arg-type]
 
 
-def _wrong(where: str, what: str, value: object) -> Problem:
+def _wrong(where: str, error: values.WrongValueError, value: object) -> Problem:
     # Only numbers are shown: a token in the wrong place must not end up in a log.
     shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
-    return Problem(WRONG_VALUE, f"{where} {what}, not {shown}.", f"Correct {where}.")
+    what = f": {error.part}" if error.part else f", not {shown}"
+    return Problem(WRONG_VALUE, f"{where} {error}{what}.", error.meant or f"Correct {where}.")
 
 
 READERS: dict[str, Callable[[object], object]] = {
@@ -98,7 +100,7 @@ READERS: dict[str, Callable[[object], object]] = {
     "STORE_PATH": values.directory,
     "BACKGROUND": values.flag,
     "RECORD": values.flag,
-    "PROBE_SERVER": values.addresses,
+    "PROBE_SERVER": addresses,
     "WEDGED_AFTER": values.seconds,
     "ALIVE_REQUIRES": values.one_of("any", "all"),
     "DUMP_ON_WEDGE": values.flag,

@@ -4,62 +4,120 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Literal, cast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal, TypeVar, cast
+
+from django_lifesigns.settings.problems import nearest_of
+
+Value = TypeVar("Value")
 
 # The callers on a Unix socket, which have no address.
 UNIX: Literal["unix"] = "unix"
 Proxy = IPv4Network | IPv6Network | Literal["unix"]
 
+# How settings of the environment say it.
+_YES = ("1", "t", "true", "y", "yes", "on")
+_NO = ("0", "f", "false", "n", "no", "off")
+_NUMBER = re.compile(r"\s*\d{1,20}(?:\.\d{0,20})?\s*")
+
+
+class WrongValueError(ValueError):
+    """A value is wrong: what it must be, what of it is wrong, if that is a part of it, and what may be meant.
+
+    None of the three quotes a value: a token in the wrong place must not end up in a log.
+    """
+
+    def __init__(self, must: str, part: str = "", meant: str = "") -> None:
+        super().__init__(must)
+        self.part = part
+        self.meant = meant
+
 
 def mapping(value: object) -> Mapping[str, object]:
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return cast("Mapping[str, object]", value)
-    raise ValueError("must be a dict with names of checks as keys")
+    must = "must be a dict with names of checks as keys"
+    if not isinstance(value, Mapping):
+        raise WrongValueError(must)
+    _each_is_text(value, must, "key")
+    return cast("Mapping[str, object]", value)
 
 
-def strings(value: object) -> tuple[str, ...]:
-    if isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    raise ValueError("must be a list of strings")
+def strings(value: object, must: str = "must be a list of strings") -> tuple[str, ...]:
+    if isinstance(value, str):
+        raise WrongValueError(must, "it is one string", "Write it in brackets, as the only item of a list.")
+    if not isinstance(value, (list, tuple, set, frozenset)):
+        raise WrongValueError(must)
+    _each_is_text(value, must)
+    return tuple(value)
+
+
+def _each_is_text(values: Iterable[object], must: str, what: str = "item") -> None:
+    for number, item in enumerate(values, 1):
+        if not isinstance(item, str):
+            raise WrongValueError(must, f"{what} {number} is of type {type(item).__name__}")
+
+
+def _each(value: object, must: str, read: Callable[[str], Value], what: str) -> list[Value]:
+    """Return what `read` makes of each string of a list; the first that it refuses is named by its place."""
+    found = []
+    for number, text in enumerate(strings(value, must), 1):
+        try:
+            found.append(read(text))
+        except ValueError as error:
+            raise WrongValueError(must, f"item {number} is {what}") from error
+    return found
 
 
 def names(value: object) -> frozenset[str]:
-    return frozenset(strings(value))
+    return frozenset(strings(value, "must be a list of names of checks"))
 
 
 def names_or_all(value: object) -> frozenset[str] | Literal["all"]:
-    return "all" if value == "all" else names(value)
+    must = "must be 'all' or a list of names of checks"
+    if not isinstance(value, str):
+        return frozenset(strings(value, must))
+    if value != "all":
+        raise WrongValueError(must, "it is another word", nearest_of(value, ["all"]))
+    return "all"
 
 
 def seconds(value: object) -> float:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0:
         return float(value)
-    raise ValueError("must be a number of seconds above 0")
+    raise WrongValueError("must be a number of seconds above 0", *_quoted_number(value))
 
 
 def count(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    raise ValueError("must be a whole number from 0")
+    raise WrongValueError("must be a whole number from 0", *_quoted_number(value))
+
+
+def _quoted_number(value: object) -> tuple[str, str]:
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return "it is a number in quotes", "Leave out the quotes, or convert it: float(os.environ[...])."
+    return "", ""
 
 
 def url(value: object) -> str:
     if isinstance(value, str) and value.startswith(("http://", "https://")):
         return value
-    raise ValueError("must be a URL that begins with https:// or http://")
+    raise WrongValueError("must be a URL that begins with https:// or http://")
 
 
 def flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    raise ValueError("must be True or False")
+    meant = ""
+    if value in (0, 1) or (isinstance(value, str) and value.strip().lower() in (*_YES, *_NO)):
+        meant = f"Did you mean {not is_off(value)}?"
+    raise WrongValueError("must be True or False", meant=meant)
 
 
 def is_off(value: object) -> bool:
     """Return whether a value of other people's settings, which may be text of the environment, means no."""
-    return not value or (isinstance(value, str) and value.strip().lower() in ("0", "f", "false", "n", "no", "off"))
+    return not value or (isinstance(value, str) and value.strip().lower() in _NO)
 
 
 def one_of(*words: str, but: str = "") -> Callable[[object], str]:
@@ -69,7 +127,10 @@ def one_of(*words: str, but: str = "") -> Callable[[object], str]:
         if isinstance(value, str) and value in words:
             return value
         known = ", ".join(repr(word) for word in words[:-1])
-        raise ValueError(f"must be {known} or {words[-1]!r}{but}")
+        must = f"must be {known} or {words[-1]!r}{but}"
+        if isinstance(value, str):
+            raise WrongValueError(must, "it is another word", nearest_of(value, words))
+        raise WrongValueError(must)
 
     return read
 
@@ -78,54 +139,38 @@ def directory(value: object) -> str:
     if isinstance(value, (str, os.PathLike)) and os.path.isabs(path := os.fsdecode(value)):
         return path
     # Each process of the project has a working directory of its own.
-    raise ValueError("must be the absolute path of a directory")
-
-
-def addresses(value: object) -> tuple[str, ...]:
-    listed = (value,) if isinstance(value, str) else strings(value)
-    if all(_is_address(address) for address in listed):
-        return listed
-    raise ValueError("must be '127.0.0.1:9464', '[::1]:9464', '0.0.0.0:9464' or 'unix:/path', or a list of such")
-
-
-def _is_address(text: str) -> bool:
-    if text.startswith("unix:"):
-        return text.startswith("unix:/")
-    host, _, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    try:
-        address = ip_address(host[1:-1] if bracketed else host)
-    except ValueError:
-        return False
-    # Not 0, of which every worker would make another one.
-    return bracketed == (address.version == 6) and port.isascii() and port.isdigit() and 0 < int(port) < 65_536
+    raise WrongValueError("must be the absolute path of a directory")
 
 
 def tokens(value: object) -> tuple[str, ...]:
-    tokens = strings(value)
+    must = "must be a list of tokens of printable ASCII characters without spaces"
+    return tuple(_each(value, must, _token, "empty, or has another character"))
+
+
+def _token(text: str) -> str:
     # An empty one would let everybody in; others cannot be sent as a header.
-    if not all(token.isascii() and token.isprintable() and token and " " not in token for token in tokens):
-        raise ValueError("must be a list of tokens of printable ASCII characters without spaces")
-    return tokens
+    if not (text.isascii() and text.isprintable() and text and " " not in text):
+        raise ValueError
+    return text
 
 
 def networks(value: object) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(network, strict=False) for network in strings(value))
-    except ValueError as error:
-        raise ValueError("must be a list of networks ('10.0.0.0/8', 'fd00::/8') or addresses") from error
+    must = "must be a list of networks ('10.0.0.0/8', 'fd00::/8') or addresses"
+    return tuple(_each(value, must, _network, "neither"))
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    return ip_network(text, strict=False)
 
 
 def proxies(value: object) -> tuple[Proxy, ...]:
-    if isinstance(value, int) and not isinstance(value, bool):
-        # Of a number, a caller that reaches the port directly could write any address.
-        raise ValueError("must be a list of the networks of your proxies ('10.0.0.0/8') or 'unix'")
-    listed = strings(value)
-    found = networks([text for text in listed if text != UNIX])
-    return (*found, *([UNIX] if UNIX in listed else []))
+    must = "must be a list of the networks of your proxies ('10.0.0.0/8') or 'unix'"
+    # Of a number, a caller that reaches the port directly could write any address.
+    found = _each(value, must, lambda text: UNIX if text == UNIX else _network(text), "neither")
+    return (*(proxy for proxy in found if proxy != UNIX), *([UNIX] if UNIX in found else []))
 
 
 def task_queue(value: object) -> object:
     if isinstance(value, (str, Mapping)):
         return value
-    raise ValueError("must be the name of a preset or a dict")
+    raise WrongValueError("must be the name of a preset or a dict")
