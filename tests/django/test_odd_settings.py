@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import django
 import pytest
 
 from tests.django.projects import run_text
@@ -33,6 +34,7 @@ print(json.dumps(found))
 COMMANDS = ["makemigrations --check --dry-run --verbosity 0", "migrate --verbosity 0"]
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django.core.cache.backends.redis.RedisCache"
+LAYER = "channels.layers.InMemoryChannelLayer"
 
 
 def probed(folder: Path, settings: str, *commands: str) -> Any:
@@ -51,6 +53,12 @@ def probed(folder: Path, settings: str, *commands: str) -> Any:
         ("CHANNEL_LAYERS = ['x']", ["channel_layer"]),
         ("CHANNEL_LAYERS = {'default': None}", ["channel_layer"]),
         ("CHANNEL_LAYERS = {'default': {}}", ["channel_layer"]),
+        ("CHANNEL_LAYERS = {'default': {'BACKEND': 7}}", ["channel_layer"]),
+        ("CHANNEL_LAYERS = {'default': {'BACKEND': 'no.such.Layer'}}", ["channel_layer"]),
+        ("CHANNEL_LAYERS = {'default': {'BACKEND': 'tests.django.broken_module.Layer'}}", ["channel_layer"]),
+        (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': ['x']}}}}", ["channel_layer"]),
+        (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': {{'capcity': 1}}}}}}", ["channel_layer"]),
+        (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': {{'capacity': 1}}}}}}", []),
         ("EMAIL_HOST = EMAIL_PORT = EMAIL_HOST_USER = EMAIL_USE_TLS = EMAIL_BACKEND = None", []),
         ("EMAIL_HOST = 's'; EMAIL_PORT = 'x'", ["aws_ses"]),
         ("MQTT_CONFIG = ['x']", ["mqtt_broker"]),
@@ -97,3 +105,41 @@ def test_odd__secret_key_of_an_image_build(tmp_path: Path, settings: str) -> Non
     found = probed(tmp_path, settings, "check", *COMMANDS)
     assert found["ids"] == []
     assert found["probes"] == {"/alive/": 200, "/ready/": 200, "/health/": 200}
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS came with Django 6.1")
+@pytest.mark.parametrize(
+    ("mailers", "status"),
+    [
+        ("{'default': {'OPTIONS': {'host': '127.0.0.1', 'port': 1, 'username': 'u', 'password': 'p'}}}", "error"),
+        ("{'default': {'BACKEND': 'django.core.mail.backends.console.EmailBackend'}}", "skipped"),
+        ("{'default': {'BACKEND': 'anymail.backends.amazon_ses.EmailBackend'}}", "skipped"),
+        ("{'default': {}}", "skipped"),
+    ],
+)
+def test_mailers__right_ones_are_no_problem(tmp_path: Path, mailers: str, status: str) -> None:
+    found = probed(tmp_path, f"MAILERS = {mailers}", "check", *COMMANDS)
+    assert (found["ids"], found["checks"]["aws_ses"]) == ([], status)
+    assert found["probes"]["/ready/"] == 200
+
+
+@pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS came with Django 6.1")
+@pytest.mark.parametrize(
+    "mailers",
+    [
+        "['default']",
+        "{'default': None}",
+        "{'default': 'x'}",
+        "{'default': {'BACKEND': 7}}",
+        "{'default': {'BACKEND': 'no.such.Backend'}}",
+        "{'default': {'OPTIONS': ['x']}}",
+        "{'default': {'OPTIONS': {'host': 's', 'port': 'x'}}}",
+        "{'default': {'OPTIONS': {'host': 's', 'usrname': 'x'}}}",
+        "{'default': {'OPTIONS': {'host': 's', 'use_tls': True, 'use_ssl': True}}}",
+    ],
+)
+def test_mailers__odd_ones_are_a_warning_and_an_error_of_one_check(tmp_path: Path, mailers: str) -> None:
+    found = probed(tmp_path, f"MAILERS = {mailers}", "check", *COMMANDS)
+    assert set(found["ids"]) == {"lifesigns.W005"}
+    assert [name for name, status in found["checks"].items() if status == "error"] == ["aws_ses"]
+    assert found["probes"]["/ready/"] == 200

@@ -102,6 +102,14 @@ def test_logging__handlers_that_are_lost(settings: Any) -> None:
         "W022 LOGGING['loggers']['uvicorn.access']"
     ]
     assert found(settings, middleware, LOGGING={"filters": filters}) == []
+    named = {"probes": {**filters["probes"], "loggers": ["uvicorn.access", "gunicorn.access"]}}
+    level_alone = {"uvicorn.access": {"level": "INFO"}, "shop": {"level": "INFO"}}
+    assert found(settings, middleware, LOGGING={"filters": named, "loggers": level_alone}) == [
+        "W022 LOGGING['loggers']['uvicorn.access']"
+    ]
+    kept = {"uvicorn.access": {"propagate": True}, "gunicorn.access": {"level": "INFO", "handlers": ["x"]}}
+    assert found(settings, middleware, LOGGING={"filters": named, "loggers": kept}) == []
+    assert found(settings, middleware, LOGGING={"incremental": True, "filters": named, "loggers": level_alone}) == []
     assert found(settings, middleware, LOGGING={"filters": [], "loggers": None}) == []
 
 

@@ -74,21 +74,32 @@ def _of_other_pages(urls: list[ProbeUrl]) -> Iterator[Problem]:
 
 
 def _of_logging() -> Iterator[Problem]:
-    """`dictConfig` takes the handlers of a logger that it names away, where none are named with it."""
+    """`dictConfig` takes the handlers of a logger away that is named without any, be it only with a level."""
     logging: Any = settings.LOGGING
     try:
-        ours = {name for name, options in logging.get("filters", {}).items() if options.get("()") == FILTER}
+        if logging.get("incremental"):  # it leaves all handlers where they are
+            return
+        filters = {name: one for name, one in logging.get("filters", {}).items() if one.get("()") == FILTER}
+        filtered = {logger for one in filters.values() for logger in one.get("loggers", ())}
         lost = [
-            name
+            (name, bool(filters.keys() & {*options.get("filters", ())}))
             for name, options in logging.get("loggers", {}).items()
-            if ours.intersection(options.get("filters", ())) and not options.get("handlers")
+            if not (options.get("handlers") or options.get("propagate"))
         ]
     except (AttributeError, TypeError):  # no such dict: Django says so itself
         return
-    for name in lost:
-        message = f"LOGGING['loggers'][{name!r}] has a ProbeFilter and no handlers: nothing of that log is written."
-        hint = f"Name it in the filter instead: 'loggers': [{name!r}] beside '()'."
-        yield Problem(HANDLERS_LOST, message, hint)
+    for name, has_filter in lost:
+        entry = f"LOGGING['loggers'][{name!r}]"
+        if has_filter:
+            message = f"{entry} has a ProbeFilter and no handlers: nothing of that log is written."
+            hint = f"Name it in the filter instead: 'loggers': [{name!r}] beside '()'."
+            yield Problem(HANDLERS_LOST, message, hint)
+        elif name in filtered:
+            message = f"{entry} has no handlers, and takes those of its server away: nothing of that log is written."
+            hint = (
+                "Leave the entry out, since the filter names that logger already; or give it handlers, or 'propagate'."
+            )
+            yield Problem(HANDLERS_LOST, message, hint)
 
 
 def _imported(path: str) -> object:

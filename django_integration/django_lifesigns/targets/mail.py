@@ -9,6 +9,7 @@ import django
 from django.conf import settings
 
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.settings.problems import did_you_mean
 from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.mail_backends import SMTP, require_smtp, sending_backend
@@ -25,6 +26,8 @@ OPTIONS = {
     "ssl_certfile": "EMAIL_SSL_CERTFILE",
     "ssl_keyfile": "EMAIL_SSL_KEYFILE",
 }
+# Those of Django's SMTP backend.
+SMTP_OPTIONS = frozenset([*OPTIONS, "timeout"])
 # The ports on which a server speaks TLS from the first byte, and those on which it speaks it after STARTTLS.
 TLS_PORTS = frozenset([465, 2465])
 STARTTLS_PORTS = frozenset([587, 2587])
@@ -33,7 +36,7 @@ STARTTLS_PORTS = frozenset([587, 2587])
 def aws_ses(search: DiscoveryContext) -> Check:
     """Check 16."""
     where, backend, options = _configured()
-    require_smtp(sending_backend(str(backend or SMTP)), where)
+    require_smtp(sending_backend(backend), where)
     if options.get("host") in (None, "", "localhost") and not options.get("username"):
         raise NoTargetError(f"set {where} to check a mail server")
     server = smtp_of(options, where)
@@ -67,13 +70,33 @@ def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
     )
 
 
-def _configured() -> tuple[str, object, Mapping[str, object]]:
+def _configured() -> tuple[str, str, Mapping[str, object]]:
     """Return the setting, the backend and its options."""
     if django.VERSION >= (6, 1) and hasattr(settings, "MAILERS"):
-        mailer = settings.MAILERS.get("default", {})  # type: ignore[misc]  # not in every Django
-        return "MAILERS['default']", mailer.get("BACKEND", SMTP), mailer.get("OPTIONS") or {}
+        return _of_mailers(settings.MAILERS, "default")  # type: ignore[misc]  # not in every Django
     options = {option: _deprecated(setting) for option, setting in OPTIONS.items()}
-    return "EMAIL_HOST", _deprecated("EMAIL_BACKEND"), options
+    return "EMAIL_HOST", str(_deprecated("EMAIL_BACKEND") or SMTP), options
+
+
+def _of_mailers(mailers: object, alias: str) -> tuple[str, str, Mapping[str, object]]:
+    where = f"MAILERS[{alias!r}]"
+    if not isinstance(mailers, Mapping):
+        raise WrongTargetError("MAILERS must be a dict of dicts")
+    if alias not in mailers:
+        raise NoTargetError(f"set {where} to check a mail server")
+    mailer = mailers[alias]
+    if not isinstance(mailer, Mapping):
+        raise WrongTargetError(f"{where} must be a dict with BACKEND and OPTIONS")
+    backend, options = mailer.get("BACKEND", SMTP), mailer.get("OPTIONS", {})
+    if not isinstance(backend, str) or not backend:
+        raise WrongTargetError(f"{where}['BACKEND'] must be the dotted path of a class")
+    if not isinstance(options, Mapping):
+        raise WrongTargetError(f"{where}['OPTIONS'] must be a dict of keyword arguments")
+    # Of a subclass of the project's own only that knows its options.
+    for option in options.keys() - SMTP_OPTIONS if backend == SMTP else ():
+        hint = did_you_mean(str(option), SMTP_OPTIONS)
+        raise WrongTargetError(f"{where}['OPTIONS'] has an option {option!r} that Django refuses. {hint}")
+    return where, backend, options
 
 
 def _text(value: object) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
+from inspect import Parameter, signature
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.kinds import Check
@@ -43,9 +45,30 @@ def channel_layer(search: DiscoveryContext) -> Check:
         raise WrongTargetError("CHANNEL_LAYERS must be a dict of dicts")
     if "default" not in layers:
         raise NoTargetError("set CHANNEL_LAYERS to check a channel layer")
-    if not isinstance(layers["default"], Mapping) or not layers["default"].get("BACKEND"):
-        raise WrongTargetError("CHANNEL_LAYERS['default'] needs a BACKEND, the dotted path of a class")
+    _require_backend("CHANNEL_LAYERS['default']", layers["default"])
     return ChannelRoundTrip(timeout=search.timeout)
+
+
+def _require_backend(where: str, layer: object) -> None:
+    """Return where Channels can make a layer of this entry; nothing is made, or connected to."""
+    if not isinstance(layer, Mapping) or not isinstance(layer.get("BACKEND"), str) or not layer["BACKEND"]:
+        raise WrongTargetError(f"{where} needs a BACKEND, the dotted path of a class")
+    try:
+        backend = import_string(layer["BACKEND"])
+    except Exception as error:  # whatever its module raises when it is imported
+        reason = type(error).__name__
+        raise WrongTargetError(f"{where}: the BACKEND {layer['BACKEND']!r} cannot be imported ({reason})") from error
+    config = layer.get("CONFIG", {})
+    if not isinstance(config, Mapping) or not all(isinstance(key, str) for key in config):
+        raise WrongTargetError(f"{where}['CONFIG'] must be a dict of keyword arguments")
+    try:
+        parameters = signature(backend).parameters
+    except (TypeError, ValueError):  # no class, or one that does not tell
+        return
+    if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for key in config.keys() - parameters.keys():
+            hint = did_you_mean(key, parameters)
+            raise WrongTargetError(f"{where}['CONFIG'] has a key {key!r} that {layer['BACKEND']} does not take. {hint}")
 
 
 def mqtt_broker(search: DiscoveryContext) -> Check:
