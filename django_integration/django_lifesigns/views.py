@@ -23,6 +23,7 @@ from django_lifesigns.http.renderers import NOT_KEPT, answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
 from django_lifesigns.runtime.engine import aon_request, on_request
 from django_lifesigns.runtime.startup import get_startup
+from django_lifesigns.runtime.uptime import uptime
 from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
 from lifesigns import draining, metrics_format
@@ -31,14 +32,11 @@ from lifesigns import metrics as exposition
 # The engine ends a sweep at most this long after its deadline.
 ENGINE_GRACE = 0.05
 
-_imported = time.monotonic()
-
 
 @probe()
 async def liveness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/alive/`: the process serves requests. Runs nothing else, since a restart mends no dependency."""
-    uptime = round(time.monotonic() - _imported, 3)
-    body = {"status": "alive", "timestamp": _now(), "uptime_seconds": uptime, "message": "Service is alive"}
+    body = {"status": "alive", "timestamp": _now(), "uptime_seconds": round(uptime(), 3), "message": "Service is alive"}
     return answer(request, body)
 
 

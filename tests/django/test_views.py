@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.test import AsyncClient, Client
 
 from django_lifesigns import views
 from django_lifesigns.targets.catalogue import CATALOGUE
+from tests.django.projects import run_json, sqlite
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -63,6 +65,27 @@ def test_alive__body(get: Any) -> None:
     assert body["uptime_seconds"] >= 0
     assert body["timestamp"].endswith("Z")
     assert body["message"]
+
+
+def test_alive__uptime_counts_from_the_start_of_the_process(tmp_path: Path) -> None:
+    program = """
+import json, os, time
+time.sleep(0.3)
+from django.test import Client
+def uptime():
+    return Client(headers={"host": "localhost"}).get("/alive/").json()["uptime_seconds"]
+before = uptime()
+reading, writing = os.pipe()
+if os.fork() == 0:
+    os.write(writing, str(uptime()).encode())
+    os._exit(0)
+child = float(os.read(reading, 100))
+os.wait()
+print(json.dumps([before, child, uptime()]))
+"""
+    before, child, after = run_json(tmp_path, {"DATABASES": sqlite(tmp_path)}, program)
+    assert 0.3 <= before < after
+    assert child < after - before + 0.01
 
 
 def test_alive__asks_nothing(get: Any, settings: Any) -> None:
