@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from django_lifesigns.models import AlertThreshold
 from django_lifesigns.runtime import guard, thresholds
 from django_lifesigns.runtime.engine import on_request
-from django_lifesigns.runtime.saved_thresholds import validated
+from django_lifesigns.runtime.saved_thresholds import is_missing, validated
 from django_lifesigns.runtime.thresholds import AT_LATEST_SECONDS, EVERY_SECONDS, LOOK_SECONDS, ThresholdSync, judged
 from lifesigns import Engine
 from lifesigns.specs import Disk, Thresholds
+from tests.django.projects import run_json
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -219,6 +220,45 @@ def test_failure__the_present_ones_stay(caplog: pytest.LogCaptureFixture) -> Non
     governed(engine, following, "disk_space", "healthy")
 
 
+def test_failure__of_an_outage_does_not_ask_for_migrate(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(thresholds, "read_saved", refuse)
+    monkeypatch.setattr(thresholds, "is_missing", refuse)
+    follower()[1].sync(10)
+    assert caplog.messages == ["thresholds: cannot be read (OperationalError); keeping the current thresholds"]
+    # The table is there, whatever the error was.
+    monkeypatch.setattr(thresholds, "is_missing", is_missing)
+    caplog.clear()
+    follower()[1].sync(10)
+    assert caplog.messages == ["thresholds: cannot be read (OperationalError); keeping the current thresholds"]
+
+
+def test_migrate__is_noticed_within_seconds(tmp_path: Path) -> None:
+    """In a process that runs already, with the times as they are."""
+    program = """
+import json, time
+from django.core.management import call_command
+from django_lifesigns.models import AlertThreshold
+from django_lifesigns.runtime.engine import on_request
+def governed():
+    return on_request().engine.check("disk_space")["status"] == "degraded"
+on_request(5)
+call_command("migrate", "lifesigns", verbosity=0)
+AlertThreshold.objects.create(metric_type="disk_usage", alert_level="warning", threshold_value=0)
+AlertThreshold.objects.create(metric_type="disk_usage", alert_level="critical", threshold_value=100)
+start = time.monotonic()
+while not governed() and time.monotonic() < start + 30:
+    time.sleep(0.02)
+print(json.dumps(time.monotonic() - start))
+"""
+    settings = {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db")}}}
+    assert run_json(tmp_path, settings, program) < thresholds.MISSING_SECONDS + 4
+
+
 WRONG = [
     (("", "warning", 1.0), "there is no such metric"),
     (("disk", "warning", 1.0), "there is no such metric"),
@@ -296,8 +336,6 @@ def test_failure_while_they_are_applied_is_logged_once(
 
 def test_processes__each_is_governed(tmp_path: Path) -> None:
     """Two processes of a project: what one saves, the other goes by."""
-    from tests.django.projects import run_json
-
     program = """
 import json, os, time
 from django.core.management import call_command

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from django.db import connections, router
+
 from lifesigns.redaction import redact
 
 Saved = Mapping[str, Mapping[str, float]]
@@ -20,6 +22,15 @@ def read_saved() -> tuple[Saved, list[str]]:
 
     rows = AlertThreshold.objects.filter(enabled=True).order_by("pk")
     return validated(rows.values_list("metric_type", "alert_level", "threshold_value")[:MOST_ROWS])
+
+
+def is_missing() -> bool:
+    """Return whether the table does not exist, as before `migrate`. It raises what the database does in an outage."""
+    from django_lifesigns.models import AlertThreshold
+
+    connection = connections[router.db_for_read(AlertThreshold)]
+    with connection.cursor() as cursor:
+        return AlertThreshold._meta.db_table not in connection.introspection.table_names(cursor)
 
 
 def validated(rows: Iterable[tuple[object, object, object]]) -> tuple[Saved, list[str]]:

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
-from django.db import connections, router
+from django.db import DatabaseError, connections, router
 
 from django_lifesigns.checks.connections import returning_connections, runnable
 from django_lifesigns.checks.kinds import Check, is_record
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
 from django_lifesigns.runtime.guard import guarded
-from django_lifesigns.runtime.saved_thresholds import Saved, read_saved
+from django_lifesigns.runtime.saved_thresholds import Saved, is_missing, read_saved
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import Engine
 from lifesigns.specs import Thresholds
@@ -32,6 +32,8 @@ EVERY_SECONDS = 10.0
 # The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
 AT_LATEST_SECONDS = 25.0
 READ_SECONDS = 5.0
+# Where the table was missing, which `migrate` may make at any time.
+MISSING_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 # How long it leaves alone, at most, what another process has read, where it follows by itself.
 FOLLOW_SECONDS = 2.0
@@ -39,7 +41,12 @@ NAME = "thresholds"
 
 
 def _read() -> dict[str, object]:
-    saved, wrong = read_saved()
+    try:
+        saved, wrong = read_saved()
+    except DatabaseError as error:
+        if not is_missing():
+            raise
+        return {"status": "degraded", "details": {"missing": type(error).__name__}}
     return {"status": "healthy", "details": {"saved": saved, "wrong": wrong}}
 
 
@@ -65,7 +72,9 @@ class ThresholdSync:
         self._wrong: frozenset[str] = frozenset()
         self._failing = False
         self._is_pending = False
+        self._is_missing = False
         self._next_look = 0.0
+        self._next_refresh = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
         self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
         self._reader.register(NAME, returning_connections(_read))
@@ -89,7 +98,10 @@ class ThresholdSync:
             self._next_look = now + LOOK_SECONDS
             if not _has_table():
                 return
-            result = self._reader.check(NAME, deadline=0)
+            refresh = self._is_missing and now >= self._next_refresh
+            if refresh:
+                self._next_refresh = now + MISSING_SECONDS
+            result = self._reader.check(NAME, refresh=refresh, deadline=0)
             if result.get("pending"):
                 result = self._reader.check(NAME, deadline=patience)
             self._is_pending = bool(result.get("pending"))
@@ -108,11 +120,13 @@ class ThresholdSync:
         self._timer.start_background()
 
     def _take(self, result: Mapping[str, Any]) -> None:
+        missing = result.get("details", {}).get("missing")
+        self._is_missing = bool(missing)
         if result["status"] != "healthy":
             if not (self._failing or result.get("pending")):
                 self._failing = True
-                name = result.get("error_type", "")
-                logger.warning("thresholds: cannot be read (%s; run migrate?); keeping the current thresholds", name)
+                reason = f"{missing}; run migrate?" if missing else result.get("error_type", "")
+                logger.warning("thresholds: cannot be read (%s); keeping the current thresholds", reason)
             return
         self._failing = False
         found = result.get("details", {})
