@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import signals
 
-from lifesigns import beat, drain
+from lifesigns import _core, beat, drain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lifesigns.engine import Engine
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+# Names of heartbeats are no longer.
+LONGEST = 100
+# What the heartbeats of all workers start with, beside those of the names that a project chooses.
+WORKERS = "celery-worker."
 
 
 def connect(
@@ -29,7 +33,8 @@ def connect(
     """Connect to Celery's signals; starts nothing before a worker or a scheduler does.
 
     A worker sends a heartbeat every 2 s from the loop that takes tasks, as its name before the ``@``: a check of the
-    kind ``heartbeat`` sees it, in any process that shares the engine's store. It drains when it is shut down.
+    kind ``heartbeat`` sees it, in any process that shares the engine's store, and `worker_heartbeats` counts it. It
+    drains when it is shut down.
     Only the parent of a pool takes part, since its children are busy with tasks.
 
     Args:
@@ -54,6 +59,19 @@ def connect(
         signal.connect(receiver, weak=False, dispatch_uid=uid)
 
 
+def node_name(name: str) -> str:
+    """Return the name of a node, such as ``celery@host``, as heartbeats have it."""
+    return NOT_IN_NAMES.sub("_", name)[: LONGEST - len(WORKERS)]
+
+
+def worker_heartbeats() -> dict[str, float]:
+    """Return by `node_name` how many seconds ago each worker sent its last heartbeat, as far as this process knows.
+
+    It knows those of the processes that share the store of one of its engines: of this host.
+    """
+    return {name.removeprefix(WORKERS): age for name, age in _core.heartbeats_of(WORKERS).items()}
+
+
 def _start(
     engine: Engine | None,
     serve: str | None,
@@ -70,7 +88,9 @@ def _start(
 
 
 def _send_heartbeat(sender: Any, **_: object) -> None:
-    beat(NOT_IN_NAMES.sub("_", str(sender.eventer.hostname).partition("@")[0]) or "celery")
+    node = str(sender.eventer.hostname)
+    beat(NOT_IN_NAMES.sub("_", node.partition("@")[0])[:LONGEST] or "celery")
+    beat(WORKERS + node_name(node))
 
 
 def _drain(**_: object) -> None:

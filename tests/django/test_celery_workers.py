@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from django_lifesigns.checks import celery, celery_workers
+from django_lifesigns.checks.celery_workers import CeleryWorkers
+from django_lifesigns.targets.queues.celery import checks_of_celery, unknown_of_celery
 from tests.django.projects import run_json
 from tests.django.test_celery import Project
 from tests.services import Redis, wait_until
 from tests.services.processes import kill
 
 pytest.importorskip("celery")
-pytestmark = pytest.mark.services
 
 CHECK = """
 import json
@@ -58,6 +61,7 @@ def test_worker__none(project: Project) -> None:
 
 
 def test_worker__of_one_process_is_busy_and_not_dead(project: Project) -> None:
+    project.settings["LIFESIGNS"]["CELERY_SIGNALS"] = False
     with worker(project, "--pool", "solo"):
         assert found(project)["task_workers"]["status"] == "healthy"
         send(project, 0, 0, 0)
@@ -66,15 +70,102 @@ def test_worker__of_one_process_is_busy_and_not_dead(project: Project) -> None:
     assert (result["status"], "busy" in result["message"]) == ("skipped", True), result
 
 
-def test_worker__shows_what_hangs_in_its_pool(project: Project) -> None:
-    with worker(project, "--pool", "prefork", "--concurrency", "1"):
-        send(project, 0)
+def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project) -> None:
+    with worker(project, "--pool", "solo", "--hostname", "solo@here"):
+        send(project, 0, 0)
         wait_until(lambda: "received" in project.log(), 20, project.log())
-        time.sleep(1)
         result = found(project)["task_workers"]
-    assert result["status"] == "healthy"
-    assert result["details"]["running_tasks"] == 1
-    assert result["details"]["oldest_running_seconds"] >= 1
+    assert result["status"] == "healthy", result
+    message = r"1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat \d s ago"
+    assert re.fullmatch(message, result["message"]), result
+    assert result["details"]["active_workers"] == result["details"]["busy_workers"] == 1
+    # It is gone, and the broker knows that there is none: its last heartbeat does not decide.
+    assert found(project)["task_workers"]["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("ages", "answered", "expected", "status", "message"),
+    [
+        (
+            {"a_h": 8.2},
+            [],
+            1,
+            "healthy",
+            "1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat 8 s ago",
+        ),
+        ({"a_h": 8.2, "b_h": 1}, ["b@h"], 2, "healthy", "2 of 2 .* 1 answered, 1 busy, last heartbeat 8 s ago"),
+        ({"a_h": 301}, [], 1, "skipped", "No worker answered within 0.6 s, but some are connected"),
+        ({"a_h": 301}, ["b@h"], 2, "degraded", "1 of 2 expected workers answered"),
+        ({"a_h": 2}, ["b@other"], 1, "healthy", "1 of 1 expected workers answered"),
+        ({}, ["b@h"], 1, "healthy", "1 of 1 expected workers answered"),
+    ],
+)
+def test_workers__that_do_not_answer(
+    monkeypatch: pytest.MonkeyPatch, ages: Any, answered: list[str], expected: int, status: str, message: str
+) -> None:
+    inspect = SimpleNamespace(active=lambda safe: {name: [] for name in answered})
+    control = SimpleNamespace(inspect=lambda **_: inspect)
+    application = SimpleNamespace(control=control, amqp=SimpleNamespace(queues=["celery"]))
+    monkeypatch.setattr(celery, "_is_configured", lambda: True)
+    monkeypatch.setattr(celery, "_broker", nullcontext)
+    monkeypatch.setattr(celery, "_application", lambda: application)
+    monkeypatch.setattr(celery_workers, "is_connected", lambda *_: True)
+    monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)
+    result = CeleryWorkers(expected_workers=expected)()
+    assert (result["status"], bool(re.match(message, str(result["message"])))) == (status, True), result
+    # Nobody is alive of whom a broker knows nothing.
+    if not answered:
+        monkeypatch.setattr(celery_workers, "is_connected", lambda *_: False)
+        assert CeleryWorkers(expected_workers=expected)()["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("ages", "status", "message"),
+    [
+        (
+            {"a_h": 299.0, "b_h": 301},
+            "healthy",
+            "1 of 1 expected workers of this host sent a heartbeat in the last 5 min",
+        ),
+        ({"a_h": 301.0}, "error", "0 of 1 expected workers of this host"),
+        ({}, "skipped", "Celery's workers cannot be asked through a broker of the kind sqs, and none of this host"),
+    ],
+)
+def test_workers__that_cannot_be_asked(settings: Any, ages: Any, status: str, message: str) -> None:
+    settings.CELERY_BROKER_URL = "sqs://"
+    settings.LIFESIGNS = {"CELERY_SIGNALS": True}
+    assert "task_workers" not in unknown_of_celery()
+    check: Any = checks_of_celery({})["task_workers"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(celery, "_is_configured", lambda: True)
+        patch.setattr(celery_workers, "heartbeats", lambda: ages)
+        result = check()
+    assert (result["status"], str(result["message"]).startswith(message)) == (status, True), result
+    settings.LIFESIGNS = {}
+    assert "set LIFESIGNS['CELERY_SIGNALS']" in unknown_of_celery()["task_workers"]
+
+
+def test_heartbeats__of_workers_by_the_names_of_their_nodes() -> None:
+    from lifesigns.celery import WORKERS, _send_heartbeat, node_name
+
+    node = f"media@{'h' * 200}.example"
+    _send_heartbeat(SimpleNamespace(eventer=SimpleNamespace(hostname=node)))
+    assert 0 <= celery_workers.heartbeats()[node_name(node)] < 20
+    assert len(WORKERS + node_name(node)) == 100
+
+
+def test_worker__shows_what_hangs_in_its_pool(project: Project) -> None:
+    def is_shown() -> bool:
+        result = found(project)["task_workers"]
+        assert result["status"] == "healthy"
+        # One of a pool that runs one at a time, however long it takes on this machine to look.
+        details = result["details"]
+        return bool(details["running_tasks"] == 1 and details["oldest_running_seconds"] >= 1)
+
+    with worker(project, "--pool", "prefork", "--concurrency", "1"):
+        send(project, 0, 0, 0)
+        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(is_shown, 20, project.log())
 
 
 def test_pending__beside_what_is_taken(project: Project) -> None:

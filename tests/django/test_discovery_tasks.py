@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.checks import celery, django_q, tasks
+from django_lifesigns.checks import celery, celery_workers, django_q, tasks
 from django_lifesigns.checks.fixed_result import FixedResult
 from lifesigns import specs
 
@@ -146,7 +146,7 @@ def test_tasks__celery(discovered: Any, database: Any, installed: Any) -> None:
     thresholds = specs.Thresholds(degraded_above=1, error_above=2)
     assert found["pending_tasks"].check == celery.CeleryPending(thresholds=thresholds)
     assert found["failed_tasks"].check.tables == ("django_celery_results_taskresult",)
-    assert found["task_workers"].check == celery.CeleryWorkers()
+    assert found["task_workers"].check == celery_workers.CeleryWorkers()
 
 
 def test_tasks__celery_without_results(discovered: Any) -> None:

@@ -1,4 +1,4 @@
-"""Celery as its broker and its workers tell, through the project's current Celery application."""
+"""Celery's tasks as its broker has them, through the project's current Celery application."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from django_lifesigns.checks.celery_broker import is_connected, running, unacked
+from django_lifesigns.checks.celery_broker import unacked
 from django_lifesigns.checks.imports import celery_modules
-from django_lifesigns.checks.tasks import DEPTH, pending, workers
+from django_lifesigns.checks.tasks import DEPTH, pending
 from lifesigns.specs import Thresholds
 
 SKIPPED: dict[str, object] = {"status": "skipped", "message": "set CELERY_BROKER_URL to check Celery's broker"}
 CONNECT_SECONDS = 4
-# Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
-# so it is less than the response time (1 s) that makes a check degraded.
-PING_SECONDS = 0.6
 
 
 class CeleryCheck:
@@ -60,28 +57,6 @@ class CeleryPending(CeleryCheck):
             taken = unacked(connection)
         result = pending(depths, self.thresholds, None)
         return {**result, "details": {**cast("dict[str, object]", result["details"]), **taken}}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryWorkers(CeleryCheck):
-    """Workers that answer, and the age of what they have been running for longest.
-
-    A worker that is busy may not answer: where none does, only a broker that knows of none decides that there is none.
-    """
-
-    expected_workers: int = 1
-
-    def __call__(self) -> dict[str, object]:
-        if not _is_configured():
-            return SKIPPED
-        with _broker() as connection:
-            # In place of a ping, which the main process answers even if all of its children hang.
-            inspect = _application().control.inspect(connection=connection, timeout=PING_SECONDS)
-            answers = inspect.active(safe=True) or {}
-            if not answers and self.expected_workers and is_connected(connection, _application().amqp.queues):
-                message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
-                return {"status": "skipped", "message": message}
-        return workers(len(answers), self.expected_workers, "answered", **running(answers))
 
 
 def _is_configured() -> bool:

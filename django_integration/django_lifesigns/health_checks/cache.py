@@ -101,7 +101,8 @@ def check_redis_performance() -> dict[str, Any]:
 @guarded(timeout_seconds=5)
 def check_celery_redis_health() -> dict[str, Any]:
     """Check that Celery's broker accepts a connection, and that workers respond."""
-    from django_lifesigns.checks.celery import CeleryBroker, CeleryWorkers
+    from django_lifesigns.checks.celery import CeleryBroker
+    from django_lifesigns.checks.celery_workers import CeleryWorkers
 
     if not getattr(settings, "CELERY_BROKER_URL", None):
         raise NoTargetError("set CELERY_BROKER_URL to check Celery")

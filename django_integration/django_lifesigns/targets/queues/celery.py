@@ -7,8 +7,10 @@ from importlib.util import find_spec
 from django.apps import apps
 from django.conf import settings
 
-from django_lifesigns.checks.celery import CeleryBroker, CeleryPending, CeleryWorkers
+from django_lifesigns.checks.celery import CeleryBroker, CeleryPending
+from django_lifesigns.checks.celery_workers import CeleryWorkers
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.queues.task_queue import TaskQueue
@@ -41,7 +43,7 @@ def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
     checks: dict[str, Check] = {
         "task_queue": CeleryBroker(),
         "pending_tasks": CeleryPending(),
-        "task_workers": CeleryWorkers(),
+        "task_workers": CeleryWorkers(unasked=_unasked()),
     }
     return {name: check for name, check in checks.items() if name not in unknown}
 
@@ -52,19 +54,26 @@ def unknown_of_celery() -> dict[str, str]:
         return dict.fromkeys(CHECKS, "Celery is not installed here")
     if not is_off(_setting("TASK_ALWAYS_EAGER")):
         return dict.fromkeys(CHECKS, "Celery runs tasks at once (CELERY_TASK_ALWAYS_EAGER)")
-    transport = _transport()
-    if transport == "memory":
+    if _transport() == "memory":
         return dict.fromkeys(CHECKS, "Celery's broker is in the memory of each process (CELERY_BROKER_URL)")
     unknown = {}
-    if transport in WITHOUT_REMOTE_CONTROL:
-        unknown["task_workers"] = f"Celery's workers cannot be asked through a broker of the kind {transport}"
-    elif is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True)):
-        unknown["task_workers"] = "Celery's workers answer no questions (CELERY_WORKER_ENABLE_REMOTE_CONTROL)"
+    if (reason := _unasked()) and not read().celery_signals:
+        unknown["task_workers"] = f"{reason}: set LIFESIGNS['CELERY_SIGNALS'] to know those of this host by heartbeats"
     if not has_results():
         unknown["failed_tasks"] = (
             "set CELERY_RESULT_BACKEND = 'django-db' (django-celery-results) to count Celery's failed tasks"
         )
     return unknown
+
+
+def _unasked() -> str:
+    """Return why Celery's workers cannot be asked; empty where they can."""
+    transport = _transport()
+    if transport in WITHOUT_REMOTE_CONTROL:
+        return f"Celery's workers cannot be asked through a broker of the kind {transport}"
+    if is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True)):
+        return "Celery's workers answer no questions (CELERY_WORKER_ENABLE_REMOTE_CONTROL)"
+    return ""
 
 
 def has_results() -> bool:

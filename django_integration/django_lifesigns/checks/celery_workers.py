@@ -1,0 +1,89 @@
+"""Celery's workers: those that answer, and those that are known by their heartbeats (`CELERY_SIGNALS`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from django_lifesigns.checks import celery
+from django_lifesigns.checks.celery_broker import is_connected, running
+from django_lifesigns.checks.imports import celery_modules
+from django_lifesigns.checks.tasks import workers
+
+# Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
+# so it is less than the response time (1 s) that makes a check degraded.
+PING_SECONDS = 0.6
+# Marks a skipped result that says nothing about the settings: see `policy/dependencies.rs`.
+UNKNOWN = {"unknown": True}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CeleryWorkers(celery.CeleryCheck):
+    """Workers that answer, and the age of what they have been running for longest.
+
+    A worker that is busy may not answer: its heartbeats on this host decide, for as long as the broker knows of any
+    worker. Where there are none, silence says nothing. `unasked` is why no worker can be asked, if so: then heartbeats
+    alone decide.
+    """
+
+    expected_workers: int = 1
+    heartbeat_window_minutes: int = 5
+    unasked: str = ""
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        yield from celery_modules()
+        yield "lifesigns.celery"
+
+    def __call__(self) -> dict[str, object]:
+        if not celery._is_configured():
+            return celery.SKIPPED
+        if self.unasked:
+            return self._of_heartbeats(heartbeats())
+        with celery._broker() as connection:
+            application = celery._application()
+            # In place of a ping, which the main process answers even if all of its children hang.
+            inspect = application.control.inspect(connection=connection, timeout=PING_SECONDS)
+            answers = inspect.active(safe=True) or {}
+            # Only a broker that knows of no worker decides that there is none.
+            may_be_busy = bool(answers) or is_connected(connection, application.amqp.queues)
+        busy = self._busy(heartbeats(), answers) if may_be_busy and len(answers) < self.expected_workers else []
+        if not (answers or busy) and may_be_busy and self.expected_workers:
+            message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
+            return {"status": "skipped", "message": message, "details": UNKNOWN}
+        return self._result(len(answers), "answered", busy, **running(answers))
+
+    def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
+        """Return how long ago each worker that did not answer sent its last heartbeat, if within the window."""
+        from lifesigns.celery import node_name
+
+        others = ages.keys() - set(map(node_name, answered))
+        return [ages[name] for name in others if ages[name] <= self._window]
+
+    def _of_heartbeats(self, ages: Mapping[str, float]) -> dict[str, object]:
+        if not ages:
+            message = f"{self.unasked}, and none of this host has sent a heartbeat: those of other hosts are not known"
+            return {"status": "skipped", "message": message, "details": UNKNOWN}
+        alive = [age for age in ages.values() if age <= self._window]
+        sign = f"of this host sent a heartbeat in the last {self.heartbeat_window_minutes} minutes"
+        last = {"last_heartbeat_seconds": round(min(ages.values()), 1)}
+        return self._result(len(alive), sign, [], **last)
+
+    def _result(self, active: int, sign: str, busy: list[float], **details: object) -> dict[str, object]:
+        if busy:
+            sign = f"are alive: {active} answered, {len(busy)} busy, last heartbeat {max(busy):.0f} s ago"
+            details |= {"busy_workers": len(busy), "last_heartbeat_seconds": round(max(busy), 1)}
+        details["heartbeat_window_minutes"] = self.heartbeat_window_minutes
+        return workers(active + len(busy), self.expected_workers, sign, **details)
+
+    @property
+    def _window(self) -> float:
+        return self.heartbeat_window_minutes * 60.0
+
+
+def heartbeats() -> dict[str, float]:
+    """Return the age in seconds of the last heartbeat of each worker of this host, by the name of its node."""
+    from lifesigns.celery import worker_heartbeats
+
+    return worker_heartbeats()
