@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt bench bench-check clean services
+.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt docs bench bench-check clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,7 +57,7 @@ kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at rando
 	$(MATURIN)
 	$(BIN)/python -m tests.kill.kill --kills 1000
 
-faults: services $(VENV)/.dev ## Drives every fault against every dependency; prints the matrix, fails if a bound is broken
+faults: services $(VENV)/.dev ## Drives every fault against every dependency; prints the matrix, fails if a bound is broken; CELLS=--accept keeps it
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.matrix $(CELLS)
 	$(BIN)/python -W error -m tests.faults.isolation $(CELLS)
@@ -84,6 +84,9 @@ fmt: $(VENV)/.dev ## Formats everything
 	cargo fmt
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
+
+docs: $(VENV)/.dev ## Builds the documentation's site into target/site, with its links checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Criterion's first: it is built without the feature `python`, and either build of the library takes the other's place.
 bench: services $(VENV)/.dev ## All benchmarks of a release build, as ratios in one run; COMPARE=--accept keeps them

@@ -27,8 +27,8 @@ BASELINE = HERE / "baseline.json"
 PLOT = HERE.parent / "docs" / "cost.svg"
 RATIOS = HERE.parent / "target" / "bench" / "ratios.json"
 
-README = HERE.parent / "README.md"
-# Between these two the README quotes the last accepted run.
+PAGE = HERE.parent / "docs/benchmarks.md"
+# Between these two the page quotes the last accepted run.
 BEGIN, END = "<!-- make bench -->", "<!-- end of make bench -->"
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--short", action="store_true", help="a few of each, to see that it works; judges nothing")
     parser.add_argument("--check", action="store_true", help="compare with the last accepted run, not with the bounds")
-    parser.add_argument("--accept", action="store_true", help="keep this run: ratios, plot and what the README quotes")
+    parser.add_argument("--accept", action="store_true", help="keep this run: ratios, plot and what the docs quote")
     options = parser.parse_args()
     run = measure(SHORT if options.short else FULL)
     found = numbers(run)
@@ -118,8 +118,8 @@ def main() -> int:
     if options.accept:
         verdict.write(BASELINE, found)
         PLOT.write_text(plot)
-        before, _, rest = README.read_text().partition(BEGIN)
-        README.write_text(f"{before}{BEGIN}\n{quoted(run, found)}\n{END}{rest.partition(END)[2]}")
+        before, _, rest = PAGE.read_text().partition(BEGIN)
+        PAGE.write_text(f"{before}{BEGIN}\n{quoted(run, found)}\n{END}{rest.partition(END)[2]}")
     if options.check:
         complaints = verdict.worse(found, verdict.read(BASELINE))
         print("\nWorse than in the last accepted run:" if complaints else "\nNothing is worse than it was.")

@@ -1,4 +1,4 @@
-"""A run as Markdown, which the README quotes, and as the curves of its plot."""
+"""A run as Markdown, which the documentation quotes, and as the curves of its plot."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def measured(run: Measured) -> str:
 
 
 def quoted(run: Measured, numbers: Sequence[Number]) -> str:
-    """As the README shows it."""
-    details = f"<details>\n<summary>All figures of that run</summary>\n\n{measured(run)}\n\n</details>"
-    return f"{promised(run, numbers)}\n\n![Cost curves](docs/cost.svg)\n\n{details}"
+    """As the documentation shows it."""
+    details = f"<details markdown>\n<summary>All figures of that run</summary>\n\n{measured(run)}\n\n</details>"
+    return f"{promised(run, numbers)}\n\n![Cost curves](cost.svg)\n\n{details}"
 
 
 def charts(run: Measured) -> list[Chart]:

@@ -99,8 +99,8 @@ def test_urls_that_cannot_be_read__keep_the_line(settings: Any) -> None:
 
 
 def recipe() -> dict[str, Any]:
-    """The `LOGGING` of the README as it stands."""
-    [text] = re.findall(r"```python\n(LOGGING = .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """The `LOGGING` of the documentation as it stands."""
+    [text] = re.findall(r"```python\n(LOGGING = .*?)```", (ROOT / "docs/guides/access-logs.md").read_text(), re.DOTALL)
     names: dict[str, Any] = {}
     exec(text, names)
     logging_settings: dict[str, Any] = names["LOGGING"]

@@ -1,4 +1,4 @@
-"""The README's first step for projects that have `apps.core.health_checks`, with the migration that it shows."""
+"""The documented first step for projects that have `apps.core.health_checks`, with the migration that it shows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.django.conftest import NewDatabase
 from tests.django.projects import ROOT, run, run_json
 
-HEADING = "## Coming from `apps.core.health_checks`"
+PAGE = ROOT / "docs/migrating/apps-core.md"
 FIELDS = {
     "HealthCheckLog": """
     check_name = models.CharField(max_length=100, db_index=True)
@@ -85,8 +85,8 @@ print(json.dumps({
 
 
 def documented_migration() -> str:
-    """Return the migration that the README shows."""
-    shown = re.search(r"```python\n( +class Migration.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    """Return the migration that the documentation shows."""
+    shown = re.search(r"```python\n( +class Migration.*?)```", PAGE.read_text(), re.DOTALL)
     assert shown
     migration = textwrap.dedent(shown[1]).replace("0042_", "0001_")
     return f"from django.db import migrations\n{migration}"
@@ -175,8 +175,7 @@ print(json.dumps([message.msg for message in run_checks() if message.id == "life
 
 
 def test_coming_from__every_name_of_the_tables_is_there() -> None:
-    section = (ROOT / "README.md").read_text().partition(HEADING)[2].partition("\n## ")[0]
-    paths = re.findall(r"`(django_lifesigns\.\w+)`", section)
+    paths = re.findall(r"`(django_lifesigns\.\w+)`", PAGE.read_text())
     assert len(paths) >= 4
     for path in paths:
         importlib.import_module(path)

@@ -321,16 +321,16 @@ def test_engine__one_until_settings_change(settings: Any) -> None:
     assert get_engine() is not engine
 
 
-def table_of_the_readme(heading: str) -> list[str]:
+def documented(heading: str) -> list[str]:
     """The first column of the first table below a heading."""
-    section = (ROOT / "README.md").read_text().partition(f"{heading}\n")[2].partition("\n#")[0]
+    section = (ROOT / "docs/reference/settings.md").read_text().partition(f"{heading}\n")[2].partition("\n#")[0]
     rows = [line for line in section.partition("|---|")[2].partition("\n\n")[0].splitlines() if line.startswith("| ")]
     return [row.split("`")[1] for row in rows]
 
 
-def test_readme__names_every_key() -> None:
-    assert sorted(table_of_the_readme("## Every setting")) == sorted(READERS)
+def test_settings_page__names_every_key() -> None:
+    assert sorted(documented("# Settings")) == sorted(READERS)
 
 
-def test_readme__names_every_option() -> None:
-    assert sorted(table_of_the_readme("### Options of a check")) == sorted({*RUN_OPTIONS, *OTHER_OPTIONS, "thresholds"})
+def test_settings_page__names_every_option() -> None:
+    assert sorted(documented("## Options of a check")) == sorted({*RUN_OPTIONS, *OTHER_OPTIONS, "thresholds"})

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults import page
 from tests.services import Postgres, Redis, wait_until
 from tests.services.certificates import certificates
 from tests.services.cluster import DATABASE, PASSWORD, USER
@@ -273,19 +274,29 @@ def measure(fault: Isolation, rounds: int = ROUNDS, near: float = NEAR) -> Measu
 
 
 def main(words: list[str]) -> int:
+    accepted = page.ACCEPT in words
+    words = [word for word in words if word != page.ACCEPT]
     chosen = [fault for fault in FAULTS if not words or any(word.lower() in fault.name.lower() for word in words)]
-    print("| fault | other checks | furthest from usual, ms | isolation |")
-    print("| --- | --- | --- | --- |")
+    lines: list[str] = []
+
+    def show(line: str) -> None:
+        lines.append(line)
+        print(line, flush=True)
+
+    show("| fault | other checks | furthest from usual, ms | isolation |")
+    show("| --- | --- | --- | --- |")
     broken = 0
     for fault in chosen:
         if not fault.possible():
-            print(f"| {fault.name} | | | not driven here (needs Linux and root) |")
+            show(f"| {fault.name} | | | not driven here (needs Linux and root) |")
             continue
         measured = measure(fault)
         broken += bool(measured.broken)
         others = len([name for name in measured.under if name not in fault.affected])
         verdict = "; ".join(measured.broken) or "kept"
-        print(f"| {fault.name} | {others} | {measured.furthest:.1f} | {verdict} |", flush=True)
+        show(f"| {fault.name} | {others} | {measured.furthest:.1f} | {verdict} |")
+    if accepted:
+        page.accept("isolation", "\n".join(lines))
     return 1 if broken else 0
 
 

@@ -1,6 +1,6 @@
 """Drives the whole matrix and prints it as a Markdown table; exit code 1 if a bound is broken. `make faults` runs it.
 
-Arguments, if any, are words: only cells in whose name one of them is.
+Arguments, if any, are words: only cells in whose name one of them is. `--accept` puts the table into the documentation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 
-from tests.faults import names
+from tests.faults import names, page
 from tests.faults.cells import CELLS, Cell
 from tests.faults.measure import BOUNDS, REDIS_SPARE, Row, measure
 from tests.faults.system import running
@@ -31,6 +31,8 @@ HEADER = (
 
 
 def main(words: list[str]) -> int:
+    accepted = page.ACCEPT in words
+    words = [word for word in words if word != page.ACCEPT]
     chosen = [cell for cell in CELLS if not words or any(word.lower() in str(cell).lower() for word in words)]
     rows, left_out = [], []
     started = time.monotonic()
@@ -48,12 +50,15 @@ def main(words: list[str]) -> int:
     for cell in left_out:
         print(f"Not driven here (needs Linux and root): {cell}")
     broken = sum(bool(row.broken) for row in rows)
-    print(
-        f"\n{len(rows)} cells in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores; {broken} broke a bound. "
+    summary = (
+        f"{len(rows)} cells in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores; {broken} broke a bound. "
         f"Bounds: /ready/ {BOUNDS.ready} s, /health/ {BOUNDS.health} s, another check's median within "
         f"{BOUNDS.unaffected * 1000:.0f} ms of its usual one, healed without a restart, threads and connections back "
         f"(Django's Redis caches: up to {REDIS_SPARE} more until Python's garbage collector comes by)."
     )
+    print(f"\n{summary}")
+    if accepted:
+        page.accept("matrix", f"{summary}\n\n{table(rows)}")
     return 1 if broken else 0
 
 

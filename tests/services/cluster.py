@@ -24,7 +24,7 @@ class Cluster(Service):
     name = "postgres"
     account = account_if_root("postgres")
 
-    def __init__(self, *, max_connections: int = 50, ssl: bool = False) -> None:
+    def __init__(self, *, max_connections: int = 100, ssl: bool = False) -> None:
         super().__init__()
         self.max_connections = max_connections
         self.ssl = ssl

@@ -1,0 +1,85 @@
+"""The documentation: it builds with its links checked, and its pages of checks are those of the code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.settings.options import TARGET_FIELDS
+from django_lifesigns.targets.catalogue import CATALOGUE
+from lifesigns import specs
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKS = ROOT / "docs/checks"
+# What the pages of these checks describe.
+KINDS: dict[str, type] = {
+    "database_connectivity": specs.Postgres,
+    "postgis_extension": specs.Postgis,
+    "postgresql_functions": specs.PostgresFunctions,
+    "redis_connectivity": specs.Redis,
+    "default_cache": CacheRoundTrip,
+    "task_queue": specs.TaskTables,
+    "disk_space": specs.Disk,
+    "directory_permissions": specs.Directories,
+    "database_performance": specs.PostgresStatements,
+    "connection_pool": specs.PostgresConnections,
+    "select2_cache": CacheRoundTrip,
+    "memory_usage": specs.Memory,
+    "cpu_load": specs.Cpu,
+    "channel_layer": ChannelRoundTrip,
+    "mqtt_broker": specs.Mqtt,
+    "aws_ses": specs.Smtp,
+    "google_maps_api": specs.GoogleMaps,
+    "openai_api": specs.OpenAI,
+    "anthropic_api": specs.Anthropic,
+    "pending_tasks": specs.PendingTasks,
+    "failed_tasks": specs.FailedTasks,
+    "task_workers": specs.TaskWorkers,
+}
+
+
+def options_of(page: str) -> set[str]:
+    """Return the options that a page lists in its table of them."""
+    table = page.partition("| option | type | default |")[2].partition("\n\n")[0]
+    return set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+
+
+def test_site__builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", str(tmp_path / "site")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
+    assert (tmp_path / "site/checks/disk_space/index.html").is_file()
+
+
+def test_pages__one_for_each_check_of_the_catalogue() -> None:
+    assert KINDS.keys() == CATALOGUE.keys()
+    for name in CATALOGUE:
+        text = (CHECKS / f"{name}.md").read_text()
+        assert text.startswith(f"# `{name}`\n")
+        assert ("\nCritical." in text) == CATALOGUE[name].critical, name
+        assert f"[`{name}`]({name}.md)" in (CHECKS / "index.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_pages__name_only_options_that_there_are(name: str) -> None:
+    fields = {field.name for field in dataclasses.fields(KINDS[name])}
+    named = options_of((CHECKS / f"{name}.md").read_text())
+    assert named <= fields - TARGET_FIELDS
+    if "thresholds" in fields:
+        assert "thresholds" in named
+
+
+def test_pages__error_types_are_those_of_the_engine() -> None:
+    source = (ROOT / "src/model/error.rs").read_text() + (ROOT / "src/model/outcome.rs").read_text()
+    codes = set(re.findall(r'"(\w+Error)"', source))
+    listed = set(re.findall(r"`(\w+Error)`", (CHECKS / "index.md").read_text()))
+    assert codes <= listed
