@@ -49,9 +49,15 @@ test-rust:
 test-matrix: $(VENV)/.dev
 	$(BIN)/python scripts/test-matrix
 
+# What measures time or load has the machine for itself, and comes last. PYTEST=... runs only what it names.
 test-python: $(VENV)/.dev
 	$(MATURIN)
+ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
+else
+	$(BIN)/python -m pytest -m "not alone" --numprocesses 3 --dist loadfile --durations 30
+	$(BIN)/python -m pytest -m alone
+endif
 
 kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants
 	$(MATURIN)

@@ -15,7 +15,18 @@ __all__ = ["wait_until"]
 SERVICES = {"session_stack", "stack", "postgres", "redis_server", "mosquitto", "smtp_server", "http_apis"}
 
 
+# What asserts on time or on the load of the machine.
+ALONE = (
+    "tests/benches/",
+    "tests/faults/",
+    "tests/kill/",
+    "tests/django/test_load.py",
+    "tests/process/test_thread_limit.py",
+)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: runs when nothing else does (set for what measures time or load)")
     config.addinivalue_line("markers", "services: starts real servers (set for every test that uses one)")
     # A shell has what it starts in the background ignore Ctrl-C, and every program that a test starts inherits that:
     # those that a test ends by it would continue for ever.
@@ -27,6 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and SERVICES.intersection(item.fixturenames):
             item.add_marker("services")
+        if item.nodeid.startswith(ALONE):
+            item.add_marker("alone")
 
 
 @pytest.fixture(scope="session", autouse=True)

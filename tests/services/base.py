@@ -27,7 +27,10 @@ TAIL_LINES = 30
 # The server's own process reports its pid to the guardian, before it is the server: nothing runs unannounced.
 ANNOUNCED = 'echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"'
 # Below the range that Linux gives to outgoing connections, so that none takes the port of a server being restarted.
-PORTS = range(15_000, 32_000)
+# The processes of one test run (pytest-xdist's gw0, gw1 ...) take every n-th of it each, so that no two take the same.
+_PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORTS = range(15_000 + _PROCESS, 32_000, _PROCESSES)
 
 _ports_taken: set[int] = set()
 _ports_lock = threading.Lock()
