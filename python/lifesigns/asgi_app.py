@@ -171,8 +171,8 @@ def asgi(
     """Return an ASGI application that answers `/alive`, `/ready`, `/startup`, `/health`, `/health/<check>`, `/metrics`.
 
     Each with or without a slash at its end, below the path at which it is mounted. It answers as a probe server does
-    (see `lifesigns.serve`, also for the arguments), but from the event loop that it watches: a loop that is stuck gives
-    no answer at all. It blocks neither the loop nor a thread of its executor, but for metrics.
+    (see `lifesigns.serve`, also for the arguments), but in JSON only, and from the event loop that it watches: a loop
+    that is stuck gives no answer at all. It blocks neither the loop nor a thread of its executor, but for metrics.
 
     Raises:
         ValueError: an argument is wrong.

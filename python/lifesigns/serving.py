@@ -41,10 +41,15 @@ def serve(
     Connections take at most a quarter of the descriptors that the process may have (``ulimit -n``), and at most 1,000;
     beyond that the oldest idle one is closed.
 
+    `/livez`, `/readyz` and `/healthz` are `/alive`, `/ready` and `/health`. All but metrics is written as `Accept` or
+    ``?format=json|health+json|text|html`` says. `/health?refresh` and `/health/<check>?refresh` run checks anew, and
+    show what is known of them by the end of the budget.
+
     Args:
         address: ``127.0.0.1:9464``, ``[::1]:9464``, ``0.0.0.0:9464`` (all interfaces) or ``unix:/path``.
         engine: whose checks to report on; None for a process without checks that is only to be seen alive.
-        tokens: a caller that sends one as ``Authorization: Bearer`` sees messages, details and metrics.
+        tokens: a caller that sends one as ``Authorization: Bearer`` sees messages, details and metrics, and may
+            refresh.
         networks: likewise a caller from one of them: ``10.0.0.0/8``, or one address.
         show_details: ``authorized``, or ``always`` or ``never`` for every caller. Statuses are shown to all.
         ready_budget: seconds within which every probe is answered with what is known by then.

@@ -21,6 +21,16 @@ pub enum ShowDetails {
     Never,
 }
 
+/// What one caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub shown: Shown,
+    /// By a token or a network, whatever is shown to it: it may have checks run anew.
+    pub is_authorized: bool,
+    /// Whether it would be shown details if it were authorized.
+    pub is_hinted: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     show_details: ShowDetails,
@@ -37,17 +47,18 @@ impl Access {
         Ok(Self { show_details, tokens, networks })
     }
 
-    /// What is shown to a caller; `peer` is none for a Unix socket, which is in no network.
-    pub fn shown(&self, peer: Option<IpAddr>, authorization: Option<&[u8]>) -> Shown {
-        let authorized = match self.show_details {
+    /// What a caller may do; `peer` is none for a Unix socket, which is in no network.
+    pub fn caller(&self, peer: Option<IpAddr>, authorization: Option<&[u8]>) -> Caller {
+        let is_authorized =
+            peer.is_some_and(|peer| self.allows_network(peer)) || authorization.is_some_and(|it| self.allows_token(it));
+        let shows_details = match self.show_details {
             ShowDetails::Always => true,
             ShowDetails::Never => false,
-            ShowDetails::Authorized => {
-                peer.is_some_and(|peer| self.allows_network(peer))
-                    || authorization.is_some_and(|it| self.allows_token(it))
-            }
+            ShowDetails::Authorized => is_authorized,
         };
-        if authorized { Shown::Everything } else { Shown::Statuses }
+        let shown = if shows_details { Shown::Everything } else { Shown::Statuses };
+        let is_hinted = self.show_details == ShowDetails::Authorized && !is_authorized;
+        Caller { shown, is_authorized, is_hinted }
     }
 
     fn allows_network(&self, peer: IpAddr) -> bool {
@@ -111,10 +122,13 @@ mod tests {
         ];
         for (peer, authorization, expected) in table {
             let peer = peer.map(|peer| peer.parse().unwrap());
-            let shown = |show| access(show).shown(peer, authorization.map(str::as_bytes));
-            assert_eq!(shown(ShowDetails::Authorized), expected, "{peer:?} {authorization:?}");
-            assert_eq!(shown(ShowDetails::Always), Everything);
-            assert_eq!(shown(ShowDetails::Never), Statuses);
+            let caller = |show| access(show).caller(peer, authorization.map(str::as_bytes));
+            let is_authorized = expected == Everything;
+            let of = |shown, is_hinted| Caller { shown, is_authorized, is_hinted };
+            let found = caller(ShowDetails::Authorized);
+            assert_eq!(found, of(expected, !is_authorized), "{peer:?} {authorization:?}");
+            assert_eq!(caller(ShowDetails::Always), of(Everything, false));
+            assert_eq!(caller(ShowDetails::Never), of(Statuses, false));
         }
     }
 

@@ -6,13 +6,15 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::access::Access;
-use super::responses::Probes;
+use super::media::{MediaType, parameter};
+use super::page;
+use super::responses::{ProbeRequest, Probes};
 use super::route::{Probe, route};
 use crate::metrics::Format;
 use crate::runtime::process;
@@ -33,7 +35,10 @@ impl Handler {
                 with(response, ALLOW, "GET, HEAD")
             }
             Some(_) if has_body => text(StatusCode::PAYLOAD_TOO_LARGE, "a probe has no body\n"),
-            Some(probe) => self.probe(probe, request.headers(), peer).await,
+            Some(probe) => {
+                let query = request.uri().query().unwrap_or_default();
+                self.probe(probe, query, request.headers(), peer).await
+            }
         };
         if has_body || process::draining() {
             // A body is not read, so nothing after it can be understood; and the next request is for another process, if
@@ -43,12 +48,29 @@ impl Handler {
         response
     }
 
-    async fn probe(&self, probe: Probe<'_>, headers: &HeaderMap, peer: Option<IpAddr>) -> Response<Full<Bytes>> {
-        let shown = self.access.shown(peer, headers.get(AUTHORIZATION).map(HeaderValue::as_bytes));
+    async fn probe(
+        &self,
+        probe: Probe<'_>,
+        query: &str,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+    ) -> Response<Full<Bytes>> {
         let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let found = self.probes.respond(probe, shown, Format::accepted(accept)).await;
+        let vary = if probe == Probe::Alive { "Accept" } else { "Accept, Authorization" };
+        let request = ProbeRequest {
+            caller: self.access.caller(peer, headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)),
+            media: MediaType::preferred(query, accept),
+            metrics: Format::accepted(accept),
+            refresh: parameter(query, "refresh").is_some_and(|value| value != "0" && value != "false"),
+        };
+        let found = self.probes.respond(probe, request).await;
         let code = StatusCode::from_u16(found.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let response = response(code, found.content_type, found.body);
+        let response = with(response(code, found.content_type, found.body), VARY, vary);
+        let response = if found.content_type == MediaType::Html.content_type() {
+            with(response, CONTENT_SECURITY_POLICY, page::policy())
+        } else {
+            response
+        };
         if code == StatusCode::UNAUTHORIZED { with(response, WWW_AUTHENTICATE, "Bearer") } else { response }
     }
 }
@@ -69,5 +91,6 @@ fn response(code: StatusCode, content_type: &'static str, body: impl Into<Bytes>
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     // A cached response is about the past.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

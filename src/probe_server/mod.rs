@@ -10,6 +10,9 @@ mod client;
 mod connection;
 mod http;
 mod listener;
+mod media;
+mod page;
+mod render;
 mod responses;
 mod route;
 #[cfg(unix)]

@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
+use super::access::Caller;
 use super::address::ProbeAddress;
+use super::media::MediaType;
+use super::render::render;
 use super::route::Probe;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
@@ -21,18 +24,60 @@ use crate::runtime::process;
 /// The part of the budget for all that is not waiting.
 const MARGIN: Duration = Duration::from_millis(50);
 
+/// For callers that see statuses only, the same for all.
+const HINT: &str = "Messages and details require a bearer token or an allowed network";
+/// How much of an unknown name is repeated.
+const SHOWN_NAME: usize = 100;
+
+/// Who requests a probe, and how it is to be answered.
+#[derive(Clone, Copy)]
+pub struct ProbeRequest {
+    pub caller: Caller,
+    pub media: MediaType,
+    pub metrics: Format,
+    /// Checks are to be run anew.
+    pub refresh: bool,
+}
+
+impl ProbeRequest {
+    fn respond(self, code: u16, body: &impl Serialize, results: Option<&str>) -> ProbeResponse {
+        ProbeResponse { code, content_type: self.media.content_type(), body: render(self.media, body, results) }
+    }
+
+    /// A response of which some callers see a part only: they are told how to see more.
+    fn respond_with_hint(self, code: u16, body: &impl Serialize, results: Option<&str>) -> ProbeResponse {
+        let hint = self.caller.is_hinted.then_some(HINT);
+        self.respond(code, &WithHint { body, hint }, results)
+    }
+
+    fn is_refused(self) -> bool {
+        self.refresh && !self.caller.is_authorized
+    }
+
+    /// Whatever is shown to whom: a refresh is load on what is checked.
+    fn refuse_refresh(self) -> ProbeResponse {
+        let message = "A refresh requires a bearer token or an allowed network";
+        self.respond(403, &json!({"status": "forbidden", "message": message}), None)
+    }
+
+    fn selection(self) -> Selection {
+        Selection { refresh: self.refresh, ..Selection::default() }
+    }
+}
+
+#[derive(Serialize)]
+struct WithHint<'a, T> {
+    #[serde(flatten)]
+    body: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'static str>,
+}
+
 /// What is sent back, and with which status code.
 pub struct ProbeResponse {
     pub code: u16,
     pub content_type: &'static str,
     pub body: String,
-}
-
-impl ProbeResponse {
-    fn json(code: u16, body: &impl Serialize) -> Self {
-        // All keys are strings, so it cannot fail.
-        Self { code, content_type: "application/json", body: serde_json::to_string(body).unwrap_or_default() }
-    }
 }
 
 /// What the probes report on.
@@ -68,54 +113,60 @@ impl Probes {
         Self { sources, address: address.to_string(), started: AtomicBool::default() }
     }
 
-    pub async fn respond(&self, probe: Probe<'_>, shown: Shown, format: Format) -> ProbeResponse {
+    pub async fn respond(&self, probe: Probe<'_>, request: ProbeRequest) -> ProbeResponse {
         let found = match probe {
-            Probe::Alive => Ok(self.alive()),
-            Probe::Ready => self.ready(shown).await,
-            Probe::Startup => self.startup(shown).await,
-            Probe::Health => self.health(shown).await,
-            Probe::Check(name) => self.check(name, shown).await,
-            Probe::Metrics => Ok(self.metrics(shown, format)),
+            Probe::Alive => Ok(self.alive(request)),
+            Probe::Ready => self.ready(request).await,
+            Probe::Startup => self.startup(request).await,
+            Probe::Health => self.health(request).await,
+            Probe::Check(name) => self.check(&name, request).await,
+            Probe::Metrics => Ok(self.metrics(request)),
         };
         found.unwrap_or_else(|UnknownCheck { unknown, known }| {
-            let message = format!("Unknown check {unknown:?}");
-            ProbeResponse::json(404, &json!({"status": "unknown", "message": message, "known": known}))
+            let name: String = unknown.chars().take(SHOWN_NAME).collect();
+            let message = format!("Unknown check '{name}'");
+            request.respond(404, &json!({"status": "unknown", "message": message, "known": known}), None)
         })
     }
 
-    fn alive(&self) -> ProbeResponse {
+    fn alive(&self, request: ProbeRequest) -> ProbeResponse {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
         let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
         let lags = monitor::lags_of_servers(self.sources.engine.scope(), &self.address);
         match monitor::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
-            None => response(200, "alive", "Service is alive", Map::from_iter([uptime])),
+            None => {
+                let body = body("alive", "Service is alive", Map::from_iter([uptime]));
+                request.respond(200, &body, None)
+            }
             Some(wedged) => {
                 let longest = wedged.iter().map(|(_, lag)| lag.as_secs()).max().unwrap_or_default();
                 let message = format!("The interpreter has not run for {longest} s");
                 let wedged: Vec<Value> =
                     wedged.iter().map(|(pid, lag)| json!({"pid": pid, "seconds": seconds(*lag)})).collect();
-                response(503, "wedged", &message, Map::from_iter([uptime, ("wedged".to_owned(), json!(wedged))]))
+                let more = Map::from_iter([uptime, ("wedged".to_owned(), json!(wedged))]);
+                request.respond(503, &body("wedged", &message, more), None)
             }
         }
     }
 
-    async fn ready(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
+    async fn ready(&self, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
         if process::draining() {
-            return Ok(response(503, "draining", "Service is shutting down", Map::new()));
+            return Ok(request.respond(503, &body("draining", "Service is shutting down", Map::new()), None));
         }
         let max_age = Some(self.sources.ready_max_age);
         let rows = self.rows(&self.sources.engine, Selection { max_age, ..critical() }).await?;
         if !are_failing(&rows) {
-            return Ok(response(200, "ready", "Service is ready", Map::new()));
+            return Ok(request.respond(200, &body("ready", "Service is ready", Map::new()), None));
         }
         let failing: Vec<Row> = rows.into_iter().filter(|row| row.outcome.status == Status::Error).collect();
         let names: Vec<&str> = failing.iter().map(|row| &*row.name).collect();
         let message = format!("Critical checks failing: {}", names.join(", "));
-        let details = json!(ResultsOf(&failing, shown));
-        Ok(response(503, "not_ready", &message, Map::from_iter([("details".to_owned(), details)])))
+        let details = json!(ResultsOf(&failing, request.caller.shown));
+        let body = body("not_ready", &message, Map::from_iter([("details".to_owned(), details)]));
+        Ok(request.respond_with_hint(503, &body, Some("details")))
     }
 
-    async fn startup(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
+    async fn startup(&self, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
         let critical = self.rows(&self.sources.engine, critical());
         let (rows, first) = match &self.sources.startup {
             None => (critical.await?, Vec::new()),
@@ -130,49 +181,63 @@ impl Probes {
         let passed = !are_failing(&rows) && !are_failing(&first);
         let started = self.started.fetch_or(passed, Ordering::Relaxed) || passed;
         let rows: Vec<Row> = first.into_iter().chain(rows).collect();
-        let checks = Map::from_iter([("checks".to_owned(), json!(ResultsOf(&rows, shown)))]);
-        Ok(if started {
-            response(200, "started", "Service has started", checks)
+        let checks = Map::from_iter([("checks".to_owned(), json!(ResultsOf(&rows, request.caller.shown)))]);
+        let (code, body) = if started {
+            (200, body("started", "Service has started", checks))
         } else {
-            response(503, "starting", "Service is starting", checks)
+            (503, body("starting", "Service is starting", checks))
+        };
+        Ok(request.respond_with_hint(code, &body, Some("checks")))
+    }
+
+    async fn health(&self, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
+        if request.is_refused() {
+            return Ok(request.refuse_refresh());
+        }
+        let engine = &self.sources.engine;
+        let rows = self.rows(engine, request.selection()).await?;
+        let report = Report { is_void: engine.checks().is_empty(), ..Report::now(rows, engine.uptime()) };
+        let code = if report.health() == Health::Unhealthy { 503 } else { 200 };
+        Ok(request.respond_with_hint(code, &ReportOf(&report, request.caller.shown), Some("checks")))
+    }
+
+    async fn check(&self, name: &str, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
+        // First, as Django's: a name that is none is said to all.
+        self.sources.engine.check(name)?;
+        if request.is_refused() {
+            return Ok(request.refuse_refresh());
+        }
+        let selection = Selection { names: Some(vec![name.to_owned()]), ..request.selection() };
+        let rows = self.rows(&self.sources.engine, selection).await?;
+        let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
+        let code = if failing { 503 } else { 200 };
+        Ok(match rows.first() {
+            Some(row) => request.respond_with_hint(code, &ResultOf(row, request.caller.shown), None),
+            None => request.respond(code, &Map::new(), None),
         })
     }
 
-    async fn health(&self, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
-        let engine = &self.sources.engine;
-        let rows = self.rows(engine, Selection::default()).await?;
-        let report = Report { is_void: engine.checks().is_empty(), ..Report::now(rows, engine.uptime()) };
-        let code = if report.health() == Health::Unhealthy { 503 } else { 200 };
-        Ok(ProbeResponse::json(code, &ReportOf(&report, shown)))
-    }
-
-    async fn check(&self, name: &str, shown: Shown) -> Result<ProbeResponse, UnknownCheck> {
-        let selection = Selection { names: Some(vec![name.to_owned()]), ..Selection::default() };
-        let rows = self.rows(&self.sources.engine, selection).await?;
-        let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
-        let result = rows.first().map(|row| ResultOf(row, shown));
-        Ok(ProbeResponse::json(if failing { 503 } else { 200 }, &result))
-    }
-
     /// From known results; runs nothing. All of it is details.
-    fn metrics(&self, shown: Shown, format: Format) -> ProbeResponse {
-        match shown {
+    fn metrics(&self, request: ProbeRequest) -> ProbeResponse {
+        match request.caller.shown {
             Shown::Everything => ProbeResponse {
                 code: 200,
-                content_type: format.content_type(),
-                body: expose(MetricsSnapshot::of(&self.sources.engine), format),
+                content_type: request.metrics.content_type(),
+                body: expose(MetricsSnapshot::of(&self.sources.engine), request.metrics),
             },
             Shown::Statuses => {
-                response(401, "unauthorized", "Metrics require a bearer token or an allowed network", Map::new())
+                let message = "Metrics require a bearer token or an allowed network";
+                request.respond(401, &json!({"status": "unauthorized", "message": message}), None)
             }
         }
     }
 
-    /// The known results of the selected checks once the native ones have completed, at the latest at the end of the budget.
+    /// The known results of the selected checks once the awaited ones have completed, at the latest at the end of the
+    /// budget. Callables are awaited, and started, only where checks are to be run anew.
     async fn rows(&self, engine: &Engine, selection: Selection) -> Result<Vec<Row>, UnknownCheck> {
         let deadline = tokio::time::Instant::now() + self.sources.budget.saturating_sub(MARGIN);
         let (done, known) = oneshot::channel();
-        let selection = Selection { without_python: true, ..selection };
+        let selection = Selection { without_python: !selection.refresh, ..selection };
         let (sweep, work) = engine.sweep(&selection)?;
         if !work.is_none() {
             work.start(|| {
@@ -193,12 +258,12 @@ fn critical() -> Selection {
     Selection { critical_only: true, ..Selection::default() }
 }
 
-/// A response of the usual shape, with `more` behind it.
-fn response(code: u16, status: &str, message: &str, more: Map<String, Value>) -> ProbeResponse {
+/// The body of a response of the usual shape, with `more` behind it.
+fn body(status: &str, message: &str, more: Map<String, Value>) -> Map<String, Value> {
     let mut body = Map::new();
     body.insert("status".to_owned(), json!(status));
     body.insert("timestamp".to_owned(), json!(timestamp(SystemTime::now())));
     body.insert("message".to_owned(), json!(message));
     body.extend(more);
-    ProbeResponse::json(code, &Value::Object(body))
+    body
 }

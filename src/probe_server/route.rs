@@ -1,28 +1,32 @@
 //! Which probe a path means.
 
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
 /// What can be requested of a probe server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe<'a> {
     Alive,
     Ready,
     Startup,
     Health,
     /// One check, by its name.
-    Check(&'a str),
+    Check(Cow<'a, str>),
     Metrics,
 }
 
-/// The probe of a path, which may end in a slash.
+/// The probe of a path, which may end in a slash: by its own name, or by that of Kubernetes' components.
 pub fn route(path: &str) -> Option<Probe<'_>> {
     let path = path.strip_suffix('/').unwrap_or(path);
     match path {
-        "/alive" => Some(Probe::Alive),
-        "/ready" => Some(Probe::Ready),
+        "/alive" | "/livez" => Some(Probe::Alive),
+        "/ready" | "/readyz" => Some(Probe::Ready),
         "/startup" => Some(Probe::Startup),
-        "/health" => Some(Probe::Health),
+        "/health" | "/healthz" => Some(Probe::Health),
         "/metrics" => Some(Probe::Metrics),
         _ => {
-            let name = path.strip_prefix("/health/")?;
+            let name = percent_decode_str(path.strip_prefix("/health/")?).decode_utf8().ok()?;
             (!name.is_empty() && !name.contains('/')).then_some(Probe::Check(name))
         }
     }
@@ -42,8 +46,14 @@ mod tests {
             ("/health", Some(Probe::Health)),
             ("/health/", Some(Probe::Health)),
             ("/metrics/", Some(Probe::Metrics)),
-            ("/health/disk", Some(Probe::Check("disk"))),
-            ("/health/disk/", Some(Probe::Check("disk"))),
+            ("/livez", Some(Probe::Alive)),
+            ("/readyz/", Some(Probe::Ready)),
+            ("/healthz", Some(Probe::Health)),
+            ("/health/disk", Some(Probe::Check("disk".into()))),
+            ("/health/disk/", Some(Probe::Check("disk".into()))),
+            ("/health/caf%C3%A9", Some(Probe::Check("café".into()))),
+            ("/health/caf%E9", None),
+            ("/health/a%2Fb", None),
             ("/health//", None),
             ("/health/disk/x", None),
             ("/alive//", None),

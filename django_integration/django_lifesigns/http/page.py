@@ -48,7 +48,7 @@ def render(body: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) ->
             "message": _translated(body.get("message")),
             "hint": _translated(body.get("hint")),
             "results": results,
-            "rest": json.dumps(rest, indent=2, cls=DjangoJSONEncoder) if rest else "",
+            "rest": json.dumps(rest, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder) if rest else "",
         }
         return _template().render(Context(context, use_l10n=False))
 

@@ -98,13 +98,14 @@ def _line(body: Body) -> str:
 
 
 JSON = "application/json"
+HEALTH_JSON = "application/health+json"
 TEXT = "text/plain"
 HTML = "text/html"
 RENDERERS: dict[str, Renderer] = {
     JSON: _json,
-    "application/health+json": _health_json,
+    HEALTH_JSON: _health_json,
     TEXT: _text,
     HTML: page.render,
 }
-# By the value of `?format=`.
-FORMATS = {"json": JSON, "text": TEXT, "html": HTML}
+# By the value of `?format=`, where a plus sign is a space unless it is escaped.
+FORMATS = {"json": JSON, "health+json": HEALTH_JSON, "health json": HEALTH_JSON, "text": TEXT, "html": HTML}
