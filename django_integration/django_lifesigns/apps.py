@@ -20,7 +20,7 @@ class LifesignsConfig(AppConfig):
     name = "django_lifesigns"
     label = "lifesigns"
     default_auto_field = "django.db.models.BigAutoField"
-    verbose_name = "Lifesigns"
+    verbose_name = "Lifesigns"  # a name, the same in every language
 
     def ready(self) -> None:
         checks.register(check_settings)

@@ -35,13 +35,13 @@ class Status(models.TextChoices):
 class HealthCheckLog(models.Model):
     """One result of one check."""
 
-    check_name = models.CharField(max_length=100)
-    status = models.CharField(max_length=20, choices=Status.choices)
-    message = models.TextField()
-    details = models.JSONField(default=dict, blank=True)
-    duration_ms = models.FloatField(validators=[MinValueValidator(0)])
-    checked_at = models.DateTimeField(default=timezone.now, db_index=True)
-    correlation_id = models.UUIDField(null=True, blank=True)
+    check_name = models.CharField(lazy("check name"), max_length=100)
+    status = models.CharField(lazy("status"), max_length=20, choices=Status.choices)
+    message = models.TextField(lazy("message"))
+    details = models.JSONField(lazy("details"), default=dict, blank=True)
+    duration_ms = models.FloatField(lazy("duration in ms"), validators=[MinValueValidator(0)])
+    checked_at = models.DateTimeField(lazy("checked at"), default=timezone.now, db_index=True)
+    correlation_id = models.UUIDField(lazy("correlation id"), null=True, blank=True)
 
     class Meta:
         db_table = "core_health_check_log"
@@ -51,6 +51,7 @@ class HealthCheckLog(models.Model):
             models.Index(fields=["status", "-checked_at"], name="core_health_status_idx"),
         )
         verbose_name = lazy("health check result")
+        verbose_name_plural = lazy("health check results")
         # Without it Django 6.1 asks the database in `manage.py check` whether it has JSON fields.
         required_db_features = ("supports_json_field",)
 
@@ -82,17 +83,19 @@ class HealthCheckLog(models.Model):
 class ServiceAvailability(models.Model):
     """How often a check was well; `uptime_percentage` is the share of healthy results."""
 
-    service_name = models.CharField(max_length=100, unique=True)
-    total_checks = models.IntegerField(default=0)
-    successful_checks = models.IntegerField(default=0)
-    failed_checks = models.IntegerField(default=0)
-    degraded_checks = models.IntegerField(default=0)
-    last_check_at = models.DateTimeField(null=True, blank=True)
-    last_success_at = models.DateTimeField(null=True, blank=True)
-    last_failure_at = models.DateTimeField(null=True, blank=True)
-    uptime_percentage = models.FloatField(default=100.0, validators=[MinValueValidator(0), MaxValueValidator(100)])
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(auto_now=True)
+    service_name = models.CharField(lazy("service name"), max_length=100, unique=True)
+    total_checks = models.IntegerField(lazy("total checks"), default=0)
+    successful_checks = models.IntegerField(lazy("successful checks"), default=0)
+    failed_checks = models.IntegerField(lazy("failed checks"), default=0)
+    degraded_checks = models.IntegerField(lazy("degraded checks"), default=0)
+    last_check_at = models.DateTimeField(lazy("last check at"), null=True, blank=True)
+    last_success_at = models.DateTimeField(lazy("last success at"), null=True, blank=True)
+    last_failure_at = models.DateTimeField(lazy("last failure at"), null=True, blank=True)
+    uptime_percentage = models.FloatField(
+        lazy("uptime percentage"), default=100.0, validators=[MinValueValidator(0), MaxValueValidator(100)]
+    )
+    created_at = models.DateTimeField(lazy("created at"), default=timezone.now)
+    updated_at = models.DateTimeField(lazy("updated at"), auto_now=True)
 
     objects = AvailabilityManager()
 
@@ -149,19 +152,20 @@ class AlertThreshold(models.Model):
     UNKNOWN: ClassVar[float] = 100.0
     PERCENT: ClassVar[frozenset[str]] = frozenset(["disk_usage", "memory_usage", "error_rate"])
 
-    metric_type = models.CharField(max_length=50, choices=Metric.choices)
-    alert_level = models.CharField(max_length=20, choices=Level.choices)
-    threshold_value = models.FloatField()
-    enabled = models.BooleanField(default=True)
-    description = models.TextField(blank=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    updated_at = models.DateTimeField(auto_now=True)
+    metric_type = models.CharField(lazy("metric type"), max_length=50, choices=Metric.choices)
+    alert_level = models.CharField(lazy("alert level"), max_length=20, choices=Level.choices)
+    threshold_value = models.FloatField(lazy("threshold value"))
+    enabled = models.BooleanField(lazy("enabled"), default=True)
+    description = models.TextField(lazy("description"), blank=True)
+    created_at = models.DateTimeField(lazy("created at"), default=timezone.now)
+    updated_at = models.DateTimeField(lazy("updated at"), auto_now=True)
 
     class Meta:
         db_table = "core_alert_threshold"
         unique_together = (("metric_type", "alert_level"),)
         ordering = ("metric_type", "alert_level")
         verbose_name = lazy("alert threshold")
+        verbose_name_plural = lazy("alert thresholds")
 
     def __str__(self) -> str:
         return f"{self.metric_type} {self.alert_level}: {self.threshold_value:g}"

@@ -165,6 +165,27 @@ def test_output__whole_or_not_there(history: None, tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["report.json"]
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments", "beginning"),
+    [
+        ("x.html", [], "<!doctype html>"),
+        ("x.HTM", [], "<!doctype html>"),
+        ("x.json", [], "{"),
+        ("x.md", [], "# "),
+        ("x.csv", [], "check,"),
+        ("x.txt", [], "Health"),
+        ("x.odd", [], "Health"),
+        ("html", [], "Health"),
+        ("x.html", ["--format", "json"], "{"),
+    ],
+)
+def test_output_suffix_decides_the_format_unless_one_is_named(
+    history: None, tmp_path: Path, name: str, arguments: list[str], beginning: str
+) -> None:
+    report("--output", str(tmp_path / name), *arguments)
+    assert (tmp_path / name).read_text().lower().startswith(beginning.lower())
+
+
 def test_output__what_is_no_file_is_written_to(history: None, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -185,8 +206,9 @@ def test_output__a_link_stays_one(history: None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hours", ["0", "-1", "nan", "1e9"])
 def test_hours__out_of_range(hours: str) -> None:
-    with pytest.raises(CommandError, match="hours"):
+    with pytest.raises(CommandError, match=r"--hours must be a number above 0") as caught:
         report("--hours", hours)
+    assert caught.value.returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -270,9 +292,11 @@ def test_prune__dry_run(old: None) -> None:
     assert HealthCheckLog.objects.count() == 20
 
 
-def test_prune__negative() -> None:
-    with pytest.raises(CommandError, match="--days"):
-        prune("--days", "-1")
+@pytest.mark.parametrize("days", ["-1", "9999999", "99999999999999999999"])
+def test_prune_days_out_of_range_are_refused(days: str) -> None:
+    with pytest.raises(CommandError, match="--days") as caught:
+        prune("--days", days)
+    assert caught.value.returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connections, router
 from django.utils.translation import gettext as _
 
@@ -25,8 +25,14 @@ CONNECT_SECONDS = 10.0
 class HealthCommand(BaseCommand):
     """A command whose failures are one line and exit code 2."""
 
+    help: Any = ""  # lazy, where `BaseCommand` has a plain text
     # A wrong setting is one of the results; it must not keep a command from showing the others.
     requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Make the parser, with the help in the language of now: argparse takes no lazy text."""
+        self.help = str(self.help)
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command as Django does, with `NO_COLOR` (https://no-color.org) beside its own options."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 import threading
 import time
@@ -9,12 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
+from django.utils.translation import gettext as _
+
 
 def seconds(text: str) -> float:
     """Parse an argument of a command that is a number of seconds above 0."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise ValueError(text)
+        message = _("must be a number of seconds above 0, not %(text)r") % {"text": text}
+        raise argparse.ArgumentTypeError(message)
     return value
 
 
@@ -48,5 +55,5 @@ def until_stopped() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _stop(*_: object) -> NoReturn:
+def _stop(*_arguments: object) -> NoReturn:
     raise KeyboardInterrupt

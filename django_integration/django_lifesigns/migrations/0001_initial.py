@@ -27,21 +27,32 @@ class Migration(migrations.Migration):
             name="HealthCheckLog",
             fields=[
                 key(),
-                ("check_name", models.CharField(max_length=100)),
+                ("check_name", models.CharField(verbose_name="check name", max_length=100)),
                 (
                     "status",
                     models.CharField(
-                        choices=[("healthy", "Healthy"), ("degraded", "Degraded"), ("error", "Error")], max_length=20
+                        verbose_name="status",
+                        choices=[("healthy", "Healthy"), ("degraded", "Degraded"), ("error", "Error")],
+                        max_length=20,
                     ),
                 ),
-                ("message", models.TextField()),
-                ("details", models.JSONField(blank=True, default=dict)),
-                ("duration_ms", models.FloatField(validators=[django.core.validators.MinValueValidator(0)])),
-                ("checked_at", models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
-                ("correlation_id", models.UUIDField(blank=True, null=True)),
+                ("message", models.TextField(verbose_name="message")),
+                ("details", models.JSONField(verbose_name="details", blank=True, default=dict)),
+                (
+                    "duration_ms",
+                    models.FloatField(
+                        verbose_name="duration in ms", validators=[django.core.validators.MinValueValidator(0)]
+                    ),
+                ),
+                (
+                    "checked_at",
+                    models.DateTimeField(verbose_name="checked at", db_index=True, default=django.utils.timezone.now),
+                ),
+                ("correlation_id", models.UUIDField(verbose_name="correlation id", blank=True, null=True)),
             ],
             options={
                 "verbose_name": "health check result",
+                "verbose_name_plural": "health check results",
                 "required_db_features": ["supports_json_field"],
                 "db_table": "core_health_check_log",
                 "ordering": ("-checked_at",),
@@ -55,17 +66,18 @@ class Migration(migrations.Migration):
             name="ServiceAvailability",
             fields=[
                 key(),
-                ("service_name", models.CharField(max_length=100, unique=True)),
-                ("total_checks", models.IntegerField(default=0)),
-                ("successful_checks", models.IntegerField(default=0)),
-                ("failed_checks", models.IntegerField(default=0)),
-                ("degraded_checks", models.IntegerField(default=0)),
-                ("last_check_at", models.DateTimeField(blank=True, null=True)),
-                ("last_success_at", models.DateTimeField(blank=True, null=True)),
-                ("last_failure_at", models.DateTimeField(blank=True, null=True)),
+                ("service_name", models.CharField(verbose_name="service name", max_length=100, unique=True)),
+                ("total_checks", models.IntegerField(verbose_name="total checks", default=0)),
+                ("successful_checks", models.IntegerField(verbose_name="successful checks", default=0)),
+                ("failed_checks", models.IntegerField(verbose_name="failed checks", default=0)),
+                ("degraded_checks", models.IntegerField(verbose_name="degraded checks", default=0)),
+                ("last_check_at", models.DateTimeField(verbose_name="last check at", blank=True, null=True)),
+                ("last_success_at", models.DateTimeField(verbose_name="last success at", blank=True, null=True)),
+                ("last_failure_at", models.DateTimeField(verbose_name="last failure at", blank=True, null=True)),
                 (
                     "uptime_percentage",
                     models.FloatField(
+                        verbose_name="uptime percentage",
                         default=100.0,
                         validators=[
                             django.core.validators.MinValueValidator(0),
@@ -73,8 +85,8 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
             ],
             options={
                 "verbose_name": "service availability",
@@ -90,6 +102,7 @@ class Migration(migrations.Migration):
                 (
                     "metric_type",
                     models.CharField(
+                        verbose_name="metric type",
                         choices=[
                             ("disk_usage", "Disk usage (%)"),
                             ("memory_usage", "Memory usage (%)"),
@@ -103,16 +116,21 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "alert_level",
-                    models.CharField(choices=[("warning", "Warning"), ("critical", "Critical")], max_length=20),
+                    models.CharField(
+                        verbose_name="alert level",
+                        choices=[("warning", "Warning"), ("critical", "Critical")],
+                        max_length=20,
+                    ),
                 ),
-                ("threshold_value", models.FloatField()),
-                ("enabled", models.BooleanField(default=True)),
-                ("description", models.TextField(blank=True)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("threshold_value", models.FloatField(verbose_name="threshold value")),
+                ("enabled", models.BooleanField(verbose_name="enabled", default=True)),
+                ("description", models.TextField(verbose_name="description", blank=True)),
+                ("created_at", models.DateTimeField(verbose_name="created at", default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(verbose_name="updated at", auto_now=True)),
             ],
             options={
                 "verbose_name": "alert threshold",
+                "verbose_name_plural": "alert thresholds",
                 "db_table": "core_alert_threshold",
                 "ordering": ("metric_type", "alert_level"),
                 "unique_together": {("metric_type", "alert_level")},

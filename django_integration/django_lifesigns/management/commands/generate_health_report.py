@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.reports.collect import collect, slices
 from django_lifesigns.history.reports.formats import FORMATS
@@ -19,28 +20,33 @@ from django_lifesigns.management.terminal import progress
 
 # A hundred years: more is a slip, and past what dates can hold.
 MOST_HOURS = 876_000
+# By the suffix of the file, where no format is named; text by any other.
+SUFFIXES = {".json": "json", ".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown", ".csv": "csv"}
 
 
 class Command(HealthCommand):
     """Reads only."""
 
-    help = "Report on the history of health checks."
+    help = lazy("Report on the history of health checks.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the time, the format and the file."""
-        parser.add_argument("--hours", type=float, default=24.0, help="how far back (24)")
-        parser.add_argument("--format", choices=list(FORMATS), default="text", dest="output_format")
-        parser.add_argument("--output", metavar="PATH", help="write to this file, which is never there in part")
+        parser.add_argument("--hours", type=float, default=24.0, help=_("how far back (24)"))
+        by_suffix = _("by default that of the suffix of --output, or text")
+        parser.add_argument("--format", choices=list(FORMATS), dest="output_format", help=by_suffix)
+        parser.add_argument("--output", metavar="PATH", help=_("write to this file, which is never there in part"))
 
-    def handle(self, *, hours: float, output_format: str, output: str | None, **_options: Any) -> None:
+    def handle(self, *, hours: float, output_format: str | None, output: str | None, **_options: Any) -> None:
         """Read the history and write the report."""
         if not 0 < hours <= MOST_HOURS:
-            raise CommandError(_("--hours must be a number above 0, at most %(most)d") % {"most": MOST_HOURS})
+            text = _("--hours must be a number above 0, at most %(most)d, not %(hours)g")
+            raise CommandError(text % {"most": MOST_HOURS, "hours": hours}, returncode=2)
+        form = output_format or SUFFIXES.get(os.path.splitext(output or "")[1].lower(), "text")
         require_history()
         until = timezone.now()
         since = until - timedelta(hours=hours)
         with progress(self.stderr, _("Reading the history"), len(slices(since, until))) as advance:
-            report = FORMATS[output_format](collect(since, until, lambda: advance(1)))
+            report = FORMATS[form](collect(since, until, lambda: advance(1)))
         if output is None:
             self.stdout.write(report, ending="")
             return

@@ -31,12 +31,12 @@ STATE, WAIT = 1, 3
 class Command(HealthCommand):
     """Acts on all processes of the project on this host, unless `SHARE` says that each is on its own."""
 
-    help = "List the circuit breakers of health checks, reset them, or force them open or closed."
+    help = gettext_lazy("List the circuit breakers of health checks, reset them, or force them open or closed.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the action and the names."""
         parser.add_argument("action", choices=["list", *ACTIONS])
-        parser.add_argument("names", nargs="*", metavar="NAME", help="the checks whose circuit breakers are meant")
+        parser.add_argument("names", nargs="*", metavar="NAME", help=_("the checks whose circuit breakers are meant"))
 
     def handle(self, *, action: str, names: list[str], **_options: Any) -> None:
         """Do what is wanted, and show the circuit breakers as they are then."""

@@ -8,6 +8,9 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+
 from django_lifesigns.management.base import HealthCommand, unknown_checks
 from django_lifesigns.management.display import Display, only_results
 from django_lifesigns.management.schedule import seconds, ticks, until_stopped
@@ -23,28 +26,31 @@ WATCH_SECONDS = 2.0
 class Command(HealthCommand):
     """Exit code 0: healthy, or degraded without --strict; 1: degraded with --strict; 2: unhealthy or a wrong call."""
 
-    help = "Run health checks. Exit code 0: healthy, 1: degraded (with --strict), 2: unhealthy."
+    help = lazy("Run health checks. Exit code 0: healthy, 1: degraded (with --strict), 2: unhealthy.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the names, what is run, and how it is shown."""
-        parser.add_argument("names", nargs="*", metavar="NAME", help="the checks to run (default: all)")
-        parser.add_argument("--critical", action="store_true", help="only critical checks")
+        parser.add_argument("names", nargs="*", metavar="NAME", help=_("the checks to run (default: all)"))
+        parser.add_argument("--critical", action="store_true", help=_("only critical checks"))
         parser.add_argument(
             "--cached",
             action="store_true",
-            help="show what the processes of this project know where that is fresh, in place of running each check",
+            help=_("show what the processes of this project know where that is fresh, in place of running each check"),
         )
-        parser.add_argument("--all", action="store_true", dest="unfolded", help="show each skipped check and why")
+        parser.add_argument("--all", action="store_true", dest="unfolded", help=_("show each skipped check and why"))
         parser.add_argument("--format", choices=("table", "text", "json"), default="table", dest="output")
-        parser.add_argument("--strict", action="store_true", help="exit with 1 if degraded")
+        parser.add_argument("--strict", action="store_true", help=_("exit with 1 if degraded"))
         parser.add_argument(
             "--watch",
             nargs="?",
             type=seconds,
             const=WATCH_SECONDS,
             metavar="SECONDS",
-            help=f"repeat every so many seconds ({WATCH_SECONDS:g}) until Ctrl-C; the exit code is that of the last "
-            "time. APIs that cost money are called each time, too: name the checks, or add --cached",
+            help=_(
+                "repeat every so many seconds (%(seconds)g) until Ctrl-C; the exit code is that of the last time. "
+                "APIs that cost money are called each time, too: name the checks, or add --cached"
+            )
+            % {"seconds": WATCH_SECONDS},
         )
 
     def handle(
@@ -57,7 +63,7 @@ class Command(HealthCommand):
         output: str,
         strict: bool,
         watch: float | None,
-        **_: Any,
+        **_options: Any,
     ) -> None:
         """Run the checks, once or repeatedly, and exit with the code of the last report."""
 
@@ -88,10 +94,10 @@ class Command(HealthCommand):
 
     def _watch(self, sweep: Callable[[], Report], interval: float, output: str, display: Display) -> Iterator[Report]:
         with in_place(self.stdout, wanted=output == "table") as draw:
-            for _ in ticks(interval):
+            for _tick in ticks(interval):
                 report = sweep()
                 if draw:
-                    draw(display.live(report, f"every {interval:g} s"))
+                    draw(display.live(report, _("every %(interval)g s") % {"interval": interval}))
                 elif output == "table":
                     show(self.stdout, display.live(report, report["timestamp"]))
                     self.stdout.write("")

@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.checks.timezones import utc
@@ -23,21 +24,21 @@ BATCH = 10_000
 class Command(HealthCommand):
     """Leaves the availability as it is: that is a sum over all time."""
 
-    help = "Remove results of health checks that are older than so many days."
+    help = lazy("Remove results of health checks that are older than so many days.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the age, and whether to count only."""
-        parser.add_argument("--days", type=int, default=30, help="how many days of history stay (30)")
-        parser.add_argument("--dry-run", action="store_true", help="only count the results that would be removed")
+        parser.add_argument("--days", type=int, default=30, help=_("how many days of history stay (30)"))
+        parser.add_argument("--dry-run", action="store_true", help=_("only count the results that would be removed"))
 
     def handle(self, *, days: int, dry_run: bool, **_options: Any) -> None:
         """Remove the results, or count them."""
         if days < 0:
-            raise CommandError(_("--days must be at least 0"))
+            raise CommandError(_("--days must be a number from 0, not %(days)d") % {"days": days}, returncode=2)
         try:
             since = timezone.now() - timedelta(days=days)
         except OverflowError as error:
-            raise CommandError(_("--days is before the first date that there is")) from error
+            raise CommandError(_("--days is before the first date that there is"), returncode=2) from error
         require_history()
         old = HealthCheckLog.objects.filter(checked_at__lt=since).order_by("checked_at")
         count = old.count()

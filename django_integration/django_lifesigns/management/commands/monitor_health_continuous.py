@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.history import recorder
@@ -26,18 +27,20 @@ STATUSES = ("healthy", "degraded", "unhealthy")
 class Command(HealthCommand):
     """Continues whatever the checks and the database say."""
 
-    help = "Run all health checks at intervals and record the results, until Ctrl-C or SIGTERM."
+    help = lazy("Run all health checks at intervals and record the results, until Ctrl-C or SIGTERM.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the interval, the number of sweeps, and how much is shown."""
-        parser.add_argument("--interval", type=seconds, default=60.0, help="seconds from start to start (60)")
-        parser.add_argument("--max-iterations", type=int, help="stop after so many sweeps (0: never)")
-        parser.add_argument("--quiet", action="store_true", help="only sweeps that are not healthy, and the summary")
+        parser.add_argument("--interval", type=seconds, default=60.0, help=_("seconds from start to start (60)"))
+        parser.add_argument("--max-iterations", type=int, help=_("stop after so many sweeps (0: never)"))
+        quiet = _("only sweeps that are not healthy, and the summary")
+        parser.add_argument("--quiet", action="store_true", help=quiet)
 
     def handle(self, *, interval: float, max_iterations: int | None, quiet: bool, **_options: Any) -> None:
         """Sweep, then write what is left to write, and show a summary."""
         if max_iterations is not None and max_iterations < 0:
-            raise CommandError(_("--max-iterations must be a number from 0"))
+            text = _("--max-iterations must be a number from 0, not %(number)d")
+            raise CommandError(text % {"number": max_iterations}, returncode=2)
         only_results()
         statuses: Counter[str] = Counter()
         started = time.monotonic()
