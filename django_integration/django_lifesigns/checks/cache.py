@@ -12,10 +12,11 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.cache import BaseCache, caches
 from django.core.cache.backends.redis import RedisCache
-from django.db import connection
+from django.db import Error, connection
 
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
+from django_lifesigns.checks.read_only import is_read_only
 
 SECONDS_KEPT = 60
 # Between two reads from a replica that has not got the value yet.
@@ -49,7 +50,8 @@ _caches: ConnectionCache[BaseCache] = ConnectionCache(close_cache)
 class CacheRoundTrip:
     """A unique key set, read back and deleted; `views` are materialized views that a cache is filled from.
 
-    Where it may be read from a replica, that has `lag` seconds to get the value.
+    Where it may be read from a replica, that has `lag` seconds to get the value. A cache in a database that only reads,
+    such as a standby, is read, which is all that the application can do with it there.
     """
 
     alias: str
@@ -62,12 +64,18 @@ class CacheRoundTrip:
         return cache_modules(self.alias)
 
     def __call__(self) -> dict[str, object]:
-        seconds = self._round_trip()
+        details: dict[str, object] = {"backend": settings.CACHES[self.alias]["BACKEND"]}
+        try:
+            seconds = self._round_trip()
+        except Error as error:
+            # Django's own database cache says nothing where it cannot write, but where it cannot delete.
+            if not is_read_only(error):
+                raise
+            details["read_write_test"] = "read-only"
+            message = f"Cache {self.alias!r} is read; its database is read-only"
+            return {"status": "healthy", "message": message, "details": details}
         passed = seconds is not None
-        details: dict[str, object] = {
-            "backend": settings.CACHES[self.alias]["BACKEND"],
-            "read_write_test": "passed" if passed else "failed",
-        }
+        details["read_write_test"] = "passed" if passed else "failed"
         if seconds:
             details["replica_lag_ms"] = round(seconds * 1000)
         if not passed:

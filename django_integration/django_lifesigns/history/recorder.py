@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
 from django_lifesigns.checks.connections import returning_connections
+from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
 from django_lifesigns.history.at_exit import before_exit
@@ -94,6 +95,8 @@ class Recorder:
         self.buffer = Buffer()
         self._known = Deduplicator()
         self._failing = False
+        # A standby takes none of it while it is one: that is said once, also at the end of this process.
+        self.is_read_only = False
         self._job = Job(returning_connections(self._write), timeout=WRITE_SECONDS)
         self._retry_at = 0.0
 
@@ -148,13 +151,15 @@ class Recorder:
         try:
             insert_what_fits(batch)
         except (Error, ImproperlyConfigured) as error:
+            self.is_read_only = is_read_only(error)
             if not self._failing:
                 self._failing = True
-                name = type(error).__name__
-                logger.warning("history: cannot be written (%s), %d results wait", name, len(self.buffer), extra=extra)
+                reason = "the database is read-only" if self.is_read_only else type(error).__name__
+                count = len(self.buffer)
+                logger.warning("history: cannot be written (%s), %d results wait", reason, count, extra=extra)
             raise
         if self._failing:
-            self._failing = False
+            self._failing = self.is_read_only = False
             logger.info("history: written again", extra=extra)
 
 
@@ -181,7 +186,7 @@ def _recorder() -> Recorder:
 def _flush_at_exit() -> None:
     for source in _sources:
         source()
-    if not flush(EXIT_SECONDS):
+    if not flush(EXIT_SECONDS) and not _recorder().is_read_only:
         logger.warning("history: %d results are not written, and this process ends", waiting())
 
 
