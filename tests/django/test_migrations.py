@@ -224,6 +224,57 @@ def test_adoption__of_tables_that_lack_nearly_everything(
     assert done["quiet"] == ""
 
 
+WITHOUT_KEY = (
+    PRELUDE
+    + """
+migrate()
+HealthCheckLog.log_check("new", {"status": "healthy", "message": "fine"})
+ServiceAvailability.objects.record([("disk_space", "healthy", ServiceAvailability.objects.first().created_at)])
+AlertThreshold.objects.create(metric_type="cpu_load", alert_level="warning", threshold_value=1)
+with connection.cursor() as cursor:
+    cursor.execute("SELECT site FROM core_health_check_log ORDER BY id")
+    extra = [row[0] for row in cursor.fetchall()]
+keys = {}
+for model in (HealthCheckLog, ServiceAvailability, AlertThreshold):
+    keys[model.__name__] = list(model.objects.order_by("pk").values_list("pk", flat=True))
+HealthCheckLog.objects.get(pk=keys["HealthCheckLog"][-1]).delete()
+print(json.dumps({
+    "keys": keys, "extra": extra, "indexes": indexes(),
+    "messages": list(HealthCheckLog.objects.order_by("pk").values_list("message", flat=True)),
+    "total": ServiceAvailability.objects.get().total_checks,
+    "again": [migrate("zero", fake=True), migrate(), HealthCheckLog.objects.count()][-1],
+}))
+"""
+)
+NO_KEY = re.compile(r"\n    id [^\n]*")
+
+
+@pytest.mark.parametrize("kind", ["none", "of another name", "of two columns"])
+def test_adoption_adds_primary_key_whatever_the_table_has(
+    new_database: NewDatabase, tables: str, tmp_path: Path, kind: str
+) -> None:
+    own_column = ("    correlation_id", "    site varchar(20) DEFAULT 'x',\n    correlation_id")
+    text = NO_KEY.sub("", tables).replace(*own_column, 1)
+    if kind == "of another name":
+        text = text.replace(
+            "health_check_log (\n", "health_check_log (\n    entry varchar(9) DEFAULT 'new' PRIMARY KEY,\n", 1
+        )
+        for old, new in (
+            ("(check_name, status,", "(entry, check_name, status,"),
+            ("('disk_space', 'healthy'", "('a', 'disk_space', 'healthy'"),
+            ("('disk_space', 'error'", "('b', 'disk_space', 'error'"),
+        ):
+            text = text.replace(old, new, 1)
+    elif kind == "of two columns":
+        text = text.replace("UNIQUE (metric_type", "PRIMARY KEY (metric_type")
+    done = run(tmp_path, new_database(text), WITHOUT_KEY)
+    assert done["keys"] == {"HealthCheckLog": [1, 2, 3], "ServiceAvailability": [1], "AlertThreshold": [1, 2]}
+    assert done["extra"] == ["x"] * 3
+    assert done["messages"] == ["fine", "full"]
+    assert (done["total"], done["again"]) == (4, 2)
+    assert [done["indexes"].count(columns) for columns in (["check_name", "checked_at"], ["status"])] == [1, 1]
+
+
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
 def test_adoption__announces_nothing_where_there_is_nothing(new_database: NewDatabase, tmp_path: Path) -> None:
     out = run(tmp_path, new_database(), PRELUDE + "print(json.dumps(migrate(verbosity=1)))")

@@ -1,4 +1,4 @@
-"""A project on a database that only reads, as a warm-standby site is: ready, and its history says once that it stays."""
+"""A project on a database that only reads, as a warm-standby site is: ready, and its history waits, said once."""
 
 from __future__ import annotations
 

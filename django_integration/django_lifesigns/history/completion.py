@@ -9,6 +9,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from django_lifesigns.history.announcements import announce, announce_thresholds
 from django_lifesigns.history.duplicates import merge_duplicates
+from django_lifesigns.history.primary_key import add_primary_key
 
 # What rows that are there get in a column that must have a value and has no default.
 TEXT, NUMBER = "", 0
@@ -19,10 +20,10 @@ def complete(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor,
     table, connection = model._meta.db_table, schema_editor.connection
     with connection.cursor() as cursor:
         columns = {column.name: column for column in connection.introspection.get_table_description(cursor, table)}
-    # SQLite makes the table anew for a primary key: with all other columns in it by then.
-    for field in sorted(model._meta.local_concrete_fields, key=lambda field: field.primary_key):
+    for field in model._meta.local_concrete_fields:
         if field.column not in columns:
-            _add_column(model, field, schema_editor)
+            add = add_primary_key if field.primary_key else _add_column
+            add(model, field, schema_editor)
     _add_unique_constraints(model, schema_editor)
     _add_indexes(model, schema_editor)
     fields = {field.column: field for field in model._meta.local_concrete_fields}
@@ -37,9 +38,6 @@ def complete(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor,
 
 
 def _add_column(model: type[models.Model], field: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    if field.primary_key:
-        schema_editor.add_field(model, field)
-        return
     column = field.clone()
     # Indexes and constraints come once every column is there.
     column._unique = column.db_index = False
