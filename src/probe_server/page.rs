@@ -8,8 +8,6 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
-use super::render::text;
-
 /// The same as in the Django package: `tests/django/test_probe_server_formats.py` compares the pages.
 const STYLE: &str = concat!(
     include_str!("palette.css"),
@@ -21,6 +19,11 @@ const STYLE: &str = concat!(
     ".healthy,.alive,.ready,.started{background:var(--lifesigns-healthy)}",
     ".degraded,.starting,.draining{background:var(--lifesigns-degraded)}.skipped{background:var(--lifesigns-skipped)}"
 );
+
+/// The text under a key; empty where there is none.
+pub fn text<'a>(object: &'a Map<String, Value>, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
 
 /// The `Content-Security-Policy` of the page: its own style, and nothing else.
 pub fn policy() -> &'static str {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::media::MediaType;
-use super::page;
+use super::page::{self, text};
 
 type Object = Map<String, Value>;
 
@@ -22,11 +22,6 @@ pub fn render(media: MediaType, body: &impl Serialize, results: Option<&str>) ->
         MediaType::Html => page::render(&body, found, results),
         MediaType::Json | MediaType::HealthJson => draft(&body, found).to_string(),
     }
-}
-
-/// The text under a key; empty where there is none.
-pub fn text<'a>(object: &'a Object, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn lines(body: &Object, results: &Object) -> String {
