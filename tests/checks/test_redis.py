@@ -19,8 +19,7 @@ import pytest
 import lifesigns
 from tests import services
 from tests.servers import misbehaving
-from tests.services import wait_until
-from tests.services.base import program
+from tests.services import Sentinel, wait_until
 from tests.services.redis import DEFAULT_PASSWORD, PASSWORD, USER
 
 DETAILS = {"redis_version", "uptime_seconds", "connected_clients", "used_memory_human", "role"}
@@ -43,53 +42,6 @@ class Configured(services.Redis):
         return [line for line in self.command("CLIENT", "LIST").splitlines() if "name=lifesigns" in line]
 
 
-class Sentinel(Configured):
-    """A sentinel that watches `master` under the name `mymaster`."""
-
-    name = "sentinel"
-
-    def __init__(self, master: services.Redis) -> None:
-        super().__init__()
-        self.master = master
-
-    def prepare(self) -> None:
-        lines = [
-            f"bind {self.host}",
-            f"port {self.port}",
-            f"dir {self.directory}",
-            f'user {USER} on ">{PASSWORD}" ~* &* +@all',
-            "user default off",
-            f"sentinel monitor mymaster {self.master.host} {self.master.port} 1",
-            f"sentinel auth-user mymaster {USER}",
-            f'sentinel auth-pass mymaster "{PASSWORD}"',
-        ]
-        self.configuration.write_text("\n".join(lines) + "\n")
-
-    def arguments(self) -> list[str]:
-        return [program("redis-server"), str(self.configuration), "--sentinel"]
-
-    @property
-    def address(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-class SecureSentinel(Sentinel):
-    """A sentinel with a TLS port beside the plain one."""
-
-    def __init__(self, master: services.Redis) -> None:
-        super().__init__(master)
-        self.tls_port = services.free_port()
-
-    def prepare(self) -> None:
-        super().prepare()
-        pair = services.certificates().server
-        with self.configuration.open("a") as configuration:
-            configuration.write(
-                f"tls-port {self.tls_port}\ntls-ca-cert-file {services.certificates().ca}\n"
-                f"tls-cert-file {pair.certificate}\ntls-key-file {pair.key}\ntls-auth-clients no\n"
-            )
-
-
 @pytest.fixture(scope="module")
 def server() -> Iterator[Configured]:
     with Configured() as server:
@@ -104,7 +56,7 @@ def secure() -> Iterator[Configured]:
 
 @pytest.fixture(scope="module")
 def sentinel(server: Configured) -> Iterator[Sentinel]:
-    with Sentinel(server) as sentinel:
+    with Sentinel(server, password=True) as sentinel:
         yield sentinel
 
 
@@ -478,7 +430,7 @@ def test_sentinel__one_of_them_is_enough(server: Configured, sentinel: Sentinel)
 
 def test_sentinel_tls_apart_from_the_master(server: Configured, certificates: services.Certificates) -> None:
     """The sentinels speak TLS with a private CA, the master does not."""
-    with SecureSentinel(server) as sentinel:
+    with Sentinel(server, password=True, tls=True) as sentinel:
         url = f"redis://{USER}:{quote(PASSWORD, safe='')}@mymaster"
         options: dict[str, Any] = {"sentinels": [f"{sentinel.host}:{sentinel.tls_port}"], **BY_SENTINEL}
         assert_healthy(check(url, sentinel_tls={"ca": str(certificates.ca)}, **options))

@@ -11,9 +11,9 @@ import pytest
 
 from django_lifesigns.health_checks import cache, sentinel
 from tests import services
-from tests.checks.test_redis import Configured, Sentinel
+from tests.checks.test_redis import Configured
 from tests.django.projects import run_json
-from tests.services import wait_until
+from tests.services import Sentinel, wait_until
 from tests.services.redis import PASSWORD, USER
 
 FUNCTIONS = [
@@ -124,7 +124,7 @@ def cluster(master: Configured) -> Iterator[list[Sentinel]]:
     replica = Configured(f"replicaof {master.host} {master.port}", f"masteruser {USER}", f'masterauth "{PASSWORD}"')
     with ExitStack() as stack:
         stack.enter_context(replica)
-        sentinels = [stack.enter_context(Sentinel(master)) for _ in range(2)]
+        sentinels = [stack.enter_context(Sentinel(master, password=True)) for _ in range(2)]
         wait_until(lambda: "slave0" in master.command("INFO", "replication"), 60)
         wait_until(lambda: all(knows_a_replica(node) for node in sentinels), 60)
         yield sentinels

@@ -11,6 +11,7 @@ from tests.services.postgres import Postgres
 from tests.services.processes import wait_until
 from tests.services.proxy import Proxy
 from tests.services.redis import Redis
+from tests.services.sentinel import Sentinel
 from tests.services.smtp import Smtp
 from tests.services.stack import Stack, start_all
 
@@ -25,6 +26,7 @@ __all__ = [
     "Postgres",
     "Proxy",
     "Redis",
+    "Sentinel",
     "Service",
     "ServiceError",
     "Smtp",

@@ -10,8 +10,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from urllib.parse import quote
 
-from tests.services import MariaDb, PgBouncer, Postgres, Redis, Service, Stack
-from tests.services.base import program
+from tests.services import MariaDb, PgBouncer, Postgres, Redis, Sentinel, Service, Stack
 from tests.services.redis import DEFAULT_PASSWORD, PASSWORD, USER
 
 # As projects have it: it owns its databases, and may not see what others do.
@@ -23,30 +22,6 @@ BROKER_DATABASE = 0
 def plain_url(server: Redis) -> str:
     """Return the URL of the database with the tasks, without TLS."""
     return f"redis://{USER}:{quote(PASSWORD, safe='')}@{server.host}:{server.port}/{BROKER_DATABASE}"
-
-
-class Sentinel(Service):
-    """Watches a Redis server under the name `mymaster`, and asks clients for no password."""
-
-    name = "sentinel"
-
-    def __init__(self, master: Redis) -> None:
-        super().__init__()
-        self.master = master
-
-    def prepare(self) -> None:
-        lines = [
-            f"bind {self.host}",
-            f"port {self.port}",
-            f"dir {self.directory}",
-            f"sentinel monitor mymaster {self.master.host} {self.master.port} 1",
-            f"sentinel auth-user mymaster {USER}",
-            f'sentinel auth-pass mymaster "{PASSWORD}"',
-        ]
-        (self.directory / "sentinel.conf").write_text("\n".join(lines) + "\n")
-
-    def arguments(self) -> list[str]:
-        return [program("redis-server"), str(self.directory / "sentinel.conf"), "--sentinel"]
 
 
 class CeleryWorker(Service):
