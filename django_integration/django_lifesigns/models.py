@@ -5,7 +5,6 @@ Tables and columns are those of the application that Lifesigns replaces, so that
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -19,9 +18,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
-
-# The engine takes no longer response time.
-DAY_MS = 86_400_000
+from django_lifesigns.runtime.threshold_rules import wanted_instead
 
 
 class Status(models.TextChoices):
@@ -150,7 +147,6 @@ class AlertThreshold(models.Model):
     }
     # What the replaced application took for the threshold of a metric that it did not know.
     UNKNOWN: ClassVar[float] = 100.0
-    PERCENT: ClassVar[frozenset[str]] = frozenset(["disk_usage", "memory_usage", "error_rate"])
 
     metric_type = models.CharField(lazy("metric type"), max_length=50, choices=Metric.choices)
     alert_level = models.CharField(lazy("alert level"), max_length=20, choices=Level.choices)
@@ -188,12 +184,8 @@ class AlertThreshold(models.Model):
         metric, level, value = self.metric_type, self.alert_level, self.threshold_value
         if value is None or metric not in self.DEFAULTS or level not in self.DEFAULTS[metric]:
             return  # said of the field itself already
-        most = 100 if metric in self.PERCENT else math.inf
-        if not 0 <= value <= most or math.isinf(value):
-            said = _("Enter a number from 0 to 100.") if metric in self.PERCENT else _("Enter a number from 0.")
-            raise ValidationError({"threshold_value": said})
-        if metric == "response_time" and not 0 < value < DAY_MS:
-            raise ValidationError({"threshold_value": _("Enter a number of milliseconds above 0, below a day.")})
+        if (wanted := wanted_instead(metric, value)) is not None:
+            raise ValidationError({"threshold_value": _("Enter %(wanted)s.") % {"wanted": _(wanted)}})
         if not self.enabled:
             value = self.default
         other = "critical" if level == "warning" else "warning"

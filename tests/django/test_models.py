@@ -11,6 +11,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from django_lifesigns.history.availability import _changes
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+from django_lifesigns.runtime.saved_thresholds import validated
 
 pytestmark = pytest.mark.django_db
 
@@ -184,6 +185,22 @@ def test_threshold__validation(metric: str, level: str, value: float, valid: boo
     else:
         with pytest.raises(ValidationError):
             row.full_clean()
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "wanted"),
+    [
+        ("disk_usage", 101, "Enter a number from 0 to 100."),
+        ("queue_depth", float("inf"), "Enter a number from 0."),
+        ("response_time", 0, "Enter a number of milliseconds above 0 and below 86,400,000, a day."),
+    ],
+)
+def test_threshold_that_no_table_may_have_is_refused_by_the_same_rule(metric: str, value: float, wanted: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        AlertThreshold(metric_type=metric, alert_level="critical", threshold_value=value).full_clean()
+    assert caught.value.message_dict == {"threshold_value": [wanted]}
+    [wrong] = validated([(metric, "critical", value)])[1]
+    assert wrong.endswith(f"it is not {wanted.removeprefix('Enter ').removesuffix('.')}")
 
 
 def test_threshold__validation_against_what_is_saved() -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 
 from django.db import connections, router
 
+from django_lifesigns.runtime.threshold_rules import wanted_instead
 from lifesigns.redaction import redact
 
 Saved = Mapping[str, Mapping[str, float]]
@@ -54,20 +54,14 @@ def validated(rows: Iterable[tuple[object, object, object]]) -> tuple[Saved, lis
 
 
 def _problem(metric: object, level: object, value: object) -> str | None:
-    from django_lifesigns.models import DAY_MS, AlertThreshold
+    from django_lifesigns.models import AlertThreshold
 
     if not isinstance(metric, str) or metric not in AlertThreshold.DEFAULTS:
         return "there is no such metric"
     if level not in ("warning", "critical"):
         return "there is no such level"
-    # SQLite stores any text in a column of numbers.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        return "it is not a number"
-    if metric == "response_time":
-        return None if 0 < value < DAY_MS else f"it is not a number above 0 and below {DAY_MS:,}, a day"
-    if metric in AlertThreshold.PERCENT:
-        return None if 0 <= value <= 100 else "it is not a number from 0 to 100"
-    return None if value >= 0 else "it is not a number from 0"
+    wanted = wanted_instead(metric, value)
+    return f"it is not {wanted}" if wanted else None
 
 
 def _shown(name: object) -> str:
