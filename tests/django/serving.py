@@ -39,6 +39,10 @@ class Server:
     def log(self) -> str:
         return (self.folder / "log").read_text()
 
+    def listening(self, address: str) -> set[int]:
+        """The workers that listen at that address of a probe server; a master that forks them may hold it for them."""
+        return listeners(address) - {self.process.pid}
+
     def workers(self) -> list[int]:
         """The processes below the server's own that it has forked or spawned to serve."""
         return [pid for pid in tree(self.process.pid)[1:] if not _is_tracker(pid)]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT
-from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, ask, listeners, serving
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, ask, serving
 from tests.process.probes import ask as ask_probe
 from tests.services import Redis, free_port, wait_until
 
@@ -45,13 +45,26 @@ SERVERS: dict[str, Sequence[str]] = {
 }
 # They end at SIGTERM without waiting for requests; hypercorn does so where it has workers.
 WITHOUT_DRAINING = {"waitress", "uwsgi", "uwsgi-lazy", "hypercorn-workers"}
+# granian replaces a worker by its age, of a minute at least, or by its memory, in the same way: here each is too large.
+TOO_LARGE = ("--workers", "2", "--workers-max-rss", "1", "--rss-sample-interval", "4", "--respawn-interval", "1")
 # With the number of requests after which they replace a worker.
 RECYCLING: dict[str, Sequence[str]] = {
     **{name: (*SERVERS[name], "--max-requests", "10") for name in SERVERS if name.startswith("gunicorn")},
     "uvicorn-workers": (*SERVERS["uvicorn-workers"], "--limit-max-requests", "10"),
     "hypercorn-workers": (*SERVERS["hypercorn-workers"], "--max-requests", "10"),
+    "granian-asgi": (*SERVERS["granian-asgi"], *TOO_LARGE),
+    "granian-wsgi": (*SERVERS["granian-wsgi"], *TOO_LARGE),
     "uwsgi": (*UWSGI, "--max-requests", "10"),
     "uwsgi-lazy": (*UWSGI, "--lazy-apps", "--max-requests", "10"),
+}
+# The master of these holds the address of the probes: they wait for the next worker. The others are refused for as long
+# as all workers end at once.
+HOLDING = {"gunicorn-preload", "uwsgi"}
+# Of one process each, which ends after so many requests and is started anew by what supervises it. daphne and waitress
+# have no such limit.
+ENDING: dict[str, Sequence[str]] = {
+    "uvicorn": (*UVICORN, "--limit-max-requests", "10"),
+    "hypercorn": (*SERVERS["hypercorn"], "--max-requests", "10"),
 }
 # A check that writes down each of its runs, and a page that takes its time.
 MODULE = """
@@ -64,6 +77,7 @@ def check():
 def slow(get_response):
     def answer(request):
         if request.path == "/slow/":
+            open({file!r} + ".slow", "w").close()
             time.sleep(5)
         return get_response(request)
     return answer
@@ -139,11 +153,13 @@ def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with running(SERVERS[name], tmp_path, settings) as server:
         wait_until(lambda: ready(address) == 200 and answers(server.port), 60, server.log())
+        if name == "uwsgi-lazy":  # its master waits for a worker that is still loading the application
+            wait_until(lambda: len(server.listening(address)) == 2, 30, server.log())
         time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
         with subprocess.Popen(
             ["curl", "--silent", "--output", "/dev/null", f"http://localhost:{server.port}/slow/"]
         ) as request:
-            time.sleep(1)  # until a worker has it
+            wait_until((tmp_path / "runs.slow").exists, 10, "no worker has the request")
             server.process.terminate()
             began = time.monotonic()
             found = []
@@ -168,24 +184,41 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
     settings, address = project(tmp_path)
     with running(RECYCLING[name], tmp_path, settings) as server:
         wait_until(lambda: answers(server.port), 60, server.log())
+        wait_until(lambda: ready(address) == 200, 30, server.log())
         seen: set[int] = set()
-        failed = 0
+        codes: Counter[int] = Counter()
 
         def is_recycled() -> bool:
-            nonlocal failed
             seen.update(server.workers())
             for _ in range(5):
-                failed += not answers(server.port)
+                answers(server.port)
+                codes[ready(address)] += 1
             return len(seen) >= 6 and runs(tmp_path) >= 5
 
         wait_until(is_recycled, 90, server.log())
         # uWSGI's master waits for a minute for a worker that is still loading the application when SIGTERM comes.
-        wait_until(lambda: len(listeners(address)) == 2 and ready(address) == 200, 30, server.log())
+        wait_until(lambda: len(server.listening(address)) == 2 and ready(address) == 200, 30, server.log())
         server.process.terminate()
         server.process.wait(30)
         found, counted = recorded(tmp_path), runs(tmp_path)
+    assert codes[200] > 0
+    assert name not in HOLDING or set(codes) == {200}, (codes, server.log())
     assert max(found.values()) == 1
     # The last run may end when nobody is left to record it.
+    assert len(found) >= counted - 1, (len(found), counted, server.log())
+    assert "are not written" not in server.log()
+
+
+@pytest.mark.parametrize("name", ENDING)
+def test_server_that_ends_after_its_last_request_loses_no_history(name: str, tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    with running(ENDING[name], tmp_path, settings) as server:
+        wait_until(lambda: ready(address) == 200, 60, server.log())
+        wait_until(lambda: runs(tmp_path) >= 2, 30, server.log())
+        wait_until(lambda: not answers(server.port) or server.process.poll() is not None, 30, server.log())
+        server.process.wait(20)
+        found, counted = recorded(tmp_path), runs(tmp_path)
+    assert max(found.values()) == 1
     assert len(found) >= counted - 1, (len(found), counted, server.log())
     assert "are not written" not in server.log()
 

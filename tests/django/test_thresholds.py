@@ -39,6 +39,31 @@ def quick(as_in_a_server: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(thresholds, "LOOK_SECONDS", 0.05)
 
 
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """What each reading of the table found, from now on."""
+    found: list[dict[str, object]] = []
+    read = thresholds._read
+
+    def counted() -> dict[str, object]:
+        found.append(read())
+        return found[-1]
+
+    monkeypatch.setattr(thresholds, "_read", counted)
+    return found
+
+
+def read_again(following: ThresholdSync, reads: list[dict[str, object]]) -> None:
+    """Wait until the table is read three times more, as those do who ask for a check again and again."""
+    enough = len(reads) + 3
+
+    def is_so() -> bool:
+        following.sync(1)
+        return len(reads) >= enough
+
+    wait_until(is_so)
+
+
 def follower(**checks: Any) -> tuple[Engine, ThresholdSync]:
     engine = Engine()
     for name, check in checks.items():
@@ -299,7 +324,9 @@ def test_validated_warning_above_critical_is_ignored() -> None:
     assert validated([("disk_usage", "warning", 85.0), ("disk_usage", "critical", 85)])[1] == []
 
 
-def test_wrong_rows_are_logged_once_and_the_others_govern(caplog: pytest.LogCaptureFixture) -> None:
+def test_wrong_rows_are_logged_once_and_the_others_govern(
+    caplog: pytest.LogCaptureFixture, reads: list[dict[str, object]]
+) -> None:
     save("memory_usage", warning=0, critical=100)
     wrong = {"disk_usage": "'much'", "cpu_load": "9e999", "response_time": "9e999", "error_rate": "-1", "x": "1"}
     columns = "metric_type, alert_level, threshold_value, enabled, description, created_at, updated_at"
@@ -310,9 +337,8 @@ def test_wrong_rows_are_logged_once_and_the_others_govern(caplog: pytest.LogCapt
     engine, following = follower(
         disk_space=Disk(paths=["/"], thresholds=NEVER), memory_usage={"kind": "memory"}, cpu_load=lambda: True
     )
-    for _ in range(10):
-        following.sync(10)
-        time.sleep(0.1)
+
+    read_again(following, reads)
     assert engine.check("disk_space")["status"] == "healthy"
     assert len([message for message in caplog.messages if "is ignored" in message]) == 5
     assert "thresholds: the saved x warning is ignored: there is no such metric" in caplog.messages
@@ -320,16 +346,13 @@ def test_wrong_rows_are_logged_once_and_the_others_govern(caplog: pytest.LogCapt
 
 
 def test_failure_while_they_are_applied_is_logged_once(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, reads: list[dict[str, object]]
 ) -> None:
     monkeypatch.setattr(guard, "RAISES", False)
     engine, following = follower()
     monkeypatch.setattr(engine, "limit", lambda **_: 1 / 0)
     save("response_time", warning=5)
-    end = time.monotonic() + 1
-    while time.monotonic() < end:
-        following.sync(1)
-        time.sleep(0.05)
+    read_again(following, reads)
     line = "health checks: reading the saved thresholds failed (ZeroDivisionError); the application runs without it"
     assert [message for message in caplog.messages if "reading the saved" in message] == [line]
 

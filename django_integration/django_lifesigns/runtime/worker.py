@@ -3,7 +3,8 @@
 It starts when a server loads `ProbeMiddleware`, with the application. That happens in workers, and neither in commands
 nor in the process in which Django watches for changed code, while `AppConfig.ready` is called in all of them. A process
 that loads the application for others, as gunicorn's master does with `--preload` and uWSGI's without `lazy-apps`,
-starts nothing: its children do.
+starts nothing: its children do. It holds the address of the probes, so that they wait for the next worker where all end
+at once.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from django_lifesigns.runtime.servers import modules_of_callers
 from django_lifesigns.runtime.sharing import application
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.settings.conf import read
-from lifesigns import watch_loop
+from lifesigns import hold_address, watch_loop
 from lifesigns.shutdown import drain_on_sigterm
 
 logger = logging.getLogger("django_lifesigns")
@@ -45,8 +46,10 @@ def on_load() -> None:
         import_packages()
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and not uwsgi.worker_id():
+        _hold_addresses()
         _add_post_fork_hook(uwsgi)
     elif "gunicorn.arbiter" in modules and "gunicorn.workers.base" not in modules:
+        _hold_addresses()
         os.register_at_fork(after_in_child=_start_once_settled)
     elif "django.test.client" not in modules:
         _start_as_configured()
@@ -108,6 +111,15 @@ def _serve(address: str, runtime: Runtime) -> None:
         startup=get_startup().engine,
         application=application(),
     )
+
+
+@guarded("holding the address of the probes")
+def _hold_addresses() -> None:
+    for address in read().probe_server:
+        try:
+            hold_address(address, application())
+        except (OSError, ValueError) as error:
+            logger.error("probe server: cannot hold %s (%s)", address, error)
 
 
 @guarded("the background of this worker")
