@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.checks import run_checks
 
 from tests.django.conftest import NewDatabase
 from tests.django.projects import run, run_json
@@ -103,3 +104,79 @@ def test_makemigrations__has_nothing_to_do(new_database: NewDatabase, tmp_path: 
     settings = {"DATABASES": {"default": new_database()}}
     done = run(tmp_path, settings, "-W", "ignore", "-m", "django", "makemigrations", "--check", "--dry-run")
     assert (done.returncode, done.stdout) == (0, "No changes detected\n"), done.stderr
+
+
+TENANTS = """
+import json
+from django.core.management import call_command
+from django.db import connection
+from django_lifesigns.history import recorder
+from django_lifesigns.runtime.engine import get_engine
+
+call_command("migrate", verbosity=0)
+with connection.cursor() as cursor:
+    cursor.execute("CREATE SCHEMA acme")
+connection.set_schema("acme")
+call_command("migrate", verbosity=0)
+# As in a request of a tenant.
+engine = get_engine()
+report = engine.run(["default_cache", "database_connectivity", "task_queue"])
+written = recorder.record(report, engine, wait=20)
+counts = {}
+with connection.cursor() as cursor:
+    for schema in ("public", "acme"):
+        cursor.execute("SELECT to_regclass(%s)", [f"{schema}.core_health_check_log"])
+        if cursor.fetchone()[0] is None:
+            continue
+        cursor.execute(f"SELECT count(*) FROM {schema}.core_health_check_log")
+        counts[schema] = cursor.fetchone()[0]
+print(json.dumps({
+    "written": written, "counts": counts,
+    "statuses": {name: result["status"] for name, result in report["checks"].items()},
+}))
+"""
+STAND_INS = Path(__file__).parent / "shapes/stand_ins"
+
+
+@pytest.mark.parametrize("new_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("is_of_tenants_too", [False, True])
+def test_history_of_tenants_is_in_the_shared_schema(
+    new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_of_tenants_too: bool
+) -> None:
+    """Written on the engine's threads, whose connections know no tenant."""
+    monkeypatch.setenv("PYTHONPATH", str(STAND_INS))
+    shared = ["django_tenants", "django.contrib.contenttypes", "django.contrib.auth", "django_lifesigns"]
+    tenants = ["django.contrib.contenttypes", "django.contrib.sessions"]
+    if is_of_tenants_too:
+        tenants.append("django_lifesigns")
+    settings = {
+        "DATABASES": {"default": {**new_database(), "ENGINE": "django_tenants.postgresql_backend"}},
+        "DATABASE_ROUTERS": ["django_tenants.routers.TenantSyncRouter"],
+        "SHARED_APPS": shared,
+        "TENANT_APPS": tenants,
+        "INSTALLED_APPS": list(dict.fromkeys([*shared, *tenants])),
+        "PG_EXTRA_SEARCH_PATHS": ["public"],
+    }
+    done = run_json(tmp_path, settings, TENANTS)
+    # Sessions are in the schemas of the tenants: that they are not in the shared one is no fault.
+    assert set(done["statuses"].values()) <= {"healthy", "skipped"}, done
+    assert done["written"] is True
+    # A tenant sees the tables of the shared schema, and gets none of its own.
+    assert done["counts"] == {"public": 2}
+
+
+@pytest.mark.parametrize(
+    ("shared", "tenants", "is_warned"),
+    [
+        (["django_lifesigns"], [], False),
+        (["django_lifesigns"], ["django_lifesigns"], False),
+        ([], ["django_lifesigns"], True),
+        ([], ["django_lifesigns.apps.LifesignsConfig"], True),
+        (["django_lifesigns.apps.LifesignsConfig"], ["django_lifesigns"], False),
+        ([], [], False),
+        (None, None, False),
+    ],
+)
+def test_app_of_tenants_only_is_a_warning(settings: Any, shared: Any, tenants: Any, is_warned: bool) -> None:
+    settings.SHARED_APPS, settings.TENANT_APPS = shared, tenants
+    assert ([message.id for message in run_checks() if message.id == "lifesigns.W014"] != []) is is_warned

@@ -46,7 +46,7 @@ def test_outage_is_one_line_at_its_start_and_one_at_its_end(tmp_path: Path) -> N
             wait_until(lambda: code(address) == 200, 60, server.log())
             redis.stop()
             wait_until(lambda: code(address) == 503, 20, server.log())
-            seen = set()
+            seen: set[str] = set()
 
             def is_run_again_and_again() -> bool:
                 seen.update(result(address, check)["timestamp"] for check in ("redis_connectivity", "broken"))

@@ -19,6 +19,7 @@ from django_lifesigns.settings.placement import MIDDLEWARE, is_answered_first, i
 from django_lifesigns.settings.problems import (
     NOT_BEGUN,
     NOT_FIRST,
+    OF_TENANTS,
     REPLACED,
     SHADOWED,
     WITHOUT_URL,
@@ -29,6 +30,8 @@ from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.targets.discovery import discover
 
 PAGES = {"detailed", "dashboard"}
+# As INSTALLED_APPS may name the app.
+OWN_NAMES = frozenset(["django_lifesigns", "django_lifesigns.apps.LifesignsConfig"])
 # The replaced application has commands of these names.
 COMMANDS = ("generate_health_report", "monitor_health_continuous")
 
@@ -55,6 +58,9 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     if built.conf.celery_signals and not find_spec("celery"):
         message = "LIFESIGNS['CELERY_SIGNALS'] has no effect: Celery is not installed."
         yield Problem(NOT_BEGUN, message, "Remove it, or install Celery.")
+    if _is_of_tenants_only():
+        message = "django_lifesigns is in TENANT_APPS alone: history and thresholds have no table in the shared schema."
+        yield Problem(OF_TENANTS, message, "Put it in SHARED_APPS.")
     for name in COMMANDS:
         owner = get_commands().get(name)
         if owner != "django_lifesigns":
@@ -72,6 +78,14 @@ def _replaced(built: Runtime) -> Iterator[Problem]:
             message = f"The check {name!r} that {module} declares takes the place of the built-in one."
             hint = f"Rename it or, if that is meant, have an entry for it: LIFESIGNS['CHECKS'][{name!r}] = {{}}."
             yield Problem(REPLACED, message, hint)
+
+
+def _is_of_tenants_only() -> bool:
+    """Return whether django-tenants makes the tables in the schemas of the tenants, whom no check knows."""
+    shared, of_tenants = (
+        OWN_NAMES.intersection(getattr(settings, key, None) or ()) for key in ("SHARED_APPS", "TENANT_APPS")
+    )
+    return bool(of_tenants and not shared)
 
 
 def _not_importable() -> list[Problem]:
