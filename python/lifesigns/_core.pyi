@@ -125,7 +125,7 @@ class Engine:
         max_age: float | None,
         deadline: float | None = None,
     ) -> Sweep:
-        """Begins a sweep, and waits as `Sweep.wait` does."""
+        """Starts a sweep, and waits as `Sweep.wait` does."""
 
 @final
 class Breaker:

@@ -108,7 +108,7 @@ class Engine(Registry):
         self._native.resume()
 
     def claim_record(self, name: str, at: float, *, gap: float = 0.0) -> bool:
-        """Claim the recording of one result for this process; False if another process has claimed it already.
+        """Acquire the recording of one result for this process; False if another process has acquired it already.
 
         So of all processes that share results one records each. A process has to know itself what it has recorded.
 

@@ -51,7 +51,7 @@ class Job(Generic[Value]):
 
     Args:
         function: a ``def`` or ``async def`` function without arguments (`functools.partial` binds them).
-        timeout: seconds that a call may take. One that takes longer goes on on its thread, and the function is not
+        timeout: seconds that a call may take. One that takes longer continues on its thread, and the function is not
             called again before it returns.
         ttl: seconds for which a value is kept and returned again; exceptions are not kept. 0: each `run` calls, or
             waits for the call that is in progress.

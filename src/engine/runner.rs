@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
-use crate::policy::breaker::Verdict;
+use crate::policy::breaker::CallResult;
 use crate::runtime::{Context, Process};
 use crate::state::{Acquisition, Run, RunResult, acquire};
 
@@ -54,14 +54,14 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
     if let Some(not_run) = not_run(&result, active.check.needs_python()) {
         return Err(not_run);
     }
-    let verdict = verdict(&result, active.check.errors_trip_breaker());
+    let call_result = call_result(&result, active.check.errors_trip_breaker());
     let outcome = Outcome::of(result, started);
     if !Arc::ptr_eq(active, &check.active()) {
         // Replaced meanwhile: callers that wait get this answer, later ones do not.
         return Ok(Arc::new(outcome));
     }
     let limits = check.shared.limits.load_full();
-    Ok(lease.settle(Run { outcome, verdict, first: false }, &limits).await)
+    Ok(lease.settle(Run { outcome, call_result, first: false }, &limits).await)
 }
 
 /// Waits until every parent has answered, at most for this check's timeout; fails if one is in error.
@@ -106,11 +106,11 @@ fn not_run(result: &Result<Finding, CheckError>, needs_python: bool) -> Option<N
     }
 }
 
-fn verdict(result: &Result<Finding, CheckError>, errors_trip_breaker: bool) -> Verdict {
+fn call_result(result: &Result<Finding, CheckError>, errors_trip_breaker: bool) -> CallResult {
     match result {
-        Ok(finding) if finding.status == Status::Error && errors_trip_breaker => Verdict::Failure,
-        Ok(_) => Verdict::Success,
-        Err(error) if error.trips_breaker() => Verdict::Failure,
-        Err(_) => Verdict::Ignored,
+        Ok(finding) if finding.status == Status::Error && errors_trip_breaker => CallResult::Failure,
+        Ok(_) => CallResult::Success,
+        Err(error) if error.trips_breaker() => CallResult::Failure,
+        Err(_) => CallResult::Ignored,
     }
 }

@@ -30,7 +30,7 @@ use crate::runtime::PerProcess;
 use crate::state::Scope;
 
 /// How often the interpreter is acquired. Costs nothing that can be measured.
-pub const BEAT: Duration = Duration::from_millis(500);
+pub const ACQUIRE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// For how long the interpreter of one process has not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

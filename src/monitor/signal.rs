@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{BEAT, own_lag};
+use super::{ACQUIRE_INTERVAL, own_lag};
 
 /// Sends this process `signal` each time that it gets wedged. The handler of the signal must not need the interpreter.
 pub async fn signal_when_wedged(signal: i32, after: Duration) {
     let mut was_wedged = false;
     loop {
-        tokio::time::sleep(BEAT).await;
+        tokio::time::sleep(ACQUIRE_INTERVAL).await;
         let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
         if is_wedged && !was_wedged && is_handled(signal) {
             // SAFETY: raises a signal that has a handler.

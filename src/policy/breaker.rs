@@ -14,7 +14,7 @@ use crate::model::{BreakerOptions, CircuitMode, CircuitState, Transition, clock}
 
 /// What a call meant for the dependency's health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CallResult {
     Success,
     Failure,
     /// Says nothing about the dependency: wrong credentials, cancelled, a fault of our own.
@@ -117,15 +117,21 @@ impl Breaker {
 
     /// Returns the permit of a call that took `duration`. Results of calls admitted before the last change of state, and
     /// those of a trial that outlived its lease, are not counted.
-    pub fn record(&mut self, permit: Permit, verdict: Verdict, duration: Duration, now: Instant) -> Option<Transition> {
+    pub fn record(
+        &mut self,
+        permit: Permit,
+        call_result: CallResult,
+        duration: Duration,
+        now: Instant,
+    ) -> Option<Transition> {
         if permit.generation != self.saved.generation || self.saved.mode != CircuitMode::Automatic {
             return None;
         }
-        let failed = verdict == Verdict::Failure;
+        let failed = call_result == CallResult::Failure;
         let slow = self.spec.slow_call_rate.is_some() && duration > self.spec.slow_call;
         match &mut self.saved.circuit {
-            CircuitPhase::Closed { .. } if verdict == Verdict::Ignored => None,
-            CircuitPhase::HalfOpen { trial_since } if verdict == Verdict::Ignored => {
+            CircuitPhase::Closed { .. } if call_result == CallResult::Ignored => None,
+            CircuitPhase::HalfOpen { trial_since } if call_result == CallResult::Ignored => {
                 *trial_since = None;
                 None
             }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::not_negative;
 use super::parse::parse;
 use crate::model::BreakerOptions;
-use crate::policy::breaker::{self, Breaker, Verdict};
+use crate::policy::breaker::{self, Breaker, CallResult};
 use crate::runtime::{PerProcess, lock};
 
 /// A circuit breaker that stands alone. A forked child starts with a closed one: the parent's lock may be held for ever.
@@ -83,16 +83,16 @@ pub struct PyPermit {
 }
 
 impl PyPermit {
-    fn settle(&self, verdict: Verdict) {
+    fn settle(&self, call_result: CallResult) {
         let Some(permit) = lock(&self.permit).take() else { return };
         let mut state = lock(&self.cell);
-        state.failures = match verdict {
-            Verdict::Success => 0,
-            Verdict::Failure => state.failures.saturating_add(1),
-            Verdict::Ignored => state.failures,
+        state.failures = match call_result {
+            CallResult::Success => 0,
+            CallResult::Failure => state.failures.saturating_add(1),
+            CallResult::Ignored => state.failures,
         };
         let now = Instant::now();
-        state.breaker.record(permit, verdict, now.saturating_duration_since(self.started), now);
+        state.breaker.record(permit, call_result, now.saturating_duration_since(self.started), now);
     }
 }
 
@@ -111,10 +111,10 @@ impl PyPermit {
         _traceback: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         self.settle(match kind {
-            None => Verdict::Success,
-            Some(kind) if kind.is_subclass(&py.get_type::<PyException>())? => Verdict::Failure,
+            None => CallResult::Success,
+            Some(kind) if kind.is_subclass(&py.get_type::<PyException>())? => CallResult::Failure,
             // The process is about to stop: that is no outcome of the call.
-            Some(_) => Verdict::Ignored,
+            Some(_) => CallResult::Ignored,
         });
         Ok(())
     }
@@ -122,6 +122,6 @@ impl PyPermit {
 
 impl Drop for PyPermit {
     fn drop(&mut self) {
-        self.settle(Verdict::Ignored);
+        self.settle(CallResult::Ignored);
     }
 }

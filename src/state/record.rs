@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::model::{
     CheckOptions, CircuitMode, CircuitState, CircuitStatus, LastError, Outcome, Status, Transition, clock,
 };
-use crate::policy::breaker::{Breaker, Permit, Verdict};
+use crate::policy::breaker::{Breaker, CallResult, Permit};
 use crate::policy::hysteresis::Hysteresis;
 use crate::policy::limits::{Limits, RecentRuns};
 use crate::state::backend::Owner;
@@ -147,7 +147,7 @@ impl Record {
     /// Ends any lease without an outcome, and says whether there was one.
     pub fn release(&mut self) -> bool {
         let Some(held) = self.held.take() else { return false };
-        self.return_permit(held.permit, Verdict::Ignored, Duration::ZERO, held.taken);
+        self.return_permit(held.permit, CallResult::Ignored, Duration::ZERO, held.taken);
         true
     }
 
@@ -159,14 +159,14 @@ impl Record {
     /// Judges a run by the policies and keeps its outcome. The run of an owner whose lease was taken over meanwhile
     /// changes nothing: its process may have been stopped for hours, and have found nothing but timeouts.
     pub fn settle(&mut self, owner: Owner, run: Run, limits: &Limits, now: Instant) -> Settled {
-        let Run { mut outcome, verdict, first } = run;
+        let Run { mut outcome, call_result, first } = run;
         let Some(held) = self.held.take_if(|held| held.owner == owner) else {
             let started = outcome.finished.checked_sub(outcome.duration);
             let newer = self.latest.clone().filter(|latest| Some(latest.finished) > started);
             let outcome = newer.unwrap_or_else(|| Arc::new(outcome));
             return Settled { outcome, transition: None, status_change: None };
         };
-        let transition = self.return_permit(held.permit, verdict, outcome.duration, now);
+        let transition = self.return_permit(held.permit, call_result, outcome.duration, now);
         self.counters.seconds.advance(self.latest.as_deref(), self.stale_after, now);
         self.recent.count(outcome.status == Status::Error, outcome.finished);
         if let Some(reason) = limits.exceeded(outcome.status, outcome.duration, first, &self.recent) {
@@ -202,11 +202,11 @@ impl Record {
     fn return_permit(
         &mut self,
         permit: Option<Permit>,
-        verdict: Verdict,
+        call_result: CallResult,
         duration: Duration,
         now: Instant,
     ) -> Option<Transition> {
-        self.breaker.as_mut()?.record(permit?, verdict, duration, now)
+        self.breaker.as_mut()?.record(permit?, call_result, duration, now)
     }
 
     /// The state of the breaker and who decides on it; `None` without one.

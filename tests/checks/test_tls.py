@@ -32,13 +32,13 @@ NOT_LISTED = "the certificate is self-signed or not meant for servers, and not l
 
 
 class TlsServer:
-    """Answers one handshake after another, and a request after it with `200 OK`; notes what hosts are asked for."""
+    """Answers one handshake after another, and a request after it with `200 OK`; notes the requested host names."""
 
     def __init__(self, pair: Pair, *, client_ca: Path | None = None, tls12: bool = False, host: str = "127.0.0.1"):
-        self.asked_for: list[str | None] = []
+        self.requested_names: list[str | None] = []
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(pair.certificate, pair.key)
-        self._context.sni_callback = lambda _socket, name, _context: self.asked_for.append(name)
+        self._context.sni_callback = lambda _socket, name, _context: self.requested_names.append(name)
         if tls12:
             self._context.maximum_version = ssl.TLSVersion.TLSv1_2
         if client_ca is not None:
@@ -171,7 +171,7 @@ def test_server_name_is_sent__but_no_address(certificates: Certificates) -> None
     with TlsServer(certificates.server) as server:
         for host in ("localhost", "127.0.0.1"):
             assert probe(server.port, {"ca": certificates.ca}, host=host)["status"] == "healthy"
-    assert server.asked_for == ["localhost", None]
+    assert server.requested_names == ["localhost", None]
 
 
 @pytest.mark.parametrize("known", [True, False])

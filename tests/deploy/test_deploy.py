@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import lifesigns
-from tests.process.probes import ask
+from tests.process.probes import fetch
 from tests.process.prometheus import promtool
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -125,12 +125,12 @@ def test_kubernetes__probes_ask_what_a_probe_server_answers() -> None:
         for probe in PROBES:
             get = web[probe]["httpGet"]
             assert get["port"] == "probes"
-            assert ask(server.address, get["path"]).code == 200
+            assert fetch(server.address, get["path"]).code == 200
         service, monitor = manifests()["Service/shop"], manifests()["ServiceMonitor/shop"]
         assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports.keys()
         (endpoint,) = monitor["spec"]["endpoints"]
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
-        assert ask(server.address, endpoint["path"]).code == 200
+        assert fetch(server.address, endpoint["path"]).code == 200
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     # Longer than any probe takes: 0.8 s.
     assert all(web[probe]["timeoutSeconds"] >= 1 for probe in PROBES)

@@ -56,7 +56,7 @@ class HaProxy(Service):
     def environment(self) -> dict[str, str]:
         return {**os.environ, **self._servers, "BIND": f"{self.host}:{self.port}"}
 
-    def ask(self, path: str = "/") -> str:
+    def fetch(self, path: str = "/") -> str:
         """The instance that answers, or the code of an error."""
         try:
             with urllib.request.urlopen(f"http://{self.host}:{self.port}{path}", timeout=20) as answer:
@@ -68,7 +68,7 @@ class HaProxy(Service):
 
     def who(self) -> set[str]:
         """The instances that answer, of some requests in a row."""
-        return {self.ask() for _ in range(8)}
+        return {self.fetch() for _ in range(8)}
 
 
 class Dependency:
@@ -159,7 +159,7 @@ def test_haproxy__an_instance_of_django_drains_before_it_ends(tmp_path: Path) ->
         haproxy = stack.enter_context(HaProxy(servers))
         wait_until(lambda: haproxy.who() == {"one", "two"}, 40)
         pool = stack.enter_context(ThreadPoolExecutor(8))
-        slow = [pool.submit(haproxy.ask, "/slow/") for _ in range(8)]
+        slow = [pool.submit(haproxy.fetch, "/slow/") for _ in range(8)]
         time.sleep(1)  # until they are under way
         running["two"].process.terminate()
         # gunicorn accepts no more: what comes before HAProxy has seen two checks fail would wait until it has ended.

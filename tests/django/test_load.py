@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.django.projects import stack_settings
 from tests.django.serving import GUNICORN, serving
-from tests.process.probes import ask
+from tests.process.probes import fetch as ask
 from tests.services import Stack, free_port, wait_until
 
 SECONDS = 20.0

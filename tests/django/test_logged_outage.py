@@ -10,7 +10,7 @@ import pytest
 
 from tests.django.projects import ROOT
 from tests.django.serving import GUNICORN, serving
-from tests.process.probes import ask
+from tests.process.probes import fetch as ask
 from tests.services import Redis, free_port, wait_until
 
 pytestmark = pytest.mark.services

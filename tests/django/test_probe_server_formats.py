@@ -13,7 +13,8 @@ from django.test import Client
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.runtime.startup import get_startup
 from lifesigns import ProbeServer
-from tests.process.probes import Answer, ask
+from tests.process.probes import Answer
+from tests.process.probes import fetch as ask
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.django.projects import ROOT
 from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, ask, serving
-from tests.process.probes import ask as ask_probe
+from tests.process.probes import fetch as ask_probe
 from tests.services import Redis, free_port, wait_until
 
 pytestmark = pytest.mark.services

@@ -17,7 +17,7 @@ import pytest
 from tests.django.projects import ROOT, run
 from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, listeners, serving
 from tests.django.serving import ask as http_ask
-from tests.process.probes import ask
+from tests.process.probes import fetch as ask
 from tests.services import free_port, wait_until
 
 pytestmark = pytest.mark.services

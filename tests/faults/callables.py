@@ -13,7 +13,7 @@ from typing import Any
 HANG_SECONDS = 600
 GIL_SECONDS = 5
 
-_asked: list[str] = []  # the orders to hold the GIL that were carried out: once each, or nothing could be measured
+_obeyed: list[str] = []  # the orders to hold the GIL that were carried out: once each, or nothing could be measured
 
 
 def check() -> Any:
@@ -40,8 +40,8 @@ def _loops(order: str) -> None:
 
 
 def _holds_gil(order: str) -> None:
-    if order not in _asked:
-        _asked.append(order)
+    if order not in _obeyed:
+        _obeyed.append(order)
         ctypes.PyDLL(None).sleep(GIL_SECONDS)  # PyDLL, unlike CDLL, keeps the GIL
 
 

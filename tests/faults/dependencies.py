@@ -1,4 +1,4 @@
-"""What the system under test depends on: real servers, what stands in front of each, and the checks that ask it."""
+"""What the system under test depends on: real servers, what stands in front of each, and its checks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Dependency:
     name: str
     service: Service
     gate: Gate | None
-    # Those that ask it natively, then those that do through Python libraries, which know no deadline of their own.
+    # The native ones, then those that do through Python libraries, which know no deadline of their own.
     native: tuple[str, ...]
     python: tuple[str, ...] = ()
 

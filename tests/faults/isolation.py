@@ -61,7 +61,7 @@ class Worker:
         assert line, "the worker has ended"
         return json.loads(line)
 
-    def ask(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         self.send(expression)
         return self.receive()
 
@@ -118,7 +118,7 @@ def ca_file_hangs(scene: Scene, worker: Worker) -> Iterator[None]:
 @contextmanager
 def slow_statement(scene: Scene, worker: Worker) -> Iterator[None]:
     """One diagnostic statement takes 6 s."""
-    worker.ask(f"slow({SLOW!r})")
+    worker.evaluate(f"slow({SLOW!r})")
     yield
 
 
@@ -126,7 +126,7 @@ def slow_statement(scene: Scene, worker: Worker) -> Iterator[None]:
 def wedged_worker(scene: Scene, worker: Worker) -> Iterator[None]:
     """Another worker of the application holds its interpreter for 20 s, and had renewed the results for all."""
     other = scene.worker(background=True)
-    other.ask("report()")
+    other.evaluate("report()")
     other.send("hold_interpreter(20)")
     time.sleep(0.5)
     yield
@@ -157,17 +157,17 @@ def container_with_same_pid(scene: Scene, worker: Worker) -> Iterator[None]:
     unshared = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
     twins = [scene.worker(unshared, background=True) for _ in range(2)]
     for twin in twins:
-        twin.ask("report()")
+        twin.evaluate("report()")
     twins[0].send("hold_interpreter(20)")
     time.sleep(WEDGED_AFTER + 2)
-    assert twins[1].ask("alive()") == 200, "the wedge of one container makes the other's /alive 503"
+    assert twins[1].evaluate("alive()") == 200, "the wedge of one container makes the other's /alive 503"
     yield
 
 
 @contextmanager
 def beat_flood(scene: Scene, worker: Worker) -> Iterator[None]:
     """A process sends heartbeats under 5,000 names."""
-    scene.worker().ask("beats(5_000)")
+    scene.worker().evaluate("beats(5_000)")
     yield
 
 
@@ -241,7 +241,7 @@ class Measured:
 
 def sweeps(worker: Worker, rounds: int) -> dict[str, tuple[set[str], float]]:
     """The statuses and the median duration of each check in so many fresh sweeps."""
-    reports = [worker.ask("report()") for _ in range(rounds)]
+    reports = [worker.evaluate("report()") for _ in range(rounds)]
     return {
         name: (
             {report[name]["status"] for report in reports},
@@ -266,7 +266,7 @@ def measure(fault: Isolation, rounds: int = ROUNDS, near: float = NEAR) -> Measu
         redis = undo.enter_context(Redis())
         scene = Scene(postgres, redis, directory, store, ca, undo)
         worker = scene.worker()
-        wait_until(lambda: all(check["status"] == "healthy" for check in worker.ask("report()").values()), 30)
+        wait_until(lambda: all(check["status"] == "healthy" for check in worker.evaluate("report()").values()), 30)
         measured = Measured(fault, near, usual=sweeps(worker, rounds))
         with fault.apply(scene, worker):
             measured.under = sweeps(worker, rounds)
@@ -293,8 +293,8 @@ def main(words: list[str]) -> int:
         measured = measure(fault)
         broken += bool(measured.broken)
         others = len([name for name in measured.under if name not in fault.affected])
-        verdict = "; ".join(measured.broken) or "kept"
-        show(f"| {fault.name} | {others} | {measured.furthest:.1f} | {verdict} |")
+        conclusion = "; ".join(measured.broken) or "kept"
+        show(f"| {fault.name} | {others} | {measured.furthest:.1f} | {conclusion} |")
     if accepted:
         page.accept("isolation", "\n".join(lines))
     return 1 if broken else 0

@@ -93,7 +93,7 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
 
 
 def ready(system: System) -> bool:
-    return system.ask("/ready/").status == 200
+    return system.fetch("/ready/").status == 200
 
 
 def _load(system: System, other: str, rounds: int) -> tuple[list[Answer], list[Answer], list[Answer]]:
@@ -102,7 +102,7 @@ def _load(system: System, other: str, rounds: int) -> tuple[list[Answer], list[A
     def over_and_over(path: str) -> list[Answer]:
         answers: list[Answer] = []
         while not done.is_set() or len(answers) < AT_LEAST:
-            answers.append(system.ask(path))
+            answers.append(system.fetch(path))
             time.sleep(PAUSE_SECONDS)
         return answers
 
@@ -110,7 +110,7 @@ def _load(system: System, other: str, rounds: int) -> tuple[list[Answer], list[A
     with ThreadPoolExecutor(2) as pool:
         readies, others = pool.submit(over_and_over, "/ready/"), pool.submit(over_and_over, other)
         try:
-            healths = [system.ask("/health/") for _ in range(2 * rounds)]
+            healths = [system.fetch("/health/") for _ in range(2 * rounds)]
         finally:
             done.set()
         return readies.result(), healths, others.result()

@@ -62,7 +62,7 @@ class System:
         self.worker = 0
         self.usual: dict[int, Load] = {}
 
-    def ask(self, path: str) -> Answer:
+    def fetch(self, path: str) -> Answer:
         """GET on a connection of its own."""
         started = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=GIVE_UP_AFTER)
@@ -76,7 +76,7 @@ class System:
 
     def results(self) -> dict[str, Any]:
         """Of `/health/`, by check."""
-        checks: dict[str, Any] = self.ask("/health/").body["checks"]
+        checks: dict[str, Any] = self.fetch("/health/").body["checks"]
         return checks
 
     def ill(self) -> dict[str, str]:
@@ -138,7 +138,7 @@ class System:
                 known = self.usual
                 with ExitStack() as sampling:
                     most = {port: sampling.enter_context(self.loads.sampled(port)) for port in ports}
-                    list(pool.map(self.ask, ["/health/", "/ready/"] * THREADS))
+                    list(pool.map(self.fetch, ["/health/", "/ready/"] * THREADS))
                 self.usual = {port: most_of(known.get(port, NONE), one.load) for port, one in most.items()}
                 unchanged = unchanged + 1 if self.usual == known else 0
         threads = max(load.threads for load in self.usual.values())
@@ -149,7 +149,7 @@ class System:
         if self._master.poll() is not None:
             raise AssertionError("gunicorn has ended")
         with suppress(OSError):
-            return self.ask("/alive/").status == 200
+            return self.fetch("/alive/").status == 200
         return False
 
     def _state(self) -> object:

@@ -42,7 +42,7 @@ class Worker:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
-    def ask(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         self.send(expression)
         return self.receive()
 
@@ -66,10 +66,10 @@ def until(condition: Callable[[], bool], within: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def ask_all(workers: list[Worker], expression: str) -> list[Any]:
+def evaluate_all(workers: list[Worker], expression: str) -> list[Any]:
     """What all of them answer at the same time."""
     with ThreadPoolExecutor(len(workers)) as pool:
-        return list(pool.map(lambda worker: worker.ask(expression), workers))
+        return list(pool.map(lambda worker: worker.evaluate(expression), workers))
 
 
 def store(directory: Path) -> Path:
@@ -79,11 +79,11 @@ def store(directory: Path) -> Path:
 
 def not_shared(worker: Worker, reason: str) -> None:
     """It works in process scope, and says why."""
-    assert worker.ask("engine.check('counted')")["status"] == "healthy"
-    (line,) = worker.ask("lines")
+    assert worker.evaluate("engine.check('counted')")["status"] == "healthy"
+    (line,) = worker.evaluate("lines")
     assert reason in line
     assert "each process checks for itself" in line
-    assert worker.ask("engine.check('counted')")["cached"] is True
-    worker.ask("engine.breaker('guarded').force_open()")
-    assert worker.ask("engine.check('guarded')")["error_type"] == "CircuitOpenError"
-    assert len([line for line in worker.ask("lines") if "each process checks for itself" in line]) == 1
+    assert worker.evaluate("engine.check('counted')")["cached"] is True
+    worker.evaluate("engine.breaker('guarded').force_open()")
+    assert worker.evaluate("engine.check('guarded')")["error_type"] == "CircuitOpenError"
+    assert len([line for line in worker.evaluate("lines") if "each process checks for itself" in line]) == 1

@@ -1,4 +1,4 @@
-"""Asks a probe server, over TCP or a Unix socket."""
+"""Requests to a probe server, over TCP or a Unix socket."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def connect(address: str, timeout: float = 10) -> socket.socket:
     return socket.create_connection((host.strip("[]"), int(port)), timeout)
 
 
-def ask(
+def fetch(
     address: str, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, timeout: float = 10
 ) -> Answer:
     """One request on a connection of its own."""
@@ -57,7 +57,7 @@ def ask(
 def answers(address: str) -> bool:
     """Whether a server answers there."""
     with suppress(OSError, http.client.HTTPException):
-        return ask(address, "/alive", timeout=2).code == 200
+        return fetch(address, "/alive", timeout=2).code == 200
     return False
 
 

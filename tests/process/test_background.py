@@ -79,7 +79,7 @@ def test_background__shows_soon_what_a_replaced_check_finds() -> None:
     wait_until(lambda: engine.run(deadline=0)["checks"]["callable"].get("cached") is True)
     engine.replace("native", {"kind": "skipped", "reason": "new"})
     engine.replace("callable", lambda: "new")
-    time.sleep(2.5)  # to ask would be to renew
+    time.sleep(2.5)  # a request would renew it
     checks = engine.run(deadline=0)["checks"]
     assert [(result["message"], result["cached"]) for result in checks.values()] == [("new", True), ("new", True)]
 

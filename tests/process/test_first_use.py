@@ -112,14 +112,14 @@ def served(project: Project) -> Iterator[int]:
         process.wait(10)
 
 
-def ask(port: int, path: str) -> tuple[int, Any]:
+def fetch(port: int, path: str) -> tuple[int, Any]:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=20) as response:
         return response.status, json.load(response)
 
 
 def answers(port: int) -> bool:
     with suppress(OSError):
-        return ask(port, "/alive/")[0] == 200
+        return fetch(port, "/alive/")[0] == 200
     return False
 
 
@@ -136,7 +136,9 @@ def test_first_use__the_probes_answer(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["summary"]["total_checks"] == 22
     with served(project) as port:
-        found = {path: ask(port, path) for path in ("/alive/", "/ready/", "/startup/", "/health/", "/health/detailed/")}
+        found = {
+            path: fetch(port, path) for path in ("/alive/", "/ready/", "/startup/", "/health/", "/health/detailed/")
+        }
     assert {path: code for path, (code, _) in found.items()} == dict.fromkeys(found, 200)
     assert [found[path][1]["status"] for path in ("/alive/", "/ready/", "/startup/")] == ["alive", "ready", "started"]
     assert len(found["/health/"][1]["checks"]) == 22

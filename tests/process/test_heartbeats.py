@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 import lifesigns
-from tests.process.host import Start, ask_all, runs, until, where_shared
+from tests.process.host import Start, evaluate_all, runs, until, where_shared
 
 
 def test_beat__reaches_other_processes_and_outlives_its_own(start: Start) -> None:
     first, second = start(), start()
-    never = second.ask("engine.check('alive')")
+    never = second.evaluate("engine.check('alive')")
     assert (never["status"], never["message"]) == ("error", "worker never sent a heartbeat")
-    first.ask("lifesigns.beat('worker')")
-    known = second.ask("engine.check('alive', refresh=True)")
+    first.evaluate("lifesigns.beat('worker')")
+    known = second.evaluate("engine.check('alive', refresh=True)")
     assert known["status"] == "healthy"
     assert 0 <= known["details"]["age_seconds"] < 1
     first.close()
-    until(lambda: second.ask("engine.check('alive', refresh=True)")["status"] == "error")
-    assert second.ask("engine.check('alive', refresh=True)")["message"].startswith("worker sent no heartbeat for ")
+    until(lambda: second.evaluate("engine.check('alive', refresh=True)")["status"] == "error")
+    assert second.evaluate("engine.check('alive', refresh=True)")["message"].startswith("worker sent no heartbeat for ")
 
 
 def test_beat__in_process_scope_stays_there() -> None:
@@ -38,17 +38,17 @@ def test_beat__in_process_scope_stays_there() -> None:
 @where_shared
 def test_beats__of_changing_names_take_no_slot_of_a_check(directory: Path, start: Start) -> None:
     first = start()
-    first.ask("[lifesigns.beat('steady') for _ in range(2)]")
-    first.ask("[lifesigns.beat(f'name-{index}') for index in range(3000)]")
-    first.ask("engine.check('alive')")
+    first.evaluate("[lifesigns.beat('steady') for _ in range(2)]")
+    first.evaluate("[lifesigns.beat(f'name-{index}') for index in range(3000)]")
+    first.evaluate("engine.check('alive')")
     reported = "[line for line in lines if 'heartbeats' in line]"
-    (line,) = first.ask(reported)
+    (line,) = first.evaluate(reported)
     assert "more than 500 different names" in line
     (directory / "seconds").write_text("0.2")
     workers = [start() for _ in range(4)]
-    assert ask_all(workers, "1") == [1] * 4  # all have started
-    results = ask_all(workers, "engine.check('counted')")
+    assert evaluate_all(workers, "1") == [1] * 4  # all have started
+    results = evaluate_all(workers, "engine.check('counted')")
     assert len({result["message"] for result in results}) == 1
     assert len(runs(directory)) == 1
-    assert [worker.ask("[line for line in lines if 'store' in line]") for worker in workers] == [[]] * 4
-    assert first.ask(reported) == [line], "reported once"
+    assert [worker.evaluate("[line for line in lines if 'store' in line]") for worker in workers] == [[]] * 4
+    assert first.evaluate(reported) == [line], "reported once"

@@ -20,7 +20,7 @@ pytestmark = where_shared
 def test_kill__of_leader_hands_the_run_to_a_waiter(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("60")
     first, second = start(), start()
-    second.ask("1")
+    second.evaluate("1")
     first.send("engine.check('counted')")
     until(lambda: len(runs(directory)) == 1)
     second.send("engine.check('counted')")
@@ -37,43 +37,43 @@ def test_kill__of_leader_hands_the_run_to_a_waiter(directory: Path, start: Start
 def test_stop__of_leader_ends_its_lease_in_time(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("60")
     first, second = start(), start()
-    second.ask("1")
+    second.evaluate("1")
     first.send("engine.check('timely')")
     until(lambda: len(runs(directory)) == 1)
     first.process.send_signal(signal.SIGSTOP)
     try:
         (directory / "seconds").write_text("0")
         deadline = time.monotonic() + 15
-        while second.ask("engine.check('timely')")["status"] != "healthy":
+        while second.evaluate("engine.check('timely')")["status"] != "healthy":
             assert time.monotonic() < deadline
     finally:
         first.process.send_signal(signal.SIGCONT)
     first.receive()
-    assert second.ask("engine.check('timely')")["status"] == "healthy", "the late timeout changes nothing"
+    assert second.evaluate("engine.check('timely')")["status"] == "healthy", "the late timeout changes nothing"
     assert set(runs(directory)) == {str(first.process.pid), str(second.process.pid)}
 
 
 def test_lock__never_released_costs_the_sharing_and_not_the_answer(directory: Path, start: Start) -> None:
     worker = start()
-    assert worker.ask("engine.check('counted')")["status"] == "healthy"
+    assert worker.evaluate("engine.check('counted')")["status"] == "healthy"
     with open(store(directory), "r+b") as file:
         # All that can be locked lies beyond the end of any file.
         fcntl.lockf(file, fcntl.LOCK_EX, 1 << 20, (1 << 30) + (1 << 20))
         started = time.monotonic()
-        assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
+        assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
         assert time.monotonic() - started < 5
-        assert any("another process holds a record" in line for line in worker.ask("lines"))
-    assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
+        assert any("another process holds a record" in line for line in worker.evaluate("lines"))
+    assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
 
 
 def test_fork__parent_and_child_share_one_store(directory: Path, start: Start) -> None:
     worker = start()
-    message = worker.ask("engine.check('counted')")["message"]
-    child = worker.ask("in_child(lambda: engine.check('counted'))")
+    message = worker.evaluate("engine.check('counted')")["message"]
+    child = worker.evaluate("in_child(lambda: engine.check('counted'))")
     assert (child["message"], child["cached"]) == (message, True)
-    worker.ask("in_child(lambda: engine.breaker('guarded').force_open())")
-    assert worker.ask("engine.breaker('guarded').mode") == "forced-open"
-    grandchild = worker.ask("in_child(lambda: in_child(lambda: engine.breaker('guarded').mode))")
+    worker.evaluate("in_child(lambda: engine.breaker('guarded').force_open())")
+    assert worker.evaluate("engine.breaker('guarded').mode") == "forced-open"
+    grandchild = worker.evaluate("in_child(lambda: in_child(lambda: engine.breaker('guarded').mode))")
     assert grandchild == "forced-open"
     assert len(runs(directory)) == 1
 
@@ -82,18 +82,18 @@ def two_while_first_runs(directory: Path, start: Start, seconds: int) -> tuple[W
     """Two processes, of which the first is within a run of so many seconds."""
     (directory / "seconds").write_text(str(seconds))
     first, second = start(), start()
-    second.ask("1")
-    first.ask("in_thread(lambda: engine.check('counted'))")
-    first.ask("wait_for_runs(1)")
+    second.evaluate("1")
+    first.evaluate("in_thread(lambda: engine.check('counted'))")
+    first.evaluate("wait_for_runs(1)")
     return first, second
 
 
 def test_fork__child_waits_for_run_of_parent(directory: Path, start: Start) -> None:
     (directory / "seconds").write_text("1")
     worker = start()
-    worker.ask("in_thread(lambda: engine.check('counted'))")
-    worker.ask("wait_for_runs(1)")
-    child = worker.ask("in_child(lambda: engine.check('counted'))")
+    worker.evaluate("in_thread(lambda: engine.check('counted'))")
+    worker.evaluate("wait_for_runs(1)")
+    child = worker.evaluate("in_child(lambda: engine.check('counted'))")
     assert child["message"] == str(worker.process.pid)
     assert len(runs(directory)) == 1
 
@@ -101,7 +101,7 @@ def test_fork__child_waits_for_run_of_parent(directory: Path, start: Start) -> N
 @on_linux
 def test_fork__child_that_lives_on_keeps_no_lock_of_a_killed_parent(directory: Path, start: Start) -> None:
     first, second = two_while_first_runs(directory, start, seconds=60)
-    child = first.ask("leave_child()")
+    child = first.evaluate("leave_child()")
     try:
         second.send("engine.check('counted')")
         (directory / "seconds").write_text("0")
@@ -115,8 +115,8 @@ def test_fork__child_that_lives_on_keeps_no_lock_of_a_killed_parent(directory: P
 
 def test_fork__child_that_exits_releases_no_lock_of_its_parent(directory: Path, start: Start) -> None:
     first, second = two_while_first_runs(directory, start, seconds=1)
-    assert first.ask("in_child(lambda: 1)") == 1
-    result = second.ask("engine.check('counted')")
+    assert first.evaluate("in_child(lambda: 1)") == 1
+    result = second.evaluate("engine.check('counted')")
     assert result["message"] == str(first.process.pid)
     assert len(runs(directory)) == 1
 
@@ -124,8 +124,8 @@ def test_fork__child_that_exits_releases_no_lock_of_its_parent(directory: Path, 
 @on_linux
 def test_file__opened_and_closed_by_the_application_releases_no_lock(directory: Path, start: Start) -> None:
     first, second = two_while_first_runs(directory, start, seconds=1)
-    first.ask(f"open({str(store(directory))!r}).close()")
-    result = second.ask("engine.check('counted')")
+    first.evaluate(f"open({str(store(directory))!r}).close()")
+    result = second.evaluate("engine.check('counted')")
     assert result["message"] == str(first.process.pid)
     assert len(runs(directory)) == 1
 
@@ -138,7 +138,7 @@ def test_containers__with_the_same_process_ids_are_different_processes(directory
         pytest.skip("cannot make a PID namespace here")
     (directory / "seconds").write_text("60")
     first, second = start(prefix=container), start(prefix=container)
-    assert [worker.ask("os.getpid()") for worker in (first, second)] == [1, 1]
+    assert [worker.evaluate("os.getpid()") for worker in (first, second)] == [1, 1]
     first.send("engine.check('counted')")
     until(lambda: len(runs(directory)) == 1)
     second.send("engine.check('counted')")

@@ -43,22 +43,22 @@ DAMAGES = ["other version", "garbage", "garbage after the header", "text", *CUTS
 @pytest.mark.parametrize("how", DAMAGES)
 def test_damage__is_replaced_and_logged(directory: Path, start: Start, how: str) -> None:
     first = start()
-    first.ask("engine.run()")
+    first.evaluate("engine.run()")
     first.close()
     damage(store(directory), how)
     second, third = start(), start()
 
     def replaced(worker: Worker) -> bool:
-        return any("damaged" in line or "another version" in line for line in worker.ask("lines"))
+        return any("damaged" in line or "another version" in line for line in worker.evaluate("lines"))
 
     # A disk that is slow to open or cut the file costs the sharing for a while: no run waits for it.
-    assert second.ask("engine.run()")["checks"]["guarded"]["status"] == "healthy"
+    assert second.evaluate("engine.run()")["checks"]["guarded"]["status"] == "healthy"
     until(lambda: replaced(second), 60)
-    pid = str(second.ask("os.getpid()"))
+    pid = str(second.evaluate("os.getpid()"))
 
     def shared_again() -> bool:
-        second.ask("engine.check('counted', refresh=True)")
-        return bool(third.ask("engine.check('counted')")["message"] == pid)
+        second.evaluate("engine.check('counted', refresh=True)")
+        return bool(third.evaluate("engine.check('counted')")["message"] == pid)
 
     until(shared_again, 60)
     assert not replaced(third), "only once"
@@ -68,21 +68,21 @@ def test_damage__is_replaced_and_logged(directory: Path, start: Start, how: str)
 def test_damage__under_running_workers_changes_no_answer(directory: Path, start: Start, how: str) -> None:
     workers = [start(), start()]
     for worker in workers:
-        assert worker.ask("engine.check('counted')")["status"] == "healthy"
-        worker.ask("engine.breaker('guarded').state")
+        assert worker.evaluate("engine.check('counted')")["status"] == "healthy"
+        worker.evaluate("engine.breaker('guarded').state")
     damage(store(directory), how)
     for worker in workers:
-        assert worker.ask("engine.check('counted', max_age=0.0)")["status"] == "healthy"
-        assert worker.ask("engine.check('guarded', refresh=True)")["status"] == "healthy"
-    workers[0].ask("engine.breaker('guarded').force_open()")
-    assert workers[1].ask("engine.breaker('guarded').mode") == "forced-open", "shared again"
+        assert worker.evaluate("engine.check('counted', max_age=0.0)")["status"] == "healthy"
+        assert worker.evaluate("engine.check('guarded', refresh=True)")["status"] == "healthy"
+    workers[0].evaluate("engine.breaker('guarded').force_open()")
+    assert workers[1].evaluate("engine.breaker('guarded').mode") == "forced-open", "shared again"
 
 
 @pytest.mark.parametrize("how", ["removed", "moved", "directory removed"])
 def test_store__gone_under_running_workers_is_made_again(directory: Path, start: Start, how: str) -> None:
     workers = [start(), start()]
     for worker in workers:
-        assert worker.ask("engine.check('counted')")["status"] == "healthy"
+        assert worker.evaluate("engine.check('counted')")["status"] == "healthy"
     path = store(directory)
     if how == "moved":
         path.rename(directory / "elsewhere")
@@ -92,12 +92,12 @@ def test_store__gone_under_running_workers_is_made_again(directory: Path, start:
         (directory / "store").rmdir()
 
     def follows(operation: str, mode: str) -> bool:
-        workers[0].ask(f"engine.breaker('guarded').{operation}()")
-        return bool(workers[1].ask("engine.breaker('guarded').mode") == mode)
+        workers[0].evaluate(f"engine.breaker('guarded').{operation}()")
+        return bool(workers[1].evaluate("engine.breaker('guarded').mode") == mode)
 
     def is_shared() -> bool:
         for worker in workers:
-            assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
+            assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
         modes = {"force_closed": "forced-closed", "force_open": "forced-open"}
         return path.exists() and all(follows(*step) for step in modes.items())
 
@@ -105,7 +105,7 @@ def test_store__gone_under_running_workers_is_made_again(directory: Path, start:
 
 
 def test_store__can_be_read_by_its_owner_alone(directory: Path, start: Start) -> None:
-    start().ask("engine.run()")
+    start().evaluate("engine.run()")
     assert stat.S_IMODE((directory / "store").stat().st_mode) == 0o700
     assert [stat.S_IMODE(path.stat().st_mode) for path in (directory / "store").iterdir()] == [0o600]
 
@@ -148,12 +148,12 @@ def test_store__on_a_disk_that_fills_up_falls_back(
 ) -> None:
     mounted("size=64k")
     worker = start()
-    assert worker.ask("engine.check('counted')")["status"] == "healthy"
+    assert worker.evaluate("engine.check('counted')")["status"] == "healthy"
     with pytest.raises(OSError, match="space"):
         (directory / "store" / "filler").write_bytes(bytes(64 << 10))
-    assert worker.ask("engine.check('guarded')")["status"] == "healthy"
-    assert worker.ask("engine.check('guarded', refresh=True)")["status"] == "healthy"
-    (line,) = worker.ask("lines")
+    assert worker.evaluate("engine.check('guarded')")["status"] == "healthy"
+    assert worker.evaluate("engine.check('guarded', refresh=True)")["status"] == "healthy"
+    (line,) = worker.evaluate("lines")
     assert "no storage space" in line
 
 
@@ -173,15 +173,15 @@ def test_store__on_a_dead_mount_holds_up_nothing(directory: Path, start: Start) 
     with Fuse(directory / "store", answers=False):
         started = time.monotonic()
         for _ in range(10):
-            assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
-        worker.ask("lifesigns.beat('worker')")
-        assert worker.ask("engine.check('alive')")["status"] == "healthy"
+            assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
+        worker.evaluate("lifesigns.beat('worker')")
+        assert worker.evaluate("engine.check('alive')")["status"] == "healthy"
         assert time.monotonic() - started < 2.0
         # Another thread runs while the first use waits for the store.
-        (line,) = worker.ask("lines")
+        (line,) = worker.evaluate("lines")
         assert "it does not respond" in line
         assert "each process checks for itself" in line
-    assert worker.ask("engine.check('counted', refresh=True)")["status"] == "healthy"
+    assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
 
 
 @needs_root
@@ -198,18 +198,18 @@ def test_store__full_after_the_lease_was_taken_lets_waiters_run_the_check(
     mounted("size=256k")
     (directory / "size").write_text("60000")
     first, second = start(), start()
-    assert second.ask("1") == 1
+    assert second.evaluate("1") == 1
     (directory / "seconds").write_text("1")
     first.send("engine.check('counted')")
     until(lambda: len(runs(directory)) == 1)
     with pytest.raises(OSError, match="space"):
         (directory / "store" / "filler").write_bytes(bytes(256 << 10))
     started = time.monotonic()
-    result = second.ask("engine.check('counted')")
+    result = second.evaluate("engine.check('counted')")
     assert (result["status"], result["message"]) == ("healthy", str(second.process.pid))
     assert time.monotonic() - started < 10, "long before the lease runs out"
     assert first.receive()["status"] == "healthy"
-    assert any("no storage space" in line for line in first.ask("lines"))
+    assert any("no storage space" in line for line in first.evaluate("lines"))
 
 
 def test_stale_stores__are_removed_but_not_those_in_use(start: Start) -> None:
@@ -219,14 +219,14 @@ def test_stale_stores__are_removed_but_not_those_in_use(start: Start) -> None:
     gone, living, newest = [start(application=name, store_path=None) for name in names[:2]] + [None]
     for worker in (gone, living):
         assert worker is not None
-        worker.ask("engine.check('counted')")
+        worker.evaluate("engine.check('counted')")
     assert gone is not None
     gone.close()
     day_ago = time.time() - 25 * 3600
     for path in paths[:2]:
         os.utime(path, (day_ago, day_ago))
     newest = start(application=names[2], store_path=None)
-    newest.ask("engine.check('counted')")
+    newest.evaluate("engine.check('counted')")
     until(lambda: not paths[0].exists())
     assert paths[1].exists()
     assert paths[2].exists()

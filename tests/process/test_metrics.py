@@ -11,7 +11,7 @@ import pytest
 
 import lifesigns
 from lifesigns import Engine
-from tests.process.probes import Script, ask
+from tests.process.probes import Script, fetch
 from tests.process.prometheus import Prometheus, promtool
 from tests.servers import misbehaving
 from tests.services import free_port, wait_until
@@ -179,7 +179,7 @@ def test_secrets__stand_in_no_metric() -> None:
 def test_format__is_the_one_asked_for(engine: Engine, accept: str, openmetrics: bool) -> None:
     assert lifesigns.metrics_format(accept)[0] is openmetrics
     with engine.serve("127.0.0.1:0", show_details="always") as server:
-        answer = ask(server.address, "/metrics/", headers={"Accept": accept})
+        answer = fetch(server.address, "/metrics/", headers={"Accept": accept})
     assert answer.code == 200
     kind = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain; version=0.0.4"
     assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8" == lifesigns.metrics_format(accept)[1]
@@ -190,14 +190,14 @@ def test_format__is_the_one_asked_for(engine: Engine, accept: str, openmetrics: 
 
 def test_access__metrics_are_details(engine: Engine) -> None:
     with engine.serve("127.0.0.1:0", tokens=[TOKEN]) as server:
-        answer = ask(server.address, "/metrics")
+        answer = fetch(server.address, "/metrics")
         assert (answer.code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert b"health_" not in answer.body
-        assert ask(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 200
+        assert fetch(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 200
     with engine.serve("127.0.0.1:0", networks=["127.0.0.0/8"]) as server:
-        assert ask(server.address, "/metrics").code == 200
+        assert fetch(server.address, "/metrics").code == 200
     with engine.serve("127.0.0.1:0", show_details="never", tokens=[TOKEN]) as server:
-        assert ask(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 401
+        assert fetch(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 401
 
 
 def test_host__every_process_tells_the_same(tmp_path: Path) -> None:
@@ -211,12 +211,12 @@ input()
 """
 
     def shown(address: str) -> list[bytes]:
-        body = ask(address, "/metrics").body
+        body = fetch(address, "/metrics").body
         return [line for line in body.splitlines() if b"lag_seconds" not in line and b"status_seconds" not in line]
 
     def runs(address: str) -> int:
         series = b'health_check_runs_total{check_name="x",status="healthy"} '
-        return int(float(ask(address, "/metrics").body.partition(series)[2].split()[0]))
+        return int(float(fetch(address, "/metrics").body.partition(series)[2].split()[0]))
 
     with Script(script, str(tmp_path)) as first, Script(script, str(tmp_path)) as second:
         addresses = [first.line(), second.line()]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from lifesigns import Engine
-from tests.process.probes import Script, answers, ask, connect
+from tests.process.probes import Script, answers, connect, fetch
 from tests.services import free_port, wait_until
 
 LIMIT = 256
@@ -83,7 +83,7 @@ def test_idle_connections__application_answers_all_along(server: str, tmp_path: 
         started = time.monotonic()
         while time.monotonic() - started < 3:
             assert is_served(url)
-            assert ask(probes, "/alive", timeout=2).code == 200
+            assert fetch(probes, "/alive", timeout=2).code == 200
 
 
 SERVER = f"""

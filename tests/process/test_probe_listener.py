@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.probes import Script, answers, ask
+from tests.process.probes import Script, answers, fetch
 from tests.services import free_port, wait_until
 
 WORKER = """
@@ -43,7 +43,7 @@ def codes(address: str, count: int = 40, path: str = "/ready") -> list[int | str
     found: list[int | str] = []
     for _ in range(count):
         try:
-            found.append(ask(address, path, timeout=1).code)
+            found.append(fetch(address, path, timeout=1).code)
         except OSError as error:
             found.append(type(error).__name__)
     return found
@@ -117,8 +117,8 @@ def test_draining_worker__leaves_probes_to_those_that_serve(address: str, tmp_pa
         second.send_line()
         assert second.line() == "draining"
         assert codes(bound, 8) == [503] * 8
-        assert ask(bound, "/ready").json()["status"] == "draining"
-        assert ask(bound, "/alive").code == 200
+        assert fetch(bound, "/ready").json()["status"] == "draining"
+        assert fetch(bound, "/alive").code == 200
 
 
 @BOTH
@@ -184,7 +184,7 @@ def test_held_address__probes_wait_for_the_next_worker() -> None:
         address = master.line()
         found: list[int] = []
         for _ in range(3):
-            thread = threading.Thread(target=lambda: found.append(ask(address, "/alive", timeout=20).code))
+            thread = threading.Thread(target=lambda: found.append(fetch(address, "/alive", timeout=20).code))
             thread.start()
             time.sleep(0.2)
             assert thread.is_alive(), "it waits while no worker runs"

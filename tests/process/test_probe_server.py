@@ -16,7 +16,7 @@ import pytest
 
 import lifesigns
 from lifesigns import Engine
-from tests.process.probes import Script, answers, ask, connect
+from tests.process.probes import Script, answers, connect, fetch
 from tests.servers import misbehaving
 from tests.services import wait_until
 
@@ -54,7 +54,7 @@ PATHS = ["/alive", "/ready", "/startup", "/health", "/health/x"]
 def test_paths__answer_get_and_head_alike(engine: Engine, path: str) -> None:
     engine.register("x", skipped())
     with engine.serve(ANYWHERE) as server:
-        got, head = ask(server.address, path), ask(server.address, path, method="HEAD")
+        got, head = fetch(server.address, path), fetch(server.address, path, method="HEAD")
         assert (got.code, head.code, head.body) == (200, 200, b"")
         assert got.headers["Content-Type"] == head.headers["Content-Type"] == "application/json"
         assert got.headers["Cache-Control"] == head.headers["Cache-Control"] == "no-store"
@@ -64,20 +64,20 @@ def test_paths__answer_get_and_head_alike(engine: Engine, path: str) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
 def test_methods__other_than_get_and_head_are_405(engine: Engine, method: str) -> None:
     with engine.serve(ANYWHERE) as server:
-        answer = ask(server.address, "/alive", method=method)
+        answer = fetch(server.address, "/alive", method=method)
         assert (answer.code, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("path", ["/", "/alive//", "/nothing", "/health/x/y", "/..%2falive", "/ALIVE"])
 def test_paths__unknown_ones_are_404(engine: Engine, path: str) -> None:
     with engine.serve(ANYWHERE) as server:
-        assert ask(server.address, path).code == 404
+        assert fetch(server.address, path).code == 404
 
 
 def test_alive__asks_nothing(engine: Engine) -> None:
     engine.register("x", refused())
     with engine.serve(ANYWHERE) as server:
-        answer = ask(server.address, "/alive?query=ignored")
+        answer = fetch(server.address, "/alive?query=ignored")
         assert answer.code == 200
         body = answer.json()
         assert (body["status"], body["message"]) == ("alive", "Service is alive")
@@ -89,10 +89,10 @@ def test_ready__rests_on_the_critical_checks(engine: Engine) -> None:
     engine.register("good", skipped())
     engine.register("bad", refused(), critical=False)
     with engine.serve(ANYWHERE) as server:
-        answer = ask(server.address, "/ready")
+        answer = fetch(server.address, "/ready")
         assert (answer.code, answer.json()["status"]) == (200, "ready")
         engine.register("worse", refused())
-        answer = ask(server.address, "/ready")
+        answer = fetch(server.address, "/ready")
         body = answer.json()
         assert (answer.code, body["status"]) == (503, "not_ready")
         assert body["message"] == "Critical checks failing: worse"
@@ -104,7 +104,7 @@ def test_ready__is_answered_within_its_budget(engine: Engine, silent: dict[str, 
     engine.register("x", silent)
     with engine.serve(ANYWHERE, show_details="always") as server:
         began = time.monotonic()
-        answer = ask(server.address, "/ready")
+        answer = fetch(server.address, "/ready")
         took = time.monotonic() - began
         assert 0.5 < took < 1.5
         assert answer.code == 503
@@ -117,39 +117,39 @@ def test_ready__rests_on_no_result_older_than_its_age(engine: Engine) -> None:
         listening.listen()
         engine.register("x", {"kind": "tcp", "host": "127.0.0.1", "port": listening.getsockname()[1]}, ttl=30)
         with engine.serve(ANYWHERE, ready_max_age=0.2) as server:
-            assert ask(server.address, "/ready").code == 200
+            assert fetch(server.address, "/ready").code == 200
             listening.close()
-            wait_until(lambda: ask(server.address, "/ready").code == 503)
+            wait_until(lambda: fetch(server.address, "/ready").code == 503)
 
 
 def test_ready__is_503_once_draining() -> None:
     with Script("say(engine.serve('127.0.0.1:0').address); input(); lifesigns.drain(); say('ok'); input()") as script:
         address = script.line()
-        assert ask(address, "/ready").code == 200
+        assert fetch(address, "/ready").code == 200
         script.send_line()
         assert script.line() == "ok"
-        answer = ask(address, "/ready")
+        answer = fetch(address, "/ready")
         assert (answer.code, answer.json()["status"]) == (503, "draining")
-        assert ask(address, "/alive").code == 200
+        assert fetch(address, "/alive").code == 200
         script.finish()
 
 
 def test_callables__are_served_from_what_is_known(engine: Engine) -> None:
-    asked = threading.Event()
+    requested = threading.Event()
     free = threading.Event()
 
     def slow() -> str:
-        if asked.is_set():
+        if requested.is_set():
             free.wait(30)
         return "ran"
 
     engine.register("x", slow, ttl=0.05)
     with engine.serve(ANYWHERE, show_details="always") as server:
         engine.run()
-        asked.set()
+        requested.set()
         engine.run(deadline=0.1, refresh=True)  # starts a run that hangs
         began = time.monotonic()
-        answer = ask(server.address, "/health/x")
+        answer = fetch(server.address, "/health/x")
         assert time.monotonic() - began < 0.5
         assert (answer.code, answer.json()["message"], answer.json()["cached"]) == (200, "ran", True)
         free.set()
@@ -161,15 +161,15 @@ def test_startup__stays_started_once_the_critical_checks_have_passed(engine: Eng
         target = {"kind": "tcp", "host": "127.0.0.1", "port": listening.getsockname()[1]}
         engine.register("x", target, ttl=0.05)
         with engine.serve(ANYWHERE) as server:
-            answer = ask(server.address, "/startup")
+            answer = fetch(server.address, "/startup")
             assert (answer.code, answer.json()["status"]) == (503, "starting")
             assert answer.json()["checks"]["x"]["status"] == "error"
             listening.listen()
-            wait_until(lambda: ask(server.address, "/startup").code == 200)
-            assert ask(server.address, "/startup").json()["status"] == "started"
+            wait_until(lambda: fetch(server.address, "/startup").code == 200)
+            assert fetch(server.address, "/startup").json()["status"] == "started"
             listening.close()
-            wait_until(lambda: ask(server.address, "/ready").code == 503)
-            assert ask(server.address, "/startup").json()["status"] == "started"
+            wait_until(lambda: fetch(server.address, "/ready").code == 503)
+            assert fetch(server.address, "/startup").json()["status"] == "started"
 
 
 def test_startup__waits_for_what_has_to_be_there_first(engine: Engine) -> None:
@@ -178,10 +178,10 @@ def test_startup__waits_for_what_has_to_be_there_first(engine: Engine) -> None:
     first.register("migrations", lambda: migrated)
     with engine.serve(ANYWHERE, startup=first) as server:
         first.run()
-        assert ask(server.address, "/startup").code == 503
+        assert fetch(server.address, "/startup").code == 503
         migrated = True
         first.run(refresh=True)
-        answer = ask(server.address, "/startup")
+        answer = fetch(server.address, "/startup")
         assert (answer.code, answer.json()["checks"]["migrations"]["status"]) == (200, "healthy")
 
 
@@ -189,16 +189,16 @@ def test_startup__begins_what_nobody_has_run(engine: Engine) -> None:
     first = Engine(default_ttl=0.05)
     first.register("migrations", lambda: True)
     with engine.serve(ANYWHERE, startup=first) as server:
-        wait_until(lambda: ask(server.address, "/startup").code == 200)
+        wait_until(lambda: fetch(server.address, "/startup").code == 200)
 
 
 def test_health__is_the_report(engine: Engine) -> None:
     engine.register("good", skipped())
     with engine.serve(ANYWHERE, show_details="always") as server:
-        answer = ask(server.address, "/health")
+        answer = fetch(server.address, "/health")
         assert (answer.code, answer.json()["status"]) == (200, "healthy")
         engine.register("bad", refused())
-        answer = ask(server.address, "/health")
+        answer = fetch(server.address, "/health")
         assert (answer.code, answer.json()["status"]) == (503, "unhealthy")
         expected = engine.run()
         assert answer.json().keys() == expected.keys()
@@ -209,9 +209,9 @@ def test_single_check__is_its_result(engine: Engine) -> None:
     engine.register("good", skipped())
     engine.register("bad", refused(), critical=False)
     with engine.serve(ANYWHERE) as server:
-        assert ask(server.address, "/health/good").code == 200
-        assert ask(server.address, "/health/bad").code == 503
-        answer = ask(server.address, "/health/other")
+        assert fetch(server.address, "/health/good").code == 200
+        assert fetch(server.address, "/health/bad").code == 503
+        answer = fetch(server.address, "/health/other")
         assert (answer.code, answer.json()["known"]) == (404, ["good", "bad"])
 
 
@@ -224,10 +224,10 @@ def test_details__are_for_those_who_may_see_them(engine: Engine) -> None:
 
     def sees_details(server: lifesigns.ProbeServer, **headers: str) -> bool:
         results = [
-            ask(server.address, "/health", headers=headers).json()["checks"]["x"],
-            ask(server.address, "/ready", headers=headers).json()["details"]["x"],
-            ask(server.address, "/startup", headers=headers).json()["checks"]["x"],
-            ask(server.address, "/health/x", headers=headers).json(),
+            fetch(server.address, "/health", headers=headers).json()["checks"]["x"],
+            fetch(server.address, "/ready", headers=headers).json()["details"]["x"],
+            fetch(server.address, "/startup", headers=headers).json()["checks"]["x"],
+            fetch(server.address, "/health/x", headers=headers).json(),
         ]
         shown = {"message" in result for result in results}
         assert len(shown) == 1
@@ -280,8 +280,8 @@ def test_serve__an_address_that_is_taken_is_an_oserror(engine: Engine) -> None:
 
 def test_serve__without_an_engine_says_that_the_process_is_alive() -> None:
     with lifesigns.serve(ANYWHERE) as server:
-        assert ask(server.address, "/alive").code == 200
-        assert ask(server.address, "/ready").code == 200
+        assert fetch(server.address, "/alive").code == 200
+        assert fetch(server.address, "/ready").code == 200
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0", "unix:{}/probe.sock"])
@@ -314,7 +314,7 @@ def test_keep_alive__serves_many_requests_on_one_connection(engine: Engine) -> N
 
 
 def ended(connection: socket.socket) -> bool:
-    """Whether the server ends the connection without an answer, before the client's own patience ends."""
+    """Whether the server ends the connection without an answer, before the client gives up."""
     try:
         return connection.recv(1) == b""
     except ConnectionError:
@@ -440,9 +440,9 @@ say(engine.serve("127.0.0.1:0").address)
         began = time.monotonic()
         while time.monotonic() - began < 2:
             for path in PATHS:
-                asked = time.monotonic()
-                assert ask(address, path).code == 200
-                assert time.monotonic() - asked < 0.5
+                sent = time.monotonic()
+                assert fetch(address, path).code == 200
+                assert time.monotonic() - sent < 0.5
         assert server.process.poll() is None
         server.finish()
 

@@ -52,14 +52,14 @@ def environment(directory: Path) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(directory), "PYTHONWARNINGS": "ignore", "C_FORCE_ROOT": "1"}
 
 
-def ask(port: int) -> Any:
+def fetch(port: int) -> Any:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
         return json.load(response)
 
 
 def answers(port: int) -> bool:
     try:
-        ask(port)
+        fetch(port)
     except OSError:
         return False
     return True
@@ -109,7 +109,7 @@ def test_gunicorn__every_worker_has_a_working_engine(preload: list[str], worker:
     with served(tmp_path, *GUNICORN, *preload, *worker) as (_, port):
         pids = set()
         for _ in range(40):
-            answer = ask(port)
+            answer = fetch(port)
             assert_healthy(answer)
             pids.add(answer["pid"])
         assert pids
@@ -117,18 +117,18 @@ def test_gunicorn__every_worker_has_a_working_engine(preload: list[str], worker:
 
 def test_gunicorn__recycles_workers_although_a_callable_hangs(tmp_path: Path) -> None:
     with served(tmp_path, *GUNICORN, "--preload") as (process, port):
-        old = {ask(port)["pid"] for _ in range(20)}
+        old = {fetch(port)["pid"] for _ in range(20)}
         process.send_signal(signal.SIGHUP)
         started = time.monotonic()
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old), 20, "the old workers end")
         assert time.monotonic() - started < 15
         wait_until(lambda: answers(port), 20, "the new workers answer")
-        assert_healthy(ask(port))
+        assert_healthy(fetch(port))
 
 
 def test_gunicorn__ends_on_sigterm_although_a_callable_hangs(tmp_path: Path) -> None:
     with served(tmp_path, *GUNICORN) as (process, port):
-        ask(port)
+        fetch(port)
         process.terminate()
         assert process.wait(20) == 0
 
@@ -136,7 +136,7 @@ def test_gunicorn__ends_on_sigterm_although_a_callable_hangs(tmp_path: Path) -> 
 def test_uvicorn__answers_many_at_once(tmp_path: Path) -> None:
     with served(tmp_path, "uvicorn", "app:asgi", "--port", "{port}", "--log-level", "warning") as (process, port):
         for _ in range(10):
-            assert_healthy(ask(port))
+            assert_healthy(fetch(port))
         process.terminate()
         process.wait(20)
 

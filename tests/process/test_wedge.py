@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lifesigns import Engine
-from tests.process.probes import Script, ask
+from tests.process.probes import Script, fetch
 from tests.services import wait_until
 
 SERVE = """
@@ -31,7 +31,7 @@ def serving(script: str, before: str = "") -> Script:
 
 
 def alive(address: str) -> tuple[int, dict[str, Any]]:
-    answer = ask(address, "/alive")
+    answer = fetch(address, "/alive")
     return answer.code, answer.json()
 
 
@@ -47,7 +47,7 @@ def test_alive__is_503_while_c_code_keeps_the_interpreter() -> None:
         assert [entry["pid"] for entry in body["wedged"]] == [process.process.pid]
         assert 1.5 <= body["wedged"][0]["seconds"] < 6
         assert re.search(r"has not run for \d s", body["message"])
-        lag = re.search(rb'health_interpreter_lag_seconds{pid="(\d+)"} ([\d.]+)', ask(address, "/metrics").body)
+        lag = re.search(rb'health_interpreter_lag_seconds{pid="(\d+)"} ([\d.]+)', fetch(address, "/metrics").body)
         assert lag is not None
         assert (int(lag[1]), float(lag[2]) > 1) == (process.process.pid, True)
         wait_until(lambda: alive(address)[0] == 200)
@@ -125,7 +125,7 @@ def wedged_pids(address: str) -> set[int]:
 
 def known_pids(address: str) -> set[int]:
     """Of one answer."""
-    found = re.findall(rb'health_interpreter_lag_seconds{pid="(\d+)"}', ask(address, "/metrics").body)
+    found = re.findall(rb'health_interpreter_lag_seconds{pid="(\d+)"}', fetch(address, "/metrics").body)
     assert len(found) == len(set(found))
     return {int(pid) for pid in found}
 
@@ -229,7 +229,7 @@ def test_loop__that_does_not_run_is_wedged() -> None:
         address = process.line()
         assert alive(address)[0] == 200
         wait_until(lambda: alive(address)[0] == 503)
-        assert b"health_event_loop_lag_seconds{pid=" in ask(address, "/metrics").body
+        assert b"health_event_loop_lag_seconds{pid=" in fetch(address, "/metrics").body
         wait_until(lambda: alive(address)[0] == 200)
         assert process.line() == "closed"
 
@@ -242,7 +242,7 @@ def test_loop__that_is_closed_is_looked_at_no_more() -> None:
         while time.monotonic() - started < 4:
             assert alive(address)[0] == 200
             time.sleep(0.05)
-        assert b"health_event_loop_lag_seconds" not in ask(address, "/metrics").body
+        assert b"health_event_loop_lag_seconds" not in fetch(address, "/metrics").body
         process.finish()
 
 

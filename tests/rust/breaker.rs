@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use lifesigns::model::BreakerOptions;
 use lifesigns::model::{CircuitMode, CircuitState, Transition};
-use lifesigns::policy::breaker::{Breaker, Permit, Refused, Verdict};
+use lifesigns::policy::breaker::{Breaker, CallResult, Permit, Refused};
 use tokio::time::Instant;
 
-use Verdict::{Failure, Ignored, Success};
+use CallResult::{Failure, Ignored, Success};
 
 mod model;
 
@@ -35,17 +35,17 @@ impl Bench {
         self.breaker.acquire(self.now)
     }
 
-    fn record(&mut self, permit: Permit, verdict: Verdict) -> Option<Transition> {
-        self.breaker.record(permit, verdict, QUICK, self.now)
+    fn record(&mut self, permit: Permit, call_result: CallResult) -> Option<Transition> {
+        self.breaker.record(permit, call_result, QUICK, self.now)
     }
 
-    fn call(&mut self, verdict: Verdict) -> Option<Transition> {
-        self.call_taking(verdict, QUICK)
+    fn call(&mut self, call_result: CallResult) -> Option<Transition> {
+        self.call_taking(call_result, QUICK)
     }
 
-    fn call_taking(&mut self, verdict: Verdict, took: Duration) -> Option<Transition> {
+    fn call_taking(&mut self, call_result: CallResult, took: Duration) -> Option<Transition> {
         let permit = self.acquire().unwrap();
-        self.breaker.record(permit, verdict, took, self.now)
+        self.breaker.record(permit, call_result, took, self.now)
     }
 
     fn state(&self) -> CircuitState {
@@ -108,12 +108,12 @@ fn opens_by_its_rules() {
             }
             for letter in word.chars() {
                 let took = if letter.is_uppercase() { secs(2) } else { QUICK };
-                let verdict = match letter.to_ascii_lowercase() {
+                let call_result = match letter.to_ascii_lowercase() {
                     'f' => Failure,
                     's' => Success,
                     _ => Ignored,
                 };
-                opened = bench.call_taking(verdict, took);
+                opened = bench.call_taking(call_result, took);
             }
         }
         let expected = opens.then_some(Transition { from: CircuitState::Closed, to: CircuitState::Open });

@@ -56,7 +56,7 @@ def certificates() -> Certificates:
 
 def make(directory: Path) -> Certificates:
     """Make a set of them in `directory`."""
-    import trustme  # a development requirement, needed by those who ask for certificates only
+    import trustme  # a development requirement, needed only where certificates are requested
 
     authority, unknown = trustme.CA(), trustme.CA()
     ca = directory / "ca.pem"

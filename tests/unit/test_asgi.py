@@ -29,7 +29,7 @@ async def get(app: Any, path: str, *, peer: str = "192.0.2.1", method: str = "GE
         return await client.request(method, path, **options)
 
 
-def ask(app: Any, path: str, **options: Any) -> httpx.Response:
+def fetch(app: Any, path: str, **options: Any) -> httpx.Response:
     return asyncio.run(get(app, path, **options))
 
 
@@ -47,26 +47,26 @@ def ask(app: Any, path: str, **options: Any) -> httpx.Response:
     ],
 )
 def test_probe_answers_with_code_and_status(engine: lifesigns.Engine, path: str, code: int, status: str) -> None:
-    response = ask(lifesigns.asgi(engine), path)
+    response = fetch(lifesigns.asgi(engine), path)
     assert (response.status_code, response.json()["status"]) == (code, status)
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["content-type"] == "application/json"
 
 
 def test_probe_is_found_below_a_mount(engine: lifesigns.Engine) -> None:
-    assert ask(lifesigns.asgi(engine), "/probes/alive", root_path="/probes").status_code == 200
+    assert fetch(lifesigns.asgi(engine), "/probes/alive", root_path="/probes").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/health//", "/health/a/b", "/alivex", "/alive//"])
 def test_other_path_is_not_found(engine: lifesigns.Engine, path: str) -> None:
-    assert ask(lifesigns.asgi(engine), path).status_code == 404
+    assert fetch(lifesigns.asgi(engine), path).status_code == 404
 
 
 def test_head_has_no_body_and_post_is_refused(engine: lifesigns.Engine) -> None:
-    head = ask(lifesigns.asgi(engine), "/health", method="HEAD")
+    head = fetch(lifesigns.asgi(engine), "/health", method="HEAD")
     assert (head.status_code, head.content) == (200, b"")
     assert int(head.headers["content-length"]) > 0
-    post = ask(lifesigns.asgi(engine), "/health", method="POST")
+    post = fetch(lifesigns.asgi(engine), "/health", method="POST")
     assert (post.status_code, post.headers["allow"]) == (405, "GET, HEAD")
 
 
@@ -90,10 +90,10 @@ def test_details_are_shown_to_authorized_callers(
     engine: lifesigns.Engine, options: dict[str, Any], headers: dict[str, str], peer: str, is_shown: bool
 ) -> None:
     app = lifesigns.asgi(engine, **options)
-    found = ask(app, "/health", headers=headers, peer=peer).json()["checks"]["mail"]
+    found = fetch(app, "/health", headers=headers, peer=peer).json()["checks"]["mail"]
     assert ("message" in found) is is_shown
-    assert ("message" in ask(app, "/health/mail", headers=headers, peer=peer).json()) is is_shown
-    metrics = ask(app, "/metrics", headers=headers, peer=peer)
+    assert ("message" in fetch(app, "/health/mail", headers=headers, peer=peer).json()) is is_shown
+    metrics = fetch(app, "/metrics", headers=headers, peer=peer)
     assert metrics.status_code == (200 if is_shown else 401)
     assert ("health_check_status" in metrics.text) is is_shown
     assert is_shown or metrics.headers["www-authenticate"] == "Bearer"
@@ -117,12 +117,12 @@ def test_wrong_option_is_a_value_error(engine: lifesigns.Engine, options: dict[s
 def test_failing_critical_check_is_not_ready_and_named() -> None:
     engine = lifesigns.Engine()
     engine.register("database", lambda: {"status": "error", "message": "no route"})
-    response = ask(lifesigns.asgi(engine, show_details="always"), "/ready")
+    response = fetch(lifesigns.asgi(engine, show_details="always"), "/ready")
     assert response.status_code == 503
     body = response.json()
     assert body["status"] == "not_ready"
     assert body["details"]["database"]["message"] == "no route"
-    assert ask(lifesigns.asgi(engine), "/startup").status_code == 503
+    assert fetch(lifesigns.asgi(engine), "/startup").status_code == 503
 
 
 def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
@@ -158,4 +158,4 @@ def test_lifespan_drains_at_its_end(engine: lifesigns.Engine) -> None:
 
     asyncio.run(app({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert ask(app, "/ready").json()["status"] == "draining"
+    assert fetch(app, "/ready").json()["status"] == "draining"

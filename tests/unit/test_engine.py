@@ -228,12 +228,12 @@ def test_single_flight__a_thousand_coroutines_cause_one_run() -> None:
     engine = lifesigns.Engine()
     engine.register("x", check)
 
-    async def ask() -> list[Any]:
+    async def collect() -> list[Any]:
         check.gate.clear()
         asyncio.get_running_loop().call_later(0.2, check.gate.set)
         return list(await asyncio.gather(*(engine.acheck("x", refresh=True) for _ in range(1000))))
 
-    results = asyncio.run(ask())
+    results = asyncio.run(collect())
     assert len(results) == 1000
     assert {result["status"] for result in results} == {"healthy"}
     assert check.runs == 1
@@ -343,7 +343,7 @@ def test_arun__does_not_hold_up_the_event_loop() -> None:
     engine = lifesigns.Engine()
     engine.register("x", check, timeout=20)
 
-    async def ask() -> tuple[Any, int]:
+    async def collect() -> tuple[Any, int]:
         ticks = 0
         sweep = asyncio.ensure_future(engine.arun())
         while not sweep.done():
@@ -353,7 +353,7 @@ def test_arun__does_not_hold_up_the_event_loop() -> None:
             await asyncio.sleep(0.005)
         return await sweep, ticks
 
-    report, ticks = asyncio.run(ask())
+    report, ticks = asyncio.run(collect())
     assert report["status"] == "healthy"
     assert ticks >= 20
 

@@ -16,7 +16,7 @@ use crate::runtime::Context;
 
 /// Without the right of `pg_monitor` the state and type of other users' connections are `NULL`, but they do count.
 ///
-/// Asks the function behind `pg_stat_activity`: to plan the view, which joins the names of databases and roles, takes
+/// Reads the function behind `pg_stat_activity`: to plan the view, which joins the names of databases and roles, takes
 /// the server longer than to response.
 const ACTIVITY: &str = "\
     SELECT current_setting('max_connections')::int8 - current_setting('superuser_reserved_connections')::int8 \

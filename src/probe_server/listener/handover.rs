@@ -42,7 +42,7 @@ enum HandoverReply {
     Refused { application: String, pid: u32 },
 }
 
-/// What came of asking for the socket of an address.
+/// The result of a request for the socket of an address.
 pub enum Obtained {
     /// No process listens: the caller binds the address. The name is its own.
     First(UnixListener),

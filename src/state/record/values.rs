@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{EventKind, LastError, Outcome, Status, Transition};
-use crate::policy::breaker::{Refused, Verdict};
+use crate::policy::breaker::{CallResult, Refused};
 
 /// Which outcome a caller accepts.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,7 @@ pub enum Operation {
 pub struct Run {
     pub outcome: Outcome,
     /// What it means for the breaker.
-    pub verdict: Verdict,
+    pub call_result: CallResult,
     /// The first one of its process.
     pub first: bool,
 }

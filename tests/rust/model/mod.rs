@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lifesigns::model::BreakerOptions;
 use lifesigns::model::{CircuitState, Transition};
-use lifesigns::policy::breaker::{Breaker, Permit, Verdict};
+use lifesigns::policy::breaker::{Breaker, CallResult, Permit};
 use proptest::collection::vec;
 use proptest::option::of;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 enum Step {
     Acquire,
     /// Gives back one of the permits that are out, the n-th modulo their number.
-    Record(usize, Verdict, Duration),
+    Record(usize, CallResult, Duration),
     /// One that is never given back.
     Lose(usize),
     Advance(Duration),
@@ -26,14 +26,14 @@ enum Step {
 
 /// Made from plain numbers: several times as fast as a choice between strategies.
 fn step((choice, n, millis): (u8, usize, u64)) -> Step {
-    let verdict = match n % 8 {
-        0..=3 => Verdict::Failure,
-        4..=6 => Verdict::Success,
-        _ => Verdict::Ignored,
+    let call_result = match n % 8 {
+        0..=3 => CallResult::Failure,
+        4..=6 => CallResult::Success,
+        _ => CallResult::Ignored,
     };
     match choice {
         0..40 => Step::Acquire,
-        40..80 => Step::Record(n / 8, verdict, Duration::from_millis(millis % 3_000)),
+        40..80 => Step::Record(n / 8, call_result, Duration::from_millis(millis % 3_000)),
         80..83 => Step::Lose(n),
         83..90 => Step::Advance(Duration::from_millis(millis % 20_000)),
         // Whole seconds, as the specifications have them, meet their boundaries.
@@ -134,14 +134,14 @@ impl Model {
     }
 
     /// The range in which the wait must lie, if this result opens the circuit.
-    fn record(&mut self, ticket: usize, verdict: Verdict, took: Duration, now: Duration) -> Option<(f64, f64)> {
+    fn record(&mut self, ticket: usize, call_result: CallResult, took: Duration, now: Duration) -> Option<(f64, f64)> {
         if ticket < self.valid_from {
             return None;
         }
-        let failed = verdict == Verdict::Failure;
+        let failed = call_result == CallResult::Failure;
         let slow = took > self.spec.slow_call;
-        match (self.phase, verdict) {
-            (Phase::HalfOpen(_), Verdict::Ignored) => self.phase = Phase::HalfOpen(None),
+        match (self.phase, call_result) {
+            (Phase::HalfOpen(_), CallResult::Ignored) => self.phase = Phase::HalfOpen(None),
             (Phase::HalfOpen(_), _) if failed || (slow && self.spec.slow_call_rate.is_some()) => {
                 self.failed_trials += 1;
                 let cap = self.spec.max_wait.as_secs_f64();
@@ -149,7 +149,7 @@ impl Model {
                 return Some((wait * 0.9, (wait * 1.1).min(cap)));
             }
             (Phase::HalfOpen(_), _) => self.go(Phase::Closed),
-            (Phase::Closed, Verdict::Success | Verdict::Failure) => {
+            (Phase::Closed, CallResult::Success | CallResult::Failure) => {
                 self.results.push((now, failed, slow));
                 if self.must_open(now) {
                     let wait = self.spec.wait.as_secs_f64();
@@ -207,10 +207,10 @@ fn compare(spec: BreakerOptions, seed: u64, steps: impl Iterator<Item = Step>) -
                 prop_assert_eq!(admitted.as_ref().ok().map(|p| p.is_trial), expected.map(|(_, trial)| trial));
                 out.extend(admitted.ok().zip(expected.map(|(ticket, _)| ticket)));
             }
-            Step::Record(n, verdict, took) if !out.is_empty() => {
+            Step::Record(n, call_result, took) if !out.is_empty() => {
                 let (permit, ticket) = out.swap_remove(n % out.len());
-                transition = breaker.record(permit, verdict, took, start + now);
-                if let Some((least, most)) = model.record(ticket, verdict, took, now) {
+                transition = breaker.record(permit, call_result, took, start + now);
+                if let Some((least, most)) = model.record(ticket, call_result, took, now) {
                     let wait = breaker.retry_after(start + now).unwrap_or_default();
                     let seconds = wait.as_secs_f64();
                     prop_assert!(least - 1e-6 <= seconds && seconds <= most + 1e-6, "{wait:?}: {least} to {most}");

@@ -115,7 +115,7 @@ proptest! {
             let mut settle = |record: &mut Record, owner, found, now| {
                 let mut run = run(Ok(Finding::new(found, "m")));
                 run.outcome.finished = now;
-                run.verdict = if found == Status::Error { Verdict::Failure } else { Verdict::Success };
+                run.call_result = if found == Status::Error { CallResult::Failure } else { CallResult::Success };
                 let settled = record.settle(owner, run, &Limits::default(), now);
                 changes += usize::from(settled.status_change.is_some());
                 settled.outcome
