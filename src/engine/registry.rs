@@ -175,7 +175,7 @@ impl Registered {
         found.or_else(|| {
             let active = self.active.load();
             let finding = Finding::skipped(active.check.skip_reason()?);
-            Some(Arc::new(Outcome::of(Ok(finding), Instant::now())))
+            Some(Arc::new(Outcome::of(Ok(finding), Instant::now(), self.options.timeout)))
         })
     }
 

@@ -42,20 +42,20 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
 
     let started = Instant::now();
     let timeout = check.options.timeout;
-    let context = Arc::new(Context::new(process.clone(), started + timeout));
+    let context = Arc::new(Context::new(process.clone(), timeout));
     completion.run().start(context.clone());
     let run = AssertUnwindSafe(active.check.run(&context)).catch_unwind();
-    let result = match timeout_at(started + timeout, run).await {
+    let result = match timeout_at(context.deadline(), run).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(CheckError::Panicked),
         Err(_elapsed) => Err(CheckError::Timeout { after: timeout, phase: context.phase() }),
     };
 
-    if let Some(not_run) = not_run(&result, active.check.needs_python()) {
+    if let Some(not_run) = not_run(&result, &context, active.check.needs_python()) {
         return Err(not_run);
     }
     let call_result = call_result(&result, active.check.errors_trip_breaker());
-    let outcome = Outcome::of(result, started);
+    let outcome = Outcome::of(result, started, timeout);
     if !Arc::ptr_eq(active, &check.active()) {
         // Replaced meanwhile: callers that wait get this answer, later ones do not.
         return Ok(Arc::new(outcome));
@@ -95,13 +95,17 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
 }
 
 /// Why there was no run after all, if so.
-fn not_run(result: &Result<Finding, CheckError>, needs_python: bool) -> Option<NotRun> {
+fn not_run(result: &Result<Finding, CheckError>, context: &Context, needs_python: bool) -> Option<NotRun> {
     match result {
         Err(CheckError::StillRunning { seconds }) => Some(NotRun::StillRunning { seconds: *seconds }),
         Err(CheckError::Withdrawn) => Some(NotRun::Withdrawn),
         Err(CheckError::NotStarted { .. }) => Some(NotRun::Observer),
-        // No thread of Python's started it: that says nothing about what it checks.
-        Err(CheckError::Timeout { phase: Phase::Start, .. }) if needs_python => Some(NotRun::Observer),
+        // A lock is what it found.
+        Err(CheckError::Timeout { phase: Phase::Lock, .. }) => None,
+        // No thread of Python's started it, or other checks kept it waiting: that says nothing about what it checks.
+        Err(CheckError::Timeout { phase, .. }) if *phase == Phase::Start && needs_python || context.is_held_up() => {
+            Some(NotRun::Observer)
+        }
         _ => None,
     }
 }

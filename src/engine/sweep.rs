@@ -173,8 +173,8 @@ impl Sweep {
         // What it waited for before, such as a parent, is not its own time.
         let since = if check.parents.is_empty() { self.started } else { *started };
         let after = check.options.timeout;
-        let has_overrun = now.saturating_duration_since(since) >= after;
-        has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started))
+        let has_overrun = now.saturating_duration_since(since) >= after && !context.is_held_up();
+        has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started, after))
     }
 
     fn cached(&self, check: &Registered, outcome: Arc<Outcome>, now: Instant) -> Row {

@@ -7,11 +7,12 @@ use serde_json::{Map, Value};
 
 /// What a check was doing when it failed or ran out of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Phase {
     #[default]
     Start,
     Resolve,
+    /// Waiting until other checks have released a connection.
+    Queued,
     Connect,
     Tls,
     Authenticate,
@@ -24,7 +25,7 @@ impl Phase {
     /// The phase in brackets at the end of "Timed out after 5 s (...)".
     pub fn doing(self) -> &'static str {
         match self {
-            Self::Start => "not started",
+            Self::Start | Self::Queued => "not started",
             Self::Resolve => "while resolving the host name",
             Self::Connect => "while connecting",
             Self::Tls => "during the TLS handshake",
@@ -33,13 +34,6 @@ impl Phase {
             Self::Lock => "while waiting for a lock",
             Self::Close => "while closing the connection",
         }
-    }
-
-    pub(crate) fn from_u8(value: u8) -> Self {
-        [Self::Start, Self::Resolve, Self::Connect, Self::Tls, Self::Authenticate, Self::Query, Self::Lock, Self::Close]
-            .get(usize::from(value))
-            .copied()
-            .unwrap_or_default()
     }
 }
 
@@ -68,6 +62,8 @@ pub enum CheckError {
     Protocol { target: String, expected: Cow<'static, str> },
     #[error("{target} answered more than {limit} bytes")]
     TooLarge { target: String, limit: usize },
+    #[error("the head of the answer of {target} is too large: more than {limit} bytes or {fields} fields")]
+    HeadTooLarge { target: String, limit: usize, fields: usize },
     /// The server is there and says that it cannot serve now: too many connections, 5xx, out of memory.
     #[error("{target} cannot serve: {reason}")]
     Unavailable { target: String, reason: Cow<'static, str> },
@@ -110,7 +106,7 @@ impl CheckError {
             Self::Tls { .. } => "TLSError",
             Self::Authentication { .. } => "AuthenticationError",
             Self::Protocol { .. } => "ProtocolError",
-            Self::TooLarge { .. } => "ResponseTooLargeError",
+            Self::TooLarge { .. } | Self::HeadTooLarge { .. } => "ResponseTooLargeError",
             Self::Unavailable { .. } => "UnavailableError",
             Self::Rejected { .. } => "RequestRejectedError",
             Self::Configuration(_) => "ConfigurationError",
@@ -124,12 +120,12 @@ impl CheckError {
         }
     }
 
-    /// The timeout that it is about.
-    pub fn timeout(&self) -> Option<Duration> {
+    /// Whether it is about time: the check's own, or a shorter one of a part of its work.
+    pub fn is_timeout(&self) -> bool {
         match self {
-            Self::Timeout { after, .. } | Self::PathTimeout { after, .. } => Some(*after),
-            Self::Detailed { error, .. } => error.timeout(),
-            _ => None,
+            Self::Timeout { .. } | Self::PathTimeout { .. } => true,
+            Self::Detailed { error, .. } => error.is_timeout(),
+            _ => false,
         }
     }
 

@@ -72,7 +72,7 @@ pub struct Outcome {
     #[serde(with = "details")]
     pub details: Map<String, Value>,
     pub error_type: Option<String>,
-    /// The check's timeout, if that is what ended it.
+    /// The check's timeout, if it ended for lack of time.
     pub timeout: Option<Duration>,
     pub at: SystemTime,
     #[serde(with = "clock::instant")]
@@ -82,13 +82,13 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The outcome of a run that started at `started`.
-    pub fn of(result: Result<Finding, CheckError>, started: Instant) -> Self {
+    /// The outcome of a run that started at `started`, and had `timeout`.
+    pub fn of(result: Result<Finding, CheckError>, started: Instant, timeout: Duration) -> Self {
         let finished = Instant::now();
         let (finding, error_type, timeout) = match result {
             Ok(finding) => (finding, None, None),
             Err(error) => {
-                let timeout = error.timeout();
+                let timeout = error.is_timeout().then_some(timeout);
                 let finding = Finding { details: error.details(), ..Finding::error(error.to_string()) };
                 (finding, Some(error.code().to_owned()), timeout)
             }
@@ -108,7 +108,7 @@ impl Outcome {
 
     /// An error that is derived for an answer, and never stored.
     pub fn derived(message: String, error_type: &str) -> Self {
-        let outcome = Self::of(Ok(Finding::error(message)), Instant::now());
+        let outcome = Self::of(Ok(Finding::error(message)), Instant::now(), Duration::ZERO);
         Self { error_type: Some(error_type.to_owned()), ..outcome }
     }
 }
@@ -132,7 +132,8 @@ impl LastError {
 pub enum NotRun {
     /// The previous call of the callable has not returned.
     StillRunning { seconds: u64 },
-    /// A fault of this process: no thread of it could start the callable in time, or the run was dropped.
+    /// A fault of this process: no thread of it could start the callable in time, other checks held its connections to
+    /// the server, or the run was dropped.
     Observer,
     /// The parent is in error, or has not answered within the check's timeout.
     Blocked { parent: String, answered: bool },

@@ -54,7 +54,7 @@ pub async fn connect_named(context: &Context, host: &str, port: u16, target: &st
     // Requests are small and answered at once; where it cannot be set, the next read says why.
     stream.set_nodelay(true).ok();
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    lose_when_unacknowledged(&stream, context.patience() / 2);
+    lose_when_unacknowledged(&stream, context.time_left() / 4);
     Ok(stream)
 }
 

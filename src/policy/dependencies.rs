@@ -29,6 +29,7 @@ mod tests {
     use super::*;
     use crate::model::Finding;
     use ParentStatus::{Failing, Other};
+    use std::time::Duration;
     use tokio::time::Instant;
 
     #[test]
@@ -41,7 +42,7 @@ mod tests {
             (Finding::error("gone"), false),
         ];
         for (finding, expected) in table {
-            let outcome = Outcome::of(Ok(finding.clone()), Instant::now());
+            let outcome = Outcome::of(Ok(finding.clone()), Instant::now(), Duration::ZERO);
             assert_eq!(stays_skipped(&outcome), expected, "{finding:?}");
         }
     }

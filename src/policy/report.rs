@@ -204,7 +204,7 @@ mod tests {
     use tokio::time::Instant;
 
     fn row(status: Status, critical: bool) -> Row {
-        row_of(Outcome::of(Ok(Finding::new(status, "m")), Instant::now()), critical)
+        row_of(Outcome::of(Ok(Finding::new(status, "m")), Instant::now(), Duration::from_secs(5)), critical)
     }
 
     fn row_of(outcome: Outcome, critical: bool) -> Row {
@@ -273,7 +273,7 @@ mod tests {
             timeout: Some(Duration::from_secs(5)),
             raw_status: Some(Status::Healthy),
             error_type: Some("TimeoutError".to_owned()),
-            ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now())
+            ..Outcome::of(Ok(Finding::error("why").with("key", "why")), Instant::now(), Duration::from_secs(5))
         };
         let row = Row {
             age: Some(Duration::from_secs(2)),

@@ -98,7 +98,7 @@ mod tests {
     fn runs_are_counted_by_status_and_duration() {
         let mut counters = Counters::default();
         for (millis, bucket) in [(0, 0), (1, 0), (2, 1), (100, 6), (101, 7), (10_000, 12), (60_000, 13)] {
-            let outcome = Outcome::of(Ok(Finding::healthy("m")), Instant::now());
+            let outcome = Outcome::of(Ok(Finding::healthy("m")), Instant::now(), Duration::from_secs(5));
             counters.count(&Outcome { duration: Duration::from_millis(millis), ..outcome });
             assert!(counters.durations.buckets[bucket] > 0, "{millis} ms");
         }
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn errors_are_counted_by_type_in_bounded_memory() {
         let mut counters = Counters::default();
-        counters.count(&Outcome::of(Err(CheckError::Panicked), Instant::now()));
+        counters.count(&Outcome::of(Err(CheckError::Panicked), Instant::now(), Duration::from_secs(5)));
         assert_eq!(counters.runs[&Status::Error], 1);
         assert_eq!(counters.errors, [("InternalError".to_owned(), 1)].into());
         for index in 0..100 {
@@ -125,7 +125,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds: u64| start + Duration::from_secs(seconds);
         let found = |status, finished| {
-            let outcome = Outcome::of(Ok(Finding::new(status, "m")), start);
+            let outcome = Outcome::of(Ok(Finding::new(status, "m")), start, Duration::from_secs(5));
             Outcome { finished, ..outcome }
         };
         let stale_after = Duration::from_secs(60);

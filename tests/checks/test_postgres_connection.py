@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 import lifesigns
@@ -194,16 +195,31 @@ def test_overrun_statement_is_ended_by_the_server(own: Postgres) -> None:
     where = server(own, options="-c statement_timeout=200")
     checks = engine(x=sleeper(where), db=spec("postgres", where))
     result = result_of(checks)
-    assert result["error_type"] == "TimeoutError"
+    assert (result["error_type"], result["timeout_seconds"]) == ("TimeoutError", 5.0)
+    assert result["message"].startswith("Timed out after 0.2")
     assert "while waiting for the answer" in result["message"]
     assert result_of(checks, "db")["status"] == "healthy"
+
+
+def test_statement_has_all_of_the_timeout_but_what_it_takes_to_report(own: Postgres) -> None:
+    """What was found before the statement that overran is in the report."""
+    with psycopg.connect(own.dsn) as holder:
+        holder.execute("LOCK TABLE django_session IN ACCESS EXCLUSIVE MODE")
+        checks = engine(2.0, db=spec("postgres", server(own, options="-c lock_timeout=0")))
+        checks.register("slow", sleeper(server(own)))
+        report = checks.run(refresh=True)
+    slow, connected = report["checks"]["slow"], report["checks"]["db"]
+    assert slow["message"] == "Timed out after 2 s (while waiting for the answer)"
+    assert slow["timeout_seconds"] == 2.0
+    assert (connected["status"], connected["details"]["session_count"]) == ("healthy", None)
+    for result in (slow, connected):
+        assert 1_600 < result["duration_ms"] < 2_000
 
 
 @pytest.mark.parametrize(
     ("setting", "options", "value"),
     [
         ("idle_session_timeout", None, "600000"),
-        ("statement_timeout", None, "4000"),
         ("statement_timeout", "-c statement_timeout=1234", "1234"),
         ("lock_timeout", None, "1000"),
         ("transaction_read_only", None, "on"),
@@ -284,7 +300,7 @@ READY = message(b"R", struct.pack(">i", 0)) + message(b"Z", b"I")
 
 
 def hostile(after_login: Callable[[asyncio.StreamWriter], Any]) -> misbehaving.MisbehavingServer:
-    """Lets anyone in, and answers the first question as it likes."""
+    """Lets anyone in, and answers the first message as it likes."""
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)

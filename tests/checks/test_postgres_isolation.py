@@ -205,6 +205,44 @@ def connected_sockets(port: int) -> set[str]:
     return {f"socket:[{fields[9]}]" for fields in lines if int(fields[2].split(":")[1], 16) == port}
 
 
+def test_check_without_a_session_until_its_deadline_is_no_run(own: Postgres) -> None:
+    """All diagnostic sessions are in use: nothing was found out, and the last result stands."""
+    where = server(own, application_name="crowded", options="-c statement_timeout=0")
+    checks = lifesigns.Engine(default_timeout=2.5)
+    slow = [f"slow_{number}" for number in range(MOST_SESSIONS // 2)]
+    for name in slow:
+        sql = f"SELECT '{name}', count(*), NULL::timestamptz FROM (SELECT pg_sleep(10)) s"
+        checks.register(name, spec("pending_tasks", where, sql=sql))
+    checks.register("late", spec("task_workers", where), timeout=0.5)
+    checks.register("new", spec("task_workers", where), timeout=0.5)
+    before = result_of(checks, "late")
+    found: list[Any] = []
+    waiting = threading.Thread(target=lambda: found.append(checks.run(slow, refresh=True)))
+    waiting.start()
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crowded' AND wait_event = 'PgSleep'"
+    wait_until(lambda: own.sql(sleeping) == str(len(slow)))
+    late, new = result_of(checks, "late"), result_of(checks, "new")
+    assert (late["status"], late["timestamp"], late["cached"]) == ("healthy", before["timestamp"], True)
+    assert (new["error_type"], new["pending"]) == ("PendingError", True)
+    waiting.join()
+    assert {result["error_type"] for result in found[0]["checks"].values()} == {"TimeoutError"}
+
+
+def test_sessions_that_an_administrator_ends_during_a_sweep_are_replaced(own: Postgres) -> None:
+    """Not all of them notice at once: some are still used after another was found to be ended."""
+    checks = with_slow(server(own, application_name="ended"))
+    warm(checks)
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'ended'"
+    with psycopg.connect(own.dsn, autocommit=True) as administrator:
+        for milliseconds in range(60):
+            ending = threading.Timer(milliseconds % 20 / 1_000, administrator.execute, [end])
+            ending.start()
+            results = checks.run(refresh=True)["checks"]
+            ending.join()
+            messages = {name: result["message"] for name, result in results.items()}
+            assert {name: result["status"] for name, result in results.items()} == WELL, messages
+
+
 def test_several_slow_statements_delay_no_other_check(own: Postgres) -> None:
     where = server(own, application_name="several")
     checks = lifesigns.Engine(default_timeout=3.0)

@@ -37,7 +37,7 @@ where
     R: Clone + Send + Sync + 'static,
     W: FnOnce() -> R + Send + 'static,
 {
-    let left = context.patience() * 2;
+    let left = context.time_left();
     // Early enough to be the one that reports it, and late enough to be at the timeout.
     let wait = left - (left / 20).min(Duration::from_millis(50));
     let results = join_all(work.into_iter().map(|(key, work)| async move {
@@ -45,7 +45,7 @@ where
         Ok((key, result.ok().transpose()?))
     }));
     let results = results.await.into_iter().collect::<Result<_, CheckError>>()?;
-    Ok(PathResults { results, seconds: Duration::from_millis((left.as_secs_f64() * 1000.0).round() as u64) })
+    Ok(PathResults { results, seconds: context.timeout() })
 }
 
 /// The error of a check of which some paths have not answered.

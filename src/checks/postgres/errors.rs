@@ -13,7 +13,8 @@ pub fn configuration(text: &str) -> CheckError {
 pub const NO_LOGIN_RULE: &str = "28000";
 pub const MISSING_RIGHT: &str = "42501";
 pub const CANCELLED: &str = "57014";
-const FULL: &str = "53300";
+pub const FULL: &str = "53300";
+const TERMINATED: &str = "57P01";
 
 /// The code of an error that ended a login. PgBouncer before 1.20 has one code for all; its texts, which are never shown,
 /// distinguish the cases.
@@ -43,7 +44,7 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "53100" => unavailable("its disk is full"),
         "53200" => unavailable("it is out of memory"),
         FULL => unavailable("all of its connections are taken"),
-        "57P01" | "57P02" => unavailable("it is shutting down"),
+        TERMINATED | "57P02" => unavailable("it is shutting down"),
         "57P03" => unavailable("it is starting up, shutting down or recovering"),
         "57P04" => rejected("the database has been dropped"),
         "0A000" => rejected("it does not support this, such as start-up options"),
@@ -76,6 +77,20 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
     }
 }
 
+/// What a server that has no room for another session of `user` on `database` says, by the `routine` of its source that
+/// says so: the text may be in any language.
+pub fn full(target: &str, user: &str, database: &str, routine: Option<&str>) -> CheckError {
+    let limit = match routine {
+        Some("InitializeSessionUserId") => format!("role {user:?}"),
+        Some("CheckMyDatabase") => format!("database {database:?}"),
+        _ => return error(target, FULL, Duration::ZERO),
+    };
+    let reason = format!("{CROWDED}{limit} (SQLSTATE {FULL})").into();
+    CheckError::Unavailable { target: target.to_owned(), reason }
+}
+
+const CROWDED: &str = "too many connections for ";
+
 enum Kind {
     Authentication,
     Unavailable,
@@ -84,12 +99,26 @@ enum Kind {
 
 /// Whether the server has no room for another session: by its own limit, or that of the role or the database.
 pub fn is_full(error: &CheckError) -> bool {
-    matches!(error, CheckError::Unavailable { reason, .. } if reason.ends_with(&format!("(SQLSTATE {FULL})")))
+    has_code(error, FULL)
+}
+
+/// Whether that is by the limit of the role or the database, which the other processes of this application reach first.
+pub fn is_limit_of_login(error: &CheckError) -> bool {
+    matches!(error, CheckError::Unavailable { reason, .. } if reason.starts_with(CROWDED))
+}
+
+/// Whether an administrator has ended the session, or the server is shutting down.
+pub fn is_terminated(error: &CheckError) -> bool {
+    has_code(error, TERMINATED)
+}
+
+fn has_code(error: &CheckError, code: &str) -> bool {
+    matches!(error, CheckError::Unavailable { reason, .. } if reason.ends_with(&format!("(SQLSTATE {code})")))
 }
 
 /// Whether the session ends with this error, so that a new one may succeed.
 pub fn ends_session(code: &str) -> bool {
-    code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P05")
+    code.starts_with("08") || matches!(code, TERMINATED | "57P02" | "57P05")
 }
 
 /// Whether a server or pooler refuses a start-up parameter by this error: unknown (before PostgreSQL 14), or any but
@@ -140,6 +169,22 @@ mod tests {
         for (code, text, expected) in cases {
             assert_eq!(of_login(code, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn full_server_names_the_limit_that_is_reached() {
+        let cases = [
+            (Some("InitializeSessionUserId"), "too many connections for role \"app\" (SQLSTATE 53300)", true),
+            (Some("CheckMyDatabase"), "too many connections for database \"shop\" (SQLSTATE 53300)", true),
+            (Some("InitPostgres"), "all of its connections are taken (SQLSTATE 53300)", false),
+            (None, "all of its connections are taken (SQLSTATE 53300)", false),
+        ];
+        for (routine, words, by_login) in cases {
+            let error = full("db:5432", "app", "shop", routine);
+            assert_eq!(error.to_string(), format!("db:5432 cannot serve: {words}"));
+            assert_eq!((is_full(&error), is_limit_of_login(&error), is_terminated(&error)), (true, by_login, false));
+        }
+        assert!(is_terminated(&error("db:5432", "57P01", Duration::ZERO)));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::errors;
-use super::pool::{Pool, PoolRequest, Urgency, key};
+use super::pool::{Message, Pool, PoolRequest, Urgency, key};
 use super::protocol::{DataRow, Response, literal};
 use super::spec::PostgresServer;
 use crate::model::CheckError;
@@ -12,8 +12,9 @@ use crate::runtime::Context;
 
 /// A statement that waits so long for a lock ends on the server, since others may wait behind it.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Likewise one that runs longer than this, or than most of its check's time where that is more.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long before the check's deadline the server ends a statement: so much, or a fifth of the time left if that is less,
+/// is time for its response to arrive and to be judged. What was found before it is in the report then.
+const REPORT_TIME: Duration = Duration::from_millis(250);
 
 /// Runs `statements` on a kept session of `server`, in one round trip. A session that turns out dead is replaced once.
 pub async fn query(
@@ -25,8 +26,8 @@ pub async fn query(
     let key = key(server);
     let pool_of = |urgency: Urgency| context.process.shared::<Pool>(&format!("{urgency:?} {key}"));
     let (pool, other) = (pool_of(urgency), pool_of(urgency.other()));
-    let text = format!("{};\n{}", settings(server, 2 * context.patience()), statements.join(";\n"));
-    let mut response = PoolRequest { context, server, urgency, pool: &pool, other: &other }.query(&text).await?;
+    let message = Statements { server, text: statements.join(";\n") };
+    let mut response = PoolRequest { context, server, urgency, pool: &pool, other: &other }.query(&message).await?;
     if response.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match response.failed.as_deref() {
@@ -65,13 +66,29 @@ pub async fn query_guarded(
 #[derive(Default)]
 struct GuardPassed(AtomicBool);
 
+struct Statements<'a> {
+    server: &'a PostgresServer,
+    text: String,
+}
+
+impl Message for Statements<'_> {
+    fn statement_timeout(&self, left: Duration) -> Duration {
+        left - REPORT_TIME.min(left / 5)
+    }
+
+    fn text(&self, statement_timeout: Duration) -> String {
+        format!("{};\n{}", settings(self.server, statement_timeout), self.text)
+    }
+}
+
 /// The settings of one message's transaction, which end with it. What the user's options set stays as they set it.
-fn settings(server: &PostgresServer, left: Duration) -> String {
+fn settings(server: &PostgresServer, statement_timeout: Duration) -> String {
     let options = server.options.as_deref().unwrap_or_default();
     let ours = [
         ("transaction_read_only", "on".to_owned()),
         ("lock_timeout", LOCK_TIMEOUT.as_millis().to_string()),
-        ("statement_timeout", STATEMENT_TIMEOUT.max(left * 4 / 5).as_millis().to_string()),
+        // 0 would be none.
+        ("statement_timeout", statement_timeout.as_millis().max(1).to_string()),
     ];
     let ours = ours.into_iter().filter(|(name, _)| !options.contains(name));
     let role = server.role.iter().filter(|role| !role.is_empty()).map(|role| ("role", role.clone()));
@@ -85,10 +102,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statement_timeout_is_most_of_the_time_left() {
-        for (left, expected) in [(1, "'4000'"), (5, "'4000'"), (10, "'8000'")] {
-            let settings = settings(&PostgresServer::default(), Duration::from_secs(left));
-            assert!(settings.contains(expected), "{settings}");
+    fn statement_timeout_leaves_time_to_report() {
+        let message = Statements { server: &PostgresServer::default(), text: String::new() };
+        for (left, expected) in [(0, "'1'"), (500, "'400'"), (1_000, "'800'"), (5_000, "'4750'"), (10_000, "'9750'")] {
+            let text = message.text(message.statement_timeout(Duration::from_millis(left)));
+            assert!(text.contains(&format!("'statement_timeout', {expected}")), "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
 use serde::Deserialize;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::checks::{Check, fields};
 use crate::model::{CheckError, Finding, Phase, Secret, SpecError};
@@ -132,8 +132,8 @@ async fn greeting(context: &Context, session: &mut SmtpSession<'_>, host: &str, 
 
 async fn speaks_tls(context: &Context, host: &str, port: u16) -> bool {
     let unverified = Tls { verify: Verify::Nothing, ..Tls::default() };
-    // A context of its own: the run is still waiting for the greeting.
-    let context = Context::new(context.process.clone(), Instant::now() + 2 * context.patience());
+    // The run is still waiting for the greeting.
+    let context = context.beside();
     let Ok(tcp) = net::connect(&context, host, port).await else { return false };
     match net::secure(&context, tcp, host, port, &unverified).await {
         Ok(_) => true,

@@ -58,7 +58,7 @@ impl Check for CpuCheck {
         };
         let mut reading = read().await?;
         if reading.as_ref().is_some_and(|reading| reading.group.as_ref().is_some_and(CpuGroup::needs_second_sample)) {
-            tokio::time::sleep(FIRST_INTERVAL.min(context.patience())).await;
+            tokio::time::sleep(FIRST_INTERVAL.min(context.time_left() / 2)).await;
             reading = read().await?;
         }
         Ok(reading.map_or_else(

@@ -21,7 +21,7 @@ pub async fn hedged<T>(
     anew: impl Future<Output = Result<T, CheckError>>,
 ) -> Result<T, CheckError> {
     let mut kept = pin!(kept);
-    match timeout(context.patience(), &mut kept).await {
+    match timeout(context.time_left() / 2, &mut kept).await {
         Ok(Err(error)) if lost(&error) => return anew.await,
         Ok(answer) => return answer,
         Err(_silent) => {}
@@ -39,7 +39,7 @@ mod tests {
     use std::future::{pending, ready};
     use std::time::Duration;
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
     use crate::runtime::Process;
@@ -55,7 +55,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn hedged_first_answer_wins() {
-        let context = || Context::new(Process::current().unwrap(), Instant::now() + Duration::from_secs(10));
+        let context = || Context::new(Process::current().unwrap(), Duration::from_secs(10));
         let lost = |_: &CheckError| true;
         let never = async { unreachable!("the kept connection answers in time") };
         assert_eq!(hedged(&context(), after(4, "kept"), lost, never).await, Ok("kept"));

@@ -27,7 +27,7 @@ fn owner(process: u64, lease: u64) -> Owner {
 
 fn run(result: Result<Finding, CheckError>) -> Run {
     let call_result = if result.is_ok() { CallResult::Success } else { CallResult::Failure };
-    Run { outcome: Outcome::of(result, Instant::now()), call_result, first: false }
+    Run { outcome: Outcome::of(result, Instant::now(), Duration::from_secs(5)), call_result, first: false }
 }
 
 /// A record as processes see it that share it: it is encoded and decoded before each use. Instants are a little off after

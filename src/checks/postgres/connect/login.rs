@@ -106,9 +106,10 @@ async fn attempt(
     let error = transport.error();
     let options = startup_options(parameters, plain);
     let login = Login { context, parameters, endpoint, options: &options, key: &hints.key };
-    let refused = |code: &str| Failure {
+    let refused = |code: &str, routine: Option<&str>| Failure {
         error: match code {
             "28P01" if endpoint.password == Password::Exposed => exposed(&target),
+            errors::FULL => errors::full(&target, &parameters.user, &parameters.dbname, routine),
             _ => errors::error(&target, code, Duration::ZERO),
         },
         fallback: match code {
@@ -118,27 +119,23 @@ async fn attempt(
         },
     };
     login.authenticate(&mut transport).await.map_err(|failure| match failure {
-        LoginError::Refused(code) => refused(&code),
+        LoginError::Refused(code) => refused(&code, None),
         LoginError::Failed(error) => error.into(),
     })?;
     let config = config(parameters, transport.is_encrypted());
-    let (client, connection) = config.connect_raw(transport, Secured).await.map_err(|failure| {
-        let code = failure.as_db_error().map(|error| errors::of_login(error.code().code(), error.message()));
-        match (code, error.get()) {
-            (Some(code), _) => refused(code),
+    let (client, connection) =
+        config.connect_raw(transport, Secured).await.map_err(|failure| match (failure.as_db_error(), error.get()) {
+            (Some(error), _) => refused(errors::of_login(error.code().code(), error.message()), error.routine()),
             (None, Some(error)) => error.clone().into(),
             (None, None) => CheckError::Protocol { target: target.clone(), expected: "PostgreSQL".into() }.into(),
-        }
-    })?;
+        })?;
     let token = client.cancel_token();
     let (process, address, encryption) =
         (Arc::downgrade(&context.process), endpoint.address.clone(), encryption.clone());
     let cancel = async move {
         // Behind a pooler the statement's own timeout must do: PgBouncer 1.18 dies of a cancel request that is given up.
         let Some(process) = Weak::<Process>::upgrade(&process).filter(|_| !plain) else { return };
-        let Ok(mut transport) =
-            open(&Context::new(process, Instant::now() + CANCEL_TIMEOUT), &address, &encryption).await
-        else {
+        let Ok(mut transport) = open(&Context::new(process, CANCEL_TIMEOUT), &address, &encryption).await else {
             return;
         };
         if token.cancel_query_raw(Lent(&mut transport), Secured).await.is_ok() {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::address::Address;
 use self::environment::Environment;
@@ -37,6 +37,28 @@ pub struct ConnectHints {
     login: LoginHints,
     /// The endpoint whose session was used last: it is tried first.
     last: Mutex<Option<Address>>,
+    /// When it was last seen whether sessions are limited, and what.
+    limited: Mutex<Option<(Instant, bool)>>,
+}
+
+/// How long an administrator's change of a connection limit may go unnoticed.
+const LIMIT_TTL: Duration = Duration::from_secs(600);
+
+impl ConnectHints {
+    /// Whether the number of sessions is limited for the role or the database, as far as the role may know. An error
+    /// means that the session is lost.
+    pub async fn is_limited(&self, session: &Session) -> Result<bool, CheckError> {
+        let known = *lock(&self.limited);
+        if let Some((_, limited)) = known.filter(|(at, _)| at.elapsed() < LIMIT_TTL) {
+            return Ok(limited);
+        }
+        let limits = "SELECT rolconnlimit >= 0 OR datconnlimit >= 0 FROM pg_roles, pg_database \
+                      WHERE rolname = session_user AND datname = current_database()";
+        let response = session.query(limits).await?;
+        let limited = response.rows(0).first().is_some_and(|row| row.is_true(0));
+        *lock(&self.limited) = Some((Instant::now(), limited));
+        Ok(limited)
+    }
 }
 
 /// Opens a session on the first server that fits. `key` identifies the server and its login.
@@ -103,7 +125,7 @@ fn in_order<'a>(parameters: &'a Parameters, last: Option<&Address>) -> Vec<&'a E
 /// How long the next of `left` endpoints may take: a fair share of the time left, so that one that does not answer
 /// leaves time for the others, and `connect_timeout` at most.
 fn share(context: &Context, parameters: &Parameters, left: usize) -> Option<Duration> {
-    let share = u32::try_from(left).ok().filter(|left| *left > 1).map(|left| 2 * context.patience() / left);
+    let share = u32::try_from(left).ok().filter(|left| *left > 1).map(|left| context.time_left() / left);
     [share, parameters.connect_timeout].into_iter().flatten().min()
 }
 

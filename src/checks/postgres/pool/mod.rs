@@ -1,37 +1,38 @@
 //! The kept sessions of one server: few, shared by all checks of one urgency, replaced when dead.
 //!
 //! At most [`sessions::SESSIONS`] for each urgency, server and process; all but the first are opened only when needed,
-//! and closed when they were idle for [`EXTRA_IDLE`]. As long as the server is fast, messages are pipelined on the first one.
+//! and closed when they were idle for 30 s. As long as the server is fast, messages are pipelined on the first one.
 //! A message that is not at the head of its session while the head is slow moves to another session, and each session
 //! then takes one message at a time, so that no message is sent behind a slow one: for a second, and for a minute if it
 //! happens again.
 //!
 //! A message is sent twice only where the server does not get to work on the first: its connection has ended, or the
 //! server says that it is not at work on it. A server that is merely slow is waited for.
+//!
+//! A check that waits for the messages of others, behind them or for a session, is [queued](Phase::Queued): if it is cut off
+//! there, its time-out says nothing about the server.
+//!
+//! Sessions of a role or a database with a connection limit are given back after 100 ms: the application, its
+//! other processes and other checks need them, too.
 
 mod lending;
+mod opening;
 mod sessions;
 
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use self::sessions::Choice;
 pub use self::sessions::Pool;
-use super::connect::{ConnectHints, connect};
+use super::errors;
 use super::protocol::{ReplyState, Response, Session, Ticket};
 use super::spec::PostgresServer;
 use crate::model::{CheckError, Phase, Secret};
-use crate::runtime::{Context, lock};
+use crate::runtime::Context;
 
-/// A session beyond the first is closed when it was not used for so long.
-pub const EXTRA_IDLE: Duration = Duration::from_secs(30);
-/// After a further session could not be opened, for so long no other is tried.
-const REFUSED_FOR: Duration = Duration::from_secs(10);
 /// How long a response may take to arrive after the server has sent it, at least.
 const GRACE: Duration = Duration::from_millis(10);
 
@@ -65,7 +66,16 @@ enum SendResult {
     Preempted,
 }
 
+/// What a check sends in one message.
+pub trait Message: Sync {
+    /// How long each of its statements may run on the server, with so much time left.
+    fn statement_timeout(&self, left: Duration) -> Duration;
+
+    fn text(&self, statement_timeout: Duration) -> String;
+}
+
 /// One check's use of a pool.
+#[derive(Clone, Copy)]
 pub struct PoolRequest<'a> {
     pub context: &'a Context,
     pub server: &'a PostgresServer,
@@ -76,18 +86,25 @@ pub struct PoolRequest<'a> {
 }
 
 impl PoolRequest<'_> {
-    /// The response to `statements`, sent in one message on one of the sessions.
-    pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
+    /// The response to a message, sent on one of the sessions. One that is lost is replaced, until one was lost that was opened
+    /// after the first loss: what ended one has probably ended all there were, and not all have noticed. Where an
+    /// administrator has ended them, another may just have been opening, so two have to be lost.
+    pub async fn query(&self, message: &impl Message) -> Result<Response, CheckError> {
         let started = Instant::now();
         let (mut session, mut kept) = self.session().await?;
-        let mut replaced = false;
+        let mut first_lost = None;
+        let mut new_lost = 0;
         loop {
-            self.context.enter(Phase::Query);
-            match self.send(&session, kept, statements).await {
-                SendResult::Done(Err(error)) if !replaced && !matches!(error, CheckError::TooLarge { .. }) => {
+            match self.send(&session, kept, message).await {
+                SendResult::Done(Err(error)) if !matches!(error, CheckError::TooLarge { .. }) => {
                     session.close();
                     self.pool.close_silent(started);
-                    replaced = true;
+                    if session.opened() >= *first_lost.get_or_insert_with(Instant::now) {
+                        new_lost += 1;
+                    }
+                    if new_lost == 2 || new_lost == 1 && !errors::is_terminated(&error) {
+                        return Err(error);
+                    }
                     (session, kept) = self.session().await?;
                 }
                 SendResult::Done(response) => return response,
@@ -100,18 +117,24 @@ impl PoolRequest<'_> {
         }
     }
 
-    async fn send(&self, session: &Arc<Session>, kept: bool, statements: &str) -> SendResult {
+    async fn send(&self, session: &Arc<Session>, kept: bool, message: &impl Message) -> SendResult {
         let sent = Instant::now();
+        let timeout = message.statement_timeout(self.context.time_left());
+        let text = message.text(timeout);
         let ticket = session.ticket();
+        self.context.enter(if ticket.is_head() { Phase::Query } else { Phase::Queued });
         let (next, outcome) = {
             let mut preempted = pin!(session.preempted.notified());
             preempted.as_mut().enable();
-            let mut response = pin!(session.exchange(statements));
+            let mut response = pin!(session.exchange(&text));
             let mut faster = pin!(self.faster(session, &ticket));
             let mut replacement = pin!(self.replacement(session, kept, sent));
             tokio::select! {
                 biased;
-                response = &mut response => (SendResult::Done(response), ReplyState::Answered),
+                response = &mut response => {
+                    let response = response.map(|response| self.as_timed_out(response, timeout));
+                    (SendResult::Done(response), ReplyState::Answered)
+                }
                 () = &mut preempted, if self.urgency == Urgency::Diagnostic => {
                     (SendResult::Preempted, ReplyState::Abandoned)
                 }
@@ -126,12 +149,19 @@ impl PoolRequest<'_> {
         next
     }
 
+    /// The statement's time-out is what the check's leaves of it.
+    fn as_timed_out(&self, response: Response, statement_timeout: Duration) -> Response {
+        let by_ours = response.failed.as_deref() == Some(errors::CANCELLED) && response.after >= statement_timeout;
+        if by_ours { Response { after: self.context.timeout(), ..response } } else { response }
+    }
+
     /// Another session, once the head of this one is slow and the message is not the head.
     async fn faster(&self, session: &Arc<Session>, ticket: &Ticket<'_>) -> Arc<Session> {
         loop {
             let mut changed = pin!(self.pool.group.changed.notified());
             changed.as_mut().enable();
             if ticket.is_head() {
+                self.context.enter(Phase::Query);
                 return pending().await;
             }
             match session.slow_at() {
@@ -155,11 +185,13 @@ impl PoolRequest<'_> {
         if !kept {
             return pending().await;
         }
-        sleep(self.context.patience()).await;
+        sleep(self.context.time_left() / 2).await;
         if session.has_answered_since(sent) {
             return pending().await;
         }
-        let Some(other) = self.other(session).await else { return pending().await };
+        let beside = self.context.beside();
+        let other = PoolRequest { context: &beside, ..*self }.other(session).await;
+        let Some(other) = other else { return pending().await };
         let probe = format!(
             "SELECT count(*), current_setting('track_activities') = 'on' FROM pg_stat_get_activity(NULL) \
              WHERE state = 'active' AND query LIKE '{}%'",
@@ -174,91 +206,6 @@ impl PoolRequest<'_> {
         // Or it has just finished, and the response is on its way.
         sleep(GRACE.max(started.elapsed())).await;
         other
-    }
-
-    /// A kept session (true), or one that is new or lent. Checks that come while another one connects share its outcome.
-    async fn session(&self) -> Result<(Arc<Session>, bool), CheckError> {
-        let mut attempt = 0;
-        loop {
-            let mut changed = pin!(self.pool.group.changed.notified());
-            changed.as_mut().enable();
-            match self.pool.choose(None) {
-                Choice::Use(session) => return Ok((session, true)),
-                Choice::WaitUntil(at) => _ = timeout_at(at, changed).await,
-                Choice::Full => changed.await,
-                Choice::Open => {
-                    if self.pool.is_empty()
-                        && self.pool.is_limited()
-                        && let Some(session) = self.lent().await
-                    {
-                        return Ok((session, false));
-                    }
-                    match self.open(None).await {
-                        Ok(Some(session)) => return Ok((session, false)),
-                        Ok(None) => {}
-                        Err(error) if self.pool.is_empty() => {
-                            attempt += 1;
-                            if !self.make_room(&error, attempt).await {
-                                return Err(error);
-                            }
-                        }
-                        Err(_) => {
-                            self.preempt();
-                            changed.await;
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// A session other than `busy`; `None` once it cannot be had, and something has changed.
-    async fn other(&self, busy: &Arc<Session>) -> Option<Arc<Session>> {
-        let mut changed = pin!(self.pool.group.changed.notified());
-        changed.as_mut().enable();
-        match self.pool.choose(Some(busy)) {
-            Choice::Use(session) => return Some(session),
-            Choice::WaitUntil(at) => _ = timeout_at(at, changed).await,
-            Choice::Full => changed.await,
-            Choice::Open => match self.open(Some(busy)).await {
-                Ok(session) => return session,
-                Err(_) => {
-                    self.preempt();
-                    changed.await;
-                }
-            },
-        }
-        None
-    }
-
-    /// Opens one more session; `None` if another check has opened one meanwhile.
-    async fn open(&self, busy: Option<&Arc<Session>>) -> Result<Option<Arc<Session>>, CheckError> {
-        let phase = self.context.phase();
-        self.context.enter(Phase::Connect);
-        let before = self.pool.attempts.load(Ordering::Acquire);
-        let mut last = self.pool.connecting.lock().await;
-        if !matches!(self.pool.choose(busy), Choice::Open) {
-            return Ok(None);
-        }
-        let shared = self.pool.attempts.load(Ordering::Acquire) != before;
-        if let Some((at, error)) = &*last
-            && (shared || !self.pool.is_empty() && at.elapsed() < REFUSED_FOR)
-        {
-            return Err(error.clone());
-        }
-        let key = key(self.server);
-        let hints = self.context.process.shared::<ConnectHints>(&key);
-        let outcome = connect(self.context, self.server, &key, &hints, &self.pool.group).await;
-        self.pool.attempts.fetch_add(1, Ordering::Release);
-        *last = outcome.as_ref().err().map(|error| (Instant::now(), error.clone()));
-        let session = outcome?;
-        if !self.pool.is_empty() {
-            session.keep_for(EXTRA_IDLE);
-        }
-        lock(&self.pool.sessions).push(session.clone());
-        self.context.enter(phase);
-        self.pool.group.changed.notify_waiters();
-        Ok(Some(session))
     }
 }
 

@@ -38,6 +38,7 @@ pub struct Session {
     /// Taken out when the session is to take no more messages; it closes once all are answered.
     client: Mutex<Option<Arc<Client>>>,
     error: SessionError,
+    opened: Instant,
     used: Mutex<Instant>,
     answered: Mutex<Option<Instant>>,
     /// The shortest time from a message to its response; at first, how long it took to connect.
@@ -69,6 +70,7 @@ impl Session {
             tag: format!("/* lifesigns {} */", tag.get(..16).unwrap_or_default()),
             client: Mutex::new(Some(Arc::new(client))),
             error,
+            opened: Instant::now(),
             used: Mutex::new(Instant::now()),
             // The login.
             answered: Mutex::new(Some(Instant::now())),
@@ -98,6 +100,11 @@ impl Session {
         lock(&self.pipeline).is_idle()
     }
 
+    /// When the login was done.
+    pub fn opened(&self) -> Instant {
+        self.opened
+    }
+
     pub fn has_answered_since(&self, instant: Instant) -> bool {
         lock(&self.answered).is_some_and(|at| at >= instant)
     }
@@ -115,6 +122,15 @@ impl Session {
     /// Takes no more messages; those under way are still answered.
     pub fn close(&self) {
         lock(&self.client).take();
+    }
+
+    /// Takes no more messages, if none is under way; false if one is.
+    fn close_if_idle(&self) -> bool {
+        let pipeline = lock(&self.pipeline);
+        if pipeline.is_idle() {
+            self.close();
+        }
+        pipeline.is_idle()
     }
 
     /// Ends a session whose connection is dead: no message under way is answered any more.
@@ -257,13 +273,14 @@ async fn drive(
                 Some(End::Cancel) => {}
             },
             () = sleep_until(idle_at) => {
-                if !session.is_idle() {
-                    *lock(&session.used) = Instant::now();
-                } else if *lock(&session.used) + idle <= Instant::now() {
-                    session.close();
+                if *lock(&session.used) + idle > Instant::now() {
+                    continue;
+                }
+                if session.close_if_idle() {
                     timeout(CLOSE_TIMEOUT, connection).await.ok();
                     break;
                 }
+                *lock(&session.used) = Instant::now();
                 continue;
             }
         }
