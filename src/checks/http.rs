@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 use serde::Deserialize;
 use url::Url;
 
@@ -13,6 +15,18 @@ use crate::model::{CheckError, Finding, Secret, SpecError};
 use crate::net::Tls;
 use crate::net::http::get;
 use crate::runtime::Context;
+
+/// What a request without a body, on a connection that may be kept, can only have one way.
+const RESERVED: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+const WHY_RESERVED: &str = "the request has no body, and its connection is managed by the engine";
 
 /// A `GET` of `url` is answered with `expect_status` (200).
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -54,6 +68,12 @@ impl HttpCheck {
         for (name, value) in &self.headers {
             let known = HeaderName::from_bytes(name.as_bytes());
             let known = known.map_err(|_| SpecError(format!("headers: {name:?} is not an HTTP header name")))?;
+            if RESERVED.contains(&known) {
+                return Err(SpecError(format!("headers: {name:?} cannot be set: {WHY_RESERVED}")));
+            }
+            if known == HOST && headers.contains_key(HOST) {
+                return Err(SpecError("headers: Host is given twice, in upper and lower case".to_owned()));
+            }
             headers.append(known, header_value(&format!("headers[{name:?}]"), value.expose())?);
         }
         Ok(headers)
@@ -155,6 +175,24 @@ mod tests {
                 json!({"url": "http://h", "headers": {"X-Key": "secret\n"}}),
                 "headers[\"X-Key\"] holds characters that an HTTP header cannot carry, such as a line end",
             ),
+            (
+                json!({"url": "http://h", "headers": {"content-length": "9"}}),
+                "headers: \"content-length\" cannot be set: the request has no body, and its connection is managed by the \
+                 engine",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"Transfer-Encoding": "chunked"}}),
+                "headers: \"Transfer-Encoding\" cannot be set: the request has no body, and its connection is managed by \
+                 the engine",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"Connection": "close"}}),
+                "headers: \"Connection\" cannot be set: the request has no body, and its connection is managed by the engine",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"Host": "a", "host": "b"}}),
+                "headers: Host is given twice, in upper and lower case",
+            ),
         ] {
             assert_eq!(validation(&fields).unwrap_err().to_string(), said, "{fields}");
         }
@@ -165,7 +203,7 @@ mod tests {
         for fields in [
             json!({"url": "http://h"}),
             json!({"url": "https://user:p%40ss@[::1]:8443/a?b=c#d", "expect_status": 599}),
-            json!({"url": "http://bücher.example", "headers": {"X-Key": "a", "x-key": "b"}}),
+            json!({"url": "http://bücher.example", "headers": {"X-Key": "a", "x-key": "b", "Host": "c"}}),
         ] {
             assert_eq!(validation(&fields), Ok(()), "{fields}");
         }

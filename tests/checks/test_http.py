@@ -282,6 +282,7 @@ def test_url__what_is_sent() -> None:
         ({"expect_status": 0}, "expect_status must be an HTTP status from 100 to 599, not 0"),
         ({"expect_status": 600}, "expect_status must be an HTTP status from 100 to 599, not 600"),
         ({"headers": {"bad name": HEADER}}, 'headers: "bad name" is not an HTTP header name'),
+        ({"headers": {"Content-Length": HEADER}}, 'headers: "Content-Length" cannot be set: the request has no body'),
         ({"headers": {"X-Api-Key": f"{HEADER}\r\nX-Injected: 1"}}, 'headers["X-Api-Key"] holds characters'),
     ],
 )
@@ -333,7 +334,10 @@ MISBEHAVING: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
     "flood": (misbehaving.flood, UNASKED),
     "drip": (misbehaving.drip, UNASKED),
     "another protocol": (lambda: answering(b"220 mail ESMTP\r\n"), ("ProtocolError",)),
-    "endless header": (lambda: answering(b"HTTP/1.1 200 OK\r\nX: " + bytes([65]) * 10_000_000), ("ProtocolError",)),
+    "endless header": (
+        lambda: answering(b"HTTP/1.1 200 OK\r\nX: " + bytes([65]) * 10_000_000),
+        ("ResponseTooLargeError",),
+    ),
     "drip of a header": (lambda: dripping(b"HTTP/1.1 200 OK\r\nX: "), ("TimeoutError",)),
     "drip of a body": (lambda: dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"), ("TimeoutError",)),
     "huge": (misbehaving.http_huge, ("ResponseTooLargeError",)),

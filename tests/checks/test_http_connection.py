@@ -82,9 +82,21 @@ def test_answer_before_the_request_is_complete() -> None:
         assert probe(server.port)["status"] == "healthy"
 
 
+def test_answer_with_a_large_head_says_so() -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nSet-Cookie: " + b"x" * 65 * KIB + b"\r\n\r\n")
+        await reader.read()
+
+    with MisbehavingServer(behave) as server:
+        result = probe(server.port)
+        head = f"the head of the answer of http://127.0.0.1:{server.port} is too large"
+        assert result["message"] == f"{head}: more than 65536 bytes or 100 fields"
+
+
 FLOODS: dict[str, tuple[Callable[[], Iterator[bytes]], str]] = {
-    "a header without end": (lambda: itertools.repeat(b"x" * KIB), "ProtocolError"),
-    "headers without end": (lambda: (b"X-%d: y\r\n" % number for number in itertools.count()), "ProtocolError"),
+    "a header without end": (lambda: itertools.repeat(b"x" * KIB), "ResponseTooLargeError"),
+    "headers without end": (lambda: (b"X-%d: y\r\n" % number for number in itertools.count()), "ResponseTooLargeError"),
     "interim answers without end": (
         lambda: itertools.repeat(b"\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y" * 100),
         "ResponseTooLargeError",

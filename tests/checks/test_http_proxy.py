@@ -159,6 +159,15 @@ def test_faulty_proxy(fault: str) -> None:
     assert (result["error_type"], result["message"]) == (error_type, message.format(proxy=address))
 
 
+def test_login_that_a_proxy_of_plain_http_refuses_is_the_error_of_the_proxy() -> None:
+    with answering(b"HTTP/1.1 407 Login\r\nContent-Length: 9\r\n\r\n<a login>")() as proxy:
+        address = f"127.0.0.1:{proxy.port}"
+        spec = {"kind": "http", "url": "http://a.invalid/", "expect_status": 407}
+        result = probe(spec, {"HTTP_PROXY": f"http://{LOGIN}@{address}"})[0]
+    message = f"the proxy {address} rejected the credentials: HTTP status 407"
+    assert (result["error_type"], result["message"]) == ("AuthenticationError", message)
+
+
 def test_proxy_that_is_not_there() -> None:
     port = misbehaving.refused_port()
     refused, unknown = (

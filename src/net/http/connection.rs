@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -14,9 +15,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::errors::failure;
+use super::request_first::RequestFirst;
 use super::server::HttpServer;
 use super::tunnel::tunnel;
-use super::{IDLE, MAX_HEAD, MAX_READ};
+use super::{IDLE, MAX_FIELDS, MAX_HEAD, MAX_READ};
 use crate::model::CheckError;
 use crate::net::{self, Driver, InUse, Limited, ReadBudget};
 use crate::runtime::Context;
@@ -47,8 +49,8 @@ impl HttpConnection {
             stream = Box::new(net::secure_named(context, stream, host, target, tls, &[b"http/1.1"]).await?);
         }
         let budget = ReadBudget::new(MAX_READ);
-        let stream = TokioIo::new(Limited::new(stream, budget.clone()));
-        let made = Builder::new().max_header_size(MAX_HEAD).handshake(stream).await;
+        let stream = TokioIo::new(Limited::new(RequestFirst::new(stream), budget.clone()));
+        let made = Builder::new().max_header_size(MAX_HEAD).max_headers(MAX_FIELDS).handshake(stream).await;
         let (sender, connection) = made.map_err(|error| failure(&server.target, &error))?;
         // How it ended is known to the request.
         let driver = Driver::spawn(async { drop(connection.await) }, IDLE);
@@ -69,16 +71,31 @@ impl HttpConnection {
         self.driver.in_use()
     }
 
-    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> hyper::Result<Response<Incoming>> {
+    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
         self.budget.refill();
         // The task may have to finish the previous exchange.
-        self.sender.ready().await?;
-        self.sender.send_request(request).await
+        if let Err(error) = self.sender.ready().await {
+            return Err(SendFailure { error, is_unsent: true });
+        }
+        self.sender.try_send_request(request).await.map_err(SendFailure::from)
     }
 
     /// Whether no byte of an answer has come.
     pub fn is_unanswered(&self) -> bool {
         self.budget.is_untouched()
+    }
+}
+
+/// Why a request got no answer.
+pub struct SendFailure {
+    pub error: hyper::Error,
+    /// No byte of it was written: the connection had ended before.
+    pub is_unsent: bool,
+}
+
+impl<T> From<TrySendError<T>> for SendFailure {
+    fn from(failed: TrySendError<T>) -> Self {
+        Self { is_unsent: failed.message().is_some(), error: failed.into_error() }
     }
 }
 

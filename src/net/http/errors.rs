@@ -7,6 +7,8 @@ use std::iter;
 use crate::model::{CheckError, Phase};
 use crate::net;
 
+use super::{MAX_FIELDS, MAX_HEAD};
+
 /// The innermost of the causes that says what happened.
 pub fn failure(target: &str, error: &hyper::Error) -> CheckError {
     let outermost: &(dyn Error + 'static) = error;
@@ -34,8 +36,10 @@ fn explain(target: &str, cause: &(dyn Error + 'static)) -> Option<CheckError> {
     let error = cause.downcast_ref::<hyper::Error>()?;
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
         Some(CheckError::Closed { target: target.to_owned(), phase: Phase::Query })
+    } else if error.is_parse_too_large() {
+        Some(CheckError::HeadTooLarge { target: target.to_owned(), limit: MAX_HEAD, fields: MAX_FIELDS })
     } else if error.is_parse() || error.source().is_none() {
-        // The one without a cause: it spoke before it was asked.
+        // The one without a cause: bytes that belong to no answer.
         Some(protocol())
     } else {
         None

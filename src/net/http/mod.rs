@@ -2,7 +2,9 @@
 //!
 //! - The request is sent once, since it may cost money: it is never sent beside another. It is repeated only where the
 //!   kept connection that it went over has ended without a byte of an answer: the server had given the connection up, or
-//!   nothing reaches it over this one, and it never saw the request.
+//!   nothing reaches it over this one, and it never saw the request; or where a kept connection brings a 408, by which the
+//!   server says so itself.
+//! - A server may answer before it has read the request, as one does that is full: see [`request_first`].
 //! - A connection has one exchange at a time: it is taken out for it, and kept again once the body was read to its end.
 //!   A run that comes meanwhile opens another; one of them is kept, for [`IDLE`] at most.
 //! - What a server sends is bounded in head, body and all ([`MAX_HEAD`], [`MAX_BODY`], [`MAX_READ`]), and in time by the
@@ -12,27 +14,30 @@
 mod connection;
 mod errors;
 mod proxy;
+mod request_first;
 mod server;
 mod tunnel;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Request, Response};
+use hyper::{Response, StatusCode};
 use url::Url;
 
 use crate::model::{CheckError, Phase};
 use crate::net::{InUse, Kept, Tls};
 use crate::runtime::Context;
-use connection::HttpConnection;
+use connection::{HttpConnection, SendFailure};
 use errors::failure;
 use server::HttpServer;
 
 /// The longest head of an answer, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
+/// How many fields it may have.
+const MAX_FIELDS: usize = 100;
 /// The longest body that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
 /// How much is read for one answer in all, in bytes: interim answers and the borders of chunks count, too.
@@ -83,27 +88,44 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
     context.enter(Phase::Query);
     if let Some(connection) = kept.take(|connection| connection.serves(&server)) {
         let mut exchange = Exchange::start(connection);
-        match exchange.send(&server.target, request.clone()).await {
-            // Ended, or given up by the kernel since nothing reaches the server.
-            Err(CheckError::Closed { .. } | CheckError::Unreachable { .. }) if exchange.connection.is_unanswered() => {}
-            sent => return Ok(respond(server.target, sent?, exchange, kept)),
+        match exchange.connection.send(request.clone()).await {
+            // The end of an idle connection, which has crossed the request.
+            Ok(response) if response.status() == StatusCode::REQUEST_TIMEOUT => {}
+            Ok(response) => return respond(server, response, exchange, kept),
+            Err(failed) => {
+                if let Some(error) = exchange.error(&server.target, &failed) {
+                    return Err(error);
+                }
+            }
         }
     }
     let connection = HttpConnection::open(context, &server).await?;
     context.enter(Phase::Query);
     let mut exchange = Exchange::start(connection);
-    let response = exchange.send(&server.target, request).await?;
-    Ok(respond(server.target, response, exchange, kept))
+    match exchange.connection.send(request).await {
+        Ok(response) => respond(server, response, exchange, kept),
+        Err(failed) => Err(failure(&server.target, &failed.error)),
+    }
 }
 
 fn respond(
-    target: String,
+    server: HttpServer<'_>,
     response: Response<Incoming>,
     exchange: Exchange,
     kept: Arc<Kept<HttpConnection>>,
-) -> HttpResponse {
-    let status = response.status().as_u16();
-    HttpResponse { target, status, body: response.into_body(), exchange, kept }
+) -> Result<HttpResponse, CheckError> {
+    let status = response.status();
+    match server.plain_proxy() {
+        // By its meaning it is of no server's.
+        Some(proxy) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(proxy.login_refused()),
+        _ => Ok(HttpResponse {
+            target: server.target,
+            status: status.as_u16(),
+            body: response.into_body(),
+            exchange,
+            kept,
+        }),
+    }
 }
 
 impl Exchange {
@@ -111,8 +133,14 @@ impl Exchange {
         Self { _in_use: connection.in_use(), connection }
     }
 
-    async fn send(&mut self, target: &str, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, CheckError> {
-        self.connection.send(request).await.map_err(|error| failure(target, &error))
+    /// The error of a request on a kept connection; `None` where the server has never seen it, so that it may be repeated:
+    /// the connection had ended, or was given up by the kernel since nothing reaches the server.
+    fn error(&self, target: &str, failed: &SendFailure) -> Option<CheckError> {
+        match failure(target, &failed.error) {
+            _ if failed.is_unsent => None,
+            CheckError::Closed { .. } | CheckError::Unreachable { .. } if self.connection.is_unanswered() => None,
+            error => Some(error),
+        }
     }
 }
 

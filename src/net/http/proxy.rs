@@ -28,6 +28,13 @@ pub struct Proxy {
     pub credentials: Option<HeaderValue>,
 }
 
+impl Proxy {
+    /// What a 407 means.
+    pub fn login_refused(&self) -> CheckError {
+        CheckError::Authentication { target: self.target.clone(), reason: "HTTP status 407".into() }
+    }
+}
+
 /// What the environment says of proxies.
 pub struct Proxies {
     http: Option<Setting>,

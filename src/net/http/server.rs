@@ -52,6 +52,11 @@ impl<'a> HttpServer<'a> {
         format!("{} {tls:?}", self.target)
     }
 
+    /// The proxy that is given the request itself, and not requested a tunnel.
+    pub fn plain_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| !self.is_encrypted)
+    }
+
     /// `host:port`, of a tunnel.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -61,7 +66,7 @@ impl<'a> HttpServer<'a> {
     pub fn request(&self, url: &Url, headers: HeaderMap) -> Result<Request<Empty<Bytes>>, CheckError> {
         let unusable = || CheckError::Configuration("the URL cannot be requested: it is too long".into());
         let path = &url[Position::BeforePath..Position::AfterQuery];
-        let proxy = self.proxy.as_ref().filter(|_| !self.is_encrypted);
+        let proxy = self.plain_proxy();
         // A proxy for plain HTTP is given the whole URL.
         let uri = if proxy.is_some() { format!("{}{path}", self.target) } else { path.to_owned() };
         let mut request = Request::new(Empty::new());

@@ -156,9 +156,48 @@ fn what_is_read_in_all_is_bounded() {
     let interim = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_READ / 28 + 1).leak();
     assert_eq!(code(interim), "ResponseTooLargeError");
     let header = [&b"HTTP/1.1 200 OK\r\nx: "[..], &vec![b'x'; 2 * MAX_HEAD]].concat().leak();
-    assert_eq!(code(header), "ProtocolError");
-    let headers = [&b"HTTP/1.1 200 OK\r\n"[..], &b"x: y\r\n".repeat(1000), b"\r\n"].concat().leak();
-    assert_eq!(code(headers), "ProtocolError");
+    assert_eq!(code(header), "ResponseTooLargeError");
+    let headers = [&b"HTTP/1.1 200 OK\r\n"[..], &b"x: y\r\n".repeat(MAX_FIELDS + 1), b"\r\n"].concat().leak();
+    assert_eq!(code(headers), "ResponseTooLargeError");
+}
+
+/// What a server says when its idle time-out ends a connection.
+const TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+#[test]
+fn kept_connection_whose_idle_timeout_crosses_the_request_is_replaced_once() {
+    let (found, seen) = outcomes(2, vec![vec![OK, TIMED_OUT], vec![OK]]);
+    assert_eq!((found.join(", ").as_str(), seen), ("200 2, 200 2", (2, 3)));
+    let (found, seen) = outcomes(2, vec![vec![OK, TIMED_OUT], vec![TIMED_OUT], vec![OK]]);
+    assert_eq!((found.join(", ").as_str(), seen), ("200 2, 408 0", (2, 3)));
+    assert_eq!(outcomes(1, vec![vec![TIMED_OUT], vec![OK]]), (vec!["408 0".to_owned()], (1, 1)));
+}
+
+#[test]
+fn kept_connection_that_timed_out_before_the_request_is_replaced() {
+    let both: &'static [u8] = [OK, TIMED_OUT].concat().leak();
+    for _ in 0..20 {
+        assert_eq!(outcomes(2, vec![vec![both], vec![OK]]), (vec!["200 2".to_owned(); 2], (2, 2)));
+    }
+}
+
+#[test]
+fn answer_of_a_server_that_reads_no_request_is_judged() {
+    let process = Process::current().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = Url::parse(&format!("http://{}/?key=secret", listener.local_addr().unwrap())).unwrap();
+    let full = b"HTTP/1.1 503 Full\r\nconnection: close\r\ncontent-length: 2\r\n\r\nno";
+    let server = std::thread::spawn(move || {
+        for _ in 0..50 {
+            let (mut stream, _) = listener.accept().unwrap();
+            io::Write::write_all(&mut stream, full).unwrap();
+        }
+    });
+    for _ in 0..50 {
+        let context = Context::new(process.clone(), Duration::from_secs(5));
+        assert_eq!(process.runtime.block_on(outcome(&context, &url)), "503 2");
+    }
+    server.join().unwrap();
 }
 
 #[test]

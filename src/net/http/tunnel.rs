@@ -11,10 +11,11 @@ use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::MAX_HEAD;
 use super::errors::failure;
 use super::proxy::Proxy;
+use super::request_first::RequestFirst;
 use super::server::HttpServer;
+use super::{MAX_FIELDS, MAX_HEAD};
 use crate::model::{CheckError, Phase};
 use crate::net::{Limited, NOT_TLS, ReadBudget};
 use crate::runtime::Context;
@@ -32,8 +33,9 @@ pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
         other => other,
     };
     // Interim answers count, too.
-    let stream = TokioIo::new(Limited::new(stream, ReadBudget::new(MAX_HEAD)));
-    let (mut sender, connection) = Builder::new().max_header_size(MAX_HEAD).handshake(stream).await.map_err(failed)?;
+    let stream = TokioIo::new(Limited::new(RequestFirst::new(stream), ReadBudget::new(MAX_HEAD)));
+    let made = Builder::new().max_header_size(MAX_HEAD).max_headers(MAX_FIELDS).handshake(stream).await;
+    let (mut sender, connection) = made.map_err(failed)?;
     let sent = sender.send_request(request(proxy, server)?);
     let mut connection = pin!(connection.without_shutdown());
     let (response, ended) = match select(pin!(sent), &mut connection).await {
@@ -50,7 +52,7 @@ pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
         // In TLS the client speaks first.
         return Err(CheckError::Tls { target: server.target.clone(), reason: NOT_TLS.into() });
     }
-    Ok(parts.io.into_inner().into_inner())
+    Ok(parts.io.into_inner().into_inner().into_inner())
 }
 
 fn request(proxy: &Proxy, server: &HttpServer<'_>) -> Result<Request<Empty<Bytes>>, CheckError> {
@@ -73,7 +75,7 @@ fn judge(response: &Response<Incoming>, proxy: &Proxy, server: &HttpServer<'_>) 
     let target = proxy.target.clone();
     match status {
         200..=299 => Ok(()),
-        407 => Err(CheckError::Authentication { target, reason: format!("HTTP status {status}").into() }),
+        407 => Err(proxy.login_refused()),
         500.. => {
             let reason = format!("{target} answered HTTP status {status}").into();
             Err(CheckError::Unreachable { target: server.target.clone(), reason })
