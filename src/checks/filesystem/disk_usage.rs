@@ -42,9 +42,16 @@ pub struct DiskUsage {
 
 #[cfg(unix)]
 pub fn read(path: &Path) -> DiskReading {
-    use rustix::fs::{StatVfsMountFlags, stat, statvfs};
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::{StatVfsMountFlags, statvfs};
     use rustix::io::Errno;
-    match statvfs(path).and_then(|usage| Ok((usage, stat(path)?.st_dev))) {
+    // Of one type on all systems, unlike that of `stat`.
+    let device = || {
+        let metadata = std::fs::metadata(path).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        Ok(metadata.dev())
+    };
+    match statvfs(path).and_then(|usage| Ok((usage, device()?))) {
         Ok((stat, device)) => {
             let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
             let space = Amount {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Listener {
                     AsyncListening::Unix(listener) => listener.get_ref().as_fd(),
                 };
                 let lock = self.lock.as_ref().map(AsFd::as_fd);
-                let sockets: Vec<BorrowedFd<'_>> =
+                let sockets: Vec<_> =
                     [Some(listening), Some(name.get_ref().as_fd()), lock].into_iter().flatten().collect();
                 // The other process tries again if it fails.
                 let _ = handover::reply(stream, &self.application, &sockets).await;
