@@ -9,9 +9,9 @@ mod resolve;
 mod staggered;
 mod tls;
 
-pub use dial::{
-    OwnTcp, Stream, connect, connect_named, connect_unix, io_error, secure, secure_alpn, secure_named, target,
-};
+#[cfg(unix)]
+pub use dial::connect_unix;
+pub use dial::{OwnTcp, Stream, connect, connect_named, io_error, secure, secure_alpn, secure_named, target};
 pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
 pub use staggered::first_success;

@@ -4,10 +4,10 @@
 //! they take no slot of a check. What is dropped then are names that were sent only once, then those sent longest ago, so
 //! that names which are sent again and again stay.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -118,7 +118,11 @@ fn report_too_many() {
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod shared {
-    use super::{Arc, BTreeMap, Duration, HashMap, HeartbeatTable, Mutex, Path, PathBuf, PerProcess, lock};
+    use std::collections::HashMap;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::{BTreeMap, Duration, HeartbeatTable, Mutex, Path, PerProcess, lock};
     use crate::state::backend::host::SharedValue;
     use crate::state::scope::key;
 

@@ -49,6 +49,7 @@ impl Scope {
     }
 
     /// Where the record of that name is kept.
+    #[cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(unused_variables, reason = "no host store"))]
     pub(crate) fn backend_of(&self, name: &str) -> Box<dyn Backend> {
         match self {
             Self::Process => Box::new(ProcessBackend),

@@ -27,6 +27,7 @@ use crate::runtime::process;
 const DRAINING_LOOKS: u32 = 12;
 const DRAINING_LOOK_EVERY: Duration = Duration::from_millis(25);
 /// How long to let descriptors become free when there are none.
+#[cfg(target_os = "linux")]
 const PAUSE: Duration = Duration::from_millis(50);
 /// How often to look whether the file of a Unix socket is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
