@@ -51,7 +51,7 @@ STORE_SUFFIX: str
 __version__: str
 
 class UnknownCheckError(LookupError):
-    """A check name that is not registered. Its message names those that are."""
+    """A name of a check, or of a group, that is not registered. Its message names those that are."""
 
 @final
 class Engine:
@@ -64,6 +64,14 @@ class Engine:
 
     @property
     def names(self) -> list[str]: ...
+    def add_group(self, name: str, checks: Sequence[str], critical: Sequence[str] | None = None) -> None:
+        """Adds a group, in place of one of the same name. ValueError names what is wrong with it."""
+
+    @property
+    def groups(self) -> list[str]: ...
+    def names_of(self, group: str, critical_only: bool = False) -> list[str]:
+        """The names of the checks of a group, or of those of them that are critical there."""
+
     def register_spec(self, name: str, spec: Mapping[str, Any], options: Mapping[str, Any]) -> None:
         """Adds a native check from ``{"kind": ...}``. ValueError names the wrong key and those that are right."""
 
@@ -112,6 +120,7 @@ class Engine:
         critical_only: bool,
         refresh: bool,
         max_age: float | None,
+        group: str | None = None,
         waker: Waker | None = None,
         token: int = 0,
     ) -> Sweep:
@@ -123,6 +132,7 @@ class Engine:
         critical_only: bool,
         refresh: bool,
         max_age: float | None,
+        group: str | None = None,
         deadline: float | None = None,
     ) -> Sweep:
         """Starts a sweep, and waits as `Sweep.wait` does."""

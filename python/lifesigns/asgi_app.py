@@ -98,15 +98,16 @@ class ProbeApp:
             "/health": self._health,
             "/metrics": self._metrics,
         }
-        name = path.removeprefix("/health/") if path.startswith("/health/") else ""
-        if path not in probes and (not name or "/" in name):
+        # The check of `/health/<check>`, the group of `/group/<group>`.
+        kind, _, name = path[1:].partition("/")
+        if path not in probes and (kind not in ("health", "group") or not name or "/" in name):
             return Response(404, "No such probe\n", "text/plain; charset=utf-8")
         if scope["method"] not in ("GET", "HEAD"):
             return Response(405, "GET and HEAD only\n", "text/plain; charset=utf-8", allow="GET, HEAD")
         peer = (scope.get("client") or (None,))[0]
         details = self._access.shows_details(peer, headers.get(b"authorization", ""))
         if name:
-            return await self._check(name, details)
+            return await (self._group(name, details) if kind == "group" else self._check(name, details))
         return await probes[path](details, headers)
 
     async def _alive(self, _details: bool, _headers: dict[bytes, str]) -> Response:
@@ -115,7 +116,7 @@ class ProbeApp:
 
     async def _ready(self, details: bool, _headers: dict[bytes, str]) -> Response:
         if draining():
-            return _said(503, "draining", "Service is shutting down")
+            return _draining()
         report: Any = await self._engine.arun(
             critical_only=True, deadline=self._budget, max_age=self._ready_max_age, details=details
         )
@@ -147,6 +148,14 @@ class ProbeApp:
             return _said(404, "unknown", f"Unknown check {name!r}", known=self._engine.names)
         return Response(503 if result["status"] == "error" else 200, json.dumps(result))
 
+    async def _group(self, name: str, details: bool) -> Response:
+        if name not in self._engine.groups:
+            return _said(404, "unknown", f"Unknown group {name!r}", known=self._engine.groups)
+        if draining():
+            return _draining()
+        sweep = await self._engine.asweep(group=name, deadline=self._budget, max_age=self._ready_max_age)
+        return Response(503 if sweep.status == "unhealthy" else 200, sweep.json(details))
+
     async def _metrics(self, details: bool, headers: dict[bytes, str]) -> Response:
         if not details:
             message = "Metrics require a bearer token or an allowed network"
@@ -168,11 +177,12 @@ def asgi(
     ready_max_age: float = 5.0,
     startup: Engine | None = None,
 ) -> ProbeApp:
-    """Return an ASGI application that answers `/alive`, `/ready`, `/startup`, `/health`, `/health/<check>`, `/metrics`.
+    """Return an ASGI application that answers the probes.
 
-    Each with or without a slash at its end, below the path at which it is mounted. It answers as a probe server does
-    (see `lifesigns.serve`, also for the arguments), but in JSON only, and from the event loop that it watches: a loop
-    that is stuck gives no answer at all. It blocks neither the loop nor a thread of its executor, but for metrics.
+    They are `/alive`, `/ready`, `/startup`, `/health`, `/health/<check>`, `/group/<group>` and `/metrics`, each with or
+    without a slash at its end, below the path at which it is mounted. It answers as a probe server does (see
+    `lifesigns.serve`, also for the arguments), but in JSON only, and from the event loop that it watches: a loop that
+    is stuck gives no answer at all. It blocks neither the loop nor a thread of its executor, but for metrics.
 
     Raises:
         ValueError: an argument is wrong.
@@ -182,6 +192,10 @@ def asgi(
         if not seconds > 0:
             raise ValueError(f"{name} must be a positive number of seconds, not {seconds}")
     return ProbeApp(engine, access, startup=startup, ready_budget=ready_budget, ready_max_age=ready_max_age)
+
+
+def _draining() -> Response:
+    return _said(503, "draining", "Service is shutting down")
 
 
 def _said(code: int, status: str, message: str, **more: object) -> Response:

@@ -136,6 +136,7 @@ class Engine(Registry):
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        group: str | None = None,
         details: bool = True,
     ) -> Report:
         """Run what is not fresh, all at once, and return the report.
@@ -146,16 +147,20 @@ class Engine(Registry):
         Args:
             names: the checks to report on; all, if None.
             critical_only: of these only the critical ones.
+            group: report on the checks of this group, by its own criticality, in place of `names`: see `add_group`.
             refresh: run also what is fresh. An in-flight run is awaited, not repeated.
             deadline: seconds after which to report what is known by then: the last result where it is younger than
                 ``max_stale``, else an error marked ``pending``. The runs continue for the next caller.
-            max_age: seconds; take a fresh result only if it is not older.
+            max_age: seconds; take a fresh result only if it is not older. Of a group: for what is critical there.
             details: without them only statuses, not the reasons: what anonymous callers may see.
 
         Raises:
-            UnknownCheckError: a name is not registered.
+            UnknownCheckError: a name, or the group, is not registered.
+            ValueError: both names and a group are given.
         """
-        sweep = self.sweep(names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age)
+        sweep = self.sweep(
+            names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age, group=group
+        )
         return sweep.report(details)
 
     def sweep(
@@ -166,9 +171,10 @@ class Engine(Registry):
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        group: str | None = None,
     ) -> _core.Sweep:
         """`run` for callers that want the status first, or the report as JSON: returns the sweep."""
-        sweep = self._run(self._selected(names), critical_only, refresh, max_age, deadline)
+        sweep = self._run(self._selected(names, group), critical_only, refresh, max_age, group, deadline)
         self._publisher.publish(sweep)
         return sweep
 
@@ -182,7 +188,7 @@ class Engine(Registry):
         details: bool = True,
     ) -> Result:
         """Run one check, as `run` does, and return its result."""
-        sweep = self._run(self._selected((name,)), False, refresh, max_age, deadline)
+        sweep = self._run(self._selected((name,)), False, refresh, max_age, None, deadline)
         self._publisher.publish(None)
         return sweep.result(details)
 
@@ -194,11 +200,12 @@ class Engine(Registry):
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        group: str | None = None,
         details: bool = True,
     ) -> Report:
         """`run` for async code: blocks neither the event loop nor a thread of its executor."""
         sweep = await self.asweep(
-            names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age
+            names, critical_only=critical_only, refresh=refresh, deadline=deadline, max_age=max_age, group=group
         )
         return sweep.report(details)
 
@@ -210,9 +217,10 @@ class Engine(Registry):
         refresh: bool = False,
         deadline: float | None = None,
         max_age: float | None = None,
+        group: str | None = None,
     ) -> _core.Sweep:
         """`sweep` for async code."""
-        sweep = await self._arun(names, critical_only, refresh, max_age, deadline)
+        sweep = await self._arun(names, critical_only, refresh, max_age, group, deadline)
         self._publisher.publish(sweep)
         return sweep
 
@@ -226,7 +234,7 @@ class Engine(Registry):
         details: bool = True,
     ) -> Result:
         """`check` for async code."""
-        sweep = await self._arun((name,), False, refresh, max_age, deadline)
+        sweep = await self._arun((name,), False, refresh, max_age, None, deadline)
         self._publisher.publish(None)
         return sweep.result(details)
 
@@ -236,6 +244,7 @@ class Engine(Registry):
         critical_only: bool,
         refresh: bool,
         max_age: float | None,
+        group: str | None,
         deadline: float | None,
     ) -> _core.Sweep:
         if "gevent" in _modules or "eventlet" in _modules:
@@ -243,10 +252,12 @@ class Engine(Registry):
 
             if (waker := greenlets.waker()) is not None:
                 return waker.finish(
-                    lambda native, token: self._native.start(selected, critical_only, refresh, max_age, native, token),
+                    lambda native, token: self._native.start(
+                        selected, critical_only, refresh, max_age, group, native, token
+                    ),
                     deadline,
                 )
-        return self._native.run(selected, critical_only, refresh, max_age, deadline)
+        return self._native.run(selected, critical_only, refresh, max_age, group, deadline)
 
     async def _arun(
         self,
@@ -254,11 +265,13 @@ class Engine(Registry):
         critical_only: bool,
         refresh: bool,
         max_age: float | None,
+        group: str | None,
         deadline: float | None,
     ) -> _core.Sweep:
         from lifesigns import aio  # here, since asyncio takes longer to import than the rest together
 
-        selected = self._selected(names)
+        selected = self._selected(names, group)
         return await aio.finish(
-            lambda waker, token: self._native.start(selected, critical_only, refresh, max_age, waker, token), deadline
+            lambda waker, token: self._native.start(selected, critical_only, refresh, max_age, group, waker, token),
+            deadline,
         )

@@ -134,6 +134,36 @@ class Registry:
             raise not_a_check(name, check)
         self._checks[name] = check
 
+    def add_group(self, name: str, checks: Iterable[str], *, critical: Iterable[str] | None = None) -> None:
+        """Add a group of checks with a criticality of its own, in place of one of the same name.
+
+        `run(group=name)` reports on it, and a probe server at ``/group/<name>``: a web process and a worker can be
+        ready by different checks. They need not be registered yet; those that are not are left out.
+
+        Args:
+            name: letters, digits, ``_``, ``-`` and ``.``.
+            checks: names, or patterns with ``*`` and ``?``.
+            critical: which of them make the group unhealthy. None: those that are critical by themselves.
+
+        Raises:
+            ValueError: an argument is wrong; the message names it.
+        """
+        listed = None if critical is None else list_of_names("critical", critical)
+        self._native.add_group(name, list_of_names("checks", checks), listed)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Return the names of all groups."""
+        return tuple(self._native.groups)
+
+    def names_of(self, group: str, *, critical_only: bool = False) -> tuple[str, ...]:
+        """Return the names of the checks of a group, or of those that are critical there.
+
+        Raises:
+            UnknownCheckError: there is no such group.
+        """
+        return tuple(self._native.names_of(group, critical_only))
+
     def limit(self, *, response_time: float | None = None, error_rate: float | None = None) -> None:
         """Set what makes any healthy check degraded, never an error, from its next run on; None: no limit.
 
@@ -171,11 +201,14 @@ class Registry:
         """Return the circuit breaker of a check, to inspect or to force. ValueError if it has none."""
         return self._native.breaker(name)
 
-    def _selected(self, names: Iterable[str] | None) -> list[str] | None:
-        """Return these names, or None for all, with threads started for their callables."""
+    def _selected(self, names: Iterable[str] | None, group: str | None = None) -> list[str] | None:
+        """Return these names, or None for all or those of a group, with threads started for their callables."""
         selected = None if names is None else list_of_names("names", names)
+        if group is not None and selected is not None:
+            raise ValueError("names and group exclude each other")
         if self._callables:
-            self._callables.start_threads(self._callables.ids if selected is None else selected)
+            wanted = selected if group is None else self._native.names_of(group)
+            self._callables.start_threads(self._callables.ids if wanted is None else wanted)
         return selected
 
 

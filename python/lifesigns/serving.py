@@ -47,7 +47,7 @@ def serve(
 
     Args:
         address: ``127.0.0.1:9464``, ``[::1]:9464``, ``0.0.0.0:9464`` (all interfaces) or ``unix:/path``.
-        engine: whose checks to report on; None for a process without checks that is only to be seen alive.
+        engine: whose checks and groups to report on; None for a process without checks that is only to be seen alive.
         tokens: a caller that sends one as ``Authorization: Bearer`` sees messages, details and metrics, and may
             refresh.
         networks: likewise a caller from one of them: ``10.0.0.0/8``, or one address.

@@ -27,7 +27,7 @@ __version__ = ""
 
 
 class UnknownCheckError(LookupError):
-    """A check name that is not registered."""
+    """A name of a check, or of a group, that is not registered."""
 
 
 def log() -> None:
@@ -84,6 +84,18 @@ class Engine:
 
     def __init__(self, *_: object) -> None:
         self.names: list[str] = []
+        self.groups: list[str] = []
+
+    def add_group(self, name: str, *_: object) -> None:
+        """Know the name of a group."""
+        if name not in self.groups:
+            self.groups.append(name)
+
+    def names_of(self, group: str, *_: object) -> list[str]:
+        """Return all checks: none is run."""
+        if group not in self.groups:
+            raise UnknownCheckError(f"Unknown group {group!r}")
+        return self.names
 
     def _register(self, name: str, *_: object) -> None:
         if name in self.names:

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 
 use crate::checks::Check;
 use crate::model::{CheckOptions, SpecError, clock};
+use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::runtime::{Process, diagnostics, forked_at, lock};
 use crate::state::Scope;
@@ -26,6 +27,7 @@ use sweep::{Sweep, Work};
 /// A set of checks that are run together.
 pub struct Engine {
     checks: ArcSwap<Vec<Arc<Registered>>>,
+    groups: ArcSwap<Vec<Arc<Group>>>,
     shared: Shared,
     events: Events,
     readiness: ReadinessState,
@@ -34,10 +36,12 @@ pub struct Engine {
     started: u64,
 }
 
-/// A check that is not registered.
+/// A check, or a group, that is not registered.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown check {unknown:?}; known are: {}", .known.join(", "))]
+#[error("unknown {what} {unknown:?}; known are: {}", .known.join(", "))]
 pub struct UnknownCheck {
+    /// `check` or `group`.
+    pub what: &'static str,
     pub unknown: String,
     pub known: Vec<String>,
 }
@@ -45,23 +49,39 @@ pub struct UnknownCheck {
 /// What a caller requests of a sweep.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// All checks, if `None`.
+    /// All checks, or those of the group, if `None`.
     pub names: Option<Vec<String>>,
+    /// Which checks are critical, in place of how they are registered.
+    pub group: Option<Arc<Group>>,
     pub critical_only: bool,
     /// Accept nothing that was known before.
     pub refresh: bool,
-    /// Accept nothing older, even if the check's own time to live would allow it.
+    /// Accept nothing older, even if the check's own time to live would allow it. Of a group this is for those that are
+    /// critical there: the others may cost money.
     pub max_age: Option<Duration>,
     /// Wait for nothing that the interpreter has to do: what is known of callables stands, and none is started.
     pub without_python: bool,
+}
+
+impl Selection {
+    /// Whether a check is critical for this caller.
+    fn is_critical(&self, options: &CheckOptions) -> bool {
+        self.group.as_ref().map_or(options.critical, |group| group.is_critical(&options.name, options.critical))
+    }
+
+    /// How old the outcome of a check may be, if less than its own time to live.
+    fn max_age_of(&self, options: &CheckOptions) -> Option<Duration> {
+        self.max_age.filter(|_| self.group.is_none() || self.is_critical(options))
+    }
 }
 
 impl Engine {
     /// An outcome older than `max_stale`, and than twice the check's time to live, is shown no more.
     pub fn new(max_stale: Duration) -> Self {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
-        let (checks, events, readiness) = (ArcSwap::default(), Events::default(), ReadinessState::default());
-        Self { checks, shared, events, readiness, max_stale, started: clock::now() }
+        let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
+        let (events, readiness) = (Events::default(), ReadinessState::default());
+        Self { checks, groups, shared, events, readiness, max_stale, started: clock::now() }
     }
 
     /// The same engine in another scope; before checks are registered.
@@ -102,6 +122,45 @@ impl Engine {
         self.check(name).map(|registered| registered.replace(check))
     }
 
+    /// Adds a group, in place of one of the same name.
+    pub fn add_group(&self, group: Group) {
+        let group = Arc::new(group);
+        self.groups.rcu(|groups| {
+            let mut groups = Vec::clone(groups);
+            match groups.iter_mut().find(|other| other.name == group.name) {
+                Some(other) => *other = group.clone(),
+                None => groups.push(group.clone()),
+            }
+            groups
+        });
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Result<Arc<Group>, UnknownCheck> {
+        let groups = self.groups.load();
+        groups.iter().find(|group| group.name == name).cloned().ok_or_else(|| UnknownCheck {
+            what: "group",
+            unknown: name.to_owned(),
+            known: groups.iter().map(|group| group.name.clone()).collect(),
+        })
+    }
+
+    /// The checks of a group, in the order of registration.
+    pub fn checks_of(&self, group: &Group) -> Vec<Arc<Registered>> {
+        self.checks.load().iter().filter(|check| group.includes(&check.name)).cloned().collect()
+    }
+
+    /// The names of all groups.
+    pub fn groups(&self) -> Vec<String> {
+        self.groups.load().iter().map(|group| group.name.clone()).collect()
+    }
+
+    /// Whether a check decides on the answer about the whole or about any group.
+    fn is_critical_anywhere(&self, options: &CheckOptions) -> bool {
+        let in_a_group = || self.groups.load().iter().any(|group| group.is_critical(&options.name, options.critical));
+        options.critical || in_a_group()
+    }
+
     /// Sets what degrades any check, from the next run on.
     pub fn limit(&self, limits: Limits) {
         self.shared.limits.store(Arc::new(limits));
@@ -130,19 +189,20 @@ impl Engine {
     /// The check of that name.
     pub fn check(&self, name: &str) -> Result<Arc<Registered>, UnknownCheck> {
         let checks = self.checks.load();
-        checks
-            .iter()
-            .find(|check| check.options.name == *name)
-            .cloned()
-            .ok_or_else(|| UnknownCheck { unknown: name.to_owned(), known: self.names() })
+        checks.iter().find(|check| check.options.name == *name).cloned().ok_or_else(|| UnknownCheck {
+            what: "check",
+            unknown: name.to_owned(),
+            known: self.names(),
+        })
     }
 
     fn select(&self, selection: &Selection) -> Result<Vec<Arc<Registered>>, UnknownCheck> {
-        let mut selected = match &selection.names {
-            None => Vec::clone(&self.checks.load()),
-            Some(names) => names.iter().map(|name| self.check(name)).collect::<Result<_, _>>()?,
+        let mut selected = match (&selection.names, &selection.group) {
+            (Some(names), _) => names.iter().map(|name| self.check(name)).collect::<Result<_, _>>()?,
+            (None, Some(group)) => self.checks_of(group),
+            (None, None) => Vec::clone(&self.checks.load()),
         };
-        selected.retain(|check| check.options.critical || !selection.critical_only);
+        selected.retain(|check| !selection.critical_only || selection.is_critical(&check.options));
         Ok(selected)
     }
 
@@ -150,7 +210,11 @@ impl Engine {
     pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), UnknownCheck> {
         let mut selected = self.select(selection)?;
         let mut work = Work::new(self.process());
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection.max_age, self.checks.load().is_empty());
+        let is_void = match &selection.group {
+            Some(group) => self.checks_of(group).is_empty(),
+            None => self.checks.load().is_empty(),
+        };
+        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, is_void);
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
         let request = CheckRequest {
             max_age: selection.max_age,

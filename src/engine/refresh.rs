@@ -79,7 +79,8 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
         let mut pause = TICK;
         for check in engine.checks().iter() {
             let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
-            let period = period(check, critical_max_age);
+            let is_critical = engine.is_critical_anywhere(&check.options);
+            let period = period(check, is_critical, critical_max_age);
             pause = pause.min(plan.follow(check, period, &process));
         }
         if engine.has_events() {
@@ -91,9 +92,9 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
 }
 
 /// For how long a result of the check is to be good.
-fn period(check: &Registered, critical_max_age: Duration) -> Duration {
+fn period(check: &Registered, is_critical: bool, critical_max_age: Duration) -> Duration {
     let ttl = check.options.ttl;
-    match check.options.critical {
+    match is_critical {
         true => ttl.min(critical_max_age.max(check.options.ready_max_age.unwrap_or_default())),
         false => ttl,
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::registry::{Answer, CheckRequest, Lead, Registered};
-use super::runner;
+use super::{Selection, runner};
 use crate::model::{CheckError, NotRun, Outcome, pending};
 use crate::policy::report::{Report, Row};
 use crate::runtime::Process;
@@ -29,16 +29,16 @@ pub struct Sweep {
     started: Instant,
     /// When it has ended, whatever happens.
     pub deadline: Instant,
-    max_age: Option<Duration>,
+    selection: Selection,
     uptime: Duration,
-    /// No check is registered.
+    /// There is no check to report on.
     is_void: bool,
 }
 
 impl Sweep {
-    pub(super) fn new(checks: usize, uptime: Duration, max_age: Option<Duration>, is_void: bool) -> Self {
-        let started = Instant::now();
-        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, max_age, uptime, is_void }
+    pub(super) fn new(checks: usize, uptime: Duration, selection: &Selection, is_void: bool) -> Self {
+        let (started, selection) = (Instant::now(), Selection { names: None, ..selection.clone() });
+        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, is_void }
     }
 
     /// When it started.
@@ -52,6 +52,7 @@ impl Sweep {
             self.requested.push((check, SweepEntry::Latest));
             return;
         };
+        let request = CheckRequest { max_age: self.selection.max_age_of(&check.options), ..request };
         let requested = match check.request(request, &process) {
             Answer::Fresh(outcome) => SweepEntry::Known(outcome),
             Answer::NotRun(not_run) => SweepEntry::NotRun(not_run),
@@ -106,6 +107,7 @@ impl Sweep {
             None => self.found(check, requested, now, snapshot),
         };
         let (circuit, history) = check.state().beside(now);
+        row.critical = self.selection.is_critical(&check.options);
         row.circuit = circuit;
         row.since = parent.map_or(history.since, |parent| parent.failing_since(now, snapshot));
         row.last_error = history.last_error.filter(|error| error.at != row.outcome.at);
@@ -162,7 +164,10 @@ impl Sweep {
 
     /// How old the last outcome may be while a run is awaited: what the caller accepts, plus the check's timeout.
     fn awaited_bound(&self, check: &Registered) -> Duration {
-        let accepted = self.max_age.map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
+        let accepted = self
+            .selection
+            .max_age_of(&check.options)
+            .map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
         let bound = accepted.map_or(Duration::MAX, |age| age.saturating_add(check.options.timeout));
         bound.min(check.stale_after)
     }

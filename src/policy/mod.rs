@@ -2,6 +2,7 @@
 
 pub mod breaker;
 pub mod dependencies;
+pub mod group;
 pub mod hysteresis;
 pub mod limits;
 pub mod report;

@@ -14,6 +14,7 @@ use super::address::ProbeAddress;
 use super::media::MediaType;
 use super::render::render;
 use super::route::Probe;
+use crate::engine::sweep::Sweep;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
 use crate::model::Status;
@@ -58,6 +59,15 @@ impl ProbeRequest {
     fn refuse_refresh(self) -> ProbeResponse {
         let message = "A refresh requires a bearer token or an allowed network";
         self.respond(403, &json!({"status": "forbidden", "message": message}), None)
+    }
+
+    fn refuse_while_draining(self) -> ProbeResponse {
+        self.respond(503, &body("draining", "Service is shutting down", Map::new()), None)
+    }
+
+    fn report(self, report: &Report) -> ProbeResponse {
+        let code = if report.health() == Health::Unhealthy { 503 } else { 200 };
+        self.respond_with_hint(code, &ReportOf(report, self.caller.shown), Some("checks"))
     }
 
     fn selection(self) -> Selection {
@@ -120,11 +130,12 @@ impl Probes {
             Probe::Startup => self.startup(request).await,
             Probe::Health => self.health(request).await,
             Probe::Check(name) => self.check(&name, request).await,
+            Probe::Group(name) => self.group(&name, request).await,
             Probe::Metrics => Ok(self.metrics(request)),
         };
-        found.unwrap_or_else(|UnknownCheck { unknown, known }| {
+        found.unwrap_or_else(|UnknownCheck { what, unknown, known }| {
             let name: String = unknown.chars().take(SHOWN_NAME).collect();
-            let message = format!("Unknown check '{name}'");
+            let message = format!("Unknown {what} '{name}'");
             request.respond(404, &json!({"status": "unknown", "message": message, "known": known}), None)
         })
     }
@@ -151,10 +162,10 @@ impl Probes {
 
     async fn ready(&self, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
         if process::draining() {
-            return Ok(request.respond(503, &body("draining", "Service is shutting down", Map::new()), None));
+            return Ok(request.refuse_while_draining());
         }
         let max_age = Some(self.sources.ready_max_age);
-        let rows = self.rows(&self.sources.engine, Selection { max_age, ..critical() }).await?;
+        let rows = self.sweep(&self.sources.engine, Selection { max_age, ..critical() }).await?.rows();
         if !are_failing(&rows) {
             return Ok(request.respond(200, &body("ready", "Service is ready", Map::new()), None));
         }
@@ -167,15 +178,16 @@ impl Probes {
     }
 
     async fn startup(&self, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
-        let critical = self.rows(&self.sources.engine, critical());
+        let critical = self.sweep(&self.sources.engine, critical());
         let (rows, first) = match &self.sources.startup {
-            None => (critical.await?, Vec::new()),
+            None => (critical.await?.rows(), Vec::new()),
             Some(engine) => {
                 if !self.started.load(Ordering::Relaxed) {
                     // Callables among them start to run; the next request sees their results.
                     engine.sweep(&Selection::default())?.1.start(|| {});
                 }
-                tokio::try_join!(critical, self.rows(engine, Selection::default()))?
+                let (critical, first) = tokio::try_join!(critical, self.sweep(engine, Selection::default()))?;
+                (critical.rows(), first.rows())
             }
         };
         let passed = !are_failing(&rows) && !are_failing(&first);
@@ -194,11 +206,21 @@ impl Probes {
         if request.is_refused() {
             return Ok(request.refuse_refresh());
         }
-        let engine = &self.sources.engine;
-        let rows = self.rows(engine, request.selection()).await?;
-        let report = Report { is_void: engine.checks().is_empty(), ..Report::now(rows, engine.uptime()) };
-        let code = if report.health() == Health::Unhealthy { 503 } else { 200 };
-        Ok(request.respond_with_hint(code, &ReportOf(&report, request.caller.shown), Some("checks")))
+        let sweep = self.sweep(&self.sources.engine, request.selection()).await?;
+        Ok(request.report(&sweep.report()))
+    }
+
+    /// As readiness, by another list of checks: it is what a worker's readiness probe requests.
+    async fn group(&self, name: &str, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
+        let group = Some(self.sources.engine.group(name)?);
+        if process::draining() {
+            return Ok(request.refuse_while_draining());
+        }
+        if request.is_refused() {
+            return Ok(request.refuse_refresh());
+        }
+        let selection = Selection { group, max_age: Some(self.sources.ready_max_age), ..request.selection() };
+        Ok(request.report(&self.sweep(&self.sources.engine, selection).await?.report()))
     }
 
     async fn check(&self, name: &str, request: ProbeRequest) -> Result<ProbeResponse, UnknownCheck> {
@@ -208,7 +230,7 @@ impl Probes {
             return Ok(request.refuse_refresh());
         }
         let selection = Selection { names: Some(vec![name.to_owned()]), ..request.selection() };
-        let rows = self.rows(&self.sources.engine, selection).await?;
+        let rows = self.sweep(&self.sources.engine, selection).await?.rows();
         let failing = rows.iter().any(|row| row.outcome.status == Status::Error);
         let code = if failing { 503 } else { 200 };
         Ok(match rows.first() {
@@ -232,9 +254,9 @@ impl Probes {
         }
     }
 
-    /// The known results of the selected checks once the awaited ones have completed, at the latest at the end of the
-    /// budget. Callables are awaited, and started, only where checks are to be run anew.
-    async fn rows(&self, engine: &Engine, selection: Selection) -> Result<Vec<Row>, UnknownCheck> {
+    /// A sweep of the selected checks of which the awaited ones have completed, at the latest at the end of the budget.
+    /// Callables are awaited, and started, only where checks are to be run anew.
+    async fn sweep(&self, engine: &Engine, selection: Selection) -> Result<Sweep, UnknownCheck> {
         let deadline = tokio::time::Instant::now() + self.sources.budget.saturating_sub(MARGIN);
         let (done, known) = oneshot::channel();
         let selection = Selection { without_python: !selection.refresh, ..selection };
@@ -245,7 +267,7 @@ impl Probes {
             });
             let _ = timeout_at(deadline, known).await;
         }
-        Ok(sweep.rows())
+        Ok(sweep)
     }
 }
 

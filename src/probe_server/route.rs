@@ -13,6 +13,8 @@ pub enum Probe<'a> {
     Health,
     /// One check, by its name.
     Check(Cow<'a, str>),
+    /// The checks of a group, by its name.
+    Group(Cow<'a, str>),
     Metrics,
 }
 
@@ -26,8 +28,14 @@ pub fn route(path: &str) -> Option<Probe<'_>> {
         "/health" | "/healthz" => Some(Probe::Health),
         "/metrics" => Some(Probe::Metrics),
         _ => {
-            let name = percent_decode_str(path.strip_prefix("/health/")?).decode_utf8().ok()?;
-            (!name.is_empty() && !name.contains('/')).then_some(Probe::Check(name))
+            let (kind, name) = path.strip_prefix('/')?.split_once('/')?;
+            let name = percent_decode_str(name).decode_utf8().ok()?;
+            match kind {
+                _ if name.is_empty() || name.contains('/') => None,
+                "health" => Some(Probe::Check(name)),
+                "group" => Some(Probe::Group(name)),
+                _ => None,
+            }
         }
     }
 }
@@ -54,6 +62,14 @@ mod tests {
             ("/health/caf%C3%A9", Some(Probe::Check("café".into()))),
             ("/health/caf%E9", None),
             ("/health/a%2Fb", None),
+            ("/health/group", Some(Probe::Check("group".into()))),
+            ("/group/worker", Some(Probe::Group("worker".into()))),
+            ("/group/worker/", Some(Probe::Group("worker".into()))),
+            ("/group/dashboard", Some(Probe::Group("dashboard".into()))),
+            ("/group", None),
+            ("/group//", None),
+            ("/group/worker/x", None),
+            ("/other/x", None),
             ("/health//", None),
             ("/health/disk/x", None),
             ("/alive//", None),

@@ -24,6 +24,7 @@ use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
 use crate::model::{BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};
 use crate::monitor::Membership;
+use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::runtime::background::BackgroundServices;
 use crate::runtime::diagnostics;
@@ -111,6 +112,28 @@ impl PyEngine {
         self.inner.names()
     }
 
+    /// Adds a group, in place of one of the same name. Without `critical` those are that are critical by themselves.
+    #[pyo3(signature = (name, checks, critical=None))]
+    fn add_group(&self, name: &str, checks: Vec<String>, critical: Option<Vec<String>>) -> PyResult<()> {
+        self.inner.add_group(Group::new(name, checks, critical)?);
+        Ok(())
+    }
+
+    #[getter]
+    fn groups(&self) -> Vec<String> {
+        self.inner.groups()
+    }
+
+    /// The names of the checks of a group, or of those of them that are critical there.
+    #[pyo3(signature = (group, critical_only=false))]
+    fn names_of(&self, group: &str, critical_only: bool) -> PyResult<Vec<String>> {
+        let group = self.inner.group(group)?;
+        let checks = self.inner.checks_of(&group);
+        let options = checks.iter().map(|check| &check.options);
+        let selected = options.filter(|check| !critical_only || group.is_critical(&check.name, check.critical));
+        Ok(selected.map(|check| check.name.clone()).collect())
+    }
+
     /// The circuit breaker of a check.
     fn breaker(&self, name: &str) -> PyResult<PyBreaker> {
         PyBreaker::of(self.inner.check(name)?)
@@ -171,7 +194,7 @@ impl PyEngine {
     }
 
     /// Starts a sweep. `waker` receives `token` once every answer is there, unless they are at once.
-    #[pyo3(signature = (names, critical_only, refresh, max_age, waker=None, token=0))]
+    #[pyo3(signature = (names, critical_only, refresh, max_age, group=None, waker=None, token=0))]
     #[allow(clippy::too_many_arguments, reason = "Python's keywords")]
     fn start(
         &self,
@@ -180,10 +203,13 @@ impl PyEngine {
         critical_only: bool,
         refresh: bool,
         max_age: Option<f64>,
+        group: Option<&str>,
         waker: Option<&Bound<'_, PyWaker>>,
         token: u64,
     ) -> PyResult<PySweep> {
-        let selection = selection(names, critical_only, refresh, max_age)?;
+        let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
+        let group = group.map(|name| self.inner.group(name)).transpose()?;
+        let selection = Selection { names, group, critical_only, refresh, max_age, without_python: false };
         let waker = waker.map(|waker| waker.get().signal());
         let is_helper = self.is_helper(py);
         let (sweep, done) = py.detach(|| {
@@ -205,7 +231,8 @@ impl PyEngine {
     }
 
     /// Starts a sweep, and waits as `Sweep.wait` does.
-    #[pyo3(signature = (names, critical_only, refresh, max_age, deadline=None))]
+    #[pyo3(signature = (names, critical_only, refresh, max_age, group=None, deadline=None))]
+    #[allow(clippy::too_many_arguments, reason = "Python's keywords")]
     fn run(
         &self,
         py: Python<'_>,
@@ -213,10 +240,11 @@ impl PyEngine {
         critical_only: bool,
         refresh: bool,
         max_age: Option<f64>,
+        group: Option<&str>,
         deadline: Option<f64>,
     ) -> PyResult<PySweep> {
         let budget = budget(deadline)?;
-        let sweep = self.start(py, names, critical_only, refresh, max_age, None, 0)?;
+        let sweep = self.start(py, names, critical_only, refresh, max_age, group, None, 0)?;
         sweep.finish(py, sweep.end(budget))?;
         Ok(sweep)
     }
@@ -269,16 +297,6 @@ impl PyEngine {
         };
         Ok(self.inner.register(spec, check(timeout))?)
     }
-}
-
-fn selection(
-    names: Option<Vec<String>>,
-    critical_only: bool,
-    refresh: bool,
-    max_age: Option<f64>,
-) -> PyResult<Selection> {
-    let max_age = max_age.map(|age| not_negative("max_age", age)).transpose()?;
-    Ok(Selection { names, critical_only, refresh, max_age, without_python: false })
 }
 
 /// Whether multiprocessing has forked this process, as `multiprocessing.parent_process()` says. Runs no Python code.

@@ -31,7 +31,7 @@ use crate::model::{SpecError, in_python, valid_name};
 use crate::runtime::{self, process};
 use crate::state::heartbeats;
 
-create_exception!(_core, UnknownCheckError, PyLookupError, "A check name that is not registered.");
+create_exception!(_core, UnknownCheckError, PyLookupError, "A name of a check, or of a group, that is not registered.");
 
 impl From<SpecError> for PyErr {
     fn from(error: SpecError) -> Self {
