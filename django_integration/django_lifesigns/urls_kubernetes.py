@@ -11,4 +11,5 @@ urlpatterns = [
     path("readyz", views.readiness_check, name="readyz"),
     path("startup", views.startup_check, name="startup"),
     path("healthz", views.health_check, name="healthz"),
+    path("healthz/group/<str:group>", views.group_check, name="healthz_group"),
 ]

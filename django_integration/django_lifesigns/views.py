@@ -44,7 +44,7 @@ async def liveness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
 async def readiness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/ready/`: the critical checks, none older than `READY_MAX_AGE`, within `READY_BUDGET`; no more once draining."""
     if draining():
-        return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
+        return _draining(request)
     started = time.monotonic()
     runtime = await wait(on_request, aon_request)
     engine, conf = runtime.engine, runtime.conf
@@ -122,6 +122,27 @@ async def single_check(request: HttpRequest, wait: Wait, check: str) -> HttpResp
 
 
 @probe("Authorization", "Cookie")
+async def group_check(request: HttpRequest, wait: Wait, group: str) -> HttpResponse:
+    """`/health/group/<group>/`: the checks of a group, by its own criticality; within the bounds of `/ready/`."""
+    if draining():
+        return _draining(request)
+    started = time.monotonic()
+    runtime = await wait(on_request, aon_request)
+    engine, conf = runtime.engine, runtime.conf
+    if group not in engine.groups:
+        body = {"status": "unknown", "message": f"Unknown group {group[:100]!r}", "known": engine.groups}
+        return answer(request, body, 404)
+    # A session is looked up for no kubelet, since that sends no cookie.
+    caller = await identify(request, conf, wait)
+    refresh = _wants_refresh(request)
+    if refresh and not caller.is_authorized:
+        return _refuse_refresh(request)
+    options = {"group": group, "refresh": refresh, "deadline": _deadline(conf, started), "max_age": conf.ready_max_age}
+    sweep = await wait(engine.sweep, engine.asweep, **options)
+    return answer_sweep(request, sweep, caller.sees_details, caller.hint)
+
+
+@probe("Authorization", "Cookie")
 async def metrics(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/metrics/`: what is known of the checks, as Prometheus or OpenMetrics text. Runs none of them."""
     runtime = await wait(on_request, aon_request)
@@ -147,6 +168,10 @@ def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: 
     # Sessions are not looked up: these answers have a budget.
     caller: Caller = identify_without_session(request, conf)
     return body if caller.sees_details else {**statuses_only(body, results), **caller.hint}
+
+
+def _draining(request: HttpRequest) -> HttpResponse:
+    return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
 
 
 def _wants_refresh(request: HttpRequest) -> bool:

@@ -51,7 +51,7 @@ class FrozenClock:
         run, check, arun, acheck = self._real.values()
 
         def frozen_run(engine: Engine, names: Any = None, **options: Any) -> Any:
-            for name in self._expired(engine, names):
+            for name in self._expired(engine, names, options.get("group")):
                 check(engine, name, refresh=True)
             return self._of_report(engine, run(engine, names, **options))
 
@@ -60,7 +60,7 @@ class FrozenClock:
             return self._of_result(engine, name, check(engine, name, **options))
 
         async def frozen_arun(engine: Engine, names: Any = None, **options: Any) -> Any:
-            for name in self._expired(engine, names):
+            for name in self._expired(engine, names, options.get("group")):
                 await acheck(engine, name, refresh=True)
             return self._of_report(engine, await arun(engine, names, **options))
 
@@ -71,9 +71,9 @@ class FrozenClock:
         for name, method in zip(NAMES, (frozen_run, frozen_check, frozen_arun, frozen_acheck), strict=True):
             setattr(Engine, name, method)
 
-    def _expired(self, engine: Engine, names: Any) -> list[str]:
+    def _expired(self, engine: Engine, names: Any, group: str | None = None) -> list[str]:
         found = self._found.setdefault(engine, {})
-        selected = engine.names if names is None else names
+        selected = names if names is not None else engine.names if group is None else engine.names_of(group)
         expired = [name for name in selected if name in found and self._age(found[name]) >= engine._ttls[name]]
         for name in expired:
             del found[name]

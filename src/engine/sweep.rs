@@ -37,7 +37,10 @@ pub struct Sweep {
 
 impl Sweep {
     pub(super) fn new(checks: usize, uptime: Duration, selection: &Selection, is_void: bool) -> Self {
-        let (started, selection) = (Instant::now(), Selection { names: None, ..selection.clone() });
+        let started = Instant::now();
+        // Not the names, which have been looked up.
+        let (group, max_age) = (selection.group.clone(), selection.max_age);
+        let selection = Selection { group, max_age, ..Selection::default() };
         Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, is_void }
     }
 
@@ -164,10 +167,8 @@ impl Sweep {
 
     /// How old the last outcome may be while a run is awaited: what the caller accepts, plus the check's timeout.
     fn awaited_bound(&self, check: &Registered) -> Duration {
-        let accepted = self
-            .selection
-            .max_age_of(&check.options)
-            .map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
+        let max_age = self.selection.max_age_of(&check.options);
+        let accepted = max_age.map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
         let bound = accepted.map_or(Duration::MAX, |age| age.saturating_add(check.options.timeout));
         bound.min(check.stale_after)
     }

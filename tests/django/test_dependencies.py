@@ -44,6 +44,28 @@ def test_cache__of_another_kind_depends_on_nothing(settings: Any) -> None:
     assert parents(settings, default=local, select2=local)["select2_cache"] is None
 
 
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (["redis://cache:6379/3"], ("redis_connectivity",)),
+        ([("cache", 6379)], ("redis_connectivity",)),
+        ([{"address": "redis://cache"}, "redis://:p@cache/2"], ("redis_connectivity",)),
+        (["redis://cache", "redis://other"], None),
+        ([{"sentinels": [("cache", 26379)], "master_name": "x"}], None),
+        (["redis://cache:nonsense"], None),
+        ([], None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("alias", ["default", "chat"])
+def test_channel_layer__depends_on_its_redis_server(settings: Any, alias: str, hosts: Any, expected: Any) -> None:
+    pytest.importorskip("channels")
+    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": hosts}}
+    settings.CHANNEL_LAYERS = {alias: layer}
+    found = parents(settings, default={"BACKEND": REDIS, "LOCATION": "redis://cache/0"})
+    assert found["channel_layer" if alias == "default" else "channel_layer_chat"] == expected
+
+
 def discovered(name: str, *depends_on: str) -> DiscoveredCheck:
     return DiscoveredCheck(key=name, name=name, check=lambda: None, options={"depends_on": depends_on})
 

@@ -69,7 +69,10 @@ def probed(folder: Path, settings: str, *commands: str) -> Any:
         ("STORAGES = ['x']", []),
         ("Q_CLUSTER = ['x']; LIFESIGNS['TASK_QUEUE'] = 'django-q2'", ["task_queue"]),
         ("CELERY_BROKER_URL = 7", ["task_queue"]),
-        ("DATABASES['other'] = {'ENGINE': 'django.db.backends.postgresql', 'HOST': Path('/run'), 'OPTIONS': None}", []),
+        (
+            "DATABASES['other'] = {'ENGINE': 'django.db.backends.postgresql', 'HOST': Path('/run'), 'OPTIONS': None}",
+            ["database_other"],
+        ),
         ("LIFESIGNS = None", []),
     ],
 )
@@ -78,7 +81,7 @@ def test_odd__one_check_says_so(tmp_path: Path, settings: str, wrong: list[str])
     assert set(found["ids"]) == ({"lifesigns.W005"} if wrong else set())
     assert found["probes"]["/alive/"] == 200
     assert found["probes"]["/ready/"] in (200, 503)
-    assert len(found["checks"]) == 22
+    assert len(found["checks"]) == 22 + ("database_other" in wrong)
     assert {name for name in wrong if found["checks"][name] != "error"} == set()
     assert found["checks"]["database_connectivity"] == "healthy"
     assert found["checks"]["memory_usage"] != "skipped"

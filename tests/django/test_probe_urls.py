@@ -30,13 +30,16 @@ VIEWS = [
     views.detailed_health_check,
     views.metrics,
     views.single_check,
+    views.group_check,
 ]
+FOUND = ["alive", "ready", "startup", "health", "health/default_cache", "health/group/worker"]
 numbers = count()
 
 
 @pytest.fixture(autouse=True)
 def few_checks(settings: Any) -> None:
-    settings.LIFESIGNS = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
+    groups = {"worker": {"checks": ["default_cache"]}}
+    settings.LIFESIGNS = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"], "GROUPS": groups}
 
 
 @pytest.fixture(params=["wsgi", "asgi"])
@@ -74,7 +77,7 @@ PLACES: list[tuple[str, list[Any], str]] = [
 
 
 @pytest.mark.parametrize(("patterns", "prefix"), [place[1:] for place in PLACES], ids=[place[0] for place in PLACES])
-@pytest.mark.parametrize("probe", ["alive", "ready", "startup", "health", "health/default_cache"])
+@pytest.mark.parametrize("probe", FOUND)
 def test_place__is_found_before_all_else(settings: Any, get: Any, patterns: Any, prefix: str, probe: str) -> None:
     settings.ROOT_URLCONF = urlconf(*patterns)
     settings.MIDDLEWARE = [MIDDLEWARE, "django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
@@ -147,8 +150,9 @@ def test_kubernetes__names_without_a_slash(settings: Any, get: Any, middleware: 
     assert get("/alive/").status_code == 200
 
 
-def test_kubernetes__are_four() -> None:
-    assert [str(url.pattern) for url in urls_kubernetes.urlpatterns] == ["livez", "readyz", "startup", "healthz"]
+def test_kubernetes__names() -> None:
+    names = ["livez", "readyz", "startup", "healthz", "healthz/group/<str:group>"]
+    assert [str(url.pattern) for url in urls_kubernetes.urlpatterns] == names
     # Their names are others, so that both can be included.
     assert not {url.name for url in urls_kubernetes.urlpatterns} & {url.name for url in urls.urlpatterns}
     assert reverse("liveness_check") == "/alive/"
@@ -163,7 +167,7 @@ def test_guards__of_a_view_imported_by_name(settings: Any, get: Any, monkeypatch
 
     monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
     monkeypatch.setattr("django.db.transaction.atomic", refuse)
-    settings.ROOT_URLCONF = urlconf(path("mine/", view, {"check": "default_cache"}))
+    settings.ROOT_URLCONF = urlconf(path("mine/", view, {"check": "default_cache", "group": "worker"}))
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
     response = get("/mine/")
     assert response.status_code == (401 if view is views.metrics else 200)

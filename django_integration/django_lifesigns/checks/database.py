@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 # As the native check does it: a count of all rows would be the most expensive thing that a probe does.
 COUNTED = 10_000
@@ -20,6 +21,8 @@ class DatabaseConnectivity:
 
     def __call__(self) -> dict[str, object]:
         connection = connections[self.alias]
+        if self.alias != DEFAULT_DB_ALIAS and _is_missing_file(connection):
+            return {"status": "error", "message": f"The file of DATABASES[{self.alias!r}] does not exist"}
         connection.ensure_connection()
         answer, version = _select(connection), _version(connection)
         if answer is None and version is None:
@@ -38,6 +41,16 @@ class DatabaseConnectivity:
         if answer not in (None, (1,)):
             return {"status": "error", "message": "SELECT 1 did not return 1", "details": details}
         return {"status": "healthy", "message": "Connected", "details": details}
+
+
+def _is_missing_file(connection: Any) -> bool:
+    """Return whether to connect would make an empty database: a file of SQLite's that the project has not made yet."""
+    name = str(connection.settings_dict["NAME"])
+    return (
+        connection.vendor == "sqlite"
+        and not (connection.is_in_memory_db() or name.startswith("file:"))
+        and not os.path.exists(name)
+    )
 
 
 def _select(connection: Any) -> Any:

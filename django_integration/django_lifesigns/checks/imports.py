@@ -32,6 +32,8 @@ CLIENTS = {
     ),
     "django_valkey.base.BaseValkeyCache": ("valkey",),
 }
+# What a storage imports when it is first used.
+STORAGE_CLIENTS = {"storages.backends.s3.S3Storage": ("boto3.s3.inject", "encodings.idna")}
 # Options of a cache that name a class or a function by its dotted path.
 DOTTED = ("CLASS", "SERIALIZER", "COMPRESSOR", "KEY_FUNCTION")
 CELERY = (
@@ -78,6 +80,14 @@ def channel_modules(alias: str) -> Iterator[str]:
     if layer:
         yield "channels.layers"
         yield module_of(str(layer["BACKEND"]))
+
+
+def storage_modules(alias: str) -> Iterator[str]:
+    """Yield what a storage imports when it is made or first used."""
+    backend = str(settings.STORAGES[alias]["BACKEND"])
+    yield module_of(backend)
+    for parent in import_string(backend).__mro__:
+        yield from STORAGE_CLIENTS.get(f"{parent.__module__}.{parent.__qualname__}", ())
 
 
 def celery_modules() -> Iterator[str]:

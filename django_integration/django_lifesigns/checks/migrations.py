@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 
 from django.apps import apps
@@ -20,31 +21,47 @@ DUMMY = "django.db.backends.dummy"
 UNREACHABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
 
 
-class MigrationsApplied:
-    """A callable check: unapplied migrations are an error, named by database."""
+# By alias, what looks at a further database: one that hangs holds one thread, however many checks ask for it.
+_jobs: dict[str, Job[list[str]]] = {}
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, Job[list[str]]] = {}
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MigrationsApplied:
+    """A callable check: migrations that are not applied have the status `unapplied`, and are named by database.
+
+    Without `databases` it looks at those that this project migrates.
+    """
+
+    databases: tuple[str, ...] = ()
+    unapplied: str = "error"
 
     def __call__(self) -> dict[str, object]:
         """Look at `default` on this thread, and at the others beside it."""
-        further = [alias for alias in migrated_aliases() if alias != DEFAULT_DB_ALIAS]
+        aliases = self.databases or tuple(migrated_aliases())
+        further = [alias for alias in aliases if alias != DEFAULT_DB_ALIAS]
         for alias in further:
-            self._start(alias)
-        waiting = {DEFAULT_DB_ALIAS: unapplied(DEFAULT_DB_ALIAS)} if _has_default() else {}
+            _start(alias)
+        waiting = {DEFAULT_DB_ALIAS: unapplied_in(DEFAULT_DB_ALIAS)} if DEFAULT_DB_ALIAS in aliases else {}
         unreachable = {}
         for alias in further:
             try:
-                waiting[alias] = self._jobs[alias].run()
+                waiting[alias] = _jobs[alias].run()
             except UNREACHABLE as error:
                 unreachable[alias] = type(error).__name__
-        return _result({alias: names for alias, names in waiting.items() if names}, unreachable)
+        waiting = {alias: names for alias, names in waiting.items() if names}
+        return self._result(waiting, unreachable)
 
-    def _start(self, alias: str) -> None:
-        if alias not in self._jobs:
-            self._jobs[alias] = Job(returning_connections(partial(unapplied, alias)), timeout=SECONDS)
-        with suppress(*UNREACHABLE):  # shown by the run that waits
-            self._jobs[alias].run(deadline=0)
+    def _result(self, waiting: dict[str, list[str]], unreachable: dict[str, str]) -> dict[str, object]:
+        found = (("unapplied", waiting), ("unreachable", unreachable))
+        details = {key: value for key, value in found if value}
+        count = sum(map(len, waiting.values()))
+        if count:
+            message = "1 migration is not applied" if count == 1 else f"{count} migrations are not applied"
+            return {"status": self.unapplied, "message": message, "details": details}
+        if unreachable and self.databases:
+            message = f"The migrations of {', '.join(unreachable)} cannot be read"
+            return {"status": "error", "message": message, "details": details}
+        return {"status": "healthy", "message": "All migrations are applied", "details": details}
 
 
 def migrated_aliases() -> Iterator[str]:
@@ -60,7 +77,7 @@ def migrated_aliases() -> Iterator[str]:
             yield alias
 
 
-def unapplied(alias: str) -> list[str]:
+def unapplied_in(alias: str) -> list[str]:
     """Return the migrations that `migrate` would apply to a database, of the apps that may have tables there."""
     executor = MigrationExecutor(connections[alias])
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
@@ -68,8 +85,12 @@ def unapplied(alias: str) -> list[str]:
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan if allowed[migration.app_label]]
 
 
-def _has_default() -> bool:
-    return DEFAULT_DB_ALIAS in migrated_aliases()
+def _start(alias: str) -> None:
+    if alias not in _jobs:
+        job = Job(returning_connections(partial(unapplied_in, alias)), timeout=SECONDS)
+        _jobs.setdefault(alias, job)
+    with suppress(*UNREACHABLE):  # shown by the run that waits
+        _jobs[alias].run(deadline=0)
 
 
 def _labels() -> list[str]:
@@ -95,12 +116,3 @@ def _router_allows(alias: str, label: str) -> bool:
                     return True
                 break
     return False
-
-
-def _result(waiting: dict[str, list[str]], unreachable: dict[str, str]) -> dict[str, object]:
-    details = {key: value for key, value in (("unapplied", waiting), ("unreachable", unreachable)) if value}
-    if not waiting:
-        return {"status": "healthy", "message": "All migrations are applied", "details": details}
-    count = sum(map(len, waiting.values()))
-    message = "1 migration is not applied" if count == 1 else f"{count} migrations are not applied"
-    return {"status": "error", "message": message, "details": details}

@@ -85,17 +85,26 @@ class ProbeUrl:
 def route_of(path: str) -> Route | None:
     """Return the route of a path as the server gives it; None for one of the project's own pages.
 
-    These may be where other packages have their metrics, too, and below `/health/`, where we have checks.
+    These may be where other packages have their metrics, too, and below `/health/`, where we have checks and groups.
     """
     route = find(path)
     if route is None:
         return None
-    check = route.arguments.get("check")
     if route.view.__name__ == "metrics":
         others = is_the_projects(path)
     else:
-        others = check is not None and check not in get_engine().names and is_the_projects(*either(path))
+        others = _is_unknown(route) and is_the_projects(*either(path))
     return None if others else route
+
+
+def _is_unknown(route: Route) -> bool:
+    """Return whether the check or the group of a route is not there."""
+    match route.view.__name__:
+        case "single_check":
+            return route.arguments.get("check") not in get_engine().names
+        case "group_check":
+            return route.arguments.get("group") not in get_engine().groups
+    return False
 
 
 def find(path: str) -> Route | None:

@@ -16,6 +16,7 @@ from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
 from django_lifesigns.history import recorder
+from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.refused_checks import problem_of
 from django_lifesigns.runtime.sharing import scope
@@ -25,8 +26,8 @@ from django_lifesigns.settings.problems import Problem
 from django_lifesigns.settings.secrets import secrets
 from django_lifesigns.targets.discovery import (
     DiscoveredCheck,
-    critical_by_default,
     discover,
+    known_checks,
     parents_first,
 )
 from lifesigns import Engine, close_connections, specs
@@ -107,6 +108,7 @@ def build(conf: Conf) -> Runtime:
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
         names |= _register(engine, check, conf, problems)
+    problems += add_groups(engine, conf, names, known_checks(conf))
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
     return Runtime(
         conf=conf,
@@ -163,8 +165,7 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
         problems.append(problem)
         with suppress(ValueError):  # the name itself may be what is wrong
             wrong = FixedResult("error", problem.message)
-            critical = critical_by_default(check.key)
-            engine.register(check.key, wrong, critical=critical, identity=identity(wrong))
+            engine.register(check.key, wrong, critical=check.critical_by_default, identity=identity(wrong))
             return {check.key: check.key}
     return {check.key: check.name}
 
@@ -179,6 +180,7 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
         if check.name not in runtime.engine.names:  # by another thread
             names |= _register(runtime.engine, check, runtime.conf, problems)
     if late:
+        add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf))
         logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
     return replace(runtime, names=names, critical=_critical(found), declared=declared)
 

@@ -33,6 +33,10 @@ def import_packages() -> None:
                 _import_all(modules(options))
     with suppress(Exception):
         _import_all(_own_modules(options))
+    with suppress(Exception):
+        for of_alias in _alias_modules(options):
+            with suppress(Exception):
+                _import_all(of_alias)
 
 
 def _import_all(modules: Iterator[str]) -> None:
@@ -64,6 +68,19 @@ def _own_modules(options: Mapping[Any, Any]) -> Iterator[str]:
         check = entry.get("check") if isinstance(entry, Mapping) else entry
         if isinstance(check, str) and _is_enabled(name, options):
             yield module_of(check)
+
+
+def _alias_modules(options: Mapping[Any, Any]) -> Iterator[Iterator[str]]:
+    from django_lifesigns.targets.aliases import ALIAS_KINDS, further_aliases, name_of
+
+    wanted = []
+    if options.get("ALIASES") != "default":
+        wanted += [each for each in further_aliases() if _is_enabled(name_of(*each), options)]
+    for entry in (options.get("CHECKS") or {}).values():
+        if isinstance(entry, Mapping) and entry.get("kind") in ALIAS_KINDS:
+            wanted.append((entry["kind"], entry.get("alias", "default")))
+    for kind, alias in wanted:
+        yield ALIAS_KINDS[kind].modules(alias)
 
 
 _CHECKS: dict[str, Callable[[Mapping[Any, Any]], Iterator[str]]] = {

@@ -13,7 +13,7 @@ from django_lifesigns.settings.problems import (
     Problem,
     did_you_mean,
 )
-from django_lifesigns.targets.discovery import DiscoveredCheck, parents_of, setting_of
+from django_lifesigns.targets.discovery import DiscoveredCheck, parents_of
 from lifesigns import checks as registry
 
 
@@ -27,4 +27,4 @@ def problem_of(check: DiscoveredCheck, conf: Conf, reason: str, names: Iterable[
     if declared:
         module = getattr(declared.check, "__module__", "a module")
         return Problem(WRONG_DECLARATION, f"The check {key!r} that {module} declares: {reason}", hint)
-    return Problem(WRONG_TARGET, f"{setting_of(key)}: {reason}", hint)
+    return Problem(WRONG_TARGET, f"{check.setting}: {reason}", hint)

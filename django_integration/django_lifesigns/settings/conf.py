@@ -21,6 +21,8 @@ class Conf:
     checks: Mapping[str, object] = field(repr=False)
     disabled: frozenset[str] = frozenset()
     required: frozenset[str] | Literal["all"] = frozenset()
+    aliases: Literal["all", "default"] = "all"
+    groups: Mapping[str, object] = field(default_factory=dict)
     default_timeout: float = 5.0
     default_ttl: float = 30.0
     ready_budget: float = 0.8
@@ -47,8 +49,12 @@ class Conf:
     problems: tuple[Problem, ...] = ()
 
     def requires(self, check: str) -> bool:
-        """Return whether `REQUIRED` names this check."""
+        """Return whether `REQUIRED` names this check, or all of the 22, of which it is one."""
         return self.required == "all" or check in self.required
+
+    def names_required(self, check: str) -> bool:
+        """Return whether `REQUIRED` names this check itself."""
+        return self.required != "all" and check in self.required
 
 
 def read() -> Conf:
@@ -87,6 +93,8 @@ READERS: dict[str, Callable[[object], object]] = {
     "CHECKS": values.mapping,
     "DISABLED": values.names,
     "REQUIRED": values.names_or_all,
+    "ALIASES": values.one_of("all", "default"),
+    "GROUPS": values.groups,
     "DEFAULT_TIMEOUT": values.seconds,
     "DEFAULT_TTL": values.seconds,
     "READY_BUDGET": values.seconds,

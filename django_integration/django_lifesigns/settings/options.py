@@ -19,6 +19,8 @@ RUN_OPTIONS = frozenset(
     ["critical", "timeout", "ttl", "breaker", "depends_on", "failures_before_error", "successes_before_healthy"]
 )
 OTHER_OPTIONS = frozenset(["enabled", "name", "check", "arguments"])
+# What only Django reaches, by the 'kind' of a check.
+DJANGO_KINDS = frozenset(["cache", "channel_layer", "database", "mail", "migrations", "storage"])
 # What names a target comes from Django's own settings and is not an option.
 TARGET_FIELDS = frozenset(
     [
@@ -78,6 +80,8 @@ class Options:
 
 def parse(entry: object) -> Options:
     """The options of an entry; ValueError whose text continues "LIFESIGNS['CHECKS'][name]"."""
+    if isinstance(entry, Mapping) and _is_of_django(entry):
+        entry = _with_check(entry)
     if not isinstance(entry, Mapping) or "kind" in entry:
         return Options(check=_check(entry))
     rest = {str(name): value for name, value in entry.items()}
@@ -102,6 +106,17 @@ def parse(entry: object) -> Options:
         run={name: rest.pop(name) for name in RUN_OPTIONS & rest.keys()},
         fields=rest,
     )
+
+
+def _is_of_django(entry: Mapping[Any, Any]) -> bool:
+    kind = entry.get("kind")
+    return isinstance(kind, str) and kind in DJANGO_KINDS
+
+
+def _with_check(entry: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Return the entry with what it says of the check itself, not of how that is run, under 'check'."""
+    run = {name: value for name, value in entry.items() if name in RUN_OPTIONS | OTHER_OPTIONS - {"check"}}
+    return {**run, "check": {name: value for name, value in entry.items() if name not in run}}
 
 
 def _check(value: object) -> Check:

@@ -43,6 +43,14 @@ def mapping(value: object) -> Mapping[str, object]:
     return cast("Mapping[str, object]", value)
 
 
+def groups(value: object) -> Mapping[str, object]:
+    must = "must be a dict with names of groups as keys"
+    if not isinstance(value, Mapping):
+        raise WrongValueError(must)
+    _each_is_text(value, must, "key")
+    return cast("Mapping[str, object]", value)
+
+
 def strings(value: object, must: str = "must be a list of strings") -> tuple[str, ...]:
     if isinstance(value, str):
         raise WrongValueError(must, "it is one string", "Write it in brackets, as the only item of a list.")

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.checks.redis import RedisClient
 from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
-from django_lifesigns.targets.redis import backend_of, has_provider, has_replicas, is_redis, redis_of
+from django_lifesigns.targets.redis import backend_of, has_provider, has_replicas, is_redis, lineage_of, redis_of
 
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
+# What they keep is in this process or on this host, and no server can be down.
+LOCAL = frozenset([DummyCache, FileBasedCache, LocMemCache])
 
 
 def redis(search: DiscoveryContext) -> Check:
@@ -38,6 +43,28 @@ def default_cache(search: DiscoveryContext) -> Check:
 def select2_cache(search: DiscoveryContext) -> Check:
     """Check 11."""
     return _round_trip("select2", search, search.conf.materialized_views)
+
+
+def of_alias(search: DiscoveryContext, alias: str) -> Check:
+    """Set, read back and delete a key of one cache, whichever it is."""
+    return _round_trip(alias, search)
+
+
+def aliases() -> list[str]:
+    """Return the aliases of `CACHES`."""
+    return list(settings.CACHES) if isinstance(settings.CACHES, Mapping) else []
+
+
+def remote_aliases() -> list[str]:
+    """Return the aliases of `CACHES` that are on a server, and those whose backend cannot be read."""
+    return [alias for alias in aliases() if _is_remote(alias)]
+
+
+def _is_remote(alias: str) -> bool:
+    try:
+        return LOCAL.isdisjoint(lineage_of(alias))
+    except WrongTargetError:
+        return True
 
 
 def _round_trip(alias: str, search: DiscoveryContext, views: tuple[str, ...] = ()) -> CacheRoundTrip:

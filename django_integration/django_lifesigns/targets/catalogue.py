@@ -25,9 +25,13 @@ class Target:
     # The metric whose thresholds, saved in the admin, govern the check.
     metric: str | None = None
 
+    def run(self) -> dict[str, object]:
+        """Return how it is run, as keywords of `Engine.register`, but for whether it is critical."""
+        return {"timeout": self.timeout, "ttl": self.ttl, "breaker": self.breaker}
+
 
 _DATABASES, _CACHES, _TASKS = "DATABASES", "CACHES", "LIFESIGNS['TASK_QUEUE']"
-_PAID_API = specs.Breaker(failures=3, wait=60)
+PAID_API = specs.Breaker(failures=3, wait=60)
 
 CATALOGUE: dict[str, Target] = {
     "database_connectivity": Target(find=databases.connectivity, setting=_DATABASES, critical=True, timeout=10),
@@ -49,10 +53,10 @@ CATALOGUE: dict[str, Target] = {
     "mqtt_broker": Target(
         find=messaging.mqtt_broker, setting="MQTT_CONFIG", timeout=3, breaker=specs.Breaker(failures=3, wait=30)
     ),
-    "aws_ses": Target(find=mail.aws_ses, setting="EMAIL_HOST", ttl=300, breaker=_PAID_API),
-    "google_maps_api": Target(find=apis.google_maps, setting="GOOGLE_MAP_SECRET_KEY", ttl=900, breaker=_PAID_API),
-    "openai_api": Target(find=apis.openai, setting="LLM_PROVIDERS", ttl=120, breaker=_PAID_API),
-    "anthropic_api": Target(find=apis.anthropic, setting="LLM_PROVIDERS", ttl=120, breaker=_PAID_API),
+    "aws_ses": Target(find=mail.aws_ses, setting="EMAIL_HOST", ttl=300, breaker=PAID_API),
+    "google_maps_api": Target(find=apis.google_maps, setting="GOOGLE_MAP_SECRET_KEY", ttl=900, breaker=PAID_API),
+    "openai_api": Target(find=apis.openai, setting="LLM_PROVIDERS", ttl=120, breaker=PAID_API),
+    "anthropic_api": Target(find=apis.anthropic, setting="LLM_PROVIDERS", ttl=120, breaker=PAID_API),
     "pending_tasks": Target(find=tasks.pending_tasks, setting=_TASKS, metric="queue_depth"),
     "failed_tasks": Target(find=tasks.failed_tasks, setting=_TASKS),
     "task_workers": Target(find=tasks.task_workers, setting=_TASKS),

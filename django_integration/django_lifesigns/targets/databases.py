@@ -63,7 +63,22 @@ def connectivity(search: DiscoveryContext) -> Check:
     """Check 1."""
     if vendor() == "unknown":  # Django's engine for projects without a database
         raise NoTargetError("set DATABASES to check a database")
-    return specs.Postgres(server=server(search)) if is_native() else DatabaseConnectivity()
+    return _connectivity(search, DEFAULT_DB_ALIAS)
+
+
+def of_alias(search: DiscoveryContext, alias: str) -> Check:
+    """Connect to one database, whichever it is: as check 1 does it."""
+    if vendor(alias) == "unknown":
+        raise NoTargetError(f"set DATABASES[{alias!r}] to check this database")
+    return _connectivity(search, alias)
+
+
+def aliases() -> list[str]:
+    """Return the aliases of `DATABASES`; none where Django cannot read them, as check 1 reports."""
+    try:
+        return list(connections)
+    except Exception:  # noqa: BLE001  # whatever the settings are
+        return []
 
 
 def postgis(search: DiscoveryContext) -> Check:
@@ -95,6 +110,10 @@ def statements(search: DiscoveryContext) -> Check:
 def pool(search: DiscoveryContext) -> Check:
     """Check 10."""
     return specs.PostgresConnections(server=server(search))
+
+
+def _connectivity(search: DiscoveryContext, alias: str) -> Check:
+    return specs.Postgres(server=server(search, alias)) if is_native(alias) else DatabaseConnectivity(alias=alias)
 
 
 def _backend(alias: str) -> Any:

@@ -1,13 +1,15 @@
-"""Which of the 22 checks says by default that another cannot succeed: those of the server that both use."""
+"""Which of the 22 checks says by default that another cannot succeed: that of the server that both use."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from django_lifesigns.checks.cache import CacheRoundTrip
+from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.checks.redis import RedisClient
-from django_lifesigns.targets.redis import same_server
+from django_lifesigns.targets.messaging import hosts_of
+from django_lifesigns.targets.redis import are_on, same_server
 from lifesigns import specs
 
 OF_TASK_QUEUE = frozenset(["pending_tasks", "failed_tasks", "task_workers"])
@@ -22,7 +24,10 @@ def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
     if server is not None and key != "database_connectivity":
         database = checks.get("database_connectivity")
         return ("database_connectivity",) if server == getattr(database, "server", None) else ()
-    if isinstance(check, CacheRoundTrip) and _is_on(check.alias, checks.get("redis_connectivity")):
+    redis = checks.get("redis_connectivity")
+    if isinstance(check, CacheRoundTrip) and _is_on(check.alias, redis):
+        return ("redis_connectivity",)
+    if isinstance(check, ChannelRoundTrip) and isinstance(redis, specs.Redis) and are_on(hosts_of(check.alias), redis):
         return ("redis_connectivity",)
     return ()
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import Literal
 
 from django.apps import apps
 from django.conf import settings
 from django.contrib.staticfiles.storage import ManifestFilesMixin, StaticFilesStorage
 from django.core.files.storage import FileSystemStorage
-from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.storages import readable
 from lifesigns import specs
 
 
@@ -37,7 +36,7 @@ def _written() -> Iterator[tuple[str, specs.Directory]]:
     """Yield the directories of storages: a `MEDIA_ROOT` that none of them uses is left over from another time."""
     media = _path("MEDIA_ROOT")
     seen: set[str] = set()
-    for alias, storage, options in _storages():
+    for alias, storage, options in readable():
         if not issubclass(storage, FileSystemStorage) or issubclass(storage, StaticFilesStorage):
             continue
         location = _location(storage, options)
@@ -58,19 +57,8 @@ def _reads_static_files(path: str) -> bool:
     """
     if settings.DEBUG or not apps.is_installed("django.contrib.staticfiles"):
         return False
-    storage = next((storage for alias, storage, _ in _storages() if alias == "staticfiles"), object)
+    storage = next((storage for alias, storage, _ in readable() if alias == "staticfiles"), object)
     return issubclass(storage, FileSystemStorage) and (issubclass(storage, ManifestFilesMixin) or os.path.isdir(path))
-
-
-def _storages() -> Iterator[tuple[str, type, Mapping[str, object]]]:
-    """Yield the storages that can be read: what is wrong with others is no matter of directories."""
-    configured = settings.STORAGES
-    for alias, entry in configured.items() if isinstance(configured, Mapping) else ():
-        with suppress(Exception):  # whatever a module raises when it is imported
-            storage = import_string(entry["BACKEND"])
-            if isinstance(storage, type):
-                options = entry.get("OPTIONS")
-                yield str(alias), storage, options if isinstance(options, Mapping) else {}
 
 
 def _location(storage: type, options: Mapping[str, object]) -> str | None:

@@ -11,6 +11,8 @@ from typing import cast
 
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.checks.migrations import MigrationsApplied
+from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.options import parse as parse_options
 from django_lifesigns.settings.problems import (
@@ -21,12 +23,16 @@ from django_lifesigns.settings.problems import (
     Problem,
     did_you_mean,
 )
-from django_lifesigns.targets.catalogue import CATALOGUE
+from django_lifesigns.targets.aliases import further_targets
+from django_lifesigns.targets.catalogue import CATALOGUE, Target
 from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.dependencies import default_parents
+from django_lifesigns.targets.named import named_target
 from lifesigns import checks as registry
 from lifesigns import specs
 from lifesigns.specs import Spec
+
+COSTLY = (specs.Directories, StorageCheck, MigrationsApplied)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,15 +43,27 @@ class DiscoveredCheck:
     name: str
     check: Check = field(repr=False)
     options: dict[str, object]
+    # What names its target, and whether it is critical where nothing else is configured, as the project's own are.
+    setting: str = "LIFESIGNS['CHECKS']"
+    critical_by_default: bool = True
 
 
 def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     """Return all enabled checks in the order of the report, and what is wrong. Connects to nothing."""
-    keys = dict.fromkeys([*CATALOGUE, *registry.DECLARED, *registry.REFUSED, *conf.checks])
-    problems = list(_unknown_checks(conf))
-    found = [_find(key, conf, problems) for key in keys if key not in conf.disabled]
+    further, problems = further_targets()
+    targets = {**CATALOGUE, **{key: target for key, target in further.items() if not _is_own(key, conf)}}
+    problems += _unknown_checks(conf, {*targets, *conf.checks, *registry.DECLARED, *registry.REFUSED})
+    # With ALIASES = "default" they are known, so that options of one are no mistake, and not run.
+    left_out = targets.keys() - CATALOGUE.keys() if conf.aliases == "default" else set()
+    keys = dict.fromkeys([*targets, *registry.DECLARED, *registry.REFUSED, *conf.checks])
+    found = [_find(key, conf, targets, problems) for key in keys if key not in conf.disabled | left_out]
     linked = _linked(_uniquely_named([check for check in found if check is not None], problems))
     return [_with_ready_max_age(check, linked, conf) for check in linked], problems
+
+
+def known_checks(conf: Conf) -> set[str]:
+    """Return all names that the settings may use of checks, also of those that are not run here."""
+    return {*CATALOGUE, *further_targets()[0], *conf.checks, *registry.DECLARED, *registry.REFUSED}
 
 
 def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck]:
@@ -71,18 +89,7 @@ def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck
     yield from (checks[place] for place in left.values())
 
 
-def critical_by_default(key: str) -> bool:
-    """Return whether a check is critical where nothing else is configured; the project's own are."""
-    return key not in CATALOGUE or CATALOGUE[key].critical
-
-
-def setting_of(key: str) -> str:
-    """Return the setting that names the target of a check."""
-    return CATALOGUE[key].setting if key in CATALOGUE else "LIFESIGNS['CHECKS']"
-
-
-def _unknown_checks(conf: Conf) -> Iterator[Problem]:
-    known = CATALOGUE.keys() | conf.checks.keys() | registry.DECLARED.keys() | registry.REFUSED.keys()
+def _unknown_checks(conf: Conf, known: set[str]) -> Iterator[Problem]:
     required = frozenset() if conf.required == "all" else conf.required
     for key, names in (("DISABLED", conf.disabled), ("REQUIRED", required)):
         for name in sorted(names - known):
@@ -90,28 +97,41 @@ def _unknown_checks(conf: Conf) -> Iterator[Problem]:
             yield Problem(UNKNOWN_CHECK, message, did_you_mean(name, known))
 
 
-def _find(key: str, conf: Conf, problems: list[Problem]) -> DiscoveredCheck | None:
-    target, declared = CATALOGUE.get(key), registry.DECLARED.get(key)
+def _is_own(key: str, conf: Conf) -> bool:
+    """Return whether a check of the project's own has the name of that of an alias, and so its place."""
+    declared, entry = registry.DECLARED.get(key), conf.checks.get(key, {})
+    is_declared = bool(declared and declared.check) or key in registry.REFUSED
+    return is_declared or not isinstance(entry, Mapping) or "check" in entry or "kind" in entry
+
+
+def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Problem]) -> DiscoveredCheck | None:
+    target, declared = targets.get(key), registry.DECLARED.get(key)
     refused = None if declared else registry.REFUSED.get(key)
-    run: dict[str, object] = {"critical": critical_by_default(key)}
-    if target:
-        run |= {"timeout": target.timeout, "ttl": target.ttl, "breaker": target.breaker}
+    critical_by_default = target is None or target.critical
+    run: dict[str, object] = {"critical": critical_by_default}
+    run |= target.run() if target else {}
     run |= declared.options if declared else {"critical": refused.critical} if refused else {}
-    shown = key
+    shown, setting = key, target.setting if target else "LIFESIGNS['CHECKS']"
     try:
         options = parse_options(conf.checks.get(key, {}))
+        own = options.check or (declared and declared.check)
+        named = named_target(own)
+        run |= named.run() if named else {}
         run |= options.run
         shown = options.name or key
-        if not (options.check or declared or refused or target):
+        if not (own or declared or refused or target):
             message = f"LIFESIGNS['CHECKS'] has options for an unknown check {key!r}."
-            problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(key, CATALOGUE)))
+            problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(key, targets)))
             return None
         if not options.enabled:
             return None
-        own = options.check or (declared and declared.check)
         if refused and not own:
             own = FixedResult("error", f"The check is declared in a wrong way: {refused.reason}")
-        check = options.apply(own or _target(key, conf, problems, critical=run["critical"] is True))
+        if (default := named or (target if own is None else None)) is not None:
+            required = conf.requires(key) if key in CATALOGUE else conf.names_required(key)
+            search = DiscoveryContext(name=key, conf=conf, required=required, problems=problems)
+            own = _check_of(default, search, critical=run["critical"] is True)
+        check = options.apply(cast("Check", own))
     except WrongTargetError as error:
         # Of several checks with one target, all find the same.
         found = (Problem(WRONG_TARGET, message, OTHERS_RUN) for message in error.messages)
@@ -121,24 +141,25 @@ def _find(key: str, conf: Conf, problems: list[Problem]) -> DiscoveredCheck | No
         message = f"LIFESIGNS['CHECKS'][{key!r}] {error}"
         problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
         check = FixedResult("error", message)
-    return DiscoveredCheck(key=key, name=shown, check=check, options=run)
+    return DiscoveredCheck(
+        key=key, name=shown, check=check, options=run, setting=setting, critical_by_default=critical_by_default
+    )
 
 
-def _target(key: str, conf: Conf, problems: list[Problem], *, critical: bool) -> Check:
+def _check_of(target: Target, search: DiscoveryContext, *, critical: bool) -> Check:
     """Return the check of what Django's settings name; `WrongTargetError` where they cannot be read."""
-    required = conf.requires(key)
     try:
-        return CATALOGUE[key].find(DiscoveryContext(name=key, conf=conf, required=required, problems=problems))
+        return target.find(search)
     except CannotCheckError as reason:
         return specs.Skipped(reason=str(reason))
     except NoTargetError as missing:
-        if not required:
+        if not search.required:
             return specs.Skipped(reason=str(missing))
         return FixedResult("error" if critical else "degraded", f"{missing} (LIFESIGNS['REQUIRED'] names this check)")
     except WrongTargetError:
         raise
     except Exception as error:  # whatever a setting is that nobody has foreseen
-        raise WrongTargetError(f"{setting_of(key)} cannot be read ({type(error).__name__})") from error
+        raise WrongTargetError(f"{target.setting} cannot be read ({type(error).__name__})") from error
 
 
 def _uniquely_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
@@ -170,13 +191,14 @@ def _linked(checks: list[DiscoveredCheck]) -> list[DiscoveredCheck]:
 def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck], conf: Conf) -> DiscoveredCheck:
     """Return the check, on whose result readiness may rest as long as it is fresh where another is asked more often.
 
-    That is a Python check whose server a critical native one vouches for; and one that writes to disks.
+    That is a Python check whose server a critical native one vouches for; and one that writes to disks, costs money or
+    reads all migrations.
     """
     parents = parents_of(check)
     vouched = any(
         isinstance(other.check, Spec) and other.options["critical"] is True for other in checks if other.name in parents
     )
-    if isinstance(check.check, specs.Directories) or (vouched and not isinstance(check.check, Spec)):
+    if isinstance(check.check, COSTLY) or (vouched and not isinstance(check.check, Spec)):
         ttl = check.options.get("ttl") or conf.default_ttl
         return replace(check, options={**check.options, "ready_max_age": ttl})
     return check

@@ -35,7 +35,12 @@ STARTTLS_PORTS = frozenset([587, 2587])
 
 def aws_ses(search: DiscoveryContext) -> Check:
     """Check 16."""
-    where, backend, options = _configured()
+    return of_mailer(search, "default")
+
+
+def of_mailer(search: DiscoveryContext, alias: str) -> Check:
+    """Log in to the server of one mailer, whichever it is."""
+    where, backend, options = _configured(alias)
     require_smtp(sending_backend(backend), where)
     if options.get("host") in (None, "", "localhost") and not options.get("username"):
         raise NoTargetError(f"set {where} to check a mail server")
@@ -47,6 +52,14 @@ def aws_ses(search: DiscoveryContext) -> Check:
         message = f"{where}: port {server.port} speaks TLS only after STARTTLS."
         search.note(message, "Use EMAIL_USE_TLS (use_tls) in place of EMAIL_USE_SSL (use_ssl).")
     return server
+
+
+def mailers() -> list[str]:
+    """Return the aliases of `MAILERS`; before Django 6.1, and where it is not set, there is `default` only."""
+    configured = _mailers()
+    if configured is None:
+        return ["default"]
+    return list(configured) if isinstance(configured, Mapping) else []
 
 
 def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
@@ -70,10 +83,16 @@ def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
     )
 
 
-def _configured() -> tuple[str, str, Mapping[str, object]]:
+def _mailers() -> object:
+    """Return `MAILERS`; None where only the `EMAIL_*` settings count."""
+    has_mailers = django.VERSION >= (6, 1) and hasattr(settings, "MAILERS")
+    return settings.MAILERS if has_mailers else None  # type: ignore[misc]  # not in every Django
+
+
+def _configured(alias: str) -> tuple[str, str, Mapping[str, object]]:
     """Return the setting, the backend and its options."""
-    if django.VERSION >= (6, 1) and hasattr(settings, "MAILERS"):
-        return _of_mailers(settings.MAILERS, "default")  # type: ignore[misc]  # not in every Django
+    if (configured := _mailers()) is not None:
+        return _of_mailers(configured, alias)
     options = {option: _deprecated(setting) for option, setting in OPTIONS.items()}
     return "EMAIL_HOST", str(_deprecated("EMAIL_BACKEND") or SMTP), options
 

@@ -38,15 +38,32 @@ MQTT_KEYS = frozenset(
 
 def channel_layer(search: DiscoveryContext) -> Check:
     """Check 14."""
+    return of_layer(search, "default")
+
+
+def of_layer(search: DiscoveryContext, alias: str) -> Check:
+    """Send and receive a message through one channel layer, whichever it is."""
     if find_spec("channels") is None:
         raise NoTargetError("install channels to check a channel layer")
     layers = getattr(settings, "CHANNEL_LAYERS", None) or {}
     if not isinstance(layers, Mapping):
         raise WrongTargetError("CHANNEL_LAYERS must be a dict of dicts")
-    if "default" not in layers:
+    if alias not in layers:
         raise NoTargetError("set CHANNEL_LAYERS to check a channel layer")
-    _require_backend("CHANNEL_LAYERS['default']", layers["default"])
-    return ChannelRoundTrip(timeout=search.timeout)
+    _require_backend(f"CHANNEL_LAYERS[{alias!r}]", layers[alias])
+    return ChannelRoundTrip(alias=alias, timeout=search.timeout)
+
+
+def layers() -> list[str]:
+    """Return the aliases of `CHANNEL_LAYERS`; none where Channels is not installed, as for check 14."""
+    configured = getattr(settings, "CHANNEL_LAYERS", None)
+    return list(configured) if isinstance(configured, Mapping) and find_spec("channels") else []
+
+
+def hosts_of(alias: str) -> object:
+    """Return the hosts of a channel layer, as its settings have them."""
+    config = settings.CHANNEL_LAYERS[alias].get("CONFIG")  # type: ignore[misc]  # Channels has it
+    return config.get("hosts") if isinstance(config, Mapping) else None
 
 
 def _require_backend(where: str, layer: object) -> None:

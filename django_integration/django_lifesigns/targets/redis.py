@@ -47,8 +47,12 @@ def backend_of(alias: str) -> str:
 
 def is_redis(alias: str) -> bool:
     """Return whether a cache is on Redis or Valkey, as far as its backend shows."""
-    lineage = _lineage(backend_of(alias), f"CACHES[{alias!r}]")
-    return not BACKENDS.isdisjoint(parent.__module__ for parent in lineage)
+    return not BACKENDS.isdisjoint(parent.__module__ for parent in lineage_of(alias))
+
+
+def lineage_of(alias: str) -> Sequence[type]:
+    """Return the class of a cache's backend and those that it is derived from; `WrongTargetError` if it has none."""
+    return _lineage(backend_of(alias), f"CACHES[{alias!r}]")
 
 
 def has_provider(alias: str) -> bool:
@@ -99,6 +103,23 @@ def same_server(alias: str, server: specs.Redis) -> bool:
         return _place(found) == _place(server)
     except ValueError:  # what is wrong is said by the check of the server
         return False
+
+
+def are_on(hosts: object, server: specs.Redis) -> bool:
+    """Return whether all hosts of a channel layer, as channels_redis takes them, are this Redis server."""
+    if not isinstance(hosts, (list, tuple)) or not hosts:
+        return False
+    addresses = [host.get("address") if isinstance(host, Mapping) else host for host in hosts]
+    try:
+        return all(_place(specs.Redis(url=_url(address))) == _place(server) for address in addresses)
+    except ValueError:  # what is wrong is said by the check of the layer
+        return False
+
+
+def _url(address: object) -> str:
+    if isinstance(address, (list, tuple)) and len(address) == 2:
+        return "redis://{}:{}".format(*address)
+    return str(address)
 
 
 def _lineage(backend: str, where: str) -> Sequence[type]:

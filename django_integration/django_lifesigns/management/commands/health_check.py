@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
@@ -17,7 +18,9 @@ from django_lifesigns.management.schedule import seconds, ticks, until_stopped
 from django_lifesigns.management.terminal import in_place, show
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
+from django_lifesigns.settings.problems import did_you_mean
 from django_lifesigns.targets.discovery import discover
+from lifesigns import Engine
 from lifesigns.results import Report
 
 WATCH_SECONDS = 2.0
@@ -32,6 +35,9 @@ class Command(HealthCommand):
         """Add the names, what is run, and how it is shown."""
         parser.add_argument("names", nargs="*", metavar="NAME", help=_("the checks to run (default: all)"))
         parser.add_argument("--critical", action="store_true", help=_("only critical checks"))
+        parser.add_argument(
+            "--group", help=_("the checks of this group of LIFESIGNS['GROUPS'], by its own criticality")
+        )
         parser.add_argument(
             "--cached",
             action="store_true",
@@ -58,6 +64,7 @@ class Command(HealthCommand):
         *,
         names: list[str],
         critical: bool,
+        group: str | None,
         cached: bool,
         unfolded: bool,
         output: str,
@@ -69,12 +76,15 @@ class Command(HealthCommand):
 
         def sweep() -> Report:
             runtime = on_request(PATIENCE_SECONDS)
-            return runtime.engine.run(names or None, critical_only=critical, refresh=not cached)
+            return runtime.engine.run(names or None, critical_only=critical, refresh=not cached, group=group)
 
         only_results()
         runtime = on_request(PATIENCE_SECONDS)
         unknown_checks(names, runtime.engine.names)
-        marked = {check.name for check in discover(runtime.conf)[0] if check.options.get("critical", True)}
+        if group is None:
+            marked = {check.name for check in discover(runtime.conf)[0] if check.options.get("critical", True)}
+        else:
+            marked = set(_critical_in(group, names, runtime.engine))
         # Who names a check wants to see it.
         display = Display(self.style, marked, unfolded=unfolded or bool(names))
         report: Report | None = None
@@ -113,3 +123,13 @@ class Command(HealthCommand):
         else:
             show(self.stdout, display.table(report))
         self.stdout.flush()
+
+
+def _critical_in(group: str, names: list[str], engine: Engine) -> tuple[str, ...]:
+    """Return the names of what is critical in a group. CommandError where there is no such one, or names beside it."""
+    if names:
+        raise CommandError(_("--group and names of checks exclude each other."), returncode=2)
+    if group not in engine.groups:
+        nearest = did_you_mean(group, engine.groups) if engine.groups else _("LIFESIGNS['GROUPS'] names none.")
+        raise CommandError(f"{_('Unknown group %(name)r.') % {'name': group}} {nearest}", returncode=2)
+    return engine.names_of(group, critical_only=True)

@@ -1,0 +1,68 @@
+"""From `LIFESIGNS["GROUPS"]` to the groups of an engine: lists of checks, each with a criticality of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import cast
+
+from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.problems import TARGET_IN_PART, UNKNOWN_CHECK, WRONG_OPTION, Problem, did_you_mean
+from lifesigns import Engine
+
+KEYS = ("checks", "critical")
+WRONG = "Until it is put right there is no such group: its URL answers 404."
+
+
+def add_groups(engine: Engine, conf: Conf, names: Mapping[str, str], known: Collection[str]) -> list[Problem]:
+    """Add the groups of the settings to an engine, and return what is wrong with them.
+
+    Args:
+        engine: with all checks.
+        conf: the settings.
+        names: the names of the checks in the report, by those in the settings.
+        known: all names that the settings may use, also of checks that are not run here.
+    """
+    problems: list[Problem] = []
+    everything = {*known, *names.values()}
+    for group, entry in conf.groups.items():
+        where = f"LIFESIGNS['GROUPS'][{group!r}]"
+        try:
+            checks, critical = _read(entry)
+            wrong = [name for name in critical or () if not _is_pattern(name) and name not in everything]
+            if wrong:  # without it the group would be healthy whatever happens
+                raise ValueError(f"the critical check {wrong[0]!r} is unknown: {did_you_mean(wrong[0], everything)}")
+            shown = None if critical is None else [names.get(name, name) for name in critical]
+            engine.add_group(group, [names.get(name, name) for name in checks], critical=shown)
+        except ValueError as error:
+            end = "" if str(error).endswith((".", "?")) else "."
+            problems.append(Problem(WRONG_OPTION, f"{where}: {error}{end}", WRONG))
+        else:
+            problems += _unknown(where, checks, everything)
+    return problems
+
+
+def _read(entry: object) -> tuple[list[str], list[str] | None]:
+    if not isinstance(entry, Mapping):
+        raise ValueError("a group is a dict of 'checks' and 'critical'")
+    for key in entry.keys() - set(KEYS):
+        raise ValueError(f"unknown key {key!r}: {did_you_mean(str(key), KEYS)}")
+    for key, value in entry.items():
+        if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+            raise ValueError(f"{key!r} must be a list of names of checks, or of patterns with '*' and '?'")
+    critical = entry.get("critical")
+    return list(entry.get("checks", ())), None if critical is None else list(cast("list[str]", critical))
+
+
+def _unknown(where: str, names: Collection[str], known: Collection[str]) -> Iterator[Problem]:
+    for name in names:
+        if any(fnmatchcase(other, name) for other in known):
+            continue
+        if _is_pattern(name):
+            yield Problem(TARGET_IN_PART, f"{where}: no check matches {name!r}.", "It is left out.")
+        else:
+            yield Problem(UNKNOWN_CHECK, f"{where} names an unknown check {name!r}.", did_you_mean(name, known))
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name
