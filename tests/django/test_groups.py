@@ -228,8 +228,8 @@ from django_lifesigns.runtime import worker
 from django_lifesigns.runtime.engine import get_engine
 worker.start()
 get_engine().run()
-from tests.process.probes import ask
-answer = ask(ADDRESS, "/group/worker")
+from tests.process.probes import fetch
+answer = fetch(ADDRESS, "/group/worker")
 print(json.dumps([answer.code, list(answer.json()["checks"])]))
 """
 

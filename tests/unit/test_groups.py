@@ -10,9 +10,9 @@ import pytest
 
 import lifesigns
 from lifesigns import Engine
-from tests.process.probes import Script, ask
+from tests.process.probes import Script, fetch
 from tests.servers import misbehaving
-from tests.unit.test_asgi import ask as ask_asgi
+from tests.unit.test_asgi import fetch as fetch_asgi
 
 ANYWHERE = "127.0.0.1:0"
 
@@ -142,8 +142,8 @@ def test_probe_server__answers_with_the_report_of_a_group(engine: Engine, path: 
     engine.add_group("web", ["web_*"])
     engine.run()
     with engine.serve(ANYWHERE) as server:
-        answer = ask(server.address, path)
-        found = ask_asgi(lifesigns.asgi(engine), path)
+        answer = fetch(server.address, path)
+        found = fetch_asgi(lifesigns.asgi(engine), path)
     assert (answer.code, found.status_code) == (code, code)
     if code == 404:
         assert answer.json()["known"] == found.json()["known"] == ["worker", "web"]
@@ -159,7 +159,7 @@ def test_probe_server__group_may_have_any_name(engine: Engine, name: str) -> Non
     engine.add_group(name, ["task_queue"])
     engine.run()
     with engine.serve(ANYWHERE) as server:
-        assert list(ask(server.address, f"/group/{name}").json()["checks"]) == ["task_queue"]
+        assert list(fetch(server.address, f"/group/{name}").json()["checks"]) == ["task_queue"]
 
 
 def test_probe_server__group_is_answered_within_the_budget() -> None:
@@ -169,7 +169,7 @@ def test_probe_server__group_is_answered_within_the_budget() -> None:
         engine.add_group("worker", ["x"], critical=["x"])
         with engine.serve(ANYWHERE, show_details="always") as server:
             started = time.monotonic()
-            answer = ask(server.address, "/group/worker")
+            answer = fetch(server.address, "/group/worker")
             assert 0.5 < time.monotonic() - started < 1.5
             assert answer.code == 503
             assert answer.json()["checks"]["x"]["pending"] is True
@@ -189,9 +189,9 @@ say(asyncio.run(get()).status_code); input()
 """
     with Script(script) as process:
         address = process.line()
-        assert ask(address, "/group/worker").code == 200
+        assert fetch(address, "/group/worker").code == 200
         process.send_line()
         assert process.line() == "503"
-        answer = ask(address, "/group/worker")
+        answer = fetch(address, "/group/worker")
         assert (answer.code, answer.json()["status"]) == (503, "draining")
         process.finish()
