@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lifesigns.specs.network import Mqtt as Mqtt
     from lifesigns.specs.network import OpenAI as OpenAI
     from lifesigns.specs.network import Redis as Redis
+    from lifesigns.specs.network import RedisServer as RedisServer
     from lifesigns.specs.network import Smtp as Smtp
     from lifesigns.specs.network import Tcp as Tcp
     from lifesigns.specs.postgres import MaterializedViews as MaterializedViews
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from lifesigns.specs.rules import Thresholds as Thresholds
     from lifesigns.specs.tasks import FailedTasks as FailedTasks
     from lifesigns.specs.tasks import PendingTasks as PendingTasks
+    from lifesigns.specs.tasks import RedisFailedTasks as RedisFailedTasks
+    from lifesigns.specs.tasks import RedisPendingTasks as RedisPendingTasks
+    from lifesigns.specs.tasks import RedisTaskBroker as RedisTaskBroker
+    from lifesigns.specs.tasks import RedisTaskWorkers as RedisTaskWorkers
     from lifesigns.specs.tasks import TaskTables as TaskTables
     from lifesigns.specs.tasks import TaskWorkers as TaskWorkers
     from lifesigns.specs.tls import Tls as Tls
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
 _HOME = {
     "base": ("Spec", "Value"),
     "host": ("Cpu", "Directories", "Directory", "Disk", "Heartbeat", "Memory", "Skipped"),
-    "network": ("Anthropic", "GoogleMaps", "Http", "Mqtt", "OpenAI", "Redis", "Smtp", "Tcp"),
+    "network": ("Anthropic", "GoogleMaps", "Http", "Mqtt", "OpenAI", "Redis", "RedisServer", "Smtp", "Tcp"),
     "postgres": (
         "MaterializedViews",
         "Postgis",
@@ -56,7 +61,16 @@ _HOME = {
         "PostgresStatements",
     ),
     "rules": ("Breaker", "Thresholds"),
-    "tasks": ("FailedTasks", "PendingTasks", "TaskTables", "TaskWorkers"),
+    "tasks": (
+        "FailedTasks",
+        "PendingTasks",
+        "RedisFailedTasks",
+        "RedisPendingTasks",
+        "RedisTaskBroker",
+        "RedisTaskWorkers",
+        "TaskTables",
+        "TaskWorkers",
+    ),
     "tls": ("Tls",),
 }
 __all__ = [name for names in _HOME.values() for name in names]

@@ -8,8 +8,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from lifesigns.specs.base import Spec
+from lifesigns.specs.base import Spec, Value
 from lifesigns.specs.tls import Tls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisServer(Value):
+    """The Redis server at a `redis://`, `rediss://` or `unix://` URL; with `cluster`, all nodes of the cluster it
+    belongs to; with `sentinels`, the server that they call `master`."""
+
+    url: str = field(repr=False)
+    """`redis://`, `rediss://` or `unix://`, with user, password and database number as usual. With `sentinels` its
+    host may be left out, or be the name of the master; `rediss://` then means the sentinels, too."""
+    username: str | None = None
+    """Before those of the URL."""
+    password: str | None = field(default=None, repr=False)
+    tls: Tls | None = None
+    cluster: bool | None = None
+    """The server is a node of a Redis Cluster, whose state is checked, too."""
+    nodes: Sequence[str] | None = None
+    """`host:port` of further nodes of the cluster (default port 6379): any of them will do. With them the URL's host
+    may be left out."""
+    sentinels: Sequence[str] | None = None
+    """`host:port` of the sentinels that know the server's address. Default port 26379."""
+    master: str | None = None
+    """The name under which the sentinels know the master. Default: the URL's host."""
+    sentinel_username: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
+    sentinel_tls: Tls | None = None
+    """TLS of the connections to the sentinels. Default: as the server's."""
+    sentinel_encrypted: bool | None = None
+    """Whether the sentinels speak TLS. Default: as the server does, or with `sentinel_tls` yes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

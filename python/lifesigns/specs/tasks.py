@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from lifesigns.specs.base import Spec
+from lifesigns.specs.network import RedisServer
 from lifesigns.specs.postgres import PostgresServer
 from lifesigns.specs.rules import Thresholds
 
@@ -71,3 +72,92 @@ class TaskWorkers(Spec):
     """False: if none of the tables exists the check is skipped."""
     heartbeat_window_minutes: int | None = None
     expected_workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisTaskBroker(Spec):
+    """`PING` of the Redis server that the task queue `backend` has as its broker."""
+
+    kind: ClassVar[str] = "redis_task_broker"
+    server: RedisServer
+    alternatives: Sequence[RedisServer] | None = None
+    """Used in this order while `server` is unreachable, as by clients with several URLs."""
+    backend: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisPendingTasks(Spec):
+    """The depth of the deepest queue (100, 500) of a task queue whose broker is Redis. A queue that does not exist
+    is empty."""
+
+    kind: ClassVar[str] = "redis_pending_tasks"
+    server: RedisServer
+    alternatives: Sequence[RedisServer] | None = None
+    """Used in this order while `server` is unreachable, as by clients with several URLs."""
+    layout: Literal["celery", "rq", "dramatiq", "lists"]
+    queues: Sequence[str] | None = None
+    """Names of queues, at most 500."""
+    discover: bool | None = None
+    """Also queues that are found in Redis (not with the layout "lists")."""
+    prefix: str | None = None
+    """What all keys begin with: Celery's `global_keyprefix`, RQ's `RQ_KEY_PREFIX` ("rq"), dramatiq's namespace
+    ("dramatiq")."""
+    priority_steps: Sequence[int] | None = None
+    """Celery's `priority_steps` (0, 3, 6, 9)."""
+    separator: str | None = None
+    """Celery's `sep`, between a queue and its step."""
+    unacked_key: str | None = None
+    unacked_index_key: str | None = None
+    key: str | None = None
+    """The key of a queue of the layout "lists": `{queue}` stands for its name."""
+    scheduled_key: str | None = None
+    """The key of the sorted set of its tasks that are to run later."""
+    sorted: bool | None = None
+    """Its keys are sorted sets instead of lists."""
+    thresholds: Thresholds | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisFailedTasks(Spec):
+    """Failures (5, 20) within `window_minutes` (60) of a task queue that keeps them in Redis: RQ's registries of
+    failed jobs (of which at most 200 of a queue are looked at), dramatiq's dead letters."""
+
+    kind: ClassVar[str] = "redis_failed_tasks"
+    server: RedisServer
+    alternatives: Sequence[RedisServer] | None = None
+    """Used in this order while `server` is unreachable, as by clients with several URLs."""
+    layout: Literal["celery", "rq", "dramatiq", "lists"]
+    """"rq" or "dramatiq"."""
+    queues: Sequence[str] | None = None
+    """Names of queues, at most 500."""
+    discover: bool | None = None
+    """Also queues that are found in Redis."""
+    prefix: str | None = None
+    """What all keys begin with: RQ's `RQ_KEY_PREFIX` ("rq"), dramatiq's namespace ("dramatiq")."""
+    window_minutes: int | None = None
+    thresholds: Thresholds | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedisTaskWorkers(Spec):
+    """Live workers of a task queue that keeps them in Redis, against `expected_workers` (1). Degraded, too: tasks
+    that a dead worker has left behind, a queue in which tasks wait and to which no worker listens, suspended
+    workers."""
+
+    kind: ClassVar[str] = "redis_task_workers"
+    server: RedisServer
+    alternatives: Sequence[RedisServer] | None = None
+    """Used in this order while `server` is unreachable, as by clients with several URLs."""
+    layout: Literal["celery", "rq", "dramatiq", "lists"]
+    """"rq" or "dramatiq"."""
+    queues: Sequence[str] | None = None
+    """Names of queues, at most 500."""
+    discover: bool | None = None
+    """Also queues that are found in Redis."""
+    prefix: str | None = None
+    """What all keys begin with: RQ's `RQ_KEY_PREFIX` ("rq"), dramatiq's namespace ("dramatiq")."""
+    heartbeat_window_minutes: int | None = None
+    """How old a heartbeat of dramatiq may be (1); the keys of RQ's workers expire by themselves."""
+    expected_workers: int | None = None
+    stuck_after_seconds: float | None = None
+    """Degraded where a job of RQ has been running for longer. Default: no limit."""

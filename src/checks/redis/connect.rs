@@ -26,6 +26,16 @@ pub fn target(address: &RedisAddress) -> String {
     }
 }
 
+/// The refusal of SELECT: that the server has no such database; an ACL that forbids the command is what it is.
+pub fn unusable(error: CheckError, database: u32) -> CheckError {
+    match error {
+        CheckError::Rejected { target, reason } if reason.ends_with("failed") => {
+            CheckError::Rejected { target, reason: format!("database {database} cannot be used").into() }
+        }
+        other => other,
+    }
+}
+
 /// The kept session of one server, shared by all runs.
 #[derive(Default)]
 pub struct KeptSession(Kept<Arc<RedisSession>>);
@@ -159,8 +169,15 @@ impl RedisSession {
         }
         match self.send_alone("CLIENT SETNAME", cmd("CLIENT").arg("SETNAME").arg("lifesigns")).await {
             // A user who may not set a name, or a server that knows no names.
-            Err(CheckError::Rejected { .. }) => Ok(()),
-            named => named,
+            Err(CheckError::Rejected { .. }) => {}
+            named => named?,
+        }
+        match server.database.filter(|number| *number != 0) {
+            Some(number) => {
+                let selected = self.send_alone("SELECT", cmd("SELECT").arg(number)).await;
+                selected.map_err(|error| unusable(error, number))
+            }
+            None => Ok(()),
         }
     }
 

@@ -12,7 +12,7 @@ pub fn refusal(target: &str, command: &'static str, error: &ServerError) -> Chec
         "LOADING" => Some("it is loading its data"),
         "MASTERDOWN" => Some("it is a replica that has lost its master"),
         "CLUSTERDOWN" => Some("the cluster is down"),
-        "TRYAGAIN" => Some("it is moving data between nodes"),
+        "TRYAGAIN" | "ASK" => Some("it is moving data between nodes"),
         "OOM" => Some("it has used up its memory"),
         "MISCONF" => Some("it cannot save to disk, and so refuses writes"),
         "BUSY" => Some("it is busy running a script"),
@@ -36,6 +36,9 @@ pub fn refusal(target: &str, command: &'static str, error: &ServerError) -> Chec
     };
     match unauthenticated {
         Some(reason) => CheckError::Authentication { target, reason: reason.into() },
+        None if error.code() == "NOPERM" && text.contains("access") => {
+            CheckError::Rejected { target, reason: format!("this user may not read the keys of {command}").into() }
+        }
         None if error.code() == "NOPERM" => {
             CheckError::Rejected { target, reason: format!("this user may not run {command}").into() }
         }
@@ -74,6 +77,14 @@ mod tests {
             ("PING", "OOM command not allowed when used memory > 'maxmemory'.", "UnavailableError", "memory"),
             ("PING", "MISCONF Errors writing to the AOF file", "UnavailableError", "save to disk"),
             ("INFO", "NOPERM User x has no permissions", "RequestRejectedError", "may not run INFO"),
+            (
+                "LLEN",
+                "NOPERM this user has no permissions to access one of the keys used as arguments",
+                "RequestRejectedError",
+                "may not read the keys of LLEN",
+            ),
+            ("LLEN", "NOPERM No permissions to access a key", "RequestRejectedError", "may not read the keys of LLEN"),
+            ("LLEN", "ASK 3999 10.0.0.1:6379", "UnavailableError", "moving data"),
             ("SELECT", "ERR DB index is out of range", "RequestRejectedError", "SELECT failed"),
             ("CLUSTER INFO", "ERR This instance has cluster support disabled", "RequestRejectedError", "no node"),
             ("PING", "hunter2", "RequestRejectedError", "PING failed"),

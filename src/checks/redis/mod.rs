@@ -1,9 +1,12 @@
 //! Redis: one server, the master that sentinels name, or a cluster by any of its nodes.
 
+mod cluster;
 mod connect;
 mod errors;
 mod judge;
+mod link;
 mod protocol;
+mod queues;
 mod sentinel;
 mod spec;
 
@@ -18,21 +21,20 @@ use crate::net::first_success;
 use crate::runtime::Context;
 use connect::KeptSession;
 use judge::{Cluster, Info, Seen};
-pub use spec::{Credentials, RedisAddress, RedisCheck, RedisServer, Topology};
+pub use queues::{RedisFailedTasksCheck, RedisPendingTasksCheck, RedisTaskBrokerCheck, RedisTaskWorkersCheck};
+pub use spec::{Credentials, RedisAddress, RedisCheck, RedisServer, RedisServerOptions, Topology};
 
 #[async_trait]
 impl Check for RedisCheck {
     /// PING and INFO, over the one connection that this process keeps to the server.
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        match &self.topology {
-            Topology::Single => {
-                self.probe(context, KeptSession::of(context, &self.server, ""), self.server.clone()).await
-            }
+        let RedisServerOptions { server, topology, .. } = &self.0;
+        match topology {
+            Topology::Single => self.probe(context, KeptSession::of(context, server, ""), server.clone()).await,
             Topology::Sentinel { sentinels, master } => {
-                // The master's connection is kept under the name of the master: its address changes.
-                let kept = KeptSession::of(context, &self.server, &format!("{master} {sentinels:?}"));
+                let kept = sentinel::kept(context, server, sentinels, master);
                 let address = sentinel::master(context, sentinels, master).await?;
-                self.probe(context, kept, RedisServer { address, ..self.server.clone() }).await
+                self.probe(context, kept, RedisServer { address, ..server.clone() }).await
             }
             Topology::Cluster { nodes } => {
                 let probe = |node: &RedisServer| self.probe(context, KeptSession::of(context, node, ""), node.clone());
@@ -57,10 +59,10 @@ impl RedisCheck {
         server: RedisServer,
     ) -> Result<Finding, CheckError> {
         let target = connect::target(&server.address);
-        let is_cluster = matches!(self.topology, Topology::Cluster { .. });
+        let is_cluster = matches!(self.0.topology, Topology::Cluster { .. });
         // Checks of several databases share the connection, so each run selects its own. PING and INFO know none, but
         // a database that the server does not have must be found.
-        let database = self.database.filter(|number| *number != 0);
+        let database = self.0.database.filter(|number| *number != 0);
         let mut commands = vec![cmd("PING"), cmd("INFO")];
         commands.extend(is_cluster.then(|| cmd("CLUSTER").arg("INFO").take()));
         commands.extend(database.map(|number| cmd("SELECT").arg(number).take()));
@@ -87,16 +89,11 @@ impl RedisCheck {
         match (database, reply()) {
             (Some(_), Value::ServerError(error)) if error.code() == "NOPERM" => seen.forbidden.push("SELECT"),
             (Some(number), Value::ServerError(error)) => {
-                return Err(match errors::refusal(&target, "SELECT", &error) {
-                    CheckError::Rejected { target, .. } => {
-                        CheckError::Rejected { target, reason: format!("database {number} cannot be used").into() }
-                    }
-                    other => other,
-                });
+                return Err(connect::unusable(errors::refusal(&target, "SELECT", &error), number));
             }
             _ => {}
         }
-        let of_sentinels = matches!(self.topology, Topology::Sentinel { .. });
+        let of_sentinels = matches!(self.0.topology, Topology::Sentinel { .. });
         if of_sentinels && seen.info.as_ref().is_some_and(Info::is_replica) {
             let reason = "the sentinels name it as the master, but it is a replica".into();
             return Err(CheckError::Unavailable { target, reason });

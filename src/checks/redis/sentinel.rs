@@ -1,5 +1,6 @@
 //! Which server is the master: the answer of Redis Sentinel.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::{Value, cmd};
@@ -13,6 +14,11 @@ use crate::runtime::Context;
 
 /// How long to wait for a sentinel, or for a node of a cluster, before requesting the same of the next one beside it.
 pub const STAGGER: Duration = Duration::from_millis(100);
+
+/// The connection to `server`, kept under the name of the master: its address changes.
+pub fn kept(context: &Context, server: &RedisServer, sentinels: &[RedisServer], master: &str) -> Arc<KeptSession> {
+    KeptSession::of(context, server, &format!("{master} {sentinels:?}"))
+}
 
 /// The address of `master`, by the first sentinel that knows it.
 pub async fn master(context: &Context, sentinels: &[RedisServer], master: &str) -> Result<RedisAddress, CheckError> {

@@ -81,6 +81,8 @@ pub struct RedisServer {
     /// `None`: no TLS.
     pub tls: Option<Tls>,
     pub credentials: Credentials,
+    /// The database that its connection selects at login, and keeps; `None` where each run selects its own.
+    pub database: Option<u32>,
 }
 
 /// What the server is part of.
@@ -91,24 +93,38 @@ pub enum Topology {
     Cluster {
         nodes: Vec<RedisServer>,
     },
-    /// The address of [`RedisCheck::server`] is only the master's name: the sentinels know the real one.
+    /// The address of [`RedisServerOptions::server`] is only the master's name: the sentinels know the real one.
     Sentinel {
         sentinels: Vec<RedisServer>,
         master: String,
     },
 }
 
-/// `PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the state
-/// of the cluster it belongs to; with `sentinels`, of the server that they call `master`.
+/// The Redis server at a `redis://`, `rediss://` or `unix://` URL; with `cluster`, all nodes of the cluster it belongs to;
+/// with `sentinels`, the server that they call `master`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "RedisFields")]
-pub struct RedisCheck {
+pub struct RedisServerOptions {
     pub server: RedisServer,
     pub database: Option<u32>,
     pub topology: Topology,
 }
 
+/// `PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the state
+/// of the cluster it belongs to; with `sentinels`, of the server that they call `master`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "RedisFields")]
+pub struct RedisCheck(pub RedisServerOptions);
+
 impl TryFrom<RedisFields> for RedisCheck {
+    type Error = SpecError;
+
+    fn try_from(fields: RedisFields) -> Result<Self, SpecError> {
+        fields.try_into().map(Self)
+    }
+}
+
+impl TryFrom<RedisFields> for RedisServerOptions {
     type Error = SpecError;
 
     fn try_from(fields: RedisFields) -> Result<Self, SpecError> {
@@ -157,7 +173,7 @@ impl TryFrom<RedisFields> for RedisCheck {
             };
             let sentinel = |text: &String| {
                 let address = host_and_port("sentinels", text, 26379)?;
-                Ok(RedisServer { address, tls: tls.clone(), credentials: credentials.clone() })
+                Ok(RedisServer { address, tls: tls.clone(), credentials: credentials.clone(), database: None })
             };
             let sentinels = fields.sentinels.iter().map(sentinel).collect::<Result<_, SpecError>>()?;
             let master = fields.master.or(host).filter(|name| !name.is_empty());
@@ -240,7 +256,7 @@ fn parse_url(text: &str, tls: &Tls) -> Result<(RedisServer, Option<u32>, bool), 
     let database = database.map(number).transpose()?;
     let credentials = Credentials::new(username, password.map(Secret::new));
     Ok((
-        RedisServer { address, tls, credentials },
+        RedisServer { address, tls, credentials, database: None },
         database,
         !hostless && url.host_str().is_some_and(|host| !host.is_empty()),
     ))

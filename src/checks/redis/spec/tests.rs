@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn parse(fields: Value) -> Result<RedisCheck, String> {
+fn parse(fields: Value) -> Result<RedisServerOptions, String> {
     serde_json::from_value(fields).map_err(|error| error.to_string())
 }
 
-fn url(text: &str) -> RedisCheck {
+fn url(text: &str) -> RedisServerOptions {
     parse(json!({ "url": text })).unwrap()
 }
 

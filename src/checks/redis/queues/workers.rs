@@ -1,0 +1,196 @@
+//! The workers of task queues that keep them in Redis.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::discovery::Discovery;
+use super::failed::kept_in_redis;
+use super::{QueueLayout, Queues, dramatiq, rq};
+use crate::checks::Check;
+use crate::checks::fields::counted;
+use crate::checks::redis::RedisServerOptions;
+use crate::checks::redis::link::{Link, on_first};
+use crate::model::{CheckError, Finding, SpecError, Status};
+use crate::runtime::Context;
+
+/// Live workers of a task queue that keeps them in Redis, against `expected_workers` (1). Degraded, too: tasks that a dead
+/// worker has left behind, a queue in which tasks wait and to which no worker listens, suspended workers.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisTaskWorkersCheck {
+    pub server: RedisServerOptions,
+    /// Used in this order while `server` is unreachable, as by clients with several URLs.
+    #[serde(default)]
+    pub alternatives: Vec<RedisServerOptions>,
+    /// "rq" or "dramatiq".
+    pub layout: QueueLayout,
+    /// Names of queues, at most 500.
+    #[serde(default)]
+    pub queues: Vec<String>,
+    /// Also queues that are found in Redis.
+    #[serde(default)]
+    pub discover: bool,
+    /// What all keys begin with: RQ's `RQ_KEY_PREFIX` ("rq"), dramatiq's namespace ("dramatiq").
+    #[serde(default)]
+    pub prefix: Option<String>,
+    /// How old a heartbeat of dramatiq may be (1); the keys of RQ's workers expire by themselves.
+    #[serde(default = "heartbeat_window")]
+    pub heartbeat_window_minutes: u32,
+    #[serde(default = "one")]
+    pub expected_workers: u32,
+    /// Degraded where a job of RQ has been running for longer. Default: no limit.
+    #[serde(default)]
+    pub stuck_after_seconds: Option<f64>,
+}
+
+impl RedisTaskWorkersCheck {
+    fn names(&self) -> Queues<'_> {
+        Queues::new(self.layout, self.prefix.as_deref(), &self.queues, self.discover)
+    }
+
+    async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Staff, CheckError> {
+        let link = Link::open(context, server).await?;
+        let queues = self.names();
+        let discovery = Discovery::new(context, server, &queues, &link);
+        let window = f64::from(self.heartbeat_window_minutes) * 60.0;
+        match self.layout {
+            QueueLayout::Rq => rq::workers(&link, &queues, &discovery).await,
+            _ => dramatiq::workers(&link, &queues, &discovery, window).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Check for RedisTaskWorkersCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        if self.heartbeat_window_minutes == 0 {
+            return Err(SpecError("heartbeat_window_minutes must be at least 1, not 0".to_owned()));
+        }
+        if self.stuck_after_seconds.is_some_and(|seconds| !(seconds > 0.0 && seconds.is_finite())) {
+            return Err(SpecError("stuck_after_seconds must be a number of seconds above 0".to_owned()));
+        }
+        kept_in_redis(self.layout)?;
+        self.names().validate()
+    }
+
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let servers = std::iter::once(&self.server).chain(&self.alternatives);
+        let attempts = servers.map(|server| self.measure(context, server)).collect();
+        let staff = on_first(context, attempts).await?;
+        Ok(judge(self.expected_workers, self.stuck_after_seconds, &staff))
+    }
+}
+
+/// A queue in which tasks wait and to which no live worker listens.
+pub struct Uncovered {
+    pub queue: String,
+    pub pending: u64,
+}
+
+/// What was found of the workers; `None` is what the queue does not tell.
+#[derive(Default)]
+pub struct Staff {
+    pub active: u64,
+    pub running: Option<u64>,
+    pub oldest_running: Option<f64>,
+    /// Tasks that workers had taken which have died since.
+    pub abandoned: Option<u64>,
+    pub uncovered: Vec<Uncovered>,
+    pub suspended: bool,
+    /// How many seconds old a heartbeat may be.
+    pub window: Option<f64>,
+}
+
+fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
+    let mut status = match staff.active {
+        enough if enough >= u64::from(expected) => Status::Healthy,
+        0 => Status::Error,
+        _ => Status::Degraded,
+    };
+    let mut message = format!("{} of {} alive", staff.active, counted("expected worker", u64::from(expected)));
+    let overdue = staff.oldest_running.zip(stuck_after).filter(|(oldest, limit)| oldest > limit);
+    let mut complaints = Vec::new();
+    if let Some(left) = staff.abandoned.filter(|left| *left > 0) {
+        complaints.push(format!("{} left behind by a worker that died", counted("task", left)));
+    }
+    if let Some((oldest, _)) = overdue {
+        complaints.push(format!("a task has been running for {oldest} s"));
+    }
+    if let Some(Uncovered { queue, pending }) = staff.uncovered.first() {
+        complaints.push(format!("no worker listens to {queue:?}, where {} pending", counted("task", *pending)));
+    }
+    if staff.suspended {
+        complaints.push("the workers are suspended".to_owned());
+    }
+    if !complaints.is_empty() {
+        message = format!("{message}; {}", complaints.join("; "));
+        if status == Status::Healthy {
+            status = Status::Degraded;
+        }
+    }
+    let mut finding = Finding::new(status, message)
+        .with("active_workers", staff.active)
+        .with("expected_workers", expected)
+        .with("heartbeat_window_minutes", staff.window.map(|seconds| seconds / 60.0));
+    if let Some(running) = staff.running {
+        finding = finding.with("running_tasks", running).with("oldest_running_seconds", staff.oldest_running);
+    }
+    if let Some(abandoned) = staff.abandoned {
+        finding = finding.with("stuck_tasks", abandoned + u64::from(overdue.is_some()));
+    }
+    if !staff.uncovered.is_empty() {
+        let names: Vec<&str> = staff.uncovered.iter().map(|queue| queue.queue.as_str()).take(20).collect();
+        finding = finding.with("queues_without_worker", names);
+    }
+    finding
+}
+
+fn heartbeat_window() -> u32 {
+    1
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn judge_number_of_workers() {
+        for (expected, active, status) in [
+            (1, 1, Status::Healthy),
+            (2, 3, Status::Healthy),
+            (2, 1, Status::Degraded),
+            (1, 0, Status::Error),
+            (0, 0, Status::Healthy),
+        ] {
+            let finding = judge(expected, None, &Staff { active, ..Staff::default() });
+            assert_eq!(finding.status, status, "{active} of {expected}");
+        }
+    }
+
+    #[test]
+    fn judge_complaints_are_degraded_and_no_better_than_the_number() {
+        let uncovered = || vec![Uncovered { queue: "mail".to_owned(), pending: 2 }];
+        for (staff, words) in [
+            (Staff { abandoned: Some(2), ..Staff::default() }, "2 tasks left behind by a worker that died"),
+            (
+                Staff { uncovered: uncovered(), ..Staff::default() },
+                "no worker listens to \"mail\", where 2 tasks pending",
+            ),
+            (Staff { suspended: true, ..Staff::default() }, "the workers are suspended"),
+            (Staff { oldest_running: Some(61.0), ..Staff::default() }, "a task has been running for 61 s"),
+        ] {
+            let none = judge(1, Some(60.0), &staff);
+            let finding = judge(1, Some(60.0), &Staff { active: 1, ..staff });
+            assert_eq!((none.status, finding.status), (Status::Error, Status::Degraded), "{words}");
+            assert!(finding.message.ends_with(words), "{}", finding.message);
+        }
+        let slow = Staff { active: 1, oldest_running: Some(61.0), abandoned: Some(0), ..Staff::default() };
+        assert_eq!(judge(1, None, &slow).status, Status::Healthy);
+        assert_eq!(judge(1, Some(60.0), &slow).details["stuck_tasks"], 1);
+    }
+}
