@@ -127,10 +127,12 @@ def test_tasks__django_q2(discovered: Any, database: Any, installed: Any) -> Non
     assert found["task_workers"].check == django_q.DjangoQWorkers(expected_workers=2)
 
 
-def test_tasks__django_q2_without_orm_and_shared_cache(discovered: Any, database: Any, installed: Any) -> None:
+def test_tasks__django_q2_with_another_broker_and_no_shared_cache(
+    discovered: Any, database: Any, installed: Any
+) -> None:
     database(**POSTGRESQL)
     installed("django_q")
-    found, _ = discovered(Q_CLUSTER={"redis": {}})
+    found, _ = discovered(Q_CLUSTER={"sqs": {}, "broker_class": "project.Broker"})
     assert "Q_CLUSTER['orm']" in found["pending_tasks"].check.reason
     assert "Q_CLUSTER['cache']" in found["task_workers"].check.reason
     assert found["failed_tasks"].check.tables == ("django_q_task",)
@@ -142,9 +144,12 @@ def test_tasks__celery(discovered: Any, database: Any, installed: Any) -> None:
     lifesigns = {"CHECKS": {"pending_tasks": {"thresholds": {"degraded_above": 1, "error_above": 2}}}}
     found, problems = discovered(CELERY_BROKER_URL="redis://h", CELERY_RESULT_BACKEND="django-db", LIFESIGNS=lifesigns)
     assert problems == []
-    assert found["task_queue"].check == celery.CeleryBroker()
+    server = specs.RedisServer(url="redis://h:6379/0")
+    assert found["task_queue"].check == specs.RedisTaskBroker(server=server, backend="celery (redis)")
     thresholds = specs.Thresholds(degraded_above=1, error_above=2)
-    assert found["pending_tasks"].check == celery.CeleryPending(thresholds=thresholds)
+    assert found["pending_tasks"].check == specs.RedisPendingTasks(
+        server=server, layout="celery", queues=("celery",), discover=True, thresholds=thresholds
+    )
     assert found["failed_tasks"].check.tables == ("django_celery_results_taskresult",)
     assert found["task_workers"].check == celery_workers.CeleryWorkers()
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
-from django.conf import settings
-
+from django_lifesigns.checks.celery_app import application as _application
 from django_lifesigns.checks.celery_broker import unacked
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import DEPTH, pending
@@ -61,24 +59,6 @@ class CeleryPending(CeleryCheck):
 
 def _is_configured() -> bool:
     return bool(_application().conf.broker_url)
-
-
-def _application() -> Any:
-    """Return the project's application or, where nothing in this process has made it, one with its settings."""
-    from celery import current_app
-
-    url = getattr(settings, "CELERY_BROKER_URL", None)
-    return current_app if current_app.conf.broker_url or not url else _of_settings(repr(url))
-
-
-@lru_cache(1)
-def _of_settings(_: str) -> Any:
-    from celery import Celery
-
-    # Without the fixup for Django, which changes what this process does with signals and paths.
-    application = Celery("lifesigns", set_as_current=False, fixups=[])
-    application.config_from_object("django.conf:settings", namespace="CELERY")
-    return application
 
 
 @contextmanager

@@ -36,12 +36,27 @@ def is_connected(connection: Any, queues: Iterable[str]) -> bool:
     return True
 
 
-def running(answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, object]:
-    """Return what of the workers' answers shows tasks that hang: how many run, and for how long the oldest has."""
+def running(answers: Mapping[str, Iterable[Mapping[str, Any]]], stuck_after: float = 0.0) -> dict[str, object]:
+    """Return what of the workers' answers shows tasks that hang: how many run, and for how long the oldest has.
+
+    With `stuck_after` seconds also how many have been running for longer.
+    """
     started = [task.get("time_start") for tasks in answers.values() for task in tasks]
     times = [at for at in started if isinstance(at, (int, float))]
-    oldest = round(max(0.0, time.time() - min(times)), 1) if times else None
-    return {"running_tasks": len(started), "oldest_running_seconds": oldest}
+    now = time.time()
+    oldest = round(max(0.0, now - min(times)), 1) if times else None
+    stuck = {"stuck_tasks": sum(now - at > stuck_after for at in times)} if stuck_after else {}
+    return {"running_tasks": len(started), "oldest_running_seconds": oldest, **stuck}
+
+
+def with_stuck(result: dict[str, Any], stuck_after: float) -> dict[str, object]:
+    """Return the result, degraded at least where it counts stuck tasks."""
+    count = result["details"].get("stuck_tasks")
+    if not count:
+        return result
+    noun = "task has" if count == 1 else "tasks have"
+    message = f"{result['message']}; {count} {noun} been running for more than {stuck_after:g} s"
+    return {**result, "status": "error" if result["status"] == "error" else "degraded", "message": message}
 
 
 @contextmanager

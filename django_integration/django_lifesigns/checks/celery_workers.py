@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django_lifesigns.checks import celery
-from django_lifesigns.checks.celery_broker import is_connected, running
+from django_lifesigns.checks.celery_app import application
+from django_lifesigns.checks.celery_broker import is_connected, running, with_stuck
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import workers
 
@@ -23,11 +24,12 @@ class CeleryWorkers(celery.CeleryCheck):
 
     A worker that is busy may not answer: its heartbeats on this host decide, for as long as the broker knows of any
     worker. Where there are none, silence says nothing. `unasked` is why no worker can be asked, if so: then heartbeats
-    alone decide.
+    alone decide. With `stuck_after_seconds`, a task that has been running for longer makes it degraded; 0 is no limit.
     """
 
     expected_workers: int = 1
     heartbeat_window_minutes: int = 5
+    stuck_after_seconds: float = 0.0
     unasked: str = ""
 
     @property
@@ -42,17 +44,18 @@ class CeleryWorkers(celery.CeleryCheck):
         if self.unasked:
             return self._of_heartbeats(heartbeats())
         with celery._broker() as connection:
-            application = celery._application()
+            app = application()
             # In place of a ping, which the main process answers even if all of its children hang.
-            inspect = application.control.inspect(connection=connection, timeout=PING_SECONDS)
+            inspect = app.control.inspect(connection=connection, timeout=PING_SECONDS)
             answers = inspect.active(safe=True) or {}
             # Only a broker that knows of no worker decides that there is none.
-            may_be_busy = bool(answers) or is_connected(connection, application.amqp.queues)
+            may_be_busy = bool(answers) or is_connected(connection, app.amqp.queues)
         busy = self._busy(heartbeats(), answers) if may_be_busy and len(answers) < self.expected_workers else []
         if not (answers or busy) and may_be_busy and self.expected_workers:
             message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
-        return self._result(len(answers), "answered", busy, **running(answers))
+        found = self._result(len(answers), "answered", busy, **running(answers, self.stuck_after_seconds))
+        return with_stuck(found, self.stuck_after_seconds)
 
     def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
         """Return how long ago each worker that did not answer sent its last heartbeat, if within the window."""

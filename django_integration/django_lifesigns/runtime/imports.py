@@ -52,8 +52,9 @@ def _is_enabled(name: str, options: Mapping[Any, Any]) -> bool:
 
 def _queue_modules(options: Mapping[Any, Any]) -> Iterator[str]:
     configured = options.get("TASK_QUEUE")
-    # The two whose checks go through their own code; an installed app of theirs has imported them.
-    if not (configured or getattr(settings, "CELERY_BROKER_URL", None) or {"celery", "django_q"} & sys.modules.keys()):
+    # Those whose checks, or targets, go through their own code; an installed app of theirs has imported them.
+    through_own_code = {"celery", "django_q", "dramatiq", "huey"}
+    if not (configured or getattr(settings, "CELERY_BROKER_URL", None) or through_own_code & sys.modules.keys()):
         return
     from django_lifesigns.targets.queues import presets
     from django_lifesigns.targets.queues.background_task import DEFAULT

@@ -25,6 +25,9 @@ DJANGO_KINDS = frozenset(["cache", "channel_layer", "database", "mail", "migrati
 TARGET_FIELDS = frozenset(
     [
         "server",
+        "alternatives",
+        "layout",
+        "prefix",
         "url",
         "host",
         "port",

@@ -57,6 +57,8 @@ def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
 
 def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_django: Any, **fields: Any) -> Check:
     queue, required = _queue(search)
+    for note in queue.notes:
+        search.note(note, "Replace the checks of the task queue where that matters.")
     if reason := queue.unknown.get(search.name):
         raise CannotCheckError(reason)
     check: Any = queue.checks.get(search.name)

@@ -13,6 +13,7 @@ from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.queues.celery_redis import checks_of_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
@@ -20,6 +21,8 @@ CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
 WITHOUT_REMOTE_CONTROL = frozenset(
     ["azureservicebus", "azurestoragequeues", "confluentkafka", "kafka", "sqla", "sqlalchemy", "sqs", "zookeeper"]
 )
+# Transports of Redis, whose queues are measured natively.
+REDIS = frozenset(["redis", "rediss", "sentinel"])
 RESULTS_TABLE = "django_celery_results_taskresult"
 RESULTS_BACKENDS = frozenset(
     ["django-db", "django_celery_results.backends:DatabaseBackend", "django_celery_results.backends.DatabaseBackend"]
@@ -40,11 +43,15 @@ def celery() -> TaskQueue:
 
 def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
     """Return the checks of what can be asked."""
+    if len(unknown) == len(CHECKS):
+        return {}
     checks: dict[str, Check] = {
         "task_queue": CeleryBroker(),
         "pending_tasks": CeleryPending(),
         "task_workers": CeleryWorkers(unasked=_unasked()),
     }
+    if _transport() in REDIS:
+        checks |= checks_of_redis()
     return {name: check for name, check in checks.items() if name not in unknown}
 
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from django_lifesigns.checks.django_q import DjangoQWorkers
+from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.queues.django_q2_redis import checks_of_redis, is_on_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 
@@ -21,6 +23,9 @@ def django_q2() -> TaskQueue:
     cache = settings.CACHES.get(cluster.get("cache", "default"), {}).get("BACKEND", "")
     shared = not cache.endswith((".LocMemCache", ".DummyCache"))
     alone = {"task_workers": "workers report through Q_CLUSTER['cache'], which is not shared between processes"}
+    checks: dict[str, Check] = {"task_workers": DjangoQWorkers()}
+    if on_redis := is_on_redis(cluster):
+        checks |= checks_of_redis(cluster)
     return TaskQueue(
         backend="django-q2",
         database=orm or "default",
@@ -29,6 +34,7 @@ def django_q2() -> TaskQueue:
         pending_sql="SELECT q.key, count(*), min(q.lock) FROM django_q_ormq q "
         "WHERE q.lock <= CURRENT_TIMESTAMP GROUP BY q.key",
         failed_sql="SELECT count(*) FROM django_q_task WHERE NOT success AND stopped >= {since}",
-        checks={"task_workers": DjangoQWorkers()},
-        unknown=({} if shared else alone) | ({} if orm else {"pending_tasks": other}),
+        checks=checks,
+        # With the Redis broker workers report through Redis.
+        unknown=({} if shared or on_redis else alone) | ({} if orm or on_redis else {"pending_tasks": other}),
     )

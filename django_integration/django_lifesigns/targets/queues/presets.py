@@ -14,7 +14,10 @@ from django_lifesigns.targets.queues.background_task import DEFAULT, background_
 from django_lifesigns.targets.queues.celery import celery
 from django_lifesigns.targets.queues.django_q2 import django_q2
 from django_lifesigns.targets.queues.django_tasks import django_tasks
+from django_lifesigns.targets.queues.dramatiq import dramatiq
+from django_lifesigns.targets.queues.huey import huey
 from django_lifesigns.targets.queues.procrastinate import procrastinate
+from django_lifesigns.targets.queues.rq import rq
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 PRESETS: dict[str, Callable[[], TaskQueue]] = {
@@ -23,6 +26,9 @@ PRESETS: dict[str, Callable[[], TaskQueue]] = {
     "django-tasks": django_tasks,
     "django-q2": django_q2,
     "celery": celery,
+    "rq": rq,
+    "dramatiq": dramatiq,
+    "huey": huey,
 }
 
 APPS = {
@@ -32,6 +38,9 @@ APPS = {
     "django_q": "django-q2",
     "django_celery_results": "celery",
     "django_celery_beat": "celery",
+    "django_rq": "rq",
+    "django_dramatiq": "dramatiq",
+    "huey.contrib.djhuey": "huey",
 }
 
 
@@ -60,7 +69,7 @@ def configured(value: str | Mapping[str, object]) -> TaskQueue:
         if name not in PRESETS:
             raise ValueError(f"names no preset. {did_you_mean(value, PRESETS)}")  # it may be a URL, with its password
         return PRESETS[name]()
-    known = {item.name for item in dataclasses.fields(TaskQueue)} - {"checks", "unknown"}
+    known = {item.name for item in dataclasses.fields(TaskQueue)} - {"checks", "unknown", "notes"}
     for key, item in value.items():
         if key not in known:
             raise ValueError(f"has an unknown key {key!r}. {did_you_mean(key, known)}")

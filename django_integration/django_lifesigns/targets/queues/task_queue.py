@@ -12,7 +12,7 @@ from django_lifesigns.checks.kinds import Check
 class TaskQueue:
     """A queue in the database alias `database`. `pending_sql` selects queue, depth and the oldest task's time for each
     queue; `failed_sql` and `workers_sql` count since `{since}`. `checks` are asked in place of SQL; `unknown` says, by
-    the check's name, why it cannot be asked."""
+    the check's name, why it cannot be asked; `notes` what of the queue is left out of the checks."""
 
     backend: str
     database: str = "default"
@@ -22,3 +22,4 @@ class TaskQueue:
     workers_sql: str | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

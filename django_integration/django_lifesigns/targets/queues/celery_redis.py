@@ -1,0 +1,119 @@
+"""Celery on Redis: its queues and its broker as the application has them, for native checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django_lifesigns.checks.celery_app import application
+from django_lifesigns.checks.kinds import Check
+from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.queues.redis_client import server_of
+from lifesigns import specs
+
+SENTINEL = "sentinel"
+SENTINEL_PORT = 26379
+# Of `CELERY_BROKER_TRANSPORT_OPTIONS`, and the fields that they are.
+OPTIONS = {
+    "global_keyprefix": "prefix",
+    "sep": "separator",
+    "unacked_key": "unacked_key",
+    "unacked_index_key": "unacked_index_key",
+}
+
+
+def checks_of_redis() -> dict[str, Check]:
+    """Return the checks that need no worker's answer."""
+    app = application()
+    server, *alternatives = servers_of(app)
+    shared: dict[str, Any] = {"server": server, "alternatives": alternatives or None}
+    options = app.conf.broker_transport_options or {}
+    fields: dict[str, Any] = {field: options[key] for key, field in OPTIONS.items() if options.get(key)}
+    if steps := options.get("priority_steps"):
+        fields["priority_steps"] = [int(step) for step in steps]
+    queues = tuple(dict.fromkeys(queues_of(app)))
+    return {
+        "task_queue": specs.RedisTaskBroker(backend="celery (redis)", **shared),
+        "pending_tasks": specs.RedisPendingTasks(layout="celery", queues=queues, discover=True, **fields, **shared),
+    }
+
+
+def servers_of(app: Any) -> list[specs.RedisServer]:
+    """Return the server of each URL, in the order in which workers try them; sentinels together name one server."""
+    given = app.conf.broker_read_url or app.conf.broker_url
+    urls = [url for one in ([given] if isinstance(given, str) else given) for url in one.split(";") if url]
+    sentinels = [url for url in urls if urlsplit(url).scheme == SENTINEL]
+    if sentinels and sentinels[0] == urls[0]:
+        return [_server_by_sentinels(app, sentinels)]
+    return [_server(app, url) for url in urls]
+
+
+def queues_of(app: Any) -> Iterator[str]:
+    """Yield the names of the queues that the settings name: others are found in Redis."""
+    yield from app.amqp.queues
+    yield from _routed(app.conf.task_routes)
+    for entry in (app.conf.beat_schedule or {}).values():
+        options = entry.get("options") if isinstance(entry, Mapping) else None
+        yield from _queue((options or {}).get("queue"))
+
+
+def _server(app: Any, url: str) -> specs.RedisServer:
+    connection = app.connection_for_read(url)
+    options = _options(connection)
+    host = str(connection.hostname or "")
+    if "://" in host:  # redis+socket:///path?virtual_host=1
+        parts = urlsplit(host)
+        database = parse_qs(parts.query).get("virtual_host", [""])[0]
+        options |= {"path": parts.path, "db": _database(database or connection.virtual_host)}
+        options |= {"username": parts.username, "password": parts.password}
+        return server_of(options)
+    options |= {"host": host, "port": connection.port}
+    return server_of(options, encrypted=isinstance(connection.ssl, Mapping))
+
+
+def _server_by_sentinels(app: Any, urls: Iterable[str]) -> specs.RedisServer:
+    transport = app.conf.broker_transport_options or {}
+    if not transport.get("master_name"):
+        raise WrongTargetError("CELERY_BROKER_TRANSPORT_OPTIONS needs 'master_name', the name that the sentinels know")
+    connections = [app.connection_for_read(url) for url in urls]
+    options = _options(connections[0])
+    options["sentinels"] = [(one.hostname, one.port or SENTINEL_PORT) for one in connections]
+    options |= {"sentinel_kwargs": transport.get("sentinel_kwargs"), "master": transport["master_name"]}
+    return server_of(options, encrypted=isinstance(connections[0].ssl, Mapping))
+
+
+def _options(connection: Any) -> dict[str, Any]:
+    """Return a connection's login in redis-py's words; it is never opened."""
+    provider = getattr(connection, "credential_provider", None)
+    options: dict[str, Any] = dict(connection.ssl) if isinstance(connection.ssl, Mapping) else {}
+    return options | {
+        "username": connection.userid,
+        "password": connection.password,
+        "db": _database(connection.virtual_host),
+        "credential_provider": provider,
+    }
+
+
+def _database(name: object) -> int:
+    text = str(name or "").strip("/")
+    if text and not text.isdecimal():
+        raise WrongTargetError("CELERY_BROKER_URL must end with the number of a database, such as /0")
+    return int(text or 0)
+
+
+def _routed(routes: Any) -> Iterator[str]:
+    """Yield the queues of routes that are data; those that are functions are left to Redis."""
+    if isinstance(routes, Mapping):
+        for route in routes.values():
+            yield from _queue(route.get("queue") if isinstance(route, Mapping) else route)
+    elif isinstance(routes, (list, tuple)):
+        for route in routes:
+            is_pair = isinstance(route, (list, tuple)) and len(route) == 2 and isinstance(route[0], str)
+            yield from _routed({route[0]: route[1]} if is_pair else route)
+
+
+def _queue(queue: Any) -> Iterator[str]:
+    name = getattr(queue, "name", queue)  # of kombu.Queue
+    if isinstance(name, str) and name:
+        yield name
