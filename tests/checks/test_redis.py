@@ -18,28 +18,13 @@ import pytest
 
 import lifesigns
 from tests import services
+from tests.checks.redis_server import Configured
 from tests.servers import misbehaving
 from tests.services import Sentinel, wait_until
 from tests.services.redis import DEFAULT_PASSWORD, PASSWORD, USER
 
 DETAILS = {"redis_version", "uptime_seconds", "connected_clients", "used_memory_human", "role"}
 WITHIN = 2.0  # seconds that a check of a server that misbehaves is given
-
-
-class Configured(services.Redis):
-    """A Redis of one test, with some lines of configuration of its own."""
-
-    def __init__(self, *lines: str, tls: bool = False) -> None:
-        super().__init__(tls=tls)
-        self.lines = lines
-
-    def prepare(self) -> None:
-        super().prepare()
-        with self.configuration.open("a") as configuration:
-            configuration.writelines(f"{line}\n" for line in self.lines)
-
-    def clients(self) -> list[str]:
-        return [line for line in self.command("CLIENT", "LIST").splitlines() if "name=lifesigns" in line]
 
 
 @pytest.fixture(scope="module")

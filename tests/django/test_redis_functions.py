@@ -11,7 +11,7 @@ import pytest
 
 from django_lifesigns.health_checks import cache, sentinel
 from tests import services
-from tests.checks.test_redis import Configured
+from tests.checks.redis_server import Configured
 from tests.django.projects import run_json
 from tests.services import Sentinel, wait_until
 from tests.services.redis import PASSWORD, USER
