@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from django_lifesigns.targets.context import CannotCheckError
 from django_lifesigns.targets.redis import redis_of
@@ -38,9 +38,17 @@ def server_of(options: Mapping[str, Any], *, encrypted: bool = False) -> specs.R
 
 
 def server_at(cache: Mapping[str, Any], where: str) -> specs.RedisServer:
-    """Return the server that a cache with these settings writes to."""
+    """Return the server that a cache with these settings writes to, written as `server_of` writes it."""
     found, _ = redis_of(cache, where)
-    return specs.RedisServer(**{name: getattr(found, name) for name in specs.RedisServer.__dataclass_fields__})
+    fields = {name: getattr(found, name) for name in specs.RedisServer.__dataclass_fields__}
+    parts, query = urlsplit(found.url), parse_qs(urlsplit(found.url).query)
+    if parts.hostname and query.keys() <= {"db"}:
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        database = query["db"][0] if query else parts.path.strip("/") or "0"
+        fields["url"] = f"{parts.scheme}://{host}:{parts.port or PORT}/{database}"
+        for key in ("username", "password"):
+            fields[key] = fields[key] or unquote(getattr(parts, key) or "") or None
+    return specs.RedisServer(**fields)
 
 
 def server_of_pool(pool: Any) -> specs.RedisServer:

@@ -1,0 +1,1 @@
+"""Task queues of real packages: their newest and oldest supported releases, with worker processes."""
