@@ -272,8 +272,7 @@ def test_cluster_keys_of_several_nodes() -> None:
         second.command("CLUSTER", "ADDSLOTSRANGE", "8192", "16383")
         bus = lines[1][1].split()[1]
         first.command("CLUSTER", "MEET", second.host, str(second.port), bus)
-        for node in (first, second):
-            wait_until(lambda node=node: "cluster_state:ok" in node.command("CLUSTER", "INFO"), 20, "cluster not ok")
+        wait_until(lambda: is_ok(first) and is_ok(second), 20, "cluster not ok")
         names = [f"queue{number}" for number in range(20)]
         for name in names:
             first.command("-c", "LPUSH", name, "{}")
@@ -284,6 +283,10 @@ def test_cluster_keys_of_several_nodes() -> None:
         # The nodes' own word for where a key is changes.
         first.command("CLUSTER", "DELSLOTSRANGE", "0", "8191")
         assert pending(where, queues=names)["error_type"] == "UnavailableError"
+
+
+def is_ok(node: Configured) -> bool:
+    return "cluster_state:ok" in node.command("CLUSTER", "INFO")
 
 
 def test_alternatives_in_their_order(server: Configured) -> None:

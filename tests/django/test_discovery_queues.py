@@ -95,14 +95,13 @@ def test_celery_database_that_is_no_number(celery: None, discovered: Any) -> Non
 
 
 def test_celery_queues_of_the_settings(celery: None, discovered: Any) -> None:
-    from kombu import Queue
-
+    queue = pytest.importorskip("kombu").Queue
     found, problems = discovered(
         CELERY_BROKER_URL="redis://h",
-        CELERY_TASK_QUEUES=[Queue("mail"), Queue("default")],
+        CELERY_TASK_QUEUES=[queue("mail"), queue("default")],
         CELERY_TASK_ROUTES=(
             {"a.*": {"queue": "feeds"}, "b": "reports", "c": {"routing_key": "x"}},
-            [("d.*", {"queue": Queue("slow")})],
+            [("d.*", {"queue": queue("slow")})],
             "project.Router",
             lambda *_: None,
         ),

@@ -15,6 +15,16 @@ SERVER = specs.PostgresServer(host="h", port=5432, user="u", password="hunter2",
 THRESHOLDS = specs.Thresholds(degraded_above=1, error_above=2)
 TLS = specs.Tls(verify="chain", ca=Path("/ca"), cert="/cert", key="/key")
 TABLES: dict[str, Any] = {"server": SERVER, "tables": ["t"], "required": False}
+REDIS = specs.RedisServer(url="rediss://:hunter2@h", username="u", password="hunter2", tls=TLS)
+BY_SENTINELS = specs.RedisServer(url="redis://", sentinels=["s:1"], master="m", sentinel_password="hunter2")
+QUEUES: dict[str, Any] = {
+    "server": REDIS,
+    "alternatives": [BY_SENTINELS],
+    "layout": "rq",
+    "queues": ["q"],
+    "discover": True,
+    "prefix": "p",
+}
 
 # Each with all of its fields, so that a field that the engine does not know is found.
 ALL: list[specs.Spec] = [
@@ -28,6 +38,20 @@ ALL: list[specs.Spec] = [
     specs.PendingTasks(sql="SELECT 1", thresholds=THRESHOLDS, **TABLES),
     specs.FailedTasks(sql="SELECT 1", window_minutes=1, thresholds=THRESHOLDS, **TABLES),
     specs.TaskWorkers(sql="SELECT 1", heartbeat_window_minutes=1, expected_workers=2, **TABLES),
+    specs.RedisTaskBroker(server=REDIS, alternatives=[BY_SENTINELS], backend="b"),
+    specs.RedisPendingTasks(
+        priority_steps=[0, 1],
+        separator=":",
+        unacked_key="u",
+        unacked_index_key="i",
+        key="{queue}",
+        scheduled_key="s",
+        sorted=True,
+        thresholds=THRESHOLDS,
+        **QUEUES,
+    ),
+    specs.RedisFailedTasks(window_minutes=1, thresholds=THRESHOLDS, **QUEUES),
+    specs.RedisTaskWorkers(heartbeat_window_minutes=1, expected_workers=2, stuck_after_seconds=1.5, **QUEUES),
     specs.Redis(url="rediss://:hunter2@h", username="u", password="hunter2", tls=TLS, cluster=True),
     specs.Redis(
         url="redis://", sentinels=["s:1"], master="m", sentinel_username="u", sentinel_password="hunter2", cluster=False
