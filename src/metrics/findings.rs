@@ -108,6 +108,25 @@ pub const DETAIL_METRICS: &[DetailMetric] = &[
         &[Plain("oldest_pending_seconds", 1.0)],
     ),
     metric(
+        "health_queue_tasks",
+        "Tasks beside those that wait: with a worker, or not yet due",
+        &[Labelled("taken_tasks", "state", "taken"), Labelled("scheduled_tasks", "state", "scheduled")],
+    ),
+    metric(
+        "health_queue_oldest_taken_task_seconds",
+        "Time since a worker took the oldest unfinished task",
+        &[Plain("oldest_taken_seconds", 1.0)],
+    ),
+    metric("health_queue_finished_tasks_per_minute", "Flow of the queue", &[Plain("finished_per_minute", 1.0)]),
+    metric("health_queue_overdue_schedules", "Schedules whose time is past", &[Plain("overdue_schedules", 1.0)]),
+    metric("health_task_running", "Tasks that workers are running", &[Plain("running_tasks", 1.0)]),
+    metric(
+        "health_task_oldest_running_seconds",
+        "Duration of the longest running task",
+        &[Plain("oldest_running_seconds", 1.0)],
+    ),
+    metric("health_task_stuck", "Tasks that will not finish by themselves", &[Plain("stuck_tasks", 1.0)]),
+    metric(
         "health_failed_tasks",
         "Tasks that failed within the window of the check",
         &[Plain("failed_count_last_hour", 1.0)],
@@ -170,6 +189,11 @@ mod tests {
         assert_eq!(samples("health_memory_used_ratio", &json!({"percent_used": 25.0})), []);
         let queues = json!({"queue_breakdown": {"default": 3, "mail": "many"}});
         assert_eq!(samples("health_queue_depth", &queues), [(Some(("queue", "default".to_owned())), 3.0)]);
+        let beside = json!({"taken_tasks": 4, "scheduled_tasks": 2, "oldest_taken_seconds": null, "stuck_tasks": 1});
+        let expected = [(Some(("state", "taken".to_owned())), 4.0), (Some(("state", "scheduled".to_owned())), 2.0)];
+        assert_eq!(samples("health_queue_tasks", &beside), expected);
+        assert_eq!(samples("health_queue_oldest_taken_task_seconds", &beside), []);
+        assert_eq!(samples("health_task_stuck", &beside), [(None, 1.0)]);
         let connections = json!({"active_connections": 2, "idle_connections": 1});
         let expected = [(Some(("state", "active".to_owned())), 2.0), (Some(("state", "idle".to_owned())), 1.0)];
         assert_eq!(samples("health_db_connections", &connections), expected);

@@ -94,6 +94,15 @@ def test_celery_database_that_is_no_number(celery: None, discovered: Any) -> Non
     assert "hunter2" not in str(problem)
 
 
+@pytest.mark.parametrize("url", ["redis://h/0", "redis+socket:///r"])
+def test_celery_password_of_a_provider_is_left_to_celery(celery: None, discovered: Any, url: str) -> None:
+    from django_lifesigns.checks.celery import CeleryPending
+
+    found, problems = discovered(CELERY_BROKER_URL=f"{url}?credential_provider=project.Provider")
+    assert problems == []
+    assert found["pending_tasks"].check == CeleryPending()
+
+
 def test_celery_queues_of_the_settings(celery: None, discovered: Any) -> None:
     queue = pytest.importorskip("kombu").Queue
     found, problems = discovered(

@@ -8,7 +8,7 @@ use redis::{Arg, Cmd, Value};
 
 use super::connect::{KeptSession, target};
 use super::link::is_unreachable;
-use super::sentinel::STAGGER;
+use super::sentinel::{STAGGER, plain_address};
 use super::{RedisAddress, RedisServer};
 use crate::model::CheckError;
 use crate::net::first_success;
@@ -127,16 +127,9 @@ fn moved(reply: &Value, node: Option<&RedisAddress>) -> Option<RedisAddress> {
     let Value::ServerError(error) = reply else { return None };
     let (_, address) = error.details().filter(|_| error.code() == "MOVED")?.split_once(' ')?;
     let (host, port) = address.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port != 0)?;
-    let host = host.trim_matches(['[', ']']);
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    match (host, node) {
-        ("" | "?", Some(RedisAddress::Tcp { host, .. })) => Some(RedisAddress::Tcp { host: host.clone(), port }),
-        // The host will stand in messages, so it must look like one.
-        (host, _) if !host.is_empty() && host.len() <= 253 && host.chars().all(plain) => {
-            Some(RedisAddress::Tcp { host: host.to_owned(), port })
-        }
-        _ => None,
+    match (host.trim_matches(['[', ']']), node) {
+        ("" | "?", Some(RedisAddress::Tcp { host, .. })) => plain_address(host, port),
+        (host, _) => plain_address(host, port),
     }
 }
 

@@ -48,9 +48,13 @@ async fn request(context: &Context, sentinel: &RedisServer, master: &str) -> Res
 /// Host and port of an answer. The host will stand in messages, so it must look like one.
 fn address(parts: &[Value]) -> Option<RedisAddress> {
     let [Value::BulkString(host), Value::BulkString(port)] = parts else { return None };
-    let host = str::from_utf8(host).ok()?;
+    plain_address(str::from_utf8(host).ok()?, str::from_utf8(port).ok()?)
+}
+
+/// An address that a server named, if its host looks like one.
+pub fn plain_address(host: &str, port: &str) -> Option<RedisAddress> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-    let port = str::from_utf8(port).ok()?.parse().ok()?;
+    let port = port.parse().ok()?;
     let fits = !host.is_empty() && host.len() <= 253 && host.chars().all(plain) && port != 0;
     fits.then(|| RedisAddress::Tcp { host: host.to_owned(), port })
 }

@@ -66,6 +66,12 @@ def test_rq_from_empty_to_a_worker_that_died(
         assert 0 <= workers["details"]["oldest_running_seconds"] < 60
         assert (workers["status"], workers["details"]["queues_without_worker"]) == ("degraded", ["default"])
 
+        # Three jobs and the failed one, over the seconds since the first look.
+        flow = project.wait("pending_tasks", lambda details: details.get("finished_per_minute"))["details"]
+        assert flow["expected_wait_seconds"] == pytest.approx(
+            flow["total_pending"] * 60 / flow["finished_per_minute"], 0.2
+        )
+
         project.kill(worker)
         expire(redis)
         workers = project.wait("task_workers", lambda details: details["stuck_tasks"])

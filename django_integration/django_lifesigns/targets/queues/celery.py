@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 
 from django.apps import apps
@@ -12,7 +13,7 @@ from django_lifesigns.checks.celery_workers import CeleryWorkers
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.values import is_off
-from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.context import CannotCheckError, WrongTargetError
 from django_lifesigns.targets.queues.celery_redis import checks_of_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
@@ -51,7 +52,8 @@ def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
         "task_workers": CeleryWorkers(unasked=_unasked()),
     }
     if _transport() in REDIS:
-        checks |= checks_of_redis()
+        with suppress(CannotCheckError):  # a password that is made at each login: through Celery
+            checks |= checks_of_redis()
     return {name: check for name, check in checks.items() if name not in unknown}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django_lifesigns.checks.celery_app import application
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.queues.redis_client import server_of
+from django_lifesigns.targets.redis_options import PROVIDER
 from lifesigns import specs
 
 SENTINEL = "sentinel"
@@ -64,10 +65,10 @@ def _server(app: Any, url: str) -> specs.RedisServer:
     host = str(connection.hostname or "")
     if "://" in host:  # redis+socket:///path?virtual_host=1
         parts = urlsplit(host)
-        database = parse_qs(parts.query).get("virtual_host", [""])[0]
-        options |= {"path": parts.path, "db": _database(database or connection.virtual_host)}
-        options |= {"username": parts.username, "password": parts.password}
-        return server_of(options)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        options |= {"path": parts.path, "db": _database(query.get("virtual_host") or connection.virtual_host)}
+        options |= {key: unquote(getattr(parts, key) or "") for key in ("username", "password")}
+        return server_of({**options, PROVIDER: query.get(PROVIDER)})
     options |= {"host": host, "port": connection.port}
     return server_of(options, encrypted=isinstance(connection.ssl, Mapping))
 
@@ -85,13 +86,12 @@ def _server_by_sentinels(app: Any, urls: Iterable[str]) -> specs.RedisServer:
 
 def _options(connection: Any) -> dict[str, Any]:
     """Return a connection's login in redis-py's words; it is never opened."""
-    provider = getattr(connection, "credential_provider", None)
     options: dict[str, Any] = dict(connection.ssl) if isinstance(connection.ssl, Mapping) else {}
     return options | {
         "username": connection.userid,
         "password": connection.password,
         "db": _database(connection.virtual_host),
-        "credential_provider": provider,
+        PROVIDER: getattr(connection, PROVIDER, None),
     }
 
 

@@ -37,6 +37,6 @@ def dramatiq() -> TaskQueue:
             "task_queue": specs.RedisTaskBroker(server=server, backend="dramatiq"),
             "pending_tasks": specs.RedisPendingTasks(**shared),
             "failed_tasks": specs.RedisFailedTasks(**shared),
-            "task_workers": specs.RedisTaskWorkers(**shared, expected_workers=1, heartbeat_window_minutes=window),
+            "task_workers": specs.RedisTaskWorkers(**shared, heartbeat_window_minutes=window),
         },
     )

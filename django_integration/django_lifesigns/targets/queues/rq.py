@@ -49,7 +49,7 @@ def rq() -> TaskQueue:
             "task_queue": specs.RedisTaskBroker(server=server, backend="rq"),
             "pending_tasks": specs.RedisPendingTasks(**shared),
             "failed_tasks": specs.RedisFailedTasks(**shared),
-            "task_workers": specs.RedisTaskWorkers(**shared, expected_workers=1),
+            "task_workers": specs.RedisTaskWorkers(**shared),
         },
         notes=(note,) if elsewhere else (),
     )

@@ -15,6 +15,7 @@ mod celery;
 mod discovery;
 mod dramatiq;
 mod failed;
+mod flow;
 mod lists;
 mod pending;
 mod rq;
@@ -90,5 +91,10 @@ fn now() -> f64 {
 
 /// The age of a time in seconds with one decimal; what lies ahead, by a clock that goes wrong, is 0.
 fn age(now: f64, at: f64) -> f64 {
-    ((now - at).max(0.0) * 10.0).round() / 10.0
+    tenths((now - at).max(0.0))
+}
+
+/// A number with one decimal.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
 }

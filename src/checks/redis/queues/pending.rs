@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::batch::{Replies, Sent};
 use super::discovery::Discovery;
-use super::{QueueLayout, Queues, celery, dramatiq, lists, rq};
+use super::flow::Flow;
+use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths};
 use crate::checks::Check;
 use crate::checks::fields::counted;
 use crate::checks::redis::RedisServerOptions;
@@ -73,7 +74,7 @@ impl RedisPendingTasksCheck {
         let discovery = Discovery::new(context, server, &queues, &link);
         match self.layout {
             QueueLayout::Celery => celery::pending(self, &link, &queues, &discovery).await,
-            QueueLayout::Rq => rq::pending(&link, &queues, &discovery).await,
+            QueueLayout::Rq => rq::pending(&link, &queues, &discovery, &Flow::new(context, server, &queues)).await,
             QueueLayout::Dramatiq => dramatiq::pending(&link, &queues, &discovery).await,
             QueueLayout::Lists => lists::pending(self, &link, &queues).await,
         }
@@ -109,6 +110,7 @@ pub struct Depths {
     pub scheduled: Option<u64>,
     pub taken: Option<u64>,
     pub oldest_taken: Option<f64>,
+    pub finished_per_minute: Option<f64>,
     /// The commands that this user may not run.
     pub forbidden: BTreeSet<&'static str>,
 }
@@ -155,6 +157,10 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
         if layout == QueueLayout::Celery || depths.oldest_taken.is_some() {
             finding = finding.with("oldest_taken_seconds", depths.oldest_taken);
         }
+    }
+    if let Some(flow) = depths.finished_per_minute {
+        let wait = (flow > 0.0 || total == 0).then(|| tenths(total as f64 * 60.0 / flow.max(f64::MIN_POSITIVE)));
+        finding = finding.with("finished_per_minute", tenths(flow)).with("expected_wait_seconds", wait);
     }
     if !depths.forbidden.is_empty() {
         finding = finding.with("not_allowed", depths.forbidden.into_iter().collect::<Vec<_>>());
@@ -227,5 +233,16 @@ mod tests {
         let details = judge(QueueLayout::Lists, depth_thresholds(), depths).details;
         assert_eq!((&details["scheduled_tasks"], &details["not_allowed"]), (&json!(4), &json!(["SCAN"])));
         assert!(!details.contains_key("taken_tasks"));
+    }
+
+    #[test]
+    fn judge_wait_is_depth_by_flow() {
+        for (depth, flow, wait) in
+            [(90, 30.0, json!(180.0)), (0, 30.0, json!(0.0)), (0, 0.0, json!(0.0)), (1, 0.0, json!(null))]
+        {
+            let depths = Depths { finished_per_minute: Some(flow), ..ready(&[("a", depth)]) };
+            let details = judge(QueueLayout::Rq, depth_thresholds(), depths).details;
+            assert_eq!((&details["finished_per_minute"], &details["expected_wait_seconds"]), (&json!(flow), &wait));
+        }
     }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
+
 use super::batch::{Batch, Sent, text};
 use super::discovery::{Discovery, MEMBERS};
+use super::flow::{Counts, Flow};
 use super::pending::Depths;
 use super::workers::{Staff, Uncovered};
 use super::{Queues, age, now};
@@ -40,19 +43,26 @@ fn name<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
 }
 
 /// Ready jobs are in lists; the age of each list's head is in the hash of the job.
-pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> Result<Depths, CheckError> {
+/// What workers count is looked up with it.
+pub async fn pending(
+    link: &Link<'_>,
+    queues: &Queues<'_>,
+    discovery: &Discovery,
+    flow: &Flow,
+) -> Result<Depths, CheckError> {
     let prefix = queues.prefix;
     let names = names(link, queues, discovery).await?;
     let mut batch = Batch::default();
     let mut ready = Vec::new();
     let mut heads = Vec::new();
-    let (mut scheduled, mut taken) = (Vec::new(), Vec::new());
+    let (mut scheduled, mut taken, mut members) = (Vec::new(), Vec::new(), Vec::new());
     for name in &names {
         let key = format!("{prefix}:queue:{name}");
         ready.push((name.clone(), vec![batch.add("LLEN", &[&key])]));
         heads.push(batch.add("LINDEX", &[&key, "0"]));
         scheduled.push(batch.add("ZCARD", &[&format!("{prefix}:scheduled:{name}")]));
         taken.push(batch.add("ZCARD", &[&format!("{prefix}:wip:{name}")]));
+        members.push(batch.add("SRANDMEMBER", &[&format!("{prefix}:workers:{name}"), MEMBERS]));
     }
     let replies = batch.send(link).await?;
     let mut depths = Depths::default();
@@ -71,7 +81,26 @@ pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
             times.push(batch.add("HGET", &[&format!("{prefix}:job:{id}"), "enqueued_at"]));
         }
     }
+    let mut workers = BTreeSet::new();
+    for sent in members {
+        if replies.is_known(sent, &mut depths.forbidden)? {
+            workers.extend(replies.texts(sent)?);
+        }
+    }
+    let counters: Vec<_> = workers
+        .into_iter()
+        .take(WORKERS)
+        .map(|key| (key, batch.add("HMGET", &[key, "successful_job_count", "failed_job_count"])))
+        .collect();
     let replies = batch.send(link).await?;
+    let mut counts = Counts::new();
+    for (key, sent) in counters {
+        if replies.is_known(sent, &mut depths.forbidden)? {
+            let finished = replies.texts(sent)?.into_iter().filter_map(|count| count.parse::<u64>().ok()).sum();
+            counts.insert(key.to_owned(), finished);
+        }
+    }
+    depths.finished_per_minute = flow.per_minute(Instant::now(), counts);
     for sent in times {
         if replies.is_known(sent, &mut depths.forbidden)? {
             let oldest = replies.text(sent)?.and_then(time).map(|at| age(now(), at));
