@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.checks import celery, celery_workers, django_q, tasks
+from django_lifesigns.checks import celery_workers, django_q, tasks
 from django_lifesigns.checks.fixed_result import FixedResult
 from lifesigns import specs
 
