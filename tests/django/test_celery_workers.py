@@ -108,7 +108,7 @@ def test_workers__that_do_not_answer(
     application = SimpleNamespace(control=control, amqp=SimpleNamespace(queues=["celery"]))
     monkeypatch.setattr(celery, "_is_configured", lambda: True)
     monkeypatch.setattr(celery, "_broker", nullcontext)
-    monkeypatch.setattr(celery, "_application", lambda: application)
+    monkeypatch.setattr(celery_workers, "application", lambda: application)
     monkeypatch.setattr(celery_workers, "is_connected", lambda *_: True)
     monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)
     result = CeleryWorkers(expected_workers=expected)()

@@ -64,7 +64,9 @@ def test_dramatiq_from_empty_to_a_worker_that_died(
 
         project.do("import actors; actors.fail.send()")
         project.wait("failed_tasks", lambda details: details["failed_count_last_hour"] == 1)
-        project.do("import actors; actors.hang.send(); actors.quick.send()")
+        project.do("import actors; actors.hang.send()")
+        project.wait("pending_tasks", lambda details: details["taken_tasks"] == 1)
+        project.do("import actors; actors.quick.send()")
         details = project.wait("pending_tasks", lambda details: details["taken_tasks"] == 2)["details"]
         assert details["total_pending"] == 0
         assert project.checks("task_workers")["task_workers"]["details"]["stuck_tasks"] == 0

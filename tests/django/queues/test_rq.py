@@ -62,7 +62,8 @@ def test_rq_from_empty_to_a_worker_that_died(
 
         project.do("import django_rq, jobs; django_rq.get_queue('mail').enqueue(jobs.hang)")
         project.do("import django_rq, jobs; django_rq.get_queue('default').enqueue(jobs.quick)")
-        workers = project.wait("task_workers", lambda details: details["running_tasks"] == 1)
+        workers = project.wait("task_workers", lambda details: details["oldest_running_seconds"] is not None)
+        assert workers["details"]["running_tasks"] == 1
         assert 0 <= workers["details"]["oldest_running_seconds"] < 60
         assert (workers["status"], workers["details"]["queues_without_worker"]) == ("degraded", ["default"])
 
