@@ -139,6 +139,20 @@ def test_celery_queues_of_the_settings(celery: None, discovered: Any) -> None:
     )
 
 
+def test_queues_of_the_options_replace_those_that_are_found(celery: None, discovered: Any) -> None:
+    lifesigns = {
+        "CHECKS": {
+            "pending_tasks": {"queues": ["mail"], "discover": False},
+            "task_workers": {"stuck_after_seconds": 60},
+        }
+    }
+    found, problems = discovered(CELERY_BROKER_URL="redis://h", LIFESIGNS=lifesigns)
+    assert problems == []
+    check = found["pending_tasks"].check
+    assert (check.queues, check.discover) == (["mail"], False)
+    assert found["task_workers"].check.stuck_after_seconds == 60
+
+
 def test_celery_failures_in_redis_are_not_zero(celery: None, discovered: Any) -> None:
     found, _ = discovered(CELERY_BROKER_URL="redis://h", CELERY_RESULT_BACKEND="redis://h/1")
     assert isinstance(found["failed_tasks"].check, specs.Skipped)

@@ -14,6 +14,7 @@ PLAIN = MACHINE | {"database_connectivity", "default_cache"}
 POSTGRESQL = PLAIN | {"connection_pool"}
 REDIS = {"redis_connectivity"}
 CELERY = {"task_queue", "pending_tasks", "task_workers"}
+RQ = {"task_queue", "pending_tasks", "failed_tasks", "task_workers"}
 API = "API"
 
 
@@ -98,9 +99,9 @@ SHAPES = [
     ),
     Shape(
         name="netbox",
-        variables=lambda servers: {**environments.postgres_parts(servers, "netbox"), **servers.redis_parts()},
+        variables=lambda servers: {**environments.postgres_parts(servers, "netbox"), **servers.rq()},
         folders=("static", "media"),
-        healthy=POSTGRESQL | REDIS | {"directory_permissions"},
+        healthy=POSTGRESQL | REDIS | RQ | {"directory_permissions"},
         reasons={"aws_ses": "EMAIL_HOST"},
     ),
     Shape(

@@ -46,6 +46,26 @@ class CeleryWorker(Service):
         return self.broker.command("PUBSUB", "NUMPAT") not in ("", "0")
 
 
+class RqWorker(Service):
+    """Works for NetBox's queues of django-rq: nobody sends it a job."""
+
+    name = "rq"
+    queues = ("high", "default", "low")
+
+    def __init__(self, broker: Redis) -> None:
+        super().__init__()
+        self.broker = broker
+
+    def arguments(self) -> list[str]:
+        return [sys.executable, "-W", "ignore", "-m", "rq.cli", "worker", "--quiet", *self.queues]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "RQ_REDIS_URL": plain_url(self.broker)}
+
+    def ready(self) -> bool:
+        return self.broker.command("SCARD", f"rq:workers:{self.queues[0]}") not in ("", "0")
+
+
 class Bouncer(PgBouncer):
     """For the role and the databases of the projects."""
 
@@ -112,6 +132,12 @@ class Servers:
         self._started(worker)
         return worker
 
+    @cached_property
+    def rq_worker(self) -> RqWorker:
+        worker = RqWorker(self.redis)
+        self._started(worker)
+        return worker
+
     def database(self, name: str, *, extensions: bool = False, scheme: str = "postgres") -> str:
         """Return the URL of a new PostgreSQL database, which has extensions only where told so."""
         server = self.postgres
@@ -148,4 +174,9 @@ class Servers:
     def celery(self) -> dict[str, str]:
         """Return the Redis server as variables, once a worker waits there."""
         _ = self.worker
+        return self.redis_parts()
+
+    def rq(self) -> dict[str, str]:
+        """Return the Redis server as variables, once a worker of RQ waits there."""
+        _ = self.rq_worker
         return self.redis_parts()
