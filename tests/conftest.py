@@ -12,7 +12,17 @@ from tests.services import wait_until, workspace
 
 __all__ = ["wait_until"]
 
-SERVICES = {"session_stack", "stack", "postgres", "redis_server", "mosquitto", "smtp_server", "http_apis"}
+SERVICES = {
+    "session_stack",
+    "stack",
+    "postgres",
+    "redis_server",
+    "mosquitto",
+    "smtp_server",
+    "http_apis",
+    "nsd",
+    "grpc_server",
+}
 
 
 # What asserts on time or on the load of the machine.
@@ -92,6 +102,18 @@ def smtp_server(session_stack: services.Stack) -> services.Smtp:
 def http_apis(session_stack: services.Stack) -> services.HttpApis:
     session_stack.http.start()
     return session_stack.http
+
+
+@pytest.fixture(scope="session")
+def nsd() -> Iterator[services.Nsd]:
+    with services.Nsd() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def grpc_server() -> Iterator[services.Grpc]:
+    with services.Grpc() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -38,6 +38,7 @@ __all__ = [
     "next_job",
     "notify_systemd",
     "owns_engine",
+    "parse_postgres_url",
     "read_store",
     "release_threads",
     "request_server",
@@ -320,6 +321,9 @@ def draining() -> bool:
 
 def owns_engine() -> bool:
     """Returns whether this interpreter is the one of the process that loaded the module first."""
+
+def parse_postgres_url(url: str) -> dict[str, Any]:
+    """Returns the fields of a server that a ``postgresql://`` URL names."""
 
 def metrics_format(accept: str) -> tuple[bool, str]:
     """What an ``Accept`` header wants metrics to be: whether OpenMetrics, and the content type."""

@@ -3,20 +3,25 @@
 mod anthropic;
 mod api;
 pub mod callable;
+mod command;
+mod dns;
 mod fields;
 mod filesystem;
 mod google_maps;
+mod grpc;
 mod heartbeat;
 mod http;
 mod mqtt;
 mod openai;
 pub mod postgres;
 mod redis;
+mod server_url;
 mod skipped;
 mod smtp;
 mod system;
 mod tcp;
 pub mod thresholds;
+mod tls_certificate;
 mod usage;
 
 use std::sync::Arc;
@@ -108,6 +113,10 @@ registry! {
     "openai" => openai::OpenAiCheck,
     "anthropic" => anthropic::AnthropicCheck,
     "tcp" => tcp::TcpCheck,
+    "dns" => dns::DnsCheck,
+    "tls_certificate" => tls_certificate::TlsCertificateCheck,
+    "grpc" => grpc::GrpcCheck,
+    "command" => command::CommandCheck,
     "disk" => filesystem::DiskCheck,
     "memory" => system::MemoryCheck,
     "cpu" => system::CpuCheck,

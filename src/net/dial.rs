@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::limited::BudgetExceeded;
 use super::staggered::first_success;
-use super::tls::{Tls, tls_config};
+use super::tls::{HandshakeRecord, Presented, Tls, recording_config, tls_config};
 use crate::model::{CheckError, Phase};
 use crate::runtime::Context;
 use crate::runtime::close_on_fork::NotInherited;
@@ -45,11 +47,17 @@ pub async fn connect(context: &Context, host: &str, port: u16) -> Result<OwnTcp,
     connect_named(context, host, port, &target(host, port)).await
 }
 
-/// As `connect`, for a server that stands as `target` in messages.
-pub async fn connect_named(context: &Context, host: &str, port: u16, target: &str) -> Result<OwnTcp, CheckError> {
+/// The addresses of a server, in the order in which they are to be tried.
+pub async fn addresses(context: &Context, host: &str, port: u16) -> Result<Vec<SocketAddr>, CheckError> {
     context.enter(Phase::Resolve);
     let mut addresses = super::resolve::lookup(&context.process, host).await?;
     addresses.iter_mut().for_each(|address| address.set_port(port));
+    Ok(addresses)
+}
+
+/// As `connect`, for a server that stands as `target` in messages.
+pub async fn connect_named(context: &Context, host: &str, port: u16, target: &str) -> Result<OwnTcp, CheckError> {
+    let addresses = addresses(context, host, port).await?;
     context.enter(Phase::Connect);
     let stream = race(&addresses).await.map_err(|error| io_error(target, Phase::Connect, &error))?;
     // Requests are small and answered at once; where it cannot be set, the next read says why.
@@ -121,12 +129,40 @@ pub async fn secure_named<S: AsyncRead + AsyncWrite + Unpin>(
     protocols: &[&[u8]],
 ) -> Result<TlsStream<S>, CheckError> {
     context.enter(Phase::Tls);
+    let config = tls_config(&context.process, tls).await?;
+    shake_hands(stream, host, target, config, protocols).await
+}
+
+/// As `secure_named`, in a full handshake, with what the server presented in it: also where that was refused.
+pub async fn secure_recorded<S: AsyncRead + AsyncWrite + Unpin>(
+    context: &Context,
+    stream: S,
+    host: &str,
+    target: &str,
+    tls: &Tls,
+    protocols: &[&[u8]],
+) -> (Result<TlsStream<S>, CheckError>, Presented) {
+    context.enter(Phase::Tls);
+    let record = HandshakeRecord::default();
+    let secured = match recording_config(&context.process, tls, record.clone()).await {
+        Ok(config) => shake_hands(stream, host, target, config, protocols).await,
+        Err(error) => Err(error),
+    };
+    (secured, record.take())
+}
+
+async fn shake_hands<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    host: &str,
+    target: &str,
+    config: Arc<ClientConfig>,
+    protocols: &[&[u8]],
+) -> Result<TlsStream<S>, CheckError> {
     // Certificates know no root dot.
     let name = super::resolve::ascii(super::resolve::bare(host)).map(|name| name.trim_end_matches('.').to_owned());
     let name = name.and_then(|name| rustls_pki_types::ServerName::try_from(name).ok());
     let invalid = || CheckError::Tls { target: target.to_owned(), reason: "the host is no valid server name".into() };
     let name = name.ok_or_else(invalid)?;
-    let config = tls_config(&context.process, tls).await?;
     tokio_rustls::TlsConnector::from(config)
         .with_alpn(protocols.iter().map(|protocol| protocol.to_vec()).collect())
         .connect(name, stream)

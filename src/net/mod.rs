@@ -1,5 +1,6 @@
 //! Protocol-neutral access to servers: names, connections, TLS, HTTP, kept connections.
 
+mod datagram;
 mod dial;
 pub mod http;
 mod kept;
@@ -9,10 +10,16 @@ mod resolve;
 mod staggered;
 mod tls;
 
+pub use datagram::connect_udp;
 #[cfg(unix)]
 pub use dial::connect_unix;
-pub use dial::{OwnTcp, Stream, connect, connect_named, io_error, secure, secure_alpn, secure_named, target};
+pub use dial::{
+    OwnTcp, Stream, addresses, connect, connect_named, io_error, secure, secure_alpn, secure_named, secure_recorded,
+    target,
+};
 pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
+pub use os_error::text as os_error_text;
+pub use resolve::ascii as ascii_host;
 pub use staggered::first_success;
-pub use tls::{NOT_TLS, Tls, Verify, end_point, is_version_1, tls_config};
+pub use tls::{Certificate, NOT_TLS, Presented, Tls, Verify, end_point, is_version_1, tls_config};

@@ -31,7 +31,7 @@ pub(super) fn bare(host: &str) -> &str {
 }
 
 /// `host` as the DNS and certificates know it: international names in Punycode.
-pub(super) fn ascii(host: &str) -> Option<Cow<'_, str>> {
+pub fn ascii(host: &str) -> Option<Cow<'_, str>> {
     if host.is_ascii() {
         return Some(Cow::Borrowed(host));
     }

@@ -24,7 +24,9 @@ use std::time::Duration;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyLookupError, PyValueError};
 use pyo3::prelude::*;
+use pythonize::pythonize;
 
+use crate::checks::postgres::parse_url;
 use crate::engine::UnknownCheck;
 use crate::metrics::Format;
 use crate::model::{SpecError, in_python, valid_name};
@@ -106,6 +108,12 @@ fn default_store() -> PathBuf {
     return std::env::temp_dir();
 }
 
+/// The fields of the server that a `postgresql://` URL names.
+#[pyfunction]
+fn parse_postgres_url<'py>(py: Python<'py>, url: &str) -> PyResult<Bound<'py, PyAny>> {
+    Ok(pythonize(py, &parse_url(url)?)?)
+}
+
 /// How the names of store files end: two versions of Lifesigns with different formats have a file each.
 fn store_suffix() -> String {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -157,7 +165,7 @@ mod _core {
     #[pymodule_export]
     use super::{
         UnknownCheckError, beat, close_connections, default_store, drain, draining, heartbeats_of, metrics_format,
-        owns_engine, undrain,
+        owns_engine, parse_postgres_url, undrain,
     };
 
     #[pymodule_init]

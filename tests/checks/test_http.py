@@ -282,7 +282,7 @@ def test_url__what_is_sent() -> None:
         ({"expect_status": 0}, "expect_status must be an HTTP status from 100 to 599, not 0"),
         ({"expect_status": 600}, "expect_status must be an HTTP status from 100 to 599, not 600"),
         ({"headers": {"bad name": HEADER}}, 'headers: "bad name" is not an HTTP header name'),
-        ({"headers": {"Content-Length": HEADER}}, 'headers: "Content-Length" cannot be set: the request has no body'),
+        ({"headers": {"Content-Length": HEADER}}, 'headers: "Content-Length" cannot be set: the length of the body'),
         ({"headers": {"X-Api-Key": f"{HEADER}\r\nX-Injected: 1"}}, 'headers["X-Api-Key"] holds characters'),
     ],
 )

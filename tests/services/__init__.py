@@ -3,9 +3,11 @@
 from tests.services.base import Service, ServiceError, free_port
 from tests.services.certificates import Certificates, Pair, certificates
 from tests.services.cluster import Cluster
+from tests.services.grpc import Grpc
 from tests.services.http import HttpApis
 from tests.services.mariadb import MariaDb
 from tests.services.mosquitto import Mosquitto
+from tests.services.nsd import Nsd
 from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import Postgres
 from tests.services.processes import wait_until
@@ -18,9 +20,11 @@ from tests.services.stack import Stack, start_all
 __all__ = [
     "Certificates",
     "Cluster",
+    "Grpc",
     "HttpApis",
     "MariaDb",
     "Mosquitto",
+    "Nsd",
     "Pair",
     "PgBouncer",
     "Postgres",

@@ -82,7 +82,9 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
         ({"kind": "?"}, "c: unknown kind '?': known are postgres, "),
         ({"kind": 1}, "c: kind must be a str, not int"),
         ({}, "c: kind is required, one of postgres, "),
-        ({"kind": "postgres", "server": "host"}, "c: server must be a dict, not str"),
+        ({"kind": "postgres", "server": 7}, "c: server must be a dict or a postgresql:// URL, not int"),
+        ({"kind": "postgres", "server": "host"}, "c: server: a PostgreSQL URL starts with postgresql://"),
+        ({"kind": "postgres", "server": {}, "url": "postgresql://h"}, "c: server is given twice"),
         (
             {"kind": "postgres", "server": {"sslmod": "require"}},
             "c: unknown field 'server.sslmod': did you mean 'server.sslmode'?",
@@ -143,7 +145,7 @@ def test_spec_that_contains_itself_is_refused() -> None:
 
 
 def test_secret_in_any_place_is_not_quoted() -> None:
-    url = f"postgresql://u:{SECRET}@h"
+    url = f"postgresql://u:{SECRET}@h/d?unknown=1"
     for spec in [
         {"kind": "postgres", "server": url},
         {"kind": "tcp", "host": "h", "port": SECRET},

@@ -156,8 +156,8 @@ def test_register__refuses_a_name_twice() -> None:
 
 
 def test_register__quotes_no_value_that_may_be_a_secret() -> None:
-    with pytest.raises(ValueError, match="server must be a dict, not str") as error:
-        lifesigns.Engine().register("x", {"kind": "postgres", "server": "postgresql://app:hunter2@db/app"})
+    with pytest.raises(ValueError, match="a PostgreSQL URL starts with postgresql://") as error:
+        lifesigns.Engine().register("x", {"kind": "postgres", "server": "postgres//app:hunter2@db/app"})
     assert "hunter2" not in str(error.value)
 
 

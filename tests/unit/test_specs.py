@@ -29,6 +29,7 @@ QUEUES: dict[str, Any] = {
 # Each with all of its fields, so that a field that the engine does not know is found.
 ALL: list[specs.Spec] = [
     specs.Postgres(server=SERVER),
+    specs.Postgres(url="postgresql://u:hunter2@h/d"),
     specs.Postgis(server=SERVER),
     specs.PostgresFunctions(server=SERVER, functions=("f",), required=False),
     specs.PostgresStatements(server=SERVER, slow_ms=50, thresholds=THRESHOLDS),
@@ -57,12 +58,31 @@ ALL: list[specs.Spec] = [
         url="redis://", sentinels=["s:1"], master="m", sentinel_username="u", sentinel_password="hunter2", cluster=False
     ),
     specs.Mqtt(host="h", port=1, username="u", password="hunter2", tls=TLS, protocol="5", round_trip_topic="t/"),
+    specs.Mqtt(url="mqtts://u:hunter2@h"),
     specs.Smtp(host="h", port=1, username="u", password="hunter2", security="starttls", tls=TLS),
-    specs.Http(url="https://u:hunter2@h", headers={"x": "hunter2"}, expect_status=204, tls=TLS),
+    specs.Smtp(url="submission://u:hunter2@h", local_hostname="l"),
+    specs.Http(
+        url="https://u:hunter2@h",
+        method="POST",
+        headers={"x": "hunter2"},
+        body="hunter2",
+        expect_status=204,
+        text="t",
+        no_text="n",
+        json={"/a": {"$gt": 1}},
+        certificate_days=14,
+        follow_redirects=3,
+        tls=TLS,
+    ),
     specs.GoogleMaps(api_key="hunter2", base_url="https://h", tls=TLS),
     specs.OpenAI(api_key="hunter2", base_url="https://h/v1", tls=TLS),
     specs.Anthropic(api_key="hunter2", base_url="https://h", tls=TLS),
     specs.Tcp(host="h", port=1, tls=TLS),
+    specs.Dns(name="example.org", record_type="MX", expected=["10 mail.example.org"], server="h:53"),
+    specs.TlsCertificate(host="h", port=1, server_name="n", degraded_days=20, error_days=10, starttls="imap", tls=TLS),
+    specs.Grpc(host="h", port=1, service="a.B", metadata={"authorization": "hunter2"}, tls=TLS),
+    specs.Command(argv=["a", "hunter2"], cwd=Path("/"), environment={"A": "hunter2"}, text="t", nagios=True),
+    specs.Command(argv=["a"], expect_exit=3),
     specs.Disk(paths=["/", Path("/var")], thresholds=THRESHOLDS),
     specs.Memory(thresholds=THRESHOLDS),
     specs.Cpu(thresholds=THRESHOLDS, pressure_above=10.0, group_thresholds=THRESHOLDS),
@@ -80,7 +100,7 @@ def kinds_of_the_engine() -> set[str]:
 
 
 def test_specs__one_for_each_kind_of_the_engine() -> None:
-    assert len(kinds_of_the_engine()) >= 24, "the registry is read wrongly"
+    assert len(kinds_of_the_engine()) >= 28, "the registry is read wrongly"
     classes = {
         cls.kind
         for cls in (getattr(specs, name) for name in specs.__all__)

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lifesigns.specs.base import Spec as Spec
     from lifesigns.specs.base import Value as Value
+    from lifesigns.specs.host import Command as Command
     from lifesigns.specs.host import Cpu as Cpu
     from lifesigns.specs.host import Directories as Directories
     from lifesigns.specs.host import Directory as Directory
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from lifesigns.specs.host import Memory as Memory
     from lifesigns.specs.host import Skipped as Skipped
     from lifesigns.specs.network import Anthropic as Anthropic
+    from lifesigns.specs.network import Dns as Dns
     from lifesigns.specs.network import GoogleMaps as GoogleMaps
+    from lifesigns.specs.network import Grpc as Grpc
     from lifesigns.specs.network import Http as Http
     from lifesigns.specs.network import Mqtt as Mqtt
     from lifesigns.specs.network import OpenAI as OpenAI
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from lifesigns.specs.network import RedisServer as RedisServer
     from lifesigns.specs.network import Smtp as Smtp
     from lifesigns.specs.network import Tcp as Tcp
+    from lifesigns.specs.network import TlsCertificate as TlsCertificate
     from lifesigns.specs.postgres import MaterializedViews as MaterializedViews
     from lifesigns.specs.postgres import Postgis as Postgis
     from lifesigns.specs.postgres import Postgres as Postgres
@@ -49,8 +53,21 @@ if TYPE_CHECKING:
 # Loaded when first used: all of them together take 12 ms, more than everything else of this package.
 _HOME = {
     "base": ("Spec", "Value"),
-    "host": ("Cpu", "Directories", "Directory", "Disk", "Heartbeat", "Memory", "Skipped"),
-    "network": ("Anthropic", "GoogleMaps", "Http", "Mqtt", "OpenAI", "Redis", "RedisServer", "Smtp", "Tcp"),
+    "host": ("Command", "Cpu", "Directories", "Directory", "Disk", "Heartbeat", "Memory", "Skipped"),
+    "network": (
+        "Anthropic",
+        "Dns",
+        "GoogleMaps",
+        "Grpc",
+        "Http",
+        "Mqtt",
+        "OpenAI",
+        "Redis",
+        "RedisServer",
+        "Smtp",
+        "Tcp",
+        "TlsCertificate",
+    ),
     "postgres": (
         "MaterializedViews",
         "Postgis",

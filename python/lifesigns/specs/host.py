@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from lifesigns.specs.base import Spec, StrPath, Value
@@ -22,6 +22,24 @@ class Directory(Value):
     mode: Literal["write", "read"] | None = None
     """With "write" (default) a file can be written, synced and removed; a directory that does not exist yet counts
     as writable if it could be made. With "read" it exists and can be listed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command(Spec):
+    """A command, run without a shell, ends with the exit code `expect_exit` (0) within the check's timeout."""
+
+    kind: ClassVar[str] = "command"
+    argv: Sequence[str] = field(repr=False)
+    """The program and its arguments. It is looked up in `PATH`, and no shell is involved."""
+    cwd: StrPath | None = None
+    """The directory to run it in. Default: that of this process."""
+    environment: Mapping[str, str] | None = field(default=None, repr=False)
+    """Set beside the variables of this process."""
+    expect_exit: int | None = None
+    text: str | None = None
+    """A text that the output must contain."""
+    nagios: bool | None = None
+    """Judge the exit code as one of a Nagios plugin: 0 healthy, 1 degraded, others an error."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

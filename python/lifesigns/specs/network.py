@@ -77,13 +77,16 @@ class Mqtt(Spec):
     published below it comes back."""
 
     kind: ClassVar[str] = "mqtt"
-    host: str
+    url: str | None = field(default=None, repr=False)
+    """`mqtt://` or `mqtts://` (with TLS), with user and password. What the other fields say comes before it."""
+    host: str | None = None
+    """Required without `url`."""
     port: int | None = None
     """Default 1883, with TLS 8883."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
-    """`None`: no TLS."""
+    """`None`: no TLS, unless the URL says so."""
     protocol: Literal["3.1.1", "5"] | None = None
     round_trip_topic: str | None = None
     """Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended."""
@@ -94,12 +97,17 @@ class Smtp(Spec):
     """The SMTP server (port 25, with `security` "starttls" 587, "tls" 465) accepts the credentials; sends no mail."""
 
     kind: ClassVar[str] = "smtp"
-    host: str
+    url: str | None = field(default=None, repr=False)
+    """`smtp://`, `smtps://` (TLS from the first byte, as `submissions://`) or `submission://` (STARTTLS), with user
+    and password. What the other fields say comes before it."""
+    host: str | None = None
+    """Required without `url`."""
     port: int | None = None
     """Default 25, 587 (starttls) or 465 (tls)."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
-    security: Literal["none", "starttls", "tls"]
+    security: Literal["none", "starttls", "tls"] | None = None
+    """Required without `url`, and for `smtp://` with a password, which does not say whether to encrypt it."""
     local_hostname: str | None = None
     """The name to greet with (EHLO). Default: the address of this end of the connection."""
     tls: Tls | None = None
@@ -107,12 +115,29 @@ class Smtp(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Http(Spec):
-    """A `GET` of `url` is answered with `expect_status` (200)."""
+    """A request of `url` is answered with `expect_status` (200), and the answer meets the conditions."""
 
     kind: ClassVar[str] = "http"
     url: str = field(repr=False)
+    """`http://` or `https://`, with user and password where the server wants basic authentication."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] | None = None
+    """Default `GET`. `POST` and `PATCH` are sent once, over a new connection."""
     headers: Mapping[str, str] | None = field(default=None, repr=False)
-    expect_status: int | None = None
+    body: str | None = field(default=None, repr=False)
+    """Sent as UTF-8, without a `Content-Type` unless `headers` name one."""
+    expect_status: int | str | Sequence[int | str] | None = None
+    """Default 200. A status, a range such as `"200-299"`, or a list of them."""
+    text: str | None = None
+    """A text that the body must contain."""
+    no_text: str | None = None
+    """A text that the body must not contain."""
+    json: Mapping[str, object] | None = None
+    """Expected values by JSON pointer: `{"/status": "ok", "/queue/depth": {"$lt": 100}}`, with the operators `$gt`,
+    `$gte`, `$lt`, `$lte` and `$ne`."""
+    certificate_days: int | None = None
+    """Degraded while the server's certificate is valid for fewer days than this. Default: not checked."""
+    follow_redirects: int | None = None
+    """How many redirects are followed, 20 at most. Default 0: a redirect is an answer."""
     tls: Tls | None = None
 
 
@@ -156,3 +181,52 @@ class Tcp(Spec):
     host: str
     port: int
     tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dns(Spec):
+    """A name server knows records of `name`, among them those that are `expected`."""
+
+    kind: ClassVar[str] = "dns"
+    name: str
+    """A full domain name: no search domain is appended. For `PTR` also an address."""
+    record_type: Literal["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"] | None = None
+    """Default `A`."""
+    expected: Sequence[str] | None = None
+    """Records that must be among the answers, as a zone file writes them, such as `10 mail.example.org` for `MX`.
+    Others beside them are fine. Default: any answer will do."""
+    server: str | None = None
+    """`host` or `host:port` of the name server. Default: those of `/etc/resolv.conf`, the next where one fails."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TlsCertificate(Spec):
+    """The server's certificate is trusted, valid for its name, and valid for some time: fewer than `degraded_days`
+    (30) are degraded, fewer than `error_days` (7) an error."""
+
+    kind: ClassVar[str] = "tls_certificate"
+    host: str
+    port: int | None = None
+    """Default 443; with `starttls` 587 (smtp), 143 (imap), 110 (pop3) or 5432 (postgres)."""
+    server_name: str | None = None
+    """The name that is sent to the server, and that the certificate must be valid for. Default: `host`."""
+    degraded_days: int | None = None
+    error_days: int | None = None
+    starttls: Literal["smtp", "imap", "pop3", "postgres"] | None = None
+    """The protocol that starts TLS by a command. Default: TLS starts with the first byte."""
+    tls: Tls | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grpc(Spec):
+    """A gRPC server reports by `grpc.health.v1.Health/Check` that it, or one of its services, is serving."""
+
+    kind: ClassVar[str] = "grpc"
+    host: str
+    port: int
+    service: str | None = None
+    """The full name of a service, such as `shop.v1.Orders`. Default: the server as a whole."""
+    metadata: Mapping[str, str] | None = field(default=None, repr=False)
+    """Sent with the call, such as `{"authorization": "Bearer ..."}`."""
+    tls: Tls | None = None
+    """`None`: no TLS."""

@@ -18,6 +18,9 @@ class PostgresServer(FromUrl, Value):
     """A PostgreSQL server and database, in libpq's words. What is left out comes from `service`, the `PG*`
     environment variables, the password file and libpq's defaults, in this order."""
 
+    url: str | None = field(default=None, repr=False)
+    """`postgresql://user:password@host:5432,other:5433/dbname?sslmode=require`, as libpq reads it. What the other
+    fields say comes before it."""
     host: str | None = None
     """Name, address, or the directory of a Unix socket; several separated by commas are tried in turn."""
     hostaddr: str | None = None
@@ -76,7 +79,9 @@ class Postgres(Spec):
     """`SELECT 1`, the version, and the number of Django sessions where their table exists."""
 
     kind: ClassVar[str] = "postgres"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +89,9 @@ class Postgis(Spec):
     """The PostGIS extension is installed and works."""
 
     kind: ClassVar[str] = "postgis"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +99,9 @@ class PostgresFunctions(Spec):
     """The named functions exist."""
 
     kind: ClassVar[str] = "postgres_functions"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     functions: Sequence[str]
     """Names, with or without their schema."""
     required: bool | None = None
@@ -105,7 +114,9 @@ class PostgresStatements(Spec):
     slowest."""
 
     kind: ClassVar[str] = "postgres_statements"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     slow_ms: float | None = None
     """A statement is slow when its mean execution time exceeds so many milliseconds."""
     required: bool | None = None
@@ -119,7 +130,9 @@ class PostgresConnections(Spec):
     """The share (70%, 90%) of the server's usable connections that this database takes."""
 
     kind: ClassVar[str] = "postgres_connections"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     thresholds: Thresholds | None = None
     """Share of the usable connections that is taken, in percent."""
 
@@ -129,6 +142,8 @@ class MaterializedViews(Spec):
     """The named materialized views exist and are populated."""
 
     kind: ClassVar[str] = "materialized_views"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     views: Sequence[str]
     """Names, with or without their schema."""

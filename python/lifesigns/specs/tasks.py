@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from lifesigns.specs.base import Spec
@@ -19,7 +19,9 @@ class TaskTables(Spec):
     """The tables of the task queue `backend` exist."""
 
     kind: ClassVar[str] = "task_tables"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     backend: str
     tables: Sequence[str]
     required: bool | None = None
@@ -31,7 +33,9 @@ class PendingTasks(Spec):
     """The depth of the deepest queue (100, 500), and the age of the oldest task."""
 
     kind: ClassVar[str] = "pending_tasks"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     sql: str
     """One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null)."""
     tables: Sequence[str]
@@ -47,7 +51,9 @@ class FailedTasks(Spec):
     """Failures (5, 20) within `window_minutes` (60)."""
 
     kind: ClassVar[str] = "failed_tasks"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     sql: str
     """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]
@@ -63,7 +69,9 @@ class TaskWorkers(Spec):
     """Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1)."""
 
     kind: ClassVar[str] = "task_workers"
-    server: PostgresServer
+    server: PostgresServer | None = None
+    url: str | None = field(default=None, repr=False)
+    """A URL, in place of `server`."""
     sql: str
     """One `SELECT count(*)`; `{since}` stands for the start of the window."""
     tables: Sequence[str]

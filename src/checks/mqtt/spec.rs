@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::checks::fields;
+use crate::checks::server_url::ServerUrl;
 use crate::model::{Secret, SpecError};
 use crate::net::Tls;
 
@@ -16,27 +17,66 @@ pub enum MqttProtocol {
     V5,
 }
 
+/// What a specification says, field by field.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MqttFields {
+    /// `mqtt://` or `mqtts://` (with TLS), with user and password. What the other fields say comes before it.
+    #[serde(default)]
+    url: Option<Secret>,
+    /// Required without `url`.
+    #[serde(default)]
+    host: Option<String>,
+    /// Default 1883, with TLS 8883.
+    #[serde(default)]
+    port: Option<u16>,
+    #[serde(default)]
+    username: Option<String>,
+    #[serde(default)]
+    password: Option<Secret>,
+    /// `None`: no TLS, unless the URL says so.
+    #[serde(default)]
+    tls: Option<Tls>,
+    #[serde(default)]
+    protocol: MqttProtocol,
+    /// Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended.
+    #[serde(default)]
+    round_trip_topic: Option<String>,
+}
+
 /// The MQTT broker (port 1883, with `tls` 8883) accepts the credentials; with `round_trip_topic`, a message published
 /// below it comes back.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "MqttFields")]
 pub struct MqttCheck {
     pub host: String,
-    /// Default 1883, with TLS 8883.
-    #[serde(default)]
     pub port: Option<u16>,
-    #[serde(default)]
     pub username: Option<String>,
-    #[serde(default)]
     pub password: Option<Secret>,
-    /// `None`: no TLS.
-    #[serde(default)]
     pub tls: Option<Tls>,
-    #[serde(default)]
     pub protocol: MqttProtocol,
-    /// Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended.
-    #[serde(default)]
     pub round_trip_topic: Option<String>,
+}
+
+impl TryFrom<MqttFields> for MqttCheck {
+    type Error = SpecError;
+
+    fn try_from(fields: MqttFields) -> Result<Self, SpecError> {
+        let url = fields.url.map(|url| ServerUrl::parse(&url, &["mqtt", "mqtts"])).transpose()?;
+        let (port, username, password, tls, host) = match url {
+            Some(url) => (url.port, url.username, url.password, url.scheme == "mqtts", Some(url.host)),
+            None => (None, None, None, false, None),
+        };
+        Ok(Self {
+            host: fields.host.or(host).ok_or_else(|| SpecError("host or url is required".to_owned()))?,
+            port: fields.port.or(port),
+            username: fields.username.or(username),
+            password: fields.password.or(password),
+            tls: fields.tls.or(tls.then(Tls::default)),
+            protocol: fields.protocol,
+            round_trip_topic: fields.round_trip_topic,
+        })
+    }
 }
 
 /// The longest string that MQTT can carry.
@@ -98,6 +138,30 @@ mod tests {
             json!({"host": "h", "password": "p", "protocol": "5", "round_trip_topic": "lifesigns/"}),
         ] {
             assert_eq!(parse(&fields).check_fields(), Ok(()), "{fields}");
+        }
+    }
+
+    #[test]
+    fn url_and_fields_beside_it() {
+        for (fields, same) in [
+            (json!({"url": "mqtt://h"}), json!({"host": "h"})),
+            (
+                json!({"url": "mqtts://u:p%40@h:1"}),
+                json!({"host": "h", "port": 1, "username": "u", "password": "p@", "tls": {}}),
+            ),
+            (
+                json!({"url": "mqtts://u:p@h", "host": "i", "port": 2, "password": "q", "tls": {"verify": "chain"}}),
+                json!({"host": "i", "port": 2, "username": "u", "password": "q", "tls": {"verify": "chain"}}),
+            ),
+        ] {
+            assert_eq!(parse(&fields), parse(&same), "{fields}");
+        }
+        for (fields, said) in [
+            (json!({}), "host or url is required"),
+            (json!({"url": "http://h"}), "url must start with mqtt:// or mqtts://"),
+        ] {
+            let error = serde_json::from_value::<MqttCheck>(fields).map(drop).unwrap_err().to_string();
+            assert_eq!(error, said);
         }
     }
 

@@ -39,6 +39,7 @@ const ACTIVITY: &str = "\
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresConnectionsCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// Share of the usable connections that is taken, in percent.
     #[serde(default = "connection_thresholds")]

@@ -20,6 +20,7 @@ const COUNTED: u32 = 10_000;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
 }
 

@@ -33,6 +33,7 @@ fn is_ready(rows: &[DataRow]) -> bool {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgisCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
 }
 
@@ -71,6 +72,7 @@ fn judge_postgis(response: &Response) -> Result<Finding, CheckError> {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresStatementsCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// A statement is slow when its mean execution time exceeds so many milliseconds.
     #[serde(default = "slow_ms")]

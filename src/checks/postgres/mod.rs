@@ -22,6 +22,7 @@ mod query;
 mod scrub;
 mod spec;
 mod tasks;
+mod url;
 
 pub use activity::PostgresConnectionsCheck;
 pub use connectivity::PostgresCheck;
@@ -32,3 +33,4 @@ pub use spec::{
     ChannelBinding, GssEncMode, LoadBalanceHosts, PostgresServer, SslMode, SslNegotiation, TargetSessionAttrs,
 };
 pub use tasks::{FailedTasksCheck, TaskWorkersCheck};
+pub use url::parse_url;

@@ -17,6 +17,7 @@ use crate::runtime::Context;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostgresFunctionsCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// Names, with or without their schema.
     pub functions: Vec<String>,
@@ -84,6 +85,7 @@ fn judge_functions(spec: &PostgresFunctionsCheck, response: &Response) -> Result
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskTablesCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     pub backend: String,
     pub tables: Vec<String>,
@@ -144,6 +146,7 @@ fn judge_tables(spec: &TaskTablesCheck, response: &Response) -> Result<Finding, 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MaterializedViewsCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// Names, with or without their schema.
     pub views: Vec<String>,

@@ -20,6 +20,7 @@ const QUEUES: usize = 100;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingTasksCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null).
     pub sql: String,

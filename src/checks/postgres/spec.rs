@@ -92,8 +92,11 @@ impl Ports {
 /// A PostgreSQL server and database, in libpq's words. What is left out comes from `service`, the `PG*` environment
 /// variables, the password file and libpq's defaults, in this order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct PostgresServer {
+    /// `postgresql://user:password@host:5432,other:5433/dbname?sslmode=require`, as libpq reads it. What the other
+    /// fields say comes before it.
+    pub url: Option<Secret>,
     /// Name, address, or the directory of a Unix socket; several separated by commas are tried in turn.
     pub host: Option<String>,
     /// Address of each host, which saves the look-up of its name.

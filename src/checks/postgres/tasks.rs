@@ -74,6 +74,7 @@ fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FailedTasksCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// One `SELECT count(*)`; `{since}` stands for the start of the window.
     pub sql: String,
@@ -120,6 +121,7 @@ fn judge_failed(spec: &FailedTasksCheck, response: &Response) -> Result<Finding,
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskWorkersCheck {
+    #[serde(alias = "url")]
     pub server: PostgresServer,
     /// One `SELECT count(*)`; `{since}` stands for the start of the window.
     pub sql: String,

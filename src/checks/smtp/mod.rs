@@ -2,53 +2,26 @@
 
 mod protocol;
 mod session;
+mod spec;
 
 use std::pin::pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{Either, select};
-use serde::Deserialize;
 use tokio::time::timeout;
 
 use crate::checks::{Check, fields};
-use crate::model::{CheckError, Finding, Phase, Secret, SpecError};
+use crate::model::{CheckError, Finding, Phase, SpecError};
 use crate::net::{self, NOT_TLS, Stream, Tls, Verify};
 use crate::runtime::Context;
 use session::SmtpSession;
+pub use spec::{SmtpCheck, SmtpSecurity};
 
 /// How long to wait for a greeting before trying whether the port speaks TLS instead.
 const SILENCE: Duration = Duration::from_millis(400);
 /// The port of servers among each other, where some hold back the greeting to catch clients that do not wait for it.
 const SERVER_PORT: u16 = 25;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SmtpSecurity {
-    None,
-    Starttls,
-    Tls,
-}
-
-/// The SMTP server (port 25, with `security` "starttls" 587, "tls" 465) accepts the credentials; sends no mail.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmtpCheck {
-    pub host: String,
-    /// Default 25, 587 (starttls) or 465 (tls).
-    #[serde(default)]
-    pub port: Option<u16>,
-    #[serde(default)]
-    pub username: Option<String>,
-    #[serde(default)]
-    pub password: Option<Secret>,
-    pub security: SmtpSecurity,
-    /// The name to greet with (EHLO). Default: the address of this end of the connection.
-    #[serde(default)]
-    pub local_hostname: Option<String>,
-    #[serde(default)]
-    pub tls: Tls,
-}
 
 #[async_trait]
 impl Check for SmtpCheck {

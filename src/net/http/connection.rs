@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -20,7 +20,7 @@ use super::server::HttpServer;
 use super::tunnel::tunnel;
 use super::{IDLE, MAX_FIELDS, MAX_HEAD, MAX_READ};
 use crate::model::CheckError;
-use crate::net::{self, Driver, InUse, Limited, ReadBudget};
+use crate::net::{self, Driver, InUse, Limited, Presented, ReadBudget};
 use crate::runtime::Context;
 
 /// An idle connection is probed, until it is given up: one that a firewall has dropped is noticed by the kernel within
@@ -35,18 +35,30 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// An open connection, and the task that drives it.
 pub struct HttpConnection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
     driver: Driver,
     budget: Arc<ReadBudget>,
     made_of: Option<Arc<ClientConfig>>,
+    /// What the server presented, if that was to be recorded.
+    presented: Option<Presented>,
 }
 
 impl HttpConnection {
-    pub async fn open(context: &Context, server: &HttpServer<'_>) -> Result<Self, CheckError> {
+    /// `recorded`: in a full handshake, whose certificates are kept with the connection.
+    pub async fn open(context: &Context, server: &HttpServer<'_>, recorded: bool) -> Result<Self, CheckError> {
         let mut stream = dial(context, server).await?;
+        let mut presented = None;
         if server.is_encrypted {
             let HttpServer { host, target, tls, .. } = server;
-            stream = Box::new(net::secure_named(context, stream, host, target, tls, &[b"http/1.1"]).await?);
+            let protocols: &[&[u8]] = &[b"http/1.1"];
+            let secured = if recorded {
+                let (secured, seen) = net::secure_recorded(context, stream, host, target, tls, protocols).await;
+                presented = Some(seen);
+                secured?
+            } else {
+                net::secure_named(context, stream, host, target, tls, protocols).await?
+            };
+            stream = Box::new(secured);
         }
         let budget = ReadBudget::new(MAX_READ);
         let stream = TokioIo::new(Limited::new(RequestFirst::new(stream), budget.clone()));
@@ -54,7 +66,7 @@ impl HttpConnection {
         let (sender, connection) = made.map_err(|error| failure(&server.target, &error))?;
         // How it ended is known to the request.
         let driver = Driver::spawn(async { drop(connection.await) }, IDLE);
-        Ok(Self { sender, driver, budget, made_of: server.config.clone() })
+        Ok(Self { sender, driver, budget, made_of: server.config.clone(), presented })
     }
 
     /// Whether the connection is alive, as far as is known, and made of the certificates that the server's options name.
@@ -71,7 +83,12 @@ impl HttpConnection {
         self.driver.in_use()
     }
 
-    pub async fn send(&mut self, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
+    /// The certificates of a connection that was opened to record them.
+    pub fn presented(&self) -> Option<&Presented> {
+        self.presented.as_ref()
+    }
+
+    pub async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendFailure> {
         self.budget.refill();
         // The task may have to finish the previous exchange.
         if let Err(error) = self.sender.ready().await {

@@ -4,6 +4,8 @@
 //!   kept connection that it went over has ended without a byte of an answer: the server had given the connection up, or
 //!   nothing reaches it over this one, and it never saw the request; or where a kept connection brings a 408, by which the
 //!   server says so itself.
+//! - That it never saw the request is likely, not certain. One whose repetition does harm (`POST`, `PATCH`) goes over a
+//!   new connection, and is never repeated.
 //! - A server may answer before it has read the request, as one does that is full: see [`request_first`].
 //! - A connection has one exchange at a time: it is taken out for it, and kept again once the body was read to its end.
 //!   A run that comes meanwhile opens another; one of them is kept, for [`IDLE`] at most.
@@ -22,13 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::HeaderMap;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use url::Url;
 
 use crate::model::{CheckError, Phase};
-use crate::net::{InUse, Kept, Tls};
+use crate::net::{InUse, Kept, Presented, Tls};
 use crate::runtime::Context;
 use connection::{HttpConnection, SendFailure};
 use errors::failure;
@@ -45,11 +47,29 @@ const MAX_READ: usize = 8 * MAX_BODY;
 /// How long a connection is kept without a request: a little less than the 60 s of most load balancers.
 const IDLE: Duration = Duration::from_secs(55);
 
+/// What is requested.
+#[derive(Clone)]
+pub struct HttpRequest {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// Whether the server's certificates are wanted: those that it presents now, so that no kept connection is used.
+    pub records_certificates: bool,
+}
+
+impl HttpRequest {
+    fn may_use_kept_connection(&self) -> bool {
+        self.method.is_idempotent() && !self.records_certificates
+    }
+}
+
 /// What a server answered, but for the body, which is read by [`HttpResponse::body`].
 pub struct HttpResponse {
     /// `scheme://host[:port]` of the server, as it stands in messages.
     pub target: String,
     pub status: u16,
+    pub headers: HeaderMap,
     body: Incoming,
     exchange: Exchange,
     kept: Arc<Kept<HttpConnection>>,
@@ -62,6 +82,11 @@ struct Exchange {
 }
 
 impl HttpResponse {
+    /// The certificates of the server, where the request records them and they were presented.
+    pub fn presented(&self) -> Option<&Presented> {
+        self.exchange.connection.presented()
+    }
+
     /// The body, bounded in length. The connection is kept for the next request once it was read.
     pub async fn body(mut self) -> Result<Vec<u8>, CheckError> {
         let mut body = Vec::new();
@@ -81,14 +106,22 @@ impl HttpResponse {
 
 /// `GET`s a URL.
 pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<HttpResponse, CheckError> {
+    let request = HttpRequest { method: Method::GET, url, headers, body: Bytes::new(), records_certificates: false };
+    send(context, &request, tls).await
+}
+
+/// Sends a request, and returns when the head of the answer is there.
+pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result<HttpResponse, CheckError> {
     context.enter(Phase::Tls);
-    let server = HttpServer::of(context, &url, tls).await?;
-    let request = server.request(&url, headers)?;
+    let server = HttpServer::of(context, &request.url, tls).await?;
+    let message = server.request(request)?;
     let kept = context.process.shared::<Kept<HttpConnection>>(&server.key());
     context.enter(Phase::Query);
-    if let Some(connection) = kept.take(|connection| connection.serves(&server)) {
+    if request.may_use_kept_connection()
+        && let Some(connection) = kept.take(|connection| connection.serves(&server))
+    {
         let mut exchange = Exchange::start(connection);
-        match exchange.connection.send(request.clone()).await {
+        match exchange.connection.send(message.clone()).await {
             // The end of an idle connection, which has crossed the request.
             Ok(response) if response.status() == StatusCode::REQUEST_TIMEOUT => {}
             Ok(response) => return respond(server, response, exchange, kept),
@@ -99,10 +132,10 @@ pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> 
             }
         }
     }
-    let connection = HttpConnection::open(context, &server).await?;
+    let connection = HttpConnection::open(context, &server, request.records_certificates).await?;
     context.enter(Phase::Query);
     let mut exchange = Exchange::start(connection);
-    match exchange.connection.send(request).await {
+    match exchange.connection.send(message).await {
         Ok(response) => respond(server, response, exchange, kept),
         Err(failed) => Err(failure(&server.target, &failed.error)),
     }
@@ -114,14 +147,15 @@ fn respond(
     exchange: Exchange,
     kept: Arc<Kept<HttpConnection>>,
 ) -> Result<HttpResponse, CheckError> {
-    let status = response.status();
+    let (head, body) = response.into_parts();
     match server.plain_proxy() {
         // By its meaning it is of no server's.
-        Some(proxy) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(proxy.login_refused()),
+        Some(proxy) if head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(proxy.login_refused()),
         _ => Ok(HttpResponse {
             target: server.target,
-            status: status.as_u16(),
-            body: response.into_body(),
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body,
             exchange,
             kept,
         }),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use hyper::{Request, Uri};
 use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use url::{Position, Url};
 
+use super::HttpRequest;
 use super::proxy::{Proxies, Proxy};
 use crate::model::CheckError;
 use crate::net::{self, Tls};
@@ -62,16 +63,18 @@ impl<'a> HttpServer<'a> {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// A `GET` of `url`. What the check's `headers` set is sent as it is.
-    pub fn request(&self, url: &Url, headers: HeaderMap) -> Result<Request<Empty<Bytes>>, CheckError> {
+    /// The request as it is sent. What its `headers` set is left as it is.
+    pub fn request(&self, request: &HttpRequest) -> Result<Request<Full<Bytes>>, CheckError> {
+        let HttpRequest { method, url, headers, body, .. } = request;
         let unusable = || CheckError::Configuration("the URL cannot be requested: it is too long".into());
         let path = &url[Position::BeforePath..Position::AfterQuery];
         let proxy = self.plain_proxy();
         // A proxy for plain HTTP is given the whole URL.
         let uri = if proxy.is_some() { format!("{}{path}", self.target) } else { path.to_owned() };
-        let mut request = Request::new(Empty::new());
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = method.clone();
         *request.uri_mut() = Uri::try_from(uri).map_err(|_| unusable())?;
-        *request.headers_mut() = headers;
+        *request.headers_mut() = headers.clone();
         let mut set = |name, value| _ = request.headers_mut().entry(name).or_insert(value);
         let host = &url[Position::BeforeHost..Position::AfterPort];
         set(HOST, HeaderValue::from_str(host).map_err(|_| unusable())?);

@@ -1,7 +1,9 @@
 //! The one TLS configuration: rustls with `ring`, verified as far as the target's options say.
 
+mod certificate;
 mod der;
 mod pem;
+mod recorder;
 mod verifier;
 
 use std::borrow::Cow;
@@ -13,7 +15,9 @@ use rustls::crypto::ring;
 use rustls::{AlertDescription, CertificateError, ClientConfig, Error};
 use serde::Deserialize;
 
+pub use self::certificate::Certificate;
 pub use self::der::{end_point, is_version_1};
+pub use self::recorder::{HandshakeRecord, Presented};
 use self::verifier::{Verifier, Version1};
 use crate::model::{CheckError, Secret};
 use crate::runtime::blocking::single_flight;
@@ -58,54 +62,79 @@ impl Tls {
 /// When the files of a configuration last changed: certificates are renewed on disk.
 type Changed = Vec<Option<SystemTime>>;
 
+/// A configuration, and the verifier that it holds, which rustls does not give back.
+#[derive(Clone)]
+struct Made {
+    config: Arc<ClientConfig>,
+    verifier: Arc<Verifier>,
+}
+
 /// The configuration of one set of options. The lock is held to copy, never while files are read.
 #[derive(Default)]
-struct KeptConfig(Mutex<Option<(Changed, Arc<ClientConfig>)>>);
+struct KeptConfig(Mutex<Option<(Changed, Made)>>);
 
 /// The TLS configuration for these options, made once per process (the first costs 8-10 ms) and again when one of its
 /// files has changed. Files are read on a thread: one on a dead mount delays only the checks that need it.
 pub async fn tls_config(process: &Process, tls: &Tls) -> Result<Arc<ClientConfig>, CheckError> {
+    made(process, tls).await.map(|made| made.config)
+}
+
+/// As [`tls_config`], for one handshake that leaves in `record` what the server presents.
+pub async fn recording_config(
+    process: &Process,
+    tls: &Tls,
+    record: HandshakeRecord,
+) -> Result<Arc<ClientConfig>, CheckError> {
+    let Made { config, verifier } = made(process, tls).await?;
+    Ok(Arc::new(recorder::recording(&config, verifier, record)))
+}
+
+async fn made(process: &Process, tls: &Tls) -> Result<Made, CheckError> {
     let key = tls.key();
     let kept = process.shared::<KeptConfig>(&key);
     let files: Vec<_> = [&tls.ca, &tls.cert, &tls.key, &tls.crl].into_iter().flatten().cloned().collect();
     if files.is_empty()
-        && let Some((_, config)) = lock(&kept.0).as_ref()
+        && let Some((_, made)) = lock(&kept.0).as_ref()
     {
-        return Ok(config.clone());
+        return Ok(made.clone());
     }
     let tls = tls.clone();
     let made = single_flight(process, &key, move || {
         let changed: Changed = files.iter().map(|path| path.metadata().and_then(|file| file.modified()).ok()).collect();
-        if let Some((_, config)) = lock(&kept.0).as_ref().filter(|(then, _)| *then == changed) {
-            return Ok(config.clone());
+        if let Some((_, made)) = lock(&kept.0).as_ref().filter(|(then, _)| *then == changed) {
+            return Ok(made.clone());
         }
-        let config = Arc::new(make(&tls)?);
-        *lock(&kept.0) = Some((changed, config.clone()));
-        Ok(config)
+        let made = make(&tls)?;
+        *lock(&kept.0) = Some((changed, made.clone()));
+        Ok(made)
     });
     made.await?
 }
 
-fn make(tls: &Tls) -> Result<ClientConfig, CheckError> {
+fn make(tls: &Tls) -> Result<Made, CheckError> {
     let provider = Arc::new(ring::default_provider());
     let verifier = Arc::new(Verifier::new(tls, provider.clone())?);
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| CheckError::Configuration("no TLS version can be used".into()))?
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
-    match (&tls.cert, &tls.key) {
-        (None, None) => Ok(builder.with_no_client_auth()),
+        .with_custom_certificate_verifier(verifier.clone());
+    let config = match (&tls.cert, &tls.key) {
+        (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
             let chain = pem::certificates(cert)?;
             let secret = pem::private_key(key, tls.key_password.as_ref())?;
             builder.with_client_auth_cert(chain, secret).map_err(|_| {
                 let (cert, key) = (cert.display(), key.display());
                 CheckError::Configuration(format!("the private key in {key} does not fit the certificate in {cert}"))
-            })
+            })?
         }
-        _ => Err(CheckError::Configuration("a client certificate needs both: the certificate and its key".into())),
-    }
+        _ => {
+            let reason = "a client certificate needs both: the certificate and its key";
+            return Err(CheckError::Configuration(reason.into()));
+        }
+    };
+    Ok(Made { config: Arc::new(config), verifier })
 }
 
 /// The reason of a handshake that was answered with something else than TLS.

@@ -97,17 +97,25 @@ impl Source {
         let all_optional = serde_attributes(&taken.attrs).contains_key("default");
         let Fields::Named(fields) = &taken.fields else { panic!("{name} has no named fields") };
         let types = Types { items: &self.items };
-        let fields = fields.named.iter().map(|field| {
+        let fields = fields.named.iter().flat_map(|field| {
             let attributes = serde_attributes(&field.attrs);
             let ident = field.ident.as_ref().unwrap().to_string();
             let mut annotation = types.annotation(&field.ty);
             annotation.secret |= types.is_hidden(name, &ident);
-            Field {
+            // A second name of a field takes its value in another form: a URL.
+            let alias = attributes.get("alias").map(|alias| Field {
+                doc: vec![format!("A URL, in place of `{ident}`.")],
+                optional: true,
+                annotation: types.secret(),
+                name: alias.clone().unwrap(),
+            });
+            let own = Field {
                 doc: documentation(&field.attrs),
-                optional: all_optional || attributes.contains_key("default"),
+                optional: all_optional || attributes.contains_key("default") || alias.is_some(),
                 annotation,
                 name: ident,
-            }
+            };
+            [Some(own), alias].into_iter().flatten()
         });
         let doc = documentation(&item.attrs);
         assert!(!doc.is_empty(), "{name} has no documentation: its first sentence says what a user gets");
@@ -129,7 +137,7 @@ fn module(name: &str, path: &Path) -> &'static str {
         path if path.starts_with("checks/postgres") => "postgres",
         path if path.starts_with("net/tls") => "tls",
         "checks/thresholds.rs" | "model/breaker_options.rs" => "rules",
-        "checks/heartbeat.rs" | "checks/skipped.rs" => "host",
+        "checks/heartbeat.rs" | "checks/skipped.rs" | "checks/command/mod.rs" => "host",
         path if path.starts_with("checks/system") || path.starts_with("checks/filesystem") => "host",
         _ => "network",
     }

@@ -8,7 +8,7 @@ use syn::{GenericArgument, Item, ItemEnum, PathArguments, Type};
 use crate::source::{python_name, serde_attributes};
 
 /// Rust types with a reading of their own.
-const CUSTOM: &[(&str, &str)] = &[];
+const CUSTOM: &[(&str, &str)] = &[("StatusCodes", "int | str | Sequence[int | str]")];
 
 /// Fields that are no `Secret` and are kept out of a `repr` all the same.
 const HIDDEN: &[(&str, &str)] = &[("PostgresServer", "options")];
@@ -55,6 +55,11 @@ impl Types<'_> {
             "BTreeMap" => around("Mapping"),
             _ => panic!("{name}<...> has no reading in tests/rust/specs/types.rs"),
         }
+    }
+
+    /// A text that is kept out of a `repr`.
+    pub fn secret(&self) -> Annotation {
+        self.simple("Secret")
     }
 
     fn simple(&self, name: &str) -> Annotation {

@@ -1,0 +1,355 @@
+//! HTTP: a URL that is answered as expected: by status, text, JSON values and certificate.
+
+mod conditions;
+mod redirect;
+mod status;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use hyper::Method;
+use hyper::body::Bytes;
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use self::conditions::Conditions;
+use self::status::StatusCodes;
+use super::fields::{counted, validated};
+use crate::checks::Check;
+use crate::model::{CheckError, Finding, Secret, SpecError, Status};
+use crate::net::http::{HttpRequest, HttpResponse, send};
+use crate::net::{Certificate, Tls};
+use crate::runtime::Context;
+
+/// The most redirects that can be followed; browsers give up after about as many.
+const MAX_REDIRECTS: u8 = 20;
+
+/// What a request on a connection that may be kept can only have one way.
+const RESERVED: [HeaderName; 7] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+const WHY_RESERVED: &str = "the length of the body and the connection are managed by the engine";
+
+/// The method of the request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    #[default]
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+    Options,
+}
+
+/// A request of `url` is answered with `expect_status` (200), and the answer meets the conditions.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpCheck {
+    /// `http://` or `https://`, with user and password where the server wants basic authentication.
+    pub url: Secret,
+    /// Default `GET`. `POST` and `PATCH` are sent once, over a new connection.
+    #[serde(default)]
+    pub method: HttpMethod,
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    /// Sent as UTF-8, without a `Content-Type` unless `headers` name one.
+    #[serde(default)]
+    pub body: Option<Secret>,
+    /// Default 200. A status, a range such as `"200-299"`, or a list of them.
+    #[serde(default = "StatusCodes::ok")]
+    pub expect_status: StatusCodes,
+    /// A text that the body must contain.
+    #[serde(default)]
+    pub text: Option<String>,
+    /// A text that the body must not contain.
+    #[serde(default)]
+    pub no_text: Option<String>,
+    /// Expected values by JSON pointer: `{"/status": "ok", "/queue/depth": {"$lt": 100}}`, with the operators `$gt`,
+    /// `$gte`, `$lt`, `$lte` and `$ne`.
+    #[serde(default)]
+    pub json: BTreeMap<String, Value>,
+    /// Degraded while the server's certificate is valid for fewer days than this. Default: not checked.
+    #[serde(default)]
+    pub certificate_days: Option<u32>,
+    /// How many redirects are followed, 20 at most. Default 0: a redirect is an answer.
+    #[serde(default)]
+    pub follow_redirects: u8,
+    #[serde(default)]
+    pub tls: Tls,
+}
+
+#[async_trait]
+impl Check for HttpCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        let url = url("url", self.url.expose())?;
+        self.header_map()?;
+        self.expect_status.ranges()?;
+        self.conditions().validate()?;
+        if self.method == HttpMethod::Head && !self.conditions().is_empty() {
+            return Err(SpecError("text, no_text and json need a body, and a HEAD request gets none".to_owned()));
+        }
+        if self.follow_redirects > MAX_REDIRECTS {
+            let number = self.follow_redirects;
+            return Err(SpecError(format!("follow_redirects must be from 0 to {MAX_REDIRECTS}, not {number}")));
+        }
+        if self.certificate_days.is_some() && url.scheme() == "http" && self.follow_redirects == 0 {
+            return Err(SpecError("certificate_days needs a url that starts with https://".to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
+        let mut request = validated(self.request())?;
+        let mut redirects = 0;
+        loop {
+            let response = send(context, &request, &self.tls).await?;
+            let (target, status) = (response.target.clone(), response.status);
+            let next = if redirects < self.follow_redirects && !self.expect_status.contain(status) {
+                redirect::next(&request, &target, status, &response.headers)?
+            } else {
+                None
+            };
+            let Some(next) = next else { break self.judge(response, redirects).await };
+            // Read, so that the connection is kept.
+            response.body().await?;
+            request = next;
+            redirects += 1;
+        }
+    }
+}
+
+impl HttpCheck {
+    fn request(&self) -> Result<HttpRequest, SpecError> {
+        Ok(HttpRequest {
+            method: match self.method {
+                HttpMethod::Get => Method::GET,
+                HttpMethod::Head => Method::HEAD,
+                HttpMethod::Post => Method::POST,
+                HttpMethod::Put => Method::PUT,
+                HttpMethod::Patch => Method::PATCH,
+                HttpMethod::Delete => Method::DELETE,
+                HttpMethod::Options => Method::OPTIONS,
+            },
+            url: url("url", self.url.expose())?,
+            headers: self.header_map()?,
+            body: self.body.as_ref().map_or_else(Bytes::new, |body| Bytes::copy_from_slice(body.expose().as_bytes())),
+            records_certificates: self.certificate_days.is_some(),
+        })
+    }
+
+    fn header_map(&self) -> Result<HeaderMap, SpecError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let known = HeaderName::from_bytes(name.as_bytes());
+            let known = known.map_err(|_| SpecError(format!("headers: {name:?} is not an HTTP header name")))?;
+            if RESERVED.contains(&known) {
+                return Err(SpecError(format!("headers: {name:?} cannot be set: {WHY_RESERVED}")));
+            }
+            if known == HOST && headers.contains_key(HOST) {
+                return Err(SpecError("headers: Host is given twice, in upper and lower case".to_owned()));
+            }
+            headers.append(known, header_value(&format!("headers[{name:?}]"), value.expose())?);
+        }
+        Ok(headers)
+    }
+
+    fn conditions(&self) -> Conditions<'_> {
+        Conditions { text: self.text.as_deref(), no_text: self.no_text.as_deref(), json: &self.json }
+    }
+
+    async fn judge(&self, response: HttpResponse, redirects: u8) -> Result<Finding, CheckError> {
+        let (target, status) = (response.target.clone(), response.status);
+        let certificate = response.presented().and_then(|presented| presented.chain.first().cloned());
+        // A server whose body never ends does not work, whatever its status.
+        let body = response.body().await?;
+        let mut finding = judge_status(&target, status, &self.expect_status)?;
+        if redirects > 0 {
+            finding = finding.with("redirects", redirects);
+        }
+        let unmet = self.conditions().unmet(&body);
+        if !unmet.is_empty() {
+            finding.status = Status::Error;
+            finding.message = format!("{target} answered {status}, but {}", unmet.join(", "));
+            finding = finding.with("unmet_conditions", unmet);
+        }
+        // Without a certificate the answer came, after a redirect, from an http:// URL.
+        Ok(match (self.certificate_days, certificate) {
+            (Some(days), Some(certificate)) => {
+                judge_certificate(finding, Certificate::read(&certificate), days, Timestamp::now())
+            }
+            _ => finding,
+        })
+    }
+}
+
+/// The same finding with the dates of the certificate, degraded by them if it is healthy otherwise.
+fn judge_certificate(finding: Finding, certificate: Option<Certificate>, days: u32, now: Timestamp) -> Finding {
+    let (mut finding, problem) = match certificate {
+        Some(certificate) => {
+            let left = certificate.days_left(now);
+            let expires = match left {
+                // Where verification is off.
+                ..0 => "a certificate that has expired".to_owned(),
+                _ => format!("a certificate that expires in {}", counted("day", left.unsigned_abs())),
+            };
+            let not_after = certificate.not_after.to_string();
+            let finding = finding.with("certificate_not_after", not_after).with("certificate_days_left", left);
+            (finding, (left < i64::from(days)).then_some(expires))
+        }
+        None => (finding, Some("a certificate whose dates cannot be read".to_owned())),
+    };
+    if let Some(problem) = problem.filter(|_| finding.status == Status::Healthy) {
+        finding.status = Status::Degraded;
+        finding.message += &format!(", with {problem}");
+    }
+    finding
+}
+
+/// The URL that is configured as `field`. Its text is in no error: it may hold credentials.
+pub(super) fn url(field: &str, text: &str) -> Result<Url, SpecError> {
+    let wrong = |reason: String| Err(SpecError(format!("{field} {reason}")));
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.port() == Some(0) => {
+            wrong("must have a port from 1 to 65535, not 0".to_owned())
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(url) if url.cannot_be_a_base() => wrong("must start with http:// or https://".to_owned()),
+        Ok(url) => wrong(format!("must start with http:// or https://, not {}://", url.scheme())),
+        Err(url::ParseError::RelativeUrlWithoutBase) => wrong("must start with http:// or https://".to_owned()),
+        Err(url::ParseError::EmptyHost) => wrong("has no host".to_owned()),
+        Err(url::ParseError::InvalidPort) => wrong("must have a port from 1 to 65535".to_owned()),
+        Err(_) => wrong("is not a valid URL: its host cannot be a host name or address".to_owned()),
+    }
+}
+
+/// The value of a header, which is in no debug output.
+pub(super) fn header_value(field: &str, value: &str) -> Result<HeaderValue, SpecError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        SpecError(format!("{field} holds characters that an HTTP header cannot carry, such as a line end"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn judge_status(target: &str, status: u16, expected: &StatusCodes) -> Result<Finding, CheckError> {
+    if expected.contain(status) {
+        return Ok(Finding::healthy(format!("{target} answered {status}")).with("status_code", status));
+    }
+    let target = target.to_owned();
+    let reason = format!("HTTP status {status} instead of {expected}").into();
+    let error = match status {
+        500.. => CheckError::Unavailable { target, reason },
+        _ => CheckError::Rejected { target, reason },
+    };
+    Err(error.with("status_code", status))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn expected_status() {
+        for (status, expected, found) in [
+            (200, 200, "Healthy"),
+            (503, 503, "Healthy"),
+            (301, 200, "RequestRejectedError"),
+            (404, 200, "RequestRejectedError"),
+            (200, 204, "RequestRejectedError"),
+            (500, 200, "UnavailableError"),
+            (599, 200, "UnavailableError"),
+        ] {
+            let expected = serde_json::from_value(json!(expected)).unwrap();
+            let judged = judge_status("http://a", status, &expected);
+            let outcome =
+                judged.map_or_else(|error| error.code().to_owned(), |finding| format!("{:?}", finding.status));
+            assert_eq!(outcome, found, "{status} for {expected}");
+        }
+    }
+
+    fn validation(fields: &Value) -> Result<(), SpecError> {
+        serde_json::from_value::<HttpCheck>(fields.clone()).unwrap().validate()
+    }
+
+    #[test]
+    fn validate_wrong_fields_named_without_secrets() {
+        for (fields, said) in [
+            (json!({"url": "example.org/secret"}), "url must start with http:// or https://"),
+            (json!({"url": "localhost:8000/secret"}), "url must start with http:// or https://"),
+            (json!({"url": ""}), "url must start with http:// or https://"),
+            (json!({"url": "ftp://u:secret@h"}), "url must start with http:// or https://, not ftp://"),
+            (json!({"url": "http://"}), "url has no host"),
+            (json!({"url": "http://h:0/secret"}), "url must have a port from 1 to 65535, not 0"),
+            (json!({"url": "http://h:99999/secret"}), "url must have a port from 1 to 65535"),
+            (json!({"url": "http://a b/secret"}), "url is not a valid URL: its host cannot be a host name or address"),
+            (
+                json!({"url": "http://h", "expect_status": 600}),
+                "expect_status must be an HTTP status from 100 to 599, not 600",
+            ),
+            (json!({"url": "http://h", "follow_redirects": 21}), "follow_redirects must be from 0 to 20, not 21"),
+            (
+                json!({"url": "http://h", "certificate_days": 14}),
+                "certificate_days needs a url that starts with https://",
+            ),
+            (
+                json!({"url": "http://h", "method": "HEAD", "text": "x"}),
+                "text, no_text and json need a body, and a HEAD request gets none",
+            ),
+            (json!({"url": "http://h", "headers": {"a b": "secret"}}), "headers: \"a b\" is not an HTTP header name"),
+            (
+                json!({"url": "http://h", "headers": {"X-Key": "secret\n"}}),
+                "headers[\"X-Key\"] holds characters that an HTTP header cannot carry, such as a line end",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"content-length": "9"}}),
+                "headers: \"content-length\" cannot be set: the length of the body and the connection are managed by the \
+                 engine",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"Connection": "close"}}),
+                "headers: \"Connection\" cannot be set: the length of the body and the connection are managed by the engine",
+            ),
+            (
+                json!({"url": "http://h", "headers": {"Host": "a", "host": "b"}}),
+                "headers: Host is given twice, in upper and lower case",
+            ),
+        ] {
+            assert_eq!(validation(&fields).unwrap_err().to_string(), said, "{fields}");
+        }
+    }
+
+    #[test]
+    fn validate_right_fields() {
+        for fields in [
+            json!({"url": "http://h"}),
+            json!({"url": "https://user:p%40ss@[::1]:8443/a?b=c#d", "expect_status": 599}),
+            json!({"url": "http://bücher.example", "headers": {"X-Key": "a", "x-key": "b", "Host": "c"}}),
+            json!({"url": "https://h", "certificate_days": 14, "method": "HEAD"}),
+            json!({"url": "http://h", "certificate_days": 14, "follow_redirects": 20}),
+            json!({"url": "http://h", "method": "POST", "body": "{}", "json": {"": {"$ne": null}}}),
+        ] {
+            assert_eq!(validation(&fields), Ok(()), "{fields}");
+        }
+    }
+
+    #[test]
+    fn header_value_is_in_no_debug_output() {
+        assert!(!format!("{:?}", header_value("api_key", "sk-secret").unwrap()).contains("sk-secret"));
+    }
+}
