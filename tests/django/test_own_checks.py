@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as declared
 from lifesigns import specs
 from tests.django.projects import run_json
+from tests.servers.misbehaving import refused_port
 
 # Django's own system checks of models ask the database.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,3 +198,69 @@ def test_renamed__postgresql_checks_follow(discovered: Any, database: Any) -> No
     found, problems = discovered(LIFESIGNS={"CHECKS": {"database_connectivity": {"name": "database"}}})
     assert problems == []
     assert found["connection_pool"].options["depends_on"] == ("database",)
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    """The port of a listener on 127.0.0.1."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_kind__with_options_of_how_it_is_run(settings: Any, listener: int) -> None:
+    entry = {"kind": "tcp", "host": "127.0.0.1", "port": listener, "critical": False, "timeout": 2, "ttl": 7}
+    parent = {"kind": "command", "argv": ["true"], "name": "before", "critical": False}
+    settings.LIFESIGNS = {"CHECKS": {"first": parent, "port": {**entry, "depends_on": ["first"]}}}
+    assert run_checks() == []
+    assert {"port", "before"} <= set(get_engine().names)
+    result = get_engine().check("port")
+    assert result["status"] == "healthy", result
+    stuck = {"kind": "command", "argv": ["sleep", "600"], "timeout": 0.2, "critical": True}
+    settings.LIFESIGNS = {"CHECKS": {"stuck": stuck}}
+    report = get_engine().run(["stuck"])
+    assert report["status"] == "unhealthy", report
+    assert report["checks"]["stuck"]["timeout_seconds"] == 0.2
+    settings.LIFESIGNS = {"CHECKS": {"port": {**entry, "enabled": False}}}
+    assert "port" not in get_engine().names
+
+
+def test_kind__with_a_name_of_its_own(settings: Any) -> None:
+    """A DNS check looks a `name` up: how it is shown is said outside its specification."""
+    entry = {"kind": "dns", "name": "example.test", "server": f"127.0.0.1:{refused_port()}", "timeout": 3}
+    settings.LIFESIGNS = {"CHECKS": {"names": entry, "others": {"check": entry_of(entry), "name": "shown"}}}
+    assert run_checks() == []
+    assert {"names", "shown"} <= set(get_engine().names)
+    assert get_engine().check("names")["error_type"] == "ConnectionRefusedError"
+
+
+def entry_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """The specification alone."""
+    return {name: value for name, value in entry.items() if name != "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "htp", "url": "http://h"}, "has an unknown 'kind' 'htp'. Did you mean 'http'?"),
+        ({"kind": 7}, "has an unknown 'kind' 7."),
+        ({"kind": "http", "ulr": "http://h"}, "has an unknown option 'ulr'. Did you mean 'url'?"),
+        ({"kind": "http", "url": "http://h", "timout": 2}, "has an unknown option 'timout'. Did you mean 'timeout'?"),
+        ({"kind": "http", "url": "http://h", "arguments": {}}, "has an unknown option 'arguments'."),
+        ({"kind": "http"}, "url is required"),
+        ({"kind": "http", "url": "u:hunter2@h"}, "url must start with http:// or https://"),
+        ({"kind": "http", "url": "http://h", "expect_status": 99}, "expect_status must be an HTTP status from 100 to"),
+        ({"kind": "http", "url": "http://h", "timeout": 0}, "timeout"),
+        ({"kind": "http", "url": "http://h", "depends_on": "a"}, "has a 'depends_on' that is not a list of names."),
+        ({"kind": "tcp", "host": "h", "port": 0}, "port must be from 1 to 65535, not 0"),
+        ({"kind": "command", "argv": "hunter2"}, "argv must be a list, not str"),
+        ({"kind": "postgres", "url": "mysql://u:hunter2@h"}, "a PostgreSQL URL starts with postgresql://"),
+    ],
+)
+def test_kind__wrong_is_named(settings: Any, entry: Any, message: str) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": entry}}
+    [problem] = run_checks()
+    assert problem.id == "lifesigns.E004"
+    assert problem.msg.startswith("LIFESIGNS['CHECKS']['mine']")
+    assert message in problem.msg
+    assert "hunter2" not in f"{problem.msg} {problem.hint}"
+    assert get_engine().check("mine")["status"] == "error"

@@ -12,6 +12,7 @@ from typing import Any, cast
 from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.checks.kinds import Check, is_record
 from django_lifesigns.settings.problems import did_you_mean
+from lifesigns import specs
 from lifesigns.specs import Spec, Thresholds
 
 # The keywords of `Engine.register`; the engine says what is wrong with their values.
@@ -83,11 +84,11 @@ class Options:
 
 def parse(entry: object) -> Options:
     """The options of an entry; ValueError whose text continues "LIFESIGNS['CHECKS'][name]"."""
-    if isinstance(entry, Mapping) and _is_of_django(entry):
-        entry = _with_check(entry)
-    if not isinstance(entry, Mapping) or "kind" in entry:
+    if not isinstance(entry, Mapping):
         return Options(check=_check(entry))
     rest = {str(name): value for name, value in entry.items()}
+    if "kind" in rest:
+        rest = _separated(rest)
     enabled, name = rest.pop("enabled", True), rest.pop("name", None)
     check, arguments = rest.pop("check", None), rest.pop("arguments", {})
     if not isinstance(enabled, bool):
@@ -111,15 +112,29 @@ def parse(entry: object) -> Options:
     )
 
 
-def _is_of_django(entry: Mapping[Any, Any]) -> bool:
-    kind = entry.get("kind")
+def _separated(entry: dict[str, object]) -> dict[str, object]:
+    """Return the entry with what it says of the check itself, not of how it is run, under `check`."""
+    options = RUN_OPTIONS | OTHER_OPTIONS - {"check"}
+    if not _is_of_django(entry["kind"]):
+        # A field of the specification comes before an option of the same name, as the `name` that a DNS check looks up.
+        own = _fields_of(entry["kind"]) | {"kind"}
+        options = (RUN_OPTIONS | {"enabled", "name"}) - own
+        for name in entry.keys() - own - options:
+            raise ValueError(f"has an unknown option {name!r}. {did_you_mean(name, (own | options) - {'kind'})}")
+    run = {name: value for name, value in entry.items() if name in options}
+    return {**run, "check": {name: value for name, value in entry.items() if name not in run}}
+
+
+def _is_of_django(kind: object) -> bool:
     return isinstance(kind, str) and kind in DJANGO_KINDS
 
 
-def _with_check(entry: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Return the entry with what it says of the check itself, not of how that is run, under 'check'."""
-    run = {name: value for name, value in entry.items() if name in RUN_OPTIONS | OTHER_OPTIONS - {"check"}}
-    return {**run, "check": {name: value for name, value in entry.items() if name not in run}}
+def _fields_of(kind: object) -> set[str]:
+    """Return the fields of a native kind."""
+    kinds = {spec.kind: spec for spec in (getattr(specs, name) for name in specs.__all__) if hasattr(spec, "kind")}
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ValueError(f"has an unknown 'kind' {kind!r}. {did_you_mean(str(kind), DJANGO_KINDS | kinds.keys())}")
+    return {item.name for item in dataclasses.fields(kinds[kind])}
 
 
 def _check(value: object) -> Check:
