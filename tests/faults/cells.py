@@ -16,7 +16,9 @@ from tests.servers.black_hole import FullBacklog
 from tests.servers.server import MisbehavingServer
 
 BLACK_HOLE = "127.0.0.78"
-ALL = ("PostgreSQL", "Redis", "MQTT", "SMTP", "HTTP")
+ALL = ("PostgreSQL", "Redis", "MQTT", "SMTP", "HTTP", "gRPC", "TLS")
+# What can be done to the server itself is done to the one that is reached by UDP, too.
+SERVERS = (*ALL, "DNS")
 # Where each protocol's answer starts, so that a client reads on.
 BEGINNINGS = {
     "PostgreSQL": b"R\0\0\0\x08\0\0\0\0",
@@ -24,6 +26,9 @@ BEGINNINGS = {
     "MQTT": b"\x20\xff\xff\xff\x7f",
     "SMTP": b"220-",
     "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n",
+    # Settings, and then a frame of a length that is allowed; the record of a handshake.
+    "gRPC": b"\0\0\0\4\0\0\0\0\0\0\x40\0\0\0\0\0\0\1",
+    "TLS": b"\x16\3\3\x40\0",
 }
 
 Apply = Callable[[Project, Dependency], AbstractContextManager[None]]
@@ -179,9 +184,16 @@ def _crowded(crowd: Callable[[Project], AbstractContextManager[None]]) -> Apply:
 
 NOT_TOLD = "found dead and replaced within the same check: no false alarm"
 FAULTS = (
-    Fault(name="process stopped (SIGSTOP)", apply=_stopped, gates=False),
-    Fault(name="killed (SIGKILL), stays away", apply=_killed, gates=False),
-    Fault(name="killed (SIGKILL), restarted at once", apply=_restarted, gates=False, tells=False, note=NOT_TOLD),
+    Fault(name="process stopped (SIGSTOP)", apply=_stopped, on=SERVERS, gates=False),
+    Fault(name="killed (SIGKILL), stays away", apply=_killed, on=SERVERS, gates=False),
+    Fault(
+        name="killed (SIGKILL), restarted at once",
+        apply=_restarted,
+        on=SERVERS,
+        gates=False,
+        tells=False,
+        note=NOT_TOLD,
+    ),
     Fault(
         name="max_connections used up",
         apply=_crowded(crowds.postgres),

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.services import Proxy, Service, Stack
+from tests.services import Grpc, HttpApis, Nsd, Proxy, Service, Stack, certificates
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,18 +81,23 @@ class Dependencies:
 
     def __init__(self, *, gates: bool) -> None:
         self.stack = Stack()
-        services = {
+        # Beside the stack, which is what a project has by default.
+        self.own = {"gRPC": Grpc(), "TLS": HttpApis(tls=True), "DNS": Nsd()}
+        services: dict[str, tuple[Service, tuple[str, ...], tuple[str, ...]]] = {
             "PostgreSQL": (self.stack.postgres, POSTGRES_CHECKS, ()),
             "Redis": (self.stack.redis, ("redis_connectivity",), ("default_cache", "select2_cache", "channel_layer")),
             "MQTT": (self.stack.mosquitto, ("mqtt_broker",), ()),
             "SMTP": (self.stack.smtp, ("aws_ses",), ()),
-            "HTTP": (self.stack.http, ("google_maps_api", "openai_api", "anthropic_api"), ()),
+            "HTTP": (self.stack.http, ("google_maps_api", "openai_api", "anthropic_api", "shop_api"), ()),
+            "gRPC": (self.own["gRPC"], ("orders",), ()),
+            "TLS": (self.own["TLS"], ("certificate",), ()),
+            "DNS": (self.own["DNS"], ("zone",), ()),
         }
         self.by_name = {
             name: Dependency(
                 name=name,
                 service=service,
-                gate=Gate(service.host, service.port) if gates else None,
+                gate=Gate(service.host, service.port) if gates and name != "DNS" else None,
                 native=native,
                 python=python,
             )
@@ -117,16 +122,50 @@ class Dependencies:
                     value = value.replace(address, f"{host}:{dependency.port}")
             return value
 
-        settings: dict[str, Any] = replace(self.stack.settings())
+        settings: dict[str, Any] = replace(self._settings())
         if names:
             settings["DATABASES"]["default"]["HOST"] = self.by_name["PostgreSQL"].host_name
             settings["MQTT_CONFIG"]["BROKER_ADDRESS"] = self.by_name["MQTT"].host_name
             settings["EMAIL_HOST"] = self.by_name["SMTP"].host_name
+            for check, dependency in (("orders", "gRPC"), ("certificate", "TLS")):
+                settings["LIFESIGNS"]["CHECKS"][check]["host"] = self.by_name[dependency].host_name
+        return settings
+
+    def _settings(self) -> dict[str, Any]:
+        """Those of the stack, and checks of the others by their kinds."""
+        settings: dict[str, Any] = self.stack.settings()
+        grpc, tls, dns = (self.own[name] for name in ("gRPC", "TLS", "DNS"))
+        models = f"{self.stack.http.anthropic_base_url}/v1/models"
+        checks: dict[str, dict[str, Any]] = {
+            "shop_api": {
+                "kind": "http",
+                "url": models,
+                "headers": {"x-api-key": self.stack.http.anthropic_key, "anthropic-version": "2023-06-01"},
+                "json": {"/data/0/type": "model"},
+            },
+            "orders": {"kind": "grpc", "host": grpc.host, "port": grpc.port, "service": "up.Service"},
+            "certificate": {
+                "kind": "tls_certificate",
+                "host": tls.host,
+                "port": tls.port,
+                "server_name": "localhost",
+                "tls": {"ca": str(certificates().ca)},
+            },
+            "zone": {
+                "kind": "dns",
+                "name": "www.example.test",
+                "server": f"{dns.host}:{dns.port}",
+                "expected": ["192.0.2.1"],
+            },
+        }
+        settings["LIFESIGNS"]["CHECKS"] |= {name: check | {"critical": False} for name, check in checks.items()}
         return settings
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             undo.enter_context(self.stack)
+            for service in self.own.values():
+                undo.enter_context(service)
             for gate in self._gates:
                 undo.enter_context(gate)
             self._undo = undo.pop_all()
