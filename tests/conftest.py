@@ -22,6 +22,7 @@ SERVICES = {
     "http_apis",
     "nsd",
     "grpc_server",
+    "rabbitmq",
 }
 
 
@@ -72,6 +73,13 @@ def stack(session_stack: services.Stack) -> services.Stack:
     """All of them running; `stack.settings()` are the Django settings."""
     session_stack.start()
     return session_stack
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> Iterator[services.RabbitMq]:
+    """Not of the stack, which the demo starts, too: it takes 5 s to come up."""
+    with services.RabbitMq(tls=True) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

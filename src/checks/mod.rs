@@ -1,5 +1,6 @@
 //! The contract of a check, and the only registry of the kinds there are.
 
+mod amqp;
 mod anthropic;
 mod api;
 pub mod callable;
@@ -107,6 +108,8 @@ registry! {
     "redis_task_workers" => redis::RedisTaskWorkersCheck,
     "redis" => redis::RedisCheck,
     "mqtt" => mqtt::MqttCheck,
+    "amqp" => amqp::AmqpCheck,
+    "amqp_pending_tasks" => amqp::AmqpPendingTasksCheck,
     "smtp" => smtp::SmtpCheck,
     "http" => http::HttpCheck,
     "google_maps" => google_maps::GoogleMapsCheck,

@@ -1,4 +1,4 @@
-//! Protocol-neutral access to servers: names, connections, TLS, HTTP, kept connections.
+//! Protocol-neutral access to servers: names, connections, TLS, HTTP, WebSockets, kept connections.
 
 mod datagram;
 mod dial;
@@ -9,6 +9,7 @@ mod os_error;
 mod resolve;
 mod staggered;
 mod tls;
+mod websocket;
 
 pub use datagram::connect_udp;
 #[cfg(unix)]
@@ -23,3 +24,4 @@ pub use os_error::text as os_error_text;
 pub use resolve::ascii as ascii_host;
 pub use staggered::first_success;
 pub use tls::{Certificate, NOT_TLS, Presented, Tls, Verify, end_point, is_version_1, tls_config};
+pub use websocket::{WebSocket, WebSocketRequest};

@@ -79,6 +79,16 @@ def smtp(**fields: Any) -> specs.Smtp:
                 ({"BROKER_USE_TLS": "False"}, {}),
                 ({"BROKER_USE_TLS": "true"}, {"tls": specs.Tls()}),
                 ({"BROKER_USERNAME": 7, "BROKER_PASSWORD": 8}, {"username": "7", "password": "8"}),
+                ({"TRANSPORT": "websockets", "PATH": "/ws"}, {"transport": "websockets", "path": "/ws"}),
+                ({"TRANSPORT": "wss"}, {"transport": "websockets", "tls": specs.Tls()}),
+                (
+                    {"CERTFILE": "/c", "KEYFILE": "/k", "KEYFILE_PASSWORD": "p"},
+                    {"tls": specs.Tls(cert="/c", key="/k", key_password="p")},
+                ),
+                (
+                    {"BROKER_PORT": 443, "BROKER_USE_TLS": True, "ALPN_PROTOCOLS": ["mqtt"]},
+                    {"port": 443, "tls": specs.Tls(), "alpn": ["mqtt"]},
+                ),
             )
         ),
         (
@@ -184,6 +194,28 @@ def test_discover__no_target(discovered: Any, name: str, given: Any, setting: st
 
 
 @pytest.mark.parametrize(
+    ("given", "alpn"),
+    [
+        ({"BROKER_PORT": 443}, ["x-amzn-mqtt-ca"]),
+        ({"BROKER_PORT": 8883}, None),
+        ({"BROKER_PORT": 443, "TRANSPORT": "websockets"}, None),
+        ({"BROKER_PORT": 443, "ALPN_PROTOCOLS": []}, []),
+    ],
+)
+def test_mqtt__aws_iot_on_the_port_of_https(discovered: Any, given: Any, alpn: list[str] | None) -> None:
+    address = "a1b2-ats.iot.eu-central-1.amazonaws.com"
+    found, problems = discovered(MQTT_CONFIG={"BROKER_ADDRESS": address, "CA_CERTS": "/ca", **given})
+    assert problems == []
+    assert found["mqtt_broker"].check.alpn == alpn
+
+
+def test_mqtt__path_without_a_websocket(discovered: Any) -> None:
+    found, [problem] = discovered(MQTT_CONFIG={"BROKER_ADDRESS": "m", "PATH": "/ws"})
+    assert "MQTT_CONFIG['PATH']" in problem.message
+    assert found["mqtt_broker"].check == specs.Mqtt(host="m")
+
+
+@pytest.mark.parametrize(
     ("name", "given", "setting"),
     [
         ("mqtt_broker", {"MQTT_CONFIG": "hunter2"}, "MQTT_CONFIG"),
@@ -195,7 +227,8 @@ def test_discover__no_target(discovered: Any, name: str, given: Any, setting: st
             "EMAIL_USE_SSL",
         ),
         ("aws_ses", {"EMAIL_BACKEND": "no.such.Backend", "EMAIL_HOST": "s"}, "no.such.Backend"),
-        ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "TRANSPORT": "websockets"}}, "TRANSPORT"),
+        ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "TRANSPORT": "udp"}}, "TRANSPORT"),
+        ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "ALPN_PROTOCOLS": "mqtt"}}, "ALPN_PROTOCOLS"),
         ("openai_api", {"LLM_PROVIDERS": {"openai": "hunter2"}}, "LLM_PROVIDERS"),
     ],
 )

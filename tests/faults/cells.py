@@ -16,7 +16,7 @@ from tests.servers.black_hole import FullBacklog
 from tests.servers.server import MisbehavingServer
 
 BLACK_HOLE = "127.0.0.78"
-ALL = ("PostgreSQL", "Redis", "MQTT", "SMTP", "HTTP", "gRPC", "TLS")
+ALL = ("PostgreSQL", "Redis", "MQTT", "WebSocket", "AMQP", "SMTP", "HTTP", "gRPC", "TLS")
 # What can be done to the server itself is done to the one that is reached by UDP, too.
 SERVERS = (*ALL, "DNS")
 # Where each protocol's answer starts, so that a client reads on.
@@ -24,6 +24,8 @@ BEGINNINGS = {
     "PostgreSQL": b"R\0\0\0\x08\0\0\0\0",
     "Redis": b"$1000000000\r\n",
     "MQTT": b"\x20\xff\xff\xff\x7f",
+    "WebSocket": b"HTTP/1.1 101 Switching Protocols\r\nX-Padding: ",
+    "AMQP": b"\x01\0\0\0\0\xff\xff\0\x0a\0\x0a",
     "SMTP": b"220-",
     "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n",
     # Settings, and then a frame of a length that is allowed; the record of a handshake.

@@ -6,7 +6,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.services import Grpc, HttpApis, Nsd, Proxy, Service, Stack, certificates
+from tests.services import (
+    Grpc,
+    HttpApis,
+    Mosquitto,
+    Nsd,
+    Proxy,
+    RabbitMq,
+    Service,
+    Stack,
+    certificates,
+    mosquitto,
+    rabbitmq,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -54,6 +66,8 @@ class Dependency:
     name: str
     service: Service
     gate: Gate | None
+    # Of the service: it may listen on others, too.
+    service_port: int
     # The native ones, then those that do through Python libraries, which know no deadline of their own.
     native: tuple[str, ...]
     python: tuple[str, ...] = ()
@@ -64,7 +78,7 @@ class Dependency:
 
     @property
     def port(self) -> int:
-        return self.service.port if self.gate is None else self.gate.port
+        return self.service_port if self.gate is None else self.gate.port
 
     @property
     def host_name(self) -> str:
@@ -81,12 +95,24 @@ class Dependencies:
 
     def __init__(self, *, gates: bool) -> None:
         self.stack = Stack()
+        self.rabbitmq, self.websockets = RabbitMq(), Mosquitto(websockets=True)
         # Beside the stack, which is what a project has by default.
-        self.own = {"gRPC": Grpc(), "TLS": HttpApis(tls=True), "DNS": Nsd()}
+        self.own: dict[str, Service] = {
+            "WebSocket": self.websockets,
+            "AMQP": self.rabbitmq,
+            "gRPC": Grpc(),
+            "TLS": HttpApis(tls=True),
+            "DNS": Nsd(),
+        }
+        # It listens on another port, too.
+        ports = {"WebSocket": self.websockets.websockets_port}
+        redis_checks = ("default_cache", "select2_cache", "channel_layer")
         services: dict[str, tuple[Service, tuple[str, ...], tuple[str, ...]]] = {
             "PostgreSQL": (self.stack.postgres, POSTGRES_CHECKS, ()),
-            "Redis": (self.stack.redis, ("redis_connectivity",), ("default_cache", "select2_cache", "channel_layer")),
+            "Redis": (self.stack.redis, ("redis_connectivity",), redis_checks),
             "MQTT": (self.stack.mosquitto, ("mqtt_broker",), ()),
+            "WebSocket": (self.websockets, ("mqtt_websocket",), ()),
+            "AMQP": (self.rabbitmq, ("amqp",), ()),
             "SMTP": (self.stack.smtp, ("aws_ses",), ()),
             "HTTP": (self.stack.http, ("google_maps_api", "openai_api", "anthropic_api", "shop_api"), ()),
             "gRPC": (self.own["gRPC"], ("orders",), ()),
@@ -97,7 +123,8 @@ class Dependencies:
             name: Dependency(
                 name=name,
                 service=service,
-                gate=Gate(service.host, service.port) if gates and name != "DNS" else None,
+                gate=Gate(service.host, ports.get(name, service.port)) if gates and name != "DNS" else None,
+                service_port=ports.get(name, service.port),
                 native=native,
                 python=python,
             )
@@ -115,10 +142,10 @@ class Dependencies:
                 return [replace(item) for item in value]
             for dependency in self.by_name.values():
                 host = dependency.host_name if names else dependency.service.host
-                if value in (dependency.service.port, str(dependency.service.port)):
+                if value in (dependency.service_port, str(dependency.service_port)):
                     return type(value)(dependency.port)
                 if isinstance(value, str):
-                    address = f"{dependency.service.host}:{dependency.service.port}"
+                    address = f"{dependency.service.host}:{dependency.service_port}"
                     value = value.replace(address, f"{host}:{dependency.port}")
             return value
 
@@ -127,7 +154,8 @@ class Dependencies:
             settings["DATABASES"]["default"]["HOST"] = self.by_name["PostgreSQL"].host_name
             settings["MQTT_CONFIG"]["BROKER_ADDRESS"] = self.by_name["MQTT"].host_name
             settings["EMAIL_HOST"] = self.by_name["SMTP"].host_name
-            for check, dependency in (("orders", "gRPC"), ("certificate", "TLS")):
+            named = {"orders": "gRPC", "certificate": "TLS", "mqtt_websocket": "WebSocket", "amqp": "AMQP"}
+            for check, dependency in named.items():
                 settings["LIFESIGNS"]["CHECKS"][check]["host"] = self.by_name[dependency].host_name
         return settings
 
@@ -150,6 +178,23 @@ class Dependencies:
                 "port": tls.port,
                 "server_name": "localhost",
                 "tls": {"ca": str(certificates().ca)},
+            },
+            "mqtt_websocket": {
+                "kind": "mqtt",
+                "host": self.websockets.host,
+                "port": self.websockets.websockets_port,
+                "username": mosquitto.USER,
+                "password": mosquitto.PASSWORD,
+                "transport": "websockets",
+            },
+            "amqp": {
+                "kind": "amqp",
+                "host": self.rabbitmq.host,
+                "port": self.rabbitmq.port,
+                "username": rabbitmq.USER,
+                "password": rabbitmq.PASSWORD,
+                "vhost": rabbitmq.VHOST,
+                "publish": True,
             },
             "zone": {
                 "kind": "dns",

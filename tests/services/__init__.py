@@ -12,6 +12,7 @@ from tests.services.pgbouncer import PgBouncer
 from tests.services.postgres import Postgres
 from tests.services.processes import wait_until
 from tests.services.proxy import Proxy
+from tests.services.rabbitmq import RabbitMq
 from tests.services.redis import Redis
 from tests.services.sentinel import Sentinel
 from tests.services.smtp import Smtp
@@ -29,6 +30,7 @@ __all__ = [
     "PgBouncer",
     "Postgres",
     "Proxy",
+    "RabbitMq",
     "Redis",
     "Sentinel",
     "Service",

@@ -77,6 +77,7 @@ class Service:
     host = "127.0.0.1"
     account: str | None = None
     stop_signal = signal.SIGINT
+    start_seconds = START_SECONDS
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -141,7 +142,7 @@ class Service:
                 )
             undo.callback(self.kill)
             try:
-                processes.wait_until(self._up, START_SECONDS, "no answer")
+                processes.wait_until(self._up, self.start_seconds, "no answer")
             except TimeoutError as error:
                 raise self._failure(str(error)) from error
             undo.pop_all()

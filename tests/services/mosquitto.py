@@ -1,4 +1,4 @@
-"""Mosquitto, an MQTT broker, with user and password, and a TLS listener where wanted."""
+"""Mosquitto, an MQTT broker, with user and password, and listeners for TLS and websockets where wanted."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ class Mosquitto(Service):
 
     name = "mosquitto"
 
-    def __init__(self, *, tls: bool = False) -> None:
+    def __init__(self, *, tls: bool = False, websockets: bool = False) -> None:
         super().__init__()
         self.tls_port = free_port() if tls else None
+        self.websockets_port = free_port() if websockets else None
+        self.websockets_tls_port = free_port() if tls and websockets else None
 
     def prepare(self) -> None:
         passwords = self.directory / "passwords"
@@ -34,12 +36,15 @@ class Mosquitto(Service):
         ]
         if account := account_if_root("root"):
             lines.append(f"user {account}")  # it would become `mosquitto`, who may not read this directory
-        if self.tls_port is not None:
-            lines += [
-                f"listener {self.tls_port} {self.host}",
-                f"certfile {certificates().server.certificate}",
-                f"keyfile {certificates().server.key}",
-            ]
+        for port, tls, websockets in (
+            (self.tls_port, True, False),
+            (self.websockets_port, False, True),
+            (self.websockets_tls_port, True, True),
+        ):
+            if port is not None:
+                lines.append(f"listener {port} {self.host}")
+                lines += ["protocol websockets"] if websockets else []
+                lines += self._tls_lines() if tls else []
         self.configuration.write_text("\n".join(lines) + "\n")
 
     def arguments(self) -> list[str]:
@@ -69,6 +74,10 @@ class Mosquitto(Service):
             "BROKER_PASSWORD": PASSWORD,
             "BROKER_USE_TLS": self.tls_port is not None,
         }
+
+    def _tls_lines(self) -> list[str]:
+        pair = certificates().server
+        return [f"certfile {pair.certificate}", f"keyfile {pair.key}"]
 
     @property
     def configuration(self) -> Path:

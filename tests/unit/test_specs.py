@@ -25,6 +25,16 @@ QUEUES: dict[str, Any] = {
     "discover": True,
     "prefix": "p",
 }
+AMQP_FIELDS: dict[str, Any] = {
+    "host": "h",
+    "port": 1,
+    "username": "u",
+    "password": "hunter2",
+    "vhost": "v",
+    "tls": TLS,
+    "login": "external",
+}
+AMQP = specs.AmqpServer(**AMQP_FIELDS)
 
 # Each with all of its fields, so that a field that the engine does not know is found.
 ALL: list[specs.Spec] = [
@@ -59,6 +69,23 @@ ALL: list[specs.Spec] = [
     ),
     specs.Mqtt(host="h", port=1, username="u", password="hunter2", tls=TLS, protocol="5", round_trip_topic="t/"),
     specs.Mqtt(url="mqtts://u:hunter2@h"),
+    specs.Mqtt(host="h", tls=TLS, alpn=["mqtt"], transport="websockets", path="/mqtt?signature=hunter2"),
+    specs.Amqp(
+        url="amqp://u:hunter2@h",
+        queues=["q"],
+        missing_queue="error",
+        publish=True,
+        task_queue="t",
+        fallbacks=[AMQP],
+        **AMQP_FIELDS,
+    ),
+    specs.AmqpPendingTasks(
+        servers=[AMQP, specs.AmqpServer(url="amqp://u:hunter2@h")],
+        queues=["q"],
+        management_url="https://u:hunter2@h",
+        management_tls=TLS,
+        thresholds=THRESHOLDS,
+    ),
     specs.Smtp(host="h", port=1, username="u", password="hunter2", security="starttls", tls=TLS),
     specs.Smtp(url="submission://u:hunter2@h", local_hostname="l"),
     specs.Http(

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from django_lifesigns.checks.celery_app import application as _application
+from django_lifesigns.checks.celery_app import application, is_configured
 from django_lifesigns.checks.celery_broker import unacked
+from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import DEPTH, pending
 from lifesigns.specs import Thresholds
 
 SKIPPED: dict[str, object] = {"status": "skipped", "message": "set CELERY_BROKER_URL to check Celery's broker"}
-CONNECT_SECONDS = 4
 
 
 class CeleryCheck:
@@ -33,9 +32,9 @@ class CeleryBroker(CeleryCheck):
     """The broker accepts a connection."""
 
     def __call__(self) -> dict[str, object]:
-        if not _is_configured():
+        if not is_configured():
             return SKIPPED
-        with _broker() as connection:
+        with connected() as connection:
             backend = f"celery ({connection.transport.driver_type})"
         details = {"task_tables_available": True, "table_count": 0, "backend": backend}
         return {"status": "healthy", "message": "Celery's broker answers", "details": details}
@@ -48,24 +47,13 @@ class CeleryPending(CeleryCheck):
     thresholds: Thresholds = DEPTH
 
     def __call__(self) -> dict[str, object]:
-        if not _is_configured():
+        if not is_configured():
             return SKIPPED
-        with _broker() as connection:
-            depths = {name: _depth(connection, name) for name in _application().amqp.queues}
+        with connected() as connection:
+            depths = {name: _depth(connection, name) for name in application().amqp.queues}
             taken = unacked(connection)
         result = pending(depths, self.thresholds, None)
         return {**result, "details": {**cast("dict[str, object]", result["details"]), **taken}}
-
-
-def _is_configured() -> bool:
-    return bool(_application().conf.broker_url)
-
-
-@contextmanager
-def _broker() -> Iterator[Any]:
-    with _application().connection_for_read(connect_timeout=CONNECT_SECONDS) as connection:
-        connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
-        yield connection
 
 
 def _depth(connection: Any, queue: str) -> int:

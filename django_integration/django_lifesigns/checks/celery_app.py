@@ -16,6 +16,11 @@ def application() -> Any:
     return current_app if current_app.conf.broker_url or not url else _of_settings(repr(url))
 
 
+def is_configured() -> bool:
+    """Return whether the application names a broker."""
+    return bool(application().conf.broker_url)
+
+
 @lru_cache(1)
 def _of_settings(_: str) -> Any:
     from celery import Celery

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django_lifesigns.checks import celery
-from django_lifesigns.checks.celery_app import application
+from django_lifesigns.checks.celery_app import application, is_configured
 from django_lifesigns.checks.celery_broker import is_connected, running, with_stuck
+from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import workers
 
@@ -39,11 +40,11 @@ class CeleryWorkers(celery.CeleryCheck):
         yield "lifesigns.celery"
 
     def __call__(self) -> dict[str, object]:
-        if not celery._is_configured():
+        if not is_configured():
             return celery.SKIPPED
         if self.unasked:
             return self._of_heartbeats(heartbeats())
-        with celery._broker() as connection:
+        with connected() as connection:
             app = application()
             # In place of a ping, which the main process answers even if all of its children hang.
             inspect = app.control.inspect(connection=connection, timeout=PING_SECONDS)

@@ -34,6 +34,8 @@ class DiscoveryContext:
     conf: Conf
     required: bool = False
     problems: list[Problem] = field(default_factory=list)
+    # How the check is run by default where its target is such that another default is right.
+    options: dict[str, object] = field(default_factory=dict)
 
     @property
     def timeout(self) -> float:

@@ -131,6 +131,7 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
             required = conf.requires(key) if key in CATALOGUE else conf.names_required(key)
             search = DiscoveryContext(name=key, conf=conf, required=required, problems=problems)
             own = _check_of(default, search, critical=run["critical"] is True)
+            run |= {**search.options, **options.run}
         check = options.apply(cast("Check", own))
     except WrongTargetError as error:
         # Of several checks with one target, all find the same.

@@ -15,6 +15,8 @@ SMTP = "django.core.mail.backends.smtp.EmailBackend"
 WRAPPERS = {
     "djcelery_email": "CELERY_EMAIL_BACKEND",
     "celery_mailer": "CELERY_EMAIL_BACKEND",
+    "django_yubin": "MAILER_USE_BACKEND",
+    "email_log": "EMAIL_LOG_BACKEND",
     "mailer": "MAILER_EMAIL_BACKEND",
 }
 # Packages that send through an API. They need not be importable here, nor import half of a cloud's client for this.
@@ -67,6 +69,9 @@ def require_smtp(backend: str, where: str) -> None:
 
 def _of_post_office() -> str:
     config = getattr(settings, "POST_OFFICE", None)
-    backends = config.get("BACKENDS") if isinstance(config, Mapping) else None
-    given = backends.get("default") if isinstance(backends, Mapping) else None
+    if not isinstance(config, Mapping):
+        return SMTP
+    backends = config.get("BACKENDS")
+    # The second is the older way to say it.
+    given = backends.get("default") if isinstance(backends, Mapping) and backends else config.get("EMAIL_BACKEND")
     return str(given or SMTP)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from inspect import Parameter, signature
+from typing import Literal
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -17,6 +19,15 @@ from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, Wr
 from lifesigns import specs
 
 MQTT_FILES = ("CA_CERTS", "CERTFILE", "KEYFILE")
+# As paho-mqtt names them, and as URLs do.
+MQTT_TRANSPORTS: dict[str, Literal["websockets"] | None] = {
+    "tcp": None,
+    "websockets": "websockets",
+    "ws": "websockets",
+    "wss": "websockets",
+}
+HTTPS = 443
+AWS_IOT = re.compile(r"\.iot\.[a-z0-9-]+\.amazonaws\.com(\.cn)?\.?$", re.IGNORECASE)
 # Those that name the target, and those of a client that have no influence on whether the broker accepts it.
 MQTT_KEYS = frozenset(
     [
@@ -26,6 +37,9 @@ MQTT_KEYS = frozenset(
         "BROKER_PASSWORD",
         "BROKER_USE_TLS",
         "TRANSPORT",
+        "PATH",
+        "ALPN_PROTOCOLS",
+        "KEYFILE_PASSWORD",
         *MQTT_FILES,
         "BROKER_KEEPALIVE",
         "CLIENT_ID",
@@ -101,8 +115,11 @@ def mqtt_broker(search: DiscoveryContext) -> Check:
         port = int(config["BROKER_PORT"]) if config.get("BROKER_PORT") else None
     except (TypeError, ValueError) as error:
         raise WrongTargetError("MQTT_CONFIG['BROKER_PORT'] must be a whole number") from error
-    if str(config.get("TRANSPORT") or "tcp").lower() != "tcp":
-        raise WrongTargetError("MQTT_CONFIG['TRANSPORT'] must be 'tcp': websockets are not supported yet")
+    transport = str(config.get("TRANSPORT") or "tcp").lower()
+    if transport not in MQTT_TRANSPORTS:
+        raise WrongTargetError(f"MQTT_CONFIG['TRANSPORT'] must be 'tcp' or 'websockets', not {transport!r}")
+    if "PATH" in config and MQTT_TRANSPORTS[transport] is None:
+        search.note("MQTT_CONFIG['PATH'] is that of a websocket.", "Set MQTT_CONFIG['TRANSPORT'] = 'websockets'.")
     for key in sorted(map(str, config.keys() - MQTT_KEYS)):
         search.note(f"MQTT_CONFIG has a key {key!r} that the check does not know.", did_you_mean(key, MQTT_KEYS))
     return specs.Mqtt(
@@ -110,16 +127,30 @@ def mqtt_broker(search: DiscoveryContext) -> Check:
         port=port,
         username=_text(config.get("BROKER_USERNAME")),
         password=_text(config.get("BROKER_PASSWORD")),
-        tls=_mqtt_tls(config),
+        tls=_mqtt_tls(config, encrypted=transport == "wss"),
+        alpn=_alpn(config, port, transport),
+        transport=MQTT_TRANSPORTS[transport],
+        path=_text(config.get("PATH")) if MQTT_TRANSPORTS[transport] else None,
     )
 
 
-def _mqtt_tls(config: Mapping[str, object]) -> specs.Tls | None:
+def _mqtt_tls(config: Mapping[str, object], *, encrypted: bool) -> specs.Tls | None:
     ca, cert, key = (_text(config.get(name)) for name in MQTT_FILES)
     # Files say that TLS is meant, unless something says that it is not.
-    if is_off(config.get("BROKER_USE_TLS", bool(ca or cert or key))):
+    if is_off(config.get("BROKER_USE_TLS", bool(encrypted or ca or cert or key))):
         return None
-    return specs.Tls(ca=ca, cert=cert, key=key)
+    return specs.Tls(ca=ca, cert=cert, key=key, key_password=_text(config.get("KEYFILE_PASSWORD")))
+
+
+def _alpn(config: Mapping[str, object], port: int | None, transport: str) -> list[str] | None:
+    given = config.get("ALPN_PROTOCOLS")
+    if given is None:
+        # AWS IoT tells MQTT from HTTPS on port 443 by this protocol alone.
+        over_https = port == HTTPS and AWS_IOT.search(str(config["BROKER_ADDRESS"])) and transport == "tcp"
+        return ["x-amzn-mqtt-ca"] if over_https else None
+    if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):
+        return list(given)
+    raise WrongTargetError("MQTT_CONFIG['ALPN_PROTOCOLS'] must be a list of names, such as ['x-amzn-mqtt-ca']")
 
 
 def _text(value: object) -> str | None:

@@ -61,6 +61,7 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
         search.note(note, "Replace the checks of the task queue where that matters.")
     if reason := queue.unknown.get(search.name):
         raise CannotCheckError(reason)
+    search.options |= queue.options.get(search.name, {})
     check: Any = queue.checks.get(search.name)
     if check is not None:
         names = {item.name for item in dataclasses.fields(check)}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from lifesigns.specs.host import Heartbeat as Heartbeat
     from lifesigns.specs.host import Memory as Memory
     from lifesigns.specs.host import Skipped as Skipped
+    from lifesigns.specs.network import Amqp as Amqp
+    from lifesigns.specs.network import AmqpServer as AmqpServer
     from lifesigns.specs.network import Anthropic as Anthropic
     from lifesigns.specs.network import Dns as Dns
     from lifesigns.specs.network import GoogleMaps as GoogleMaps
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from lifesigns.specs.postgres import PostgresStatements as PostgresStatements
     from lifesigns.specs.rules import Breaker as Breaker
     from lifesigns.specs.rules import Thresholds as Thresholds
+    from lifesigns.specs.tasks import AmqpPendingTasks as AmqpPendingTasks
     from lifesigns.specs.tasks import FailedTasks as FailedTasks
     from lifesigns.specs.tasks import PendingTasks as PendingTasks
     from lifesigns.specs.tasks import RedisFailedTasks as RedisFailedTasks
@@ -55,6 +58,8 @@ _HOME = {
     "base": ("Spec", "Value"),
     "host": ("Command", "Cpu", "Directories", "Directory", "Disk", "Heartbeat", "Memory", "Skipped"),
     "network": (
+        "Amqp",
+        "AmqpServer",
         "Anthropic",
         "Dns",
         "GoogleMaps",
@@ -79,6 +84,7 @@ _HOME = {
     ),
     "rules": ("Breaker", "Thresholds"),
     "tasks": (
+        "AmqpPendingTasks",
         "FailedTasks",
         "PendingTasks",
         "RedisFailedTasks",

@@ -42,6 +42,27 @@ class RedisServer(Value):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AmqpServer(Value):
+    """One AMQP broker: its `url`, or `host` and the other fields."""
+
+    url: str | None = field(default=None, repr=False)
+    """`amqp://user:password@host:port/vhost`, or `amqps://` for TLS. The default virtual host is `/`; one with a
+    slash in its name is written `%2F`."""
+    host: str | None = None
+    """In place of `url`, or before what it says."""
+    port: int | None = None
+    """Default 5672, with TLS 5671."""
+    username: str | None = None
+    """Default `guest`."""
+    password: str | None = field(default=None, repr=False)
+    vhost: str | None = None
+    """Default `/`."""
+    tls: Tls | None = None
+    """`None`: TLS only with `amqps://`."""
+    login: Literal["plain", "external"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Redis(Spec):
     """`PING` and `INFO` of the Redis server at a `redis://`, `rediss://` or `unix://` URL. With `cluster`, also the
     state of the cluster it belongs to; with `sentinels`, of the server that they call `master`."""
@@ -82,14 +103,54 @@ class Mqtt(Spec):
     host: str | None = None
     """Required without `url`."""
     port: int | None = None
-    """Default 1883, with TLS 8883."""
+    """Default 1883, with TLS 8883; over websockets 80, with TLS 443."""
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: Tls | None = None
     """`None`: no TLS, unless the URL says so."""
+    alpn: Sequence[str] | None = None
+    """Application protocols to offer in the TLS handshake: `x-amzn-mqtt-ca` for AWS IoT on port 443."""
+    transport: Literal["tcp", "websockets"] | None = None
+    path: str | None = field(default=None, repr=False)
+    """Path, and query, of the websocket. Default `/mqtt`."""
     protocol: Literal["3.1.1", "5"] | None = None
     round_trip_topic: str | None = None
     """Publish below this topic and receive it back, e.g. `lifesigns/`; a unique name is appended."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amqp(Spec):
+    """An AMQP 0-9-1 broker, such as RabbitMQ, accepts the credentials and opens the virtual host; the messages and
+    consumers of `queues` are counted."""
+
+    kind: ClassVar[str] = "amqp"
+    url: str | None = field(default=None, repr=False)
+    """`amqp://user:password@host:port/vhost`, or `amqps://` for TLS. The default virtual host is `/`; one with a
+    slash in its name is written `%2F`."""
+    host: str | None = None
+    """In place of `url`, or before what it says."""
+    port: int | None = None
+    """Default 5672, with TLS 5671."""
+    username: str | None = None
+    """Default `guest`."""
+    password: str | None = field(default=None, repr=False)
+    vhost: str | None = None
+    """Default `/`."""
+    tls: Tls | None = None
+    """`None`: TLS only with `amqps://`."""
+    login: Literal["plain", "external"] | None = None
+    """By user and password, or by the client certificate of `tls`."""
+    fallbacks: Sequence[AmqpServer] | None = None
+    """Brokers of which one has to answer, where the first does not."""
+    queues: Sequence[str] | None = None
+    """Queues whose messages and consumers are counted. They are not made."""
+    missing_queue: Literal["detail", "degraded", "error"] | None = None
+    """What it means that one of `queues` does not exist."""
+    publish: bool | None = None
+    """Publish a message that no queue takes, and wait until it is returned: a broker that is short of memory or disk
+    accepts connections, and blocks the clients that publish."""
+    task_queue: str | None = None
+    """The name of the task queue whose broker it is, which the details then show as `backend`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is checked of a task queue whose tables are in PostgreSQL."""
+"""What is checked of a task queue: its tables in PostgreSQL, or its broker."""
 
 # Generated from src by tests/rust/specs, which compares it; write doc comments and fields there.
 
@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from lifesigns.specs.base import Spec
-from lifesigns.specs.network import RedisServer
+from lifesigns.specs.network import AmqpServer, RedisServer
 from lifesigns.specs.postgres import PostgresServer
 from lifesigns.specs.rules import Thresholds
+from lifesigns.specs.tls import Tls
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,3 +170,21 @@ class RedisTaskWorkers(Spec):
     expected_workers: int | None = None
     stuck_after_seconds: float | None = None
     """Degraded where a job of RQ has been running for longer. Default: no limit."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AmqpPendingTasks(Spec):
+    """The messages that wait in the queues of an AMQP broker (100, 500 in the deepest), and the consumers of each."""
+
+    kind: ClassVar[str] = "amqp_pending_tasks"
+    servers: Sequence[AmqpServer]
+    """The broker, and those that are used where it does not answer."""
+    queues: Sequence[str]
+    """The queues of the tasks. One that does not exist has no messages."""
+    management_url: str | None = field(default=None, repr=False)
+    """`http://user:password@host:15672` of RabbitMQ's management plugin, which also knows the messages that workers
+    have taken and not finished. Default user and password: those of the broker."""
+    management_tls: Tls | None = None
+    """TLS of `management_url`."""
+    thresholds: Thresholds | None = None
+    """The depth of the deepest queue."""

@@ -1,24 +1,22 @@
 //! MQTT: the broker lets the application in and, where a topic is configured, hands on what is published.
 
+mod connect;
 mod errors;
 mod protocol;
 mod spec;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use uuid::Uuid;
 
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Phase, SpecError};
-use crate::net::{self, Limited, ReadBudget, Stream};
+use crate::net;
 use crate::runtime::Context;
+use connect::Connection;
 use errors::refusal;
 use protocol::{Packet, PacketError};
 pub use spec::{MqttCheck, MqttProtocol};
-
-/// What a broker may send per run: a CONNACK and the answers of one round trip take some hundred bytes.
-const LIMIT: usize = 256 * 1024;
 
 #[async_trait]
 impl Check for MqttCheck {
@@ -29,20 +27,14 @@ impl Check for MqttCheck {
     /// CONNECT as the application does, optionally one message there and back, DISCONNECT.
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let broker = self;
-        let port = broker.port.unwrap_or(if broker.tls.is_some() { 8883 } else { 1883 });
-        let stream = net::connect(context, &broker.host, port).await?;
-        let stream = match &broker.tls {
-            Some(tls) => Stream::Tls(Box::new(net::secure(context, stream, &broker.host, port, tls).await?)),
-            None => Stream::Plain(stream),
-        };
+        let port = broker.port();
         let mut session = MqttSession {
-            stream: Limited::new(stream, ReadBudget::new(LIMIT)),
+            connection: Connection::open(context, broker, port).await?,
             received: BytesMut::new(),
             protocol: broker.protocol,
             target: net::target(&broker.host, port),
             phase: Phase::Authenticate,
         };
-        context.enter(Phase::Authenticate);
         let code = session.connect(broker).await?;
         let mut finding = Finding::healthy(format!("{} accepted the connection", session.target))
             .with("broker", broker.host.clone())
@@ -65,7 +57,7 @@ impl Check for MqttCheck {
 
 /// One connection to a broker, used for one run.
 struct MqttSession {
-    stream: Limited<Stream>,
+    connection: Connection,
     received: BytesMut,
     protocol: MqttProtocol,
     target: String,
@@ -115,18 +107,14 @@ impl MqttSession {
     }
 
     /// Send DISCONNECT, so that the broker logs no lost client. Errors do not matter: the result is known.
-    async fn disconnect(&mut self) {
+    async fn disconnect(mut self) {
         if self.send(protocol::DISCONNECT).await.is_ok() {
-            self.stream.shutdown().await.ok();
+            self.connection.close().await;
         }
     }
 
     async fn send(&mut self, packet: &[u8]) -> Result<(), CheckError> {
-        let sent = async {
-            self.stream.write_all(packet).await?;
-            self.stream.flush().await
-        };
-        sent.await.map_err(|error| net::io_error(&self.target, self.phase, &error))
+        self.connection.send(packet, self.phase).await
     }
 
     async fn receive<T>(&mut self, decode: Decode<T>) -> Result<T, CheckError> {
@@ -141,12 +129,7 @@ impl MqttSession {
                     return Err(CheckError::Protocol { target: self.target.clone(), expected: "MQTT".into() });
                 }
             }
-            self.received.reserve(1024);
-            match self.stream.read_buf(&mut self.received).await {
-                Ok(0) => return Err(CheckError::Closed { target: self.target.clone(), phase: self.phase }),
-                Ok(_) => {}
-                Err(error) => return Err(net::io_error(&self.target, self.phase, &error)),
-            }
+            self.connection.receive(&mut self.received, self.phase).await?;
         }
     }
 }

@@ -21,7 +21,7 @@ const MODULES: &[(&str, &str)] = &[
     ("network", "What is checked over the network, PostgreSQL apart."),
     ("postgres", "What is checked of a PostgreSQL server."),
     ("rules", "By which rules a check's result is judged, and a failing dependency left alone."),
-    ("tasks", "What is checked of a task queue whose tables are in PostgreSQL."),
+    ("tasks", "What is checked of a task queue: its tables in PostgreSQL, or its broker."),
     ("tls", "How a server is trusted."),
 ];
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
+from typing import Any
 
 from django.apps import apps
 from django.conf import settings
@@ -14,6 +16,7 @@ from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import CannotCheckError, WrongTargetError
+from django_lifesigns.targets.queues import celery_rabbitmq, celery_sqs
 from django_lifesigns.targets.queues.celery_redis import checks_of_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
@@ -39,19 +42,27 @@ def celery() -> TaskQueue:
         failed_sql=f"SELECT count(*) FROM {RESULTS_TABLE} WHERE status = 'FAILURE' AND date_done >= {{since}}",
         checks=checks_of_celery(unknown),
         unknown=unknown,
+        options=options_of_celery(),
     )
 
 
 def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
     """Return the checks of what can be asked."""
+    transport = _transport()
+    checks: dict[str, Check]
     if len(unknown) == len(CHECKS):
-        return {}
-    checks: dict[str, Check] = {
-        "task_queue": CeleryBroker(),
-        "pending_tasks": CeleryPending(),
-        "task_workers": CeleryWorkers(unasked=_unasked()),
-    }
-    if _transport() in REDIS:
+        checks = {}
+    elif transport in celery_rabbitmq.TRANSPORTS:
+        checks = celery_rabbitmq.checks_of_rabbitmq(broker_urls(), remote_control=_has_remote_control())
+    elif transport == celery_sqs.TRANSPORT:
+        checks = {**celery_sqs.checks_of_sqs(), "task_workers": CeleryWorkers(unasked=_unasked())}
+    else:
+        checks = {
+            "task_queue": CeleryBroker(),
+            "pending_tasks": CeleryPending(),
+            "task_workers": CeleryWorkers(unasked=_unasked()),
+        }
+    if transport in REDIS and checks:
         with suppress(CannotCheckError):  # a password that is made at each login: through Celery
             checks |= checks_of_redis()
     return {name: check for name, check in checks.items() if name not in unknown}
@@ -68,6 +79,8 @@ def unknown_of_celery() -> dict[str, str]:
     unknown = {}
     if (reason := _unasked()) and not read().celery_signals:
         unknown["task_workers"] = f"{reason}: set LIFESIGNS['CELERY_SIGNALS'] to know those of this host by heartbeats"
+    if _transport() == celery_sqs.TRANSPORT:
+        unknown |= celery_sqs.unknown_of_sqs()
     if not has_results():
         unknown["failed_tasks"] = (
             "set CELERY_RESULT_BACKEND = 'django-db' (django-celery-results) to count Celery's failed tasks"
@@ -76,11 +89,11 @@ def unknown_of_celery() -> dict[str, str]:
 
 
 def _unasked() -> str:
-    """Return why Celery's workers cannot be asked; empty where they can."""
+    """Return why Celery's workers cannot be asked; empty where they can, or where the broker counts them."""
     transport = _transport()
     if transport in WITHOUT_REMOTE_CONTROL:
         return f"Celery's workers cannot be asked through a broker of the kind {transport}"
-    if is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True)):
+    if transport not in celery_rabbitmq.TRANSPORTS and not _has_remote_control():
         return "Celery's workers answer no questions (CELERY_WORKER_ENABLE_REMOTE_CONTROL)"
     return ""
 
@@ -94,11 +107,27 @@ def _setting(name: str, default: object = None) -> object:
     return getattr(settings, f"CELERY_{name}", default)
 
 
+def options_of_celery() -> Mapping[str, Mapping[str, object]]:
+    """Return by the name of a check how it is run where nothing else is configured."""
+    transport = _transport()
+    if transport in celery_rabbitmq.TRANSPORTS:
+        return celery_rabbitmq.OPTIONS
+    return celery_sqs.OPTIONS if transport == celery_sqs.TRANSPORT else {}
+
+
+def broker_urls() -> list[str]:
+    """Return the URLs of the brokers, of which Celery uses one: the first that accepts a connection."""
+    given = _setting("BROKER_URL") or ""
+    urls: Iterable[Any] = given if isinstance(given, (list, tuple)) else [given]
+    if not all(isinstance(url, str) for url in urls):
+        raise WrongTargetError("CELERY_BROKER_URL must be a URL, or a list of URLs")
+    return [url.strip() for text in urls for url in text.split(";") if url.strip()]
+
+
 def _transport() -> str:
     """Return the transport of the first broker: `sqs` of `sqs://` and `sqla` of `sqla+postgresql://`."""
-    url = _setting("BROKER_URL") or ""
-    if isinstance(url, (list, tuple)) and url:
-        url = url[0]
-    if not isinstance(url, str):
-        raise WrongTargetError("CELERY_BROKER_URL must be a URL, or a list of URLs")
-    return url.partition("://")[0].partition("+")[0].lower()
+    return next(iter(broker_urls()), "").partition("://")[0].partition("+")[0].lower()
+
+
+def _has_remote_control() -> bool:
+    return not is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True))

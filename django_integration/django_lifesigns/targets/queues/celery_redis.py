@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from django_lifesigns.checks.celery_app import application
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.queues.celery_queues import queue_names
 from django_lifesigns.targets.queues.redis_client import server_of
 from django_lifesigns.targets.redis_options import PROVIDER
 from lifesigns import specs
@@ -33,7 +34,7 @@ def checks_of_redis() -> dict[str, Check]:
     fields: dict[str, Any] = {field: options[key] for key, field in OPTIONS.items() if options.get(key)}
     if steps := options.get("priority_steps"):
         fields["priority_steps"] = [int(step) for step in steps]
-    queues = tuple(dict.fromkeys(queues_of(app)))
+    queues = tuple(queue_names())
     return {
         "task_queue": specs.RedisTaskBroker(backend="celery (redis)", **shared),
         "pending_tasks": specs.RedisPendingTasks(layout="celery", queues=queues, discover=True, **fields, **shared),
@@ -48,15 +49,6 @@ def servers_of(app: Any) -> list[specs.RedisServer]:
     if sentinels and sentinels[0] == urls[0]:
         return [_server_by_sentinels(app, sentinels)]
     return [_server(app, url) for url in urls]
-
-
-def queues_of(app: Any) -> Iterator[str]:
-    """Yield the names of the queues that the settings name: others are found in Redis."""
-    yield from app.amqp.queues
-    yield from _routed(app.conf.task_routes)
-    for entry in (app.conf.beat_schedule or {}).values():
-        options = entry.get("options") if isinstance(entry, Mapping) else None
-        yield from _queue((options or {}).get("queue"))
 
 
 def _server(app: Any, url: str) -> specs.RedisServer:
@@ -100,20 +92,3 @@ def _database(name: object) -> int:
     if text and not text.isdecimal():
         raise WrongTargetError("CELERY_BROKER_URL must end with the number of a database, such as /0")
     return int(text or 0)
-
-
-def _routed(routes: Any) -> Iterator[str]:
-    """Yield the queues of routes that are data; those that are functions are left to Redis."""
-    if isinstance(routes, Mapping):
-        for route in routes.values():
-            yield from _queue(route.get("queue") if isinstance(route, Mapping) else route)
-    elif isinstance(routes, (list, tuple)):
-        for route in routes:
-            is_pair = isinstance(route, (list, tuple)) and len(route) == 2 and isinstance(route[0], str)
-            yield from _routed({route[0]: route[1]} if is_pair else route)
-
-
-def _queue(queue: Any) -> Iterator[str]:
-    name = getattr(queue, "name", queue)  # of kombu.Queue
-    if isinstance(name, str) and name:
-        yield name

@@ -69,7 +69,7 @@ def configured(value: str | Mapping[str, object]) -> TaskQueue:
         if name not in PRESETS:
             raise ValueError(f"names no preset. {did_you_mean(value, PRESETS)}")  # it may be a URL, with its password
         return PRESETS[name]()
-    known = {item.name for item in dataclasses.fields(TaskQueue)} - {"checks", "unknown", "notes"}
+    known = {item.name for item in dataclasses.fields(TaskQueue)} - {"checks", "unknown", "notes", "options"}
     for key, item in value.items():
         if key not in known:
             raise ValueError(f"has an unknown key {key!r}. {did_you_mean(key, known)}")

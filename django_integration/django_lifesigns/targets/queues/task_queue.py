@@ -12,7 +12,8 @@ from django_lifesigns.checks.kinds import Check
 class TaskQueue:
     """A queue in the database alias `database`. `pending_sql` selects queue, depth and the oldest task's time for each
     queue; `failed_sql` and `workers_sql` count since `{since}`. `checks` are asked in place of SQL; `unknown` says, by
-    the check's name, why it cannot be asked; `notes` what of the queue is left out of the checks."""
+    the check's name, why it cannot be asked, and `options` how it is run where nothing else is configured; `notes` what
+    of the queue is left out of the checks."""
 
     backend: str
     database: str = "default"
@@ -23,3 +24,4 @@ class TaskQueue:
     checks: Mapping[str, Check] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict)

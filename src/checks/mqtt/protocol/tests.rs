@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::checks::mqtt::spec::MqttTransport;
 use crate::model::Secret;
 use proptest::prelude::*;
 
@@ -16,6 +17,9 @@ fn broker(protocol: MqttProtocol, username: Option<&str>, password: Option<&str>
         username: username.map(Into::into),
         password: password.map(Secret::new),
         tls: None,
+        alpn: Vec::new(),
+        transport: MqttTransport::Tcp,
+        path: None,
         protocol,
         round_trip_topic: None,
     }

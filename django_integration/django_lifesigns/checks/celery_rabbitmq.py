@@ -1,0 +1,96 @@
+"""Celery's workers on RabbitMQ: by their answers, and by the consumers that the broker counts for each queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django_lifesigns.checks.celery import SKIPPED, CeleryCheck
+from django_lifesigns.checks.celery_app import application, is_configured
+from django_lifesigns.checks.celery_broker import running
+from django_lifesigns.checks.celery_connection import connected
+from django_lifesigns.checks.celery_workers import PING_SECONDS, heartbeats
+from django_lifesigns.checks.imports import celery_modules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueState:
+    """What waits in a queue, and how many workers consume it."""
+
+    messages: int
+    consumers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CeleryRabbitWorkers(CeleryCheck):
+    """Workers that answer or consume one of the queues, and the age of what they have been running for longest.
+
+    A busy worker may not answer, but it stays connected: the broker counts it as a consumer.
+    """
+
+    queues: tuple[str, ...] = ()
+    expected_workers: int = 1
+    heartbeat_window_minutes: int = 5
+    remote_control: bool = True
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Return the modules that a run imports."""
+        yield from celery_modules()
+        yield "lifesigns.celery"
+
+    def __call__(self) -> dict[str, object]:
+        if not is_configured():
+            return SKIPPED
+        with connected() as connection:
+            answers: Mapping[str, Any] = {}
+            if self.remote_control:
+                inspect = application().control.inspect(connection=connection, timeout=PING_SECONDS)
+                answers = inspect.active(safe=True) or {}
+            states = queue_states(connection, self.queues)
+        details = {"heartbeat_window_minutes": self.heartbeat_window_minutes, **self._last_heartbeat()}
+        details |= running(answers) if answers else {}
+        answered = len(answers) if self.remote_control else None
+        return judge(answered, states, self.expected_workers, details)
+
+    def _last_heartbeat(self) -> dict[str, object]:
+        """Return how long ago a worker of this host sent its last heartbeat (`CELERY_SIGNALS`), if in the window."""
+        ages = [age for age in heartbeats().values() if age <= self.heartbeat_window_minutes * 60]
+        return {"last_heartbeat_seconds": round(min(ages), 1)} if ages else {}
+
+
+def queue_states(connection: Any, queues: Iterable[str]) -> dict[str, QueueState]:
+    """Return the queues that exist, by a passive declaration of each: none is made."""
+    states = {}
+    for queue in queues:
+        # A channel for each: AMQP closes the one on which it answers that there is no such queue.
+        with connection.channel() as channel:
+            try:
+                found = channel.queue_declare(queue, passive=True)
+            except connection.channel_errors:
+                continue
+            states[queue] = QueueState(messages=int(found.message_count), consumers=int(found.consumer_count))
+    return states
+
+
+def judge(
+    answered: int | None, states: Mapping[str, QueueState], expected: int, details: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the result for so many workers that answered (None: they are not asked), and these queues."""
+    consumers = {name: state.consumers for name, state in states.items()}
+    # Each worker is one consumer of each of its queues.
+    active = max(answered or 0, *consumers.values(), 0)
+    unserved = [name for name, state in states.items() if state.messages and not state.consumers]
+    if active >= expected:
+        status = "degraded" if unserved and expected else "healthy"
+    else:
+        status = "degraded" if active else "error"
+    message = f"{active} of {expected} expected workers {'answered' if answered else 'are connected'}"
+    if active and answered == 0:
+        message += f"; none answered within {PING_SECONDS:g} s: they are busy"
+    if unserved and expected:
+        waiting = sum(states[name].messages for name in unserved)
+        message += f"; no worker consumes {', '.join(unserved[:5])}, where {waiting} messages wait"
+    found = {"active_workers": active, "expected_workers": expected, "consumers": consumers}
+    return {"status": status, "message": message, "details": {**found, **details}}
