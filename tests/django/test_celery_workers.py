@@ -28,7 +28,7 @@ import json
 from django_lifesigns.runtime.engine import get_engine
 print(json.dumps(get_engine().run(["pending_tasks", "task_workers"], refresh=True)["checks"]))
 """
-BUSY = "from project import busy; [busy.apply_async(countdown=c) for c in {countdowns}]"
+BUSY = "from project import busy; [busy.apply_async(countdown=c or None) for c in {countdowns}]"
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def test_workers__that_do_not_answer(
     inspect = SimpleNamespace(active=lambda safe: {name: [] for name in answered})
     control = SimpleNamespace(inspect=lambda **_: inspect)
     application = SimpleNamespace(control=control, amqp=SimpleNamespace(queues=["celery"]))
-    monkeypatch.setattr(celery, "_is_configured", lambda: True)
-    monkeypatch.setattr(celery, "_broker", nullcontext)
+    monkeypatch.setattr(celery_workers, "is_configured", lambda: True)
+    monkeypatch.setattr(celery_workers, "connected", nullcontext)
     monkeypatch.setattr(celery_workers, "application", lambda: application)
     monkeypatch.setattr(celery_workers, "is_connected", lambda *_: True)
     monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)
@@ -137,7 +137,7 @@ def test_workers__that_cannot_be_asked(settings: Any, ages: Any, status: str, me
     assert "task_workers" not in unknown_of_celery()
     check: Any = checks_of_celery({})["task_workers"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(celery, "_is_configured", lambda: True)
+        patch.setattr(celery_workers, "is_configured", lambda: True)
         patch.setattr(celery_workers, "heartbeats", lambda: ages)
         result = check()
     assert (result["status"], str(result["message"]).startswith(message)) == (status, True), result

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use redis::{Arg, Cmd, Value};
 
 use super::connect::{KeptSession, target};
-use super::link::is_unreachable;
+use super::errors::is_unreachable;
 use super::sentinel::{STAGGER, plain_address};
 use super::{RedisAddress, RedisServer};
 use crate::model::CheckError;
@@ -23,12 +23,12 @@ const CAPACITY: usize = 10_000;
 type Places = Mutex<HashMap<Vec<u8>, RedisAddress>>;
 
 /// The nodes that are known by configuration, and where keys were found.
-pub struct Cluster {
+pub struct ClusterNodes {
     nodes: Vec<RedisServer>,
     places: Arc<Places>,
 }
 
-impl Cluster {
+impl ClusterNodes {
     pub fn new(context: &Context, nodes: &[RedisServer]) -> Self {
         let places = context.process.shared(&format!("places {nodes:?}"));
         Self { nodes: nodes.to_vec(), places }

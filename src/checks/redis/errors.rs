@@ -49,6 +49,18 @@ pub fn refusal(target: &str, command: &'static str, error: &ServerError) -> Chec
     }
 }
 
+/// Whether the server cannot be reached, so that a client that knows another one continues with that.
+pub fn is_unreachable(error: &CheckError) -> bool {
+    matches!(
+        error,
+        CheckError::NameResolution { .. }
+            | CheckError::Refused { .. }
+            | CheckError::Closed { .. }
+            | CheckError::Unreachable { .. }
+            | CheckError::Timeout { .. }
+    )
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]

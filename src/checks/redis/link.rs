@@ -5,8 +5,9 @@ use std::sync::Arc;
 use redis::{Cmd, Value};
 use tokio::time::timeout;
 
-use super::cluster::Cluster;
+use super::cluster::ClusterNodes;
 use super::connect::{self, KeptSession};
+use super::errors::is_unreachable;
 use super::sentinel;
 use super::{RedisServer, RedisServerOptions, Topology};
 use crate::model::{CheckError, Phase};
@@ -22,7 +23,7 @@ pub struct Link<'a> {
 
 enum Route {
     Direct { kept: Arc<KeptSession>, server: Box<RedisServer> },
-    Cluster(Cluster),
+    Cluster(ClusterNodes),
 }
 
 impl<'a> Link<'a> {
@@ -38,7 +39,7 @@ impl<'a> Link<'a> {
             }
             Topology::Cluster { nodes } => {
                 let target = nodes.first().map(|node| connect::target(&node.address)).unwrap_or_default();
-                return Ok(Self { context, route: Route::Cluster(Cluster::new(context, nodes)), target });
+                return Ok(Self { context, route: Route::Cluster(ClusterNodes::new(context, nodes)), target });
             }
         };
         let target = connect::target(&server.address);
@@ -57,18 +58,6 @@ impl<'a> Link<'a> {
     pub fn is_cluster(&self) -> bool {
         matches!(self.route, Route::Cluster(_))
     }
-}
-
-/// Whether nobody is there, as a client that knows another server finds when it goes on to that one.
-pub fn is_unreachable(error: &CheckError) -> bool {
-    matches!(
-        error,
-        CheckError::NameResolution { .. }
-            | CheckError::Refused { .. }
-            | CheckError::Closed { .. }
-            | CheckError::Unreachable { .. }
-            | CheckError::Timeout { .. }
-    )
 }
 
 /// The outcome of the first attempt that finds its server there: clients with a list of servers use one after the other.

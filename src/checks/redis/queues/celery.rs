@@ -1,8 +1,8 @@
 //! Celery's queues, as kombu lays them out: a list for each priority step, and what workers have taken in one hash.
 
 use super::batch::{Batch, seconds, text};
+use super::depths::Depths;
 use super::discovery::{Discovery, MEMBERS};
-use super::pending::{Depths, RedisPendingTasksCheck};
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;
@@ -10,10 +10,19 @@ use crate::model::CheckError;
 /// The sets of the queues that are bound to an exchange.
 const BINDINGS: &str = "_kombu.binding.";
 
+/// The keys of one application's transport.
+pub struct CeleryKeys<'a> {
+    pub priority_steps: &'a [u32],
+    /// Between a queue and its step.
+    pub separator: &'a str,
+    pub unacked: &'a str,
+    pub unacked_index: &'a str,
+}
+
 /// Ready messages are `LLEN` of the queue and of its priority steps. Those that workers have taken and not acknowledged,
 /// among them those that are to run later, are in one hash for all queues of the database.
 pub async fn pending(
-    spec: &RedisPendingTasksCheck,
+    keys: &CeleryKeys<'_>,
     link: &Link<'_>,
     queues: &Queues<'_>,
     discovery: &Discovery,
@@ -21,9 +30,9 @@ pub async fn pending(
     let mut depths = Depths::default();
     let names = discovery.names(queues);
     let mut batch = Batch::default();
-    let lists = add_lists(&mut batch, spec, queues, &names);
-    let taken = batch.add("HLEN", &[&format!("{}{}", queues.prefix, spec.unacked_key)]);
-    let index = format!("{}{}", queues.prefix, spec.unacked_index_key);
+    let lists = add_lists(&mut batch, keys, queues, &names);
+    let taken = batch.add("HLEN", &[&format!("{}{}", queues.prefix, keys.unacked)]);
+    let index = format!("{}{}", queues.prefix, keys.unacked_index);
     let oldest = batch.add("ZRANGE", &[&index, "0", "0", "WITHSCORES"]);
     let bindings = discovery.keys();
     let add_bindings = |batch: &mut Batch, keys: &[String]| -> Vec<_> {
@@ -41,18 +50,18 @@ pub async fn pending(
         depths.oldest_taken = since.map(|since| age(now(), since));
     }
     let found = discovery.scanned(&replies, scan, &mut depths.forbidden)?;
-    let mut bound = bound_queues(spec, &replies, &members, &mut depths)?;
+    let mut bound = bound_queues(keys, &replies, &members, &mut depths)?;
     let new = discovery.add_keys(found.into_iter().filter(|key| is_of_tasks(key)).collect());
     if !new.is_empty() {
         let mut batch = Batch::default();
         members = add_bindings(&mut batch, &new);
         replies = batch.send(link).await?;
-        bound.extend(bound_queues(spec, &replies, &members, &mut depths)?);
+        bound.extend(bound_queues(keys, &replies, &members, &mut depths)?);
     }
     let new = discovery.add(bound, &names);
     if !new.is_empty() {
         let mut batch = Batch::default();
-        let lists = add_lists(&mut batch, spec, queues, &new);
+        let lists = add_lists(&mut batch, keys, queues, &new);
         depths.add(&batch.send(link).await?, &lists)?;
     }
     Ok(depths)
@@ -60,21 +69,21 @@ pub async fn pending(
 
 type Lists = Vec<(String, Vec<super::batch::Sent>)>;
 
-fn add_lists(batch: &mut Batch, spec: &RedisPendingTasksCheck, queues: &Queues<'_>, names: &[String]) -> Lists {
-    let keys = |name: &String| keys(queues.prefix, name, &spec.separator, &spec.priority_steps);
-    let sent = |batch: &mut Batch, name| keys(name).iter().map(|key| batch.add("LLEN", &[key])).collect();
+fn add_lists(batch: &mut Batch, keys: &CeleryKeys<'_>, queues: &Queues<'_>, names: &[String]) -> Lists {
+    let lists = |name: &String| lists(queues.prefix, name, keys.separator, keys.priority_steps);
+    let sent = |batch: &mut Batch, name| lists(name).iter().map(|key| batch.add("LLEN", &[key])).collect();
     names.iter().map(|name| (name.clone(), sent(batch, name))).collect()
 }
 
 /// The lists of a queue: the plain one, and one for each priority step but 0.
-fn keys(prefix: &str, name: &str, separator: &str, steps: &[u32]) -> Vec<String> {
+fn lists(prefix: &str, name: &str, separator: &str, steps: &[u32]) -> Vec<String> {
     let of_step = |step: &u32| format!("{prefix}{name}{separator}{step}");
     let plain = format!("{prefix}{name}");
     std::iter::once(plain).chain(steps.iter().filter(|step| **step != 0).map(of_step)).collect()
 }
 
 fn bound_queues(
-    spec: &RedisPendingTasksCheck,
+    keys: &CeleryKeys<'_>,
     replies: &super::batch::Replies,
     members: &[super::batch::Sent],
     depths: &mut Depths,
@@ -83,7 +92,7 @@ fn bound_queues(
     for sent in members {
         if replies.is_known(*sent, &mut depths.forbidden)? {
             let bound = replies.list(*sent)?.iter().filter_map(text);
-            names.extend(bound.filter_map(|member| bound_queue(member, &spec.separator)).map(str::to_owned));
+            names.extend(bound.filter_map(|member| bound_queue(member, keys.separator)).map(str::to_owned));
         }
     }
     Ok(names)
@@ -107,9 +116,9 @@ mod tests {
 
     #[test]
     fn keys_of_each_step() {
-        assert_eq!(keys("", "celery", "\x06\x16", &[0, 3, 6]), ["celery", "celery\x06\x163", "celery\x06\x166"]);
-        assert_eq!(keys("shop:", "mail", ":", &[1]), ["shop:mail", "shop:mail:1"]);
-        assert_eq!(keys("", "mail", ":", &[]), ["mail"]);
+        assert_eq!(lists("", "celery", "\x06\x16", &[0, 3, 6]), ["celery", "celery\x06\x163", "celery\x06\x166"]);
+        assert_eq!(lists("shop:", "mail", ":", &[1]), ["shop:mail", "shop:mail:1"]);
+        assert_eq!(lists("", "mail", ":", &[]), ["mail"]);
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::batch::{Batch, Sent, text};
+use super::depths::Depths;
 use super::discovery::Discovery;
-use super::pending::Depths;
-use super::workers::Staff;
+use super::staff::Staff;
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;

@@ -2,24 +2,28 @@
 
 use super::Queues;
 use super::batch::Batch;
-use super::pending::{Depths, RedisPendingTasksCheck};
+use super::depths::Depths;
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;
 
+/// The keys of queues, in which `{queue}` stands for the name of one.
+pub struct ListKeys<'a> {
+    pub queue: &'a str,
+    pub scheduled: Option<&'a str>,
+    /// They are sorted sets instead of lists.
+    pub sorted: bool,
+}
+
 /// The length of each queue, and of the sorted set of its tasks that are to run later.
-pub async fn pending(
-    spec: &RedisPendingTasksCheck,
-    link: &Link<'_>,
-    queues: &Queues<'_>,
-) -> Result<Depths, CheckError> {
+pub async fn pending(keys: &ListKeys<'_>, link: &Link<'_>, queues: &Queues<'_>) -> Result<Depths, CheckError> {
     let mut depths = Depths::default();
     let mut batch = Batch::default();
-    let length = if spec.sorted { "ZCARD" } else { "LLEN" };
+    let length = if keys.sorted { "ZCARD" } else { "LLEN" };
     let mut ready = Vec::new();
     let mut later = Vec::new();
     for name in queues.names {
-        ready.push((name.clone(), vec![batch.add(length, &[&key(&spec.key, name)])]));
-        later.extend(spec.scheduled_key.iter().map(|pattern| batch.add("ZCARD", &[&key(pattern, name)])));
+        ready.push((name.clone(), vec![batch.add(length, &[&key(keys.queue, name)])]));
+        later.extend(keys.scheduled.iter().map(|pattern| batch.add("ZCARD", &[&key(pattern, name)])));
     }
     let replies = batch.send(link).await?;
     depths.add(&replies, &ready)?;

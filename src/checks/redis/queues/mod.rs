@@ -12,6 +12,7 @@
 mod batch;
 mod broker;
 mod celery;
+mod depths;
 mod discovery;
 mod dramatiq;
 mod failed;
@@ -19,6 +20,7 @@ mod flow;
 mod lists;
 mod pending;
 mod rq;
+mod staff;
 mod workers;
 
 use std::time::SystemTime;

@@ -1,14 +1,14 @@
 //! The depth of queues in Redis: how many tasks are ready in each, since when, and what is beside them.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::batch::{Replies, Sent};
+use super::celery::CeleryKeys;
+use super::depths::Depths;
 use super::discovery::Discovery;
 use super::flow::Flow;
+use super::lists::ListKeys;
 use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths};
 use crate::checks::Check;
 use crate::checks::fields::counted;
@@ -68,15 +68,28 @@ impl RedisPendingTasksCheck {
         Queues::new(self.layout, self.prefix.as_deref(), &self.queues, self.discover)
     }
 
+    fn celery_keys(&self) -> CeleryKeys<'_> {
+        CeleryKeys {
+            priority_steps: &self.priority_steps,
+            separator: &self.separator,
+            unacked: &self.unacked_key,
+            unacked_index: &self.unacked_index_key,
+        }
+    }
+
+    fn list_keys(&self) -> ListKeys<'_> {
+        ListKeys { queue: &self.key, scheduled: self.scheduled_key.as_deref(), sorted: self.sorted }
+    }
+
     async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Depths, CheckError> {
         let link = Link::open(context, server).await?;
         let queues = self.names();
         let discovery = Discovery::new(context, server, &queues, &link);
         match self.layout {
-            QueueLayout::Celery => celery::pending(self, &link, &queues, &discovery).await,
+            QueueLayout::Celery => celery::pending(&self.celery_keys(), &link, &queues, &discovery).await,
             QueueLayout::Rq => rq::pending(&link, &queues, &discovery, &Flow::new(context, server, &queues)).await,
             QueueLayout::Dramatiq => dramatiq::pending(&link, &queues, &discovery).await,
-            QueueLayout::Lists => lists::pending(self, &link, &queues).await,
+            QueueLayout::Lists => lists::pending(&self.list_keys(), &link, &queues).await,
         }
     }
 }
@@ -99,33 +112,6 @@ impl Check for RedisPendingTasksCheck {
         let attempts = servers.map(|server| self.measure(context, server)).collect();
         let depths = on_first(context, attempts).await?;
         Ok(judge(self.layout, self.thresholds, depths))
-    }
-}
-
-/// What was found of all queues; `None` is what the queue does not tell.
-#[derive(Default)]
-pub struct Depths {
-    pub ready: Vec<(String, u64)>,
-    pub oldest_pending: Option<f64>,
-    pub scheduled: Option<u64>,
-    pub taken: Option<u64>,
-    pub oldest_taken: Option<f64>,
-    pub finished_per_minute: Option<f64>,
-    /// The commands that this user may not run.
-    pub forbidden: BTreeSet<&'static str>,
-}
-
-impl Depths {
-    /// Adds queues, each with the sum of its counts.
-    pub fn add(&mut self, replies: &Replies, queues: &[(String, Vec<Sent>)]) -> Result<(), CheckError> {
-        for (name, parts) in queues {
-            let mut depth = 0;
-            for sent in parts {
-                depth += replies.count(*sent)?;
-            }
-            self.ready.push((name.clone(), depth));
-        }
-        Ok(())
     }
 }
 
@@ -195,6 +181,8 @@ fn depth_thresholds() -> Thresholds {
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::Status;
 

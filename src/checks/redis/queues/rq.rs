@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Sent, text};
+use super::depths::Depths;
 use super::discovery::{Discovery, MEMBERS};
 use super::flow::{Counts, Flow};
-use super::pending::Depths;
-use super::workers::{Staff, Uncovered};
+use super::staff::{Staff, Uncovered};
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::discovery::Discovery;
 use super::failed::kept_in_redis;
+use super::staff::{Staff, Uncovered};
 use super::{QueueLayout, Queues, dramatiq, rq};
 use crate::checks::Check;
 use crate::checks::fields::counted;
@@ -79,26 +80,6 @@ impl Check for RedisTaskWorkersCheck {
         let staff = on_first(context, attempts).await?;
         Ok(judge(self.expected_workers, self.stuck_after_seconds, &staff))
     }
-}
-
-/// A queue in which tasks wait and to which no live worker listens.
-pub struct Uncovered {
-    pub queue: String,
-    pub pending: u64,
-}
-
-/// What was found of the workers; `None` is what the queue does not tell.
-#[derive(Default)]
-pub struct Staff {
-    pub active: u64,
-    pub running: Option<u64>,
-    pub oldest_running: Option<f64>,
-    /// Tasks that workers had taken which have died since.
-    pub abandoned: Option<u64>,
-    pub uncovered: Vec<Uncovered>,
-    pub suspended: bool,
-    /// How many seconds old a heartbeat may be.
-    pub window: Option<f64>,
 }
 
 fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
