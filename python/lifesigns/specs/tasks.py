@@ -31,20 +31,33 @@ class TaskTables(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingTasks(Spec):
-    """The depth of the deepest queue (100, 500), and the age of the oldest task."""
+    """The depth of the deepest queue (100, 500), and the age of the oldest task. Overdue schedules make the result
+    degraded."""
 
     kind: ClassVar[str] = "pending_tasks"
     server: PostgresServer | None = None
     url: str | None = field(default=None, repr=False)
     """A URL, in place of `server`."""
     sql: str
-    """One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null)."""
+    """One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null). `{now}` stands
+    for the present and `{since}` for the start of the window, in every statement."""
     tables: Sequence[str]
     """The tables that `sql` reads."""
     required: bool | None = None
     """False: if none of the tables exists the check is skipped."""
     thresholds: Thresholds | None = None
     """The depth of the deepest queue."""
+    scheduled_sql: str | None = None
+    """One `SELECT count(*)` of the tasks that are not yet due."""
+    taken_sql: str | None = None
+    """One `SELECT` of two columns: how many tasks are taken and not finished, and when the oldest was taken
+    (timestamp, may be null)."""
+    finished_sql: str | None = None
+    """One `SELECT count(*)` of the tasks that have finished since `{since}`; null where that cannot be known."""
+    overdue_sql: str | None = None
+    """One `SELECT count(*)` of the schedules that were due before `{since}` and have not run."""
+    window_minutes: int | None = None
+    """The window in which finished tasks are counted, and by which a schedule may be late (5)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +69,7 @@ class FailedTasks(Spec):
     url: str | None = field(default=None, repr=False)
     """A URL, in place of `server`."""
     sql: str
-    """One `SELECT count(*)`; `{since}` stands for the start of the window."""
+    """One `SELECT count(*)`; `{since}` stands for the start of the window, `{now}` for the present."""
     tables: Sequence[str]
     """The tables that `sql` reads."""
     required: bool | None = None
@@ -67,20 +80,29 @@ class FailedTasks(Spec):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskWorkers(Spec):
-    """Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1)."""
+    """Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1). Stuck tasks
+    make the result degraded."""
 
     kind: ClassVar[str] = "task_workers"
     server: PostgresServer | None = None
     url: str | None = field(default=None, repr=False)
     """A URL, in place of `server`."""
-    sql: str
-    """One `SELECT count(*)`; `{since}` stands for the start of the window."""
+    sql: str | None = None
+    """One `SELECT count(*)` of workers; `{since}` stands for the start of the window, `{now}` for the present, in
+    every statement. None where workers leave no heartbeat: only stuck tasks are judged then."""
     tables: Sequence[str]
     """The tables that `sql` reads."""
     required: bool | None = None
     """False: if none of the tables exists the check is skipped."""
     heartbeat_window_minutes: int | None = None
     expected_workers: int | None = None
+    running_sql: str | None = None
+    """One `SELECT` of two columns: how many tasks are running, and since when the oldest is (timestamp, may be
+    null)."""
+    stuck_sql: str | None = None
+    """One `SELECT count(*)` of the tasks that are stuck, since their worker died. `{stuck_since}` stands for the
+    time `stuck_after_minutes` (60) ago."""
+    stuck_after_minutes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

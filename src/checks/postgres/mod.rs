@@ -14,6 +14,7 @@ mod connect;
 mod connectivity;
 mod errors;
 mod extensions;
+mod further;
 mod objects;
 mod pending_tasks;
 mod pool;
@@ -21,6 +22,7 @@ mod protocol;
 mod query;
 mod scrub;
 mod spec;
+mod task_workers;
 mod tasks;
 mod url;
 
@@ -32,5 +34,6 @@ pub use pending_tasks::PendingTasksCheck;
 pub use spec::{
     ChannelBinding, GssEncMode, LoadBalanceHosts, PostgresServer, SslMode, SslNegotiation, TargetSessionAttrs,
 };
-pub use tasks::{FailedTasksCheck, TaskWorkersCheck};
+pub use task_workers::TaskWorkersCheck;
+pub use tasks::FailedTasksCheck;
 pub use url::parse_url;

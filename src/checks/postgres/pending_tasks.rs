@@ -4,25 +4,31 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::further::{FurtherRows, FurtherStatement, query_with_further};
 use super::protocol::Response;
 use super::spec::PostgresServer;
-use super::tasks::{missing, query_tables, right, subquery, validate};
+use super::tasks::{
+    count, count_and_age, fill, minutes_ago, missing, right, subquery, validate, validate_minutes, validate_statement,
+};
 use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
 use crate::checks::thresholds::Thresholds;
-use crate::model::{CheckError, Finding, SpecError};
+use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
 
 /// How many queues the details list; the totals are of all.
 const QUEUES: usize = 100;
+const FINISHED: &str = "finished_per_minute";
 
-/// The depth of the deepest queue (100, 500), and the age of the oldest task.
+/// The depth of the deepest queue (100, 500), and the age of the oldest task. Overdue schedules make the result
+/// degraded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PendingTasksCheck {
     #[serde(alias = "url")]
     pub server: PostgresServer,
-    /// One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null).
+    /// One `SELECT` of three columns: queue (text), depth (integer), oldest (timestamp, may be null). `{now}` stands for
+    /// the present and `{since}` for the start of the window, in every statement.
     pub sql: String,
     /// The tables that `sql` reads.
     pub tables: Vec<String>,
@@ -32,11 +38,49 @@ pub struct PendingTasksCheck {
     /// The depth of the deepest queue.
     #[serde(default = "depth_thresholds")]
     pub thresholds: Thresholds,
+    /// One `SELECT count(*)` of the tasks that are not yet due.
+    #[serde(default)]
+    pub scheduled_sql: Option<String>,
+    /// One `SELECT` of two columns: how many tasks are taken and not finished, and when the oldest was taken (timestamp,
+    /// may be null).
+    #[serde(default)]
+    pub taken_sql: Option<String>,
+    /// One `SELECT count(*)` of the tasks that have finished since `{since}`; null where that cannot be known.
+    #[serde(default)]
+    pub finished_sql: Option<String>,
+    /// One `SELECT count(*)` of the schedules that were due before `{since}` and have not run.
+    #[serde(default)]
+    pub overdue_sql: Option<String>,
+    /// The window in which finished tasks are counted, and by which a schedule may be late (5).
+    #[serde(default = "window")]
+    pub window_minutes: u32,
+}
+
+impl PendingTasksCheck {
+    fn further(&self) -> Vec<FurtherStatement> {
+        let since = minutes_ago(self.window_minutes);
+        [
+            self.taken_sql.as_ref().map(|sql| ("taken_tasks", count_and_age(&fill(sql, &since)))),
+            self.scheduled_sql.as_ref().map(|sql| ("scheduled_tasks", count(&fill(sql, &since)))),
+            self.overdue_sql.as_ref().map(|sql| ("overdue_schedules", count(&fill(sql, &since)))),
+            // The last, since it may read the most.
+            self.finished_sql.as_ref().map(|sql| (FINISHED, count(&fill(sql, &since)))),
+        ]
+        .into_iter()
+        .flatten()
+        .map(|(detail, sql)| FurtherStatement { detail, sql })
+        .collect()
+    }
 }
 
 #[async_trait]
 impl Check for PendingTasksCheck {
     fn validate(&self) -> Result<(), SpecError> {
+        validate_minutes("window_minutes", self.window_minutes)?;
+        validate_statement("scheduled_sql", self.scheduled_sql.as_deref())?;
+        validate_statement("taken_sql", self.taken_sql.as_deref())?;
+        validate_statement("finished_sql", self.finished_sql.as_deref())?;
+        validate_statement("overdue_sql", self.overdue_sql.as_deref())?;
         validate(&self.server, &self.sql, &self.tables)
     }
 
@@ -46,9 +90,11 @@ impl Check for PendingTasksCheck {
             "SELECT left(q.queue::text, 200), q.depth::int8, sum(q.depth::int8) OVER (), max(q.depth::int8) OVER (), \
              max(extract(epoch FROM now() - q.oldest)::float8) OVER (), count(*) OVER () \
              FROM {} AS q(queue, depth, oldest) ORDER BY 2 DESC NULLS LAST LIMIT {QUEUES}",
-            subquery(&spec.sql)
+            subquery(&fill(&spec.sql, &minutes_ago(spec.window_minutes)))
         );
-        judge_pending(spec, &query_tables(context, &spec.server, &spec.tables, statement).await?)
+        let (response, further) =
+            query_with_further(context, &spec.server, &spec.tables, statement, spec.further()).await?;
+        Ok(further.explain(add_further(spec, judge_pending(spec, &response)?, &further)))
     }
 }
 
@@ -76,6 +122,47 @@ fn judge_pending(spec: &PendingTasksCheck, response: &Response) -> Result<Findin
         .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0))))
 }
 
+/// The finding with what further statements returned.
+fn add_further(spec: &PendingTasksCheck, mut finding: Finding, further: &FurtherRows) -> Finding {
+    for detail in ["scheduled_tasks", "taken_tasks", "overdue_schedules"] {
+        if let Some(number) = further.count(detail) {
+            finding = finding.with(detail, number);
+        }
+    }
+    if further.has("taken_tasks") {
+        finding = finding.with("oldest_taken_seconds", further.age("taken_tasks"));
+    }
+    if let Some(finished) = further.count(FINISHED) {
+        let pending = finding.details.get("total_pending").and_then(Value::as_u64).unwrap_or_default();
+        let seconds = 60.0 * f64::from(spec.window_minutes);
+        let wait = match (pending, finished) {
+            (0, _) => Some(0.0),
+            (_, 0) => None,
+            _ => Some(tenths(pending as f64 * seconds / finished as f64)),
+        };
+        finding = finding
+            .with(FINISHED, tenths(finished as f64 / f64::from(spec.window_minutes)))
+            .with("expected_wait_seconds", wait);
+    }
+    match further.count("overdue_schedules") {
+        None | Some(0) => finding,
+        Some(overdue) => {
+            let verb = if overdue == 1 { "is" } else { "are" };
+            let message = format!("{}; {} {verb} overdue", finding.message, counted("schedule", overdue));
+            let status = if finding.status == Status::Error { Status::Error } else { Status::Degraded };
+            Finding { status, message, ..finding }
+        }
+    }
+}
+
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+fn window() -> u32 {
+    5
+}
+
 fn depth_thresholds() -> Thresholds {
     Thresholds::new(100.0, 500.0)
 }
@@ -84,8 +171,8 @@ fn depth_thresholds() -> Thresholds {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
+    use crate::checks::postgres::further::tests::rows;
     use crate::checks::postgres::protocol::tests::response;
-    use crate::model::Status;
 
     fn pending(required: bool) -> PendingTasksCheck {
         PendingTasksCheck {
@@ -94,6 +181,40 @@ mod tests {
             tables: vec!["jobs".to_owned()],
             required,
             thresholds: Thresholds { degraded_above: 100.0, error_above: 500.0 },
+            scheduled_sql: None,
+            taken_sql: None,
+            finished_sql: None,
+            overdue_sql: None,
+            window_minutes: 5,
+        }
+    }
+
+    #[test]
+    fn flow_tells_how_long_a_task_waits() {
+        let cases = [(300, "150", 30.0, json!(600.0)), (300, "0", 0.0, json!(null)), (0, "7", 1.4, json!(0.0))];
+        for (pending_tasks, finished, flow, wait) in cases {
+            let finding = Finding::healthy("").with("total_pending", pending_tasks);
+            let details = add_further(&pending(true), finding, &rows(&[(FINISHED, finished)])).details;
+            assert_eq!((&details[FINISHED], &details["expected_wait_seconds"]), (&json!(flow), &wait));
+        }
+        let unknown = add_further(&pending(true), Finding::healthy(""), &rows(&[(FINISHED, "-")]));
+        assert!(unknown.details.is_empty(), "{unknown:?}");
+    }
+
+    #[test]
+    fn overdue_schedule_is_degraded_and_taken_and_scheduled_tasks_are_not() {
+        for (status, overdue, expected) in [
+            (Status::Healthy, "0", Status::Healthy),
+            (Status::Healthy, "1", Status::Degraded),
+            (Status::Error, "2", Status::Error),
+        ] {
+            let further = rows(&[("overdue_schedules", overdue), ("taken_tasks", "9|12.34"), ("scheduled_tasks", "8")]);
+            let finding = add_further(&pending(true), Finding::new(status, "x"), &further);
+            assert_eq!(finding.status, expected, "{overdue}");
+            assert_eq!(finding.message.ends_with("overdue"), overdue != "0", "{}", finding.message);
+            assert_eq!(finding.details["taken_tasks"], json!(9));
+            assert_eq!(finding.details["oldest_taken_seconds"], json!(12.3));
+            assert_eq!(finding.details["scheduled_tasks"], json!(8));
         }
     }
 

@@ -62,6 +62,14 @@ pub async fn query_guarded(
     if there && !expected { query(context, server, urgency, &all).await } else { Ok(response) }
 }
 
+/// Lets the statements behind it in one message run for at most `timeout` each, unless the user's options say how long.
+pub fn limit(server: &PostgresServer, timeout: Duration) -> String {
+    if server.options.as_deref().unwrap_or_default().contains("statement_timeout") {
+        return "SELECT 1".to_owned();
+    }
+    format!("SELECT set_config('statement_timeout', '{}', true)", timeout.as_millis().max(1))
+}
+
 /// Whether the objects of a guard were there the last time.
 #[derive(Default)]
 struct GuardPassed(AtomicBool);
@@ -117,6 +125,7 @@ mod tests {
             role: Some("o'role".into()),
             ..PostgresServer::default()
         };
+        assert_eq!(limit(&server, Duration::from_secs(1)), "SELECT 1");
         assert_eq!(
             settings(&server, Duration::from_secs(5)),
             "SELECT set_config('transaction_read_only', 'on', true), set_config('lock_timeout', '1000', true), \

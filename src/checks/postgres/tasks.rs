@@ -1,4 +1,4 @@
-//! The task queue's failures and workers, by its tables.
+//! What the checks of a task queue's tables share, and the first of them: its failures.
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -11,18 +11,18 @@ use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
 use crate::checks::postgres::PostgresServer;
 use crate::checks::thresholds::Thresholds;
-use crate::model::{CheckError, Finding, SpecError, Status};
+use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
 
-/// Runs `statement`, and first looks which of the tables that it reads are missing.
+/// Runs `statements`, and first looks which of the tables that they read are missing.
 pub async fn query_tables(
     context: &Context,
     server: &PostgresServer,
     tables: &[String],
-    statement: String,
+    statements: Vec<String>,
 ) -> Result<Response, CheckError> {
     let missing = format!("SELECT l.name FROM {} WHERE to_regclass(l.name) IS NULL ORDER BY l.place", names(tables));
-    query_guarded(context, server, Urgency::Diagnostic, missing, <[_]>::is_empty, vec![statement]).await
+    query_guarded(context, server, Urgency::Diagnostic, missing, <[_]>::is_empty, statements).await
 }
 
 /// The finding if the statement was not run, or failed, since its tables are missing.
@@ -49,21 +49,51 @@ pub fn subquery(sql: &str) -> String {
 
 /// Refuses what no statement and no tables can be.
 pub fn validate(server: &PostgresServer, sql: &str, tables: &[String]) -> Result<(), SpecError> {
-    if sql.trim().is_empty() || sql.contains('\0') {
-        return Err(SpecError(format!("sql must be one SELECT statement, not {sql:?}")));
-    }
+    validate_statement("sql", Some(sql))?;
     named("tables", tables)?;
     server.validate()
 }
 
-/// A configured count of what happened within the window.
-fn count(sql: &str, window_minutes: u32) -> String {
-    let since = format!("(now() - interval '{window_minutes} minutes')");
-    format!("SELECT q.n::int8 FROM {} AS q(n) LIMIT 1", subquery(&sql.replace("{since}", &since)))
+/// Refuses what no statement can be; one that is left out is none.
+pub fn validate_statement(field: &str, sql: Option<&str>) -> Result<(), SpecError> {
+    match sql {
+        Some(sql) if sql.trim().is_empty() || sql.contains('\0') => {
+            Err(SpecError(format!("{field} must be one SELECT statement, not {sql:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a window without length.
+pub fn validate_minutes(field: &str, minutes: u32) -> Result<(), SpecError> {
+    if minutes == 0 { Err(SpecError(format!("{field} must be at least 1, not 0"))) } else { Ok(()) }
+}
+
+/// The time so many minutes ago.
+pub fn minutes_ago(minutes: u32) -> String {
+    format!("(now() - interval '{minutes} minutes')")
+}
+
+/// A configured statement with its placeholders filled in.
+pub fn fill(sql: &str, since: &str) -> String {
+    sql.replace("{since}", since).replace("{now}", "now()")
+}
+
+/// A configured count.
+pub fn count(sql: &str) -> String {
+    format!("SELECT q.n::int8 FROM {} AS q(n) LIMIT 1", subquery(sql))
+}
+
+/// A configured count with the time of the oldest, of which the age is selected.
+pub fn count_and_age(sql: &str) -> String {
+    format!(
+        "SELECT q.n::int8, extract(epoch FROM now() - q.oldest)::float8 FROM {} AS q(n, oldest) LIMIT 1",
+        subquery(sql)
+    )
 }
 
 /// The number that a statement of `count` returned; no rows are 0.
-fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
+pub fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
     match response.failed {
         None if response.sets.len() > 1 => Ok(response.rows(1).first().map_or(0, |row| row.count(0))),
         _ => Err(response.error(&right(tables))),
@@ -76,7 +106,7 @@ fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
 pub struct FailedTasksCheck {
     #[serde(alias = "url")]
     pub server: PostgresServer,
-    /// One `SELECT count(*)`; `{since}` stands for the start of the window.
+    /// One `SELECT count(*)`; `{since}` stands for the start of the window, `{now}` for the present.
     pub sql: String,
     /// The tables that `sql` reads.
     pub tables: Vec<String>,
@@ -92,16 +122,14 @@ pub struct FailedTasksCheck {
 #[async_trait]
 impl Check for FailedTasksCheck {
     fn validate(&self) -> Result<(), SpecError> {
-        if self.window_minutes == 0 {
-            return Err(SpecError("window_minutes must be at least 1, not 0".to_owned()));
-        }
+        validate_minutes("window_minutes", self.window_minutes)?;
         validate(&self.server, &self.sql, &self.tables)
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let spec = self;
-        let statement = count(&spec.sql, spec.window_minutes);
-        judge_failed(spec, &query_tables(context, &spec.server, &spec.tables, statement).await?)
+        let statement = count(&fill(&spec.sql, &minutes_ago(spec.window_minutes)));
+        judge_failed(spec, &query_tables(context, &spec.server, &spec.tables, vec![statement]).await?)
     }
 }
 
@@ -117,63 +145,6 @@ fn judge_failed(spec: &FailedTasksCheck, response: &Response) -> Result<Finding,
         .with("window_minutes", window))
 }
 
-/// Workers with a heartbeat within `heartbeat_window_minutes` (5), against `expected_workers` (1).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TaskWorkersCheck {
-    #[serde(alias = "url")]
-    pub server: PostgresServer,
-    /// One `SELECT count(*)`; `{since}` stands for the start of the window.
-    pub sql: String,
-    /// The tables that `sql` reads.
-    pub tables: Vec<String>,
-    /// False: if none of the tables exists the check is skipped.
-    #[serde(default = "yes")]
-    pub required: bool,
-    #[serde(default = "heartbeat_window")]
-    pub heartbeat_window_minutes: u32,
-    #[serde(default = "one")]
-    pub expected_workers: u32,
-}
-
-#[async_trait]
-impl Check for TaskWorkersCheck {
-    fn validate(&self) -> Result<(), SpecError> {
-        if self.heartbeat_window_minutes == 0 {
-            return Err(SpecError("heartbeat_window_minutes must be at least 1, not 0".to_owned()));
-        }
-        validate(&self.server, &self.sql, &self.tables)
-    }
-
-    async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let spec = self;
-        let statement = count(&spec.sql, spec.heartbeat_window_minutes);
-        judge_workers(spec, &query_tables(context, &spec.server, &spec.tables, statement).await?)
-    }
-}
-
-fn judge_workers(spec: &TaskWorkersCheck, response: &Response) -> Result<Finding, CheckError> {
-    if let Some(finding) = missing(response, &spec.tables, spec.required) {
-        return Ok(finding);
-    }
-    let active = number(response, &spec.tables)?;
-    let (expected, window) = (spec.expected_workers, spec.heartbeat_window_minutes);
-    let status = match active {
-        enough if enough >= u64::from(expected) => Status::Healthy,
-        0 => Status::Error,
-        _ => Status::Degraded,
-    };
-    let message = format!(
-        "{active} of {} sent a heartbeat in the last {}",
-        counted("expected worker", u64::from(expected)),
-        counted("minute", u64::from(window))
-    );
-    Ok(Finding::new(status, message)
-        .with("active_workers", active)
-        .with("expected_workers", expected)
-        .with("heartbeat_window_minutes", window))
-}
-
 fn failure_thresholds() -> Thresholds {
     Thresholds::new(5.0, 20.0)
 }
@@ -182,20 +153,12 @@ fn failure_window() -> u32 {
     60
 }
 
-fn heartbeat_window() -> u32 {
-    5
-}
-
-fn one() -> u32 {
-    1
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::checks::postgres::protocol::tests::response;
-    use crate::checks::thresholds::Thresholds;
+    use crate::model::Status;
 
     #[test]
     fn number_of_failures_is_judged() {
@@ -223,33 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn fewer_workers_than_expected_are_degraded_and_none_is_error() {
-        let cases = [
-            (2, "3", Status::Healthy),
-            (2, "2", Status::Healthy),
-            (2, "1", Status::Degraded),
-            (2, "0", Status::Error),
-            (0, "0", Status::Healthy),
-        ];
-        for (expected_workers, count, status) in cases {
-            let spec = TaskWorkersCheck {
-                server: PostgresServer::default(),
-                sql: String::new(),
-                tables: vec!["workers".to_owned()],
-                required: true,
-                heartbeat_window_minutes: 5,
-                expected_workers,
-            };
-            let finding = judge_workers(&spec, &response(&[&[], &[count]], None)).unwrap();
-            assert_eq!(finding.status, status, "{count} of {expected_workers}");
-        }
-    }
-
-    #[test]
-    fn window_replaces_since() {
-        assert_eq!(
-            count("SELECT count(*) FROM jobs WHERE at > {since}; ", 5),
-            "SELECT q.n::int8 FROM (SELECT count(*) FROM jobs WHERE at > (now() - interval '5 minutes')\n) AS q(n) LIMIT 1"
-        );
+    fn placeholders_are_replaced() {
+        let sql = fill("SELECT count(*) FROM jobs WHERE at > {since} AND due <= {now}; ", &minutes_ago(5));
+        let expected = "(SELECT count(*) FROM jobs WHERE at > (now() - interval '5 minutes') AND due <= now()\n)";
+        assert_eq!(count(&sql), format!("SELECT q.n::int8 FROM {expected} AS q(n) LIMIT 1"));
+        assert!(count_and_age(&sql).ends_with(&format!("FROM {expected} AS q(n, oldest) LIMIT 1")));
     }
 }

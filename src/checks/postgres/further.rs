@@ -1,0 +1,221 @@
+//! Further statements of a check: sent with its own in one message, each of them failing alone.
+//!
+//! A statement that fails ends its message, so those behind it are sent in another one; of a message with wrong syntax
+//! nothing runs, so its statements are sent one by one. The statement that failed is then left out for [`RETRY_AFTER`]:
+//! what a role may not read costs one line of the server's log now and then, and no round trip.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::pool::{Urgency, key};
+use super::protocol::{DataRow, Response};
+use super::query::{limit, query};
+use super::spec::PostgresServer;
+use super::tasks::query_tables;
+use crate::model::{CheckError, Finding};
+use crate::runtime::{Context, lock};
+
+/// How long one statement may run on the server: the check's own answer must not be late for it.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// For so long a statement that failed is not sent again.
+const RETRY_AFTER: Duration = Duration::from_secs(300);
+
+/// A statement of one row, and the detail that its first column gives.
+pub struct FurtherStatement {
+    pub detail: &'static str,
+    pub sql: String,
+}
+
+/// The rows of the further statements, or why there is none, by the detail.
+#[derive(Default)]
+pub struct FurtherRows {
+    rows: BTreeMap<&'static str, DataRow>,
+    unavailable: BTreeMap<&'static str, String>,
+}
+
+impl FurtherRows {
+    /// The number in the first column; `None` if it is null, or the statement was not configured or failed.
+    pub fn count(&self, detail: &str) -> Option<u64> {
+        let row = self.rows.get(detail)?;
+        row.text(0).map(|_| row.count(0))
+    }
+
+    /// The age in the second column, in seconds.
+    pub fn age(&self, detail: &str) -> Option<f64> {
+        self.rows.get(detail)?.tenths(1).map(|seconds| seconds.max(0.0))
+    }
+
+    pub fn has(&self, detail: &str) -> bool {
+        self.rows.contains_key(detail)
+    }
+
+    /// The finding with why details are missing.
+    pub fn explain(&self, finding: Finding) -> Finding {
+        if self.unavailable.is_empty() {
+            return finding;
+        }
+        let reasons: Map<_, _> =
+            self.unavailable.iter().map(|(detail, reason)| ((*detail).to_owned(), Value::from(&**reason))).collect();
+        finding.with("unavailable", reasons)
+    }
+
+    /// Takes the rows of the statements that were run, and notes why the next one failed.
+    fn take(&mut self, response: &mut Response, left: &mut VecDeque<FurtherStatement>, failures: &Failures) {
+        let before = left.len();
+        // The first set is that of the limit.
+        for rows in std::mem::take(&mut response.sets).into_iter().skip(1) {
+            if let Some(statement) = left.pop_front() {
+                let none = || DataRow(vec![Some("0".to_owned())]);
+                self.rows.insert(statement.detail, rows.into_iter().next().unwrap_or_else(none));
+            }
+        }
+        if response.failed.is_some() || left.len() == before {
+            self.fail(&response.error("read what it names"), left, failures);
+        }
+    }
+
+    /// Notes why the next statement failed.
+    fn fail(&mut self, error: &CheckError, left: &mut VecDeque<FurtherStatement>, failures: &Failures) {
+        if let Some(statement) = left.pop_front() {
+            let reason = error.to_string();
+            failures.note(statement.sql, &reason);
+            self.unavailable.insert(statement.detail, reason);
+        }
+    }
+
+    fn give_up(&mut self, left: &mut VecDeque<FurtherStatement>, reason: &str) {
+        self.unavailable.extend(left.drain(..).map(|statement| (statement.detail, reason.to_owned())));
+    }
+}
+
+/// Runs `statement` and with it `further` ones. First looks which of the tables that `statement` reads are missing.
+pub async fn query_with_further(
+    context: &Context,
+    server: &PostgresServer,
+    tables: &[String],
+    statement: String,
+    further: Vec<FurtherStatement>,
+) -> Result<(Response, FurtherRows), CheckError> {
+    let failures = context.process.shared::<Failures>(&key(server));
+    let mut found = FurtherRows::default();
+    let mut left = VecDeque::new();
+    for statement in further {
+        match failures.recent(&statement.sql) {
+            Some(reason) => _ = found.unavailable.insert(statement.detail, reason),
+            None => left.push_back(statement),
+        }
+    }
+    // A server that does not understand one statement runs none of its message.
+    let all = [vec![statement.clone()], message(context, server, left.iter())].concat();
+    let (mut response, mut together) = match query_tables(context, server, tables, all).await {
+        Err(CheckError::Rejected { .. }) if !left.is_empty() => {
+            (query_tables(context, server, tables, vec![statement]).await?, false)
+        }
+        response => (response?, true),
+    };
+    if response.sets.len() < 2 {
+        return Ok((response, found));
+    }
+    let mut answers = together.then(|| Response { sets: response.sets.split_off(2), ..response.clone() });
+    response.failed = None;
+    while !left.is_empty() {
+        if let Some(mut answers) = answers.take() {
+            found.take(&mut answers, &mut left, &failures);
+            continue;
+        }
+        if context.time_left() < TIMEOUT * 2 {
+            found.give_up(&mut left, "not run, since the time of the check was used up");
+            break;
+        }
+        let number = if together { left.len() } else { 1 };
+        let statements = message(context, server, left.iter().take(number));
+        match query(context, server, Urgency::Diagnostic, &statements).await {
+            Ok(next) => answers = Some(next),
+            Err(CheckError::Rejected { .. }) if number > 1 => together = false,
+            Err(error @ CheckError::Rejected { .. }) => found.fail(&error, &mut left, &failures),
+            Err(error) => found.give_up(&mut left, &error.to_string()),
+        }
+    }
+    Ok((response, found))
+}
+
+/// The statements behind the limit of their time; nothing if there is none.
+fn message<'a>(
+    context: &Context,
+    server: &PostgresServer,
+    statements: impl Iterator<Item = &'a FurtherStatement>,
+) -> Vec<String> {
+    let mut statements = statements.map(|statement| statement.sql.clone()).peekable();
+    if statements.peek().is_none() {
+        return Vec::new();
+    }
+    let timeout = TIMEOUT.min(context.time_left() / 8);
+    std::iter::once(limit(server, timeout)).chain(statements).collect()
+}
+
+/// The statements of one server that failed, when and why.
+#[derive(Default)]
+struct Failures(Mutex<BTreeMap<String, (Instant, String)>>);
+
+impl Failures {
+    fn note(&self, sql: String, reason: &str) {
+        lock(&self.0).insert(sql, (Instant::now(), reason.to_owned()));
+    }
+
+    fn recent(&self, sql: &str) -> Option<String> {
+        lock(&self.0).get(sql).filter(|(at, _)| at.elapsed() < RETRY_AFTER).map(|(_, reason)| reason.clone())
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::checks::postgres::protocol::tests::response;
+    use serde_json::json;
+
+    /// The rows of further statements, written as `response` has them.
+    pub fn rows(given: &[(&'static str, &str)]) -> FurtherRows {
+        let mut found = FurtherRows::default();
+        for (detail, row) in given {
+            let row = response(&[&[*row]], None).rows(0).first().cloned().unwrap_or_default();
+            found.rows.insert(*detail, row);
+        }
+        found
+    }
+
+    fn statements(details: &[&'static str]) -> VecDeque<FurtherStatement> {
+        details.iter().map(|detail| FurtherStatement { detail, sql: format!("SELECT {detail}") }).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn statement_that_failed_costs_its_own_detail_and_is_left_out_for_a_while() {
+        let failures = Failures::default();
+        let mut found = FurtherRows::default();
+        let mut left = statements(&["a", "b", "c"]);
+        found.take(&mut response(&[&[], &["7|1.25"]], Some("42501")), &mut left, &failures);
+        assert_eq!((found.count("a"), found.age("a")), (Some(7), Some(1.3)));
+        assert_eq!(left.iter().map(|statement| statement.detail).collect::<Vec<_>>(), ["c"]);
+        found.take(&mut response(&[&[], &["-|-"]], None), &mut left, &failures);
+        assert_eq!((found.has("c"), found.count("c"), found.age("c")), (true, None, None));
+
+        let details = found.explain(Finding::healthy("")).details;
+        let reason = details.get("unavailable").and_then(|reasons| reasons.get("b")).and_then(Value::as_str);
+        assert!(reason.is_some_and(|reason| reason.contains("lacks the right to read what it names")), "{details:?}");
+        assert_eq!(failures.recent("SELECT b").as_deref(), reason);
+        assert_eq!(failures.recent("SELECT a"), None);
+        tokio::time::advance(RETRY_AFTER).await;
+        assert_eq!(failures.recent("SELECT b"), None);
+    }
+
+    #[test]
+    fn no_row_is_none_of_them() {
+        let mut found = FurtherRows::default();
+        found.take(&mut response(&[&[], &[]], None), &mut statements(&["a"]), &Failures::default());
+        assert_eq!((found.count("a"), found.age("a"), found.count("b")), (Some(0), None, None));
+        assert_eq!(json!(found.explain(Finding::healthy("")).details), json!({}));
+    }
+}
