@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from django_lifesigns.checks import last_seen
 from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers, judge, workers
 from django_lifesigns.targets.queues.background_task import background_task
 from lifesigns.specs import Thresholds
@@ -107,6 +109,78 @@ def test_tasks__workers(expected: int, status: str) -> None:
         "expected_workers": expected,
         "heartbeat_window_minutes": 5,
     }
+
+
+PENDING: dict[str, Any] = {"tables": ("background_task",), "sql": str(QUEUE.pending_sql), **TABLES}
+WORKERS: dict[str, Any] = {"tables": ("background_task_worker",), "sql": str(QUEUE.workers_sql), **TABLES}
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_pending__further_statements() -> None:
+    result: Any = PendingTasks(
+        taken_sql="SELECT count(*), min(updated_at) FROM background_task WHERE queue_name = 'b'",
+        scheduled_sql="SELECT count(*) FROM background_task WHERE updated_at > {now}",
+        finished_sql="SELECT count(*) FROM background_task WHERE updated_at >= {since}",
+        overdue_sql="SELECT count(*) FROM background_task WHERE updated_at < {since}",
+        **PENDING,
+    )()
+    details = result["details"]
+    assert (details["taken_tasks"], details["scheduled_tasks"], details["overdue_schedules"]) == (1, 0, 1)
+    assert 19 < details["oldest_taken_seconds"] < 50
+    assert (details["finished_per_minute"], details["expected_wait_seconds"]) == (0.8, 225.0)
+    assert result["status"] == "degraded"
+    assert result["message"].endswith("; 1 schedule is overdue")
+    assert "unavailable" not in details
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+
+
+@pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize("wrong", ["SELECT count(*) FROM gone", ENDLESS, "SELECT 'many'", "SELECT"])
+def test_pending__further_statement_that_fails_costs_its_own_detail(wrong: str) -> None:
+    started = time.monotonic()
+    result: Any = PendingTasks(scheduled_sql=wrong, finished_sql="SELECT 5", **PENDING)()
+    assert time.monotonic() - started < 3
+    assert result["status"] == "healthy"
+    assert result["details"]["total_pending"] == 3
+    assert result["details"]["finished_per_minute"] == 1.0
+    assert "scheduled_tasks" not in result["details"]
+    assert list(result["details"]["unavailable"]) == ["scheduled_tasks"]
+    with connection.cursor() as cursor:
+        assert cursor.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize(("stuck", "status"), [(0, "healthy"), (2, "degraded")])
+def test_workers__stuck_tasks(stuck: int, status: str) -> None:
+    running = "SELECT count(*), min(updated_at) FROM background_task WHERE updated_at < {stuck_since}"
+    sql = f"SELECT {stuck} WHERE {{stuck_since}} < {{since}}"
+    result: Any = TaskWorkers(running_sql=running, stuck_sql=sql, **WORKERS)()
+    assert (result["status"], result["details"]["stuck_tasks"]) == (status, stuck)
+    assert result["details"]["running_tasks"] == 1
+    assert 4000 <= result["details"]["oldest_running_seconds"] < 4060
+    without: Any = TaskWorkers(stuck_sql=sql, **{**WORKERS, "sql": None})()
+    assert without["status"] == ("degraded" if stuck else "skipped")
+    assert "active_workers" not in without["details"]
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_workers__that_removed_themselves_are_no_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_seen, "_seen", {})
+    check = TaskWorkers(**WORKERS)
+    assert check()["status"] == "healthy"
+    with connection.cursor() as cursor:
+        old = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(minutes=6))
+        cursor.execute("UPDATE background_task_worker SET last_heartbeat = %s", [old])
+        assert check()["status"] == "error"
+        cursor.execute("DELETE FROM background_task_worker")
+    result = check()
+    assert result["status"] == "degraded"
+    assert str(result["message"]).startswith("no worker is registered any more")
+    [(queue, (at, entries))] = last_seen._seen.items()
+    last_seen._seen[queue] = (at - 301, entries)
+    assert check()["status"] == "error"
 
 
 @pytest.mark.parametrize(("active", "expected", "status"), [(0, 0, "healthy"), (0, 1, "error"), (2, 1, "healthy")])

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.db import connections
 
 from django_lifesigns.checks import celery_workers, django_q, tasks
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -66,6 +68,27 @@ def test_tasks__custom(discovered: Any, database: Any) -> None:
     assert found["task_workers"].check.tables == ("job_worker",)
 
 
+def test_tasks__custom_further_statements(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    further = {
+        "pending_tasks": ("scheduled_sql", "taken_sql", "finished_sql", "overdue_sql"),
+        "task_workers": ("running_sql", "stuck_sql"),
+    }
+    queue = {**CUSTOM, **{key: f"SELECT '{key}'" for keys in further.values() for key in keys}}
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": queue})
+    assert problems == []
+    for name, keys in further.items():
+        assert {key: getattr(found[name].check, key) for key in keys} == {key: queue[key] for key in keys}
+
+
+def test_tasks__custom_without_heartbeats(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    stuck = "SELECT count(*) FROM job WHERE running AND at < {stuck_since}"
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": {"tables": ["job"], "stuck_sql": stuck}})
+    assert problems == []
+    assert (found["task_workers"].check.sql, found["task_workers"].check.tables) == (None, ("job",))
+
+
 def test_tasks__custom_in_part(discovered: Any) -> None:
     found, problems = discovered(LIFESIGNS={"TASK_QUEUE": {"tables": ["job"]}})
     assert problems == []
@@ -97,23 +120,113 @@ def test_tasks__other_database_engine(discovered: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "backend", "unknown"),
+    ("app", "backend"),
     [
-        ("procrastinate.contrib.django", "procrastinate", set()),
-        ("django_tasks_db", "django-tasks", {"task_workers"}),
-        ("django_tasks.backends.database", "django-tasks", {"task_workers"}),
+        ("procrastinate.contrib.django", "procrastinate"),
+        ("django_tasks_db", "django-tasks"),
+        ("django_tasks.backends.database", "django-tasks"),
     ],
 )
 def test_tasks__preset_of_an_installed_app(
-    discovered: Any, database: Any, installed: Any, app: str, backend: str, unknown: set[str]
+    discovered: Any, database: Any, installed: Any, app: str, backend: str
 ) -> None:
     database(**POSTGRESQL)
     installed(app)
-    found, problems = discovered()
+    found, problems = discovered(TASKS={"default": {"BACKEND": f"{app}.DatabaseBackend"}})
     assert problems == []
     assert found["task_queue"].check.backend == backend
-    assert {name for name in CHECKS if isinstance(found[name].check, specs.Skipped)} == unknown
-    assert all(found[name].check.required for name in set(CHECKS) - unknown)
+    assert all(found[name].check.required for name in CHECKS)
+    assert (found["task_workers"].check.sql is None) == (backend == "django-tasks")
+    assert found["task_workers"].check.stuck_sql
+    assert found["pending_tasks"].check.taken_sql
+
+
+IMMEDIATE = {"default": {"BACKEND": "django.tasks.backends.immediate.ImmediateBackend"}}
+DUMMY = {"default": {"BACKEND": "django_tasks.backends.dummy.DummyBackend"}}
+
+
+@pytest.mark.parametrize(("tasks", "name"), [(IMMEDIATE, "ImmediateBackend"), (DUMMY, "DummyBackend")])
+@pytest.mark.parametrize("app", [None, "django_tasks_db"])
+def test_tasks__without_a_worker(
+    discovered: Any, database: Any, installed: Any, tasks: Any, name: str, app: str | None
+) -> None:
+    database(**POSTGRESQL)
+    installed(app)
+    found, problems = discovered(TASKS=tasks)
+    assert problems == []
+    reason = f"TASKS runs no task by a worker ({name})"
+    assert {found[check].check for check in CHECKS} == {specs.Skipped(reason=reason)}
+
+
+def test_tasks__default_tables_are_required_beside_immediate_tasks(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    found, _ = discovered(TASKS=IMMEDIATE, LIFESIGNS={"REQUIRED": "all"})
+    assert found["task_queue"].check.backend == "background_task"
+
+
+@pytest.mark.parametrize("tasks", [7, {"default": "django_tasks_db.DatabaseBackend"}])
+def test_tasks__wrong_tasks(discovered: Any, installed: Any, tasks: Any) -> None:
+    installed("django_tasks_db")
+    found, [problem] = discovered(TASKS=tasks)
+    assert problem.id == "W005"
+    assert problem.message.startswith("TASKS must be a dict of dicts")
+    assert isinstance(found["task_queue"].check, FixedResult)
+
+
+def test_tasks__django_tasks_without_its_models(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    backend = {"BACKEND": "django_tasks_db.DatabaseBackend"}
+    found, _ = discovered(TASKS={"default": backend, "b": backend}, LIFESIGNS={"TASK_QUEUE": "django-tasks"})
+    sql = found["pending_tasks"].check.sql
+    assert "status IN ('READY', 'NEW')" in sql
+    assert "GROUP BY backend_name || ':' || queue_name" in sql
+
+
+@pytest.mark.parametrize(("release", "has_heartbeats"), [("3.0.2", False), ("3.1.0", True), ("4.0rc1", True)])
+def test_tasks__procrastinate_release(
+    discovered: Any, database: Any, monkeypatch: pytest.MonkeyPatch, release: str, has_heartbeats: bool
+) -> None:
+    database(**POSTGRESQL)
+    monkeypatch.setattr("django_lifesigns.targets.queues.procrastinate.version", lambda _: release)
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": "procrastinate"})
+    assert problems == []
+    assert isinstance(found["task_workers"].check, specs.TaskWorkers) == has_heartbeats
+    assert ("procrastinate_workers" in found["task_queue"].check.tables) == has_heartbeats
+    if not has_heartbeats:
+        assert "3.1" in found["task_workers"].check.reason
+
+
+def test_tasks__django_q2_with_broker_in_another_database(
+    discovered: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database(**POSTGRESQL)
+    queue = {**connections.settings["default"], "NAME": "queue"}
+    monkeypatch.setitem(connections.settings, "queue", queue)
+    monkeypatch.setitem(apps.all_models, "django_q", {"task": object})
+    found, problems = discovered(Q_CLUSTER={"orm": "queue"}, LIFESIGNS={"TASK_QUEUE": "django-q2"})
+    assert problems == []
+    assert found["pending_tasks"].check.server.dbname == "queue"
+    assert found["failed_tasks"].check.server.dbname == "app"
+    assert found["pending_tasks"].check.overdue_sql is None
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        ({}, ">= 250"),
+        ({"save_limit": 7}, ">= 7"),
+        ({"save_limit": 0}, "SELECT count(*)"),
+        ({"save_limit": -1}, None),
+        ({"save_limit_per": "func"}, None),
+    ],
+)
+def test_tasks__django_q2_flow_is_known_where_successes_are_kept(
+    discovered: Any, database: Any, cluster: Any, expected: str | None
+) -> None:
+    database(**POSTGRESQL)
+    found, _ = discovered(Q_CLUSTER={"orm": "default", **cluster}, LIFESIGNS={"TASK_QUEUE": "django-q2"})
+    sql = found["pending_tasks"].check.finished_sql
+    assert (expected in sql) if expected else sql is None
 
 
 def test_tasks__django_q2(discovered: Any, database: Any, installed: Any) -> None:
@@ -167,6 +280,9 @@ def test_tasks__celery_without_results(discovered: Any) -> None:
         ({"pending": "SELECT"}, "'pending_sql'"),
         ({"tables": "job"}, "'tables'"),
         ({"pending_sql": 7}, "'pending_sql'"),
+        ({"stuck_sql": " "}, "'stuck_sql'"),
+        ({"overdue": "SELECT"}, "'overdue_sql'"),
+        ({"databases": {}}, "'database'"),
         ({"database": "other"}, "'other'"),
         (7, "preset"),
     ],

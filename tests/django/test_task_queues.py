@@ -9,7 +9,6 @@ import django
 import psycopg
 import pytest
 
-from django_lifesigns.targets.queues.django_tasks import django_tasks
 from tests.django.projects import run_json
 from tests.services import Stack
 
@@ -89,35 +88,10 @@ def assert_found(results: dict[str, Any], workers: str) -> None:
 def test_preset__django_tasks(tmp_path: Path) -> None:
     pytest.importorskip("django.tasks" if django.VERSION >= (6, 0) else "django_tasks")
     pytest.importorskip("django_tasks_db")
-    results = run_json(tmp_path, on_sqlite(tmp_path, "django_tasks_db"), MIGRATE + DJANGO_TASKS + CHECK)
+    settings = on_sqlite(tmp_path, "django_tasks_db", TASKS={"default": {"BACKEND": "django_tasks_db.DatabaseBackend"}})
+    results = run_json(tmp_path, settings, MIGRATE + DJANGO_TASKS + CHECK)
     assert_found(results, "skipped")
     assert 0 <= results["pending_tasks"]["details"]["oldest_pending_seconds"] < 60
-
-
-@pytest.mark.services
-def test_preset__django_tasks_in_another_time_zone(stack: Stack, tmp_path: Path) -> None:
-    pytest.importorskip("django.tasks" if django.VERSION >= (6, 0) else "django_tasks")
-    pytest.importorskip("django_tasks_db")
-    with psycopg.connect(stack.postgres.dsn, autocommit=True) as connection:
-        connection.execute("DROP DATABASE IF EXISTS django_tasks")
-        connection.execute("CREATE DATABASE django_tasks")
-        connection.execute("ALTER DATABASE django_tasks SET timezone = 'America/New_York'")
-    database = {**stack.postgres.database(), "NAME": "django_tasks"}
-    settings = {"DATABASES": {"default": database}, "INSTALLED_APPS": [*INSTALLED, "django_tasks_db"]}
-    many = """
-from django_tasks_db.models import DBTaskResult, get_date_max
-waiting = {"queue_name": "mail", "args_kwargs": {}, "task_path": "x", "backend_name": "default", "traceback": ""}
-DBTaskResult.objects.bulk_create(
-    DBTaskResult(status="READY", run_after=get_date_max(), **waiting) for _ in range(600)
-)
-"""
-    results = run_json(tmp_path, settings, MIGRATE + many + CHECK)
-    assert results["pending_tasks"]["details"]["total_pending"] == 600
-    assert results["pending_tasks"]["status"] == "error"
-    # The statement itself does not depend on the zone of the session either.
-    with psycopg.connect(f"{stack.postgres.dsn.rpartition('/')[0]}/django_tasks") as connection:
-        assert connection.execute("SHOW timezone").fetchone() == ("America/New_York",)
-        assert connection.execute(str(django_tasks().pending_sql)).fetchone()[1] == 600  # type: ignore[index]
 
 
 def test_preset__django_q2(tmp_path: Path) -> None:

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from django_lifesigns.checks.imports import cache_modules
-from django_lifesigns.checks.tasks import workers
+from django_lifesigns.checks.last_seen import signed_off
+from django_lifesigns.checks.tasks import after_sign_off, workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DjangoQWorkers:
-    """Workers of all clusters that have reported within the last 3 seconds."""
+    """Workers of all clusters that have reported within the last 3 seconds.
+
+    Where none has, it is an error once none has for `heartbeat_window_minutes`, as far as this process has looked.
+    """
 
     expected_workers: int = 1
+    heartbeat_window_minutes: int = 5
 
     @property
     def imports(self) -> Iterator[str]:
@@ -27,4 +32,8 @@ class DjangoQWorkers:
         from django_q.status import Stat
 
         active = sum(len(cluster.workers) for cluster in Stat.get_all())
-        return workers(active, self.expected_workers, "are in clusters that have just reported")
+        # What tells of a cluster is gone after 3 seconds, however it ended.
+        ago = signed_off("django-q2", active, active, 60 * self.heartbeat_window_minutes)
+        sign = "are in clusters that have just reported"
+        window = self.heartbeat_window_minutes
+        return after_sign_off(workers(active, self.expected_workers, sign, heartbeat_window_minutes=window), ago)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from datetime import timezone as zone
-from typing import Any, ClassVar
+from datetime import datetime
+from typing import ClassVar
 
 from django.db import connections
-from django.utils import timezone
 
-from django_lifesigns.checks.timezones import utc
+from django_lifesigns.checks.last_seen import signed_off
+from django_lifesigns.checks.task_statements import EVER, FurtherRows, age, further_rows, minutes_ago, rows
 from lifesigns.specs import Thresholds
 
 QUEUES_SHOWN = 100
@@ -57,13 +56,6 @@ class TaskQueueTables:
         # Introspection names no schemas.
         return [table for table in self.tables if table.rpartition(".")[2] not in existing]
 
-    def _rows(self, sql: str, minutes: int = 0) -> list[Any]:
-        connection = connections[self.database]
-        since = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(minutes=minutes))
-        with connection.cursor() as cursor:
-            cursor.execute(sql.replace("%", "%%").replace("{since}", "%s"), [since] * sql.count("{since}"))
-            return list(cursor.fetchall())
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingTasks(TaskQueueTables):
@@ -72,12 +64,38 @@ class PendingTasks(TaskQueueTables):
     without_tables: ClassVar[str] = "degraded"
     sql: str
     thresholds: Thresholds = DEPTH
+    scheduled_sql: str | None = None
+    taken_sql: str | None = None
+    finished_sql: str | None = None
+    overdue_sql: str | None = None
+    window_minutes: int = 5
 
     def _ask(self) -> dict[str, object]:
-        rows = self._rows(self.sql)
-        depths = {str(queue): int(depth) for queue, depth, _ in rows}
-        ages = [age for _, _, oldest in rows if (age := _age(oldest)) is not None]
-        return pending(depths, self.thresholds, max(ages, default=None))
+        since = minutes_ago(self.window_minutes)
+        found = rows(self.database, self.sql, since=since)
+        depths = {str(queue): int(depth) for queue, depth, _ in found}
+        ages = [seconds for _, _, oldest in found if (seconds := age(oldest, self.database)) is not None]
+        result = pending(depths, self.thresholds, max(ages, default=None))
+        statements = {
+            "taken_tasks": self.taken_sql,
+            "scheduled_tasks": self.scheduled_sql,
+            "overdue_schedules": self.overdue_sql,
+            "finished_per_minute": self.finished_sql,
+        }
+        further = further_rows(self.database, statements, since=since)
+        return with_schedules(further.explained(result, self._details(further, sum(depths.values()))), further)
+
+    def _details(self, further: FurtherRows, total: int) -> dict[str, object]:
+        names = ("scheduled_tasks", "taken_tasks", "overdue_schedules")
+        details: dict[str, object] = {name: further.count(name) for name in names if further.count(name) is not None}
+        if "taken_tasks" in further.found:
+            details["oldest_taken_seconds"] = further.age("taken_tasks")
+        finished = further.count("finished_per_minute")
+        if finished is not None:
+            details["finished_per_minute"] = round(finished / self.window_minutes, 1)
+            wait = round(total * 60 * self.window_minutes / finished, 1) if finished else None
+            details["expected_wait_seconds"] = wait if total else 0.0
+        return details
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +108,7 @@ class FailedTasks(TaskQueueTables):
     thresholds: Thresholds = FAILURES
 
     def _ask(self) -> dict[str, object]:
-        [(count,)] = self._rows(self.sql, self.window_minutes)
+        [(count,)] = rows(self.database, self.sql, since=minutes_ago(self.window_minutes))
         return {
             "status": judge(count, self.thresholds),
             "message": f"{count} tasks failed in the last {self.window_minutes} minutes",
@@ -100,18 +118,37 @@ class FailedTasks(TaskQueueTables):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskWorkers(TaskQueueTables):
-    """Workers with a heartbeat in the last `heartbeat_window_minutes`."""
+    """Workers with a heartbeat in the last `heartbeat_window_minutes`, and tasks whose worker died."""
 
     without_tables: ClassVar[str] = "degraded"
-    sql: str
+    sql: str | None = None
     heartbeat_window_minutes: int = 5
     expected_workers: int = 1
+    running_sql: str | None = None
+    stuck_sql: str | None = None
+    stuck_after_minutes: int = 60
 
     def _ask(self) -> dict[str, object]:
-        [(count,)] = self._rows(self.sql, self.heartbeat_window_minutes)
+        since = minutes_ago(self.heartbeat_window_minutes)
+        result = self._heartbeats(since)
+        statements = {"running_tasks": self.running_sql, "stuck_tasks": self.stuck_sql}
+        stuck_since = minutes_ago(self.stuck_after_minutes)
+        further = further_rows(self.database, statements, since=since, stuck_since=stuck_since)
+        details: dict[str, object] = {name: further.count(name) for name in further.found}
+        if "running_tasks" in details:
+            details["oldest_running_seconds"] = further.age("running_tasks")
+        return with_stuck(further.explained(result, details), further)
+
+    def _heartbeats(self, since: datetime) -> dict[str, object]:
+        if self.sql is None:
+            message = "the workers of this task queue leave no heartbeat in the database"
+            return {"status": "skipped", "message": message, "details": {}}
+        [(count,)] = rows(self.database, self.sql, since=since)
+        [(known,)] = rows(self.database, self.sql, since=EVER)
         window = self.heartbeat_window_minutes
-        sign = f"gave a sign of life in the last {window} minutes"
-        return workers(count, self.expected_workers, sign, heartbeat_window_minutes=window)
+        ago = signed_off((self.database, self.sql), count, known, 60 * window)
+        sign = f"sent a heartbeat in the last {window} minutes"
+        return after_sign_off(workers(count, self.expected_workers, sign, heartbeat_window_minutes=window), ago)
 
 
 def judge(value: float, thresholds: Thresholds) -> str:
@@ -140,7 +177,7 @@ def pending(depths: dict[str, int], thresholds: Thresholds, oldest_seconds: floa
 
 
 def workers(active: int, expected: int, sign: str, **details: object) -> dict[str, object]:
-    """The result for so many live workers, known by that `sign` of life; none is an error unless none is expected."""
+    """The result for so many live workers, known by that `sign`; none is an error unless none is expected."""
     return {
         "status": "healthy" if active >= expected else "degraded" if active else "error",
         "message": f"{active} of {expected} expected workers {sign}",
@@ -148,13 +185,26 @@ def workers(active: int, expected: int, sign: str, **details: object) -> dict[st
     }
 
 
-def _age(oldest: object) -> float | None:
-    """Seconds since a time as the database returns it: SQLite returns text."""
-    if isinstance(oldest, str):
-        try:
-            oldest = datetime.fromisoformat(oldest)
-        except ValueError:
-            return None
-    if not isinstance(oldest, datetime):
-        return None
-    return max(0.0, (datetime.now(zone.utc) - utc(oldest)).total_seconds())
+def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str, object]:
+    """Return the result, no error if the last worker stopped in order so many seconds ago, as in each deploy."""
+    if seconds is None or result["status"] != "error":
+        return result
+    message = f"no worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
+    return {**result, "status": "degraded", "message": message}
+
+
+def with_schedules(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
+    """Return the result, degraded at least if schedules are overdue."""
+    return _worse(result, "overdue", further.count("overdue_schedules"), "schedule")
+
+
+def with_stuck(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
+    """Return the result, degraded at least if tasks are stuck."""
+    return _worse(result, "stuck", further.count("stuck_tasks"), "task")
+
+
+def _worse(result: dict[str, object], fault: str, number: int | None, thing: str) -> dict[str, object]:
+    if not number:
+        return result
+    message = f"{result['message']}; {number} {thing}{' is' if number == 1 else 's are'} {fault}"
+    return {**result, "message": message, "status": "error" if result["status"] == "error" else "degraded"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, cast
 
+from django.conf import settings
 from django.db import connections
 
 from django_lifesigns.checks import tasks as through_django
@@ -13,7 +14,8 @@ from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext,
 from django_lifesigns.targets.databases import is_native, require_readable, server, vendor
 from django_lifesigns.targets.queues import presets
 from django_lifesigns.targets.queues.background_task import background_task
-from django_lifesigns.targets.queues.task_queue import TaskQueue
+from django_lifesigns.targets.queues.django_tasks import why_no_queue
+from django_lifesigns.targets.queues.task_queue import FURTHER, TaskQueue
 from lifesigns import specs
 
 
@@ -41,6 +43,8 @@ def task_workers(search: DiscoveryContext) -> Check:
 def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
     """The queue, and whether its tables have to be there."""
     configured = search.conf.task_queue or presets.installed()
+    if configured is None and not search.required and settings.is_overridden("TASKS") and why_no_queue():
+        configured = "django-tasks"  # to say why it is not checked
     if configured is None:
         return background_task(), search.required
     try:
@@ -67,17 +71,21 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
         names = {item.name for item in dataclasses.fields(check)}
         return cast("Check", dataclasses.replace(check, **{name: fields[name] for name in names & fields.keys()}))
     fields["required"] = required
+    further = {key: value for key in FURTHER.get(search.name, ()) if (value := getattr(queue, key))}
     if sql_key is None:
         fields |= {"backend": queue.backend, "tables": queue.tables}
     elif sql := getattr(queue, sql_key):
-        fields |= {"sql": sql, "tables": presets.asked(queue.tables, sql)}
+        fields |= {"sql": sql, "tables": presets.asked(queue.tables, sql), **further}
+    elif queue.stuck_sql and "stuck_sql" in further:
+        fields |= {"tables": presets.asked(queue.tables, queue.stuck_sql), **further}
     else:
         raise NoTargetError(f"set {sql_key!r} in LIFESIGNS['TASK_QUEUE'] for this check")
     if not fields["tables"]:
         raise NoTargetError("set 'tables' in LIFESIGNS['TASK_QUEUE'] for this check")
-    require_readable(search, queue.database)
-    if vendor(queue.database) == "unknown":
+    database = queue.databases.get(search.name, queue.database)
+    require_readable(search, database)
+    if vendor(database) == "unknown":
         raise NoTargetError("set DATABASES to check a task queue in it")
-    if not is_native(queue.database):
-        return cast("Check", through_django(database=queue.database, **{"backend": queue.backend, **fields}))
-    return cast("Check", native(server=server(search, queue.database), **fields))
+    if not is_native(database):
+        return cast("Check", through_django(database=database, **{"backend": queue.backend, **fields}))
+    return cast("Check", native(server=server(search, database), **fields))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, router
 
 from django_lifesigns.checks.django_q import DjangoQWorkers
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import WrongTargetError
+from django_lifesigns.targets.databases import vendor
 from django_lifesigns.targets.queues.django_q2_redis import checks_of_redis, is_on_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
+
+# Defaults of django-q2.
+RETRY_SECONDS = 60
+SAVE_LIMIT = 250
+OVERDUE = "SELECT count(*) FROM django_q_schedule WHERE next_run < {since} AND repeats <> 0"
 
 
 def django_q2() -> TaskQueue:
@@ -26,15 +35,46 @@ def django_q2() -> TaskQueue:
     checks: dict[str, Check] = {"task_workers": DjangoQWorkers()}
     if on_redis := is_on_redis(cluster):
         checks |= checks_of_redis(cluster)
+    # Without a router the results are in the default database, wherever the broker's table is.
+    model = apps.all_models["django_q"].get("task")
+    database = orm or DEFAULT_DB_ALIAS
+    results = router.db_for_write(model) if model else database
+    together = results == database
     return TaskQueue(
         backend="django-q2",
-        database=orm or "default",
+        database=database,
+        databases={"failed_tasks": results},
         tables=("django_q_ormq", "django_q_task") if orm else ("django_q_task",),
-        # The lock of a waiting task is the time at which it was enqueued, that of a running one lies ahead.
-        pending_sql="SELECT q.key, count(*), min(q.lock) FROM django_q_ormq q "
-        "WHERE q.lock <= CURRENT_TIMESTAMP GROUP BY q.key",
+        # The lock of a waiting task is the time at which it was enqueued, or at which its retry is due; that of a taken
+        # one lies ahead.
+        pending_sql="SELECT q.key, count(*), min(q.lock) FROM django_q_ormq q WHERE q.lock <= {now} GROUP BY q.key",
         failed_sql="SELECT count(*) FROM django_q_task WHERE NOT success AND stopped >= {since}",
+        taken_sql=_taken(database, cluster.get("retry", RETRY_SECONDS)),
+        finished_sql=_finished(cluster) if together else None,
+        overdue_sql=OVERDUE if together else None,
         checks=checks,
         # With the Redis broker workers report through Redis.
         unknown=({} if shared or on_redis else alone) | ({} if orm or on_redis else {"pending_tasks": other}),
     )
+
+
+def _taken(database: str, retry: object) -> str:
+    """Count taken tasks, and tell when the oldest was taken: as long before the end of its lock as a retry waits."""
+    seconds = retry if isinstance(retry, int) else RETRY_SECONDS
+    oldest = {
+        "postgresql": f"min(q.lock) - interval '{seconds} seconds'",
+        "mysql": f"min(q.lock) - INTERVAL {seconds} SECOND",
+        "sqlite": f"datetime(min(q.lock), '-{seconds} seconds')",
+    }.get(vendor(database), "NULL")
+    return f"SELECT count(*), {oldest} FROM django_q_ormq q WHERE q.lock > {{now}}"
+
+
+def _finished(cluster: Mapping[str, Any]) -> str | None:
+    """Count what has finished, unless successes are not kept; null where some of the window's are gone already."""
+    limit = cluster.get("save_limit", SAVE_LIMIT)
+    if not isinstance(limit, int) or limit < 0 or cluster.get("save_limit_per"):
+        return None
+    known = "count(*)"
+    if limit:
+        known = f"CASE WHEN sum(CASE WHEN success THEN 1 ELSE 0 END) >= {limit} THEN NULL ELSE count(*) END"
+    return f"SELECT {known} FROM django_q_task WHERE stopped >= {{since}}"

@@ -69,12 +69,13 @@ def configured(value: str | Mapping[str, object]) -> TaskQueue:
         if name not in PRESETS:
             raise ValueError(f"names no preset. {did_you_mean(value, PRESETS)}")  # it may be a URL, with its password
         return PRESETS[name]()
-    known = {item.name for item in dataclasses.fields(TaskQueue)} - {"checks", "unknown", "notes", "options"}
+    internal = {"checks", "unknown", "notes", "options", "databases"}
+    known = {item.name for item in dataclasses.fields(TaskQueue)} - internal
     for key, item in value.items():
         if key not in known:
             raise ValueError(f"has an unknown key {key!r}. {did_you_mean(key, known)}")
         if key == "tables" and not (isinstance(item, (list, tuple)) and all(isinstance(name, str) for name in item)):
             raise ValueError("has 'tables' that are not a list of names.")
-        if key != "tables" and not isinstance(item, str):
-            raise ValueError(f"has a {key!r} that is not a string.")
+        if key != "tables" and not (isinstance(item, str) and item.strip()):
+            raise ValueError(f"has a {key!r} that is not a string, or an empty one.")
     return TaskQueue(**{"backend": "custom", **value, "tables": tuple(value.get("tables", ()))})  # type: ignore[arg-type]

@@ -1,0 +1,23 @@
+"""When workers were last there: where they stop in order they remove what tells of them, in each deploy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable
+
+# By queue: when this process last saw a worker there, and how many entries of workers there were.
+_seen: dict[Hashable, tuple[float, int]] = {}
+
+
+def signed_off(queue: Hashable, active: int, known: int, window_seconds: float) -> float | None:
+    """Note that `active` workers are there now, of `known` entries, those of dead ones included.
+
+    Return how many seconds ago the last worker was there, if there is none now, its entry is gone, and that was within
+    the window. None otherwise: a worker whose entry is still there has died.
+    """
+    if active:
+        _seen[queue] = (time.monotonic(), known)
+        return None
+    at, entries = _seen.get(queue, (0.0, 0))
+    ago = time.monotonic() - at
+    return ago if known < entries and ago < window_seconds else None
