@@ -24,10 +24,10 @@ TABLES: dict[str, Any] = {"database": "default", "backend": "x"}
 def queue_tables(db: None) -> Iterator[None]:
     now = timezone.now()
     tasks = [
-        ("a", "pending", 30),
+        ("a", "PENDING", 30),
         ("a", "pending", 10),
         ("b", "pending", 20),
-        ("a", "failed", 30),
+        ("a", "Failed", 30),
         ("a", "failed", 4000),
     ]
     with connection.cursor() as cursor:

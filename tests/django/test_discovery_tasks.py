@@ -327,6 +327,22 @@ def test_tasks__celery_that_is_not_installed(discovered: Any, monkeypatch: pytes
     assert {found[name].check for name in CHECKS} == {specs.Skipped(reason="Celery is not installed here")}
 
 
+def test_tasks__django_q2_in_an_unknown_database(discovered: Any) -> None:
+    found, [problem] = discovered(Q_CLUSTER={"orm": "gone"}, LIFESIGNS={"TASK_QUEUE": "django-q2"})
+    assert "'gone', which is not in DATABASES" in problem.message
+    assert isinstance(found["pending_tasks"].check, FixedResult)
+
+
+def test_tasks__windows_are_options(discovered: Any, database: Any) -> None:
+    database(**POSTGRESQL)
+    checks = {"task_workers": {"stuck_after_minutes": 240}, "pending_tasks": {"window_minutes": 15}}
+    for queue in ("procrastinate", CUSTOM):
+        found, problems = discovered(LIFESIGNS={"TASK_QUEUE": queue, "CHECKS": checks})
+        assert problems == []
+        assert found["task_workers"].check.stuck_after_minutes == 240
+        assert found["pending_tasks"].check.window_minutes == 15
+
+
 @pytest.mark.parametrize(
     ("given", "named"), [({"CELERY_BROKER_URL": 7}, "CELERY_BROKER_URL"), ({"Q_CLUSTER": ["x"]}, "Q_CLUSTER")]
 )

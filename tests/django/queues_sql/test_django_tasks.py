@@ -19,8 +19,10 @@ from django.core.management import call_command
 from django.utils import timezone
 from queue_tasks import add, fail, hang
 call_command("migrate", verbosity=0)
-for one in (add, add, add, fail, hang, add, add):
-    one.enqueue()
+# The oldest releases run tasks of one priority in any order.
+for priority, tasks in [(20, (add, add, add, fail)), (10, (hang,)), (0, (add, add))]:
+    for one in tasks:
+        one.using(priority=priority).enqueue()
 add.using(run_after=timezone.now() + timedelta(days=1)).enqueue()
 add.using(queue_name="mail", run_after=timezone.now() + timedelta(seconds=0.5)).enqueue()
 """
@@ -41,9 +43,9 @@ result = tasks.update(started_at=timezone.now() - timedelta(hours=2))
 """
 RELEASES = [
     ("oldest", "postgres"),
-    ("oldest", "sqlite"),
     ("oldest", "mariadb"),
     ("django-tasks 0.7", "postgres"),
+    ("django-tasks 0.7", "sqlite"),
     ("django-tasks 0.11", "postgres"),
     ("newest", "postgres"),
     ("newest", "sqlite"),
@@ -54,13 +56,11 @@ RELEASES = [
 def project_of(
     folder: Path, environments: Environments, release: str, databases: dict[str, Any], **settings: Any
 ) -> QueueProject:
-    newest = release == "newest"
-    app = "django_tasks_db" if newest else "django_tasks.backends.database"
+    app = "django_tasks_db" if release == "newest" else "django_tasks.backends.database"
     backend = f"{app}.DatabaseBackend"
     tasks = {"default": {"BACKEND": backend, "QUEUES": ["default", "mail"]}}
-    apps = ["django_tasks", app] if not newest else [app]
     (folder / "queue_tasks.py").write_text(TASKS + DECORATE)
-    return QueueProject(folder, environments.python(release), databases, apps, **{"TASKS": tasks, **settings})
+    return QueueProject(folder, environments.python(release), databases, [app], **{"TASKS": tasks, **settings})
 
 
 @pytest.mark.parametrize(("release", "engine"), RELEASES)
@@ -71,10 +71,7 @@ def test_queue_with_killed_worker_has_stuck_task(
     release: str,
     engine: str,
 ) -> None:
-    database = new_database(engine)
-    if (release, engine) == ("oldest", "sqlite"):
-        database["OPTIONS"] = {"transaction_mode": "EXCLUSIVE"}  # required there
-    with project_of(tmp_path, environments, release, {"default": database}) as project:
+    with project_of(tmp_path, environments, release, {"default": new_database(engine)}) as project:
         project.run(ENQUEUE)
         worker = project.worker("db_worker", "--interval", "0.1")
         project.wait_until_hanging(worker)

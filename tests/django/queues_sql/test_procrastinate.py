@@ -65,6 +65,21 @@ result = plans
 """
 
 
+# Where the database's backend makes its password, the statements go through Django's own connection.
+THROUGH_DJANGO = """
+from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskWorkers
+from django_lifesigns.targets.queues.procrastinate import procrastinate
+from django_lifesigns.targets.queues.task_queue import FURTHER
+queue, where = procrastinate(), {"database": ALIAS, "backend": "procrastinate", "tables": ()}
+further = {name: {key: getattr(queue, key) for key in keys} for name, keys in FURTHER.items()}
+result = {
+    "pending_tasks": PendingTasks(sql=queue.pending_sql, **where, **further["pending_tasks"])(),
+    "failed_tasks": FailedTasks(sql=queue.failed_sql, **where)(),
+    "task_workers": TaskWorkers(sql=queue.workers_sql, **where, **further["task_workers"])(),
+}
+"""
+
+
 @pytest.mark.parametrize("release", ["oldest", "newest"])
 def test_killed_worker_leaves_stuck_job_and_stopped_worker_is_no_error_at_once(
     environments: Environments,
@@ -109,6 +124,8 @@ def test_killed_worker_leaves_stuck_job_and_stopped_worker_is_no_error_at_once(
         assert (workers["details"]["active_workers"], workers["details"]["stuck_tasks"]) == (1, 0)
         assert workers["details"]["running_tasks"] == 1
 
+        assert without_ages(project.run(named + THROUGH_DJANGO)) == without_ages(results)
+
         project.kill(worker)
         assert project.run(named + DEAD) == 1
         workers = project.check()["task_workers"]
@@ -130,3 +147,14 @@ def test_killed_worker_leaves_stuck_job_and_stopped_worker_is_no_error_at_once(
         assert "procrastinate_jobs_priority_idx" in plans["pending_sql"], plans
         for table in ("procrastinate_jobs", "procrastinate_events"):
             assert f"Seq Scan on {table}" not in str(plans), plans
+
+
+def without_ages(results: dict[str, Any]) -> dict[str, Any]:
+    """Return status and details of the checks of tasks, but for how old something is."""
+    names = ("pending_tasks", "failed_tasks", "task_workers")
+    details = {name: results[name]["details"].items() for name in names}
+    ages = ("oldest_pending_seconds", "oldest_taken_seconds", "oldest_running_seconds")
+    return {
+        name: (results[name]["status"], {key: value for key, value in details[name] if key not in ages})
+        for name in names
+    }

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, router
 from django_lifesigns.checks.django_q import DjangoQWorkers
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.targets.context import WrongTargetError
-from django_lifesigns.targets.databases import vendor
+from django_lifesigns.targets.queues.dialect import seconds_before
 from django_lifesigns.targets.queues.django_q2_redis import checks_of_redis, is_on_redis
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
@@ -36,10 +36,13 @@ def django_q2() -> TaskQueue:
     if on_redis := is_on_redis(cluster):
         checks |= checks_of_redis(cluster)
     # Without a router the results are in the default database, wherever the broker's table is.
-    model = apps.all_models["django_q"].get("task")
+    model = apps.all_models.get("django_q", {}).get("task")
     database = orm or DEFAULT_DB_ALIAS
     results = router.db_for_write(model) if model else database
     together = results == database
+    # A lock ends when a retry is due.
+    retry = cluster.get("retry", RETRY_SECONDS)
+    taken_at = seconds_before(database, "min(q.lock)", retry if isinstance(retry, int) else RETRY_SECONDS)
     return TaskQueue(
         backend="django-q2",
         database=database,
@@ -49,24 +52,13 @@ def django_q2() -> TaskQueue:
         # one lies ahead.
         pending_sql="SELECT q.key, count(*), min(q.lock) FROM django_q_ormq q WHERE q.lock <= {now} GROUP BY q.key",
         failed_sql="SELECT count(*) FROM django_q_task WHERE NOT success AND stopped >= {since}",
-        taken_sql=_taken(database, cluster.get("retry", RETRY_SECONDS)),
+        taken_sql=f"SELECT count(*), {taken_at} FROM django_q_ormq q WHERE q.lock > {{now}}",
         finished_sql=_finished(cluster) if together else None,
         overdue_sql=OVERDUE if together else None,
         checks=checks,
         # With the Redis broker workers report through Redis.
         unknown=({} if shared or on_redis else alone) | ({} if orm or on_redis else {"pending_tasks": other}),
     )
-
-
-def _taken(database: str, retry: object) -> str:
-    """Count taken tasks, and tell when the oldest was taken: as long before the end of its lock as a retry waits."""
-    seconds = retry if isinstance(retry, int) else RETRY_SECONDS
-    oldest = {
-        "postgresql": f"min(q.lock) - interval '{seconds} seconds'",
-        "mysql": f"min(q.lock) - INTERVAL {seconds} SECOND",
-        "sqlite": f"datetime(min(q.lock), '-{seconds} seconds')",
-    }.get(vendor(database), "NULL")
-    return f"SELECT count(*), {oldest} FROM django_q_ormq q WHERE q.lock > {{now}}"
 
 
 def _finished(cluster: Mapping[str, Any]) -> str | None:

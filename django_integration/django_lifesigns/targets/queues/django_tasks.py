@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, router
 
 from django_lifesigns.targets.context import WrongTargetError
-from django_lifesigns.targets.databases import vendor
+from django_lifesigns.targets.queues.dialect import joined
 from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 TABLE = "django_tasks_database_dbtaskresult"
@@ -26,10 +26,11 @@ def django_tasks() -> TaskQueue:
     reason = why_no_queue()
     if reason:
         return TaskQueue(backend="django-tasks", unknown=dict.fromkeys(CHECKS, reason))
-    model = apps.all_models["django_tasks_database"].get("dbtaskresult")
+    model = apps.all_models.get("django_tasks_database", {}).get("dbtaskresult")
     database = router.db_for_write(model) if model else DEFAULT_DB_ALIAS
     ready = f"status IN ({_ready(model)})"
-    queue = "queue_name" if len(_backends()) < 2 else _joined(database)
+    # A worker serves one backend.
+    queue = "queue_name" if len(_backends()) < 2 else joined(database, "backend_name", "queue_name")
     running = f"SELECT count(*), min(started_at) FROM {TABLE} WHERE status = 'RUNNING'"
     return TaskQueue(
         backend="django-tasks",
@@ -74,10 +75,3 @@ def _ready(model: object) -> str:
         return "'READY', 'NEW'"
     default = model._meta.get_field("status").default  # type: ignore[attr-defined]
     return f"'{getattr(default, 'value', default)}'"
-
-
-def _joined(database: str) -> str:
-    """Return the name of a queue with that of its backend, as SQL: a worker serves one backend."""
-    if vendor(database) == "mysql":
-        return "concat(backend_name, ':', queue_name)"
-    return "backend_name || ':' || queue_name"
