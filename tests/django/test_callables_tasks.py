@@ -171,15 +171,25 @@ def test_workers__that_removed_themselves_are_no_error_at_once(monkeypatch: pyte
     check = TaskWorkers(**WORKERS)
     assert check()["status"] == "healthy"
     with connection.cursor() as cursor:
-        old = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(minutes=6))
-        cursor.execute("UPDATE background_task_worker SET last_heartbeat = %s", [old])
-        assert check()["status"] == "error"
         cursor.execute("DELETE FROM background_task_worker")
     result = check()
     assert result["status"] == "degraded"
     assert str(result["message"]).startswith("no worker is registered any more")
     [(queue, (at, entries))] = last_seen._seen.items()
     last_seen._seen[queue] = (at - 301, entries)
+    assert check()["status"] == "error"
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_workers__that_died_are_an_error_also_when_their_rows_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_seen, "_seen", {})
+    check = TaskWorkers(**WORKERS)
+    assert check()["status"] == "healthy"
+    with connection.cursor() as cursor:
+        old = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(minutes=6))
+        cursor.execute("UPDATE background_task_worker SET last_heartbeat = %s", [old])
+        assert check()["status"] == "error"
+        cursor.execute("DELETE FROM background_task_worker")
     assert check()["status"] == "error"
 
 

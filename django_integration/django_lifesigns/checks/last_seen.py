@@ -19,5 +19,9 @@ def signed_off(queue: Hashable, active: int, known: int, window_seconds: float) 
         _seen[queue] = (time.monotonic(), known)
         return None
     at, entries = _seen.get(queue, (0.0, 0))
+    if known >= entries:
+        # They died: that their entries are removed later on is no sign of life.
+        _seen.pop(queue, None)
+        return None
     ago = time.monotonic() - at
-    return ago if known < entries and ago < window_seconds else None
+    return ago if ago < window_seconds else None

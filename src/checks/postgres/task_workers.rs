@@ -106,6 +106,10 @@ impl LastSeen {
             *last = Some((Instant::now(), known));
         }
         let (at, rows) = (*last)?;
+        if active == 0 && known >= rows {
+            // They died: that their rows are removed later on is no sign of life.
+            *last = None;
+        }
         (active == 0 && known < rows && at.elapsed() < window).then(|| at.elapsed())
     }
 }
@@ -251,8 +255,6 @@ mod tests {
         assert_eq!(seen.note(0, 0, window), None);
         assert_eq!(seen.note(2, 3, window), None);
         tokio::time::advance(Duration::from_secs(299)).await;
-        // Their rows are there, with old heartbeats: they died.
-        assert_eq!(seen.note(0, 3, window), None);
         assert_eq!(seen.note(0, 1, window), Some(Duration::from_secs(299)));
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(seen.note(0, 1, window), None);
@@ -260,6 +262,14 @@ mod tests {
         let finding = judge_heartbeats(&workers(2), 0, Some(Duration::from_secs(7)));
         assert_eq!(finding.status, Status::Degraded);
         assert_eq!(finding.message, "No worker is registered any more; the last one was less than 8 s ago");
+    }
+
+    #[test]
+    fn workers_that_died_are_missed_at_once_also_when_their_rows_are_removed() {
+        let (seen, window) = (LastSeen::default(), Duration::from_secs(300));
+        assert_eq!(seen.note(2, 2, window), None);
+        assert_eq!(seen.note(0, 2, window), None);
+        assert_eq!(seen.note(0, 0, window), None);
     }
 
     #[test]
