@@ -33,7 +33,7 @@ class DjangoQWorkers:
 
         active = sum(len(cluster.workers) for cluster in Stat.get_all())
         # What tells of a cluster is gone after 3 seconds, however it ended.
-        ago = signed_off("django-q2", active, active, 60 * self.heartbeat_window_minutes)
+        ago = signed_off("django-q2", active, 0, 60 * self.heartbeat_window_minutes)
         sign = "are in clusters that have just reported"
         window = self.heartbeat_window_minutes
         return after_sign_off(workers(active, self.expected_workers, sign, heartbeat_window_minutes=window), ago)

@@ -144,7 +144,7 @@ class TaskWorkers(TaskQueueTables):
             message = "the workers of this task queue leave no heartbeat in the database"
             return {"status": "skipped", "message": message, "details": {}}
         [(count,)] = rows(self.database, self.sql, since=since)
-        [(known,)] = rows(self.database, self.sql, since=EVER)
+        known = 0 if count else rows(self.database, self.sql, since=EVER)[0][0]
         window = self.heartbeat_window_minutes
         ago = signed_off((self.database, self.sql), count, known, 60 * window)
         sign = f"sent a heartbeat in the last {window} minutes"

@@ -54,11 +54,13 @@ pub struct TaskWorkersCheck {
 }
 
 impl TaskWorkersCheck {
-    /// The workers within the window, and those of any time: they tell rows that are old from rows that are gone.
+    /// The workers within the window and, if there is none, those of any time: they tell rows that are old from rows that
+    /// are gone.
     fn statement(&self) -> String {
         let Some(sql) = &self.sql else { return "SELECT NULL".to_owned() };
-        let counted = |since: &str| format!("({})", count(&fill(sql, since)));
-        format!("SELECT {}, {}", counted(&minutes_ago(self.heartbeat_window_minutes)), counted(EVER))
+        let counted = |since: &str| count(&fill(sql, since));
+        let since = minutes_ago(self.heartbeat_window_minutes);
+        format!("SELECT w.n, CASE WHEN w.n = 0 THEN ({}) END FROM ({}) AS w(n)", counted(EVER), counted(&since))
     }
 
     fn further(&self) -> Vec<FurtherStatement> {
@@ -93,24 +95,27 @@ impl Check for TaskWorkersCheck {
     }
 }
 
-/// When a worker was last there, and how many rows of workers there were.
+/// When a worker was last there, and how many there were.
 #[derive(Default)]
 struct LastSeen(Mutex<Option<(Instant, u64)>>);
 
 impl LastSeen {
-    /// Notes how many workers there are. Where there is none, and rows are gone since the last one was there: how long ago
-    /// that was, within the window. Workers that stop in order remove their rows, as in each deploy.
+    /// Notes how many workers there are, and how many rows of workers if there is none. Returns how long ago the last one
+    /// was there, if there is none now, rows are gone, and that was within the window. Workers that stop in order remove
+    /// their rows, as in each deploy.
     fn note(&self, active: u64, known: u64, window: Duration) -> Option<Duration> {
         let mut last = lock(&self.0);
         if active > 0 {
-            *last = Some((Instant::now(), known));
+            *last = Some((Instant::now(), active));
+            return None;
         }
-        let (at, rows) = (*last)?;
-        if active == 0 && known >= rows {
+        let (at, workers) = (*last)?;
+        if known >= workers {
             // They died: that their rows are removed later on is no sign of life.
             *last = None;
+            return None;
         }
-        (active == 0 && known < rows && at.elapsed() < window).then(|| at.elapsed())
+        Some(at.elapsed()).filter(|ago| *ago < window)
     }
 }
 
@@ -208,9 +213,9 @@ mod tests {
     #[test]
     fn fewer_workers_than_expected_are_degraded_and_none_is_error() {
         let cases = [
-            (2, "3|3", Status::Healthy),
-            (2, "2|2", Status::Healthy),
-            (2, "1|2", Status::Degraded),
+            (2, "3|-", Status::Healthy),
+            (2, "2|-", Status::Healthy),
+            (2, "1|-", Status::Degraded),
             (2, "0|2", Status::Error),
             (0, "0|0", Status::Healthy),
         ];
@@ -224,8 +229,8 @@ mod tests {
     #[test]
     fn stuck_task_is_degraded() {
         let cases = [
-            ("2|2", "0", Status::Healthy, ""),
-            ("2|2", "1", Status::Degraded, "; 1 task is stuck"),
+            ("2|-", "0", Status::Healthy, ""),
+            ("2|-", "1", Status::Degraded, "; 1 task is stuck"),
             ("0|2", "3", Status::Error, "; 3 tasks are stuck"),
         ];
         for (row, stuck, status, message) in cases {
@@ -253,7 +258,7 @@ mod tests {
         let window = Duration::from_secs(300);
         let seen = LastSeen::default();
         assert_eq!(seen.note(0, 0, window), None);
-        assert_eq!(seen.note(2, 3, window), None);
+        assert_eq!(seen.note(2, 0, window), None);
         tokio::time::advance(Duration::from_secs(299)).await;
         assert_eq!(seen.note(0, 1, window), Some(Duration::from_secs(299)));
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -267,7 +272,7 @@ mod tests {
     #[test]
     fn workers_that_died_are_missed_at_once_also_when_their_rows_are_removed() {
         let (seen, window) = (LastSeen::default(), Duration::from_secs(300));
-        assert_eq!(seen.note(2, 2, window), None);
+        assert_eq!(seen.note(2, 0, window), None);
         assert_eq!(seen.note(0, 2, window), None);
         assert_eq!(seen.note(0, 0, window), None);
     }
@@ -277,9 +282,9 @@ mod tests {
         let spec = workers(1);
         assert_eq!(
             spec.statement(),
-            "SELECT (SELECT q.n::int8 FROM (SELECT count(*) FROM workers WHERE at >= (now() - interval '5 minutes')\n) \
-             AS q(n) LIMIT 1), (SELECT q.n::int8 FROM (SELECT count(*) FROM workers WHERE at >= \
-             timestamptz '1970-01-02 00:00+00'\n) AS q(n) LIMIT 1)"
+            "SELECT w.n, CASE WHEN w.n = 0 THEN (SELECT q.n::int8 FROM (SELECT count(*) FROM workers WHERE at >= \
+             timestamptz '1970-01-02 00:00+00'\n) AS q(n) LIMIT 1) END FROM (SELECT q.n::int8 FROM (SELECT count(*) \
+             FROM workers WHERE at >= (now() - interval '5 minutes')\n) AS q(n) LIMIT 1) AS w(n)"
         );
         assert!(spec.further()[1].sql.contains("at < (now() - interval '60 minutes')"));
     }
