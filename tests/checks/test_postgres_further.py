@@ -71,6 +71,17 @@ def test_pending__all_further_statements_fail(postgres: Postgres) -> None:
     assert len(result["details"]["unavailable"]) == 4
 
 
+def test_pending__slow_own_statement_is_sent_alone_after_the_first_run(postgres: Postgres) -> None:
+    sql = "SELECT 'q', count(*), NULL::timestamptz FROM (SELECT pg_sleep(1)) s"
+    slow = dict.fromkeys(FURTHER, "SELECT 1, now() FROM (SELECT pg_sleep(0.2)) s")
+    checks = engine(1.4, x=spec("pending_tasks", server(postgres), sql=sql, **slow))
+    result_of(checks)
+    for _ in range(2):
+        result = result_of(checks)
+        assert (result["status"], result["details"]["total_pending"]) == ("healthy", 1), result
+        assert "time of the check was used up" in str(result["details"]["unavailable"]), result
+
+
 def test_pending__own_statement_that_fails_is_an_error(postgres: Postgres) -> None:
     result = run(spec("pending_tasks", server(postgres), sql="SELECT 1, 2, 3, 4", **FURTHER))
     assert (result["status"], result["error_type"]) == ("error", "RequestRejectedError")

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -109,18 +110,27 @@ pub async fn query_with_further(
             None => left.push_back(statement),
         }
     }
-    // A server that does not understand one statement runs none of its message.
-    let all = [vec![statement.clone()], message(context, server, left.iter())].concat();
-    let (mut response, mut together) = match query_tables(context, server, tables, all).await {
-        Err(CheckError::Rejected { .. }) if !left.is_empty() => {
-            (query_tables(context, server, tables, vec![statement]).await?, false)
+    // The check's own statement comes first, and alone where it needed most of its time, or was not answered in time, in
+    // the last run. A server that does not understand one statement runs none of its message.
+    let slow = context.process.shared::<Slow>(&format!("{} {statement}", key(server)));
+    let mut joined = !slow.0.swap(true, Ordering::Relaxed);
+    let mut together = true;
+    let mut all = vec![statement.clone()];
+    if joined {
+        all.extend(message(context, server, left.iter()));
+    }
+    let mut response = match query_tables(context, server, tables, all).await {
+        Err(CheckError::Rejected { .. }) if joined && !left.is_empty() => {
+            (joined, together) = (false, false);
+            query_tables(context, server, tables, vec![statement]).await?
         }
-        response => (response?, true),
+        response => response?,
     };
+    slow.0.store(response.after > context.timeout() / 2, Ordering::Relaxed);
     if response.sets.len() < 2 {
         return Ok((response, found));
     }
-    let mut answers = together.then(|| Response { sets: response.sets.split_off(2), ..response.clone() });
+    let mut answers = joined.then(|| Response { sets: response.sets.split_off(2), ..response.clone() });
     response.failed = None;
     while !left.is_empty() {
         if let Some(mut answers) = answers.take() {
@@ -156,6 +166,10 @@ fn message<'a>(
     let timeout = TIMEOUT.min(context.time_left() / 8);
     std::iter::once(limit(server, timeout)).chain(statements).collect()
 }
+
+/// Whether the check's own statement was slow in the last run.
+#[derive(Default)]
+struct Slow(AtomicBool);
 
 /// The statements of one server that failed, when and why.
 #[derive(Default)]
