@@ -45,4 +45,5 @@ def test_django_q2_until_its_cluster_is_gone(
         project.wait("failed_tasks", lambda details: details["failed_count_last_hour"] == 1)
         assert project.wait("task_workers", lambda details: details.get("active_workers") == 2)["status"] == "healthy"
         project.kill(worker)
-        assert project.wait("task_workers", lambda details: details.get("active_workers") == 0)["status"] == "error"
+        # An error once the heartbeat window has passed: a deploy looks the same.
+        assert project.wait("task_workers", lambda details: details.get("active_workers") == 0)["status"] == "degraded"
