@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.checks import celery, celery_workers
+from django_lifesigns.checks import celery_workers
 from django_lifesigns.checks.celery_workers import CeleryWorkers
 from django_lifesigns.targets.queues.celery import checks_of_celery, unknown_of_celery
 from tests.django.projects import run_json

@@ -104,8 +104,9 @@ class Dependencies:
             "TLS": HttpApis(tls=True),
             "DNS": Nsd(),
         }
-        # It listens on another port, too.
-        ports = {"WebSocket": self.websockets.websockets_port}
+        ports: dict[str, int] = {}
+        if self.websockets.websockets_port is not None:  # it listens on another port, too
+            ports["WebSocket"] = self.websockets.websockets_port
         redis_checks = ("default_cache", "select2_cache", "channel_layer")
         services: dict[str, tuple[Service, tuple[str, ...], tuple[str, ...]]] = {
             "PostgreSQL": (self.stack.postgres, POSTGRES_CHECKS, ()),
