@@ -35,6 +35,7 @@ COMMANDS = ["makemigrations --check --dry-run --verbosity 0", "migrate --verbosi
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
 REDIS = "django.core.cache.backends.redis.RedisCache"
 LAYER = "channels.layers.InMemoryChannelLayer"
+STRICT = "tests.django.strict_layer.StrictLayer"
 
 
 def probed(folder: Path, settings: str, *commands: str) -> Any:
@@ -57,7 +58,7 @@ def probed(folder: Path, settings: str, *commands: str) -> Any:
         ("CHANNEL_LAYERS = {'default': {'BACKEND': 'no.such.Layer'}}", ["channel_layer"]),
         ("CHANNEL_LAYERS = {'default': {'BACKEND': 'tests.django.broken_module.Layer'}}", ["channel_layer"]),
         (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': ['x']}}}}", ["channel_layer"]),
-        (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': {{'capcity': 1}}}}}}", ["channel_layer"]),
+        (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {STRICT!r}, 'CONFIG': {{'capcity': 1}}}}}}", ["channel_layer"]),
         (f"CHANNEL_LAYERS = {{'default': {{'BACKEND': {LAYER!r}, 'CONFIG': {{'capacity': 1}}}}}}", []),
         ("EMAIL_HOST = EMAIL_PORT = EMAIL_HOST_USER = EMAIL_USE_TLS = EMAIL_BACKEND = None", []),
         ("EMAIL_HOST = 's'; EMAIL_PORT = 'x'", ["aws_ses"]),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 
 import lifesigns
 
+ROOT = Path(__file__).resolve().parents[2]
 TOKEN = {"Authorization": "Bearer s3cret"}
 
 
@@ -145,17 +149,28 @@ def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
     assert all_of_them < 1.5
 
 
-def test_lifespan_drains_at_its_end(engine: lifesigns.Engine) -> None:
-    app = lifesigns.asgi(engine)
-    sent: list[str] = []
-    messages = iter(["lifespan.startup", "lifespan.shutdown"])
+LIFESPAN = """
+import asyncio
+import lifesigns
+from tests.unit.test_asgi import fetch
 
-    async def receive() -> Any:
-        return {"type": next(messages)}
+app = lifesigns.asgi(lifesigns.Engine())
+sent = []
+messages = iter(["lifespan.startup", "lifespan.shutdown"])
 
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
+async def receive():
+    return {"type": next(messages)}
 
-    asyncio.run(app({"type": "lifespan"}, receive, send))
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert fetch(app, "/ready").json()["status"] == "draining"
+async def send(message):
+    sent.append(message["type"])
+
+asyncio.run(app({"type": "lifespan"}, receive, send))
+assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"], sent
+assert fetch(app, "/ready").json()["status"] == "draining"
+"""
+
+
+def test_lifespan_drains_at_its_end() -> None:
+    """In a process of its own, which drains for good."""
+    done = subprocess.run([sys.executable, "-c", LIFESPAN], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
