@@ -91,7 +91,7 @@ class Engine:
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
 
-    def take_events(self) -> tuple[list[dict[str, Any]], list[tuple[bool, str]]] | None:
+    def take_events(self) -> tuple[list[dict[str, Any]], list[tuple[str, bool, str]]] | None:
         """Events (see `lifesigns.events`) and diagnostics (whether a warning, text) since the last call, if any."""
 
     def metrics(self, openmetrics: bool) -> str:

@@ -43,5 +43,7 @@ pub enum EventKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     pub is_warning: bool,
+    /// The name of the logger that it goes to.
+    pub logger: &'static str,
     pub text: String,
 }

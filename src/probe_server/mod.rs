@@ -194,7 +194,11 @@ impl Keeper {
             let error = match opened {
                 Ok(Ok(Some(opened))) => {
                     if said {
-                        diagnostics::publish(false, format!("probe server {}: listening", self.address));
+                        diagnostics::publish_to(
+                            diagnostics::PROBE_SERVER,
+                            false,
+                            format!("probe server {}: listening", self.address),
+                        );
                     }
                     return opened;
                 }
@@ -207,7 +211,7 @@ impl Keeper {
             };
             if !said {
                 let text = format!("probe server {}: cannot listen ({error}); retrying each second", self.address);
-                diagnostics::publish(true, text);
+                diagnostics::publish_to(diagnostics::PROBE_SERVER, true, text);
                 said = true;
             }
             sleep(RETRY_AFTER).await;

@@ -41,7 +41,7 @@ pub struct PyEngine {
 }
 
 /// Events as dicts, and diagnostics (whether a warning, text).
-type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(bool, String)>);
+type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(&'static str, bool, String)>);
 
 /// How a check is run: the options of `register` beside the name and what it does.
 #[derive(Deserialize)]
@@ -146,7 +146,8 @@ impl PyEngine {
         }
         let (events, diagnostics) = py.detach(|| (self.inner.take_events(), diagnostics::take()));
         let events = events.iter().map(|event| events::dict(py, event)).collect::<PyResult<_>>()?;
-        let diagnostics = diagnostics.into_iter().map(|diagnostic| (diagnostic.is_warning, diagnostic.text));
+        let diagnostics =
+            diagnostics.into_iter().map(|diagnostic| (diagnostic.logger, diagnostic.is_warning, diagnostic.text));
         Ok(Some((events, diagnostics.collect())))
     }
 

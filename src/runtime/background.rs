@@ -75,7 +75,8 @@ impl BackgroundServices {
             if let Err(error) = service.resume() {
                 if before.is_none() {
                     let text = format!("{}: cannot be started ({}); retrying", service.name(), error.kind());
-                    diagnostics::publish(true, text);
+                    let logger = if service.is_server() { diagnostics::PROBE_SERVER } else { diagnostics::ENGINE };
+                    diagnostics::publish_to(logger, true, text);
                 }
                 self.failed_at.get_or_init(AtomicU64::default).store(clock::now(), Ordering::Relaxed);
                 self.generation.store(now.wrapping_sub(1), Ordering::Relaxed);

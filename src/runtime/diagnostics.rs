@@ -6,9 +6,19 @@ use crate::model::Diagnostic;
 
 static DIAGNOSTICS: PerProcess<Queue<Diagnostic>> = PerProcess::new();
 
-/// Queues a diagnostic for the log.
+/// The logger of the engine itself.
+pub const ENGINE: &str = "lifesigns";
+/// The logger of the probe servers.
+pub const PROBE_SERVER: &str = "lifesigns.probe_server";
+
+/// Queues a diagnostic of the engine for the log.
 pub fn publish(is_warning: bool, text: String) {
-    DIAGNOSTICS.get_or_init(Queue::default).push(Diagnostic { is_warning, text });
+    publish_to(ENGINE, is_warning, text);
+}
+
+/// Queues a diagnostic for a logger.
+pub fn publish_to(logger: &'static str, is_warning: bool, text: String) {
+    DIAGNOSTICS.get_or_init(Queue::default).push(Diagnostic { is_warning, logger, text });
 }
 
 /// Whether there are any of this process.

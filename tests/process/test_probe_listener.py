@@ -232,7 +232,7 @@ def test_probe_command__full_queue_times_out(tmp_path: Path) -> None:
 
 CHILD = """
 import logging
-logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(levelname)s %(message)s")
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 server = engine.serve(sys.argv[1], application="shop")
 say(server.address)
 pid = os.fork()
@@ -259,11 +259,11 @@ def test_child__that_cannot_listen_says_so_once_and_tries_again() -> None:
             taken.listen()
             script.send_line()
             line = script.line()
-            assert line.startswith("WARNING")
+            assert line.startswith("WARNING lifesigns.probe_server ")
             assert f"probe server {address}: cannot listen" in line
             time.sleep(2.5)
         wait_until(lambda: answers(address), 10)
-        assert script.line() == f"INFO probe server {address}: listening"
+        assert script.line() == f"INFO lifesigns.probe_server probe server {address}: listening"
 
 
 HELPER = """
