@@ -18,7 +18,7 @@ pub struct CallableCheck {
 impl Check for CallableCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         // Only a call that a thread has taken has got anywhere.
-        let on_start = || context.enter(Phase::Query);
+        let on_start = || context.enter(Phase::Function);
         context.process.callables.call_observed(self.id, self.timeout, on_start).await
     }
 

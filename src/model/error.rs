@@ -17,6 +17,8 @@ pub enum Phase {
     Tls,
     Authenticate,
     Query,
+    /// A callable of Python runs.
+    Function,
     Lock,
     Close,
 }
@@ -31,6 +33,7 @@ impl Phase {
             Self::Tls => "during the TLS handshake",
             Self::Authenticate => "while authenticating",
             Self::Query => "while waiting for the answer",
+            Self::Function => "in the function",
             Self::Lock => "while waiting for a lock",
             Self::Close => "while closing the connection",
         }
@@ -41,10 +44,10 @@ impl Phase {
 /// configured, public names (`target` is `host:port` or a path) and from our own words.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CheckError {
-    #[error("Timed out after {} s ({})", .after.as_secs_f64(), .phase.doing())]
+    #[error("Timed out after {} s ({})", seconds(*.after), .phase.doing())]
     Timeout { after: Duration, phase: Phase },
     /// Of several paths some have not answered; the details show the others.
-    #[error("Timed out after {} s (waiting for {paths})", .after.as_secs_f64())]
+    #[error("Timed out after {} s (waiting for {paths})", seconds(*.after))]
     PathTimeout { after: Duration, paths: String },
     #[error("the host name {host} does not resolve")]
     NameResolution { host: String },
@@ -83,7 +86,7 @@ pub enum CheckError {
     #[error("the previous run has not returned: still running for {} s", .seconds)]
     StillRunning { seconds: u64 },
     /// No Python thread took the call: the fault is this process's, and nothing was found out about the check.
-    #[error("Not run: no Python thread was free within {} s", .after.as_secs_f64())]
+    #[error("Not run: no Python thread was free within {} s", seconds(*.after))]
     NotStarted { after: Duration },
     #[error("not run: its engine is gone")]
     Withdrawn,
@@ -92,6 +95,11 @@ pub enum CheckError {
     /// An error, and what was found out with it.
     #[error("{error}")]
     Detailed { error: Box<CheckError>, details: Map<String, Value> },
+}
+
+/// As messages give a time: to the millisecond, in which a part of a timeout is no longer number.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 impl CheckError {
@@ -169,6 +177,20 @@ impl CheckError {
         match self {
             Self::Detailed { details, .. } => details.clone(),
             _ => Map::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeout_in_messages_to_the_millisecond() {
+        let message = |after| CheckError::Timeout { after, phase: Phase::Query }.to_string();
+        for (nanos, said) in [(996_830_391, "0.997 s"), (2_000_000_000, "2 s"), (500_000_000, "0.5 s")] {
+            let expected = format!("Timed out after {said} (while waiting for the answer)");
+            assert_eq!(message(Duration::from_nanos(nanos)), expected);
         }
     }
 }

@@ -180,6 +180,7 @@ def test_sweep__ends_by_the_timeout_of_a_hanging_check() -> None:
     assert 0.45 < took < 2
     hung = report["checks"]["hangs"]
     assert (hung["status"], hung["error_type"], hung["timeout_seconds"]) == ("error", "TimeoutError", 0.5)
+    assert hung["message"] == "Timed out after 0.5 s (in the function)"
     assert report["summary"]["healthy"] == 21
 
 
