@@ -146,6 +146,19 @@ def answering(answer: bytes, *, closes: bool = False) -> MisbehavingServer:
     return MisbehavingServer(behave)
 
 
+def flooding(frames: bytes) -> MisbehavingServer:
+    """Answers the first request with these frames, over and over."""
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(len(PREFACE))
+        writer.write(SETTINGS)
+        while True:
+            writer.write(frames * 1000)
+            await writer.drain()
+
+    return MisbehavingServer(behave)
+
+
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
@@ -159,6 +172,7 @@ MISBEHAVING: dict[str, tuple[Any, tuple[str, ...]]] = {
     "garbage": (misbehaving.garbage, ("ProtocolError",)),
     "banner": (misbehaving.banner, ("ProtocolError",)),
     "flood": (lambda: misbehaving.flood(SETTINGS), ("ProtocolError", "ResponseTooLargeError")),
+    "endless frames": (lambda: flooding(SETTINGS + frame(8, 0, 0, b"\0\0\0\1")), ("ResponseTooLargeError",)),
     "settings only": (lambda: answering(b""), ("TimeoutError",)),
     "goes away": (lambda: answering(frame(7, 0, 0, bytes(8)), closes=True), ("ConnectionResetError",)),
     "stream refused": (lambda: answering(frame(3, 0, 1, b"\0\0\0\7")), ("UnavailableError",)),

@@ -131,6 +131,10 @@ fn code(headers: &HeaderMap) -> Option<u32> {
 /// What an error of HTTP/2 means.
 fn explain(target: &str, error: &h2::Error) -> CheckError {
     if let Some(error) = error.get_io() {
+        // The codec keeps the kind of an error of the stream, and loses what it is made of.
+        if error.kind() == io::ErrorKind::QuotaExceeded {
+            return CheckError::TooLarge { target: target.to_owned(), limit: MAX_READ };
+        }
         return match net::io_error(target, Phase::Query, error) {
             CheckError::Unreachable { .. } if error.kind() == io::ErrorKind::InvalidData => protocol(target),
             known => known,
