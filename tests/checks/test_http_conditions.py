@@ -49,6 +49,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         _, kind, *rest = self.path.split("/")
         if kind == "status":
             self.send_response(int(rest[0]))
+        elif kind == "encoded":
+            self.send_response(200)
+            self.send_header("Content-Encoding", rest[0])
         elif kind == "redirect" and int(rest[1]):
             self.send_response(int(rest[0]))
             self.send_header("Location", f"{self.server.elsewhere}/redirect/{rest[0]}/{int(rest[1]) - 1}")
@@ -153,6 +156,15 @@ def test_conditions_on_the_body(server: Recorder, conditions: dict[str, Any], un
         assert result["message"] == f"{url(server, '')} answered 200, but {', '.join(unmet)}"
 
 
+@pytest.mark.parametrize("conditions", [{"text": "ok"}, {"no_text": "failed"}, {"json": {"/status": "ok"}}])
+def test_conditions_on_an_encoded_body(server: Recorder, conditions: dict[str, Any]) -> None:
+    assert probe(url(server, "/encoded/identity"), **conditions)["status"] == "healthy"
+    result = probe(url(server, "/encoded/gzip"), **conditions)
+    assert result["status"] == "error", result
+    assert "the body has the Content-Encoding gzip" in result["message"]
+    assert probe(url(server, "/encoded/gzip"))["status"] == "healthy"
+
+
 def test_conditions_after_a_wrong_status(server: Recorder) -> None:
     result = probe(url(server, "/status/500"), text="ok")
     assert result["error_type"] == "UnavailableError", result
@@ -203,6 +215,19 @@ def test_redirect_to_another_server_gets_no_secrets(server: Recorder) -> None:
     probe(target, headers={"X-Key": SECRET}, follow_redirects=1)
     assert [seen["headers"]["x-key"] for seen in server.requests] == [SECRET, SECRET]
     assert all("authorization" in seen["headers"] for seen in server.requests)
+
+
+@pytest.mark.parametrize(("status", "method"), [(307, "POST"), (308, "POST"), (302, "PUT")])
+def test_body_is_not_sent_to_another_server(server: Recorder, status: int, method: str) -> None:
+    with recorder() as other:
+        server.elsewhere = url(other, "")
+        target = url(server, f"/redirect/{status}/1")
+        result = probe(target, method=method, body=SECRET, follow_redirects=1)
+        assert result["error_type"] == "RequestRejectedError", result
+        assert "to another server, which the configured body is not sent to" in result["message"]
+        assert other.requests == []
+        assert probe(target, method=method, follow_redirects=1)["status"] == "healthy"
+        assert [seen["method"] for seen in other.requests] == [method]
 
 
 @pytest.mark.parametrize(("method", "repeated"), [("GET", True), ("PUT", True), ("POST", False), ("PATCH", False)])
@@ -264,6 +289,29 @@ def test_certificate_days(tmp_path: Path, days: int, status: str) -> None:
     assert result["details"]["certificate_days_left"] == 20
     if status == "degraded":
         assert result["message"].endswith("answered 200, with a certificate that expires in 20 days")
+
+
+@pytest.mark.parametrize(("days", "status"), [(14, "healthy"), (30, "degraded")])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_certificate_days_of_a_server_that_redirects(
+    tmp_path: Path, certificates: Certificates, scheme: str, days: int, status: str
+) -> None:
+    """The last server, whose certificate is good for longer or that has none, hides no other's."""
+    authorities = tmp_path / "authorities.pem"
+    with encrypted(tmp_path, 20) as (server, _, tls), recorder() as last:
+        if scheme == "https":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificates.server.certificate, certificates.server.key)
+            last.socket = context.wrap_socket(last.socket, server_side=True)
+        authorities.write_text(Path(tls["ca"]).read_text() + certificates.ca.read_text())
+        server.elsewhere = url(last, "", scheme)
+        target = url(server, "/redirect/302/1", "https")
+        result = probe(target, certificate_days=days, follow_redirects=1, tls={"ca": str(authorities)})
+    assert result["status"] == status, result
+    assert result["details"]["certificate_days_left"] == 20
+    if status == "degraded":
+        said = f"answered 200; {url(server, '', 'https')}, which redirects, has a certificate that expires in 20 days"
+        assert result["message"].endswith(said)
 
 
 def test_certificate_days_after_other_faults(tmp_path: Path) -> None:

@@ -196,7 +196,8 @@ class Http(Spec):
     """Expected values by JSON pointer: `{"/status": "ok", "/queue/depth": {"$lt": 100}}`, with the operators `$gt`,
     `$gte`, `$lt`, `$lte` and `$ne`."""
     certificate_days: int | None = None
-    """Degraded while the server's certificate is valid for fewer days than this. Default: not checked."""
+    """Degraded while a server's certificate is valid for fewer days than this: of redirects that are followed, each
+    server's. Default: not checked."""
     follow_redirects: int | None = None
     """How many redirects are followed, 20 at most. Default 0: a redirect is an answer."""
     tls: Tls | None = None

@@ -1,9 +1,12 @@
 //! What the body of an answer must hold: a text, not another text, values at JSON pointers.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use hyper::header::{CONTENT_ENCODING, HeaderMap};
 use serde_json::Value;
 
+use super::number;
 use crate::model::SpecError;
 
 /// The conditions on a body, as configured.
@@ -16,9 +19,10 @@ pub struct Conditions<'a> {
 }
 
 /// How a number is compared.
-type Comparison = fn(&f64, &f64) -> bool;
+type Comparison = fn(Ordering) -> bool;
 
-const COMPARISONS: [(&str, Comparison); 4] = [("$gt", f64::gt), ("$gte", f64::ge), ("$lt", f64::lt), ("$lte", f64::le)];
+const COMPARISONS: [(&str, Comparison); 4] =
+    [("$gt", Ordering::is_gt), ("$gte", Ordering::is_ge), ("$lt", Ordering::is_lt), ("$lte", Ordering::is_le)];
 
 impl Conditions<'_> {
     pub fn is_empty(&self) -> bool {
@@ -35,13 +39,21 @@ impl Conditions<'_> {
             if !(pointer.is_empty() || pointer.starts_with('/')) {
                 return Err(SpecError(format!("json: {pointer:?} is not a JSON pointer, such as \"/{pointer}\"")));
             }
+            if pointer.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1'])) {
+                let rule = "in it ~ is written ~0, and / in a name ~1";
+                return Err(SpecError(format!("json: {pointer:?} is not a JSON pointer: {rule}")));
+            }
             validate_comparison(pointer, expected)?;
         }
         Ok(())
     }
 
     /// What of them a body does not meet, in words that hold none of its texts.
-    pub fn unmet(&self, body: &[u8]) -> Vec<String> {
+    /// `coding` is how the body is encoded, if so.
+    pub fn unmet(&self, body: &[u8], coding: Option<&str>) -> Vec<String> {
+        if let Some(coding) = coding.filter(|_| !self.is_empty()) {
+            return vec![format!("the body has the Content-Encoding {coding}, in which nothing can be looked for")];
+        }
         let text = String::from_utf8_lossy(body);
         let mut unmet = Vec::new();
         if self.text.is_some_and(|wanted| !text.contains(wanted)) {
@@ -62,6 +74,18 @@ impl Conditions<'_> {
         }
         unmet
     }
+}
+
+/// How a body is encoded; `None`: not at all.
+pub fn coding(headers: &HeaderMap) -> Option<&'static str> {
+    const KNOWN: [&str; 5] = ["gzip", "br", "zstd", "deflate", "compress"];
+    let codings =
+        headers.get_all(CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let mut codings =
+        codings.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity"));
+    let coding = codings.next()?;
+    // Others are text of the server's, which is not shown.
+    Some(KNOWN.into_iter().find(|known| coding.eq_ignore_ascii_case(known.as_bytes())).unwrap_or("of an unknown name"))
 }
 
 /// The operators of an expected value such as `{"$gt": 3}`.
@@ -86,8 +110,10 @@ fn validate_comparison(pointer: &str, expected: &Value) -> Result<(), SpecError>
 fn meets(found: &Value, expected: &Value) -> bool {
     let Some(operators) = operators(expected) else { return equal(found, expected) };
     operators.iter().all(|(name, operand)| {
-        match (COMPARISONS.iter().find(|(known, _)| known == name), found.as_f64(), operand.as_f64()) {
-            (Some((_, compare)), Some(found), Some(operand)) => compare(&found, &operand),
+        match (COMPARISONS.iter().find(|(known, _)| known == name), found, operand) {
+            (Some((_, meets)), Value::Number(found), Value::Number(operand)) => {
+                number::compare(found, operand).is_some_and(meets)
+            }
             (Some(_), _, _) => false,
             (None, _, _) => !equal(found, operand),
         }
@@ -97,7 +123,9 @@ fn meets(found: &Value, expected: &Value) -> bool {
 /// Equality as in Python and JavaScript: 1 is 1.0.
 fn equal(found: &Value, expected: &Value) -> bool {
     match (found, expected) {
-        (Value::Number(found), Value::Number(expected)) => found == expected || found.as_f64() == expected.as_f64(),
+        (Value::Number(found), Value::Number(expected)) => {
+            number::compare(found, expected).is_some_and(Ordering::is_eq)
+        }
         (Value::Array(found), Value::Array(expected)) => {
             found.len() == expected.len() && found.iter().zip(expected).all(|(found, expected)| equal(found, expected))
         }
@@ -127,7 +155,7 @@ mod tests {
 
     fn unmet(expected: Value, body: &str) -> Vec<String> {
         let json = serde_json::from_value(expected).unwrap();
-        Conditions { text: None, no_text: None, json: &json }.unmet(body.as_bytes())
+        Conditions { text: None, no_text: None, json: &json }.unmet(body.as_bytes(), None)
     }
 
     #[test]
@@ -154,9 +182,50 @@ mod tests {
     }
 
     #[test]
+    fn json_large_numbers_compare_exactly() {
+        let body = r#"{"id": 9007199254740993, "most": 18446744073709551615, "half": 9007199254740992.0}"#;
+        for (expected, meets) in [
+            (json!({"/id": 9_007_199_254_740_993_u64}), true),
+            (json!({"/id": 9_007_199_254_740_992_u64}), false),
+            (json!({"/id": {"$gt": 9_007_199_254_740_992_u64}}), true),
+            (json!({"/id": {"$lte": 9_007_199_254_740_992_u64}}), false),
+            (json!({"/id": {"$gt": 9_007_199_254_740_992.0}}), true),
+            (json!({"/most": {"$lt": 18_446_744_073_709_551_616.0}}), true),
+            (json!({"/most": u64::MAX - 1}), false),
+            (json!({"/half": {"$ne": 9_007_199_254_740_993_u64}}), true),
+            (json!({"/half": 9_007_199_254_740_992_u64}), true),
+        ] {
+            assert_eq!(unmet(expected.clone(), body).is_empty(), meets, "{expected}");
+        }
+    }
+
+    #[test]
+    fn encoded_body_meets_no_condition() {
+        let none = BTreeMap::new();
+        let unmet = |text, coding| Conditions { text, no_text: None, json: &none }.unmet(b"a", coding);
+        assert_eq!(unmet(None, Some("gzip")), Vec::<String>::new());
+        assert_eq!(unmet(Some("a"), None), Vec::<String>::new());
+        assert_eq!(
+            unmet(Some("a"), Some("gzip")),
+            ["the body has the Content-Encoding gzip, in which nothing can be looked for"]
+        );
+        for (value, expected) in [
+            ("identity", None),
+            ("", None),
+            ("GZIP", Some("gzip")),
+            ("identity, br", Some("br")),
+            ("secret", Some("of an unknown name")),
+        ] {
+            let headers = [(CONTENT_ENCODING, value.parse().unwrap())].into_iter().collect();
+            assert_eq!(coding(&headers), expected, "{value}");
+        }
+        assert_eq!(coding(&HeaderMap::new()), None);
+    }
+
+    #[test]
     fn text_there_and_not_there() {
         let none = BTreeMap::new();
-        let unmet = |text, no_text, body: &[u8]| Conditions { text, no_text, json: &none }.unmet(body).len();
+        let unmet = |text, no_text, body: &[u8]| Conditions { text, no_text, json: &none }.unmet(body, None).len();
         for (text, no_text, body, expected) in [
             (Some("grün"), None, "alles grün".as_bytes(), 0),
             (Some("grün"), None, b"alles gr\xfcn", 1),
@@ -172,6 +241,8 @@ mod tests {
     fn validate_wrong_conditions_named() {
         for (json, said) in [
             (json!({"status": 1}), r#"json: "status" is not a JSON pointer, such as "/status""#),
+            (json!({"/s~2": 1}), r#"json: "/s~2" is not a JSON pointer: in it ~ is written ~0, and / in a name ~1"#),
+            (json!({"/s~": 1}), r#"json: "/s~" is not a JSON pointer"#),
             (json!({"/a": {"$gt": "1"}}), r#"json["/a"]["$gt"] must be a number"#),
             (json!({"/a": {"$regex": "x"}}), r#"json["/a"] has an unknown operator "$regex": known are"#),
         ] {

@@ -1,6 +1,8 @@
 //! HTTP: a URL that is answered as expected: by status, text, JSON values and certificate.
 
+mod certificate;
 mod conditions;
+mod number;
 mod redirect;
 mod status;
 
@@ -12,18 +14,18 @@ use hyper::body::Bytes;
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use self::certificate::ServerCertificate;
 use self::conditions::Conditions;
 use self::status::StatusCodes;
-use super::fields::{counted, validated};
+use super::fields::validated;
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError, Status};
+use crate::net::Tls;
 use crate::net::http::{HttpRequest, HttpResponse, send};
-use crate::net::{Certificate, Tls};
 use crate::runtime::Context;
 
 /// The most redirects that can be followed; browsers give up after about as many.
@@ -82,7 +84,8 @@ pub struct HttpCheck {
     /// `$gte`, `$lt`, `$lte` and `$ne`.
     #[serde(default)]
     pub json: BTreeMap<String, Value>,
-    /// Degraded while the server's certificate is valid for fewer days than this. Default: not checked.
+    /// Degraded while a server's certificate is valid for fewer days than this: of redirects that are followed, each
+    /// server's. Default: not checked.
     #[serde(default)]
     pub certificate_days: Option<u32>,
     /// How many redirects are followed, 20 at most. Default 0: a redirect is an answer.
@@ -115,15 +118,17 @@ impl Check for HttpCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let mut request = validated(self.request())?;
         let mut redirects = 0;
+        let mut certificates = Vec::new();
         loop {
             let response = send(context, &request, &self.tls).await?;
             let (target, status) = (response.target.clone(), response.status);
+            certificates.extend(ServerCertificate::of(&response));
             let next = if redirects < self.follow_redirects && !self.expect_status.contain(status) {
                 redirect::next(&request, &target, status, &response.headers)?
             } else {
                 None
             };
-            let Some(next) = next else { break self.judge(response, redirects).await };
+            let Some(next) = next else { break self.judge(response, redirects, certificates).await };
             // Read, so that the connection is kept.
             response.body().await?;
             request = next;
@@ -171,52 +176,31 @@ impl HttpCheck {
         Conditions { text: self.text.as_deref(), no_text: self.no_text.as_deref(), json: &self.json }
     }
 
-    async fn judge(&self, response: HttpResponse, redirects: u8) -> Result<Finding, CheckError> {
+    async fn judge(
+        &self,
+        response: HttpResponse,
+        redirects: u8,
+        certificates: Vec<ServerCertificate>,
+    ) -> Result<Finding, CheckError> {
         let (target, status) = (response.target.clone(), response.status);
-        let certificate = response.presented().and_then(|presented| presented.chain.first().cloned());
+        let coding = conditions::coding(&response.headers);
         // A server whose body never ends does not work, whatever its status.
         let body = response.body().await?;
         let mut finding = judge_status(&target, status, &self.expect_status)?;
         if redirects > 0 {
             finding = finding.with("redirects", redirects);
         }
-        let unmet = self.conditions().unmet(&body);
+        let unmet = self.conditions().unmet(&body, coding);
         if !unmet.is_empty() {
             finding.status = Status::Error;
             finding.message = format!("{target} answered {status}, but {}", unmet.join(", "));
             finding = finding.with("unmet_conditions", unmet);
         }
-        // Without a certificate the answer came, after a redirect, from an http:// URL.
-        Ok(match (self.certificate_days, certificate) {
-            (Some(days), Some(certificate)) => {
-                judge_certificate(finding, Certificate::read(&certificate), days, Timestamp::now())
-            }
-            _ => finding,
+        Ok(match self.certificate_days {
+            Some(days) => certificate::judge(finding, &target, certificates, days),
+            None => finding,
         })
     }
-}
-
-/// The same finding with the dates of the certificate, degraded by them if it is healthy otherwise.
-fn judge_certificate(finding: Finding, certificate: Option<Certificate>, days: u32, now: Timestamp) -> Finding {
-    let (mut finding, problem) = match certificate {
-        Some(certificate) => {
-            let left = certificate.days_left(now);
-            let expires = match left {
-                // Where verification is off.
-                ..0 => "a certificate that has expired".to_owned(),
-                _ => format!("a certificate that expires in {}", counted("day", left.unsigned_abs())),
-            };
-            let not_after = certificate.not_after.to_string();
-            let finding = finding.with("certificate_not_after", not_after).with("certificate_days_left", left);
-            (finding, (left < i64::from(days)).then_some(expires))
-        }
-        None => (finding, Some("a certificate whose dates cannot be read".to_owned())),
-    };
-    if let Some(problem) = problem.filter(|_| finding.status == Status::Healthy) {
-        finding.status = Status::Degraded;
-        finding.message += &format!(", with {problem}");
-    }
-    finding
 }
 
 /// The URL that is configured as `field`. Its text is in no error: it may hold credentials.

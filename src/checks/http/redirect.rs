@@ -14,7 +14,8 @@ const MAX_HOST: usize = 253;
 /// The request that an answer redirects to; `None` where it is no redirect.
 ///
 /// As browsers do, 303 asks for the result by `GET`, and 301 and 302 do so after a `POST`; 307 and 308 repeat the
-/// request as it was. Headers and credentials that were configured for one server are not sent to another.
+/// request as it was. Headers, credentials and body that were configured for one server (scheme, host and port) are not
+/// sent to another: a redirect that wants the body there is an error.
 pub fn next(
     request: &HttpRequest,
     target: &str,
@@ -38,6 +39,9 @@ pub fn next(
         next.method = Method::GET;
         next.body = Bytes::new();
         [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING].iter().for_each(|name| _ = next.headers.remove(name));
+    }
+    if !same_server && !next.body.is_empty() {
+        return Err(wrong("it redirects to another server, which the configured body is not sent to"));
     }
     Ok(Some(next))
 }
@@ -83,9 +87,15 @@ mod tests {
             ("//b.example/z", "http://b.example/z", false),
             ("http://evil:evil@b.example/", "http://b.example/", false),
         ] {
-            let next = redirected("GET", 302, location).unwrap().unwrap();
+            let next = redirected("POST", 302, location).unwrap().unwrap();
             assert_eq!(next.url.as_str(), url);
             assert_eq!(next.headers.contains_key(AUTHORIZATION), keeps_secrets, "{location}");
+            for (method, status) in [("POST", 307), ("POST", 308), ("PUT", 301), ("PUT", 302)] {
+                match redirected(method, status, location) {
+                    Ok(next) => assert!(keeps_secrets && !next.unwrap().body.is_empty(), "{status} {location}"),
+                    Err(error) => assert!(!keeps_secrets && !error.to_string().contains("secret"), "{status} {error}"),
+                }
+            }
         }
     }
 
