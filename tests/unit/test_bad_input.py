@@ -67,9 +67,9 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
     ("spec", "message"),
     [
         ({"kind": "tcp", "host": "h", "port": "5432"}, "c: port must be an int, not str"),
-        ({"kind": "tcp", "host": "h", "port": 70000}, "c: port must be an int from 0 to 65535, not 70000"),
-        ({"kind": "tcp", "host": "h", "port": -1}, "c: port must be an int from 0 to 65535, not -1"),
-        ({"kind": "tcp", "host": "h", "port": 2**70}, "c: port must be an int from 0 to 65535, not one of more than"),
+        ({"kind": "tcp", "host": "h", "port": 70000}, "c: port must be an int from 1 to 65535, not 70000"),
+        ({"kind": "tcp", "host": "h", "port": -1}, "c: port must be an int from 1 to 65535, not -1"),
+        ({"kind": "tcp", "host": "h", "port": 2**70}, "c: port must be an int from 1 to 65535, not one of more than"),
         ({"kind": "tcp", "host": "h", "port": 1.0}, "c: port must be an int, not float"),
         ({"kind": "tcp", "host": "h", "port": True}, "c: port must be an int, not bool"),
         ({"kind": "tcp", "host": None, "port": 1}, "c: host must be a str, not None"),
@@ -102,6 +102,15 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
             {"kind": "memory", "thresholds": {"degraded_above": "80", "error_above": 1}},
             "c: thresholds.degraded_above must be a number, not str",
         ),
+        (
+            {"kind": "http", "url": "http://h", "json": {"/a": float("nan")}},
+            "c: json./a must be a finite number, not nan",
+        ),
+        (
+            {"kind": "http", "url": "http://h", "json": {"/a": {"$lt": [float("-inf")]}}},
+            "c: json./a.$lt[0] must be a finite number, not -inf",
+        ),
+        ({"kind": "http", "url": "http://h", "json": {"/s~2": 1}}, 'c: json: "/s~2" is not a JSON pointer'),
         ({"kind": "heartbeat", "name": "n", "max_age": 0}, "c: max_age must be a number of seconds above 0 and below "),
         ({"kind": "heartbeat", "name": "n", "max_age": float("inf")}, "c: max_age must be a number of seconds above 0"),
         ({"kind": "skipped", "reason": "\ud800"}, "c: a str in it is not valid Unicode"),

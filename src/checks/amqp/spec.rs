@@ -157,7 +157,7 @@ impl TryFrom<AmqpServerFields> for AmqpServer {
     fn try_from(fields: AmqpServerFields) -> Result<Self, SpecError> {
         let url = fields.url.as_ref().map(|url| parse_url(url.expose(), fields.tls.as_ref())).transpose()?;
         let url = url.unwrap_or_default();
-        let host = fields.host.or(url.host).ok_or_else(|| wrong("url or host must be given"))?;
+        let host = fields.host.or(url.host).ok_or_else(|| SpecError("host or url is required".to_owned()))?;
         let tls = fields.tls.or(url.tls);
         let port = fields.port.or(url.port);
         let server = Self {

@@ -55,6 +55,11 @@ impl Error {
         Problem::Variant { given: type_name.to_owned(), known }.into()
     }
 
+    /// NaN or an infinity.
+    pub fn not_finite(number: f64) -> Self {
+        Problem::Range { expected: "a finite number".to_owned(), given: number.to_string().to_lowercase() }.into()
+    }
+
     fn path(&self) -> String {
         let mut path = String::new();
         for step in self.path.iter().rev() {
@@ -174,7 +179,8 @@ fn type_in_words(expected: &str) -> &str {
 fn range_in_words(expected: &str) -> String {
     match expected {
         "u8" => format!("an int from 0 to {}", u8::MAX),
-        "u16" => format!("an int from 0 to {}", u16::MAX),
+        // They are ports.
+        "u16" => format!("an int from 1 to {}", u16::MAX),
         "u32" | "u64" | "usize" => "an int from 0".to_owned(),
         other => type_in_words(other).to_owned(),
     }

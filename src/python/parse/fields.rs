@@ -18,11 +18,21 @@ impl<'de> Deserializer<'de> for &'de Input {
             Input::Int(number) => visitor.visit_i64(*number),
             Input::Unsigned(number) => visitor.visit_u64(*number),
             Input::HugeInt => Err(Error::invalid_value(Unexpected::Other("one of more than 64 bits"), &visitor)),
+            // JSON, which a value of any type becomes, has no other numbers: they would silently become null.
+            Input::Float(number) if !number.is_finite() => Err(Error::not_finite(*number)),
             Input::Float(number) => visitor.visit_f64(*number),
             Input::Text(text) => visitor.visit_borrowed_str(text),
             Input::List(items) => visitor.visit_seq(Items { items, next: 0 }),
             Input::Map(fields) => visitor.visit_map(Fields { fields, value: None }),
             Input::Other(name) => Err(Error::invalid_type(Unexpected::Other(name), &visitor)),
+        }
+    }
+
+    /// What has a range of its own names it, also for NaN.
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self {
+            Input::Float(number) => visitor.visit_f64(*number),
+            other => other.deserialize_any(visitor),
         }
     }
 
@@ -50,7 +60,7 @@ impl<'de> Deserializer<'de> for &'de Input {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct seq tuple
         tuple_struct map struct identifier ignored_any
     }
 }

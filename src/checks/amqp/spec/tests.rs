@@ -47,7 +47,7 @@ fn server_fields_before_the_url() {
 #[test]
 fn wrong_fields_named_without_secrets() {
     for (fields, said) in [
-        (json!({}), "url or host must be given"),
+        (json!({}), "host or url is required"),
         (json!({"url": "h:5672/hunter2"}), "url must start with amqp:// or amqps://"),
         (json!({"url": "redis://u:hunter2@h"}), "url must start with amqp:// or amqps://, not redis:"),
         (json!({"url": "amqp://u:hunter2#@h"}), "%-encoded"),
