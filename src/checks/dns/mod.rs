@@ -15,7 +15,7 @@ use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
 use exchange::{DnsReply, ask};
 use question::question;
-use records::{normalized, texts};
+use records::{bounded, expected, normalized, texts};
 
 /// How many records are shown.
 const MAX_SHOWN: usize = 20;
@@ -60,7 +60,7 @@ impl Check for DnsCheck {
     fn validate(&self) -> Result<(), SpecError> {
         question(&self.name, self.record_type, 0)?;
         for text in &self.expected {
-            if normalized(self.record_type, text).is_none() {
+            if expected(self.record_type, text).is_none() {
                 let kind = self.record_type.text();
                 return Err(SpecError(format!(
                     "expected must hold {kind} records as a zone file has them, not '{text}'"
@@ -128,7 +128,7 @@ impl DnsCheck {
             return Ok(detailed(finding, "NOERROR").with("answers", answers));
         }
         let known: Vec<_> = answers.iter().filter_map(|text| normalized(self.record_type, text)).collect();
-        let is_missing = |text: &&String| normalized(self.record_type, text).is_none_or(|text| !known.contains(&text));
+        let is_missing = |text: &&String| expected(self.record_type, text).is_none_or(|text| !known.contains(&text));
         let missing: Vec<_> = self.expected.iter().filter(is_missing).map(String::as_str).collect();
         let finding = if missing.is_empty() {
             let number = u64::try_from(answers.len()).unwrap_or(u64::MAX);
@@ -136,7 +136,7 @@ impl DnsCheck {
         } else {
             Finding::error(format!("{server} lacks {kind} records of {name}: {}", missing.join(", ")))
         };
-        let shown: Vec<_> = answers.into_iter().take(MAX_SHOWN).collect();
+        let shown: Vec<_> = answers.iter().take(MAX_SHOWN).map(|text| bounded(text)).collect();
         Ok(detailed(finding, "NOERROR").with("answers", shown).with("ttl_seconds", ttl))
     }
 }

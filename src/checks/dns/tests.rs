@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use simple_dns::rdata::{A, CNAME, MX, NS, RData};
-use simple_dns::{CLASS, Name, ResourceRecord};
+use simple_dns::{CLASS, Name, Question, ResourceRecord, TYPE};
 
 use super::*;
 
@@ -16,9 +16,14 @@ fn record(data: RData<'_>) -> ResourceRecord<'_> {
     ResourceRecord::new(Name::new("example.org").unwrap(), CLASS::IN, 60, data)
 }
 
+fn asked(name: &str) -> Question<'_> {
+    Question::new(Name::new(name).unwrap(), TYPE::A.into(), CLASS::IN.into(), false)
+}
+
 fn reply<'a>(flags: PacketFlag, answers: Vec<RData<'a>>) -> Packet<'a> {
     let mut packet = Packet::new_reply(1);
     packet.set_flags(flags);
+    packet.questions.push(asked("example.org"));
     packet.answers = answers.into_iter().map(record).collect();
     packet
 }
@@ -37,10 +42,44 @@ fn judge_records_expected_and_not() {
         (json!(["192.0.2.3"]), "Error"),
     ] {
         let dns = check(json!({"name": "example.org", "expected": expected}));
-        let found = dns.judge("ns:53", &reply(PacketFlag::RECURSION_AVAILABLE, answers())).unwrap();
+        let mut packet = reply(PacketFlag::RECURSION_AVAILABLE, answers());
+        for record in packet.answers.iter_mut().skip(1) {
+            record.name = Name::new("B.example.org").unwrap();
+        }
+        let found = dns.judge("ns:53", &packet).unwrap();
         assert_eq!(format!("{:?}", found.status), status, "{}", found.message);
         assert_eq!(found.details["answers"], json!(["192.0.2.1", "192.0.2.2"]));
         assert_eq!(found.details["ttl_seconds"], 60);
+    }
+}
+
+#[test]
+fn judge_records_of_another_name_do_not_count() {
+    let alias = || RData::CNAME(CNAME(Name::new("example.org").unwrap()));
+    for answers in [vec![a(0xc000_0201)], vec![alias(), a(0xc000_0201)]] {
+        let mut packet = reply(PacketFlag::AUTHORITATIVE_ANSWER, answers);
+        packet.answers.iter_mut().last().unwrap().name = Name::new("evil.example").unwrap();
+        let found = check(json!({"name": "example.org"})).judge("ns:53", &packet).unwrap();
+        assert_eq!(found.message, "ns:53 has no A record of example.org");
+    }
+}
+
+#[test]
+fn expected_text_in_quotes_or_without() {
+    let long = "a".repeat(800);
+    for (text, expected) in [
+        ("v=spf1 -all", Some("v=spf1 -all")),
+        (r#""v=spf1 " "-all""#, Some("v=spf1 -all")),
+        (r#""a\;\"\\\059\195\164ä""#, Some("a;\"\\;ää")),
+        (long.as_str(), Some(long.as_str())),
+        (r"a\;b", None),
+        (r#""a"#, None),
+        (r#""a" b"#, None),
+        (r#""\25""#, None),
+        (r#""\999""#, None),
+        (r#""\255""#, None),
+    ] {
+        assert_eq!(records::expected(RecordType::Txt, text).as_deref(), expected, "{text}");
     }
 }
 
