@@ -36,10 +36,29 @@ pub fn counted(thing: &str, number: u64) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A name from a server or a setting as it is shown: a control character in it is written out, so that it moves no
+/// terminal's cursor and starts no line of a log.
+pub fn printable(name: &str) -> String {
+    name.chars().fold(String::with_capacity(name.len()), |mut shown, c| {
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn printable_writes_control_characters_out() {
+        assert_eq!(printable("größe \"a\" b\\"), "größe \"a\" b\\");
+        assert_eq!(printable("ev\u{1b}[31m\n\u{9b}il\0"), r"ev\u{1b}[31m\n\u{9b}il\u{0}");
+    }
 
     #[test]
     fn host_each_form() {

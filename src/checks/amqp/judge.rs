@@ -5,7 +5,7 @@ use serde_json::{Map, json};
 use super::management::Taken;
 use super::queue::{AmqpQueue, Published};
 use super::spec::{AmqpCheck, AmqpPendingTasksCheck, AmqpServer, MissingQueue};
-use crate::checks::fields::counted;
+use crate::checks::fields::{counted, printable};
 use crate::model::{CheckError, Finding, Status};
 use crate::net;
 
@@ -41,7 +41,7 @@ pub fn judge_broker(check: &AmqpCheck, server: &AmqpServer, seen: &BrokerState) 
         );
     }
     if !check.queues.is_empty() {
-        let queues: Map<_, _> = named().take(SHOWN).map(|(name, queue)| (name.clone(), queue.details())).collect();
+        let queues: Map<_, _> = named().take(SHOWN).map(|(name, queue)| (printable(name), queue.details())).collect();
         finding = finding.with("queues", queues).with("missing_queues", missing.clone());
     }
     if let Some(backend) = &check.task_queue {
@@ -84,8 +84,8 @@ pub fn judge_pending(
         message += &format!("; no worker consumes the {}", named_queues(&unserved));
     }
     let shown = || counts.iter().take(SHOWN);
-    let breakdown: Map<_, _> = shown().map(|(name, messages, _)| ((*name).clone(), json!(messages))).collect();
-    let consumers: Map<_, _> = shown().map(|(name, _, consumers)| ((*name).clone(), json!(consumers))).collect();
+    let breakdown: Map<_, _> = shown().map(|(name, messages, _)| (printable(name), json!(messages))).collect();
+    let consumers: Map<_, _> = shown().map(|(name, _, consumers)| (printable(name), json!(consumers))).collect();
     let (taken, management) = match taken {
         None => (Taken::default(), None),
         Some(Ok(taken)) => (taken, None),
@@ -108,11 +108,12 @@ pub fn judge_pending(
     })
 }
 
+/// As they are shown.
 fn names<'a>(
     queues: impl Iterator<Item = (&'a String, &'a AmqpQueue)>,
     wanted: impl Fn(AmqpQueue) -> bool,
 ) -> Vec<String> {
-    queues.filter(|(_, queue)| wanted(**queue)).map(|(name, _)| name.clone()).collect()
+    queues.filter(|(_, queue)| wanted(**queue)).map(|(name, _)| printable(name)).collect()
 }
 
 /// `queue a` or `queues a, b`; of many, the first ones.
@@ -182,6 +183,22 @@ mod tests {
         };
         assert!(unserved(3).ends_with("no worker consumes the queue b"));
         assert!(!unserved(0).contains("no worker"));
+    }
+
+    #[test]
+    fn control_characters_of_names_are_written_out() {
+        let names = ["ev\u{1b}\n", "il\r"];
+        let check: AmqpCheck =
+            serde_json::from_value(json!({"host": "h", "queues": names, "missing_queue": "error"})).unwrap();
+        let seen = BrokerState { version: None, queues: vec![FOUND, AmqpQueue::Missing], published: None };
+        let broker = judge_broker(&check, &check.servers[0], &seen);
+        let queues = [AmqpQueue::Found { messages: 1, consumers: 0 }, AmqpQueue::Missing];
+        for finding in [broker, judge_pending(&pending(&names), "h:5672", &queues, None).unwrap()] {
+            let shown = format!("{}{}", finding.message, Value::Object(finding.details));
+            // The JSON of what is written out has its backslash doubled.
+            assert!(shown.contains(r"ev\\u{1b}\\n") && shown.contains(r"il\\r"), "{shown}");
+            assert!(!shown.contains(char::is_control) && !shown.contains(r"\u001b"), "{shown}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::flow::Flow;
 use super::lists::ListKeys;
 use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths};
 use crate::checks::Check;
-use crate::checks::fields::counted;
+use crate::checks::fields::{counted, printable};
 use crate::checks::redis::RedisServerOptions;
 use crate::checks::redis::link::{Link, on_first};
 use crate::checks::thresholds::Thresholds;
@@ -122,7 +122,7 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
     let deepest = ready.first().map_or(0, |(_, depth)| *depth);
     let queues = ready.len() as u64;
     let breakdown: Map<String, Value> =
-        ready.into_iter().take(LISTED).map(|(name, depth)| (name, json!(depth))).collect();
+        ready.into_iter().take(LISTED).map(|(name, depth)| (printable(&name), json!(depth))).collect();
     let mut finding = Finding::new(
         thresholds.judge(deepest as f64),
         format!("{} pending in {}, at most {deepest} in one", counted("task", total), counted("queue", queues)),

@@ -8,7 +8,7 @@ use super::failed::kept_in_redis;
 use super::staff::{Staff, Uncovered};
 use super::{QueueLayout, Queues, dramatiq, rq};
 use crate::checks::Check;
-use crate::checks::fields::counted;
+use crate::checks::fields::{counted, printable};
 use crate::checks::redis::RedisServerOptions;
 use crate::checks::redis::link::{Link, on_first};
 use crate::model::{CheckError, Finding, SpecError, Status};
@@ -120,7 +120,7 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
         finding = finding.with("stuck_tasks", abandoned + u64::from(overdue.is_some()));
     }
     if !staff.uncovered.is_empty() {
-        let names: Vec<&str> = staff.uncovered.iter().map(|queue| queue.queue.as_str()).take(20).collect();
+        let names: Vec<_> = staff.uncovered.iter().map(|queue| printable(&queue.queue)).take(20).collect();
         finding = finding.with("queues_without_worker", names);
     }
     finding
