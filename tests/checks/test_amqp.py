@@ -310,6 +310,17 @@ def test_amqp_broker_that_misbehaves(mode: Any, error_type: str, said: str) -> N
         assert result["duration_ms"] < (WITHIN + 1.5) * 1000
 
 
+@pytest.mark.parametrize("kind", ["amqp", "amqp_pending_tasks"])
+def test_amqp_broker_that_does_not_answer_the_close(kind: str) -> None:
+    counted = method(20, 11, b"\0\0\0\0", 1) + method(50, 11, b"\1q" + struct.pack("!II", 7, 1), 1)
+    with answers(START, TUNE, OPEN_OK, counted) as server:
+        where = {"host": server.host, "port": server.port}
+        servers = where if kind == "amqp" else {"servers": [where]}
+        result = run({"kind": kind, "queues": ["q"], **servers}, WITHIN)
+    assert result["status"] == "healthy", result
+    assert result["duration_ms"] < 1000
+
+
 def test_amqp_connect_refused_and_unknown_names() -> None:
     port = misbehaving.refused_port()
     assert_error(run({"kind": "amqp", "host": "127.0.0.1", "port": port}, 5), "ConnectionRefusedError", str(port))

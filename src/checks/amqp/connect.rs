@@ -1,7 +1,10 @@
 //! One connection to a broker: dialled and logged in, used for one run, closed in order.
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::errors;
@@ -16,6 +19,8 @@ use crate::runtime::Context;
 const LIMIT: usize = 1 << 20;
 /// How many queues are counted at a time, each on a channel of its own.
 const CHANNELS: u16 = 64;
+/// How long to say goodbye at most: the result is known.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
 pub struct AmqpSession<'a> {
     context: &'a Context,
@@ -164,11 +169,10 @@ impl<'a> AmqpSession<'a> {
         let closed = async {
             self.flush().await?;
             while self.receive(Phase::Close).await? != AmqpFrame::CloseOk {}
+            self.stream.shutdown().await.ok();
             Ok::<_, CheckError>(())
         };
-        if closed.await.is_ok() {
-            self.stream.shutdown().await.ok();
-        }
+        timeout(CLOSE_TIMEOUT, closed).await.ok();
     }
 
     fn open_channel(&mut self, channel: u16) {
