@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 use crate::checks::Check;
-use crate::model::{CheckError, Finding, seconds};
+use crate::model::{CheckError, Finding, long_seconds};
 use crate::runtime::Context;
 use crate::state::heartbeats;
 
@@ -16,7 +16,7 @@ use crate::state::heartbeats;
 pub struct HeartbeatCheck {
     pub name: String,
     /// No heartbeat for longer is an error.
-    #[serde(deserialize_with = "seconds")]
+    #[serde(deserialize_with = "long_seconds")]
     pub max_age: Duration,
 }
 

@@ -18,5 +18,5 @@ pub use event::{Diagnostic, Event, EventKind};
 pub use options::CheckOptions;
 pub use outcome::{Finding, LastError, NotRun, Outcome, pending};
 pub use secret::Secret;
-pub use spec::{SpecError, in_python, positive_seconds, seconds, valid_name};
+pub use spec::{SpecError, in_python, long_seconds, positive_seconds, seconds, valid_name};
 pub use status::Status;

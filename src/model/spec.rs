@@ -26,11 +26,18 @@ pub fn valid_name(name: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A number of seconds as a duration: finite and above 0 (`what` names it in the error).
 pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
-    let duration = Duration::try_from_secs_f64(value).ok().filter(|d| !d.is_zero() && *d < Duration::from_secs(86_400));
+    seconds_below(DAY, what, value)
+}
+
+fn seconds_below(limit: Duration, what: &str, value: f64) -> Result<Duration, SpecError> {
+    let duration = Duration::try_from_secs_f64(value).ok().filter(|duration| !duration.is_zero() && *duration < limit);
     duration.ok_or_else(|| {
-        let text = format!("{what} must be a number of seconds above 0 and below 86400, not {}", in_python(value));
+        let (limit, given) = (limit.as_secs(), in_python(value));
+        let text = format!("{what} must be a number of seconds above 0 and below {limit}, not {given}");
         SpecError(text.trim_start().to_owned())
     })
 }
@@ -39,6 +46,11 @@ pub fn positive_seconds(what: &str, value: f64) -> Result<Duration, SpecError> {
 pub fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     // The deserializer puts the name of the field before it.
     positive_seconds("", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// A field that is a number of seconds above 0, up to the interval of a yearly job.
+pub fn long_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    seconds_below(400 * DAY, "", f64::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 /// A number as Python writes it: `nan`, where Rust writes `NaN`.

@@ -74,7 +74,7 @@ def test_celery_brokers(discovered: Any, url: Any, servers: list[specs.AmqpServe
     assert (broker.host, broker.username, broker.publish) == (servers[0].host, servers[0].username, True)
     assert broker.fallbacks == (servers[1:] or None)
     assert checks["task_workers"].check == CeleryRabbitWorkers(queues=("celery",))
-    assert checks["task_workers"].options["failures_before_error"] == 2
+    assert checks["task_workers"].options["failures_before_error"] == 3
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,30 @@ def test_application__no_trace_of_a_password(settings: Any) -> None:
     assert of("hunter2") == of("swordfish")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"CHANNEL_LAYERS": {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}},
+        {"STORAGES": {"default": {"BACKEND": "django.core.files.storage.InMemoryStorage"}}},
+        {"CACHES": {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"a": 1}}}},
+    ],
+)
+def test_application__another_for_other_targets_of_python_checks(settings: Any, changed: dict[str, Any]) -> None:
+    before = scope.application()
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    assert scope.application() != before
+
+
+def test_application__the_same_whatever_is_made_anew_in_each_process(settings: Any) -> None:
+    def of(password: str) -> str:
+        options = {"password": password, "connection_class": object(), "api_key": password}
+        settings.CACHES = {"default": {"BACKEND": "b", "LOCATION": "l", "OPTIONS": options}}
+        return scope.application()
+
+    assert of("hunter2") == of("swordfish")
+
+
 def test_scope__a_test_run_keeps_to_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     conf = parse({"STORE_PATH": "/somewhere"})
     assert scope.scope(conf) == {}

@@ -65,6 +65,16 @@ def test_redis__semicolon_in_a_password(redis_server: Redis, tmp_path: Path) -> 
     assert {found[name]["status"] for name in ("redis_connectivity", "default_cache")} == {"healthy"}, found
 
 
+@pytest.mark.parametrize("backend", [DJANGO, DJANGO_REDIS])
+def test_redis__user_who_may_only_get_and_set(redis_server: Redis, tmp_path: Path, backend: str) -> None:
+    pytest.importorskip(backend.partition(".")[0])
+    redis_server.command("ACL", "SETUSER", "modest", "on", ">modest-secret", "~*", "+get", "+set")
+    url = f"redis://modest:modest-secret@{redis_server.host}:{redis_server.port}/0"
+    found = checks(tmp_path, {"CACHES": {"default": {"BACKEND": backend, "LOCATION": url}}}, "default_cache")
+    assert found["default_cache"]["status"] == "healthy", found
+    assert found["default_cache"]["details"]["delete_test"].startswith("not permitted")
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -66,7 +66,7 @@ class CacheRoundTrip:
     def __call__(self) -> dict[str, object]:
         details: dict[str, object] = {"backend": settings.CACHES[self.alias]["BACKEND"]}
         try:
-            seconds = self._round_trip()
+            seconds, deleted = self._round_trip()
         except Error as error:
             # Django's own database cache says nothing where it cannot write, but where it cannot delete.
             if not is_read_only(error):
@@ -78,6 +78,8 @@ class CacheRoundTrip:
         details["read_write_test"] = "passed" if passed else "failed"
         if seconds:
             details["replica_lag_ms"] = round(seconds * 1000)
+        if not deleted:
+            details["delete_test"] = f"not permitted: the key expires within {SECONDS_KEPT} s"
         if not passed:
             message = f"Cache {self.alias!r} returned a different value than was written"
             return {"status": "error", "message": message, "details": details}
@@ -86,19 +88,22 @@ class CacheRoundTrip:
             return {"status": "degraded", "message": "Materialized views are not usable", "details": details}
         return {"status": "healthy", "message": f"Cache {self.alias!r} reads and writes", "details": details}
 
-    def _round_trip(self) -> float | None:
-        """Return how many seconds later than at once the value could be read; None: never."""
+    def _round_trip(self) -> tuple[float | None, bool]:
+        """Return how many seconds later than at once the value could be read (None: never), and whether the key may be
+        deleted."""
         # Unique: probes of many processes arrive at the same instant and must not delete each other's key.
         key, value = f"lifesigns:{uuid4().hex}", uuid4().hex
         with _caches.borrow(self.alias, partial(open_cache, self.alias)) as cache:
             cache.set(key, value, SECONDS_KEPT)
+            deleted = False
             try:
-                return self._read(cache, key, value)
+                seconds = self._read(cache, key, value)
             finally:
-                cache.delete(key)
+                deleted = _delete(cache, key)
                 # The backend's own word on what may stay open: Redis looks whether a connection is dead before it uses
                 # it again, a memcached client would fail.
                 cache.close()
+        return seconds, deleted
 
     def _read(self, cache: BaseCache, key: str, value: str) -> float | None:
         started = time.monotonic()
@@ -119,3 +124,14 @@ class CacheRoundTrip:
             cursor.execute(VIEWS_SQL, [list(self.views)])
             found = {name for (name,) in cursor.fetchall()}
         return [name for name in self.views if name not in found]
+
+
+def _delete(cache: BaseCache, key: str) -> bool:
+    """Delete a key; return False where this user may not: an ACL that allows get and set is enough for many caches."""
+    try:
+        cache.delete(key)
+    except Exception as error:
+        if type(error).__name__ != "NoPermissionError":  # of redis or valkey, of which either may be installed
+            raise
+        return False
+    return True

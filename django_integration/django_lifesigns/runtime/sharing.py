@@ -14,8 +14,11 @@ from django.db import connections
 
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.settings.conf import Conf
+from lifesigns.redaction import is_secret
 
 NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
+# What Python checks reach by an alias such as `default`, beside the databases.
+TARGETS = ("CACHES", "CHANNEL_LAYERS", "STORAGES", "MEDIA_ROOT", "MAILERS", "CELERY_BROKER_URL")
 USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
@@ -33,7 +36,7 @@ def application() -> str:
     Native checks are kept apart by their targets, too; those in Python go through aliases such as `default`.
     """
     name = NOT_IN_NAMES.sub("", str(getattr(settings, "ROOT_URLCONF", "")).partition(".")[0])[:60] or "django"
-    known = (_place(), _databases(), _caches(), getattr(settings, "CELERY_BROKER_URL", None))
+    known = (_place(), _databases(), [_plain(getattr(settings, name, None)) for name in TARGETS])
     # The name stands in the log: not even a trace of a password belongs there.
     digest = hashlib.sha256(USER_INFO.sub("", repr(known)).encode())
     return f"{name}-{digest.hexdigest()[:12]}"
@@ -45,20 +48,24 @@ def _place() -> str:
     return os.path.dirname(os.path.abspath(getattr(package, "__file__", None) or "settings"))
 
 
-def _databases() -> list[tuple[str, ...]]:
-    keys = ("ENGINE", "HOST", "PORT", "NAME")
+def _databases() -> list[tuple[object, ...]]:
+    keys = ("ENGINE", "HOST", "PORT", "NAME", "USER", "OPTIONS")
     try:
         # As Django has completed them: it writes its defaults into the dicts of the settings.
         configured = sorted(connections.settings.items())
     except Exception:  # noqa: BLE001  # settings that Django cannot use are reported by the checks of the databases
         return []
-    return [(alias, *(str(options.get(key)) for key in keys)) for alias, options in configured]
+    return [(alias, *(_plain(options.get(key)) for key in keys)) for alias, options in configured]
 
 
-def _caches() -> list[tuple[str, str, str]]:
-    aliases = settings.CACHES.items() if isinstance(settings.CACHES, Mapping) else ()
-    return [
-        (str(alias), str(options.get("BACKEND")), str(options.get("LOCATION")))
-        for alias, options in sorted(aliases, key=str)
-        if isinstance(options, Mapping)
-    ]
+def _plain(value: object) -> object:
+    """Return a value of the settings as it is in every process: without secrets, which some backends make anew each
+    time, and without the addresses of objects."""
+    if isinstance(value, Mapping):
+        items = ((str(key), item) for key, item in value.items())
+        return sorted((key, _plain(item)) for key, item in items if not is_secret(key))
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (str, bytes, int, float, os.PathLike)):
+        return str(value)
+    return getattr(value, "__qualname__", type(value).__qualname__)

@@ -18,7 +18,7 @@ from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import CannotCheckError, WrongTargetError
 from django_lifesigns.targets.queues import celery_rabbitmq, celery_sqs
 from django_lifesigns.targets.queues.celery_redis import checks_of_redis
-from django_lifesigns.targets.queues.task_queue import TaskQueue
+from django_lifesigns.targets.queues.task_queue import DURING_DEPLOYS, TaskQueue
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
 # Transports by which a worker cannot be sent a question.
@@ -109,10 +109,7 @@ def _setting(name: str, default: object = None) -> object:
 
 def options_of_celery() -> Mapping[str, Mapping[str, object]]:
     """Return by the name of a check how it is run where nothing else is configured."""
-    transport = _transport()
-    if transport in celery_rabbitmq.TRANSPORTS:
-        return celery_rabbitmq.OPTIONS
-    return celery_sqs.OPTIONS if transport == celery_sqs.TRANSPORT else {}
+    return DURING_DEPLOYS | (celery_sqs.OPTIONS if _transport() == celery_sqs.TRANSPORT else {})
 
 
 def broker_urls() -> list[str]:

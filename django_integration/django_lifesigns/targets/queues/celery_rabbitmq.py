@@ -17,8 +17,6 @@ from django_lifesigns.targets.queues.celery_queues import queue_names
 from lifesigns import specs
 
 TRANSPORTS = frozenset(["amqp", "amqps", "pyamqp", "librabbitmq"])
-# Between the end of the old workers and the start of the new ones no queue has a consumer: one look is no alarm.
-OPTIONS = {"task_workers": {"failures_before_error": 2}}
 BROKER = "CELERY_BROKER_URL"
 LOGINS: dict[str, Literal["plain", "external"]] = {"PLAIN": "plain", "AMQPLAIN": "plain", "EXTERNAL": "external"}
 
