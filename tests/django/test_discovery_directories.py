@@ -66,13 +66,21 @@ def staticfiles(monkeypatch: pytest.MonkeyPatch) -> None:
             {"STORAGES": storages(FILES, backups={"BACKEND": FILES, "OPTIONS": {"location": Path("/backups")}})},
             MEDIA | {"STORAGES['backups']": specs.Directory(path="/backups", critical=False)} | LOG | READ,
         ),
-        ({"STORAGES": storages("no.such.Storage")}, LOG | READ),
-        ({"STORAGES": {"default": {}}}, LOG),
     ],
 )
 def test_discover__directories(discovered: Any, given: Any, expected: Any) -> None:
     found, problems = discovered(**{**SETTINGS, **given})
     assert problems == []
+    assert found["directory_permissions"].check == specs.Directories(directories=expected)
+
+
+@pytest.mark.usefixtures("staticfiles")
+@pytest.mark.parametrize(("given", "expected"), [(storages("no.such.Storage"), LOG | READ), ({"default": {}}, LOG)])
+def test_discover__storage_that_cannot_be_imported_is_that_of_its_own_check(
+    discovered: Any, given: Any, expected: Any
+) -> None:
+    found, [problem] = discovered(**SETTINGS, STORAGES=given)
+    assert problem.message.startswith("STORAGES['default'] needs a BACKEND")
     assert found["directory_permissions"].check == specs.Directories(directories=expected)
 
 
