@@ -317,8 +317,7 @@ print(json.dumps([name in sys.modules for name in ("redis", "tests.django.remote
     [
         ({}, [True, True]),
         ({"ALIASES": "default"}, [False, False]),
-        # Whether a storage is a file system is known by its class alone.
-        ({"DISABLED": ["cache_sessions"], "CHECKS": {"storage_default": {"enabled": False}}}, [False, True]),
+        ({"DISABLED": ["cache_sessions"], "CHECKS": {"storage_default": {"enabled": False}}}, [False, False]),
         (
             {"ALIASES": "default", "CHECKS": {"a": {"kind": "cache", "alias": "sessions"}, "b": {"kind": "storage"}}},
             [True, True],

@@ -72,13 +72,13 @@ def _own_modules(options: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _alias_modules(options: Mapping[Any, Any]) -> Iterator[Iterator[str]]:
-    from django_lifesigns.targets.aliases import ALIAS_KINDS, further_aliases, name_of
+    from django_lifesigns.targets.aliases import ALIAS_KINDS, further_aliases
 
-    wanted = []
+    wanted: list[tuple[Any, Any]] = []
     if options.get("ALIASES") != "default":
-        wanted += [each for each in further_aliases() if _is_enabled(name_of(*each), options)]
-    for entry in (options.get("CHECKS") or {}).values():
-        if isinstance(entry, Mapping) and entry.get("kind") in ALIAS_KINDS:
+        wanted += further_aliases(lambda name: _is_enabled(name, options))
+    for name, entry in (options.get("CHECKS") or {}).items():
+        if isinstance(entry, Mapping) and entry.get("kind") in ALIAS_KINDS and _is_enabled(name, options):
             wanted.append((entry["kind"], entry.get("alias", "default")))
     for kind, alias in wanted:
         yield ALIAS_KINDS[kind].modules(alias)

@@ -25,13 +25,14 @@ DATABASE, CACHE, LAYER, MAIL, STORAGE = "database", "cache", "channel_layer", "m
 class AliasKind:
     """What a setting has aliases of. Times are in seconds, as of `Target`.
 
-    `aliases` are all of them, `further` those that a server stands behind; `covered` have one of the 22 checks.
+    `aliases` are all of them, `is_remote` says of one that a server stands behind it; `covered` have one of the 22
+    checks.
     """
 
     setting: str
     find: Callable[[DiscoveryContext, str], Check]
     aliases: Callable[[], Iterable[str]]
-    further: Callable[[], Iterable[str]]
+    is_remote: Callable[[str], bool] = lambda _: True
     covered: frozenset[str] = field(default=frozenset(["default"]))
     modules: Callable[[str], Iterator[str]] = lambda _: iter(())
     timeout: float | None = None
@@ -54,14 +55,13 @@ ALIAS_KINDS = {
         setting="DATABASES",
         find=databases.of_alias,
         aliases=databases.aliases,
-        further=databases.aliases,
         timeout=CATALOGUE["database_connectivity"].timeout,
     ),
     CACHE: AliasKind(
         setting="CACHES",
         find=caches.of_alias,
         aliases=caches.aliases,
-        further=caches.remote_aliases,
+        is_remote=caches.is_remote,
         covered=frozenset(["default", "select2"]),
         modules=cache_modules,
     ),
@@ -69,14 +69,12 @@ ALIAS_KINDS = {
         setting="CHANNEL_LAYERS",
         find=messaging.of_layer,
         aliases=messaging.layers,
-        further=messaging.layers,
         modules=channel_modules,
     ),
     MAIL: AliasKind(
         setting="MAILERS",
         find=mail.of_mailer,
         aliases=mail.mailers,
-        further=mail.mailers,
         ttl=CATALOGUE["aws_ses"].ttl,
         breaker=CATALOGUE["aws_ses"].breaker,
     ),
@@ -85,7 +83,7 @@ ALIAS_KINDS = {
         setting="STORAGES",
         find=storages.of_storage,
         aliases=storages.storages,
-        further=storages.remote_storages,
+        is_remote=storages.is_remote,
         covered=frozenset(),
         modules=storage_modules,
         ttl=300,
@@ -110,11 +108,16 @@ def further_targets() -> tuple[dict[str, Target], list[Problem]]:
     return targets, problems
 
 
-def further_aliases() -> Iterator[tuple[str, str]]:
-    """Yield the kind and the alias of each that has a server and none of the 22 checks."""
+def further_aliases(is_wanted: Callable[[str], bool] = lambda _: True) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the alias of each that has a server and none of the 22 checks, if its check is wanted.
+
+    What is not wanted is not imported either.
+    """
     for kind, found in ALIAS_KINDS.items():
-        for alias in found.further():
-            if isinstance(alias, str) and alias not in found.covered:
+        for alias in found.aliases():
+            if not isinstance(alias, str) or alias in found.covered or not is_wanted(name_of(kind, alias)):
+                continue
+            if found.is_remote(alias):
                 yield kind, alias
 
 

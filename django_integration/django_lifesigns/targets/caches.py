@@ -55,12 +55,8 @@ def aliases() -> list[str]:
     return list(settings.CACHES) if isinstance(settings.CACHES, Mapping) else []
 
 
-def remote_aliases() -> list[str]:
-    """Return the aliases of `CACHES` that are on a server, and those whose backend cannot be read."""
-    return [alias for alias in aliases() if _is_remote(alias)]
-
-
-def _is_remote(alias: str) -> bool:
+def is_remote(alias: str) -> bool:
+    """Return whether a cache is on a server, as is taken of one whose backend cannot be read."""
     try:
         return LOCAL.isdisjoint(lineage_of(alias))
     except WrongTargetError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from django.conf import settings
@@ -25,10 +25,9 @@ def of_storage(search: DiscoveryContext, alias: str) -> Check:
     return StorageCheck(alias=alias)
 
 
-def remote_storages() -> list[str]:
-    """Return the aliases of storages that are neither on this host nor in this process, or that cannot be imported."""
-    local = {alias for alias, storage, _ in readable() if issubclass(storage, (FileSystemStorage, InMemoryStorage))}
-    return [alias for alias in storages() if str(alias) not in local]
+def is_remote(alias: str) -> bool:
+    """Return whether a storage is neither on this host nor in this process, or cannot be imported."""
+    return not any(issubclass(storage, (FileSystemStorage, InMemoryStorage)) for _, storage, _ in _read([alias]))
 
 
 def storages() -> list[str]:
@@ -38,7 +37,11 @@ def storages() -> list[str]:
 
 def readable() -> Iterator[tuple[str, type, Mapping[str, object]]]:
     """Yield the alias, the class and the options of the storages that can be imported."""
-    for alias in storages():
+    yield from _read(storages())
+
+
+def _read(aliases: Iterable[str]) -> Iterator[tuple[str, type, Mapping[str, object]]]:
+    for alias in aliases:
         with suppress(Exception):  # whatever a module raises when it is imported
             entry = settings.STORAGES[alias]
             storage = import_string(entry["BACKEND"])
