@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import SyncToAsync, iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from django_lifesigns.http.routes import Route, route_of
@@ -26,6 +28,8 @@ class ProbeMiddleware:
     async_capable = True
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        if not apps.is_installed("django_lifesigns"):  # each probe would fail with an error of its models
+            raise ImproperlyConfigured("ProbeMiddleware needs 'django_lifesigns' in INSTALLED_APPS.")
         self.get_response = get_response
         self.is_async = iscoroutinefunction(get_response)
         self.is_first = is_first()

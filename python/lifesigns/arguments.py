@@ -86,6 +86,32 @@ def not_a_check(name: str, value: object) -> ValueError:
     return ValueError(f"{name}: a check is a spec, a dict with a 'kind', or a callable, not {type(value).__name__}")
 
 
+def refuse_arguments(name: str, function: Any) -> None:
+    """Refuse a callable that cannot be called without arguments; one whose signature is unknown may."""
+    missing = required_argument(function)
+    if missing is not None:
+        raise ValueError(f"{name}: {callable_name(function)} takes a required argument {missing!r}")
+
+
+def required_argument(function: Any) -> str | None:
+    """Return the first argument that a callable must be given."""
+    import inspect  # `python -m lifesigns` does without it
+
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of builtins, or of an object that pretends to have one
+        return None
+    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    missing = (one.name for one in parameters if one.default is one.empty and one.kind not in optional)
+    return next(missing, None)
+
+
+def callable_name(function: Any) -> str:
+    """Return how a callable is called in its source."""
+    inner = unwrapped(function)
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
 def plain_spec(value: Any) -> Any:
     """Return a spec as a dict, and anything else as it is."""
     to_dict = getattr(value, "to_dict", None)

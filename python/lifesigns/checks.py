@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from functools import wraps
 
 from lifesigns import _core
-from lifesigns.arguments import list_of_names, register_options
+from lifesigns.arguments import list_of_names, refuse_arguments, register_options
 from lifesigns.exceptions import DeclarationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, ParamSpec, TypeVar
 
     from lifesigns.specs import Breaker
@@ -45,6 +46,21 @@ DECLARED: dict[str, DeclaredCheck] = {}
 REFUSED: dict[str, RefusedCheck] = {}
 
 
+# Refused declarations are added to the last list in place of being raised, if there is one.
+_tolerated: list[list[DeclarationError]] = []
+
+
+@contextmanager
+def tolerated() -> Iterator[list[DeclarationError]]:
+    """Collect refused declarations in place of raising them, so that those below them in a module are still made."""
+    errors: list[DeclarationError] = []
+    _tolerated.append(errors)
+    try:
+        yield errors
+    finally:
+        _tolerated.remove(errors)
+
+
 def _explained(declare: Callable[P, Result]) -> Callable[P, Result]:
     """Have wrong arguments raise `DeclarationError`, also those of a name that Python itself would refuse."""
     code = declare.__code__
@@ -52,6 +68,16 @@ def _explained(declare: Callable[P, Result]) -> Callable[P, Result]:
 
     @wraps(declare)
     def explain(*args: P.args, **options: P.kwargs) -> Result:
+        try:
+            return strict(*args, **options)
+        except DeclarationError as error:
+            if not _tolerated:
+                raise
+            _tolerated[-1].append(error)
+            # `@check` without parentheses has the function itself; else it comes next.
+            return args[0] if args and callable(args[0]) else _unchanged  # type: ignore[return-value]
+
+    def strict(*args: P.args, **options: P.kwargs) -> Result:
         name = args[0] if args else options.get("name")
         for option in options:
             if option not in known:
@@ -101,6 +127,15 @@ def check(
     }
 
     def declare(function: Function) -> Function:
+        try:
+            return declare_strictly(function)
+        except DeclarationError as error:
+            if not _tolerated:
+                raise
+            _tolerated[-1].append(error)
+            return function
+
+    def declare_strictly(function: Function) -> Function:
         known = DECLARED.get(name)
         other = known.check if known else None
         if other is not None and _qualified_name(other) != _qualified_name(function):
@@ -117,9 +152,14 @@ def check(
     return declare
 
 
+def _unchanged(function: Function) -> Function:
+    return function
+
+
 def redeclare(name: str, function: Callable[[], Any], options: Mapping[str, Any]) -> None:
     """Declare a check, in place of one of the same name if there is one; ValueError if an option is wrong."""
     # Parents may be declared later, and nothing is imported yet.
+    refuse_arguments(name, function)
     checked = {key: value for key, value in options.items() if key not in ("depends_on", "imports")}
     _core.Engine(5.0, 30.0, 60.0).register_callable(name, 0, "", register_options(name, **checked))
     DECLARED[name] = DeclaredCheck(function, options)
@@ -147,8 +187,7 @@ def _refuse(name: object, options: Mapping[str, Any], reason: str) -> Declaratio
     """Return what to raise for a wrong declaration, and remember it: engines report on a check of that name, too."""
     if not isinstance(name, str):
         return DeclarationError(reason)
-    plain = name.replace("_", "").replace("-", "").replace(".", "")
-    if name not in DECLARED and plain.isascii() and plain.isalnum():  # no engine takes another
+    if name not in DECLARED:
         REFUSED[name] = RefusedCheck(reason, options.get("critical") is not False)
     return DeclarationError(reason, name)
 

@@ -6,7 +6,15 @@ import os
 from functools import partial
 
 from lifesigns import _core, callables
-from lifesigns.arguments import hide_secrets, list_of_names, not_a_check, plain_spec, register_options, store_file
+from lifesigns.arguments import (
+    hide_secrets,
+    list_of_names,
+    not_a_check,
+    plain_spec,
+    refuse_arguments,
+    register_options,
+    store_file,
+)
 from lifesigns.callable_set import CallableSet
 
 TYPE_CHECKING = False
@@ -104,6 +112,7 @@ class Registry:
             self._native.register_spec(name, spec, options)
             hide_secrets(spec)
         elif callable(check):
+            refuse_arguments(name, check)
             callable_id, identity = _core.new_callable_id(), identity or callables.identity(check)
             accept = partial(self._native.register_callable, name, callable_id, identity, options)
             self._callables.adopt(name, check, callable_id, accept, packages)
@@ -127,6 +136,7 @@ class Registry:
             self._native.replace_spec(name, spec)
             hide_secrets(spec)
         elif callable(check):
+            refuse_arguments(name, check)
             # The number stays: a former callable that still runs is not started a second time beside it.
             callable_id = self._callables.ids.get(name) or _core.new_callable_id()
             self._callables.adopt(name, check, callable_id, partial(self._native.replace_callable, name, callable_id))

@@ -177,7 +177,7 @@ def test_health_modules_only_those_that_opted_in_are_imported(tmp_path: Path) ->
     names = [*APPS, "packaged"]
     installed = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", *names]
     settings = project(tmp_path, INSTALLED_APPS=[*installed, "django_lifesigns"])
-    assert run(tmp_path, settings, "-m", "django", "migrate", "--verbosity", "0").returncode == 0
+    assert run(tmp_path, settings, "-m", "django", "migrate", "--skip-checks", "--verbosity", "0").returncode == 0
     done = run(tmp_path, settings, "-W", "ignore", "-c", f"import django; django.setup()\n{LOADED}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
@@ -208,14 +208,20 @@ def first():
 {mistake}
 def second():
     return True
+@lifesigns.check("third")
+def third():
+    return True
 """
 REPORTED = """
 import json
 from django.core.checks import run_checks
-from django_lifesigns.runtime.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine, get_runtime
+lost = get_engine().check("health.depot") if "health.depot" in get_engine().names else None
 checks = get_engine().run(["first", *({"stock"} & set(get_engine().names))], deadline=5)["checks"]
 print(json.dumps({
-    "messages": [[message.id, f"{message.msg} {message.hint}"] for message in run_checks()],
+    "third": "third" in get_engine().names,
+    "lost": lost and [lost["status"], "health.depot" in get_runtime().critical],
+    "messages": [[message.id, message.is_serious(), f"{message.msg} {message.hint}"] for message in run_checks()],
     "results": {name: [result["status"], result["message"]] for name, result in checks.items()},
 }))
 """
@@ -236,8 +242,10 @@ def test_health_module_with_a_mistake_is_reported_and_its_other_checks_run(tmp_p
     done = run(tmp_path, settings, "-W", "ignore", "-c", f"import django; django.setup()\n{REPORTED}")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    [(id, message)] = [item for item in found["messages"] if item[0].startswith("lifesigns.W00")]
-    assert id == "lifesigns.W006"
+    [(id, is_error, message)] = [item for item in found["messages"] if item[0].startswith("lifesigns.W00")]
+    assert (id, is_error) == ("lifesigns.W006", which not in {"'stock'", "'in stock'", "'first'"})
+    assert found["lost"] == (["error", False] if is_error else None)
+    assert found["third"] == (mistake != "foreign")
     for part in ("depot.health", which, what):
         assert part in message
     assert found["results"]["first"][0] == "healthy"

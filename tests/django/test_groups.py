@@ -20,7 +20,7 @@ from django_lifesigns.runtime.engine import build
 from django_lifesigns.runtime.system_checks import messages
 from django_lifesigns.settings.conf import read
 from lifesigns import _core
-from tests.django.projects import run_json, sqlite
+from tests.django.projects import ROOT, run_json, sqlite
 from tests.django.test_probe_urls import LIFESIGNS, MIDDLEWARE, urlconf
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -178,6 +178,14 @@ def test_command_refuses_a_wrong_group(arguments: list[str], text: str) -> None:
         ({"g": {"checks": ["queue"], "critical": [1]}}, "E004", "'critical' must be a list of names", ""),
         ({"g": {"checks": ["queue"], "crtical": []}}, "E004", "Did you mean 'critical'?", ""),
         ({"g": {"checks": ["queue"], "critical": ["site"]}}, "E004", "none of its checks", ""),
+        (
+            {"g": {"checks": ["queue"], "critical": ["si*"]}},
+            "E004",
+            "matches the critical 'si*'",
+            "",
+        ),
+        ({"g": {"checks": ["queue"], "critical": ["queue", "si*"]}}, "W008", "the critical 'si*' matches none", ""),
+        ({"g": {"checks": ["queue"]}}, "W008", "nothing makes the group unhealthy", "or [] if that is meant"),
         ({"a b": {"checks": ["queue"]}}, "E004", "must be 1 to 100 letters", ""),
         (
             {"g": {"checks": ["quue"], "critical": ["quue"]}},
@@ -185,8 +193,13 @@ def test_command_refuses_a_wrong_group(arguments: list[str], text: str) -> None:
             "critical check 'quue' is unknown: Did you mean",
             "",
         ),
-        ({"g": {"checks": ["queue", "quue"]}}, "E003", "names an unknown check 'quue'", "Did you mean 'queue'?"),
-        ({"g": {"checks": ["queue", "quue_*"]}}, "W002", "no check matches 'quue_*'", ""),
+        (
+            {"g": {"checks": ["queue", "quue"], "critical": ["queue"]}},
+            "E003",
+            "unknown check 'quue'",
+            "Did you mean 'queue'?",
+        ),
+        ({"g": {"checks": ["queue", "quue_*"], "critical": ["queue"]}}, "W002", "no check matches 'quue_*'", ""),
     ],
 )
 def test_wrong_group_is_a_message_of_the_system_check(
@@ -207,10 +220,23 @@ def test_unknown_critical_check_makes_no_group_that_is_always_healthy(settings: 
     assert Client().get("/health/group/g/").status_code == 404
 
 
-def test_disabled_check_is_left_out_and_no_mistake(settings: Any) -> None:
+def test_group_that_is_meant_to_be_healthy_is_no_mistake(settings: Any) -> None:
+    settings.LIFESIGNS = {**settings.LIFESIGNS, "GROUPS": {"g": {"checks": ["queue"], "critical": []}}}
+    assert not [found for found in messages() if "GROUPS" in found.msg]
+
+
+def test_example_of_the_documentation_is_no_mistake(settings: Any) -> None:
+    example = (ROOT / "docs/guides/groups.md").read_text().split("```python\n")[1].split("```")[0]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    settings.LIFESIGNS = names["LIFESIGNS"]
+    assert not [found for found in messages() if "GROUPS" in found.msg]
+
+
+def test_disabled_check_is_left_out_and_a_warning(settings: Any) -> None:
     groups = {"g": {"checks": ["queue", "disk_space"], "critical": ["disk_space"]}}
     settings.LIFESIGNS = {**settings.LIFESIGNS, "GROUPS": groups}
-    assert not [found for found in messages() if "GROUPS" in found.msg]
+    assert [found.id for found in messages() if "GROUPS" in found.msg] == ["lifesigns.W008"]
     assert list(Client().get("/health/group/g/").json()["checks"]) == ["queue"]
 
 

@@ -10,6 +10,7 @@ import pytest
 from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.models import User
 from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import include, path
@@ -175,3 +176,9 @@ def test_system_check__first(settings: Any, place: int) -> None:
     settings.MIDDLEWARE.insert(place, MIDDLEWARE)
     ours = [message.id for message in run_checks() if str(message.id).startswith("lifesigns.")]
     assert ours == ["lifesigns.W011"] * place
+
+
+def test_middleware_without_the_app_is_refused_when_it_is_made(settings: Any) -> None:
+    settings.INSTALLED_APPS = [name for name in settings.INSTALLED_APPS if name != "django_lifesigns"]
+    with pytest.raises(ImproperlyConfigured, match="needs 'django_lifesigns' in INSTALLED_APPS"):
+        ProbeMiddleware(lambda _: HttpResponse())

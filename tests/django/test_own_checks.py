@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy
 
 import lifesigns
 from django_lifesigns.runtime.engine import get_engine, get_runtime, reset
+from django_lifesigns.settings.problems import sentences
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as declared
 from lifesigns import specs
@@ -131,6 +132,51 @@ def test_arguments__are_passed(settings: Any, check: Any, expected: str) -> None
 def test_arguments__wrong_ones_are_an_error(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"mine": {"check": limit_is, "arguments": {"limits": 7}}}}
     assert get_engine().check("mine")["error_type"] == "TypeError"
+
+
+MISTAKES: list[dict[str, Any]] = [
+    {"kind": "http", "url": "http://127.0.0.1:1/", "expect_stats": 204},
+    {"kind": "htp"},
+    {"kind": "storage", "alias": "nope"},
+    {"check": limit_is},
+    {"check": f"{__name__}.limit_is"},
+    {"check": "json.decoder"},
+    {"check": lambda: True, "thresholds": 7},
+    *(
+        {"check": lambda: True, option: value}
+        for option, value in {
+            "timeout": 0,
+            "ttl": "x",
+            "breaker": {"x": 1},
+            "depends_on": ["no"],
+            "name": "a b",
+        }.items()
+    ),
+    {"url": "http://127.0.0.1:1/"},
+]
+
+
+@pytest.mark.parametrize("critical", [True, False])
+@pytest.mark.parametrize("entry", MISTAKES, ids=str)
+def test_mistake__keeps_the_criticality(settings: Any, entry: dict[str, Any], critical: bool) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"nokind": {**entry, "critical": critical}}}
+    assert [message.id for message in run_checks()] == ["lifesigns.E004"]
+    report = get_engine().run(["nokind"])
+    assert report["checks"]["nokind"]["status"] == "error"
+    assert report["status"] == ("unhealthy" if critical else "degraded")
+    assert ("nokind" in get_runtime().critical) is critical
+
+
+@pytest.mark.parametrize(("key", "name"), [("my check", "my_check"), ("", "check"), ("a" * 101, "a" * 96)])
+def test_mistake__key_that_is_no_name_is_an_error_under_another(settings: Any, key: str, name: str) -> None:
+    settings.LIFESIGNS = {"CHECKS": {key: lambda: True, 5: lambda: True}}
+    assert [message.id for message in run_checks()] == ["lifesigns.E002", "lifesigns.E004"]
+    assert get_engine().run([name])["status"] == "unhealthy"
+    assert get_engine().run(["5"])["status"] == "healthy"
+
+
+def test_mistake__is_said_in_sentences() -> None:
+    assert sentences("a", "b?", "", "c.") == "a. b? c."
 
 
 @pytest.mark.parametrize(

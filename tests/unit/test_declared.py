@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -100,7 +103,7 @@ def test_check__with_a_wrong_option_is_refused_at_once(
     assert isinstance(raised.value, ValueError)
     assert raised.value.name == name
     assert not checks
-    assert [check.reason for check in declared.REFUSED.values()] == [str(raised.value)] * (name == "mine")
+    assert [check.reason for check in declared.REFUSED.values()] == [str(raised.value)] * isinstance(name, str)
     if name == "mine":
         lifesigns.check(name)(lambda: True)
         assert not declared.REFUSED
@@ -148,3 +151,24 @@ def test_declared__without_a_name() -> None:
         @lifesigns.check  # type: ignore[arg-type]
         def billing() -> bool:
             return True
+
+
+def needs(a: int) -> bool:
+    return bool(a)
+
+
+@pytest.mark.parametrize("check", [needs, partial(needs), lambda a, *, b=1: True])
+def test_check__with_a_required_argument_is_refused(check: Any) -> None:
+    engine = lifesigns.Engine()
+    with pytest.raises(ValueError, match=r"mine: .* takes a required argument 'a'"):
+        engine.register("mine", check)
+    engine.register("mine", lambda: True)
+    with pytest.raises(ValueError, match="takes a required argument 'a'"):
+        engine.replace("mine", check)
+    with pytest.raises(lifesigns.DeclarationError, match="takes a required argument 'a'"):
+        lifesigns.check("mine")(check)
+
+
+@pytest.mark.parametrize("check", [partial(needs, 1), partial(needs, a=1), list, time.time, lambda a=1: a, print])
+def test_check__without_a_required_argument_is_taken(check: Any) -> None:
+    lifesigns.Engine().register("mine", check)

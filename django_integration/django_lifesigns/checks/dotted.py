@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.imports import module_of
+from lifesigns.arguments import required_argument
 from lifesigns.redaction import redact
 
 
@@ -25,9 +28,19 @@ class Dotted:
         """Return the module that a run imports."""
         return (module_of(self.path),)
 
+    def wrong(self, arguments: Mapping[str, object]) -> str | None:
+        """Return why it cannot be called with these arguments; ImportError where it is not there."""
+        check = import_string(self.path)
+        if not callable(check):
+            return f"is a {type(check).__name__}, not a callable"
+        missing = required_argument(partial(check, **arguments))
+        return missing and f"takes a required argument {missing!r}"
+
     def __call__(self, **arguments: object) -> object:
         try:
-            check = import_string(self.path)
+            wrong = self.wrong(arguments)
         except ImportError:
-            return {"status": "error", "message": f"{self.path} cannot be imported"}
-        return check(**arguments)
+            wrong = "cannot be imported"
+        if wrong:
+            return {"status": "error", "message": f"{self.path} {wrong}"}
+        return import_string(self.path)(**arguments)

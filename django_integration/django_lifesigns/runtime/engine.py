@@ -32,6 +32,7 @@ from django_lifesigns.targets.discovery import (
 )
 from lifesigns import Engine, close_connections, specs
 from lifesigns import checks as registry
+from lifesigns.arguments import refuse_arguments
 from lifesigns.redaction import hide
 from lifesigns.shutdown import wrap_sigterm
 
@@ -67,8 +68,8 @@ def get_runtime() -> Runtime:
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
         if _current.setdefault("runtime", runtime) is runtime:
             for problem in runtime.problems:
-                level = logging.ERROR if problem.id.startswith("E") else logging.WARNING
-                logger.log(level, "lifesigns.%s: %s %s", problem.id, problem.message, problem.hint)
+                level = logging.ERROR if problem.is_error else logging.WARNING
+                logger.log(level, "lifesigns.%s: %s", problem.id, problem.text)
     if _declared() != _current["runtime"].declared:
         _current["runtime"] = _with_late_checks(_current["runtime"])
     return _current["runtime"]
@@ -159,14 +160,15 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
     try:
         options: dict[str, Any] = check.options
         options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
+        if callable(check.check):  # what runs it takes any
+            refuse_arguments(check.name, check.check)
         engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
     except ValueError as error:
         problem = problem_of(check, conf, str(error), engine.names)
         problems.append(problem)
-        with suppress(ValueError):  # the name itself may be what is wrong
+        with suppress(ValueError):  # another check of that name
             wrong = FixedResult("error", problem.message)
-            engine.register(check.key, wrong, critical=check.critical_by_default, identity=identity(wrong))
-            return {check.key: check.key}
+            engine.register(check.name, wrong, critical=check.is_critical, identity=identity(wrong))
     return {check.key: check.name}
 
 
@@ -190,4 +192,4 @@ def _declared() -> int:
 
 
 def _critical(found: Iterable[DiscoveredCheck]) -> frozenset[str]:
-    return frozenset(check.key for check in found if check.options["critical"])
+    return frozenset(check.key for check in found if check.is_critical)

@@ -7,7 +7,15 @@ from fnmatch import fnmatchcase
 from typing import cast
 
 from django_lifesigns.settings.conf import Conf
-from django_lifesigns.settings.problems import TARGET_IN_PART, UNKNOWN_CHECK, WRONG_OPTION, Problem, did_you_mean
+from django_lifesigns.settings.problems import (
+    TARGET_IN_PART,
+    UNFAILING_GROUP,
+    UNKNOWN_CHECK,
+    WRONG_OPTION,
+    Problem,
+    did_you_mean,
+    sentences,
+)
 from lifesigns import Engine
 
 KEYS = ("checks", "critical")
@@ -32,13 +40,19 @@ def add_groups(engine: Engine, conf: Conf, names: Mapping[str, str], known: Coll
             wrong = [name for name in critical or () if not _is_pattern(name) and name not in everything]
             if wrong:  # without it the group would be healthy whatever happens
                 raise ValueError(f"the critical check {wrong[0]!r} is unknown: {did_you_mean(wrong[0], everything)}")
+            if critical and not _matched(critical, _matched(checks, everything)):
+                raise ValueError(f"none of its checks matches the critical {', '.join(map(repr, critical))}")
             shown = None if critical is None else [names.get(name, name) for name in critical]
             engine.add_group(group, [names.get(name, name) for name in checks], critical=shown)
         except ValueError as error:
-            end = "" if str(error).endswith((".", "?")) else "."
-            problems.append(Problem(WRONG_OPTION, f"{where}: {error}{end}", WRONG))
+            problems.append(Problem(WRONG_OPTION, sentences(f"{where}: {error}"), WRONG))
         else:
             problems += _unknown(where, checks, everything)
+            problems += _without_effect(where, critical or (), _matched(checks, everything))
+            # With `"critical": []` that is what was meant.
+            if critical != [] and engine.names_of(group) and not engine.names_of(group, critical_only=True):
+                message = f"{where}: no check that is enabled is critical: nothing makes the group unhealthy."
+                problems.append(Problem(UNFAILING_GROUP, message, "Name one as 'critical', or [] if that is meant."))
     return problems
 
 
@@ -62,6 +76,17 @@ def _unknown(where: str, names: Collection[str], known: Collection[str]) -> Iter
             yield Problem(TARGET_IN_PART, f"{where}: no check matches {name!r}.", "It is left out.")
         else:
             yield Problem(UNKNOWN_CHECK, f"{where} names an unknown check {name!r}.", did_you_mean(name, known))
+
+
+def _without_effect(where: str, critical: Collection[str], checks: Collection[str]) -> Iterator[Problem]:
+    for name in critical:
+        if not _matched([name], checks):
+            message = f"{where}: the critical {name!r} matches none of its checks."
+            yield Problem(UNFAILING_GROUP, message, "It is left out.")
+
+
+def _matched(names: Collection[str], known: Collection[str]) -> set[str]:
+    return {other for other in known if any(fnmatchcase(other, name) for name in names)}
 
 
 def _is_pattern(name: str) -> bool:

@@ -17,7 +17,7 @@ from django.db import connections
 from django_lifesigns.settings.problems import WRONG_DECLARATION, Problem
 from lifesigns import DeclarationError
 from lifesigns.answers import raised
-from lifesigns.checks import DECLARED
+from lifesigns.checks import DECLARED, REFUSED, RefusedCheck, tolerated
 from lifesigns.redaction import redact
 
 logger = logging.getLogger("django_lifesigns")
@@ -46,30 +46,44 @@ def import_health_modules() -> None:
         if not _has_opted_in(name):
             continue
         known = set(DECLARED)
-        try:
-            import_module(name)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it does, the application starts
-            problems.append(_problem(name, error))
-            shown = "" if isinstance(error, DeclarationError) else f"\n{redact(traceback.format_exc())}"
-            logger.warning("health checks: %s%s", problems[-1].message, shown)
+        with tolerated() as refused:
+            try:
+                import_module(name)
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it does, the application starts
+                _report(app.label, _failed(name, error), f"\n{redact(traceback.format_exc())}")
+        for refusal in refused:
+            _report(app.label, _refused(name, refusal))
         declared_in.update(dict.fromkeys(DECLARED.keys() - known, name))
     for connection in _open_connections():
         if connection.alias not in open_before:
             connection.close()
 
 
-def _problem(module: str, error: BaseException) -> Problem:
+def _report(app: str, problem: Problem, shown: str = "") -> None:
+    problems.append(problem)
+    level = logging.ERROR if problem.is_error else logging.WARNING
+    logger.log(level, "health checks: %s%s", problem.message, shown)
+    if problem.loses_checks:
+        # An error in the report, too. Not a critical one: which checks are missing is unknown.
+        REFUSED.setdefault(f"{MODULE}.{app}", RefusedCheck(problem.message, critical=False))
+
+
+def _refused(module: str, error: DeclarationError) -> Problem:
+    which = "a check" if error.name is None else f"the check {error.name!r}"
+    message = f"{module} declares {which} in a wrong way: {error}"
+    is_lost = error.name not in {*REFUSED, *DECLARED}
+    return Problem(WRONG_DECLARATION, message, "Correct it. The others are run.", loses_checks=is_lost)
+
+
+def _failed(module: str, error: BaseException) -> Problem:
     error_type, place = raised(error)
     at = f" at {place}" if place else ""
-    rest = "The checks declared before that are run, those after it are missing."
-    if isinstance(error, DeclarationError):
-        which = "a check" if error.name is None else f"the check {error.name!r}"
-        return Problem(
-            WRONG_DECLARATION, f"{module} declares {which} in a wrong way{at}: {error}", f"Correct it. {rest}"
-        )
     # The text of another's exception may hold anything; it is in the log, redacted.
     return Problem(
-        WRONG_DECLARATION, f"{module} cannot be imported ({error_type}{at}).", f"The log has the reason. {rest}"
+        WRONG_DECLARATION,
+        f"{module} cannot be imported ({error_type}{at}).",
+        "The log has the reason. The checks declared before that are run, those after it are missing.",
+        loses_checks=True,
     )
 
 

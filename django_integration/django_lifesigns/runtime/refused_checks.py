@@ -12,16 +12,22 @@ from django_lifesigns.settings.problems import (
     WRONG_TARGET,
     Problem,
     did_you_mean,
+    sentences,
 )
-from django_lifesigns.targets.discovery import DiscoveredCheck, parents_of
+from django_lifesigns.targets.discovery import DiscoveredCheck, known_checks, parents_of
 from lifesigns import checks as registry
 
 
 def problem_of(check: DiscoveredCheck, conf: Conf, reason: str, names: Iterable[str]) -> Problem:
     """Return where it comes from, and why it was refused; `names` are those of the checks that are registered."""
     key, declared = check.key, registry.DECLARED.get(check.key)
-    unknown = [parent for parent in parents_of(check) if parent not in names]
-    hint = f"{did_you_mean(unknown[0], names)} {OTHERS_RUN}" if unknown else OTHERS_RUN
+    hint = OTHERS_RUN
+    for parent in sorted(parents_of(check) - set(names)):
+        if parent in known_checks(conf):
+            reason = f"depends_on names {parent!r}, which is disabled or depends on this check in turn."
+        else:
+            reason = f"depends_on names {parent!r}, which is no check."
+            hint = sentences(did_you_mean(parent, names), OTHERS_RUN)
     if key in conf.checks:
         return Problem(WRONG_OPTION, f"LIFESIGNS['CHECKS'][{key!r}]: {reason}", hint)
     if declared:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from importlib.util import find_spec
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.management import get_commands
-from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.runtime import health_modules
@@ -20,6 +20,7 @@ from django_lifesigns.settings.problems import (
     NOT_BEGUN,
     NOT_FIRST,
     OF_TENANTS,
+    OTHERS_RUN,
     REPLACED,
     SHADOWED,
     WITHOUT_URL,
@@ -28,6 +29,7 @@ from django_lifesigns.settings.problems import (
 )
 from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.targets.discovery import discover
+from lifesigns.arguments import unwrapped
 
 PAGES = {"detailed", "dashboard"}
 # As INSTALLED_APPS may name the app.
@@ -89,19 +91,24 @@ def _is_of_tenants_only() -> bool:
 
 
 def _not_importable() -> list[Problem]:
-    """Dotted paths that lead nowhere. What else goes wrong in such a module is shown as it is, with its traceback."""
+    """Dotted paths that lead nowhere, or to what is no check. What else goes wrong in such a module is
+    shown as it is, with its traceback."""
     problems = []
     for found in discover(read())[0]:
-        if isinstance(found.check, Dotted):
+        check = unwrapped(found.check)
+        if isinstance(check, Dotted):
+            names = f"LIFESIGNS['CHECKS'][{found.key!r}] names {check.path!r}, which"
+            arguments = found.check.keywords if isinstance(found.check, partial) else {}
             try:
-                import_string(found.check.path)
+                wrong = check.wrong(arguments)
             except ImportError as error:
-                where = f"LIFESIGNS['CHECKS'][{found.key!r}]"
-                message = f"{where} names {found.check.path!r}, which cannot be imported."
-                problems.append(Problem(WRONG_OPTION, message, str(error)))
+                problems.append(Problem(WRONG_OPTION, f"{names} cannot be imported.", str(error)))
+            else:
+                if wrong:
+                    problems.append(Problem(WRONG_OPTION, f"{names} {wrong}.", OTHERS_RUN))
     return problems
 
 
 def _message(problem: Problem) -> CheckMessage:
-    kind = Error if problem.id.startswith("E") else Warning
+    kind = Error if problem.is_error else Warning
     return kind(problem.message, hint=problem.hint, id=f"lifesigns.{problem.id}")

@@ -72,7 +72,9 @@ def parse(raw: object) -> Conf:
     for key, value in raw.items():
         if key in READERS:
             try:
-                if value is not None:
+                if key in NAMED and isinstance(value, Mapping):
+                    given[key.lower()] = _by_text(key, value, problems)
+                elif value is not None:
                     given[key.lower()] = READERS[key](value)
             except values.WrongValueError as error:
                 problems.append(_wrong(f"LIFESIGNS[{key!r}]", error, value))
@@ -82,6 +84,18 @@ def parse(raw: object) -> Conf:
     return replace(Conf(**given), problems=tuple(problems))  # type: ignore[arg-type]
 
 
+def _by_text(setting: str, entries: Mapping[object, object], problems: list[Problem]) -> dict[str, object]:
+    """Return entries by their names, also those whose name is no string."""
+    named: dict[str, object] = {}
+    for key, entry in entries.items():
+        if not isinstance(key, str):
+            shown = str(key) if isinstance(key, (int, float)) else f"of type {type(key).__name__}"
+            message = f"LIFESIGNS[{setting!r}] has the key {shown}, which is not a string."
+            problems.append(Problem(WRONG_VALUE, message, "Write it in quotes."))
+        named.setdefault(str(key), entry)
+    return {**named, **{key: entry for key, entry in entries.items() if isinstance(key, str)}}
+
+
 def _wrong(where: str, error: values.WrongValueError, value: object) -> Problem:
     # Only numbers are shown: a token in the wrong place must not end up in a log.
     shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
@@ -89,12 +103,14 @@ def _wrong(where: str, error: values.WrongValueError, value: object) -> Problem:
     return Problem(WRONG_VALUE, f"{where} {error}{what}.", error.meant or f"Correct {where}.")
 
 
+# Dicts with names as keys.
+NAMED = frozenset(["CHECKS", "GROUPS"])
 READERS: dict[str, Callable[[object], object]] = {
-    "CHECKS": values.mapping,
+    "CHECKS": values.by_name("checks"),
     "DISABLED": values.names,
     "REQUIRED": values.names_or_all,
     "ALIASES": values.one_of("all", "default"),
-    "GROUPS": values.groups,
+    "GROUPS": values.by_name("groups"),
     "DEFAULT_TIMEOUT": values.seconds,
     "DEFAULT_TTL": values.seconds,
     "READY_BUDGET": values.seconds,

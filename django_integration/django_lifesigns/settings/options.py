@@ -86,6 +86,12 @@ class Options:
         return cast("Check", dataclasses.replace(record, **fields))
 
 
+def critical_of(entry: object) -> bool | None:
+    """Return whether an entry wants its check critical, whatever else is wrong with it; None where it does not say."""
+    critical = entry.get("critical") if isinstance(entry, Mapping) else None
+    return critical if isinstance(critical, bool) else None
+
+
 def parse(entry: object) -> Options:
     """The options of an entry; ValueError whose text continues "LIFESIGNS['CHECKS'][name]"."""
     if not isinstance(entry, Mapping):

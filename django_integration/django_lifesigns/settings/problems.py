@@ -17,6 +17,7 @@ WRONG_TARGET = "W005"
 TARGET_IN_PART = "W002"
 WRONG_DECLARATION = "W006"
 REPLACED = "W007"
+UNFAILING_GROUP = "W008"
 EXPOSED = "W010"
 NOT_FIRST = "W011"
 WITHOUT_URL = "W012"
@@ -32,16 +33,35 @@ OTHERS_RUN = "It is reported as an error until it is put right; the other checks
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding: a stable `id` (E: error, W: warning), what is wrong, and how to put it right."""
+    """One finding: a stable `id` (E: error, W: warning), what is wrong, and how to put it right.
+
+    One that `loses_checks`, so that no report can show them, is an error whatever its id.
+    """
 
     id: str
     message: str
     hint: str
+    loses_checks: bool = False
 
     def __post_init__(self) -> None:
         # A URL may stand where a name belongs, and an import may fail with any words.
         object.__setattr__(self, "message", redact(self.message))
         object.__setattr__(self, "hint", redact(self.hint))
+
+    @property
+    def is_error(self) -> bool:
+        """Whether `manage.py check` fails for it."""
+        return self.id.startswith("E") or self.loses_checks
+
+    @property
+    def text(self) -> str:
+        """Return all of it as one line of a log."""
+        return sentences(self.message, self.hint)
+
+
+def sentences(*texts: str) -> str:
+    """Return texts as sentences, one after the other, each with its full stop."""
+    return " ".join(text if text.endswith((".", "?", "!")) else f"{text}." for text in texts if text)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 
 from django_lifesigns.settings.problems import nearest_of
 
@@ -35,20 +35,11 @@ class WrongValueError(ValueError):
         self.meant = meant
 
 
-def mapping(value: object) -> Mapping[str, object]:
-    must = "must be a dict with names of checks as keys"
-    if not isinstance(value, Mapping):
-        raise WrongValueError(must)
-    _each_is_text(value, must, "key")
-    return cast("Mapping[str, object]", value)
+def by_name(of: str) -> Callable[[object], Mapping[str, object]]:
+    def read(value: object) -> Mapping[str, object]:
+        raise WrongValueError(f"must be a dict with names of {of} as keys")
 
-
-def groups(value: object) -> Mapping[str, object]:
-    must = "must be a dict with names of groups as keys"
-    if not isinstance(value, Mapping):
-        raise WrongValueError(must)
-    _each_is_text(value, must, "key")
-    return cast("Mapping[str, object]", value)
+    return read
 
 
 def strings(value: object, must: str = "must be a list of strings") -> tuple[str, ...]:

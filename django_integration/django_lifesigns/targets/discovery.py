@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from heapq import heappop, heappush
+from itertools import chain, count
 from typing import cast
 
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -14,6 +15,7 @@ from django_lifesigns.checks.kinds import Check
 from django_lifesigns.checks.migrations import MigrationsApplied
 from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.options import critical_of
 from django_lifesigns.settings.options import parse as parse_options
 from django_lifesigns.settings.problems import (
     OTHERS_RUN,
@@ -22,8 +24,9 @@ from django_lifesigns.settings.problems import (
     WRONG_TARGET,
     Problem,
     did_you_mean,
+    nearest_of,
 )
-from django_lifesigns.targets.aliases import further_targets
+from django_lifesigns.targets.aliases import LONGEST, ODD, further_targets
 from django_lifesigns.targets.catalogue import CATALOGUE, Target
 from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.dependencies import default_parents
@@ -32,6 +35,7 @@ from lifesigns import checks as registry
 from lifesigns import specs
 from lifesigns.specs import Spec
 
+NAMES = "a name is 1 to 100 letters, digits, '_', '-' or '.'"
 COSTLY = (specs.Directories, StorageCheck, MigrationsApplied)
 
 
@@ -47,6 +51,12 @@ class DiscoveredCheck:
     setting: str = "LIFESIGNS['CHECKS']"
     critical_by_default: bool = True
 
+    @property
+    def is_critical(self) -> bool:
+        """Whether its error makes the service unhealthy, also where another of its options is wrong."""
+        critical = self.options.get("critical")
+        return critical if isinstance(critical, bool) else self.critical_by_default
+
 
 def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     """Return all enabled checks in the order of the report, and what is wrong. Connects to nothing."""
@@ -57,7 +67,8 @@ def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     left_out = targets.keys() - CATALOGUE.keys() if conf.aliases == "default" else set()
     keys = dict.fromkeys([*targets, *registry.DECLARED, *registry.REFUSED, *conf.checks])
     found = [_find(key, conf, targets, problems) for key in keys if key not in conf.disabled | left_out]
-    linked = _linked(_uniquely_named([check for check in found if check is not None], problems))
+    named = _rightly_named([check for check in found if check is not None], problems)
+    linked = _linked(_uniquely_named(named, problems))
     return [_with_ready_max_age(check, linked, conf) for check in linked], problems
 
 
@@ -112,21 +123,26 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
     run |= target.run() if target else {}
     run |= declared.options if declared else {"critical": refused.critical} if refused else {}
     shown, setting = key, target.setting if target else "LIFESIGNS['CHECKS']"
+    entry = conf.checks.get(key, {})
+    critical = critical_of(entry)
+    run |= {} if critical is None else {"critical": critical}
     try:
-        options = parse_options(conf.checks.get(key, {}))
+        options = parse_options(entry)
         own = options.check or (declared and declared.check)
         named = named_target(own)
         run |= named.run() if named else {}
         run |= options.run
         shown = options.name or key
         if not (own or declared or refused or target):
+            if options.fields and not nearest_of(key, targets):
+                raise ValueError("needs a 'kind' or a 'check', as each check of your own does.")
             message = f"LIFESIGNS['CHECKS'] has options for an unknown check {key!r}."
             problems.append(Problem(UNKNOWN_CHECK, message, did_you_mean(key, targets)))
             return None
         if not options.enabled:
             return None
         if refused and not own:
-            own = FixedResult("error", f"The check is declared in a wrong way: {refused.reason}")
+            own = FixedResult("error", f"Declared in a wrong way: {refused.reason}")
         if (default := named or (target if own is None else None)) is not None:
             required = conf.requires(key) if key in CATALOGUE else conf.names_required(key)
             search = DiscoveryContext(name=key, conf=conf, required=required, problems=problems)
@@ -163,6 +179,32 @@ def _check_of(target: Target, search: DiscoveryContext, *, critical: bool) -> Ch
         raise WrongTargetError(f"{target.setting} cannot be read ({type(error).__name__})") from error
 
 
+def _rightly_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
+    """Return the checks, each with a name that an engine takes; one with another name is an error."""
+    taken = {name for check in checks for name in (check.key, check.name)}
+    named = []
+    for check in checks:
+        if not _is_name(check.name):
+            message = f"LIFESIGNS['CHECKS'][{check.key!r}]: {NAMES}, which {check.name!r} is not."
+            problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
+            name = check.key if _is_name(check.key) else _new_name(check.key, taken)
+            taken.add(name)
+            check = replace(check, name=name, check=FixedResult("error", message))
+        named.append(check)
+    return named
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= LONGEST and not ODD.search(name)
+
+
+def _new_name(key: str, taken: Collection[str]) -> str:
+    """Return a name like the key, with `_` for what cannot stand in one, that no other check has."""
+    plain = ODD.sub("_", key)[: LONGEST - 4] or "check"
+    numbered = (f"{plain}_{number}" for number in count(2))
+    return next(name for name in chain([plain], numbered) if name not in taken)
+
+
 def _uniquely_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
     """Return the checks, no two with one name."""
     taken = {check.key: check for check in checks if check.name == check.key}
@@ -171,7 +213,8 @@ def _uniquely_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> l
         if taken.setdefault(check.name, check) is not check:
             message = f"LIFESIGNS['CHECKS'][{check.key!r}] has the 'name' of another check, {check.name!r}."
             problems.append(Problem(WRONG_OPTION, message, "Choose another; until then it is not renamed."))
-            check = replace(check, name=check.key)
+            check = replace(check, name=_new_name(check.key, taken))
+            taken[check.name] = check
         unique.append(check)
     return unique
 

@@ -19,7 +19,6 @@ from django_lifesigns.management.terminal import in_place, show
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.service import PATIENCE_SECONDS
 from django_lifesigns.settings.problems import did_you_mean
-from django_lifesigns.targets.discovery import discover
 from lifesigns import Engine
 from lifesigns.results import Report
 
@@ -82,7 +81,7 @@ class Command(HealthCommand):
         runtime = on_request(PATIENCE_SECONDS)
         unknown_checks(names, runtime.engine.names)
         if group is None:
-            marked = {check.name for check in discover(runtime.conf)[0] if check.options.get("critical", True)}
+            marked = {runtime.names.get(key, key) for key in runtime.critical}
         else:
             marked = set(_critical_in(group, names, runtime.engine))
         # Who names a check wants to see it.
