@@ -94,7 +94,7 @@ def test_parse__all() -> None:
         ({"PROBE_SERVER": "127.0.0.1"}, "E002", "there is no port from 1 to 65535"),
         ({"PROBE_SERVER": f"127.0.0.1:{'9' * 5000}"}, "E002", "there is no port from 1 to 65535"),
         ({"PROBE_SERVER": "::1:9464"}, "E002", "an IPv6 address stands in brackets"),
-        ({"CHECKS": {"mine": {}, 7: {}}}, "E002", "has the key 7, which is not a string"),
+        ({"CHECKS": {"mine": list, 7: list}}, "E002", "has the key 7, which is not a string"),
         ({"READY_BUDGET": "0.8"}, "E002", "it is a number in quotes"),
         ({"EXPECTED_WORKERS": "2"}, "E002", "it is a number in quotes"),
         ({"SHOW_DETAILS": "Allways"}, "E002", "Did you mean 'always'?"),
