@@ -68,8 +68,7 @@ def get_runtime() -> Runtime:
         # No lock, which a fork could leave locked for ever: of two threads that built at once, one result is dropped.
         if _current.setdefault("runtime", runtime) is runtime:
             for problem in runtime.problems:
-                level = logging.ERROR if problem.is_error else logging.WARNING
-                logger.log(level, "lifesigns.%s: %s", problem.id, problem.text)
+                logger.log(problem.level, "lifesigns.%s: %s", problem.id, problem.text)
     if _declared() != _current["runtime"].declared:
         _current["runtime"] = _with_late_checks(_current["runtime"])
     return _current["runtime"]

@@ -61,8 +61,7 @@ def import_health_modules() -> None:
 
 def _report(app: str, problem: Problem, shown: str = "") -> None:
     problems.append(problem)
-    level = logging.ERROR if problem.is_error else logging.WARNING
-    logger.log(level, "health checks: %s%s", problem.message, shown)
+    logger.log(problem.level, "health checks: %s%s", problem.message, shown)
     if problem.loses_checks:
         # An error in the report, too. Not a critical one: which checks are missing is unknown.
         REFUSED.setdefault(f"{MODULE}.{app}", RefusedCheck(problem.message, critical=False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ OTHERS_RUN = "It is reported as an error until it is put right; the other checks
 class Problem:
     """One finding: a stable `id` (E: error, W: warning), what is wrong, and how to put it right.
 
-    One that `loses_checks`, so that no report can show them, is an error whatever its id.
+    One that `loses_checks`, so that no report can show them, is logged as an error, and stops nothing.
     """
 
     id: str
@@ -51,7 +52,12 @@ class Problem:
     @property
     def is_error(self) -> bool:
         """Whether `manage.py check` fails for it."""
-        return self.id.startswith("E") or self.loses_checks
+        return self.id.startswith("E")
+
+    @property
+    def level(self) -> int:
+        """Return the level at which it is logged."""
+        return logging.ERROR if self.is_error or self.loses_checks else logging.WARNING
 
     @property
     def text(self) -> str:
