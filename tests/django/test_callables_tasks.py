@@ -111,6 +111,22 @@ def test_tasks__workers(expected: int, status: str) -> None:
     }
 
 
+@pytest.mark.usefixtures("queue_tables")
+def test_tasks__messages_count_as_those_of_the_native_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_seen, "_seen", {})
+    one, failed = "SELECT 'a', 1, NULL", str(QUEUE.failed_sql)
+    table: dict[str, Any] = {"tables": ("background_task",), **TABLES}
+    for check, message in [
+        (TaskQueueTables(**table), "the table of the task queue is there"),
+        (PendingTasks(sql=one, **table), "1 task pending in 1 queue, at most 1 in one"),
+        (PendingTasks(sql=str(QUEUE.pending_sql), **table), "3 tasks pending in 2 queues, at most 2 in one"),
+        (FailedTasks(sql=failed, **table), "1 task failed in the last 60 minutes"),
+        (FailedTasks(sql="SELECT 0", window_minutes=1, **table), "0 tasks failed in the last 1 minute"),
+    ]:
+        result: Any = check()
+        assert result["message"] == message
+
+
 PENDING: dict[str, Any] = {"tables": ("background_task",), "sql": str(QUEUE.pending_sql), **TABLES}
 WORKERS: dict[str, Any] = {"tables": ("background_task_worker",), "sql": str(QUEUE.workers_sql), **TABLES}
 

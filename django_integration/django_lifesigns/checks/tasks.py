@@ -38,7 +38,7 @@ class TaskQueueTables:
         return self._ask()
 
     def _ask(self) -> dict[str, object]:
-        return self._result("healthy", f"all {len(self.tables)} tables of the task queue are there", [])
+        return self._result("healthy", _all_there(len(self.tables)), [])
 
     def _result(self, status: str, message: str, missing: list[str]) -> dict[str, object]:
         details = {
@@ -111,7 +111,7 @@ class FailedTasks(TaskQueueTables):
         [(count,)] = rows(self.database, self.sql, since=minutes_ago(self.window_minutes))
         return {
             "status": judge(count, self.thresholds),
-            "message": f"{count} tasks failed in the last {self.window_minutes} minutes",
+            "message": f"{counted(count, 'task')} failed in the last {counted(self.window_minutes, 'minute')}",
             "details": {"failed_count_last_hour": count, "window_minutes": self.window_minutes},
         }
 
@@ -147,8 +147,17 @@ class TaskWorkers(TaskQueueTables):
         known = 0 if count else rows(self.database, self.sql, since=EVER)[0][0]
         window = self.heartbeat_window_minutes
         ago = signed_off((self.database, self.sql), count, known, 60 * window)
-        sign = f"sent a heartbeat in the last {window} minutes"
+        sign = f"sent a heartbeat in the last {counted(window, 'minute')}"
         return after_sign_off(workers(count, self.expected_workers, sign, heartbeat_window_minutes=window), ago)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the number with the noun in its form, as the native checks do."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _all_there(tables: int) -> str:
+    return "the table of the task queue is there" if tables == 1 else f"all {tables} tables of the task queue are there"
 
 
 def judge(value: float, thresholds: Thresholds) -> str:
@@ -165,7 +174,7 @@ def pending(depths: dict[str, int], thresholds: Thresholds, oldest_seconds: floa
     total = sum(depths.values())
     return {
         "status": judge(deepest, thresholds),
-        "message": f"{total} tasks wait in {len(depths)} queues, at most {deepest} in one",
+        "message": f"{counted(total, 'task')} pending in {counted(len(depths), 'queue')}, at most {deepest} in one",
         "details": {
             "total_pending": total,
             "max_queue_depth": deepest,
@@ -206,5 +215,5 @@ def with_stuck(result: dict[str, object], further: FurtherRows) -> dict[str, obj
 def _worse(result: dict[str, object], fault: str, number: int | None, thing: str) -> dict[str, object]:
     if not number:
         return result
-    message = f"{result['message']}; {number} {thing}{' is' if number == 1 else 's are'} {fault}"
+    message = f"{result['message']}; {counted(number, thing)} {'is' if number == 1 else 'are'} {fault}"
     return {**result, "message": message, "status": "error" if result["status"] == "error" else "degraded"}
