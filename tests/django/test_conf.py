@@ -103,7 +103,7 @@ def test_parse__all() -> None:
         ({"DUMP_ON_WEDGE": "true"}, "E002", "Did you mean True?"),
         ({"BACKGROUND": 0}, "E002", "Did you mean False?"),
         ({"checks": {}}, "E001", "Did you mean 'CHECKS'?"),
-        ({"TASK_QUEUE": "Procrastinat"}, "W005", "Did you mean 'procrastinate'?"),
+        ({"TASK_QUEUE": "Procrastinat"}, "E002", "Did you mean 'procrastinate'?"),
         ({"CELERY_SIGNALS": "hunter2"}, "E002", "CELERY_SIGNALS"),
         # Without the middleware nobody begins them.
         ({"PROBE_SERVER": "127.0.0.1:9464"}, "W013", "ProbeMiddleware"),

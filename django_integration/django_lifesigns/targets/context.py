@@ -26,6 +26,10 @@ class WrongTargetError(ValueError):
         self.messages = messages
 
 
+class WrongSettingError(WrongTargetError):
+    """The value of one of our own settings is wrong, whatever it was to name."""
+
+
 @dataclass(kw_only=True)
 class DiscoveryContext:
     """For one check: the settings, whether it has to apply, and what was found wrong on the way."""

@@ -22,13 +22,20 @@ from django_lifesigns.settings.problems import (
     UNKNOWN_CHECK,
     WRONG_OPTION,
     WRONG_TARGET,
+    WRONG_VALUE,
     Problem,
     did_you_mean,
     nearest_of,
 )
 from django_lifesigns.targets.aliases import LONGEST, ODD, further_targets
 from django_lifesigns.targets.catalogue import CATALOGUE, Target
-from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import (
+    CannotCheckError,
+    DiscoveryContext,
+    NoTargetError,
+    WrongSettingError,
+    WrongTargetError,
+)
 from django_lifesigns.targets.dependencies import default_parents
 from django_lifesigns.targets.named import named_target
 from lifesigns import checks as registry
@@ -151,7 +158,8 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
         check = options.apply(cast("Check", own))
     except WrongTargetError as error:
         # Of several checks with one target, all find the same.
-        found = (Problem(WRONG_TARGET, message, OTHERS_RUN) for message in error.messages)
+        identifier = WRONG_VALUE if isinstance(error, WrongSettingError) else WRONG_TARGET
+        found = (Problem(identifier, message, OTHERS_RUN) for message in error.messages)
         problems.extend(problem for problem in found if problem not in problems)
         check = FixedResult("error", str(error))
     except ValueError as error:

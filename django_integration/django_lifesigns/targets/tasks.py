@@ -10,7 +10,13 @@ from django.db import connections
 
 from django_lifesigns.checks import tasks as through_django
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import (
+    CannotCheckError,
+    DiscoveryContext,
+    NoTargetError,
+    WrongSettingError,
+    WrongTargetError,
+)
 from django_lifesigns.targets.databases import is_native, require_readable, server, vendor
 from django_lifesigns.targets.queues import presets
 from django_lifesigns.targets.queues.background_task import background_task
@@ -52,7 +58,7 @@ def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
     except WrongTargetError:
         raise
     except ValueError as error:
-        raise WrongTargetError(f"LIFESIGNS['TASK_QUEUE'] {error}") from error
+        raise WrongSettingError(f"LIFESIGNS['TASK_QUEUE'] {error}") from error
     if queue.database not in connections.settings:
         where = f"the task queue {queue.backend} is in the database {queue.database!r}"
         raise WrongTargetError(f"{where}, which is not in DATABASES")
