@@ -127,6 +127,36 @@ def test_pending_discovery_among_many_keys_takes_several_runs(server: Configured
     assert found[-1] == {"celery": 0, "hidden": 0}
 
 
+def test_pending_discovery_forgets_bindings_that_have_gone(server: Configured) -> None:
+    script = f"for i = 1, 150 do redis.call('SADD', '_kombu.binding.job-' .. i, '{BINDING}{BINDING}job-' .. i) end"
+    server.command("EVAL", script, "0")
+    engine = lifesigns.Engine()
+    where = specs.RedisServer(url=server.url)
+    engine.register("queue", specs.RedisPendingTasks(server=where, discover=True, **CELERY))
+    counts = [engine.check("queue", refresh=True)["details"]["queue_count"] for _ in range(3)]
+    assert counts[-1] == 151
+    server.command("FLUSHALL")
+    bind(server, "mails", "mails")
+    push(server, "mails", 600)
+    results = [engine.check("queue", refresh=True) for _ in range(4)]
+    assert results[-1]["details"]["queue_breakdown"] == {"mails": 600, "celery": 0}
+    assert results[-1]["status"] == "error"
+
+
+def test_pending_discovery_reads_all_of_a_large_set(server: Configured) -> None:
+    script = f"for i = 1, 1200 do redis.call('SADD', '_kombu.binding.all', '{BINDING}{BINDING}q' .. i) end"
+    server.command("EVAL", script, "0")
+    push(server, "q777", 600)
+    where = specs.RedisServer(url=server.url)
+    engine = lifesigns.Engine()
+    engine.register("queue", specs.RedisPendingTasks(server=where, discover=True, **CELERY))
+    results = [engine.check("queue", refresh=True) for _ in range(12)]
+    assert results[-1]["details"]["max_queue_depth"] == 600
+    # Once it was found it keeps its place.
+    depths = [result["details"]["max_queue_depth"] for result in results]
+    assert depths == sorted(depths)
+
+
 # --- RQ, dramatiq, lists -------------------------------------------------------------------------------------------
 
 
@@ -179,6 +209,40 @@ def test_rq_queue_without_worker(server: Configured) -> None:
     server.command("RPUSH", "rq:queue:low", "a")
     result = rq(server, specs.RedisTaskWorkers, discover=True)
     assert (result["status"], result["details"]["queues_without_worker"]) == ("degraded", ["low"])
+
+
+def test_rq_more_queues_than_are_measured(server: Configured) -> None:
+    script = "for i = 1, 1500 do redis.call('SADD', 'rq:queues', 'rq:queue:q' .. i) end"
+    server.command("EVAL", script, "0")
+    server.command("EVAL", "redis.call('SADD', 'rq:queues', 'rq:queue:\\255a', 'rq:queue:\\254a')", "0")
+    server.command("SADD", "rq:queues", f"rq:queue:{'x' * 201}")
+    server.command("RPUSH", "rq:queue:q1234", *["a"] * 600)
+    where = specs.RedisServer(url=server.url)
+    engine = lifesigns.Engine()
+    fields: dict[str, Any] = {"server": where, "layout": "rq", "discover": True}
+    engine.register("pending", specs.RedisPendingTasks(**fields))
+    engine.register("failed", specs.RedisFailedTasks(**fields))
+    engine.register("workers", specs.RedisTaskWorkers(**fields, expected_workers=0))
+    seen = set()
+    for _ in range(12):
+        details = engine.check("pending", refresh=True)["details"]
+        seen |= details["queue_breakdown"].keys()
+    assert details["queue_breakdown"]["q1234"] == details["max_queue_depth"] == 600
+    # The details list the first 100 of those that are measured: of each turn others.
+    assert len(seen) > 200
+    for name in ("pending", "failed", "workers"):
+        result = engine.check(name, refresh=True)
+        assert result["details"]["queues_not_measured"] == 1000 + 3, result
+        assert "1003 queues not measured" in result["message"]
+
+
+def test_dramatiq_dead_letters_of_a_queue_that_is_empty(server: Configured) -> None:
+    server.command("ZADD", "dead:mail.XQ", str(time.time() * 1000), "id")
+    server.command("HSET", "dead:mail.XQ.msgs", "id", "{}")
+    spec = specs.RedisFailedTasks(
+        server=specs.RedisServer(url=server.url), layout="dramatiq", prefix="dead", discover=True
+    )
+    assert [run(spec)["details"]["failed_count_last_hour"] for _ in range(3)] == [1, 1, 1]
 
 
 def test_dramatiq_large_message_is_not_read(server: Configured) -> None:

@@ -117,7 +117,7 @@ def test_tasks__messages_count_as_those_of_the_native_checks(monkeypatch: pytest
     one, failed = "SELECT 'a', 1, NULL", str(QUEUE.failed_sql)
     table: dict[str, Any] = {"tables": ("background_task",), **TABLES}
     for check, message in [
-        (TaskQueueTables(**table), "the table of the task queue is there"),
+        (TaskQueueTables(**table), "the table of the task queue exists"),
         (PendingTasks(sql=one, **table), "1 task pending in 1 queue, at most 1 in one"),
         (PendingTasks(sql=str(QUEUE.pending_sql), **table), "3 tasks pending in 2 queues, at most 2 in one"),
         (FailedTasks(sql=failed, **table), "1 task failed in the last 60 minutes"),

@@ -157,7 +157,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def _all_there(tables: int) -> str:
-    return "the table of the task queue is there" if tables == 1 else f"all {tables} tables of the task queue are there"
+    return "the table of the task queue exists" if tables == 1 else f"all {tables} tables of the task queue exist"
 
 
 def judge(value: float, thresholds: Thresholds) -> str:

@@ -132,6 +132,7 @@ fn judge_tables(spec: &TaskTablesCheck, response: &Response) -> Result<Finding, 
         return Ok(no_task_queue());
     }
     let finding = match &missing[..] {
+        [] if count == 1 => Finding::healthy("The table of the task queue exists"),
         [] => Finding::healthy(format!("All {count} tables of the task queue exist")),
         names => Finding::error(format!("Missing tables of the task queue: {}", names.join(", "))),
     };

@@ -37,6 +37,9 @@ impl Batch {
     }
 }
 
+/// Stands in a text before each byte, in hexadecimal, that is not UTF-8.
+pub const NOT_UTF8: char = '\u{fffd}';
+
 /// The replies to a batch.
 pub struct Replies {
     target: String,
@@ -107,6 +110,19 @@ pub fn text(value: &Value) -> Option<&str> {
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         _ => None,
     }
+}
+
+/// The text of a reply, with a mark before each byte that is not UTF-8.
+pub fn lossy(value: &Value) -> Option<String> {
+    let Value::BulkString(bytes) = value else { return text(value).map(str::to_owned) };
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("{NOT_UTF8}{byte:02x}"));
+        }
+    }
+    Some(text)
 }
 
 /// A whole number from 0.

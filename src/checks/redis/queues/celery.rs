@@ -1,8 +1,8 @@
 //! Celery's queues, as kombu lays them out: a list for each priority step, and what workers have taken in one hash.
 
-use super::batch::{Batch, seconds, text};
+use super::batch::{Batch, seconds};
 use super::depths::Depths;
-use super::discovery::{Discovery, MEMBERS};
+use super::discovery::Discovery;
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;
@@ -34,14 +34,10 @@ pub async fn pending(
     let taken = batch.add("HLEN", &[&format!("{}{}", queues.prefix, keys.unacked)]);
     let index = format!("{}{}", queues.prefix, keys.unacked_index);
     let oldest = batch.add("ZRANGE", &[&index, "0", "0", "WITHSCORES"]);
-    let bindings = discovery.keys();
-    let add_bindings = |batch: &mut Batch, keys: &[String]| -> Vec<_> {
-        keys.iter().map(|key| batch.add("SRANDMEMBER", &[key, MEMBERS])).collect()
-    };
-    let mut members = if discovery.is_on() { add_bindings(&mut batch, &bindings) } else { Vec::new() };
+    let bindings = discovery.read_sets(&mut batch);
     let scan = discovery.scan(&mut batch, &format!("{}{BINDINGS}", queues.prefix), "");
 
-    let mut replies = batch.send(link).await?;
+    let replies = batch.send(link).await?;
     depths.add(&replies, &lists)?;
     if replies.is_known(taken, &mut depths.forbidden)? && replies.is_known(oldest, &mut depths.forbidden)? {
         let count = replies.count(taken)?;
@@ -50,20 +46,22 @@ pub async fn pending(
         depths.oldest_taken = since.map(|since| age(now(), since));
     }
     let found = discovery.scanned(&replies, scan, &mut depths.forbidden)?;
-    let mut bound = bound_queues(keys, &replies, &members, &mut depths)?;
-    let new = discovery.add_keys(found.into_iter().filter(|key| is_of_tasks(key)).collect());
-    if !new.is_empty() {
+    let mut members = discovery.members(&replies, bindings, &mut depths.forbidden)?;
+    if !found.is_empty() {
+        discovery.add_sets(found.into_iter().filter(|key| is_of_tasks(key)));
         let mut batch = Batch::default();
-        members = add_bindings(&mut batch, &new);
-        replies = batch.send(link).await?;
-        bound.extend(bound_queues(keys, &replies, &members, &mut depths)?);
+        let bindings = discovery.read_sets(&mut batch);
+        let replies = batch.send(link).await?;
+        members.extend(discovery.members(&replies, bindings, &mut depths.forbidden)?);
     }
-    let new = discovery.add(bound, &names);
+    let bound = members.iter().filter_map(|member| bound_queue(member, keys.separator));
+    let new = discovery.add(bound.map(str::to_owned), &names);
     if !new.is_empty() {
         let mut batch = Batch::default();
         let lists = add_lists(&mut batch, keys, queues, &new);
         depths.add(&batch.send(link).await?, &lists)?;
     }
+    depths.note(discovery);
     Ok(depths)
 }
 
@@ -80,22 +78,6 @@ fn lists(prefix: &str, name: &str, separator: &str, steps: &[u32]) -> Vec<String
     let of_step = |step: &u32| format!("{prefix}{name}{separator}{step}");
     let plain = format!("{prefix}{name}");
     std::iter::once(plain).chain(steps.iter().filter(|step| **step != 0).map(of_step)).collect()
-}
-
-fn bound_queues(
-    keys: &CeleryKeys<'_>,
-    replies: &super::batch::Replies,
-    members: &[super::batch::Sent],
-    depths: &mut Depths,
-) -> Result<Vec<String>, CheckError> {
-    let mut names = Vec::new();
-    for sent in members {
-        if replies.is_known(*sent, &mut depths.forbidden)? {
-            let bound = replies.list(*sent)?.iter().filter_map(text);
-            names.extend(bound.filter_map(|member| bound_queue(member, keys.separator)).map(str::to_owned));
-        }
-    }
-    Ok(names)
 }
 
 /// Whether an exchange is one of tasks: workers have others for events and for remote control.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::batch::{Replies, Sent};
+use super::discovery::Discovery;
 use crate::model::CheckError;
 
 /// What was found of all queues; `None` is what the queue does not tell.
@@ -14,6 +15,8 @@ pub struct Depths {
     pub taken: Option<u64>,
     pub oldest_taken: Option<f64>,
     pub finished_per_minute: Option<f64>,
+    /// How many queues are known beside these.
+    pub not_measured: u64,
     /// The commands that this user may not run.
     pub forbidden: BTreeSet<&'static str>,
 }
@@ -29,5 +32,12 @@ impl Depths {
             self.ready.push((name.clone(), depth));
         }
         Ok(())
+    }
+
+    /// Has the depths remembered, and notes how many queues are known beside these.
+    pub fn note(&mut self, discovery: &Discovery) {
+        discovery.note(&self.ready);
+        let names: Vec<String> = self.ready.iter().map(|(name, _)| name.clone()).collect();
+        self.not_measured = discovery.not_measured(&names);
     }
 }

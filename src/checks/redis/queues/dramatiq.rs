@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::batch::{Batch, Sent, text};
 use super::depths::Depths;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Step};
+use super::failed::Failures;
 use super::staff::Staff;
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
@@ -48,11 +49,12 @@ pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         names = discovery.add(found, &names);
         is_first = false;
     }
+    depths.note(discovery);
     depths.oldest_pending = oldest(link, heads).await?;
     Ok(depths)
 }
 
-fn scan(batch: &mut Batch, queues: &Queues<'_>, discovery: &Discovery) -> Option<Sent> {
+fn scan(batch: &mut Batch, queues: &Queues<'_>, discovery: &Discovery) -> Option<Step> {
     discovery.scan(batch, &format!("{}:", queues.prefix), ".msgs")
 }
 
@@ -66,13 +68,10 @@ fn add_queue(batch: &mut Batch, prefix: &str, name: &str) -> [Sent; 4] {
     ]
 }
 
-/// The queue whose hash of messages this is.
+/// The queue whose hash of messages this is, or of its dead letters, or of those that are to run later.
 fn name<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
     let name = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(".msgs")?;
-    if name.ends_with(".XQ") {
-        return None;
-    }
-    Some(name.strip_suffix(".DQ").unwrap_or(name))
+    Some(name.strip_suffix(".DQ").or_else(|| name.strip_suffix(".XQ")).unwrap_or(name))
 }
 
 /// The largest age of messages that are small enough to be read, and that are JSON.
@@ -120,7 +119,7 @@ pub async fn failed(
     queues: &Queues<'_>,
     discovery: &Discovery,
     since: f64,
-) -> Result<u64, CheckError> {
+) -> Result<Failures, CheckError> {
     let names = names(link, queues, discovery).await?;
     let since = (since * 1000.0).floor().to_string();
     let mut batch = Batch::default();
@@ -129,16 +128,17 @@ pub async fn failed(
         .map(|name| batch.add("ZCOUNT", &[&format!("{}:{name}.XQ", queues.prefix), &since, "+inf"]))
         .collect();
     let replies = batch.send(link).await?;
-    counts.into_iter().map(|sent| replies.count(sent)).sum()
+    let count = counts.into_iter().map(|sent| replies.count(sent)).sum::<Result<u64, CheckError>>()?;
+    Ok(Failures { count, not_measured: discovery.not_measured(&names) })
 }
 
 /// The queues as far as they are known, after one more step of the scan.
 async fn names(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> Result<Vec<String>, CheckError> {
     let mut names = discovery.names(queues);
     let mut batch = Batch::default();
-    if let Some(sent) = scan(&mut batch, queues, discovery) {
+    if let Some(step) = scan(&mut batch, queues, discovery) {
         let replies = batch.send(link).await?;
-        let found = discovery.scanned(&replies, Some(sent), &mut Default::default())?;
+        let found = discovery.scanned(&replies, Some(step), &mut Default::default())?;
         let found = found.iter().filter_map(|key| name(queues.prefix, key)).map(str::to_owned);
         let new = discovery.add(found, &names);
         names.extend(new);
@@ -173,7 +173,13 @@ pub async fn workers(
         .collect();
     let taken = batch.send(link).await?;
     let abandoned = sets.into_iter().map(|sent| taken.count(sent)).sum::<Result<u64, CheckError>>()?;
-    Ok(Staff { active: replies.count(alive)?, abandoned: Some(abandoned), window: Some(window), ..Staff::default() })
+    Ok(Staff {
+        active: replies.count(alive)?,
+        abandoned: Some(abandoned),
+        window: Some(window),
+        not_measured: discovery.not_measured(&names),
+        ..Staff::default()
+    })
 }
 
 #[cfg(test)]
@@ -185,7 +191,7 @@ mod tests {
         for (key, expected) in [
             ("dramatiq:default.msgs", Some("default")),
             ("dramatiq:default.DQ.msgs", Some("default")),
-            ("dramatiq:default.XQ.msgs", None),
+            ("dramatiq:default.XQ.msgs", Some("default")),
             ("dramatiq:a:b.msgs", Some("a:b")),
             ("dramatiq:default", None),
             ("other:default.msgs", None),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::discovery::Discovery;
-use super::{QueueLayout, Queues, dramatiq, now, rq};
+use super::{QueueLayout, Queues, dramatiq, now, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::counted;
 use crate::checks::redis::RedisServerOptions;
@@ -12,6 +12,14 @@ use crate::checks::redis::link::{Link, on_first};
 use crate::checks::thresholds::Thresholds;
 use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
+
+/// How many tasks have failed.
+#[derive(Default)]
+pub struct Failures {
+    pub count: u64,
+    /// How many queues are known beside those that were looked at.
+    pub not_measured: u64,
+}
 
 /// Failures (5, 20) within `window_minutes` (60) of a task queue that keeps them in Redis: RQ's registries of failed jobs
 /// (of which at most 200 of a queue are looked at), dramatiq's dead letters.
@@ -44,10 +52,10 @@ impl RedisFailedTasksCheck {
         Queues::new(self.layout, self.prefix.as_deref(), &self.queues, self.discover)
     }
 
-    async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<u64, CheckError> {
+    async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Failures, CheckError> {
         let link = Link::open(context, server).await?;
         let queues = self.names();
-        let discovery = Discovery::new(context, server, &queues, &link);
+        let discovery = Discovery::new(context, server, &queues, &link, "failed");
         let since = now() - f64::from(self.window_minutes) * 60.0;
         match self.layout {
             QueueLayout::Rq => rq::failed(&link, &queues, &discovery, since).await,
@@ -69,13 +77,14 @@ impl Check for RedisFailedTasksCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let servers = std::iter::once(&self.server).chain(&self.alternatives);
         let attempts = servers.map(|server| self.measure(context, server)).collect();
-        let failed = on_first(context, attempts).await?;
+        let failures = on_first(context, attempts).await?;
         let window = self.window_minutes;
-        let message =
-            format!("{} failed in the last {}", counted("task", failed), counted("minute", u64::from(window)));
-        Ok(Finding::new(self.thresholds.judge(failed as f64), message)
-            .with("failed_count_last_hour", failed)
-            .with("window_minutes", window))
+        let (count, left) = (failures.count, failures.not_measured);
+        let message = format!("{} failed in the last {}", counted("task", count), counted("minute", u64::from(window)));
+        let finding = Finding::new(self.thresholds.judge(count as f64), with_not_measured(message, left))
+            .with("failed_count_last_hour", count)
+            .with("window_minutes", window);
+        Ok(if left > 0 { finding.with("queues_not_measured", left) } else { finding })
     }
 }
 

@@ -17,6 +17,7 @@ mod discovery;
 mod dramatiq;
 mod failed;
 mod flow;
+mod known;
 mod lists;
 mod pending;
 mod rq;
@@ -32,10 +33,13 @@ pub use failed::RedisFailedTasksCheck;
 pub use pending::RedisPendingTasksCheck;
 pub use workers::RedisTaskWorkersCheck;
 
+use crate::checks::fields::counted;
 use crate::model::SpecError;
 
 /// How many queues a check measures.
 const QUEUES: usize = 500;
+/// How many bytes the name of a queue may have.
+const LONGEST_NAME: usize = 200;
 
 /// Whose keys they are.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
@@ -79,11 +83,16 @@ impl<'a> Queues<'a> {
         if self.names.is_empty() && (!self.discover || self.layout == QueueLayout::Lists) {
             return Err(SpecError("queues must name at least one queue, or discover must be True".to_owned()));
         }
-        if self.names.len() > QUEUES || self.names.iter().any(|name| name.is_empty() || name.len() > 200) {
-            return Err(SpecError(format!("queues must be at most {QUEUES} names of 1 to 200 bytes")));
+        if self.names.len() > QUEUES || self.names.iter().any(|name| name.is_empty() || name.len() > LONGEST_NAME) {
+            return Err(SpecError(format!("queues must be at most {QUEUES} names of 1 to {LONGEST_NAME} bytes")));
         }
         Ok(())
     }
+}
+
+/// The message, with how many queues it does not cover.
+fn with_not_measured(message: String, queues: u64) -> String {
+    if queues == 0 { message } else { format!("{message}; {} not measured", counted("queue", queues)) }
 }
 
 /// Seconds since 1970, by which clients note times in Redis.

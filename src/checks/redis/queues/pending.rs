@@ -9,7 +9,7 @@ use super::depths::Depths;
 use super::discovery::Discovery;
 use super::flow::Flow;
 use super::lists::ListKeys;
-use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths};
+use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
 use crate::checks::redis::RedisServerOptions;
@@ -84,7 +84,7 @@ impl RedisPendingTasksCheck {
     async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Depths, CheckError> {
         let link = Link::open(context, server).await?;
         let queues = self.names();
-        let discovery = Discovery::new(context, server, &queues, &link);
+        let discovery = Discovery::new(context, server, &queues, &link, "pending");
         match self.layout {
             QueueLayout::Celery => celery::pending(&self.celery_keys(), &link, &queues, &discovery).await,
             QueueLayout::Rq => rq::pending(&link, &queues, &discovery, &Flow::new(context, server, &queues)).await,
@@ -123,15 +123,18 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
     let queues = ready.len() as u64;
     let breakdown: Map<String, Value> =
         ready.into_iter().take(LISTED).map(|(name, depth)| (printable(&name), json!(depth))).collect();
-    let mut finding = Finding::new(
-        thresholds.judge(deepest as f64),
-        format!("{} pending in {}, at most {deepest} in one", counted("task", total), counted("queue", queues)),
-    )
-    .with("total_pending", total)
-    .with("max_queue_depth", deepest)
-    .with("queue_count", queues)
-    .with("queue_breakdown", breakdown)
-    .with("oldest_pending_seconds", depths.oldest_pending);
+    let message =
+        format!("{} pending in {}, at most {deepest} in one", counted("task", total), counted("queue", queues));
+    let message = with_not_measured(message, depths.not_measured);
+    let mut finding = Finding::new(thresholds.judge(deepest as f64), message)
+        .with("total_pending", total)
+        .with("max_queue_depth", deepest)
+        .with("queue_count", queues)
+        .with("queue_breakdown", breakdown)
+        .with("oldest_pending_seconds", depths.oldest_pending);
+    if depths.not_measured > 0 {
+        finding = finding.with("queues_not_measured", depths.not_measured);
+    }
     if let Some(scheduled) = depths.scheduled {
         finding = finding.with("scheduled_tasks", scheduled);
     }
@@ -221,6 +224,15 @@ mod tests {
         let details = judge(QueueLayout::Lists, depth_thresholds(), depths).details;
         assert_eq!((&details["scheduled_tasks"], &details["not_allowed"]), (&json!(4), &json!(["SCAN"])));
         assert!(!details.contains_key("taken_tasks"));
+        assert!(!details.contains_key("queues_not_measured"));
+    }
+
+    #[test]
+    fn judge_names_queues_that_are_not_measured() {
+        let depths = Depths { not_measured: 1, ..ready(&[("a", 1)]) };
+        let finding = judge(QueueLayout::Rq, depth_thresholds(), depths);
+        assert_eq!(finding.message, "1 task pending in 1 queue, at most 1 in one; 1 queue not measured");
+        assert_eq!(finding.details["queues_not_measured"], 1);
     }
 
     #[test]

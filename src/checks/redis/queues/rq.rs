@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::batch::{Batch, Sent, text};
 use super::depths::Depths;
 use super::discovery::{Discovery, MEMBERS};
+use super::failed::Failures;
 use super::flow::{Counts, Flow};
 use super::staff::{Staff, Uncovered};
 use super::{Queues, age, now};
@@ -28,9 +29,13 @@ async fn names(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> R
     let mut names = discovery.names(queues);
     if discovery.is_on() {
         let mut batch = Batch::default();
-        let registered = batch.add("SRANDMEMBER", &[&format!("{}:queues", queues.prefix), MEMBERS]);
+        discovery.add_only_set(format!("{}:queues", queues.prefix));
+        let registered = discovery.read_sets(&mut batch);
         let replies = batch.send(link).await?;
-        let found = replies.texts(registered)?.into_iter().filter_map(|key| name(queues.prefix, key));
+        // Without it nothing is found, so that it is needed.
+        registered.iter().try_for_each(|step| replies.list(step.sent()).map(drop))?;
+        let found = discovery.members(&replies, registered, &mut BTreeSet::new())?;
+        let found = found.iter().filter_map(|key| name(queues.prefix, key));
         let new = discovery.add(found.map(str::to_owned), &names);
         names.extend(new);
     }
@@ -67,6 +72,7 @@ pub async fn pending(
     let replies = batch.send(link).await?;
     let mut depths = Depths::default();
     depths.add(&replies, &ready)?;
+    depths.note(discovery);
     for (sum, parts) in [(&mut depths.scheduled, scheduled), (&mut depths.taken, taken)] {
         for sent in parts {
             *sum = Some(sum.unwrap_or_default() + replies.count(sent)?);
@@ -117,7 +123,7 @@ pub async fn failed(
     queues: &Queues<'_>,
     discovery: &Discovery,
     since: f64,
-) -> Result<u64, CheckError> {
+) -> Result<Failures, CheckError> {
     let prefix = queues.prefix;
     let names = names(link, queues, discovery).await?;
     let keys: Vec<String> = names.iter().map(|name| format!("{prefix}:failed:{name}")).collect();
@@ -146,11 +152,11 @@ pub async fn failed(
     let ended: Vec<Sent> =
         jobs.iter().map(|id| batch.add("HGET", &[&format!("{prefix}:job:{id}"), "ended_at"])).collect();
     let replies = batch.send(link).await?;
-    let mut failed = 0;
+    let mut failures = Failures { not_measured: discovery.not_measured(&names), ..Failures::default() };
     for sent in ended {
-        failed += u64::from(replies.text(sent)?.and_then(time).is_some_and(|at| at >= since));
+        failures.count += u64::from(replies.text(sent)?.and_then(time).is_some_and(|at| at >= since));
     }
-    Ok(failed)
+    Ok(failures)
 }
 
 /// Workers whose own key has not expired: in the sets of workers dead ones stay until another cleans up. An entry of a
@@ -175,7 +181,11 @@ pub async fn workers(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         ));
     }
     let replies = batch.send(link).await?;
-    let mut staff = Staff { suspended: replies.count(suspended)? > 0, ..Staff::default() };
+    let mut staff = Staff {
+        suspended: replies.count(suspended)? > 0,
+        not_measured: discovery.not_measured(&names),
+        ..Staff::default()
+    };
     let mut keys = BTreeSet::new();
     let mut jobs = BTreeSet::new();
     let (mut running, mut abandoned) = (0, 0);

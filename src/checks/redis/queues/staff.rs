@@ -15,6 +15,8 @@ pub struct Staff {
     /// Tasks that workers had taken which have died since.
     pub abandoned: Option<u64>,
     pub uncovered: Vec<Uncovered>,
+    /// How many queues are known beside those that were looked at.
+    pub not_measured: u64,
     pub suspended: bool,
     /// How many seconds old a heartbeat may be.
     pub window: Option<f64>,

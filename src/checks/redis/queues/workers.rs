@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::discovery::Discovery;
 use super::failed::kept_in_redis;
 use super::staff::{Staff, Uncovered};
-use super::{QueueLayout, Queues, dramatiq, rq};
+use super::{QueueLayout, Queues, dramatiq, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
 use crate::checks::redis::RedisServerOptions;
@@ -52,7 +52,7 @@ impl RedisTaskWorkersCheck {
     async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Staff, CheckError> {
         let link = Link::open(context, server).await?;
         let queues = self.names();
-        let discovery = Discovery::new(context, server, &queues, &link);
+        let discovery = Discovery::new(context, server, &queues, &link, "workers");
         let window = f64::from(self.heartbeat_window_minutes) * 60.0;
         match self.layout {
             QueueLayout::Rq => rq::workers(&link, &queues, &discovery).await,
@@ -109,7 +109,7 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
             status = Status::Degraded;
         }
     }
-    let mut finding = Finding::new(status, message)
+    let mut finding = Finding::new(status, with_not_measured(message, staff.not_measured))
         .with("active_workers", staff.active)
         .with("expected_workers", expected)
         .with("heartbeat_window_minutes", staff.window.map(|seconds| seconds / 60.0));
@@ -122,6 +122,9 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
     if !staff.uncovered.is_empty() {
         let names: Vec<_> = staff.uncovered.iter().map(|queue| printable(&queue.queue)).take(20).collect();
         finding = finding.with("queues_without_worker", names);
+    }
+    if staff.not_measured > 0 {
+        finding = finding.with("queues_not_measured", staff.not_measured);
     }
     finding
 }
