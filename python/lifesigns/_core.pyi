@@ -25,6 +25,7 @@ __all__ = [
     "drain",
     "draining",
     "heartbeats_of",
+    "hide",
     "hold_address",
     "job_done",
     "job_failed",
@@ -300,6 +301,9 @@ def beat(name: str) -> None:
 
 def heartbeats_of(prefix: str) -> dict[str, float]:
     """Return the age in seconds of the last heartbeat of each name that starts with ``prefix``."""
+
+def hide(secrets: list[bytes]) -> None:
+    """Replaces the secrets, as a program would write them, that are hidden in what other programs wrote."""
 
 def default_store() -> Path:
     """The directory where the processes of this user find each other, unless another one is configured."""

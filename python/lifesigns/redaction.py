@@ -1,15 +1,19 @@
 """Removes secrets from text that others wrote: what callables return, before the engine sees it.
 
+The engine itself does so with the output of commands, and is told of the same secrets.
+
 Everything else that Lifesigns shows is made from its own words and from configured names that are no secrets.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from urllib.parse import unquote
 
+from lifesigns import _core
 from lifesigns.secret_forms import mask_secrets
 
 TYPE_CHECKING = False
@@ -105,9 +109,9 @@ def is_secret(name: str) -> bool:
 
 
 def hide(secrets: Iterable[str], source: str = "") -> None:
-    """Have `redact` remove these, in whatever form: see `secret_forms`. Those of less than 8 characters look like
-    words, and stay.
+    """Have `redact`, and the engine in the output of commands, remove these, in whatever form: see `secret_forms`.
 
+    Those of less than 8 characters look like words, and stay.
     Those that consist of letters alone are removed only where they are whole words, others wherever they are.
 
     Args:
@@ -118,6 +122,14 @@ def hide(secrets: Iterable[str], source: str = "") -> None:
     whole = frozenset(secret for secret in secrets if len(secret) >= SHORTEST)
     _by_source[source] = whole if source else _by_source.get("", frozenset()) | whole
     _hidden = frozenset().union(*_by_source.values())
+    _core.hide([_as_written(secret) for secret in _hidden])
+
+
+def _as_written(secret: str) -> bytes:
+    try:
+        return os.fsencode(secret)
+    except UnicodeEncodeError:
+        return secret.encode("utf-8", "surrogatepass")
 
 
 def secrets_in(value: Any, name: str = "", depth: int = DEPTH) -> Iterator[str]:

@@ -245,4 +245,4 @@ read_store = request_server
 beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = thread_ends = (
     undrain
 ) = _nothing
-job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing
+hide = job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing

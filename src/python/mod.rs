@@ -29,7 +29,7 @@ use pythonize::pythonize;
 use crate::checks::postgres::parse_url;
 use crate::engine::UnknownCheck;
 use crate::metrics::Format;
-use crate::model::{SpecError, in_python, valid_name};
+use crate::model::{Secret, SpecError, in_python, valid_name};
 use crate::runtime::{self, process};
 use crate::state::heartbeats;
 
@@ -82,6 +82,16 @@ fn draining() -> bool {
 fn metrics_format(accept: &str) -> (bool, &'static str) {
     let format = Format::accepted(accept);
     (format == Format::OpenMetrics, format.content_type())
+}
+
+/// Replaces the secrets, as a program would write them, that are hidden in what other programs wrote.
+#[pyfunction]
+fn hide(py: Python<'_>, secrets: Vec<Vec<u8>>) {
+    py.detach(|| {
+        // As the output of a program is read, too.
+        let secrets = secrets.iter().map(|secret| Secret::new(String::from_utf8_lossy(secret)));
+        runtime::hidden::hide(secrets.collect());
+    });
 }
 
 /// Notes that `name` is alive.
@@ -164,8 +174,8 @@ mod _core {
     use super::waker::PyWaker;
     #[pymodule_export]
     use super::{
-        UnknownCheckError, beat, close_connections, default_store, drain, draining, heartbeats_of, metrics_format,
-        owns_engine, parse_postgres_url, undrain,
+        UnknownCheckError, beat, close_connections, default_store, drain, draining, heartbeats_of, hide,
+        metrics_format, owns_engine, parse_postgres_url, undrain,
     };
 
     #[pymodule_init]

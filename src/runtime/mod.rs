@@ -6,6 +6,7 @@ pub mod callables;
 pub mod close_on_fork;
 mod context;
 pub mod diagnostics;
+pub mod hidden;
 mod per_process;
 pub mod process;
 pub mod queue;

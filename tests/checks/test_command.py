@@ -12,12 +12,15 @@ import subprocess
 import sys
 import textwrap
 import time
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from lifesigns import Engine
+from lifesigns.redaction import hide
 from tests.services import wait_until
 
 SECRET = "command-secret-17"
@@ -27,7 +30,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="commands are ch
 
 def probe(*argv: str, timeout: float = 5.0, **fields: Any) -> dict[str, Any]:
     engine = Engine(default_timeout=timeout)
-    engine.register("command", {"kind": "command", "argv": list(argv), **fields})
+    engine.register("command", {"kind": "command", "argv": list(argv), "show_output": True, **fields})
     result = dict(engine.check("command", refresh=True))
     assert SECRET not in json.dumps(result)
     return result
@@ -91,6 +94,46 @@ def test_output_without_secrets() -> None:
     result = shell(script, environment={"KEY": SECRET})
     assert result["details"]["output"] == "***\npostgres://***@h/\npassword =***\nfine"
     assert "***" in probe("echo", f"--token={SECRET}")["details"]["output"]
+
+
+def test_output_by_default_is_not_shown() -> None:
+    engine = Engine()
+    engine.register("command", {"kind": "command", "argv": ["echo", SECRET]})
+    assert engine.check("command")["details"] == {"exit_code": 0}
+
+
+def test_output_without_the_secrets_of_the_settings() -> None:
+    odd = 's3cr3t-o"d\\d&é/<h8k2'
+    hide([odd], source="test_command")
+    try:
+        forms = [odd, json.dumps(odd), quote(odd, safe=""), b64encode(f"someone:{odd}".encode()).decode()]
+        output = probe("printf", "%s\n", *forms)["details"]["output"]
+        assert output == '***\n"***"\n***\n***'
+    finally:
+        hide([], source="test_command")
+    assert odd in probe("echo", odd)["details"]["output"]
+
+
+def test_output_with_control_characters_replaced() -> None:
+    assert shell(r"printf 'a\033[31mb\tc\r\nd\001'")["details"]["output"] == "a\ufffd[31mb\tc\nd\ufffd"
+
+
+def test_text_at_the_end_of_a_long_output() -> None:
+    result = shell("head -c 500000 /dev/zero | tr '\\0' x; echo; echo all fine", text="all fine")
+    assert result["status"] == "healthy", result
+
+
+def test_same_command_with_other_timeouts(tmp_path: Path) -> None:
+    """The deadline of one does not end the other's."""
+    engine = Engine()
+    spec = {"kind": "command", "argv": ["sh", "-c", f"echo $$ >> {tmp_path}/pids; sleep 1.5"]}
+    engine.register("short", spec, timeout=0.5)
+    engine.register("long", spec, timeout=10.0)
+    checks = engine.run(refresh=True)["checks"]
+    assert checks["short"]["error_type"] == "TimeoutError"
+    assert checks["long"]["status"] == "healthy", checks
+    assert len((tmp_path / "pids").read_text().split()) == 2
+    assert checks["long"]["duration_ms"] < 2900, "it was started once more"
 
 
 def test_output_that_is_no_text() -> None:
@@ -173,9 +216,9 @@ def test_flood_is_ended() -> None:
 
 
 def test_long_output_is_cut() -> None:
-    result = shell("head -c 500000 /dev/zero | tr '\\0' x")
+    result = shell("yes some words | head -n 40000")
     assert result["status"] == "healthy", result
-    assert result["details"]["output"] == "x" * 2000
+    assert result["details"]["output"] == ("some words\n" * 200)[:2000]
 
 
 def test_closed_output_and_input() -> None:
@@ -200,7 +243,7 @@ def test_descriptors_are_not_inherited(tmp_path: Path) -> None:
 def test_many_at_once_leave_no_process_and_no_descriptor() -> None:
     engine = Engine(default_timeout=10.0)
     for number in range(20):
-        engine.register(f"c{number}", {"kind": "command", "argv": ["sh", "-c", f"echo {number}"]})
+        engine.register(f"c{number}", {"kind": "command", "argv": ["sh", "-c", f"echo {number}"], "show_output": True})
     engine.run(refresh=True)
     before, descriptors = children(), len(os.listdir("/proc/self/fd"))
     for _ in range(5):
@@ -243,12 +286,37 @@ def test_command_ends_with_the_process(tmp_path: Path, ending: signal.Signals) -
     wait_until(lambda: not alive(command), 10, "the command is left")
 
 
+EXITING = textwrap.dedent("""
+    import os, sys, threading, time
+    from lifesigns import Engine
+
+    engine = Engine(default_timeout=30.0)
+    script = f"sleep 600 & echo $! >> {sys.argv[1]}; sleep 600 & echo $! >> {sys.argv[1]}; wait"
+    engine.register("command", {"kind": "command", "argv": ["sh", "-c", script]})
+    threading.Thread(target=engine.run, daemon=True).start()
+    deadline = time.monotonic() + 20
+    while not os.path.exists(sys.argv[1]) or len(open(sys.argv[1]).readlines()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    sys.exit(3)
+""")
+
+
+def test_exit_ends_all_that_a_command_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    run = subprocess.run([sys.executable, "-c", EXITING, str(pids)], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 3, run.stderr
+    started = [int(pid) for pid in pids.read_text().split()]
+    assert len(started) == 2
+    wait_until(lambda: not any(alive(pid) for pid in started), 5, "processes are left")
+
+
 FORKING = textwrap.dedent("""
     import os, threading, time
     from lifesigns import Engine
 
     engine = Engine(default_timeout=10.0)
-    engine.register("command", {"kind": "command", "argv": ["sh", "-c", "sleep 0.3; echo fine"]})
+    engine.register("command", {"kind": "command", "argv": ["sh", "-c", "sleep 0.3; echo fine"], "show_output": True})
     running = threading.Thread(target=engine.run, daemon=True)
     running.start()
     time.sleep(0.1)

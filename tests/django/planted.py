@@ -126,7 +126,10 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
             "kind": "command",
             "argv": ["sh", "-c", 'echo "$KEY" "$1"; exit 1', "sh", f"--password={secret('command-argument')}"],
             "environment": {"KEY": secret("command-environment")},
+            "show_output": True,
         },
+        # Of the settings, which the command was not given: see PLANTED.
+        "command_settings": {"kind": "command", "argv": ["cat", str(folder / "planted")], "show_output": True},
         "mqtt_url": {"kind": "mqtt", "url": f"mqtt://someone:{secret('mqtt-url')}@127.0.0.1:{ports['mqtt']}"},
         "smtp_url": {"kind": "smtp", "url": f"submission://someone:{secret('smtp-url')}@127.0.0.1:{ports['smtp']}"},
         "postgres_url": {
@@ -154,6 +157,8 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
     }
     # What own checks have to tell: all of it, as it stands in the settings.
     planted = json.dumps(configured).replace(secret("wrong-url"), "a URL that is none")
+    # Each form on a line, among words that name no secret.
+    (folder / "planted").write_text("\n".join([*FORMS, secret("secret-key"), secret("another-setting")]))
     return {**configured, "PLANTED": " ".join([*FORMS, planted])}
 
 

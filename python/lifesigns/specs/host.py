@@ -38,6 +38,8 @@ class Command(Spec):
     expect_exit: int | None = None
     text: str | None = None
     """A text that the output must contain."""
+    show_output: bool | None = None
+    """Show the start of the output in details. Secrets are masked in it as far as they are known or look like one."""
     nagios: bool | None = None
     """Judge the exit code as one of a Nagios plugin: 0 healthy, 1 degraded, others an error."""
 

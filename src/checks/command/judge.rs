@@ -1,11 +1,7 @@
 //! What the end of a command means.
 
-use super::redact::{redact, secret_arguments};
 use super::{CommandCheck, Exit};
-use crate::model::{CheckError, Finding, Secret, Status};
-
-/// How much of the output is shown, in characters.
-const MAX_SHOWN: usize = 2_000;
+use crate::model::{CheckError, Finding, Status};
 
 pub fn judge(check: &CommandCheck, exit: &Exit) -> Result<Finding, CheckError> {
     let program = check.program();
@@ -23,16 +19,15 @@ pub fn judge(check: &CommandCheck, exit: &Exit) -> Result<Finding, CheckError> {
         (Some(code), _) => (Status::Error, format!("{program} ended with {code} instead of {}", check.expect_exit)),
         (None, signal) => (Status::Error, format!("{program} was ended by signal {}", signal.unwrap_or_default())),
     };
-    let text = String::from_utf8_lossy(&exit.output);
-    let lacks_text = check.text.as_deref().is_some_and(|wanted| !text.contains(wanted));
     let (status, message) = match status {
-        Status::Healthy if lacks_text => (Status::Error, format!("{message}, but without the expected text")),
+        Status::Healthy if !exit.has_text => (Status::Error, format!("{message}, but without the expected text")),
         _ => (status, message),
     };
-    let argv: Vec<_> = check.argv.iter().map(Secret::expose).collect();
-    let secrets = check.environment.values().map(Secret::expose).chain(secret_arguments(&argv));
-    let shown: String = redact(&text, &secrets.collect::<Vec<_>>()).trim_end().chars().take(MAX_SHOWN).collect();
-    let finding = Finding::new(status, message).with("output", shown);
+    let finding = Finding::new(status, message);
+    let finding = match &exit.shown {
+        Some(shown) => finding.with("output", shown.clone()),
+        None => finding,
+    };
     Ok(match exit.code {
         Some(code) => finding.with("exit_code", code),
         None => finding.with("signal", exit.signal),
@@ -45,9 +40,9 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn outcome(fields: Value, code: Option<i32>, output: &str) -> String {
+    fn outcome(fields: Value, code: Option<i32>, has_text: bool) -> String {
         let check: CommandCheck = serde_json::from_value(fields).unwrap();
-        let exit = Exit { code, signal: code.is_none().then_some(9), output: output.as_bytes().to_vec() };
+        let exit = Exit { code, signal: code.is_none().then_some(9), has_text, shown: None };
         format!("{:?}", judge(&check, &exit).unwrap().status)
     }
 
@@ -57,22 +52,22 @@ mod tests {
         let nagios = json!({"argv": ["a"], "nagios": true});
         let three = json!({"argv": ["a"], "expect_exit": 3});
         let text = json!({"argv": ["a"], "text": "ok"});
-        for (fields, code, output, status) in [
-            (&plain, Some(0), "", "Healthy"),
-            (&plain, Some(1), "", "Error"),
-            (&plain, None, "", "Error"),
-            (&three, Some(3), "", "Healthy"),
-            (&three, Some(0), "", "Error"),
-            (&nagios, Some(0), "", "Healthy"),
-            (&nagios, Some(1), "", "Degraded"),
-            (&nagios, Some(2), "", "Error"),
-            (&nagios, Some(3), "", "Error"),
-            (&nagios, Some(127), "", "Error"),
-            (&nagios, None, "", "Error"),
-            (&text, Some(0), "all ok\n", "Healthy"),
-            (&text, Some(0), "failed", "Error"),
+        for (fields, code, has_text, status) in [
+            (&plain, Some(0), true, "Healthy"),
+            (&plain, Some(1), true, "Error"),
+            (&plain, None, true, "Error"),
+            (&three, Some(3), true, "Healthy"),
+            (&three, Some(0), true, "Error"),
+            (&nagios, Some(0), true, "Healthy"),
+            (&nagios, Some(1), true, "Degraded"),
+            (&nagios, Some(2), true, "Error"),
+            (&nagios, Some(3), true, "Error"),
+            (&nagios, Some(127), true, "Error"),
+            (&nagios, None, true, "Error"),
+            (&text, Some(0), true, "Healthy"),
+            (&text, Some(0), false, "Error"),
         ] {
-            assert_eq!(outcome(fields.clone(), code, output), status, "{fields} {code:?}");
+            assert_eq!(outcome(fields.clone(), code, has_text), status, "{fields} {code:?}");
         }
     }
 }

@@ -1,9 +1,16 @@
 //! A command whose exit code, and output if wanted, are as expected.
 
+#[cfg(unix)]
+mod forms;
+#[cfg(unix)]
+mod groups;
 mod judge;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
 mod redact;
+#[cfg(unix)]
+mod show;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,6 +39,9 @@ pub struct CommandCheck {
     /// A text that the output must contain.
     #[serde(default)]
     pub text: Option<String>,
+    /// Show the start of the output in details. Secrets are masked in it as far as they are known or look like one.
+    #[serde(default)]
+    pub show_output: bool,
     /// Judge the exit code as one of a Nagios plugin: 0 healthy, 1 degraded, others an error.
     #[serde(default)]
     pub nagios: bool,
@@ -85,8 +95,10 @@ pub struct Exit {
     /// `None`: a signal ended it.
     pub code: Option<i32>,
     pub signal: Option<i32>,
-    /// What it wrote, the first 64 KiB.
-    pub output: Vec<u8>,
+    /// Whether it wrote the text that it should; true without one.
+    pub has_text: bool,
+    /// What it wrote, without secrets, if it is to be shown.
+    pub shown: Option<String>,
 }
 
 #[cfg(test)]

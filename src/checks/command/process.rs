@@ -14,14 +14,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
-use super::{CommandCheck, Exit};
+use super::show::show;
+use super::{CommandCheck, Exit, groups};
 use crate::model::{CheckError, Phase, Secret};
 use crate::runtime::Context;
 use crate::runtime::blocking::single_flight;
 use crate::runtime::close_on_fork::NotInherited;
 
-/// How much of the output is kept, in bytes.
-const MAX_OUTPUT: usize = 64 * 1024;
 /// How much a command may write, in bytes, before it is ended.
 const MAX_WRITTEN: usize = 1 << 20;
 /// Between SIGTERM and SIGKILL.
@@ -41,7 +40,7 @@ enum Ended {
 /// Runs the command, or waits for the one with the same words that is running.
 pub async fn run(check: &CommandCheck, context: &Context) -> Result<Exit, CheckError> {
     context.enter(Phase::Query);
-    let key = key(check);
+    let key = key(check, context.timeout());
     loop {
         let left = context.time_left();
         if left.is_zero() {
@@ -58,11 +57,12 @@ pub async fn run(check: &CommandCheck, context: &Context) -> Result<Exit, CheckE
     }
 }
 
-/// What distinguishes a command from others. It holds secrets, and is never shown.
-fn key(check: &CommandCheck) -> String {
+/// What distinguishes a command, and what is kept of its output, from others: one with another timeout would be ended at
+/// the wrong time. It holds secrets, and is never shown.
+fn key(check: &CommandCheck, timeout: Duration) -> String {
     let argv: Vec<_> = check.argv.iter().map(Secret::expose).collect();
     let environment: Vec<_> = check.environment.iter().map(|(name, value)| (name, value.expose())).collect();
-    format!("{argv:?} {environment:?} {:?}", check.cwd)
+    format!("{argv:?} {environment:?} {:?} {:?} {} {timeout:?}", check.cwd, check.text, check.show_output)
 }
 
 fn execute(check: &CommandCheck, deadline: Instant) -> Ended {
@@ -82,6 +82,7 @@ fn execute(check: &CommandCheck, deadline: Instant) -> Ended {
     }
     // The process itself, or what it has left behind: its number is not given away before `wait`.
     kill_process_group(group, Signal::KILL).ok();
+    groups::remove(group);
     let status = child.wait();
     match (watched, status) {
         (CommandEnd::AtDeadline, _) => Ended::AtDeadline,
@@ -89,7 +90,13 @@ fn execute(check: &CommandCheck, deadline: Instant) -> Ended {
             Ended::Failed(CheckError::TooLarge { target: program.to_owned(), limit: MAX_WRITTEN })
         }
         (CommandEnd::Exited, Ok(status)) => {
-            Ended::ByItself(Exit { code: status.code(), signal: status.signal(), output: output.kept })
+            let has_text = |text: &str| String::from_utf8_lossy(&output.kept).contains(text);
+            Ended::ByItself(Exit {
+                code: status.code(),
+                signal: status.signal(),
+                has_text: check.text.as_deref().is_none_or(has_text),
+                shown: check.show_output.then(|| show(check, &output.kept)),
+            })
         }
         (CommandEnd::Exited, Err(_)) => Ended::Failed(CheckError::Configuration(format!(
             "the exit code of {program} is lost: this process ignores SIGCHLD, or waits for children that are not its own"
@@ -118,6 +125,7 @@ fn start(check: &CommandCheck) -> io::Result<(Child, Output)> {
         command.pre_exec(before_exec);
     }
     let child = command.spawn()?;
+    groups::add(Pid::from_child(&child));
     Ok((child, Output { reader: NotInherited::new(reader), is_open: true, kept: Vec::new(), written: 0 }))
 }
 
@@ -199,7 +207,7 @@ impl Output {
             match self.reader.read(&mut chunk) {
                 Ok(0) => self.is_open = false,
                 Ok(length) => {
-                    let room = MAX_OUTPUT.saturating_sub(self.kept.len()).min(length);
+                    let room = MAX_WRITTEN.saturating_sub(self.kept.len()).min(length);
                     self.kept.extend_from_slice(chunk.get(..room).unwrap_or_default());
                     self.written += length;
                 }
