@@ -17,9 +17,8 @@ from django_lifesigns.settings.placement import is_first
 class ProbeMiddleware:
     """Belongs first in `MIDDLEWARE`: kubelet sends the pod's address as Host, plain HTTP and no cookie.
 
-    The paths are those at which the project includes the probes, with or without the slash at the end; where it does
-    not include `django_lifesigns.urls`, `/alive/` and so on. Where it cannot be the first, see
-    `django_lifesigns.probes`.
+    The paths are those at which the project includes the probes, with or without the slash at the end; all others are
+    the project's own. Where it cannot be the first, see `django_lifesigns.probes`.
 
     The server that loads it also starts what `worker` describes.
     """

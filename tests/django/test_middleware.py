@@ -138,13 +138,24 @@ def test_methods__as_the_views() -> None:
     ("patterns", "found", "not_found"),
     [
         ([path("ops/v1/", include("django_lifesigns.urls"))], "/ops/v1/alive/", "/alive/"),
-        ([], "/alive/", "/ops/v1/alive/"),
+        ([path("ops/", include("django_lifesigns.urls_kubernetes"))], "/ops/livez", "/alive/"),
     ],
 )
 def test_prefix__is_that_of_the_project(get: Any, settings: Any, patterns: Any, found: str, not_found: str) -> None:
-    settings.ROOT_URLCONF = urlconf(f"urls{len(patterns)}", *patterns)
+    settings.ROOT_URLCONF = urlconf(f"urls of {found}", *patterns)
     assert get(found).status_code == 200
     assert get(not_found).status_code in (301, 400)
+
+
+@pytest.mark.parametrize("included", [[], [path("", include("django_lifesigns.urls_kubernetes"))]])
+@pytest.mark.parametrize("page", ["/alive/", "/ready/", "/health/", "/health/mine/", "/metrics"])
+def test_page_of_the_project__where_no_probe_is_included(get: Any, settings: Any, included: Any, page: str) -> None:
+    settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT, settings.MIDDLEWARE = ["*"], False, [MIDDLEWARE]
+    theirs = path(page[1:], lambda request: HttpResponse("theirs"))
+    settings.ROOT_URLCONF = urlconf(f"theirs at {page} with {len(included)}", theirs, *included)
+    assert get(page).content == b"theirs"
+    settings.ROOT_URLCONF = urlconf(f"nothing at {page} with {len(included)}", *included)
+    assert get(page).status_code == 404
 
 
 def test_prefix__below_a_script_name(settings: Any) -> None:

@@ -89,8 +89,30 @@ def test_other_page__before_a_probe(settings: Any, first: list[str]) -> None:
     assert found(settings, middleware, [path("metrics", page), path("", LIFESIGNS)]) == []
 
 
-def test_debug__says_nothing(settings: Any) -> None:
+def test_debug__allows_the_defaults_of_a_new_project(settings: Any) -> None:
     assert found(settings, plain.MIDDLEWARE, DEBUG=True, ALLOWED_HOSTS=[], APPEND_SLASH=True) == []
+
+
+@pytest.mark.parametrize("setting", ["SECURE_SSL_REDIRECT", "PREPEND_WWW"])
+def test_debug__does_not_hide_redirects_that_are_asked_for(settings: Any, setting: str) -> None:
+    assert found(settings, plain.MIDDLEWARE, DEBUG=True, **{setting: True}) == [f"W020 {setting}"]
+    assert found(settings, [MIDDLEWARE, *plain.MIDDLEWARE], DEBUG=True, **{setting: True}) == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "options", "said"),
+    [
+        ([path("health/", page)], {}, ["W013 ProbeMiddleware"]),
+        ([], {}, ["W013 ProbeMiddleware"]),
+        ([], {"PROBE_SERVER": "127.0.0.1:9464"}, []),
+        ([], {"BACKGROUND": True}, []),
+        ([path("ops/", include("django_lifesigns.urls_kubernetes"))], {}, []),
+        ([path("", LIFESIGNS)], {}, []),
+    ],
+)
+def test_middleware__without_a_probe_in_the_urls(settings: Any, patterns: Any, options: Any, said: list[str]) -> None:
+    assert found(settings, [MIDDLEWARE, *plain.MIDDLEWARE], patterns, LIFESIGNS=options) == said
+    assert found(settings, plain.MIDDLEWARE, patterns, LIFESIGNS={}) == []
 
 
 def test_logging__handlers_that_are_lost(settings: Any) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from django.conf import settings
@@ -19,10 +18,10 @@ from django.utils.translation import get_language_from_path
 from django_lifesigns.http.probe import ProbeView, probe_of
 from django_lifesigns.runtime.engine import get_engine
 
-OWN_URLS = "django_lifesigns.urls"
 # No URL of a probe is longer, and what is kept by path stays small.
 LONGEST = 300
 KEPT_PATHS = 512
+NOTHING = re.compile(r"(?!)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +152,11 @@ def _find(urlconf: object, path: str) -> Route | None:
 @lru_cache(8)
 def _table(urlconf: Any) -> tuple[re.Pattern[str] | None, tuple[ProbeUrl, ...]]:
     """Return the URLs, and what finds out quickly that a path is none of them."""
-    urls = list(_walk(get_resolver(urlconf).url_patterns, ()))
-    own = import_module(OWN_URLS).urlpatterns
-    included = {pattern for url in urls for pattern, _ in url.parts}
-    # A project that does not include them has the probes at the root all the same.
-    if not included.intersection(pattern.pattern for pattern in own):
-        urls += _walk(own, ())
+    urls = tuple(_walk(get_resolver(urlconf).url_patterns, ()))
     words = [url.word for url in urls]
-    return (re.compile("|".join(map(re.escape, words))) if all(words) else None), tuple(urls)
+    if not urls:
+        return NOTHING, urls
+    return (re.compile("|".join(map(re.escape, words))) if all(words) else None), urls
 
 
 def _walk(patterns: Any, parts: tuple[tuple[Any, Mapping[str, Any]], ...]) -> Iterator[ProbeUrl]:

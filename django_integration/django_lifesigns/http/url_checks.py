@@ -15,8 +15,9 @@ from django.utils.module_loading import import_string
 
 from django_lifesigns.http.probe import probe_of
 from django_lifesigns.http.routes import ProbeUrl, probe_urls
-from django_lifesigns.settings.placement import is_answered_first, middleware_before_probes
-from django_lifesigns.settings.problems import ANSWERED_BY_OTHERS, HANDLERS_LOST, REFUSED, Problem
+from django_lifesigns.settings.conf import read
+from django_lifesigns.settings.placement import MIDDLEWARE, is_answered_first, middleware_before_probes
+from django_lifesigns.settings.problems import ANSWERED_BY_OTHERS, HANDLERS_LOST, NOT_BEGUN, REFUSED, Problem
 
 HINT = "Put django_lifesigns.middleware.ProbeMiddleware first in MIDDLEWARE, or wrap the application in probes()."
 FILTER = "django_lifesigns.http.access_log.ProbeFilter"
@@ -26,15 +27,25 @@ def problems() -> Iterator[Problem]:
     """Return each way in which a probe gets another answer than its own."""
     if getattr(settings, "ROOT_URLCONF", None):  # a project may serve nothing
         urls = probe_urls()
+        yield from _of_nothing(urls)
         yield from _of_middleware(urls)
         yield from _of_other_pages(urls)
     yield from _of_logging()
 
 
+def _of_nothing(urls: list[ProbeUrl]) -> Iterator[Problem]:
+    """The middleware answers what the URLs include; with a probe server or the background refresh it has other work."""
+    conf = read()
+    if MIDDLEWARE in settings.MIDDLEWARE and not (urls or conf.probe_server or conf.background):
+        message = "ProbeMiddleware answers nothing: no probe is included in the URLs of the project."
+        yield Problem(NOT_BEGUN, message, 'Add path("", include("django_lifesigns.urls")) to them.')
+
+
 def _of_middleware(urls: list[ProbeUrl]) -> Iterator[Problem]:
-    """Kubelet takes a redirect for success, and sends an address as Host. Under DEBUG no kubelet calls."""
-    if settings.DEBUG:
-        return
+    """Kubelet takes a redirect for success, and sends an address as Host.
+
+    Under DEBUG no kubelet calls: what a new project has by default is no mistake there, redirects that it asks for are.
+    """
     before = [_imported(path) for path in middleware_before_probes()]
     # Host and scheme are the caller's; the paths are the project's.
     paths = [url.path or "/alive/" for url in urls] or ["/alive/"]
@@ -45,12 +56,12 @@ def _of_middleware(urls: list[ProbeUrl]) -> Iterator[Problem]:
             yield Problem(REFUSED, f"SECURE_SSL_REDIRECT redirects probes such as {redirected[0]}.", HINT)
     if not _has(before, CommonMiddleware):
         return
-    if "*" not in settings.ALLOWED_HOSTS:
+    if "*" not in settings.ALLOWED_HOSTS and not settings.DEBUG:
         yield Problem(REFUSED, "ALLOWED_HOSTS refuses probes that have an address as Host, as those of kubelet.", HINT)
     if settings.PREPEND_WWW:
         yield Problem(REFUSED, "PREPEND_WWW redirects probes.", HINT)
     ending = next((path for path in paths if path.endswith("/")), None)
-    if settings.APPEND_SLASH and ending:
+    if settings.APPEND_SLASH and ending and not settings.DEBUG:
         yield Problem(REFUSED, f"APPEND_SLASH redirects {ending[:-1]} to {ending}.", HINT)
     if any(url.is_translated for url in urls) and _has(before, LocaleMiddleware):
         message = "The probes are in i18n_patterns(): /alive/ is redirected to the same path with a language."
