@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import threading
 import time
@@ -282,6 +283,25 @@ print(json.dumps(time.monotonic() - start))
 """
     settings = {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db")}}}
     assert run_json(tmp_path, settings, program) < thresholds.MISSING_SECONDS + 4
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_migrate__is_noticed_by_new_processes_at_once(
+    waits: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another process has found before `migrate` is shared, and still recent."""
+    scope = {"share": "host", "application": "migrated", "store_path": str(tmp_path / "store")}
+    found: dict[str, object] = {"status": "degraded", "details": {"missing": "ProgrammingError"}}
+    monkeypatch.setattr(thresholds, "EVERY_SECONDS", 60)
+    monkeypatch.setattr(thresholds, "_read", lambda: dict(found))
+    ThresholdSync(Engine(), {}, {}, **scope).sync(10)
+    assert len(caplog.messages) == 1
+    caplog.clear()
+    found.update(status="healthy", details={"saved": {}, "wrong": ()})
+    newer = ThresholdSync(Engine(), {}, {}, **scope)
+    newer.sync(10 if waits else 0)
+    asyncio.run(newer.asettle(10))
+    assert caplog.messages == []
 
 
 WRONG = [

@@ -50,6 +50,11 @@ def _read() -> dict[str, object]:
     return {"status": "healthy", "details": {"saved": saved, "wrong": wrong}}
 
 
+def _is_outdated(result: Mapping[str, Any]) -> bool:
+    """Return whether the table was missing at an earlier reading."""
+    return bool(result.get("cached") and result.get("details", {}).get("missing"))
+
+
 def _has_table() -> bool:
     """Return whether there is a database to have a table: Django's engine for projects without one can do nothing."""
     from django_lifesigns.models import AlertThreshold
@@ -72,7 +77,7 @@ class ThresholdSync:
         self._wrong: frozenset[str] = frozenset()
         self._failing = False
         self._is_pending = False
-        self._is_missing = False
+        self._is_refreshing = False
         self._next_look = 0.0
         self._next_refresh = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork.
@@ -98,20 +103,23 @@ class ThresholdSync:
             self._next_look = now + LOOK_SECONDS
             if not _has_table():
                 return
-            refresh = self._is_missing and now >= self._next_refresh
+            result = self._reader.check(NAME, deadline=0)
+            # This process, or another one before this one started, looked before `migrate`.
+            refresh = _is_outdated(result) and now >= self._next_refresh
             if refresh:
                 self._next_refresh = now + MISSING_SECONDS
-            result = self._reader.check(NAME, refresh=refresh, deadline=0)
-            if result.get("pending"):
-                result = self._reader.check(NAME, deadline=patience)
-            self._is_pending = bool(result.get("pending"))
-            self._take(result)
+            if refresh or result.get("pending"):
+                result = self._reader.check(NAME, refresh=refresh, deadline=patience)
+            self._is_refreshing = refresh and _is_outdated(result)
+            self._is_pending = bool(self._is_refreshing or result.get("pending"))
+            if not self._is_refreshing:
+                self._take(result)
 
     async def asettle(self, patience: float) -> None:
         """Wait, at most `patience` seconds, where the last `sync` left a reading that is not over."""
         if self._is_pending:
             self._is_pending = False
-            self._take(await self._reader.acheck(NAME, deadline=patience))
+            self._take(await self._reader.acheck(NAME, refresh=self._is_refreshing, deadline=patience))
 
     def sync_in_background(self) -> None:
         """Follow from now on though nobody calls `sync`, as where only native probes are requested."""
@@ -121,7 +129,6 @@ class ThresholdSync:
 
     def _take(self, result: Mapping[str, Any]) -> None:
         missing = result.get("details", {}).get("missing")
-        self._is_missing = bool(missing)
         if result["status"] != "healthy":
             if not (self._failing or result.get("pending")):
                 self._failing = True
