@@ -186,6 +186,7 @@ def test_system_check__names_key_and_fix(settings: Any, lifesigns: Any, id: str,
         ({"NETWORKS": ["10.0.0.0/8"], "TRUSTED_PROXIES": ["::/0"]}, {}, True),
         ({"TOKENS": ["x" * 16]}, {}, False),
         ({"SHOW_DETAILS": "always"}, {"DEBUG": True}, False),
+        ({"TOKENS": ["short"]}, {"DEBUG": True}, True),
         ({"SHOW_DETAILS": "never", "TOKENS": ["short"], "NETWORKS": ["::/0"]}, {}, False),
     ],
 )
