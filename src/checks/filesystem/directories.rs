@@ -112,6 +112,12 @@ fn could_be_made(path: &Path) -> Result<(), String> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
+                if is_of_the_kernel(path) {
+                    return Err(format!(
+                        "{} is on a file system of the kernel's, which keeps no files",
+                        path.display()
+                    ));
+                }
                 return access(path, DirectoryMode::Write)
                     .map_err(|error| format!("{} is not writable: {}", path.display(), error.kind()));
             }
@@ -123,6 +129,21 @@ fn could_be_made(path: &Path) -> Result<(), String> {
         }
     }
     Err("no parent of it exists".to_owned())
+}
+
+/// Whether a directory shows what the kernel knows: the modes there may allow to write, but nothing can be made.
+#[cfg(target_os = "linux")]
+fn is_of_the_kernel(directory: &Path) -> bool {
+    // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs, devpts: linux/magic.h.
+    const TYPES: [u64; 8] =
+        [0x9fa0, 0x6265_6572, 0x0027_e0eb, 0x6367_7270, 0x6462_6720, 0x7472_6163, 0x7363_6673, 0x1cd1];
+    let known = rustix::fs::statfs(directory).ok().and_then(|stat| u64::try_from(stat.f_type).ok());
+    known.is_some_and(|known| TYPES.contains(&known))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_of_the_kernel(_: &Path) -> bool {
+    false
 }
 
 /// Whether the effective user may do that with a directory. Read-only file systems refuse to be written to.
@@ -231,6 +252,17 @@ mod tests {
             "problem": "is not writable: no storage space",
         }});
         assert_eq!(finding.details.get("directories"), Some(&expected));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn directory_of_the_kernel_cannot_be_made() {
+        for (path, parent) in [("/proc/nope", "/proc"), ("/sys/a/b", "/sys")] {
+            let state = probe(Path::new(path), DirectoryMode::Write, &Leftover::default());
+            let why = format!("{parent} is on a file system of the kernel's, which keeps no files");
+            let problem = Some(format!("does not exist and cannot be created: {why}"));
+            assert_eq!(state, DirectoryState { exists: false, problem });
+        }
     }
 
     #[test]
