@@ -137,6 +137,18 @@ impl CheckError {
         }
     }
 
+    /// Whether it is that no answer came, or no connection.
+    pub fn is_of_the_server(&self) -> bool {
+        const CODES: [&str; 5] = [
+            "NameResolutionError",
+            "ConnectionRefusedError",
+            "ConnectionResetError",
+            "ConnectionError",
+            "UnavailableError",
+        ];
+        self.is_timeout() || CODES.contains(&self.code())
+    }
+
     /// Whether a circuit breaker counts it: the dependency is ill, as opposed to misconfigured by us.
     pub fn trips_breaker(&self) -> bool {
         match self {

@@ -239,6 +239,30 @@ fn report_on_no_checks_is_unhealthy() {
     assert_eq!((report.health(), report.message()), (Health::Unhealthy, "No checks are registered"));
 }
 
+#[test]
+fn skipped_child_stays_skipped_while_its_parent_may_explain_the_error() {
+    let (parent, child_check) = (Arc::new(Scripted::default()), Arc::new(Scripted::default()));
+    let engine = engine(&[(options("parent"), &parent), (child("child"), &child_check)]);
+    child_check.skips.store(true, Ordering::SeqCst);
+    assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Skipped);
+    child_check.skips.store(false, Ordering::SeqCst);
+    child_check.fail(true);
+    let child_only = Selection { names: Some(vec!["child".to_owned()]), ..refresh() };
+    // The parent's last result is from before: its server may have gone since.
+    let found = row(&sweep(&engine, &child_only), "child");
+    assert_eq!((found.outcome.status, found.pending), (Status::Skipped, false));
+    assert_eq!(child_check.runs(), 2);
+    // It answers well while the child still fails: the child's own fault.
+    child_check.take(300);
+    let (second, work) = engine.sweep(&child_only).unwrap();
+    work.start(|| ());
+    std::thread::sleep(MILLISECOND * 50);
+    sweep(&engine, &parent_only());
+    std::thread::sleep(MILLISECOND * 500);
+    assert_eq!(status(&second, "child"), Status::Error);
+    assert_eq!(status(&sweep(&engine, &child_only), "child"), Status::Error, "it is not skipped any more");
+}
+
 fn parent_only() -> Selection {
     Selection { names: Some(vec!["parent".to_owned()]), ..refresh() }
 }
