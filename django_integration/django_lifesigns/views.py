@@ -53,7 +53,8 @@ async def readiness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     if sweep.status != "unhealthy":
         return answer(request, {"status": "ready", "timestamp": _now(), "message": "Service is ready"})
     failing = {name: result for name, result in sweep.report()["checks"].items() if result["status"] == "error"}
-    message = f"Critical checks failing: {', '.join(failing)}"
+    # Without any a project has no check at all.
+    message = f"Critical checks failing: {', '.join(failing)}" if failing else sweep.report()["message"]
     body = {"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}
     return answer(request, _for_probe(request, conf, body, "details"), 503, results="details")
 

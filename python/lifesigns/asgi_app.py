@@ -100,6 +100,8 @@ class ProbeApp:
         }
         # The check of `/health/<check>`, the group of `/group/<group>`.
         kind, _, name = path[1:].partition("/")
+        if kind == "health" and name.startswith("group/"):
+            kind, name = "group", name.removeprefix("group/")
         if path not in probes and (kind not in ("health", "group") or not name or "/" in name):
             return Response(404, "No such probe\n", "text/plain; charset=utf-8")
         if scope["method"] not in ("GET", "HEAD"):
@@ -123,6 +125,8 @@ class ProbeApp:
         if report["status"] != "unhealthy":
             return _said(200, "ready", "Service is ready")
         failing = {name: result for name, result in report["checks"].items() if result["status"] == "error"}
+        if not failing:  # there is no check at all
+            return _said(503, "not_ready", report["message"])
         return _said(503, "not_ready", f"Critical checks failing: {', '.join(failing)}", details=failing)
 
     async def _started(self, details: bool, _headers: dict[bytes, str]) -> Response:

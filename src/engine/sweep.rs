@@ -85,6 +85,11 @@ impl Sweep {
         self.requested.sort_by_key(|(check, _)| place(check));
     }
 
+    /// Whether there is no check to report on.
+    pub fn is_void(&self) -> bool {
+        self.is_void
+    }
+
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
         self.requested.iter().all(|(_, requested)| match requested {

@@ -19,7 +19,7 @@ use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
 use crate::model::Status;
 use crate::monitor::{self, Requires};
-use crate::policy::report::{Health, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
+use crate::policy::report::{Health, NO_CHECKS, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
 use crate::runtime::process;
 
 /// The part of the budget for all that is not waiting.
@@ -165,7 +165,12 @@ impl Probes {
             return Ok(request.refuse_while_draining());
         }
         let max_age = Some(self.sources.ready_max_age);
-        let rows = self.sweep(&self.sources.engine, Selection { max_age, ..critical() }).await?.rows();
+        let sweep = self.sweep(&self.sources.engine, Selection { max_age, ..critical() }).await?;
+        if sweep.is_void() {
+            // As the report says: a mistake in the set-up must not receive traffic.
+            return Ok(request.respond(503, &body("not_ready", NO_CHECKS, Map::new()), None));
+        }
+        let rows = sweep.rows();
         if !are_failing(&rows) {
             return Ok(request.respond(200, &body("ready", "Service is ready", Map::new()), None));
         }
@@ -271,7 +276,7 @@ impl Probes {
     }
 }
 
-/// Whether a critical one is in error. Unlike a report, a process without critical checks is ready.
+/// Whether a critical one is in error. A process without critical checks is ready.
 fn are_failing(rows: &[Row]) -> bool {
     rows.iter().any(|row| row.critical && row.outcome.status == Status::Error)
 }

@@ -29,6 +29,11 @@ pub fn route(path: &str) -> Option<Probe<'_>> {
         "/metrics" => Some(Probe::Metrics),
         _ => {
             let (kind, name) = path.strip_prefix('/')?.split_once('/')?;
+            // As Django's URLs have them, which a name of a check cannot take: it would have a slash.
+            let (kind, name) = match (kind, name.strip_prefix("group/")) {
+                ("health" | "healthz", Some(group)) => ("group", group),
+                _ => (kind, name),
+            };
             let name = percent_decode_str(name).decode_utf8().ok()?;
             match kind {
                 _ if name.is_empty() || name.contains('/') => None,
@@ -69,6 +74,15 @@ mod tests {
             ("/group", None),
             ("/group//", None),
             ("/group/worker/x", None),
+            ("/health/group/worker", Some(Probe::Group("worker".into()))),
+            ("/health/group/worker/", Some(Probe::Group("worker".into()))),
+            ("/healthz/group/caf%C3%A9", Some(Probe::Group("café".into()))),
+            ("/healthz/worker", None),
+            ("/healthz/group", None),
+            ("/health/group//", None),
+            ("/health/group/worker/x", None),
+            ("/health/health/group/x", None),
+            ("/group/group/x", None),
             ("/other/x", None),
             ("/health//", None),
             ("/health/disk/x", None),

@@ -27,6 +27,7 @@ def probe(*arguments: object) -> tuple[int, str]:
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "unix:{}/probe.sock"])
 def test_address__prints_servers_message(address: str, tmp_path: Path) -> None:
     engine = Engine()
+    engine.register("nothing", {"kind": "skipped", "reason": "none"})
     with engine.serve(address.format(tmp_path)) as server:
         assert probe("--alive", "--address", server.address) == (0, "Service is alive")
         assert probe("--ready", f"--address={server.address}") == (0, "Service is ready")

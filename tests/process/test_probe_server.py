@@ -85,6 +85,15 @@ def test_alive__asks_nothing(engine: Engine) -> None:
         assert body["timestamp"].endswith("Z")
 
 
+def test_ready__needs_a_check(engine: Engine) -> None:
+    with engine.serve(ANYWHERE) as server:
+        answer = fetch(server.address, "/ready")
+        assert (answer.code, answer.json()["status"]) == (503, "not_ready")
+        assert answer.json()["message"] == fetch(server.address, "/health").json()["message"]
+        engine.register("bad", refused(), critical=False)
+        assert fetch(server.address, "/ready").code == 200
+
+
 def test_ready__rests_on_the_critical_checks(engine: Engine) -> None:
     engine.register("good", skipped())
     engine.register("bad", refused(), critical=False)
@@ -123,7 +132,8 @@ def test_ready__rests_on_no_result_older_than_its_age(engine: Engine) -> None:
 
 
 def test_ready__is_503_once_draining() -> None:
-    with Script("say(engine.serve('127.0.0.1:0').address); input(); lifesigns.drain(); say('ok'); input()") as script:
+    serving = "engine.register('x', lambda: True); engine.run(); say(engine.serve('127.0.0.1:0').address)"
+    with Script(f"{serving}; input(); lifesigns.drain(); say('ok'); input()") as script:
         address = script.line()
         assert fetch(address, "/ready").code == 200
         script.send_line()

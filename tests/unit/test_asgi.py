@@ -118,6 +118,14 @@ def test_wrong_option_is_a_value_error(engine: lifesigns.Engine, options: dict[s
         lifesigns.asgi(engine, **options)
 
 
+def test_engine_without_checks_is_not_ready() -> None:
+    engine = lifesigns.Engine()
+    response = fetch(lifesigns.asgi(engine), "/ready")
+    assert (response.status_code, response.json()["message"]) == (503, "No checks are registered")
+    engine.register("optional", lambda: False, critical=False)
+    assert fetch(lifesigns.asgi(engine), "/ready").status_code == 200
+
+
 def test_failing_critical_check_is_not_ready_and_named() -> None:
     engine = lifesigns.Engine()
     engine.register("database", lambda: {"status": "error", "message": "no route"})

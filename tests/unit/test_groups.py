@@ -136,7 +136,10 @@ def test_background__renews_what_is_critical_in_a_group_as_what_is_critical() ->
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("path", "code"), [("/group/worker", 200), ("/group/web/", 503), ("/group/nothing", 404)])
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/group/worker", 200), ("/health/group/worker/", 200), ("/group/web/", 503), ("/group/nothing", 404)],
+)
 def test_probe_server__answers_with_the_report_of_a_group(engine: Engine, path: str, code: int) -> None:
     engine.add_group("worker", ["task_*"], critical=["task_queue"])
     engine.add_group("web", ["web_*"])
