@@ -157,7 +157,7 @@ MISTAKES: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("critical", [True, False])
-@pytest.mark.parametrize("entry", MISTAKES, ids=str)
+@pytest.mark.parametrize("entry", MISTAKES, ids=lambda entry: "-".join(entry))
 def test_mistake__keeps_the_criticality(settings: Any, entry: dict[str, Any], critical: bool) -> None:
     settings.LIFESIGNS = {"CHECKS": {"nokind": {**entry, "critical": critical}}}
     assert [message.id for message in run_checks()] == ["lifesigns.E004"]
