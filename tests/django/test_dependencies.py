@@ -59,7 +59,7 @@ def test_cache__of_another_kind_depends_on_nothing(settings: Any) -> None:
 )
 @pytest.mark.parametrize("alias", ["default", "chat"])
 def test_channel_layer__depends_on_its_redis_server(settings: Any, alias: str, hosts: Any, expected: Any) -> None:
-    pytest.importorskip("channels")
+    pytest.importorskip("channels_redis")
     layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": hosts}}
     settings.CHANNEL_LAYERS = {alias: layer}
     found = parents(settings, default={"BACKEND": REDIS, "LOCATION": "redis://cache/0"})

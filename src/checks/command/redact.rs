@@ -1,8 +1,7 @@
 //! Removes secrets from what a command wrote: those that are known, and what looks like one.
 
-use super::forms;
+use super::forms::{self, MASK};
 
-pub const MASK: &str = "***";
 /// Shorter ones that the command was given would be found in every second word.
 const SHORTEST: usize = 6;
 /// What stands after such a word and `=` or `:`, or after an option with it, is a secret.

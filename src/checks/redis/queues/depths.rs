@@ -41,3 +41,11 @@ impl Depths {
         self.not_measured = discovery.not_measured(&names);
     }
 }
+
+/// How many tasks have failed.
+#[derive(Default)]
+pub struct FailedCount {
+    pub count: u64,
+    /// How many queues are known beside those that were looked at.
+    pub not_measured: u64,
+}

@@ -30,7 +30,7 @@ pub struct Discovery {
 }
 
 /// A step that was sent, and the cursor with which it was.
-pub struct Step {
+pub struct ScanStep {
     sent: Sent,
     cursor: String,
 }
@@ -38,7 +38,7 @@ pub struct Step {
 /// A step of a set.
 pub struct SetStep {
     key: String,
-    step: Step,
+    step: ScanStep,
 }
 
 impl SetStep {
@@ -100,7 +100,7 @@ impl Discovery {
 
     /// Add the next step of the scan for keys `prefix* suffix`, unless it is through in this round, or enough of what it
     /// found is still to be read.
-    pub fn scan(&self, batch: &mut Batch, prefix: &str, suffix: &str) -> Option<Step> {
+    pub fn scan(&self, batch: &mut Batch, prefix: &str, suffix: &str) -> Option<ScanStep> {
         if !self.is_on || !self.has_scan {
             return None;
         }
@@ -108,14 +108,14 @@ impl Discovery {
         let cursor = known.cursor.clone().filter(|_| known.sets.len() < SETS)?;
         let pattern = format!("{}*{}", escaped(prefix), escaped(suffix));
         let start = if cursor.is_empty() { "0" } else { &cursor };
-        Some(Step { sent: batch.add("SCAN", &[start, "MATCH", &pattern, "COUNT", STEP]), cursor })
+        Some(ScanStep { sent: batch.add("SCAN", &[start, "MATCH", &pattern, "COUNT", STEP]), cursor })
     }
 
     /// The keys that the step found; the next run takes the next one.
     pub fn scanned(
         &self,
         replies: &Replies,
-        step: Option<Step>,
+        step: Option<ScanStep>,
         forbidden: &mut BTreeSet<&'static str>,
     ) -> Result<Vec<String>, CheckError> {
         let Some(step) = step else { return Ok(Vec::new()) };
@@ -161,7 +161,7 @@ impl Discovery {
         for (key, cursor) in lock(&self.known).sets.iter().take(SETS) {
             let start = if cursor.is_empty() { "0" } else { cursor };
             let sent = batch.add("SSCAN", &[key, start, "COUNT", MEMBERS]);
-            steps.push(SetStep { key: key.clone(), step: Step { sent, cursor: cursor.clone() } });
+            steps.push(SetStep { key: key.clone(), step: ScanStep { sent, cursor: cursor.clone() } });
         }
         steps
     }

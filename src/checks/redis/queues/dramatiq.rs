@@ -3,9 +3,8 @@
 use serde::Deserialize;
 
 use super::batch::{Batch, Sent, text};
-use super::depths::Depths;
-use super::discovery::{Discovery, Step};
-use super::failed::Failures;
+use super::depths::{Depths, FailedCount};
+use super::discovery::{Discovery, ScanStep};
 use super::staff::Staff;
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
@@ -54,7 +53,7 @@ pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
     Ok(depths)
 }
 
-fn scan(batch: &mut Batch, queues: &Queues<'_>, discovery: &Discovery) -> Option<Step> {
+fn scan(batch: &mut Batch, queues: &Queues<'_>, discovery: &Discovery) -> Option<ScanStep> {
     discovery.scan(batch, &format!("{}:", queues.prefix), ".msgs")
 }
 
@@ -119,7 +118,7 @@ pub async fn failed(
     queues: &Queues<'_>,
     discovery: &Discovery,
     since: f64,
-) -> Result<Failures, CheckError> {
+) -> Result<FailedCount, CheckError> {
     let names = names(link, queues, discovery).await?;
     let since = (since * 1000.0).floor().to_string();
     let mut batch = Batch::default();
@@ -129,7 +128,7 @@ pub async fn failed(
         .collect();
     let replies = batch.send(link).await?;
     let count = counts.into_iter().map(|sent| replies.count(sent)).sum::<Result<u64, CheckError>>()?;
-    Ok(Failures { count, not_measured: discovery.not_measured(&names) })
+    Ok(FailedCount { count, not_measured: discovery.not_measured(&names) })
 }
 
 /// The queues as far as they are known, after one more step of the scan.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde::Deserialize;
 
+use super::depths::FailedCount;
 use super::discovery::Discovery;
 use super::{QueueLayout, Queues, dramatiq, now, rq, with_not_measured};
 use crate::checks::Check;
@@ -12,14 +13,6 @@ use crate::checks::redis::link::{Link, on_first};
 use crate::checks::thresholds::Thresholds;
 use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
-
-/// How many tasks have failed.
-#[derive(Default)]
-pub struct Failures {
-    pub count: u64,
-    /// How many queues are known beside those that were looked at.
-    pub not_measured: u64,
-}
 
 /// Failures (5, 20) within `window_minutes` (60) of a task queue that keeps them in Redis: RQ's registries of failed jobs
 /// (of which at most 200 of a queue are looked at), dramatiq's dead letters.
@@ -52,7 +45,7 @@ impl RedisFailedTasksCheck {
         Queues::new(self.layout, self.prefix.as_deref(), &self.queues, self.discover)
     }
 
-    async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Failures, CheckError> {
+    async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<FailedCount, CheckError> {
         let link = Link::open(context, server).await?;
         let queues = self.names();
         let discovery = Discovery::new(context, server, &queues, &link, "failed");

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Sent, text};
-use super::depths::Depths;
+use super::depths::{Depths, FailedCount};
 use super::discovery::{Discovery, MEMBERS};
-use super::failed::Failures;
 use super::flow::{Counts, Flow};
 use super::staff::{Staff, Uncovered};
 use super::{Queues, age, now};
@@ -123,7 +122,7 @@ pub async fn failed(
     queues: &Queues<'_>,
     discovery: &Discovery,
     since: f64,
-) -> Result<Failures, CheckError> {
+) -> Result<FailedCount, CheckError> {
     let prefix = queues.prefix;
     let names = names(link, queues, discovery).await?;
     let keys: Vec<String> = names.iter().map(|name| format!("{prefix}:failed:{name}")).collect();
@@ -152,7 +151,7 @@ pub async fn failed(
     let ended: Vec<Sent> =
         jobs.iter().map(|id| batch.add("HGET", &[&format!("{prefix}:job:{id}"), "ended_at"])).collect();
     let replies = batch.send(link).await?;
-    let mut failures = Failures { not_measured: discovery.not_measured(&names), ..Failures::default() };
+    let mut failures = FailedCount { not_measured: discovery.not_measured(&names), ..FailedCount::default() };
     for sent in ended {
         failures.count += u64::from(replies.text(sent)?.and_then(time).is_some_and(|at| at >= since));
     }
