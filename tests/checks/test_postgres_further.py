@@ -13,7 +13,7 @@ from tests.services import Postgres
 FURTHER = {
     "taken_sql": "SELECT count(*), now() - interval '90 s' FROM background_task",
     "scheduled_sql": "SELECT 3",
-    "overdue_sql": "SELECT count(*) FROM background_task WHERE updated_at < {since}",
+    "overdue_sql": "SELECT count(*) FROM background_task WHERE updated_at < {since}::timestamptz - interval '1 day'",
     "finished_sql": "SELECT 10 WHERE {since} < {now}",
 }
 WRONG = [

@@ -121,7 +121,9 @@ def test_kubernetes__probes_ask_what_a_probe_server_answers() -> None:
     web = container("Deployment/shop")
     ports = {port["name"]: port["containerPort"] for port in web["ports"]}
     assert ports["probes"] == 9464
-    with lifesigns.serve("127.0.0.1:0", show_details="always") as server:
+    engine = lifesigns.Engine()
+    engine.register("x", lambda: True)
+    with lifesigns.serve("127.0.0.1:0", engine, show_details="always") as server:
         for probe in PROBES:
             get = web[probe]["httpGet"]
             assert get["port"] == "probes"

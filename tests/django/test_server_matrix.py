@@ -202,7 +202,9 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
         server.process.wait(30)
         found, counted = recorded(tmp_path), runs(tmp_path)
     assert codes[200] > 0
-    assert name not in HOLDING or set(codes) == {200}, (codes, server.log())
+    # A probe that a worker has accepted when it ends is cut: at most one for each.
+    assert name not in HOLDING or codes[0] <= len(seen), (codes, server.log())
+    assert set(codes) <= {0, 200}
     assert max(found.values()) == 1
     # The last run may end when nobody is left to record it.
     assert len(found) >= counted - 1, (len(found), counted, server.log())

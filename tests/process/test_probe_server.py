@@ -291,7 +291,7 @@ def test_serve__an_address_that_is_taken_is_an_oserror(engine: Engine) -> None:
 def test_serve__without_an_engine_says_that_the_process_is_alive() -> None:
     with lifesigns.serve(ANYWHERE) as server:
         assert fetch(server.address, "/alive").code == 200
-        assert fetch(server.address, "/ready").code == 200
+        assert fetch(server.address, "/ready").json()["message"] == "No checks are registered"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "[::1]:0", "0.0.0.0:0", "[::]:0", "unix:{}/probe.sock"])

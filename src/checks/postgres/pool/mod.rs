@@ -102,7 +102,9 @@ impl PoolRequest<'_> {
                     if session.opened() >= *first_lost.get_or_insert_with(Instant::now) {
                         new_lost += 1;
                     }
-                    if new_lost == 2 || new_lost == 1 && !errors::is_terminated(&error) {
+                    // A server that resets the connection takes its own reason back.
+                    let is_ended = errors::is_terminated(&error) || matches!(error, CheckError::Closed { .. });
+                    if new_lost == 2 || new_lost == 1 && !is_ended {
                         return Err(error);
                     }
                     (session, kept) = self.session().await?;
