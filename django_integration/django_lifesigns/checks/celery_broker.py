@@ -25,14 +25,12 @@ def unacked(connection: Any) -> dict[str, object]:
     return {"unacked_count": count, "oldest_unacked_seconds": seconds}
 
 
-def is_connected(connection: Any, queues: Iterable[str]) -> bool:
+def is_connected(connection: Any) -> bool:
     """Return whether a worker may be connected, though it is too busy to answer; True where the broker cannot tell."""
     if connection.transport.driver_type == REDIS:
         # Each worker listens for questions, by a pattern. Those of other applications may be counted, too.
         with _client(connection) as (_, client):
             return int(client.pubsub_numpat()) > 0
-    if connection.transport.driver_type == "amqp":
-        return any(_consumers(connection, queue) for queue in queues)
     return True
 
 
@@ -63,12 +61,3 @@ def with_stuck(result: dict[str, Any], stuck_after: float) -> dict[str, object]:
 def _client(connection: Any) -> Iterator[tuple[Any, Any]]:
     with connection.channel() as channel, channel.conn_or_acquire() as client:
         yield channel, client
-
-
-def _consumers(connection: Any, queue: str) -> int:
-    # A channel for each question: AMQP closes the one on which it answers that there is no such queue.
-    with connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).consumer_count)
-        except connection.channel_errors:
-            return 0

@@ -50,7 +50,7 @@ class CeleryWorkers(celery.CeleryCheck):
             inspect = app.control.inspect(connection=connection, timeout=PING_SECONDS)
             answers = inspect.active(safe=True) or {}
             # Only a broker that knows of no worker decides that there is none.
-            may_be_busy = bool(answers) or is_connected(connection, app.amqp.queues)
+            may_be_busy = bool(answers) or is_connected(connection)
         busy = self._busy(heartbeats(), answers) if may_be_busy and len(answers) < self.expected_workers else []
         if not (answers or busy) and may_be_busy and self.expected_workers:
             message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
