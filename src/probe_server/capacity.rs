@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::runtime::{PerProcess, lock};
@@ -27,8 +28,10 @@ pub fn capacity() -> Arc<Capacity> {
 
 #[derive(Default)]
 pub struct Capacity {
-    /// The oldest first.
+    /// The oldest first, with those that were evicted for as long as their sockets are open.
     open: Mutex<VecDeque<Arc<OpenConnection>>>,
+    /// Wakes those that wait for a socket to be closed.
+    closed: Notify,
 }
 
 /// What is known of a connection.
@@ -46,10 +49,13 @@ impl OpenConnection {
         *lock(&self.task) = Some(task);
     }
 
-    fn close(&self) {
-        if let Some(task) = lock(&self.task).take() {
-            task.abort();
-        }
+    /// Makes its task end; false if that was done already.
+    fn close(&self) -> bool {
+        lock(&self.task).take().inspect(AbortHandle::abort).is_some()
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.busy.load(Ordering::Relaxed)
     }
 }
 
@@ -68,13 +74,14 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         lock(&self.capacity.open).retain(|connection| !Arc::ptr_eq(connection, &self.connection));
+        self.capacity.closed.notify_waiters();
     }
 }
 
 impl Capacity {
-    /// Whether there is no room for one more.
-    pub fn is_full(&self) -> bool {
-        lock(&self.open).len() >= limit()
+    /// Waits until there is room for one more, and evicts one if there is none.
+    pub async fn make_room(&self) {
+        while lock(&self.open).len() >= limit() && self.evict().await {}
     }
 
     pub fn count(self: Arc<Self>) -> Counted {
@@ -83,21 +90,32 @@ impl Capacity {
         Counted { capacity: self, connection }
     }
 
-    /// Closes the oldest connection that waits for no response, or else the oldest; false if there is none.
-    pub fn evict(&self) -> bool {
-        let mut open = lock(&self.open);
-        let idle = open.iter().position(|connection| !connection.busy.load(Ordering::Relaxed)).unwrap_or_default();
-        let evicted = open.remove(idle);
-        drop(open);
-        evicted.inspect(|connection| connection.close()).is_some()
+    /// Closes the oldest connection that waits for no response, or else the oldest, and waits until a socket is closed;
+    /// false if there is none.
+    pub async fn evict(&self) -> bool {
+        let closed = self.closed.notified();
+        if !self.close_oldest() {
+            return false;
+        }
+        closed.await;
+        true
+    }
+
+    /// False if there is none; those that are being closed already count as well.
+    fn close_oldest(&self) -> bool {
+        let open = lock(&self.open);
+        let _ = open.iter().filter(|connection| connection.is_idle()).any(|connection| connection.close())
+            || open.iter().any(|connection| connection.close());
+        !open.is_empty()
     }
 
     /// Closes the connections that were used and wait for the next request.
     pub fn close_kept(&self) {
-        let is_kept = |connection: &&Arc<OpenConnection>| {
-            connection.used.load(Ordering::Relaxed) && !connection.busy.load(Ordering::Relaxed)
-        };
-        lock(&self.open).iter().filter(is_kept).for_each(|connection| connection.close());
+        let is_kept =
+            |connection: &&Arc<OpenConnection>| connection.used.load(Ordering::Relaxed) && connection.is_idle();
+        for connection in lock(&self.open).iter().filter(is_kept) {
+            connection.close();
+        }
     }
 }
 
@@ -130,19 +148,33 @@ mod tests {
 
     #[test]
     fn oldest_idle_connection_is_evicted_first() {
-        let capacity = Arc::new(Capacity::default());
-        let counted: Vec<_> = (0..3).map(|_| capacity.clone().count()).collect();
-        let has = |index: usize| {
-            counted.get(index).is_some_and(|counted| {
-                lock(&capacity.open).iter().any(|connection| Arc::ptr_eq(connection, counted.connection()))
-            })
-        };
-        if let Some(first) = counted.first() {
-            first.connection().busy.store(true, Ordering::Relaxed);
-        }
-        assert!(capacity.evict());
-        assert_eq!([has(0), has(1), has(2)], [true, false, true]);
-        assert!(capacity.evict() && capacity.evict());
-        assert!(!capacity.evict());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let capacity = Arc::new(Capacity::default());
+            let open: Vec<_> = (0..3)
+                .map(|_| {
+                    let counted = capacity.clone().count();
+                    let connection = counted.connection().clone();
+                    let task = tokio::spawn(async move {
+                        let _counted = counted;
+                        std::future::pending::<()>().await;
+                    });
+                    connection.set_task(task.abort_handle());
+                    connection
+                })
+                .collect();
+            let has = |index: usize| {
+                open.get(index).is_some_and(|searched| {
+                    lock(&capacity.open).iter().any(|connection| Arc::ptr_eq(connection, searched))
+                })
+            };
+            if let Some(first) = open.first() {
+                first.busy.store(true, Ordering::Relaxed);
+            }
+            assert!(capacity.evict().await);
+            assert_eq!([has(0), has(1), has(2)], [true, false, true]);
+            assert!(capacity.evict().await && capacity.evict().await);
+            assert!(!capacity.evict().await);
+        });
     }
 }

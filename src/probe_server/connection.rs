@@ -11,7 +11,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
 use super::capacity::{Counted, OpenConnection, capacity};
@@ -37,17 +36,14 @@ const DRAIN_EVERY: Duration = Duration::from_millis(250);
 pub async fn serve(listener: &Listener, handler: Arc<Handler>) {
     loop {
         let capacity = capacity();
-        while capacity.is_full() && capacity.evict() {
-            // The evicted one is closed by its task.
-            yield_now().await;
-        }
+        capacity.make_room().await;
         match listener.accept().await {
             Ok(accepted) => {
                 let counted = capacity.count();
                 let connection = counted.connection().clone();
                 connection.set_task(tokio::spawn(serve_connection(accepted, counted, handler.clone())).abort_handle());
             }
-            Err(error) if is_out_of_descriptors(&error) && capacity.evict() => yield_now().await,
+            Err(error) if is_out_of_descriptors(&error) && capacity.evict().await => (),
             // The client is gone already, or this process has no descriptors left that are the probe server's.
             Err(_) => sleep(PAUSE).await,
         }

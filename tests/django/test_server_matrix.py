@@ -204,7 +204,10 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
     assert codes[200] > 0
     # A probe that a worker has accepted when it ends is cut: at most one for each.
     assert name not in HOLDING or codes[0] <= len(seen), (codes, server.log())
-    assert set(codes) <= {0, 200}
+    # granian ends one worker a second after it has started another, which may be loading still: none serves but the one
+    # that ends.
+    assert set(codes) <= ({0, 200, 503} if name.startswith("granian") else {0, 200})
+    assert codes[503] < codes[200]
     assert max(found.values()) == 1
     # The last run may end when nobody is left to record it.
     assert len(found) >= counted - 1, (len(found), counted, server.log())
