@@ -18,9 +18,10 @@
 //! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python requests work from Rust.
 //!
 //! The floors, from the ground; each module imports only from floors below its own (`tests/unit/test_structure.py`):
-//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `metrics` · `probe_server` · `python`.
+//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `delivery`, `monitor` · `metrics` · `probe_server` · `python`.
 
 pub mod checks;
+pub mod delivery;
 pub mod engine;
 pub mod metrics;
 pub mod model;
