@@ -7,8 +7,9 @@
 //!                values                          check      a run meets  per answer  exit code
 //!                                                           the policies
 //!                                                               │
-//!                                                               └─► Event (a status changed, once per scope) ──► log,
-//!                                                                   subscribers, history
+//!                                                               ├─► Event (a status changed, once per scope) ──► log,
+//!                                                               │   subscribers, history
+//!                                                               └─► Incident ──► outbox ──► channels (delivery/)
 //!
 //!  runner, top to bottom:  lease (one run for all) ─► breaker permit ─► deadline ─► catch panic ─► Check::run ─► settle
 //!  computed per answer, never stored:  fresh? · blocked by a parent · still running · pending · circuit open · unknown
@@ -18,7 +19,7 @@
 //! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python requests work from Rust.
 //!
 //! The floors, from the ground; each module imports only from floors below its own (`tests/unit/test_structure.py`):
-//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `delivery`, `monitor` · `metrics` · `probe_server` · `python`.
+//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `delivery` · `metrics` · `probe_server` · `python`.
 
 pub mod checks;
 pub mod delivery;

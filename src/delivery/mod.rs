@@ -3,18 +3,37 @@
 //! A channel does one attempt to deliver one notice, and says what came of it. It holds no retry, queue, order or memory:
 //! the outbox does, so that none of them can be forgotten.
 
+mod alerts;
+mod backoff;
+pub mod callable;
+mod observe;
+mod ping;
+pub mod restore;
+mod sending;
+pub mod service;
+pub mod settings;
+pub mod shown;
+mod trial;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::model::Notice;
 use crate::runtime::Context;
+pub use alerts::{AlertError, Alerts, StoreInUse};
+pub use observe::{READINESS, WEDGED_WORKER};
 
 /// One configured receiver of notices.
 #[async_trait]
 pub trait Channel: Send + Sync {
     /// Its name in the settings.
     fn name(&self) -> &str;
+
+    /// Attempts of one process at once, at most.
+    fn concurrency(&self) -> usize {
+        4
+    }
 
     /// Attempts to deliver a notice within the context's deadline. `reference` is what an earlier notice of the same
     /// incident returned, such as the message to update.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::Engine;
 use crate::model::{Event, EventKind};
+use crate::runtime::queue::Queue;
 use crate::runtime::{PerProcess, diagnostics, process};
 
 /// What has been reported so far.
@@ -29,7 +30,7 @@ impl Engine {
         let is_critical = |name: &str| self.check(name).is_ok_and(|check| check.options.critical);
         let may_change_readiness = |event: &Event| match &event.kind {
             EventKind::Status { check, .. } | EventKind::Breaker { check, .. } => is_critical(check),
-            EventKind::Readiness { .. } | EventKind::Draining => false,
+            EventKind::Readiness { .. } | EventKind::Incident(_) | EventKind::Draining => false,
         };
         if events.iter().any(may_change_readiness) {
             events.extend(self.update_readiness());
@@ -39,6 +40,11 @@ impl Engine {
             events.push(Event { sequence: 1, at: SystemTime::now(), kind: EventKind::Draining });
         }
         events
+    }
+
+    /// Adds an event of another module's.
+    pub fn publish(&self, event: Event) {
+        self.shared.events.get_or_init(Queue::default).push(event);
     }
 
     fn drains_unreported(&self) -> bool {

@@ -45,8 +45,9 @@ impl Engine {
         self.failing().is_empty()
     }
 
-    /// The event of a change of readiness since it was last reported, if there is one.
-    pub(super) fn update_readiness(&self) -> Option<Event> {
+    /// The critical checks that are known to fail; `None` while it is not known whether any does, before all of them have
+    /// run.
+    pub fn known_failing(&self) -> Option<Vec<Arc<str>>> {
         let now = Instant::now();
         let (mut failing, mut has_unknown) = (Vec::new(), false);
         for check in self.checks().iter().filter(|check| check.options.critical) {
@@ -56,11 +57,13 @@ impl Engine {
                 None => has_unknown = true,
             }
         }
+        (!failing.is_empty() || !has_unknown).then_some(failing)
+    }
+
+    /// The event of a change of readiness since it was last reported, if there is one.
+    pub(super) fn update_readiness(&self) -> Option<Event> {
+        let failing = self.known_failing()?;
         let ready = failing.is_empty();
-        if ready && has_unknown {
-            // Not known before all of them have run.
-            return None;
-        }
         let at = SystemTime::now();
         let local = self.readiness.reported.get_or_init(Mutex::default);
         let backend = self.readiness.backend.get_or_init(|| self.scope().backend_of("readiness"));

@@ -1,6 +1,6 @@
 //! Instants that other processes of this host understand: nanoseconds since boot.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -28,7 +28,37 @@ pub fn now() -> u64 {
     }
 }
 
-fn from_instant(instant: Instant) -> u64 {
+/// One moment by both clocks: durations count by the time since boot, which nobody sets; texts have that of the wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// In nanoseconds since boot.
+    pub boot: u64,
+    pub wall: SystemTime,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self { boot: now(), wall: SystemTime::now() }
+    }
+
+    /// How long ago something was, by nanoseconds since boot.
+    pub fn since(self, boot: u64) -> Duration {
+        Duration::from_nanos(self.boot.saturating_sub(boot))
+    }
+
+    /// What the wall clock would have shown then, had it not been set since.
+    pub fn wall_at(self, boot: u64) -> SystemTime {
+        self.wall.checked_sub(self.since(boot)).unwrap_or(self.wall)
+    }
+
+    /// The nanoseconds since boot so much later.
+    pub fn after(self, duration: Duration) -> u64 {
+        self.boot.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// An instant as nanoseconds since boot.
+pub fn from_instant(instant: Instant) -> u64 {
     let (here, there) = (Instant::now(), now());
     let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     match here.checked_duration_since(instant) {

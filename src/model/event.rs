@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::circuit::Transition;
+use super::incident::Severity;
 use super::status::Status;
 
 /// One change of state.
@@ -35,8 +36,26 @@ pub enum EventKind {
     Breaker { check: Arc<str>, transition: Transition },
     /// Whether every critical check passes.
     Readiness { ready: bool, failing: Vec<Arc<str>>, since: Option<SystemTime> },
+    /// An incident, or the delivery of one of its notices.
+    Incident(IncidentEvent),
     /// This process is about to end.
     Draining,
+}
+
+/// What happened to an incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IncidentEvent {
+    pub check: String,
+    pub incident: String,
+    /// `triggered`, `acknowledged`, `resolved`, or `delivery_` and `refused`, `failing`, `given_up`, `recovered`.
+    pub change: &'static str,
+    pub state: &'static str,
+    pub severity: Severity,
+    /// The last error or how it ended; of a delivery the last answer.
+    pub message: String,
+    pub since: SystemTime,
+    /// Of a delivery.
+    pub channel: Option<String>,
 }
 
 /// Something that an operator should know of, though it is about no check. Holds no secret.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::alert_options::AlertOptions;
 use super::breaker_options::BreakerOptions;
 use super::spec::{SpecError, valid_name};
 
@@ -22,6 +23,9 @@ pub struct CheckOptions {
     /// Errors in a row before one is shown, and other results in a row before it is shown no more.
     pub failures_before_error: u32,
     pub successes_before_healthy: u32,
+    pub alert: AlertOptions,
+    /// Where a person finds what to do about it: part of every alert.
+    pub runbook: Option<String>,
 }
 
 impl CheckOptions {
@@ -38,6 +42,8 @@ impl CheckOptions {
             depends_on: Vec::new(),
             failures_before_error: 1,
             successes_before_healthy: 1,
+            alert: AlertOptions::default(),
+            runbook: None,
         }
     }
 

@@ -26,6 +26,14 @@ pub fn valid_name(name: &str) -> Result<(), SpecError> {
     Ok(())
 }
 
+/// The name that was probably meant.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let distances = known.iter().map(|candidate| (strsim::osa_distance(&lower, candidate), *candidate));
+    let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= (candidate.len() / 3).max(1)).then_some(candidate)
+}
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A number of seconds as a duration: finite and above 0 (`what` names it in the error).

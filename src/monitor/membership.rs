@@ -118,11 +118,16 @@ pub fn read_statuses(path: &Path) -> Vec<ProcessStatus> {
 
 /// The statuses of the other processes of this container, as they were last read. Touches no store.
 pub(super) fn others(share: &Scope) -> Vec<ProcessStatus> {
+    of_container(others_anywhere(share), container())
+}
+
+/// The statuses of the other processes that use the same store, in whichever container. Touches no store.
+pub(super) fn others_anywhere(share: &Scope) -> Vec<ProcessStatus> {
     let Scope::Host(path) = share else { return Vec::new() };
     let Some(snapshots) = SNAPSHOTS.get() else { return Vec::new() };
     let snapshots = snapshots.load();
     let Some((_, statuses)) = snapshots.iter().find(|(known, _)| known == path) else { return Vec::new() };
-    let mut others = of_container(current(statuses.to_vec(), clock::now()), container());
+    let mut others = current(statuses.to_vec(), clock::now());
     others.retain(|status| status.id != process_id());
     others
 }

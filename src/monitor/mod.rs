@@ -83,6 +83,11 @@ pub fn lags(share: &Scope) -> Vec<Lag> {
     own_lag().into_iter().chain(membership::others(share).into_iter().map(|status| status.lag)).collect()
 }
 
+/// The lags of all processes that share the store of that scope, also those of other containers, this one first.
+pub fn lags_anywhere(share: &Scope) -> Vec<Lag> {
+    own_lag().into_iter().chain(membership::others_anywhere(share).into_iter().map(|status| status.lag)).collect()
+}
+
 /// The lags of those that serve probes at an address: this process, and others of its container.
 pub fn lags_of_servers(share: &Scope, address: &str) -> Vec<Lag> {
     let serves = |status: &ProcessStatus| status.served.iter().any(|served| served == address);

@@ -50,7 +50,8 @@ impl Group {
     }
 }
 
-fn any_matches(patterns: &[String], name: &str) -> bool {
+/// Whether any of the patterns means a name.
+pub fn any_matches(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
 }
 

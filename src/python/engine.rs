@@ -22,7 +22,7 @@ use crate::engine::refresh::Refresh;
 
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
-use crate::model::{BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};
+use crate::model::{AlertOptions, BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};
 use crate::monitor::Membership;
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
@@ -56,6 +56,10 @@ struct RegisterOptions {
     depends_on: Vec<String>,
     failures_before_error: u32,
     successes_before_healthy: u32,
+    #[serde(default)]
+    alert: Option<AlertOptions>,
+    #[serde(default)]
+    runbook: Option<String>,
 }
 
 #[pymethods]
@@ -294,6 +298,8 @@ impl PyEngine {
             depends_on: options.depends_on,
             failures_before_error: options.failures_before_error,
             successes_before_healthy: options.successes_before_healthy,
+            alert: options.alert.unwrap_or_default(),
+            runbook: options.runbook,
             ..CheckOptions::new(name, timeout, ttl)
         };
         Ok(self.inner.register(spec, check(timeout))?)

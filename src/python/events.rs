@@ -8,7 +8,7 @@ use pyo3::types::PyDict;
 
 use crate::model::{Event, EventKind};
 
-/// `kind` (``status``, ``breaker``, ``readiness``, ``draining``), `sequence`, `at` (seconds since 1970), and what the
+/// `kind` (``status``, ``breaker``, ``readiness``, ``incident``, ``draining``), `sequence`, `at` (seconds since 1970), and what the
 /// kind has beside them.
 pub(super) fn dict<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -36,6 +36,17 @@ pub(super) fn dict<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, P
             dict.set_item("ready", ready)?;
             dict.set_item("failing", failing.iter().map(Arc::as_ref).collect::<Vec<&str>>())?;
             dict.set_item("since", since.map(seconds))?;
+        }
+        EventKind::Incident(incident) => {
+            dict.set_item("kind", "incident")?;
+            dict.set_item("check", &incident.check)?;
+            dict.set_item("incident", &incident.incident)?;
+            dict.set_item("change", incident.change)?;
+            dict.set_item("state", incident.state)?;
+            dict.set_item("severity", incident.severity.as_str())?;
+            dict.set_item("message", &incident.message)?;
+            dict.set_item("since", seconds(incident.since))?;
+            dict.set_item("channel", incident.channel.as_deref())?;
         }
         EventKind::Draining => dict.set_item("kind", "draining")?,
     }

@@ -48,6 +48,12 @@ impl BackgroundServices {
         Ok(())
     }
 
+    /// Adds one that starts with the next use of its engine, here and in children.
+    pub fn add_later(&self, service: Arc<dyn BackgroundService>) {
+        self.all.rcu(|all| all.iter().chain([&service]).cloned().collect::<Vec<_>>());
+        self.generation.store(runtime::generation().wrapping_sub(1), Ordering::Relaxed);
+    }
+
     /// Whether [`Self::resume`] has something to do: this is the first use after a fork, or one could not be started.
     pub fn are_stopped(&self) -> bool {
         self.generation.load(Ordering::Relaxed) != runtime::generation()

@@ -10,8 +10,11 @@ use super::backend::{Backend, Busy, Owner};
 use super::counters::Counters;
 use super::in_flight::InFlightRun;
 use super::record::{Acquired, Operation, Record, Run, StatusHistory, Wanted};
-use crate::model::{CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, NotRun, Outcome, Status, Transition};
+use crate::model::{
+    CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, LastError, NotRun, Outcome, Status, Transition,
+};
 use crate::policy::limits::Limits;
+use crate::policy::run_history::RunHistory;
 use crate::runtime::{diagnostics, lock, queue::Queue};
 
 /// How long a thread may wait for another process to unlock a record.
@@ -40,6 +43,17 @@ pub struct View {
     pub breaker: Option<(CircuitStatus, CircuitMode)>,
     pub counters: Counters,
     pub history: StatusHistory,
+}
+
+/// What alerts are judged by.
+#[derive(Clone, Debug)]
+pub struct RunsView {
+    pub latest: Option<Arc<Outcome>>,
+    pub runs: RunHistory,
+    /// The number of the latest run.
+    pub settled: u64,
+    pub circuit: Option<CircuitStatus>,
+    pub last_error: Option<LastError>,
 }
 
 struct Local {
@@ -258,6 +272,20 @@ impl CheckState {
             breaker: record.breaker(now),
             counters: record.counters(now),
             history: record.history().clone(),
+        }
+    }
+
+    /// What alerts are judged by, brought up to date.
+    pub fn runs(&self, snapshot: Option<&TableSnapshot>) -> RunsView {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local.record, snapshot);
+        let record = &local.record;
+        RunsView {
+            latest: record.latest().cloned(),
+            runs: record.runs().clone(),
+            settled: record.settled(),
+            circuit: record.breaker(Instant::now()).map(|(circuit, _)| circuit),
+            last_error: record.history().last_error.clone(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is known of each check: the latest outcome, who runs it, the breaker, the counters.
+//! What is known of each check: the latest outcome, who runs it, the breaker, the counters, its incidents.
 //!
 //! The only place that decides whether an outcome is fresh, who runs a check, and whether its breaker allows it. Callers
 //! that request a check at the same time share one run (single flight), in all processes that the [`Scope`] includes; a
@@ -7,6 +7,7 @@
 //! Every decision is made on a [`record::Record`] in this process's memory. A backend brings the record up to date before
 //! and stores what has changed; where it cannot, the record stays this process's own.
 
+pub mod alert_control;
 pub mod backend;
 mod check_state;
 mod completion;
@@ -14,12 +15,14 @@ pub mod counters;
 pub mod heartbeats;
 pub mod history_marks;
 mod in_flight;
+pub mod incidents;
 mod lease;
 pub mod record;
 pub mod scope;
+mod stored;
 
 pub use backend::TableSnapshot;
-pub use check_state::{CheckState, Requested, View};
+pub use check_state::{CheckState, Requested, RunsView, View};
 pub use completion::Completion;
 pub use in_flight::{InFlightRun, RunResult};
 pub use lease::{Acquisition, Lease, acquire};

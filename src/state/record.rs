@@ -26,6 +26,7 @@ use crate::model::{
 use crate::policy::breaker::{Breaker, CallResult, Permit};
 use crate::policy::hysteresis::Hysteresis;
 use crate::policy::limits::{Limits, RecentRuns};
+use crate::policy::run_history::{PastRun, RunHistory};
 use crate::state::backend::Owner;
 use crate::state::counters::Counters;
 pub use values::{Acquired, Operation, Run, Settled, StatusChange, StatusHistory, Wanted};
@@ -57,6 +58,7 @@ pub struct Record {
     hysteresis: Hysteresis,
     recent: RecentRuns,
     history: StatusHistory,
+    runs: RunHistory,
     counters: Counters,
     lease: Duration,
     stale_after: Duration,
@@ -67,7 +69,7 @@ impl Record {
     pub fn new(options: &CheckOptions, stale_after: Duration) -> Self {
         // Longer than any run can take: its permit comes back before.
         let trial_lease = options.timeout.saturating_mul(2);
-        let seed = uuid::Uuid::new_v4().as_u64_pair().0;
+        let (seed, number) = uuid::Uuid::new_v4().as_u64_pair();
         Self {
             latest: None,
             settled: 0,
@@ -76,6 +78,7 @@ impl Record {
             hysteresis: Hysteresis::of(options),
             recent: RecentRuns::default(),
             history: StatusHistory::default(),
+            runs: RunHistory::new(number),
             counters: Counters::default(),
             lease: options.timeout.saturating_add(MARGIN),
             stale_after,
@@ -93,6 +96,11 @@ impl Record {
 
     pub fn history(&self) -> &StatusHistory {
         &self.history
+    }
+
+    /// The latest runs, of which the last has the number [`Self::settled`].
+    pub fn runs(&self) -> &RunHistory {
+        &self.runs
     }
 
     /// What was counted, up to `now`.
@@ -183,6 +191,7 @@ impl Record {
             outcome.raw_status = Some(std::mem::replace(&mut outcome.status, shown));
         }
         let status_change = self.change_status(&outcome);
+        self.runs.push(PastRun { status: outcome.status, finished: clock::from_instant(outcome.finished) });
         let outcome = Arc::new(outcome);
         self.latest = Some(outcome.clone());
         self.settled += 1;

@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 
 use serde::de::{self, Expected, Unexpected};
 
+pub use crate::model::nearest;
+
 /// Where in the data: from the outside to the inside.
 #[derive(Debug)]
 pub enum PathStep {
@@ -152,14 +154,6 @@ impl de::Error for Error {
     fn duplicate_field(field: &'static str) -> Self {
         Problem::Text(format!("{field} is given twice")).into()
     }
-}
-
-/// The name that was probably meant.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    let distances = known.iter().map(|candidate| (strsim::osa_distance(&lower, candidate), *candidate));
-    let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= (candidate.len() / 3).max(1)).then_some(candidate)
 }
 
 /// Python's name for the type that serde expects.

@@ -3,6 +3,7 @@
 //! Every error names the field, what was given and what would be right: the name of a type where the type is wrong, a
 //! number where it is out of range, never a string, since that may be a secret in the wrong place.
 
+mod alerts;
 mod error;
 mod fields;
 mod input;
@@ -14,6 +15,7 @@ use pyo3::prelude::*;
 use serde::de::DeserializeOwned;
 
 use crate::checks::{self, Check, KINDS};
+pub(super) use alerts::parse_alerts;
 use error::{Error, nearest};
 use input::Input;
 

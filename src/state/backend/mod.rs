@@ -8,8 +8,7 @@ pub mod process;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+pub use crate::model::Owner;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub use host::TableSnapshot;
 
@@ -21,15 +20,6 @@ pub use std::convert::Infallible as TableSnapshot;
 pub const CAPACITY: usize = 128 << 10;
 /// A record of so many bytes can be stored on a full disk, too, once it is there.
 pub const RESERVED: usize = 4 << 10;
-
-/// Who holds a lease: the process, by its place among the backend's members and a random number that no other process
-/// has (a process id is not unique where containers share memory), and the number of the lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    pub member: u32,
-    pub process: u64,
-    pub lease: u64,
-}
 
 /// Another process holds the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use crate::model::Outcome;
 use crate::policy::breaker::BreakerState;
 use crate::policy::hysteresis::HysteresisState;
 use crate::policy::limits::RecentRuns;
+use crate::policy::run_history::RunHistory;
 use crate::state::counters::Counters;
 
 /// Bytes that are enough for most records.
@@ -25,6 +26,7 @@ struct EncodedRecord<'a> {
     hysteresis: HysteresisState,
     recent: &'a RecentRuns,
     history: &'a StatusHistory,
+    runs: &'a RunHistory,
     counters: &'a Counters,
 }
 
@@ -37,6 +39,7 @@ struct DecodedRecord {
     hysteresis: HysteresisState,
     recent: RecentRuns,
     history: StatusHistory,
+    runs: RunHistory,
     counters: Counters,
 }
 
@@ -62,6 +65,7 @@ impl Record {
             hysteresis: self.hysteresis.state(),
             recent: &self.recent,
             history: &self.history,
+            runs: &self.runs,
             counters: &self.counters,
         };
         postcard::to_extend(&encoded, Vec::with_capacity(USUAL)).ok()
@@ -79,6 +83,7 @@ impl Record {
         self.hysteresis.restore(decoded.hysteresis);
         self.recent = decoded.recent;
         self.history = decoded.history;
+        self.runs = decoded.runs;
         self.counters = decoded.counters;
         true
     }

@@ -1,0 +1,354 @@
+//! The alerts of one engine: judges its subjects, keeps their incidents, and answers what Python asks about them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::observe::{READINESS, Target, WEDGED_WORKER, targets};
+use super::sending::Senders;
+use super::settings::AlertSettings;
+use crate::engine::{Engine, UnknownCheck};
+use crate::model::clock::Moment;
+use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
+use crate::policy::incident::{Incident, Subject, abandon, step};
+use crate::policy::suppression::{AlertMatcher, Silence};
+use crate::runtime::PerProcess;
+use crate::state::alert_control::ControlStore;
+use crate::state::backend::Busy;
+use crate::state::incidents::IncidentStore;
+
+/// How long a step may wait for another process to unlock a value: the next step is a second later.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
+/// How long a caller waits for a change that must not be lost.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+
+/// The alerts of one engine, in every process that uses it.
+pub struct Alerts {
+    engine: Weak<Engine>,
+    pub settings: AlertSettings,
+    stores: PerProcess<Stores>,
+    pub(super) senders: PerProcess<Senders>,
+}
+
+/// Where one process finds what all of its scope know.
+pub struct Stores {
+    pub incidents: IncidentStore,
+    pub control: ControlStore,
+}
+
+/// Another process holds what is to be changed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("The store is in use by another process; try again")]
+pub struct StoreInUse;
+
+/// What happened to an incident, for events.
+type Change = (&'static str, Incident);
+
+impl Alerts {
+    pub fn new(engine: &Arc<Engine>, settings: AlertSettings) -> Self {
+        let (stores, senders) = (PerProcess::new(), PerProcess::new());
+        Self { engine: Arc::downgrade(engine), settings, stores, senders }
+    }
+
+    /// The engine, unless it is gone.
+    pub fn engine(&self) -> Option<Arc<Engine>> {
+        self.engine.upgrade()
+    }
+
+    pub fn stores(&self) -> Option<Arc<Stores>> {
+        let engine = self.engine()?;
+        Some(self.stores.get_or_init(|| {
+            let (scope, application) = (engine.scope(), self.settings.application.as_str());
+            let (incidents, control) = (IncidentStore::new(scope, application), ControlStore::new(scope, application));
+            Stores { incidents, control }
+        }))
+    }
+
+    /// Judges all subjects once, and publishes what has changed. What cannot be locked is left to the next step.
+    pub fn step(&self) {
+        let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
+        // Before anything is read: what was known then cannot have become old since.
+        let now = Moment::now();
+        let snapshot = stores.incidents.snapshot();
+        let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
+        let mut groups: BTreeMap<usize, Vec<Target>> =
+            stores.incidents.groups().map(|group| (group, Vec::new())).collect();
+        for target in targets(&engine, &self.settings) {
+            groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
+        }
+        for (group, mut targets) in groups {
+            let mut judge =
+                |subjects: &mut BTreeMap<String, Subject>| self.judge(subjects, &mut targets, &silences, now);
+            let is_due = |table: &crate::state::incidents::IncidentTable| {
+                let mut table = table.clone();
+                judge(&mut table.0).is_some() | table.prune(now)
+            };
+            if !stores.incidents.read(group, snapshot.as_ref(), is_due).unwrap_or_default() {
+                continue;
+            }
+            let mut changes = Vec::new();
+            let updated = stores.incidents.update(group, LOCK_TIMEOUT, |table| {
+                let judged = judge(&mut table.0);
+                let is_pruned = table.prune(now);
+                let is_changed = judged.is_some();
+                changes = judged.unwrap_or_default();
+                is_changed || is_pruned
+            });
+            if updated.is_ok() {
+                self.publish(&engine, changes);
+            }
+        }
+    }
+
+    /// Judges the subjects of one value; `None` if nothing has changed.
+    fn judge(
+        &self,
+        subjects: &mut BTreeMap<String, Subject>,
+        targets: &mut [Target],
+        silences: &[Silence],
+        now: Moment,
+    ) -> Option<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut is_changed = false;
+        for target in targets.iter_mut() {
+            let known = subjects.get(&*target.name);
+            let mut subject = known.cloned().unwrap_or_default();
+            let severity = subject.open.as_ref().map_or(target.severity, |open| open.severity.max(target.severity));
+            target.observed.suppressed = self.suppression(target, severity, silences, now.wall);
+            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+                let routed = self.settings.routed(&incident.check, incident.severity, &target.groups);
+                incident.send(kind, &routed, now.wall);
+                if kind != NoticeKind::Reminded {
+                    changes.push((kind.as_str(), incident.clone()));
+                }
+            };
+            let before = changes_of(known);
+            step(&mut subject, &target.name, &target.observed, &target.rules, now, &mut notify);
+            if known.unwrap_or(&Subject::default()) == &subject {
+                continue;
+            }
+            if changes_of(Some(&subject)) != before {
+                subject.hurry(now, self.first_pause());
+            }
+            is_changed = true;
+            subjects.insert(target.name.to_string(), subject);
+        }
+        for (name, subject) in subjects {
+            if targets.iter().any(|target| *target.name == **name) {
+                continue;
+            }
+            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+                incident.send(kind, &Default::default(), now.wall);
+                changes.push((kind.as_str(), incident.clone()));
+            };
+            is_changed |= abandon(subject, now, &mut notify);
+        }
+        is_changed.then_some(changes)
+    }
+
+    /// The silence or the maintenance that an alert of a subject is in, in words.
+    fn suppression(
+        &self,
+        target: &Target,
+        severity: crate::model::Severity,
+        silences: &[Silence],
+        now: SystemTime,
+    ) -> Option<String> {
+        let is_meant = |matcher: &AlertMatcher| matcher.matches(&target.name, severity, &target.groups);
+        let silence = silences.iter().find(|silence| silence.is_active(now) && is_meant(&silence.matcher));
+        let maintenance = || {
+            let mut windows = self.settings.maintenance.iter();
+            windows.any(|window| is_meant(&window.matcher) && window.is_active(now)).then(|| "Maintenance".to_owned())
+        };
+        silence.map(Silence::in_words).or_else(maintenance)
+    }
+
+    fn first_pause(&self) -> Duration {
+        self.settings.retries.first().copied().unwrap_or_default()
+    }
+
+    fn publish(&self, engine: &Engine, changes: Vec<Change>) {
+        for (change, incident) in changes {
+            let message = if incident.resolved_at.is_some() { &incident.ended } else { &incident.message };
+            publish(engine, change, &incident, message.clone(), None);
+        }
+    }
+
+    /// Changes the incidents of one value, and waits for that if another process holds them.
+    pub fn update<R>(
+        &self,
+        group: usize,
+        mut change: impl FnMut(&mut BTreeMap<String, Subject>) -> Option<R>,
+    ) -> Result<Option<R>, StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(None) };
+        patiently(|| {
+            let mut changed = None;
+            stores.incidents.update(group, LOCK_TIMEOUT, |table| {
+                changed = change(&mut table.0);
+                changed.is_some()
+            })?;
+            Ok(changed)
+        })
+    }
+
+    /// All incidents, the oldest first.
+    pub fn incidents(&self, open_only: bool) -> Vec<Incident> {
+        let Some(stores) = self.stores() else { return Vec::new() };
+        let mut incidents = Vec::new();
+        for group in stores.incidents.groups() {
+            stores.incidents.read(group, None, |table| incidents.extend(table.incidents().cloned()));
+        }
+        incidents.retain(|incident| !open_only || incident.resolved_at.is_none());
+        incidents.sort_by_key(|incident| incident.fired_at);
+        incidents
+    }
+
+    /// Acknowledges the open incident of a subject; false if there is none.
+    pub fn acknowledge(&self, check: &str, author: &str, comment: &str) -> Result<bool, AlertError> {
+        let engine = self.engine().ok_or(StoreInUse)?;
+        if ![READINESS, WEDGED_WORKER].contains(&check) {
+            engine.check(check)?;
+        }
+        let now = Moment::now();
+        let acknowledged = self.update(IncidentStore::group_of(check), |subjects| {
+            let mut changes = Vec::new();
+            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+                incident.send(kind, &Default::default(), now.wall);
+                changes.push((kind.as_str(), incident.clone()));
+            };
+            subjects.get_mut(check)?.acknowledge(author, comment, now, &mut notify).then_some(changes)
+        })?;
+        let is_open = acknowledged.is_some();
+        self.publish(&engine, acknowledged.unwrap_or_default());
+        self.wake();
+        Ok(is_open)
+    }
+
+    /// Notes which revisions the tables have.
+    pub fn confirm(&self, revisions: &BTreeMap<String, u64>) -> Result<(), StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(()) };
+        for group in stores.incidents.groups() {
+            let is_new = |incident: &Incident| {
+                revisions.get(&incident.id).is_some_and(|revision| *revision > incident.confirmed)
+            };
+            let is_due = stores.incidents.read(group, None, |table| table.incidents().any(is_new));
+            if is_due.unwrap_or_default() {
+                self.update(group, |subjects| {
+                    for incident in subjects.values_mut().flat_map(Subject::incidents_mut).filter(|one| is_new(one)) {
+                        incident.confirmed = revisions.get(&incident.id).copied().unwrap_or_default();
+                    }
+                    Some(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has everything of an incident tried again that was given up; returns how many notices are pending then, and `None`
+    /// if there is no such incident.
+    pub fn retry(&self, id: &str) -> Result<Option<usize>, StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(None) };
+        for group in stores.incidents.groups() {
+            let pending = self.update(group, |subjects| {
+                let mut incidents = subjects.values_mut().flat_map(Subject::incidents_mut);
+                let incident = incidents.find(|incident| incident.id == id)?;
+                incident.revision += 1;
+                let is_resolved = incident.resolved_at.is_some();
+                Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
+            })?;
+            if pending.is_some() {
+                self.wake();
+                return Ok(pending);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Adds a silence, in place of one of the same id.
+    pub fn silence(&self, silence: Silence) -> Result<(), AlertError> {
+        let stores = self.stores().ok_or(StoreInUse)?;
+        let now = SystemTime::now();
+        let mut added = Ok(());
+        patiently(|| {
+            stores.control.update(LOCK_TIMEOUT, |control| {
+                added = control.add(silence.clone(), now);
+                added.is_ok()
+            })
+        })?;
+        added.map_err(|most| SpecError(format!("there are {most} silences, and can be no more: expire one")).into())
+    }
+
+    /// Ends a silence; false if there is none of that id, or it is over.
+    pub fn expire_silence(&self, id: &str) -> Result<bool, StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(false) };
+        let now = SystemTime::now();
+        let mut is_expired = false;
+        patiently(|| {
+            stores.control.update(LOCK_TIMEOUT, |control| {
+                is_expired = control.expire(id, now);
+                is_expired
+            })
+        })?;
+        Ok(is_expired)
+    }
+
+    pub fn silences(&self) -> Vec<Silence> {
+        self.stores().map(|stores| stores.control.read(None, |control| control.silences.clone())).unwrap_or_default()
+    }
+
+    /// Has the service look for what is to be sent at once.
+    pub(super) fn wake(&self) {
+        if let Some(senders) = self.senders.get() {
+            senders.wake.notify_one();
+        }
+    }
+}
+
+/// Why a change of alerts was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum AlertError {
+    #[error(transparent)]
+    Busy(#[from] StoreInUse),
+    #[error(transparent)]
+    Unknown(#[from] UnknownCheck),
+    #[error(transparent)]
+    Wrong(#[from] SpecError),
+}
+
+/// Publishes what happened to an incident.
+pub(super) fn publish(
+    engine: &Engine,
+    change: &'static str,
+    incident: &Incident,
+    message: String,
+    channel: Option<&str>,
+) {
+    let event = IncidentEvent {
+        check: incident.check.clone(),
+        incident: incident.id.clone(),
+        change,
+        state: incident.state().as_str(),
+        severity: incident.severity,
+        message,
+        since: incident.since,
+        channel: channel.map(str::to_owned),
+    };
+    engine.publish(Event { sequence: incident.revision, at: SystemTime::now(), kind: EventKind::Incident(event) });
+}
+
+/// How many notices there have been, by incident: what shows that there is a new one.
+fn changes_of(subject: Option<&Subject>) -> Vec<u32> {
+    subject.map(|subject| subject.incidents().map(Incident::notice_count).collect()).unwrap_or_default()
+}
+
+/// Repeats what could not be locked, for a while.
+fn patiently<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
+    let started = Instant::now();
+    loop {
+        match change() {
+            Ok(changed) => return Ok(changed),
+            Err(Busy) if started.elapsed() < GIVE_UP_AFTER => {}
+            Err(Busy) => return Err(StoreInUse),
+        }
+    }
+}

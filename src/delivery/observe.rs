@@ -1,0 +1,160 @@
+//! The subjects of alerts as this process knows them: every check, readiness, and the workers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::settings::AlertSettings;
+use crate::engine::Engine;
+use crate::engine::registry::Registered;
+use crate::model::{CircuitState, Instances, Severity, Status};
+use crate::monitor::{Requires, lags_anywhere, wedged};
+use crate::policy::incident::{Evidence, Observed, ObservedRuns, Rules, severity_of};
+use crate::runtime::PerProcess;
+use crate::state::TableSnapshot;
+
+/// The subjects beside the checks.
+pub const READINESS: &str = "readiness";
+pub const WEDGED_WORKER: &str = "wedged_worker";
+/// For how long the application is not ready before that is an incident, where the settings name no time: a check that
+/// fails once has its own counts.
+const NOT_READY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
+/// How many of the checks that wait for another are named, and in how many bytes.
+const MAX_BLOCKED: usize = 50;
+const MAX_BLOCKED_BYTES: usize = 2_000;
+
+/// One subject, and what it is judged by.
+pub struct Target {
+    pub name: Arc<str>,
+    pub observed: Observed,
+    pub rules: Rules,
+    /// How urgent it is as it is now.
+    pub severity: Severity,
+    /// The groups that a check belongs to.
+    pub groups: Vec<String>,
+}
+
+/// All subjects of an engine, brought up to date.
+pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
+    let checks = engine.checks();
+    let snapshot = checks.first().and_then(|check| check.state().snapshot());
+    // Children before their parents: what is known of a parent is never older than what is known of its child.
+    let mut views: Vec<_> = checks.iter().rev().map(|check| check.state().runs(snapshot.as_ref())).collect();
+    views.reverse();
+    let now = Instant::now();
+    let blocking: Vec<_> = checks.iter().map(|check| blocking_parent(check, now, snapshot.as_ref())).collect();
+    let blocks = blocked_by_root(&checks, &blocking);
+    let groups: Vec<_> = engine.groups().iter().filter_map(|name| engine.group(name).ok()).collect();
+
+    let each = checks.iter().zip(views).zip(blocking);
+    let mut targets: Vec<Target> = each
+        .map(|((check, view), parent)| {
+            let critical = check.options.critical;
+            let status = view.latest.as_ref().map_or(Status::Skipped, |latest| latest.status);
+            let rules = settings.rules.of(&check.options.alert);
+            let evidence = Evidence::Runs(ObservedRuns {
+                history: view.runs,
+                last: view.settled,
+                stale_after: check.stale_after,
+                holds: view.circuit.is_some_and(|circuit| circuit.state == CircuitState::Open),
+                is_blocked: parent.is_some(),
+                critical,
+            });
+            let observed = Observed {
+                evidence,
+                status,
+                message: view.latest.map(|latest| latest.message.clone()).unwrap_or_default(),
+                last_error: view.last_error.map(|error| error.message).unwrap_or_default(),
+                blocks: blocks.get(&check.name).cloned().unwrap_or_default(),
+                instances: instances(1, 1, vec![host()]),
+                suppressed: None,
+            };
+            let severity = rules.severity.unwrap_or_else(|| severity_of(status, critical));
+            let groups = groups.iter().filter(|group| group.includes(&check.name));
+            let groups = groups.map(|group| group.name.clone()).collect();
+            Target { name: check.name.clone(), observed, rules, severity, groups }
+        })
+        .collect();
+    targets.extend(readiness(engine, settings));
+    targets.push(workers(engine, settings));
+    // A check may have the name of one of them.
+    targets.sort_by(|a, b| a.name.cmp(&b.name));
+    targets.dedup_by(|later, first| later.name == first.name);
+    targets
+}
+
+/// The parent that blocks a check, unless there is nothing to check anyhow.
+fn blocking_parent(check: &Registered, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<Arc<str>> {
+    let parent = check.blocking_parent(now, None)?;
+    check.skipped(snapshot).is_none().then(|| parent.name.clone())
+}
+
+/// The checks that wait for each check that is not blocked itself, directly or through others.
+fn blocked_by_root(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) -> BTreeMap<Arc<str>, Vec<String>> {
+    let parents: BTreeMap<&Arc<str>, &Arc<str>> =
+        checks.iter().zip(blocking).filter_map(|(check, parent)| Some((&check.name, parent.as_ref()?))).collect();
+    let mut blocked: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+    for (child, parent) in &parents {
+        let mut root = *parent;
+        // There is no circle: parents are registered before their children.
+        while let Some(above) = parents.get(root) {
+            root = above;
+        }
+        let names = blocked.entry(root.clone()).or_default();
+        let bytes: usize = names.iter().map(String::len).sum();
+        if names.len() < MAX_BLOCKED && bytes + child.len() <= MAX_BLOCKED_BYTES {
+            names.push(child.to_string());
+        }
+    }
+    blocked
+}
+
+fn readiness(engine: &Engine, settings: &AlertSettings) -> Option<Target> {
+    let failing = engine.known_failing()?;
+    let is_bad = !failing.is_empty();
+    let message = if is_bad { format!("Not ready: {}", failing.join(", ")) } else { "Ready".to_owned() };
+    let seconds = if settings.rules.seconds.is_zero() { NOT_READY_FOR } else { settings.rules.seconds };
+    let rules = Rules { seconds, ..settings.rules.clone() };
+    Some(level(READINESS, is_bad, message, Severity::Critical, rules, instances(1, 1, vec![host()])))
+}
+
+fn workers(engine: &Engine, settings: &AlertSettings) -> Target {
+    let lags = lags_anywhere(engine.scope());
+    let mut wedged = wedged(&lags, settings.wedged_after, Requires::All).unwrap_or_default();
+    wedged.sort_unstable();
+    let names: Vec<String> = wedged.iter().map(|(pid, _)| format!("{}:{pid}", host())).collect();
+    let after = settings.wedged_after.as_secs_f64();
+    let message = match wedged.as_slice() {
+        [] => "Every worker runs".to_owned(),
+        [(pid, _)] => format!("The interpreter of process {pid} has not run for {after} s"),
+        several => {
+            let pids: Vec<_> = several.iter().map(|(pid, _)| pid.to_string()).collect();
+            format!("The interpreters of processes {} have not run for {after} s", pids.join(", "))
+        }
+    };
+    // Its own time has passed already.
+    let rules = Rules { seconds: std::time::Duration::ZERO, ..settings.rules.clone() };
+    let severity = if wedged.len() >= lags.len() { Severity::Critical } else { Severity::Error };
+    level(WEDGED_WORKER, !wedged.is_empty(), message, severity, rules, instances(wedged.len(), lags.len(), names))
+}
+
+fn level(name: &str, is_bad: bool, message: String, severity: Severity, rules: Rules, instances: Instances) -> Target {
+    let status = if is_bad { Status::Error } else { Status::Healthy };
+    let evidence = Evidence::Level { is_bad, severity };
+    let (last_error, blocks, suppressed, groups) = Default::default();
+    let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
+    Target { name: name.into(), observed, rules, severity, groups }
+}
+
+fn instances(failing: usize, total: usize, names: Vec<String>) -> Instances {
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    Instances { failing: number(failing), total: number(total), names }
+}
+
+/// The name of this host.
+fn host() -> String {
+    static HOST: PerProcess<String> = PerProcess::new();
+    let name = HOST.get_or_init(|| whoami::hostname().unwrap_or_else(|_| "localhost".to_owned()));
+    name.as_str().to_owned()
+}

@@ -1,0 +1,193 @@
+//! Takes incidents back that a table has kept over a restart of the machine: none is forgotten, none fires twice.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::Deserialize;
+
+use super::alerts::{Alerts, StoreInUse};
+use crate::model::clock::Moment;
+use crate::model::{NoticeKind, Severity, Status};
+use crate::policy::incident::{Acknowledgement, Incident, Since, Subject, TimelineEntry, TimelineKind};
+use crate::policy::outbox::{Arrival, ChannelQueue, Delivery, DeliveryState};
+use crate::state::incidents::IncidentStore;
+
+/// An incident as [`super::shown`] shows it; what is missing is as in a new one.
+#[derive(Deserialize)]
+pub struct KeptIncident {
+    id: String,
+    check: String,
+    since: f64,
+    #[serde(default)]
+    fired_at: Option<f64>,
+    #[serde(default)]
+    resolved_at: Option<f64>,
+    #[serde(default)]
+    severity: Option<Severity>,
+    #[serde(default)]
+    status: Option<Status>,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    ended: String,
+    #[serde(default)]
+    blocked: Vec<String>,
+    #[serde(default)]
+    acknowledged_by: Option<String>,
+    #[serde(default)]
+    acknowledged_at: Option<f64>,
+    #[serde(default)]
+    comment: Option<String>,
+    #[serde(default)]
+    revision: u64,
+    #[serde(default)]
+    timeline: Vec<KeptEntry>,
+    #[serde(default)]
+    deliveries: Vec<KeptDelivery>,
+}
+
+#[derive(Deserialize)]
+struct KeptEntry {
+    at: f64,
+    kind: TimelineKind,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct KeptDelivery {
+    channel: String,
+    #[serde(default)]
+    number: Option<u32>,
+    kind: NoticeKind,
+    state: DeliveryState,
+    #[serde(default)]
+    attempts: u32,
+    #[serde(default)]
+    last_attempt_at: Option<f64>,
+    #[serde(default)]
+    last_answer: String,
+    #[serde(default)]
+    reference: Option<String>,
+}
+
+impl Alerts {
+    /// Adds those of them that are not known here: open ones, and others of which something has still to be sent.
+    pub fn restore(&self, kept: Vec<KeptIncident>) -> Result<(), StoreInUse> {
+        let now = Moment::now();
+        let mut groups: BTreeMap<usize, Vec<Incident>> = BTreeMap::new();
+        for incident in kept.into_iter().map(|kept| kept.incident(now)) {
+            if incident.resolved_at.is_none() || incident.has_pending() {
+                groups.entry(IncidentStore::group_of(&incident.check)).or_default().push(incident);
+            }
+        }
+        for (group, incidents) in groups {
+            self.update(group, |subjects| {
+                let restored = incidents.iter().filter(|incident| {
+                    subjects.entry(incident.check.clone()).or_default().restore((*incident).clone(), now)
+                });
+                (restored.count() > 0).then_some(())
+            })?;
+        }
+        self.wake();
+        Ok(())
+    }
+}
+
+fn time(seconds: f64) -> SystemTime {
+    UNIX_EPOCH + Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// A time of the wall's as one of the time since boot, which may have been before that.
+fn since(seconds: f64, now: Moment) -> Since {
+    let wall = time(seconds);
+    let ago = now.wall.duration_since(wall).unwrap_or_default();
+    let boot = now.boot.saturating_sub(u64::try_from(ago.as_nanos()).unwrap_or(u64::MAX));
+    Since { boot, wall }
+}
+
+impl KeptIncident {
+    fn incident(self, now: Moment) -> Incident {
+        let mut incident = Incident::new(&self.check, since(self.since, now), now);
+        incident.id = self.id;
+        incident.fired_at = time(self.fired_at.unwrap_or(self.since));
+        incident.resolved_at = self.resolved_at.map(|at| since(at, now));
+        incident.severity = self.severity.unwrap_or(incident.severity);
+        incident.describe(self.status.unwrap_or(Status::Error), &self.message);
+        incident.ended = self.ended;
+        incident.blocked = self.blocked;
+        let at = self.acknowledged_at.map_or(now.wall, time);
+        let comment = self.comment.unwrap_or_default();
+        incident.acknowledged = self.acknowledged_by.map(|author| Acknowledgement { author, comment, at });
+        incident.timeline = self
+            .timeline
+            .into_iter()
+            .map(|entry| TimelineEntry { at: time(entry.at), kind: entry.kind, text: entry.text })
+            .collect();
+        (incident.revision, incident.confirmed) = (self.revision.max(1), self.revision);
+        for (index, kept) in self.deliveries.into_iter().enumerate() {
+            let position = incident.channels.iter().position(|queue| queue.channel == kept.channel);
+            let position = position.unwrap_or_else(|| {
+                incident.channels.push(ChannelQueue::new(&kept.channel));
+                incident.channels.len() - 1
+            });
+            let number = kept.number.unwrap_or_else(|| u32::try_from(index + 1).unwrap_or(u32::MAX));
+            incident.continue_after(number);
+            if let Some(queue) = incident.channels.get_mut(position) {
+                kept.add_to(queue, number, now);
+            }
+        }
+        incident.continue_notified();
+        incident
+    }
+}
+
+impl KeptDelivery {
+    fn add_to(self, queue: &mut ChannelQueue, number: u32, now: Moment) {
+        // One that was under way when the machine stopped may have arrived.
+        let may_have_arrived = self.attempts > 0 && self.state == DeliveryState::Pending;
+        let arrival = match self.state {
+            DeliveryState::Delivered => Arrival::Yes,
+            _ if may_have_arrived => Arrival::Maybe,
+            _ => Arrival::No,
+        };
+        queue.arrival = queue.arrival.max(arrival);
+        queue.reference = self.reference.or(queue.reference.take());
+        let last_attempt_at = self.last_attempt_at.map(time);
+        queue.deliveries.push(Delivery {
+            state: self.state,
+            attempts: self.attempts,
+            may_have_arrived,
+            last_attempt_at,
+            last_answer: self.last_answer,
+            // It is given up a day from now.
+            first_attempt: now.boot,
+            ..Delivery::new(number, self.kind)
+        });
+    }
+}
+
+/// Kept here, since only a restart makes one of what was not counted.
+impl Subject {
+    /// Adds an incident from elsewhere; returns whether anything has changed.
+    fn restore(&mut self, incident: Incident, now: Moment) -> bool {
+        if self.incidents().any(|known| known.id == incident.id) {
+            return false;
+        }
+        if incident.resolved_at.is_some() {
+            self.closed.insert(0, incident);
+            return true;
+        }
+        match &self.open {
+            None => self.continue_with(incident),
+            Some(open) => {
+                // It has fired anew before: that one continues, under the same key, and this one ends without a word.
+                let mut incident = incident;
+                incident.end(&format!("Continued as incident {}", open.id), now);
+                incident.channels.clear();
+                self.closed.insert(0, incident);
+            }
+        }
+        true
+    }
+}

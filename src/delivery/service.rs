@@ -1,0 +1,102 @@
+//! The background service of alerts: judges all subjects once a second, and sends what is due, without the interpreter.
+//!
+//! Every process of a scope runs it, and none leads: all that it decides is stored under a lock, so that a decision is
+//! made once, whoever comes first, and no process is missed when it dies.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::time::{Instant, sleep};
+
+use super::alerts::Alerts;
+use super::ping::ping_if_due;
+use super::sending::{Claim, Senders, send};
+use crate::runtime::background::BackgroundService;
+use crate::runtime::{PerProcess, Process};
+
+/// How often subjects are judged.
+const TICK: Duration = Duration::from_secs(1);
+/// How often a process that ends looks whether everything is sent.
+const FLUSH_TICK: Duration = Duration::from_millis(20);
+
+/// The alerts of one engine, in every process that uses it.
+pub struct AlertService {
+    alerts: Arc<Alerts>,
+    running: PerProcess<AlertTask>,
+}
+
+struct AlertTask(AbortHandle);
+
+impl Drop for AlertTask {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl AlertService {
+    /// One that does not run yet: see [`BackgroundService::resume`]. It ends with the engine.
+    pub fn of(alerts: Arc<Alerts>) -> Self {
+        Self { alerts, running: PerProcess::new() }
+    }
+
+    /// Sends what is due, for a process that is about to end; waits for so long at most. What is left is in the store, and
+    /// other processes send it.
+    pub fn flush(&self, at_most: Duration) {
+        let Some(_running) = self.running.get() else { return };
+        let Ok(process) = Process::current() else { return };
+        let deadline = Instant::now() + at_most;
+        let senders = self.alerts.senders.get_or_init(Senders::default);
+        loop {
+            let claims = tick(&self.alerts);
+            let is_idle = claims.is_empty() && senders.is_idle();
+            start(&self.alerts, claims, &process);
+            if is_idle || Instant::now() >= deadline {
+                return;
+            }
+            std::thread::sleep(FLUSH_TICK);
+        }
+    }
+}
+
+impl BackgroundService for AlertService {
+    fn resume(&self) -> io::Result<()> {
+        let process = Process::current()?;
+        let start = || AlertTask(process.runtime.spawn(run(self.alerts.clone(), process.clone())).abort_handle());
+        self.running.get_or_init(start);
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        "alerts".to_owned()
+    }
+}
+
+async fn run(alerts: Arc<Alerts>, process: Arc<Process>) {
+    let senders = alerts.senders.get_or_init(Senders::default);
+    while alerts.engine().is_some() {
+        let judged = alerts.clone();
+        // One at a time: a store that blocks holds up no more than this task.
+        let claims = spawn_blocking(move || tick(&judged)).await.unwrap_or_default();
+        start(&alerts, claims, &process);
+        ping_if_due(&alerts, &process).await;
+        select! {
+            () = sleep(TICK) => {}
+            () = senders.wake.notified() => {}
+        }
+    }
+}
+
+/// Judges all subjects, and returns what this process has to send.
+fn tick(alerts: &Alerts) -> Vec<Claim> {
+    alerts.step();
+    alerts.claims()
+}
+
+fn start(alerts: &Arc<Alerts>, claims: Vec<Claim>, process: &Arc<Process>) {
+    for claim in claims {
+        process.runtime.spawn(send(alerts.clone(), claim, process.clone()));
+    }
+}

@@ -1,0 +1,470 @@
+//! Histories of runs and lookers, by tables and at random against a reference model.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::{Duration, SystemTime};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::clock::Moment;
+use crate::model::{Instances, NoticeKind, Severity, Status};
+use crate::policy::run_history::{PastRun, RunHistory};
+
+const SECOND: u64 = 1_000_000_000;
+const STALE_AFTER: Duration = Duration::from_secs(600);
+
+/// One check, its record, and its subject as it is stored.
+struct World {
+    history: RunHistory,
+    last: u64,
+    stored: Vec<u8>,
+    now: u64,
+    /// How far the wall clock was set.
+    skew: i64,
+    rules: Rules,
+    critical: bool,
+    is_blocked: bool,
+    suppressed: Option<String>,
+    /// What each incident was due, in order of the incidents.
+    notices: Vec<(String, NoticeKind)>,
+    events: Vec<&'static str>,
+}
+
+impl World {
+    fn new(rules: Rules) -> Self {
+        Self {
+            history: RunHistory::new(7),
+            last: 0,
+            stored: postcard::to_allocvec(&Subject::default()).unwrap(),
+            now: 1_000_000 * SECOND,
+            skew: 0,
+            rules,
+            critical: true,
+            is_blocked: false,
+            suppressed: None,
+            notices: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, status: Status) {
+        self.history.push(PastRun { status, finished: self.now });
+        self.last += 1;
+    }
+
+    fn view(&self) -> (RunHistory, u64) {
+        (self.history.clone(), self.last)
+    }
+
+    fn look(&mut self) {
+        self.look_with(self.view());
+    }
+
+    fn subject(&self) -> Subject {
+        postcard::from_bytes(&self.stored).unwrap()
+    }
+
+    /// A step by a process whose view of the record may be an older one.
+    fn look_with(&mut self, (history, last): (RunHistory, u64)) {
+        let mut subject = self.subject();
+        let status = history.latest(|_| true).map_or(Status::Skipped, |run| run.status);
+        let evidence = Evidence::Runs(ObservedRuns {
+            history,
+            last,
+            stale_after: STALE_AFTER,
+            holds: false,
+            is_blocked: self.is_blocked,
+            critical: self.critical,
+        });
+        self.step(&mut subject, evidence, status);
+        self.stored = postcard::to_allocvec(&subject).unwrap();
+    }
+
+    fn level(&mut self, is_bad: bool) {
+        let mut subject = self.subject();
+        let status = if is_bad { Status::Error } else { Status::Healthy };
+        self.step(&mut subject, Evidence::Level { is_bad, severity: Severity::Critical }, status);
+        self.stored = postcard::to_allocvec(&subject).unwrap();
+    }
+
+    fn step(&mut self, subject: &mut Subject, evidence: Evidence, status: Status) {
+        let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000_u64.saturating_add_signed(self.skew));
+        let (message, last_error) = (format!("{status:?}"), "last".to_owned());
+        let (blocks, instances, suppressed) = (vec!["child".to_owned()], Instances::default(), self.suppressed.clone());
+        let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
+        let moment = Moment { boot: self.now, wall };
+        let (notices, events) = (&mut self.notices, &mut self.events);
+        let before: Vec<String> = subject.incidents().map(|incident| incident.id.clone()).collect();
+        let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+            notices.push((incident.id.clone(), kind));
+            incident.send(kind, &["chat".to_owned()].into(), moment.wall);
+        };
+        step(subject, "x", &observed, &self.rules, moment, &mut notify);
+        for incident in subject.incidents() {
+            if !before.contains(&incident.id) {
+                events.push("open");
+            }
+        }
+        let mut again = subject.clone();
+        let mut none = |_: &mut Incident, kind: NoticeKind| panic!("{kind} twice");
+        step(&mut again, "x", &observed, &self.rules, moment, &mut none);
+        assert_eq!(again, *subject, "a second step changes nothing");
+    }
+
+    fn kinds(&self) -> Vec<&'static str> {
+        self.notices.iter().map(|(_, kind)| kind.as_str()).collect()
+    }
+
+    /// Runs a text: `.` good, `x` error, `d` degraded, `s` skipped, a digit: seconds; a look after each.
+    fn play(&mut self, text: &str) {
+        for step in text.chars() {
+            match step {
+                '.' => self.run(Status::Healthy),
+                'x' => self.run(Status::Error),
+                'd' => self.run(Status::Degraded),
+                's' => self.run(Status::Skipped),
+                digit => self.now += u64::from(digit.to_digit(10).unwrap()) * SECOND,
+            }
+            self.look();
+        }
+    }
+}
+
+fn rules(failures: u32, successes: u32, seconds: u64) -> Rules {
+    Rules { failures, successes, seconds: Duration::from_secs(seconds), ..Rules::default() }
+}
+
+#[test]
+fn notices_of_each_history() {
+    let (triggered, resolved) = ("triggered", "resolved");
+    let table: [(&str, (u32, u32, u64), &[&str]); 13] = [
+        ("...", (3, 2, 0), &[]),
+        ("xx.xx.", (3, 2, 0), &[]),
+        ("xxx", (3, 2, 0), &[triggered]),
+        ("xxx.x.x", (3, 2, 0), &[triggered]),
+        ("xxx..", (3, 2, 0), &[triggered, resolved]),
+        ("xsxsx.s.", (3, 2, 0), &[triggered, resolved]),
+        ("ddd..", (3, 2, 0), &[triggered, resolved]),
+        // More severe than before: another trigger.
+        ("dddx..", (3, 2, 0), &[triggered, triggered, resolved]),
+        ("xd..", (1, 2, 0), &[triggered, resolved]),
+        ("x9999", (3, 2, 30), &[triggered]),
+        ("x99", (3, 2, 30), &[]),
+        ("x99.99x", (3, 2, 30), &[]),
+        ("xxx", (3, 2, 30), &[triggered]),
+    ];
+    for (history, (failures, successes, seconds), expected) in table {
+        let mut world = World::new(rules(failures, successes, seconds));
+        world.play(history);
+        assert_eq!(world.kinds(), expected, "{history}");
+    }
+}
+
+#[test]
+fn late_look_finds_the_same_as_one_after_each_run() {
+    for history in ["xxx..", "xxxx.x..xxx", "..xx.xx", "xxx..xxx.."] {
+        let (mut each, mut late) = (World::new(rules(3, 2, 0)), World::new(rules(3, 2, 0)));
+        each.play(history);
+        for run in history.chars() {
+            late.run(if run == 'x' { Status::Error } else { Status::Healthy });
+        }
+        late.look();
+        assert_eq!(each.kinds(), late.kinds(), "{history}");
+    }
+}
+
+#[test]
+fn blocked_check_opens_nothing_and_what_is_open_stays() {
+    let mut world = World::new(rules(2, 1, 0));
+    world.is_blocked = true;
+    world.play("xxxx");
+    assert!(world.kinds().is_empty());
+    world.is_blocked = false;
+    world.play("9");
+    assert!(world.kinds().is_empty(), "what it found while it was blocked says nothing");
+    world.play("xx");
+    world.is_blocked = true;
+    world.play("....");
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.is_blocked = false;
+    world.play("9.");
+    assert_eq!(world.kinds(), ["triggered", "resolved"]);
+}
+
+#[test]
+fn silenced_incident_triggers_when_that_ends_while_it_still_fails() {
+    let mut world = World::new(rules(1, 1, 0));
+    world.suppressed = Some("Silenced by anna".to_owned());
+    world.play("x9");
+    assert_eq!(world.subject().open.unwrap().state(), IncidentState::Silenced);
+    world.play(".x");
+    assert!(world.kinds().iter().all(|kind| *kind == "resolved"), "the outbox drops what was never triggered");
+    world.notices.clear();
+    world.suppressed = None;
+    world.look();
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.suppressed = Some("Maintenance".to_owned());
+    world.play(".");
+    assert_eq!(world.kinds(), ["triggered", "resolved"], "what was triggered is resolved, silenced or not");
+}
+
+#[test]
+fn stale_result_neither_fires_nor_reminds_nor_counts() {
+    let mut world = World::new(Rules { reminder: Duration::from_secs(700), ..rules(2, 1, 300) });
+    world.play("x");
+    world.now += 1_000 * SECOND;
+    world.look();
+    assert!(world.kinds().is_empty());
+    world.run(Status::Error);
+    world.now += 1_000 * SECOND;
+    world.run(Status::Healthy);
+    world.look();
+    assert!(world.kinds().is_empty(), "a run that was seen too late says nothing");
+    world.play("xx");
+    world.now += 2_000 * SECOND;
+    world.look();
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.play("x");
+    assert_eq!(world.kinds(), ["triggered", "reminded"]);
+}
+
+#[test]
+fn reminders_come_until_it_is_acknowledged() {
+    let mut world = World::new(Rules { reminder: Duration::from_secs(20), ..rules(1, 1, 0) });
+    world.play("x9999999");
+    assert_eq!(world.kinds(), ["triggered", "reminded", "reminded"]);
+    let mut subject = world.subject();
+    let now = Moment { boot: world.now, wall: SystemTime::now() };
+    assert!(subject.acknowledge("anna", "on it", now, &mut |_, kind| assert_eq!(kind, NoticeKind::Acknowledged)));
+    world.stored = postcard::to_allocvec(&subject).unwrap();
+    world.notices.clear();
+    world.play("x9999999.");
+    assert_eq!(world.kinds(), ["resolved"]);
+    let incident = world.subject().closed.pop().unwrap();
+    assert_eq!(incident.acknowledged.unwrap().author, "anna");
+    assert_eq!((incident.message.as_str(), incident.ended.as_str()), ("Error", "Healthy"));
+}
+
+#[test]
+fn flapping_is_one_notice_until_it_ends() {
+    let mut world = World::new(rules(1, 1, 0));
+    world.play("x.x.x.x.x");
+    let before = world.kinds().len();
+    assert!(world.subject().open.unwrap().is_flapping);
+    world.play(".x.x.x.x.x.x.x.");
+    assert_eq!(world.kinds().len(), before, "{:?}", world.kinds());
+    world.play(".....................");
+    assert_eq!(world.kinds().last(), Some(&"resolved"));
+    assert_eq!(world.kinds().len(), before + 1);
+    assert!(world.subject().open.is_none());
+}
+
+#[test]
+fn switched_off_check_resolves_what_is_open() {
+    let mut world = World::new(rules(1, 1, 0));
+    world.play("x");
+    world.rules.enabled = false;
+    world.play("x");
+    assert_eq!(world.kinds(), ["triggered", "resolved"]);
+    assert!(world.subject().open.is_none());
+}
+
+#[test]
+fn runs_of_two_records_count_once_each() {
+    let mut world = World::new(rules(3, 1, 0));
+    world.play("xx");
+    let first = world.view();
+    world.history = RunHistory::new(8);
+    world.last = 0;
+    world.look_with(first.clone());
+    world.look();
+    world.look_with(first);
+    assert!(world.kinds().is_empty());
+    world.play("x");
+    assert_eq!(world.kinds(), ["triggered"], "a new version of the application continues to count");
+}
+
+#[test]
+fn level_is_bad_while_any_process_has_seen_that() {
+    let mut world = World::new(Rules { seconds: Duration::from_secs(10), ..rules(3, 2, 0) });
+    for _ in 0..9 {
+        world.level(true);
+        world.level(false);
+        world.now += SECOND;
+    }
+    assert!(world.kinds().is_empty());
+    world.now += SECOND;
+    world.level(true);
+    assert_eq!(world.kinds(), ["triggered"]);
+    for _ in 0..10 {
+        world.now += SECOND;
+        world.level(false);
+    }
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.now += SECOND;
+    world.level(false);
+    assert_eq!(world.kinds(), ["triggered", "resolved"]);
+}
+
+#[test]
+fn incident_that_no_process_looks_after_is_over_after_an_hour() {
+    let mut world = World::new(rules(1, 1, 0));
+    world.play("x");
+    let mut subject = world.subject();
+    let mut kinds = Vec::new();
+    let mut at = |seconds: u64| {
+        let now = Moment { boot: world.now + seconds * SECOND, wall: SystemTime::now() };
+        abandon(&mut subject, now, &mut |_, kind| kinds.push(kind))
+    };
+    assert_eq!([at(3_599), at(3_600), at(3_601)], [false, true, false]);
+    assert_eq!(kinds, [NoticeKind::Resolved]);
+}
+
+#[test]
+fn truncated_cuts_between_characters() {
+    for (text, limit, expected) in
+        [("abc", 3, "abc"), ("abcd", 3, "…"), ("abcdef", 5, "ab…"), ("äöü", 5, "ä…"), ("ä", 1, "…")]
+    {
+        assert_eq!(truncated(text, limit), expected);
+    }
+}
+
+/// The same by the plainest means: the list of runs, each looked at when it ends.
+#[derive(Default)]
+struct Reference {
+    /// Which were bad, the latest last.
+    bad: Vec<bool>,
+    since: Option<u64>,
+    is_open: bool,
+    is_flapping: bool,
+    opened: usize,
+    resolved: usize,
+}
+
+impl Reference {
+    fn pass(&mut self, now: u64, rules: &Rules) {
+        let is_over = self.since.is_some_and(|since| now - since >= rules.seconds.as_nanos() as u64);
+        if !rules.seconds.is_zero() && is_over {
+            self.open();
+        }
+    }
+
+    fn run(&mut self, is_bad: bool, now: u64, rules: &Rules) {
+        self.pass(now, rules);
+        self.bad.push(is_bad);
+        self.since = if is_bad { self.since.or(Some(now)) } else { None };
+        let in_a_row = |of: bool| self.bad.iter().rev().take_while(|bad| **bad == of).count();
+        let (failures, successes) = (in_a_row(true), in_a_row(false));
+        let padded: Vec<bool> = std::iter::repeat_n(false, 21).chain(self.bad.iter().copied()).collect();
+        let window = padded.get(padded.len() - 21..).unwrap();
+        let weights = (0..20).map(|place| 0.8 + 0.4 * f64::from(place) / 19.0);
+        let share: f64 =
+            window.windows(2).zip(weights).filter(|(pair, _)| pair.first() != pair.last()).map(|(_, w)| w).sum();
+        let share = share / 20.0;
+        self.is_flapping = if self.is_flapping && self.is_open { share >= 0.25 } else { share >= 0.5 };
+        if self.is_flapping || failures >= rules.failures as usize {
+            self.open();
+        }
+        if self.is_open && !self.is_flapping && successes >= rules.successes as usize {
+            self.is_open = false;
+            self.resolved += 1;
+        }
+    }
+
+    fn open(&mut self) {
+        self.opened += usize::from(!self.is_open);
+        self.is_open = true;
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Run(Status),
+    Wait(u64),
+    Look,
+    /// A look by a process that has not seen the latest runs.
+    LookBehind(usize),
+    SetClock(i64),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let status = prop_oneof![
+        4 => Just(Status::Healthy),
+        1 => Just(Status::Degraded),
+        4 => Just(Status::Error),
+        1 => Just(Status::Skipped),
+    ];
+    prop_oneof![
+        6 => status.prop_map(Action::Run),
+        2 => (1_u64..20).prop_map(Action::Wait),
+        4 => Just(Action::Look),
+        2 => (0_usize..5).prop_map(Action::LookBehind),
+        1 => (-1_000_000_i64..1_000_000).prop_map(Action::SetClock),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn step_agrees_with_the_reference(
+        actions in prop::collection::vec(action(), 1..80),
+        failures in 1_u32..5,
+        successes in 1_u32..4,
+        seconds in prop_oneof![Just(0_u64), 5_u64..40],
+    ) {
+        let rules = rules(failures, successes, seconds);
+        let mut world = World::new(rules.clone());
+        let mut reference = Reference::default();
+        let mut views = vec![(world.view(), world.now)];
+        let mut unseen = 0;
+        for action in actions.into_iter().chain([Action::Look]) {
+            match action {
+                Action::Run(status) => {
+                    // None that a process would miss: there are looks at least as often as runs are forgotten.
+                    if unseen == 20 {
+                        world.look();
+                        unseen = 0;
+                    }
+                    unseen += 1;
+                    world.run(status);
+                    if status != Status::Skipped {
+                        reference.run(status != Status::Healthy, world.now, &rules);
+                    }
+                    views.push((world.view(), world.now));
+                }
+                Action::Wait(seconds) => world.now += seconds * SECOND,
+                Action::Look => {
+                    world.look();
+                    unseen = 0;
+                }
+                Action::LookBehind(runs) => {
+                    let index = views.len().saturating_sub(1 + runs);
+                    let (view, then) = views.get(index).cloned().unwrap();
+                    let now = std::mem::replace(&mut world.now, then);
+                    world.look_with(view);
+                    world.now = now;
+                }
+                Action::SetClock(skew) => world.skew = skew,
+            }
+        }
+        reference.pass(world.now, &rules);
+        let subject = world.subject();
+        prop_assert_eq!(world.events.len(), reference.opened, "opened");
+        prop_assert_eq!(subject.open.is_some(), reference.is_open, "open");
+        let resolved = world.notices.iter().filter(|(_, kind)| *kind == NoticeKind::Resolved).count();
+        prop_assert_eq!(resolved, reference.resolved, "resolved");
+        for (index, (id, kind)) in world.notices.iter().enumerate() {
+            let earlier = world.notices.iter().take(index).filter(|(other, _)| other == id);
+            let first = earlier.clone().next().is_none();
+            prop_assert_eq!(first, first && *kind == NoticeKind::Triggered);
+            prop_assert!(earlier.clone().all(|(_, kind)| *kind != NoticeKind::Resolved));
+        }
+        for _ in 0..25 {
+            world.run(Status::Healthy);
+            world.look();
+        }
+        prop_assert!(world.subject().open.is_none());
+    }
+}

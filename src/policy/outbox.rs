@@ -1,0 +1,314 @@
+//! The outbox of one incident for one channel: which notice goes next, how often it was tried, and when it is tried again.
+//!
+//! ```text
+//!   pending ──claim──► leased ──Delivered──► delivered
+//!      ▲                 ├─────Refused────► refused: shown, and not tried again
+//!      │                 ├─────Failed─────► pending again after a while; failed for good after a day
+//!      └─────────────────┴─ its process died or was stopped: may have arrived, so it is repeated
+//! ```
+//!
+//! Guarantees: notices go in order, one at a time; each that is due goes at least once. A trigger that was never sent
+//! before its incident was resolved is dropped together with the resolve; one that may have arrived is repeated before it.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::clock::Moment;
+use crate::model::{NoticeKind, Owner};
+
+/// Deliveries of one channel that are kept for an incident.
+const MAX_DELIVERIES: usize = 8;
+/// For how long a notice is tried.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
+/// After so many failures in a row an operator should know.
+const REPORTED_FAILURES: u32 = 3;
+/// How long after the death of a sender its notice is repeated: what it sent is likely to have been read by then.
+const REPEAT_AFTER: Duration = Duration::from_secs(1);
+const INTERRUPTED: &str = "Interrupted: the process that sent it has ended";
+
+/// What became of one notice on one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    Pending,
+    Delivered,
+    /// The receiver will never take it.
+    Refused,
+    /// It was tried for a day.
+    Failed,
+    /// There was no need for it any more.
+    Dropped,
+    /// A newer one went in its place.
+    Replaced,
+}
+
+/// One notice on its way through one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Of the notice, among those of its incident.
+    pub number: u32,
+    pub kind: NoticeKind,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    /// Whether the receiver may have taken it without our knowing.
+    pub may_have_arrived: bool,
+    /// In nanoseconds since boot.
+    pub first_attempt: u64,
+    pub last_attempt_at: Option<SystemTime>,
+    pub last_answer: String,
+}
+
+impl Delivery {
+    pub fn new(number: u32, kind: NoticeKind) -> Self {
+        let (attempts, may_have_arrived, first_attempt, last_attempt_at) = Default::default();
+        let (state, last_answer) = (DeliveryState::Pending, String::new());
+        Self { number, kind, state, attempts, may_have_arrived, first_attempt, last_attempt_at, last_answer }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.state == DeliveryState::Pending
+    }
+}
+
+/// Whether the receiver knows of the incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Arrival {
+    #[default]
+    No,
+    Maybe,
+    Yes,
+}
+
+/// The right to send the next notice, while one process does so.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SendLease {
+    owner: Owner,
+    /// In nanoseconds since boot.
+    until: u64,
+}
+
+/// What is sent about one incident through one channel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChannelQueue {
+    pub channel: String,
+    pub deliveries: Vec<Delivery>,
+    /// Before that nothing is sent, in nanoseconds since boot.
+    pub not_before: u64,
+    lease: Option<SendLease>,
+    pub arrival: Arrival,
+    /// What the receiver calls the incident, such as the message to update.
+    pub reference: Option<String>,
+    /// Whether it was reported that nothing gets through.
+    is_reported: bool,
+}
+
+/// What came of an attempt, as the outbox needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Delivered { answer: String, reference: Option<String> },
+    Refused { answer: String },
+    Failed { answer: String, may_have_arrived: bool, again_after: Duration },
+}
+
+/// What an operator should know of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryReport {
+    Refused,
+    /// It has failed several times, and is tried again.
+    Failing,
+    GivenUp,
+    /// It was reported before, and is delivered now.
+    Recovered,
+}
+
+impl ChannelQueue {
+    pub fn new(channel: &str) -> Self {
+        let (deliveries, not_before, lease, arrival, reference, is_reported) = Default::default();
+        Self { channel: channel.to_owned(), deliveries, not_before, lease, arrival, reference, is_reported }
+    }
+
+    /// The delivery that comes next, or is under way.
+    pub fn pending(&self) -> Option<&Delivery> {
+        self.deliveries.iter().find(|delivery| delivery.is_pending())
+    }
+
+    /// Whether a notice has still to be kept for it.
+    pub fn needs(&self, number: u32) -> bool {
+        let is_open = |state| matches!(state, DeliveryState::Pending | DeliveryState::Refused | DeliveryState::Failed);
+        self.deliveries.iter().any(|delivery| delivery.number == number && is_open(delivery.state))
+    }
+
+    pub fn is_leased(&self) -> bool {
+        self.lease.is_some()
+    }
+
+    /// Adds a notice, unless the receiver has no use for it.
+    pub fn push(&mut self, number: u32, kind: NoticeKind) {
+        use DeliveryState::Replaced;
+        use NoticeKind::{Acknowledged, Reminded, Resolved, Triggered};
+        let has_trigger = self.deliveries.iter().any(|delivery| delivery.is_pending() && delivery.kind == Triggered);
+        match kind {
+            // The trigger, once it gets through, says the same.
+            Reminded if has_trigger => return,
+            Reminded => self.end(Replaced, |delivery| delivery.kind == Reminded),
+            Triggered => self.end(Replaced, |delivery| {
+                delivery.kind == Reminded || delivery.kind == Triggered && !delivery.may_have_arrived
+            }),
+            Acknowledged if self.arrival == Arrival::No && !has_trigger && self.lease.is_none() => return,
+            Acknowledged => self.end(Replaced, |delivery| delivery.kind == Acknowledged),
+            Resolved => {}
+        }
+        self.deliveries.push(Delivery::new(number, kind));
+        self.drop_needless();
+        if self.deliveries.len() > MAX_DELIVERIES
+            && let Some(ended) = self.deliveries.iter().position(|delivery| !delivery.is_pending())
+        {
+            self.deliveries.remove(ended);
+        }
+    }
+
+    /// Ends those that are pending, not under way, and meant.
+    fn end(&mut self, state: DeliveryState, is_meant: impl Fn(&Delivery) -> bool) {
+        let under_way = usize::from(self.lease.is_some());
+        let pending = self.deliveries.iter_mut().filter(|delivery| delivery.is_pending()).skip(under_way);
+        for delivery in pending.filter(|delivery| is_meant(delivery)) {
+            delivery.state = state;
+        }
+    }
+
+    /// Drops what has no meaning any more once the incident is resolved: all but a trigger that may have arrived, and
+    /// the resolve, too, where nothing has arrived.
+    fn drop_needless(&mut self) {
+        use NoticeKind::{Resolved, Triggered};
+        if !self.deliveries.iter().any(|delivery| delivery.is_pending() && delivery.kind == Resolved) {
+            return;
+        }
+        self.end(DeliveryState::Dropped, |delivery| {
+            delivery.kind != Resolved && !(delivery.kind == Triggered && delivery.may_have_arrived)
+        });
+        if self.arrival == Arrival::No && self.lease.is_none() {
+            self.end(DeliveryState::Dropped, |_| true);
+        }
+    }
+
+    /// Takes the lease of a process that has died, or had it for too long: what it sent may have arrived. Returns whether
+    /// anything has changed.
+    pub fn void_lease(&mut self, now: Moment, is_alive: impl Fn(&Owner) -> bool) -> bool {
+        let is_void = |lease: &mut SendLease| lease.until <= now.boot || !is_alive(&lease.owner);
+        if self.lease.take_if(is_void).is_none() {
+            return false;
+        }
+        self.arrival = self.arrival.max(Arrival::Maybe);
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.is_pending()) {
+            delivery.may_have_arrived = true;
+            INTERRUPTED.clone_into(&mut delivery.last_answer);
+        }
+        self.not_before = now.after(REPEAT_AFTER);
+        self.drop_needless();
+        true
+    }
+
+    /// Whether its next notice can be sent now.
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.lease.is_none() && self.not_before <= now.boot && self.pending().is_some()
+    }
+
+    /// Acquires the right to send the next notice for `lease`; returns its number and which attempt it is.
+    pub fn claim(&mut self, owner: Owner, now: Moment, lease: Duration) -> Option<(u32, u32)> {
+        if !self.is_due(now) {
+            return None;
+        }
+        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.is_pending())?;
+        delivery.attempts = delivery.attempts.saturating_add(1);
+        if delivery.attempts == 1 {
+            delivery.first_attempt = now.boot;
+        }
+        delivery.last_attempt_at = Some(now.wall);
+        self.lease = Some(SendLease { owner, until: now.after(lease) });
+        Some((delivery.number, delivery.attempts))
+    }
+
+    /// Gives a claim back without an attempt.
+    pub fn give_back(&mut self, owner: Owner) -> bool {
+        if self.lease.take_if(|lease| lease.owner == owner).is_none() {
+            return false;
+        }
+        if let Some(delivery) = self.deliveries.iter_mut().find(|delivery| delivery.is_pending()) {
+            delivery.attempts = delivery.attempts.saturating_sub(1);
+        }
+        self.drop_needless();
+        true
+    }
+
+    /// Records what came of an attempt; `None` if another process has taken it over meanwhile.
+    pub fn complete(&mut self, owner: Owner, attempt: u32, sent: Sent, now: Moment) -> Option<Option<DeliveryReport>> {
+        let is_reported = self.is_reported;
+        let delivery = self.deliveries.iter_mut().find(|delivery| delivery.is_pending())?;
+        self.lease.take_if(|lease| lease.owner == owner && delivery.attempts == attempt)?;
+        let report = match sent {
+            Sent::Delivered { answer, reference } => {
+                delivery.state = DeliveryState::Delivered;
+                delivery.last_answer = answer;
+                self.arrival = Arrival::Yes;
+                self.reference = reference.or(self.reference.take());
+                self.not_before = 0;
+                self.is_reported = false;
+                is_reported.then_some(DeliveryReport::Recovered)
+            }
+            Sent::Refused { answer } => {
+                delivery.state = DeliveryState::Refused;
+                delivery.last_answer = answer;
+                self.not_before = 0;
+                self.is_reported = true;
+                Some(DeliveryReport::Refused)
+            }
+            Sent::Failed { answer, may_have_arrived, again_after } => {
+                delivery.last_answer = answer;
+                if may_have_arrived {
+                    delivery.may_have_arrived = true;
+                    self.arrival = self.arrival.max(Arrival::Maybe);
+                }
+                self.not_before = now.after(again_after);
+                if now.since(delivery.first_attempt) >= GIVE_UP_AFTER {
+                    delivery.state = DeliveryState::Failed;
+                    self.not_before = 0;
+                    self.is_reported = true;
+                    Some(DeliveryReport::GivenUp)
+                } else if delivery.attempts >= REPORTED_FAILURES && !is_reported {
+                    self.is_reported = true;
+                    Some(DeliveryReport::Failing)
+                } else {
+                    None
+                }
+            }
+        };
+        self.drop_needless();
+        Some(report)
+    }
+
+    /// Has what is pending tried within `delay`: something new gives the receiver another chance.
+    pub fn hurry(&mut self, now: Moment, delay: Duration) {
+        self.not_before = self.not_before.min(now.after(delay));
+    }
+
+    /// Has everything tried now, and again what was given up after the last delivery: of a resolved incident only that it
+    /// is. Returns how many are pending then.
+    pub fn retry(&mut self, is_resolved: bool) -> usize {
+        self.not_before = 0;
+        // The one that is under way is the first of those that are pending.
+        let until_delivered = self.deliveries.iter_mut().rev().take_while(|one| one.state != DeliveryState::Delivered);
+        for delivery in until_delivered.filter(|_| self.lease.is_none()) {
+            let is_given_up = matches!(delivery.state, DeliveryState::Refused | DeliveryState::Failed);
+            if is_given_up && (!is_resolved || delivery.kind == NoticeKind::Resolved) {
+                delivery.state = DeliveryState::Pending;
+                delivery.attempts = 0;
+            }
+        }
+        self.drop_needless();
+        self.deliveries.iter().filter(|delivery| delivery.is_pending()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! Deliveries by tables, and at random against a receiver that loses answers and senders that die.
+
+#![allow(clippy::unwrap_used)]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const SECOND: u64 = 1_000_000_000;
+const LEASE: Duration = Duration::from_secs(20);
+
+fn at(seconds: u64) -> Moment {
+    Moment { boot: (1_000_000 + seconds) * SECOND, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) }
+}
+
+fn owner(lease: u64) -> Owner {
+    Owner { member: 0, process: 1, lease }
+}
+
+fn delivered() -> Sent {
+    Sent::Delivered { answer: "202".to_owned(), reference: None }
+}
+
+fn failed(may_have_arrived: bool) -> Sent {
+    Sent::Failed { answer: "500".to_owned(), may_have_arrived, again_after: Duration::from_secs(5) }
+}
+
+fn refused() -> Sent {
+    Sent::Refused { answer: "400".to_owned() }
+}
+
+fn states(queue: &ChannelQueue) -> Vec<(&'static str, DeliveryState)> {
+    queue.deliveries.iter().map(|delivery| (delivery.kind.as_str(), delivery.state)).collect()
+}
+
+/// Sends the next one at that second.
+fn send(queue: &mut ChannelQueue, second: u64, sent: Sent) -> Option<DeliveryReport> {
+    let (_, attempt) = queue.claim(owner(second), at(second), LEASE).unwrap();
+    queue.complete(owner(second), attempt, sent, at(second)).unwrap()
+}
+
+#[test]
+fn resolve_goes_where_its_trigger_may_have_arrived() {
+    use DeliveryState::{Delivered, Dropped, Failed, Pending, Refused};
+    let day = 24 * 3_600 + 10;
+    let table: [(&str, &[(u64, Sent)], &[DeliveryState]); 6] = [
+        ("never sent", &[], &[Dropped, Dropped]),
+        ("delivered", &[(0, delivered())], &[Delivered, Pending]),
+        ("has not arrived", &[(0, failed(false))], &[Dropped, Dropped]),
+        ("may have arrived", &[(0, failed(true)), (10, failed(false))], &[Pending, Pending]),
+        ("refused", &[(0, refused())], &[Refused, Dropped]),
+        ("given up", &[(0, failed(true)), (day, failed(false))], &[Failed, Pending]),
+    ];
+    for (name, attempts, expected) in table {
+        let mut queue = ChannelQueue::new("chat");
+        queue.push(1, NoticeKind::Triggered);
+        for (second, sent) in attempts {
+            send(&mut queue, *second, sent.clone());
+        }
+        queue.push(2, NoticeKind::Resolved);
+        let found: Vec<_> = states(&queue).into_iter().map(|(_, state)| state).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn trigger_under_way_when_it_is_resolved_decides_on_the_resolve() {
+    for (sent, expected) in [
+        (delivered(), DeliveryState::Pending),
+        (failed(true), DeliveryState::Pending),
+        (failed(false), DeliveryState::Dropped),
+        (refused(), DeliveryState::Dropped),
+    ] {
+        let mut queue = ChannelQueue::new("chat");
+        queue.push(1, NoticeKind::Triggered);
+        let (number, attempt) = queue.claim(owner(1), at(0), LEASE).unwrap();
+        queue.push(2, NoticeKind::Resolved);
+        assert_eq!((number, queue.claim(owner(2), at(1), LEASE)), (1, None), "one at a time");
+        queue.complete(owner(1), attempt, sent.clone(), at(1)).unwrap();
+        assert_eq!(queue.deliveries.last().unwrap().state, expected, "{sent:?}");
+    }
+}
+
+#[test]
+fn notices_that_a_newer_one_makes_needless_are_replaced() {
+    use DeliveryState::{Delivered, Pending, Replaced};
+    let mut queue = ChannelQueue::new("chat");
+    queue.push(1, NoticeKind::Triggered);
+    queue.push(2, NoticeKind::Reminded);
+    queue.push(3, NoticeKind::Triggered);
+    assert_eq!(states(&queue), [("triggered", Replaced), ("triggered", Pending)]);
+    send(&mut queue, 0, delivered());
+    queue.push(4, NoticeKind::Reminded);
+    queue.push(5, NoticeKind::Reminded);
+    queue.push(6, NoticeKind::Acknowledged);
+    let expected = [
+        ("triggered", Replaced),
+        ("triggered", Delivered),
+        ("reminded", Replaced),
+        ("reminded", Pending),
+        ("acknowledged", Pending),
+    ];
+    assert_eq!(states(&queue), expected);
+}
+
+#[test]
+fn lease_of_a_dead_or_overdue_sender_is_void_and_its_notice_repeated() {
+    for (second, is_alive, is_void) in [(1, true, false), (1, false, true), (20, true, true)] {
+        let mut queue = ChannelQueue::new("chat");
+        queue.push(1, NoticeKind::Triggered);
+        let (_, attempt) = queue.claim(owner(1), at(0), LEASE).unwrap();
+        assert_eq!(queue.void_lease(at(second), |_| is_alive), is_void);
+        if is_void {
+            assert_eq!(queue.arrival, Arrival::Maybe);
+            assert!(queue.claim(owner(2), at(second), LEASE).is_none(), "what was sent is read first");
+            assert_eq!(queue.claim(owner(2), at(second + 1), LEASE), Some((1, 2)));
+            assert_eq!(queue.complete(owner(1), attempt, delivered(), at(second + 1)), None, "taken over");
+        }
+    }
+}
+
+#[test]
+fn reports_come_once_for_each_change() {
+    let mut queue = ChannelQueue::new("chat");
+    queue.push(1, NoticeKind::Triggered);
+    let reports: Vec<_> = (0..5).map(|index| send(&mut queue, index * 10, failed(false))).collect();
+    assert_eq!(reports, [None, None, Some(DeliveryReport::Failing), None, None]);
+    assert_eq!(send(&mut queue, 100, delivered()), Some(DeliveryReport::Recovered));
+    queue.push(2, NoticeKind::Reminded);
+    assert_eq!(send(&mut queue, 110, refused()), Some(DeliveryReport::Refused));
+}
+
+#[test]
+fn retry_tries_again_what_was_given_up() {
+    let mut queue = ChannelQueue::new("chat");
+    queue.push(1, NoticeKind::Triggered);
+    send(&mut queue, 0, refused());
+    assert_eq!(queue.retry(true), 0, "what is over needs no trigger");
+    assert_eq!(queue.retry(false), 1);
+    send(&mut queue, 1, delivered());
+    queue.push(2, NoticeKind::Resolved);
+    send(&mut queue, 2, refused());
+    assert_eq!((queue.retry(true), queue.is_due(at(3))), (1, true));
+    send(&mut queue, 4, failed(true));
+    assert!(!queue.is_due(at(5)));
+    assert_eq!((queue.retry(true), queue.is_due(at(5))), (1, true));
+}
+
+#[derive(Clone, Debug)]
+enum Action {
+    Push(NoticeKind),
+    /// An attempt that arrives or not, and whose answer is lost, negative or positive.
+    Send {
+        arrives: bool,
+        answer: Answer,
+    },
+    /// The sender dies, before or after its notice has arrived.
+    Die {
+        arrives: bool,
+    },
+    Wait(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answer {
+    Positive,
+    Lost,
+    Refusal,
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    let kind = prop_oneof![Just(NoticeKind::Triggered), Just(NoticeKind::Reminded), Just(NoticeKind::Acknowledged)];
+    let answer = prop_oneof![2 => Just(Answer::Positive), 2 => Just(Answer::Lost), 1 => Just(Answer::Refusal)];
+    prop_oneof![
+        2 => kind.prop_map(Action::Push),
+        4 => (any::<bool>(), answer).prop_map(|(arrives, answer)| Action::Send { arrives, answer }),
+        1 => any::<bool>().prop_map(|arrives| Action::Die { arrives }),
+        2 => (1_u64..20).prop_map(Action::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn receiver_knows_the_truth_at_the_end(
+        before in prop::collection::vec(action(), 0..20),
+        after in prop::collection::vec(action(), 0..20),
+    ) {
+        let mut queue = ChannelQueue::new("chat");
+        queue.push(1, NoticeKind::Triggered);
+        let (mut number, mut second, mut lease) = (1, 0, 0);
+        // What the receiver has taken, in order.
+        let mut taken: Vec<NoticeKind> = Vec::new();
+        let mut has_unknown = false;
+        let resolving = [Action::Push(NoticeKind::Resolved)];
+        let at_last = (0..20).flat_map(|_| [Action::Wait(30), Action::Send { arrives: true, answer: Answer::Positive }]);
+        let after = after.into_iter().filter(|action| !matches!(action, Action::Push(_)));
+        for action in before.into_iter().chain(resolving).chain(after).chain(at_last) {
+            let moment = at(second);
+            queue.void_lease(moment, |_| false);
+            match action {
+                Action::Push(kind) => {
+                    number += 1;
+                    queue.push(number, kind);
+                }
+                Action::Wait(seconds) => second += seconds,
+                Action::Send { .. } | Action::Die { .. } => {
+                    lease += 1;
+                    let Some((claimed, attempt)) = queue.claim(owner(lease), moment, LEASE) else { continue };
+                    let kind = queue.pending().unwrap().kind;
+                    prop_assert_eq!(queue.pending().unwrap().number, claimed);
+                    let arrives = match action {
+                        Action::Die { arrives } => arrives,
+                        Action::Send { arrives, answer } => arrives && answer != Answer::Refusal,
+                        _ => false,
+                    };
+                    if arrives {
+                        prop_assert!(kind != NoticeKind::Resolved || has_unknown || !taken.is_empty(), "no trigger before");
+                        taken.push(kind);
+                    }
+                    has_unknown |= matches!(action, Action::Die { .. });
+                    let Action::Send { arrives, answer } = action else { continue };
+                    let sent = match answer {
+                        Answer::Positive if arrives => delivered(),
+                        Answer::Positive => failed(false),
+                        Answer::Lost => failed(true),
+                        Answer::Refusal => refused(),
+                    };
+                    has_unknown |= answer == Answer::Lost;
+                    prop_assert!(queue.complete(owner(lease), attempt, sent, moment).is_some());
+                }
+            }
+        }
+        prop_assert!(queue.pending().is_none(), "{:?}", queue);
+        let refused_resolve = queue.deliveries.iter().any(|one| {
+            one.kind == NoticeKind::Resolved && one.state == DeliveryState::Refused
+        });
+        if let Some(last) = taken.last().filter(|_| !refused_resolve) {
+            prop_assert_eq!(*last, NoticeKind::Resolved, "open for ever: {:?}", queue);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the processes of a scope have in common about alerts beside incidents: silences, what receivers demand, the ping.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::TableSnapshot;
+use super::backend::Busy;
+use super::scope::Scope;
+use super::stored::{Fits, Stored};
+use crate::model::clock::Moment;
+use crate::policy::suppression::Silence;
+
+/// Silences that are kept.
+const MAX_SILENCES: usize = 200;
+/// For how long one that is over is shown.
+const KEEP_SILENCE: Duration = Duration::from_secs(24 * 3_600);
+
+/// What is known beside incidents.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlertControl {
+    pub silences: Vec<Silence>,
+    /// When a channel's receiver wants the next notice, in nanoseconds since boot.
+    not_before: BTreeMap<String, u64>,
+    /// When the URL was last requested, in nanoseconds since boot, and whether that has failed.
+    pinged: u64,
+    ping_failed: bool,
+}
+
+impl AlertControl {
+    /// Adds a silence, or puts it in the place of the one of the same id; an error if there are too many.
+    pub fn add(&mut self, silence: Silence, now: SystemTime) -> Result<(), usize> {
+        let keeps = |known: &Silence| known.end.checked_add(KEEP_SILENCE).is_none_or(|end| now < end);
+        self.silences.retain(|known| known.id != silence.id && keeps(known));
+        if self.silences.len() >= MAX_SILENCES {
+            return Err(MAX_SILENCES);
+        }
+        self.silences.push(silence);
+        Ok(())
+    }
+
+    /// Ends a silence now; false if there is none of that id, or it is over.
+    pub fn expire(&mut self, id: &str, now: SystemTime) -> bool {
+        let silence = self.silences.iter_mut().find(|silence| silence.id == id && now < silence.end);
+        silence.map(|silence| silence.end = now.max(silence.start)).is_some()
+    }
+
+    /// Whether a channel's receiver wants nothing yet.
+    pub fn is_held(&self, channel: &str, now: Moment) -> bool {
+        self.not_before.get(channel).is_some_and(|until| now.boot < *until)
+    }
+
+    /// Sends nothing to a channel for so long.
+    pub fn hold(&mut self, channel: &str, now: Moment, wait: Duration) {
+        self.not_before.retain(|_, until| now.boot < *until);
+        self.not_before.insert(channel.to_owned(), now.after(wait));
+    }
+
+    /// Whether the URL is to be requested by this process now: once in `every` of all of them.
+    pub fn claim_ping(&mut self, now: Moment, every: Duration) -> bool {
+        let is_due = self.is_ping_due(now, every);
+        if is_due {
+            self.pinged = now.boot;
+        }
+        is_due
+    }
+
+    pub fn is_ping_due(&self, now: Moment, every: Duration) -> bool {
+        self.pinged == 0 || now.since(self.pinged) >= every
+    }
+
+    /// Notes whether the request has failed, and returns whether that is a change.
+    pub fn note_ping(&mut self, failed: bool) -> bool {
+        std::mem::replace(&mut self.ping_failed, failed) != failed
+    }
+}
+
+impl Fits for AlertControl {
+    fn shrink(&mut self, round: usize) -> bool {
+        self.silences.iter_mut().for_each(|silence| silence.comment.clear());
+        round == 0
+    }
+}
+
+/// The same in a scope.
+pub struct ControlStore(Stored<AlertControl>);
+
+impl ControlStore {
+    pub fn new(scope: &Scope, application: &str) -> Self {
+        Self(Stored::new(scope, &format!("alert control 1 {application}")))
+    }
+
+    pub fn read<R>(&self, snapshot: Option<&TableSnapshot>, read: impl FnOnce(&AlertControl) -> R) -> R {
+        self.0.read(snapshot, read)
+    }
+
+    /// Changes it: see [`Stored::update`].
+    pub fn update(&self, lock_timeout: Duration, change: impl FnMut(&mut AlertControl) -> bool) -> Result<(), Busy> {
+        self.0.update(lock_timeout, change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::suppression::AlertMatcher;
+
+    fn silence(id: &str, now: SystemTime) -> Silence {
+        let (author, comment) = ("anna".to_owned(), "c".repeat(200));
+        let (start, end) = (now, now + Duration::from_secs(60));
+        Silence { id: id.to_owned(), matcher: AlertMatcher::default(), start, end, author, comment }
+    }
+
+    #[test]
+    fn silences_are_bounded_and_expire() {
+        let (mut control, now) = (AlertControl::default(), SystemTime::now());
+        for index in 0..MAX_SILENCES {
+            assert_eq!(control.add(silence(&index.to_string(), now), now), Ok(()));
+            assert_eq!(control.add(silence(&index.to_string(), now), now), Ok(()), "in the place of the same");
+        }
+        assert_eq!(control.add(silence("more", now), now), Err(MAX_SILENCES));
+        assert!(control.expire("7", now) && !control.expire("7", now) && !control.expire("more", now));
+        let later = now + KEEP_SILENCE + Duration::from_secs(61);
+        assert_eq!(control.add(silence("later", later), later), Ok(()));
+        assert_eq!(control.silences.len(), 1);
+    }
+
+    #[test]
+    fn receiver_that_demands_a_pause_gets_it_and_the_ping_goes_once() {
+        let mut control = AlertControl::default();
+        let start = Moment { boot: 1_000_000_000_000, wall: SystemTime::now() };
+        let at = |seconds: u64| Moment { boot: start.after(Duration::from_secs(seconds)), ..start };
+        control.hold("chat", start, Duration::from_secs(30));
+        let held =
+            [("chat", 29), ("chat", 30), ("mail", 0)].map(|(channel, after)| control.is_held(channel, at(after)));
+        assert_eq!(held, [true, false, false]);
+        let minute = Duration::from_secs(60);
+        let claimed = [0, 0, 59, 60, 60].map(|after| control.claim_ping(at(after), minute));
+        assert_eq!(claimed, [true, false, false, true, false]);
+        assert_eq!([true, true, false, false].map(|failed| control.note_ping(failed)), [true, false, true, false]);
+    }
+}
