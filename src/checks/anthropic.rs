@@ -5,7 +5,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::api::{self, ModelsRequest};
-use super::http::header_value;
+use super::fields::header_value;
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError};
 use crate::net::Tls;

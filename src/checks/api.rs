@@ -5,8 +5,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use url::Url;
 
-use super::fields::validated;
-use super::http::url;
+use super::fields::{url_below, validated};
 use crate::model::{CheckError, Finding, SpecError};
 use crate::net::Tls;
 use crate::net::http::get;
@@ -14,11 +13,7 @@ use crate::runtime::Context;
 
 /// The URL of a path below an API's base URL.
 pub fn below(base: &str, path: &[&str]) -> Result<Url, SpecError> {
-    let mut url = url("base_url", base)?;
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(path);
-    }
-    Ok(url)
+    url_below("base_url", base, path)
 }
 
 /// A request for the list of models, which shows whether a key is accepted.

@@ -1,4 +1,7 @@
-//! Fields that specifications of several checks have.
+//! Fields that specifications of several checks, or of channels of alerts, have.
+
+use hyper::header::HeaderValue;
+use url::Url;
 
 use crate::model::{CheckError, SpecError};
 
@@ -24,6 +27,41 @@ pub fn host(field: &str, value: &str) -> Result<(), SpecError> {
 /// Refuses port 0, which no server can have; `None` is the default port.
 pub fn port(field: &str, value: Option<u16>) -> Result<(), SpecError> {
     if value == Some(0) { Err(SpecError(format!("{field} must be from 1 to 65535, not 0"))) } else { Ok(()) }
+}
+
+/// The URL that is configured as `field`. Its text is in no error: it may hold credentials.
+pub fn url(field: &str, text: &str) -> Result<Url, SpecError> {
+    let wrong = |reason: String| Err(SpecError(format!("{field} {reason}")));
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.port() == Some(0) => {
+            wrong("must have a port from 1 to 65535, not 0".to_owned())
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
+        Ok(url) if url.cannot_be_a_base() => wrong("must start with http:// or https://".to_owned()),
+        Ok(url) => wrong(format!("must start with http:// or https://, not {}://", url.scheme())),
+        Err(url::ParseError::RelativeUrlWithoutBase) => wrong("must start with http:// or https://".to_owned()),
+        Err(url::ParseError::EmptyHost) => wrong("has no host".to_owned()),
+        Err(url::ParseError::InvalidPort) => wrong("must have a port from 1 to 65535".to_owned()),
+        Err(_) => wrong("is not a valid URL: its host cannot be a host name or address".to_owned()),
+    }
+}
+
+/// The URL of a path below a base URL that is configured as `field`.
+pub fn url_below(field: &str, base: &str, path: &[&str]) -> Result<Url, SpecError> {
+    let mut url = url(field, base)?;
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    Ok(url)
+}
+
+/// The value of a header, which is in no debug output.
+pub fn header_value(field: &str, value: &str) -> Result<HeaderValue, SpecError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| {
+        SpecError(format!("{field} holds characters that an HTTP header cannot carry, such as a line end"))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The default of a flag that is on.

@@ -6,7 +6,7 @@ mod api;
 pub mod callable;
 mod command;
 mod dns;
-mod fields;
+pub mod fields;
 mod filesystem;
 mod google_maps;
 mod grpc;
@@ -32,6 +32,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::model::{CheckError, Finding, NotRun, SpecError};
 use crate::runtime::{Context, Process};
+pub use smtp::SmtpCheck;
 
 /// One check: it does its work once and returns what it found. It holds no timeout, retry, cache, breaker or log call
 /// (the runner does), and no socket (`Context::process` keeps those, since a fork kills them).

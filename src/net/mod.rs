@@ -1,4 +1,4 @@
-//! Protocol-neutral access to servers: names, connections, TLS, HTTP, WebSockets, kept connections.
+//! Protocol-neutral access to servers: names, connections, TLS, HTTP, WebSockets, SMTP, kept connections.
 
 mod datagram;
 mod dial;
@@ -7,6 +7,7 @@ mod kept;
 mod limited;
 mod os_error;
 mod resolve;
+pub mod smtp;
 mod staggered;
 mod tls;
 mod websocket;

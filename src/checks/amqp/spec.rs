@@ -212,7 +212,7 @@ impl TryFrom<AmqpPendingTasksFields> for AmqpPendingTasksCheck {
         }
         check_queues(&queues)?;
         if let Some(url) = &management_url {
-            crate::checks::http::url("management_url", url.expose())?;
+            fields::url("management_url", url.expose())?;
         }
         Ok(Self { servers, queues, management_url, management_tls, thresholds })
     }

@@ -10,8 +10,7 @@ use async_trait::async_trait;
 use hyper::header::{HeaderMap, HeaderName};
 use serde::Deserialize;
 
-use super::fields::{self, validated};
-use super::http::header_value;
+use super::fields::{self, header_value, validated};
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError};
 use crate::net::{self, Stream, Tls};

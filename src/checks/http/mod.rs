@@ -11,17 +11,14 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use hyper::Method;
 use hyper::body::Bytes;
-use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use serde::Deserialize;
 use serde_json::Value;
-use url::Url;
 
 use self::certificate::ServerCertificate;
 use self::conditions::Conditions;
 use self::status::StatusCodes;
-use super::fields::validated;
+use super::fields::{header_value, url, validated};
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Secret, SpecError, Status};
 use crate::net::Tls;
@@ -201,32 +198,6 @@ impl HttpCheck {
             None => finding,
         })
     }
-}
-
-/// The URL that is configured as `field`. Its text is in no error: it may hold credentials.
-pub(super) fn url(field: &str, text: &str) -> Result<Url, SpecError> {
-    let wrong = |reason: String| Err(SpecError(format!("{field} {reason}")));
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.port() == Some(0) => {
-            wrong("must have a port from 1 to 65535, not 0".to_owned())
-        }
-        Ok(url) if matches!(url.scheme(), "http" | "https") => Ok(url),
-        Ok(url) if url.cannot_be_a_base() => wrong("must start with http:// or https://".to_owned()),
-        Ok(url) => wrong(format!("must start with http:// or https://, not {}://", url.scheme())),
-        Err(url::ParseError::RelativeUrlWithoutBase) => wrong("must start with http:// or https://".to_owned()),
-        Err(url::ParseError::EmptyHost) => wrong("has no host".to_owned()),
-        Err(url::ParseError::InvalidPort) => wrong("must have a port from 1 to 65535".to_owned()),
-        Err(_) => wrong("is not a valid URL: its host cannot be a host name or address".to_owned()),
-    }
-}
-
-/// The value of a header, which is in no debug output.
-pub(super) fn header_value(field: &str, value: &str) -> Result<HeaderValue, SpecError> {
-    let mut value = HeaderValue::from_str(value).map_err(|_| {
-        SpecError(format!("{field} holds characters that an HTTP header cannot carry, such as a line end"))
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 fn judge_status(target: &str, status: u16, expected: &StatusCodes) -> Result<Finding, CheckError> {

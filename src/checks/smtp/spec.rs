@@ -5,14 +5,7 @@ use serde::Deserialize;
 use crate::checks::server_url::ServerUrl;
 use crate::model::{Secret, SpecError};
 use crate::net::Tls;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SmtpSecurity {
-    None,
-    Starttls,
-    Tls,
-}
+use crate::net::smtp::SmtpSecurity;
 
 /// What a specification says, field by field.
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The text of SMTP: reply lines and codes, what EHLO offers, what AUTH sends.
+//! The text of SMTP: reply lines and codes, what EHLO offers, what AUTH and DATA send.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -98,6 +98,21 @@ pub fn mechanisms(offers: &[String]) -> Vec<&str> {
         .collect()
 }
 
+/// A message as DATA sends it: lines end with CRLF, one that starts with a dot gets another, and a dot alone ends it. A
+/// line end of another kind is one as well, so that no server takes part of the message for a command.
+pub fn dot_stuffed(message: &str) -> String {
+    let mut stuffed = String::with_capacity(message.len() + 8);
+    for line in message.replace("\r\n", "\n").replace('\r', "\n").trim_end_matches('\n').split('\n') {
+        if line.starts_with('.') {
+            stuffed.push('.');
+        }
+        stuffed.push_str(line);
+        stuffed.push_str("\r\n");
+    }
+    stuffed.push_str(".\r\n");
+    stuffed
+}
+
 /// Our name in EHLO: the address, since other servers often do not know a host's own name (RFC 5321, 4.1.3).
 pub fn address_literal(address: IpAddr) -> String {
     match address.to_canonical() {
@@ -163,6 +178,18 @@ mod tests {
         ] {
             let offers: Vec<_> = offers.iter().map(ToString::to_string).collect();
             assert_eq!(mechanisms(&offers), found);
+        }
+    }
+
+    #[test]
+    fn dot_stuffed_ends_with_the_only_dot_alone() {
+        for (message, sent) in [
+            ("a\r\nb\r\n", "a\r\nb\r\n.\r\n"),
+            ("a\n.\n..b\n.c", "a\r\n..\r\n...b\r\n..c\r\n.\r\n"),
+            ("a\r.\rQUIT\n\n", "a\r\n..\r\nQUIT\r\n.\r\n"),
+            ("", "\r\n.\r\n"),
+        ] {
+            assert_eq!(dot_stuffed(message), sent, "{message:?}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! One SMTP connection: commands and their replies, STARTTLS, the mechanisms of AUTH.
+//! One SMTP connection: commands and their replies, STARTTLS, the mechanisms of AUTH, one message.
 
 use std::sync::Arc;
 
@@ -16,33 +16,77 @@ const LIMIT: usize = 64 * 1024;
 
 pub struct SmtpSession<'a> {
     context: &'a Context,
-    target: &'a str,
+    target: String,
     stream: BufReader<Limited<Stream>>,
     budget: Arc<ReadBudget>,
+    /// What the server offers: the lines of its reply to EHLO.
+    offers: Vec<String>,
 }
 
 impl<'a> SmtpSession<'a> {
-    pub fn new(context: &'a Context, target: &'a str, stream: Stream) -> Self {
+    pub fn new(context: &'a Context, target: String, stream: Stream) -> Self {
         let budget = ReadBudget::new(LIMIT);
         let stream = BufReader::new(Limited::new(stream, budget.clone()));
-        Self { context, target, stream, budget }
+        Self { context, target, stream, budget, offers: Vec::new() }
     }
 
-    /// Greets, and returns what the server offers.
-    pub async fn ehlo(&mut self, name: &str) -> Result<Vec<String>, CheckError> {
-        self.command(&format!("EHLO {name}"), 250).await
+    /// Greets, and notes what the server offers.
+    pub async fn ehlo(&mut self, name: &str) -> Result<(), CheckError> {
+        self.offers = self.command(&format!("EHLO {name}"), 250).await?;
+        Ok(())
+    }
+
+    /// Whether the server offers an extension.
+    pub fn offers(&self, extension: &str) -> bool {
+        let mut keywords = self.offers.iter().filter_map(|offer| offer.split_ascii_whitespace().next());
+        keywords.any(|keyword| keyword.eq_ignore_ascii_case(extension))
+    }
+
+    /// Starts a message. `parameters` stand behind the address, each with a space before it.
+    pub async fn mail(&mut self, sender: &str, parameters: &str) -> Result<(), CheckError> {
+        self.command(&format!("MAIL FROM:<{sender}>{parameters}"), 250).await.map(drop)
+    }
+
+    /// Names one recipient of the message.
+    pub async fn recipient(&mut self, address: &str) -> Result<(), CheckError> {
+        self.send(format!("RCPT TO:<{address}>\r\n").as_bytes()).await?;
+        match self.read().await? {
+            // Forwarded, or accepted without knowing the address.
+            (251 | 252, _) => Ok(()),
+            (code, _) => protocol::judge(&self.target, code, 250),
+        }
+    }
+
+    /// Requests to send the message, which the server may refuse.
+    pub async fn data(&mut self) -> Result<(), CheckError> {
+        self.command("DATA", 354).await.map(drop)
+    }
+
+    /// Sends the message after [`data`](Self::data), and returns once the server has taken it.
+    pub async fn message(&mut self, message: &str) -> Result<(), CheckError> {
+        self.send(protocol::dot_stuffed(message).as_bytes()).await?;
+        self.reply(250).await.map(drop)
     }
 
     /// Sends one line and returns the texts of the reply, which must have this code.
     async fn command(&mut self, line: &str, expected: u16) -> Result<Vec<String>, CheckError> {
-        let sent = self.stream.write_all(format!("{line}\r\n").as_bytes()).await;
-        sent.map_err(|error| self.io_error(&error))?;
-        self.stream.flush().await.map_err(|error| self.io_error(&error))?;
+        self.send(format!("{line}\r\n").as_bytes()).await?;
         self.reply(expected).await
     }
 
-    /// Reads a reply: lines of one code, each but the last marked as continued.
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), CheckError> {
+        self.stream.write_all(bytes).await.map_err(|error| self.io_error(&error))?;
+        self.stream.flush().await.map_err(|error| self.io_error(&error))
+    }
+
+    /// Reads a reply, which must have this code.
     pub async fn reply(&mut self, expected: u16) -> Result<Vec<String>, CheckError> {
+        let (code, texts) = self.read().await?;
+        protocol::judge(&self.target, code, expected).map(|()| texts)
+    }
+
+    /// Reads a reply: lines of one code, each but the last marked as continued.
+    async fn read(&mut self) -> Result<(u16, Vec<String>), CheckError> {
         let mut texts = Vec::new();
         let mut first = None;
         loop {
@@ -51,7 +95,7 @@ impl<'a> SmtpSession<'a> {
             let Line { code, last, text } = line.ok_or_else(|| self.protocol())?;
             texts.push(text);
             if last {
-                return protocol::judge(self.target, code, expected).map(|()| texts);
+                return Ok((code, texts));
             }
         }
     }
@@ -62,13 +106,13 @@ impl<'a> SmtpSession<'a> {
         self.stream.read_until(b'\n', &mut line).await.map_err(|error| self.io_error(&error))?;
         match line.ends_with(b"\n") {
             true => Ok(line),
-            false => Err(CheckError::Closed { target: self.target.to_owned(), phase: self.context.phase() }),
+            false => Err(CheckError::Closed { target: self.target.clone(), phase: self.context.phase() }),
         }
     }
 
     /// STARTTLS. Bytes that came before the handshake are not authenticated: they must not be taken for a reply.
-    pub async fn start_tls(mut self, offers: &[String], host: &str, port: u16, tls: &Tls) -> Result<Self, CheckError> {
-        if !offers.iter().any(|offer| offer.eq_ignore_ascii_case("STARTTLS")) {
+    pub async fn start_tls(mut self, host: &str, port: u16, tls: &Tls) -> Result<Self, CheckError> {
+        if !self.offers("STARTTLS") {
             return Err(self.rejected("it does not offer STARTTLS"));
         }
         self.command("STARTTLS", 220).await?;
@@ -87,13 +131,12 @@ impl<'a> SmtpSession<'a> {
 
     /// Authenticates by the first offered mechanism that succeeds, in smtplib's order: some servers offer CRAM-MD5 for
     /// accounts whose passwords they know only as hashes, so that PLAIN succeeds after it has failed.
-    pub async fn authenticate(&mut self, offers: &[String], user: &str, password: &str) -> Result<(), CheckError> {
-        let offered = protocol::mechanisms(offers);
+    pub async fn authenticate(&mut self, user: &str, password: &str) -> Result<(), CheckError> {
+        let offered = protocol::mechanisms(&self.offers);
+        let is_offered = |mechanism: &Mechanism| offered.iter().any(|name| name.eq_ignore_ascii_case(mechanism.name()));
+        let mechanisms: Vec<Mechanism> = Mechanism::IN_ORDER.into_iter().filter(is_offered).collect();
         let mut failure = self.rejected("it offers none of AUTH CRAM-MD5, PLAIN and LOGIN on this connection");
-        for mechanism in Mechanism::IN_ORDER {
-            if !offered.iter().any(|name| name.eq_ignore_ascii_case(mechanism.name())) {
-                continue;
-            }
+        for mechanism in mechanisms {
             match self.authenticate_by(mechanism, user, password).await {
                 Ok(()) => return Ok(()),
                 Err(error) if protocol::is_refusal(&error) => failure = error,
@@ -132,14 +175,14 @@ impl<'a> SmtpSession<'a> {
     }
 
     fn io_error(&self, error: &std::io::Error) -> CheckError {
-        net::io_error(self.target, self.context.phase(), error)
+        net::io_error(&self.target, self.context.phase(), error)
     }
 
     fn protocol(&self) -> CheckError {
-        CheckError::Protocol { target: self.target.to_owned(), expected: "SMTP".into() }
+        CheckError::Protocol { target: self.target.clone(), expected: "SMTP".into() }
     }
 
     fn rejected(&self, reason: &'static str) -> CheckError {
-        CheckError::Rejected { target: self.target.to_owned(), reason: reason.into() }
+        CheckError::Rejected { target: self.target.clone(), reason: reason.into() }
     }
 }
