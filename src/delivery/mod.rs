@@ -3,6 +3,17 @@
 //! A channel does one attempt to deliver one notice, and says what came of it. It holds no retry, queue, order or memory:
 //! the outbox does, so that none of them can be forgotten.
 
+mod answer;
+pub mod config;
+mod mail;
+pub mod message;
+mod opsgenie;
+mod pagerduty;
+#[cfg(test)]
+mod sample;
+mod slack;
+mod webhook;
+
 use std::time::Duration;
 
 use async_trait::async_trait;

@@ -5,6 +5,7 @@
 
 mod breaker;
 mod circuit;
+mod deliver;
 mod dicts;
 mod engine;
 mod events;
@@ -155,6 +156,8 @@ mod _core {
     use super::breaker::PyBreaker;
     #[pymodule_export]
     use super::circuit::{PyCircuit, PyPermit};
+    #[pymodule_export]
+    use super::deliver::deliver;
     #[pymodule_export]
     use super::engine::PyEngine;
     #[pymodule_export]
