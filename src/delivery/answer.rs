@@ -79,7 +79,7 @@ pub async fn post(
     }
 }
 
-/// A JSON text; empty where a value has none, which none of ours is.
+/// A value as JSON. It cannot fail for maps with text keys, as all bodies are.
 pub fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
@@ -106,7 +106,7 @@ fn is_of_the_way(error: &CheckError) -> bool {
     matches!(error, CheckError::Authentication { .. } | CheckError::Configuration(_))
 }
 
-/// The rest of an answer, if it comes soon. It is read also where nobody needs it, so that the receiver can end.
+/// The rest of an answer, if it comes soon. It is read also where it is not needed, so that the receiver can finish writing.
 async fn rest(context: &Context, response: HttpResponse) -> Option<Vec<u8>> {
     // A little before the deadline: the status is known already.
     let limit = BODY_TIMEOUT.min(context.time_left() / 2);

@@ -1,8 +1,8 @@
 //! A webhook that is signed as <https://www.standardwebhooks.com> has it, so that a receiver can verify who sent it.
 //!
-//! The id is the same for all attempts of a notice: by it a receiver knows what it has got already. The signature covers
+//! The id is the same for all attempts of a notice: by it a receiver recognises a repetition. The signature covers
 //! id, time of the attempt and body; with several secrets there are as many signatures, so that each side can change its
-//! secret when it likes. A receiver that answers 410 wants nothing more, and gets nothing more from this process.
+//! secret at its own time. A receiver that answers 410 wants nothing more, and gets nothing more from this process.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn receiver_that_is_gone_is_not_asked_again() {
+    async fn receiver_that_is_gone_gets_nothing_more() {
         use crate::runtime::Process;
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

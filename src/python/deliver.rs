@@ -1,4 +1,4 @@
-//! One attempt to deliver one notice, for whoever tries out a channel.
+//! One attempt to deliver one notice over a channel that is described by its settings.
 
 use std::io;
 
@@ -32,7 +32,7 @@ pub fn deliver<'py>(
 }
 
 /// What came of an attempt, as a dict.
-pub(super) fn attempt_dict<'py>(py: Python<'py>, attempt: &Attempt) -> PyResult<Bound<'py, PyDict>> {
+fn attempt_dict<'py>(py: Python<'py>, attempt: &Attempt) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     let (outcome, answer) = match attempt {
         Attempt::Delivered { answer, reference } => {

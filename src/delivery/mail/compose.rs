@@ -25,7 +25,7 @@ pub struct Letter {
 }
 
 /// Writes the message of a notice; `takes_8bit` is whether the server offers 8BITMIME. All messages of an incident are
-/// one thread: they refer to the first, and to a root that all have in common though nobody has it.
+/// one thread: they refer to the first, and to the incident's own id, which no message has.
 pub fn compose(from: &Mailbox, to: &[Mailbox], notice: &Notice, reference: Option<&str>, takes_8bit: bool) -> Letter {
     let message_id = |name: &str| format!("<{name}@{}>", from.domain);
     let own = message_id(&format!("lifesigns.{}", id(notice)));

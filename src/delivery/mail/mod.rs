@@ -25,7 +25,7 @@ use crate::runtime::Context;
 
 /// As many recipients of one message as every server takes.
 const MAX_RECIPIENTS: usize = 50;
-/// How long to wait for a server to say good-bye once the message is delivered.
+/// How long the server's reply to QUIT is waited for once the result is known.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Recipients of mail, and the server that takes it.

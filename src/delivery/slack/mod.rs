@@ -1,4 +1,4 @@
-//! Slack: an incoming webhook, or a bot that updates its message as the incident goes on.
+//! Slack: an incoming webhook, or a bot that updates its message when the incident changes.
 //!
 //! - A webhook cannot edit: each notice is a message.
 //! - A bot posts the trigger, and turns that message green (or blue, once acknowledged) by `chat.update`. What is to be
