@@ -22,6 +22,7 @@ __all__ = [
     "beat",
     "close_connections",
     "default_store",
+    "deliver",
     "drain",
     "draining",
     "heartbeats_of",
@@ -307,6 +308,16 @@ def hide(secrets: list[bytes]) -> None:
 
 def default_store() -> Path:
     """The directory where the processes of this user find each other, unless another one is configured."""
+
+def deliver(
+    channel: Mapping[str, Any], notice: Mapping[str, Any], timeout: float, reference: str | None = None
+) -> dict[str, Any]:
+    """Attempt to deliver a notice once, within ``timeout`` seconds, over the channel that a dict describes.
+
+    Return ``outcome`` ("delivered", "refused" or "failed") and ``answer``, one line for people. Beside them stands what
+    the next notice of the incident is given as ``reference``, or ``retry_after`` (seconds) and ``may_have_arrived``.
+    ValueError names a wrong field.
+    """
 
 def close_connections() -> None:
     """Closes the connections that this process keeps between runs, once those who use them are done.

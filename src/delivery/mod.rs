@@ -4,16 +4,26 @@
 //! the outbox does, so that none of them can be forgotten.
 
 mod alerts;
+mod answer;
 mod backoff;
 pub mod callable;
+pub mod config;
+mod mail;
+pub mod message;
 mod observe;
+mod opsgenie;
+mod pagerduty;
 mod ping;
 pub mod restore;
+#[cfg(test)]
+mod sample;
 mod sending;
 pub mod service;
 pub mod settings;
 pub mod shown;
+mod slack;
 mod trial;
+mod webhook;
 
 use std::time::Duration;
 

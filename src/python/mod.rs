@@ -6,6 +6,7 @@
 mod alerts;
 mod breaker;
 mod circuit;
+mod deliver;
 mod dicts;
 mod engine;
 mod events;
@@ -158,6 +159,8 @@ mod _core {
     use super::breaker::PyBreaker;
     #[pymodule_export]
     use super::circuit::{PyCircuit, PyPermit};
+    #[pymodule_export]
+    use super::deliver::deliver;
     #[pymodule_export]
     use super::engine::PyEngine;
     #[pymodule_export]

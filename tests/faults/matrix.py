@@ -68,6 +68,8 @@ def drive(cells: list[Cell], *, gates: bool) -> Iterator[Row]:
         return
     with running(gates=gates) as system:
         for cell in cells:
+            # The heartbeat of the worker that `task_workers` counts is good for five minutes.
+            system.dependencies.stack.postgres.heartbeat()
             yield measure(system, cell)
 
 

@@ -1,4 +1,4 @@
-"""The process behind `Smtp`: aiosmtpd with one user, which accepts mail and forgets it."""
+"""The process behind `Smtp`: aiosmtpd with one user, which keeps the mail that it takes as files where it works."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import secrets
 import ssl
 import sys
 from contextlib import suppress
+from itertools import count
+from pathlib import Path
 from typing import Any
 
-from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 
@@ -28,6 +29,35 @@ class CramSmtp(SMTP):
         return AuthResult(success=given == expected, handled=False)
 
 
+REFUSALS = {"refused": "550 no such user", "later": "450 greylisted, try again"}
+
+
+class Keeper:
+    """Writes each message to a file, and refuses some recipients."""
+
+    def __init__(self) -> None:
+        self.numbers = count()
+
+    async def handle_RCPT(self, _: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        refusal = REFUSALS.get(address.partition("@")[0])
+        if refusal is None:
+            envelope.rcpt_tos.append(address)
+        return refusal or "250 OK"
+
+    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:
+        content = envelope.content.encode() if isinstance(envelope.content, str) else envelope.content or b""
+        mail = {
+            "sender": envelope.mail_from,
+            "recipients": envelope.rcpt_tos,
+            "options": envelope.mail_options,
+            "content": content.decode("latin-1"),
+        }
+        new = Path("new")
+        new.write_text(json.dumps(mail))
+        new.rename(f"mail-{next(self.numbers):06}.json")
+        return "250 OK"
+
+
 async def serve(options: dict[str, Any]) -> None:
     expected = LoginPassword(options["user"].encode(), options["password"].encode())
 
@@ -39,11 +69,13 @@ async def serve(options: dict[str, Any]) -> None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options["certificate"], options["key"])
     starttls = options["security"] == "starttls"
+    keeper = Keeper()
 
     def protocol() -> SMTP:
         server = CramSmtp(
-            Sink(),
+            keeper,
             hostname="smtp.test",
+            enable_SMTPUTF8=options["utf8"],
             tls_context=context if starttls else None,
             require_starttls=starttls,
             authenticator=authenticate,

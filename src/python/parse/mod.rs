@@ -15,6 +15,8 @@ use pyo3::prelude::*;
 use serde::de::DeserializeOwned;
 
 use crate::checks::{self, Check, KINDS};
+use crate::delivery::Channel;
+use crate::delivery::config::{self, TYPES};
 pub(super) use alerts::parse_alerts;
 use error::{Error, nearest};
 use input::Input;
@@ -26,26 +28,42 @@ pub(super) fn parse<T: DeserializeOwned>(what: &str, data: &Bound<'_, PyAny>) ->
 
 /// The check of a specification, `{"kind": ..., ...}`.
 pub(super) fn parse_check(what: &str, data: &Bound<'_, PyAny>) -> PyResult<Arc<dyn Check>> {
-    let fields = match Input::read(data, what)? {
+    let (kind, fields) = tagged(what, "a spec", "kind", KINDS, Input::read(data, what)?)?;
+    let check = checks::build::<_, Error>(&kind, &fields);
+    check.ok_or_else(|| unknown(what, "kind", &kind, KINDS))?.map_err(|error| wrong(what, &error))
+}
+
+/// The channel `name` of alerts, `{"type": ..., ...}`.
+pub(super) fn parse_channel(what: &str, name: &str, data: &Bound<'_, PyAny>) -> PyResult<Box<dyn Channel>> {
+    channel(what, name, Input::read(data, what)?)
+}
+
+fn channel(what: &str, name: &str, data: Input) -> PyResult<Box<dyn Channel>> {
+    let (kind, fields) = tagged(what, "a channel", "type", TYPES, data)?;
+    let channel = config::build::<_, Error>(&kind, name, &fields);
+    channel.ok_or_else(|| unknown(what, "type", &kind, TYPES))?.map_err(|error| wrong(what, &error))
+}
+
+/// The word that a dict has under `tag`, and its other fields.
+fn tagged(what: &str, thing: &str, tag: &str, known: &[&str], data: Input) -> PyResult<(String, Input)> {
+    let fields = match data {
         Input::Map(fields) => fields,
-        other => return Err(wrong(what, &format!("a spec must be a dict, not {}", other.type_name()))),
+        other => return Err(wrong(what, &format!("{thing} must be a dict, not {}", other.type_name()))),
     };
-    let (kind, fields): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| name == "kind");
-    let kind = match kind.into_iter().next() {
-        Some((_, Input::Text(kind))) => kind,
-        Some((_, other)) => return Err(wrong(what, &format!("kind must be a str, not {}", other.type_name()))),
-        None => return Err(wrong(what, &format!("kind is required, one of {}", KINDS.join(", ")))),
-    };
-    match checks::build::<_, Error>(&kind, &Input::Map(fields)) {
-        Some(check) => check.map_err(|error| wrong(what, &error)),
-        None => {
-            let hint = match nearest(&kind, KINDS) {
-                Some(name) => format!("did you mean '{name}'?"),
-                None => format!("known are {}", KINDS.join(", ")),
-            };
-            Err(wrong(what, &format!("unknown kind '{kind}': {hint}")))
-        }
+    let (word, fields): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| name == tag);
+    match word.into_iter().next() {
+        Some((_, Input::Text(word))) => Ok((word, Input::Map(fields))),
+        Some((_, other)) => Err(wrong(what, &format!("{tag} must be a str, not {}", other.type_name()))),
+        None => Err(wrong(what, &format!("{tag} is required, one of {}", known.join(", ")))),
     }
+}
+
+fn unknown(what: &str, tag: &str, word: &str, known: &[&str]) -> PyErr {
+    let hint = match nearest(word, known) {
+        Some(name) => format!("did you mean '{name}'?"),
+        None => format!("known are {}", known.join(", ")),
+    };
+    wrong(what, &format!("unknown {tag} '{word}': {hint}"))
 }
 
 fn wrong(what: &str, error: &impl std::fmt::Display) -> PyErr {
