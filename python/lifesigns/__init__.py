@@ -43,7 +43,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lifesigns.asgi_app import asgi
     from lifesigns.circuit import Circuit
-    from lifesigns.events import BreakerEvent, DrainingEvent, ReadinessEvent, StatusEvent
+    from lifesigns.events import BreakerEvent, DrainingEvent, IncidentEvent, ReadinessEvent, StatusEvent
     from lifesigns.job import Job, JobResult
     from lifesigns.serving import ProbeServer, hold_address, metrics, notify_systemd, serve
     from lifesigns.shutdown import drain_on_sigterm
@@ -59,6 +59,7 @@ __all__ = [
     "DeclarationError",
     "DrainingEvent",
     "Engine",
+    "IncidentEvent",
     "Job",
     "JobError",
     "JobResult",
@@ -90,6 +91,7 @@ _LAZY = {
     "BreakerEvent": "events",
     "Circuit": "circuit",
     "DrainingEvent": "events",
+    "IncidentEvent": "events",
     "Job": "job",
     "JobResult": "job",
     "ProbeServer": "serving",

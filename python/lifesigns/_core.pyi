@@ -10,6 +10,7 @@ from lifesigns.results import Report, Result
 
 __all__ = [
     "STORE_SUFFIX",
+    "Alerts",
     "Breaker",
     "Circuit",
     "Engine",
@@ -38,6 +39,7 @@ __all__ = [
     "metrics_format",
     "new_callable_id",
     "next_job",
+    "notice_for",
     "notify_systemd",
     "owns_engine",
     "parse_postgres_url",
@@ -139,6 +141,42 @@ class Engine:
         deadline: float | None = None,
     ) -> Sweep:
         """Starts a sweep, and waits as `Sweep.wait` does."""
+
+@final
+class Alerts:
+    """The alerts of one engine. Safe to use from any thread and after a fork."""
+
+    def __new__(
+        cls, engine: Engine, application: str, settings: Mapping[str, Any], callables: Mapping[str, int]
+    ) -> Alerts:
+        """Alerts by `settings` from the engine's first run on. ValueError names the wrong key and those that are right.
+
+        ``callables`` are the numbers of the channels that are written in Python, by name.
+        """
+
+    def incidents(self, open_only: bool) -> list[dict[str, Any]]: ...
+    def confirm(self, revisions: Mapping[str, int]) -> None:
+        """Notes which revisions of incidents the tables have."""
+
+    def restore(self, incidents: Sequence[Mapping[str, Any]]) -> None:
+        """Takes back incidents that `incidents` has shown before a restart."""
+
+    def acknowledge(self, check: str, author: str, comment: str) -> bool: ...
+    def silence(
+        self, id: str, matchers: Mapping[str, Any], start: float, end: float, author: str, comment: str
+    ) -> None:
+        """Adds a silence, in place of one of the same id. Times in seconds since 1970."""
+
+    def expire_silence(self, id: str) -> bool: ...
+    def silences(self) -> list[dict[str, Any]]: ...
+    def test_channel(self, name: str) -> dict[str, Any]:
+        """Sends a trigger and a resolve of an incident that there is not, and returns what came of it."""
+
+    def retry(self, id: str) -> int:
+        """Has everything of an incident tried again that was given up; returns how many notices are pending then."""
+
+    def flush(self, at_most: float) -> None:
+        """Sends what is due, for a process that is about to end, for so many seconds at most."""
 
 @final
 class Breaker:
@@ -264,6 +302,9 @@ def reserve_threads(callables: Sequence[int]) -> int:
 
     They count from now on: start them, and release those that cannot be started.
     """
+
+def notice_for(callable: int) -> dict[str, Any] | None:
+    """The notice that a channel's callable of that number is to send now."""
 
 def release_threads(count: int) -> None:
     """Gives back threads that were reserved and could not be started, or that end."""

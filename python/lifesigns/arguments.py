@@ -44,6 +44,8 @@ def register_options(
     depends_on: Iterable[str] = (),
     failures_before_error: int = 1,
     successes_before_healthy: int = 1,
+    alert: Mapping[str, Any] | None = None,
+    runbook: str | None = None,
 ) -> dict[str, Any]:
     """Return the options of `Engine.register` as the native engine takes them."""
     if not isinstance(critical, bool):  # any string would count as true, "no" too
@@ -57,6 +59,8 @@ def register_options(
         "depends_on": list_of_names("depends_on", depends_on),
         "failures_before_error": failures_before_error,
         "successes_before_healthy": successes_before_healthy,
+        "alert": None if alert is None else dict(alert),
+        "runbook": runbook,
     }
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 
 from lifesigns import _core
+from lifesigns.alerting import Alerting
 from lifesigns.publisher import Publisher
 from lifesigns.registry import Registry
 from lifesigns.wedge import stop_at_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from os import PathLike
     from typing import Any, Literal
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _modules = sys.modules
 
 
-class Engine(Registry):
+class Engine(Registry, Alerting):
     """A set of checks that are run together, and their latest results.
 
     Cheap to make: threads, connections and the store start with the first run. Safe to use from any thread, from async
@@ -45,6 +46,10 @@ class Engine(Registry):
             symbolic link, can be written to by others, or is on a network file system or FUSE. None: one for each user
             in ``/dev/shm``, or in the directory for temporary files where there is none.
         log: log changes of state, and the tracebacks of callables. False: subscribers alone receive the changes.
+        alerts: open incidents of checks that fail, and send notices of them to channels, from the first run on: a dict
+            with any of the keys ``CHANNELS``, ``ROUTES``, ``FAILURES``, ``SUCCESSES``, ``SECONDS``, ``REMINDER``,
+            ``MAINTENANCE``, ``PING_URL``, ``URL``, ``APPLICATION``, ``WEDGED_AFTER``, ``TIMEOUT``, ``RETRIES``: see the
+            guide to alerts. With ``share="host"`` there is one incident for all processes.
 
     Raises:
         ValueError: an argument is wrong.
@@ -60,6 +65,7 @@ class Engine(Registry):
         application: str | None = None,
         store_path: str | PathLike[str] | None = None,
         log: bool = True,
+        alerts: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             default_timeout,
@@ -71,6 +77,8 @@ class Engine(Registry):
             log=log,
         )
         self._publisher = Publisher(self._native, log)
+        if alerts is not None:
+            self._start_alerts(alerts)
 
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.
@@ -122,9 +130,10 @@ class Engine(Registry):
     def subscribe(self, subscriber: Callable[[Event], object]) -> None:
         """Call `subscriber` with each event, from the thread whose run fetched it.
 
-        Events are `StatusEvent`, `BreakerEvent`, `ReadinessEvent` and `DrainingEvent`: each change once per scope, in
-        the process that found it. Once `start_background` was called it may be a thread of the engine's own instead.
-        Each change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers`` and ``lifesigns.readiness``.
+        Events are `StatusEvent`, `BreakerEvent`, `ReadinessEvent`, `IncidentEvent` and `DrainingEvent`: each change
+        once per scope, in the process that found it. Once `start_background` was called it may be a thread of the
+        engine's own instead. Each change is also logged, to ``lifesigns.checks``, ``lifesigns.breakers``,
+        ``lifesigns.readiness`` and ``lifesigns.incidents``.
         """
         self._publisher.subscribers.append(subscriber)
 

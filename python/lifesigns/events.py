@@ -1,4 +1,4 @@
-"""State changes of checks, readiness and circuit breakers, for the log and for subscribers."""
+"""State changes of checks, readiness, circuit breakers and incidents, for the log and for subscribers."""
 
 from __future__ import annotations
 
@@ -45,19 +45,41 @@ if TYPE_CHECKING:
         at: float
         sequence: int
 
+    class IncidentEvent(NamedTuple):
+        """An incident was ``triggered``, ``acknowledged`` or ``resolved``, or a delivery of its notices has changed.
+
+        ``change`` is that word, or ``delivery_refused``, ``delivery_failing`` (for the third time in a row),
+        ``delivery_given_up`` or ``delivery_recovered``, of ``channel``, with its last answer as ``message``.
+        ``sequence`` is the revision of the incident; ``since`` and ``at`` are seconds since 1970.
+        """
+
+        check: str
+        incident: str
+        change: str
+        state: str
+        severity: str
+        message: str
+        channel: str | None
+        since: float
+        at: float
+        sequence: int
+
     class DrainingEvent(NamedTuple):
         """This process is about to end."""
 
         at: float
         sequence: int
 
-    Event = StatusEvent | BreakerEvent | ReadinessEvent | DrainingEvent
+    Event = StatusEvent | BreakerEvent | ReadinessEvent | IncidentEvent | DrainingEvent
 else:
     StatusEvent = namedtuple(
         "StatusEvent", "check from_status to_status raw_status message error_type since at sequence"
     )
     BreakerEvent = namedtuple("BreakerEvent", "check from_state to_state at sequence")
     ReadinessEvent = namedtuple("ReadinessEvent", "ready failing since at sequence")
+    IncidentEvent = namedtuple(
+        "IncidentEvent", "check incident change state severity message channel since at sequence"
+    )
     DrainingEvent = namedtuple("DrainingEvent", "at sequence")
 
 
@@ -80,6 +102,19 @@ def event_of(native: Mapping[str, Any]) -> Event:
         return BreakerEvent(native["check"], native["from"], native["to"], at, sequence)
     if kind == "readiness":
         return ReadinessEvent(native["ready"], tuple(native["failing"]), native["since"], at, sequence)
+    if kind == "incident":
+        return IncidentEvent(
+            native["check"],
+            native["incident"],
+            native["change"],
+            native["state"],
+            native["severity"],
+            native["message"],
+            native["channel"],
+            native["since"],
+            at,
+            sequence,
+        )
     return DrainingEvent(at, sequence)
 
 
@@ -106,7 +141,7 @@ def publish(
 
 
 def log_event(event: Event, correlation_id: str | None) -> None:
-    """Log an event to ``lifesigns.checks``, ``lifesigns.breakers`` or ``lifesigns.readiness``, with its fields."""
+    """Log an event to the logger of its kind, such as ``lifesigns.checks``, with its fields."""
     import logging
 
     extra: dict[str, Any] = {"correlation_id": correlation_id, "sequence": event.sequence}
@@ -137,6 +172,12 @@ def log_event(event: Event, correlation_id: str | None) -> None:
             logger.log(logging.INFO if event.since is None else logging.WARNING, "Ready", extra=extra)
         else:
             logger.warning("Not ready: %s", ", ".join(event.failing), extra=extra)
+    elif isinstance(event, IncidentEvent):
+        extra |= {"check_name": event.check, "incident": event.incident, "change": event.change}
+        extra |= {"severity": event.severity, "channel": event.channel, "since": event.since}
+        where = f" by {event.channel}" if event.channel else ""
+        words = (event.check, event.change.replace("_", " "), where, event.severity, event.message)
+        logging.getLogger("lifesigns.incidents").warning("Incident of %s %s%s (%s): %s", *words, extra=extra)
     else:
         logging.getLogger("lifesigns.readiness").info("Draining: this process is about to end", extra=extra)
 

@@ -67,6 +67,8 @@ class Registry:
         successes_before_healthy: int = 1,
         identity: str | None = None,
         imports: Iterable[str] = (),
+        alert: Mapping[str, Any] | None = None,
+        runbook: str | None = None,
     ) -> None:
         """Add a check.
 
@@ -91,6 +93,9 @@ class Registry:
             imports: packages that a callable imports only when it runs, such as ``["redis"]``. They are imported now,
                 on this thread, so that the first runs, which are parallel, and the application's own imports beside
                 them cannot collide.
+            alert: when it alerts, where that differs from the engine's ``alerts``: ``failures``, ``successes``,
+                ``seconds``, ``reminder`` (seconds), ``severity`` (``warning``, ``error``, ``critical``), ``enabled``.
+            runbook: a URL or a text: what to do when it fails. It is part of its alerts.
 
         Raises:
             ValueError: an argument is wrong; the message names it and what would be right.
@@ -105,6 +110,8 @@ class Registry:
             depends_on=depends_on,
             failures_before_error=failures_before_error,
             successes_before_healthy=successes_before_healthy,
+            alert=alert,
+            runbook=runbook,
         )
         packages = list_of_names("imports", imports)
         spec = plain_spec(check)

@@ -142,6 +142,31 @@ class Engine:
     limit = take_events = start_background = resume = _nothing
 
 
+class Alerts:
+    """Alerts that are sent by the interpreter that runs the checks."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def incidents(self, _open_only: bool) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+    def silences(self) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+    def _refuse(self, *_: object) -> Any:
+        raise ValueError(MESSAGE)
+
+    acknowledge = silence = expire_silence = test_channel = retry = restore = _refuse
+
+    def flush(self, _at_most: float) -> None:
+        """Send nothing."""
+
+    def confirm(self, *_: object) -> None:
+        """Confirm nothing."""
+
+
 class Breaker:
     """The circuit breaker of a check; there is none."""
 
@@ -200,6 +225,10 @@ def default_store() -> Path:
 def request_server(*_: object) -> tuple[bool, str]:
     """Refuse."""
     return False, MESSAGE
+
+
+def notice_for(_callable: int) -> None:
+    """Return none: no channel is called here."""
 
 
 def new_callable_id() -> int:

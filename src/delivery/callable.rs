@@ -10,11 +10,14 @@ use super::{Attempt, Channel};
 use crate::model::{CheckError, Finding, Notice};
 use crate::runtime::{Context, PerProcess, lock};
 
-/// What a callable is called for: one of each at a time.
-static CALLED_FOR: PerProcess<Mutex<HashMap<u64, (Notice, Option<String>)>>> = PerProcess::new();
+/// A notice, and what the receiver calls its incident.
+type CalledFor = (Notice, Option<String>);
+
+/// What each callable is called for: one notice at a time.
+static CALLED_FOR: PerProcess<Mutex<HashMap<u64, CalledFor>>> = PerProcess::new();
 
 /// The notice that a callable is to send, and what the receiver calls its incident.
-pub fn notice_for(callable: u64) -> Option<(Notice, Option<String>)> {
+pub fn notice_for(callable: u64) -> Option<CalledFor> {
     lock(&*CALLED_FOR.get()?).get(&callable).cloned()
 }
 

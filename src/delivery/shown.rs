@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::Attempt;
+use super::message;
+use crate::model::Notice;
 use crate::model::clock::Moment;
 use crate::policy::incident::{Incident, dedup_key};
 use crate::policy::outbox::{ChannelQueue, Delivery};
@@ -101,4 +103,19 @@ pub fn attempt(attempt: &Attempt) -> Value {
             "may_have_arrived": may_have_arrived,
         }),
     }
+}
+
+/// A notice for a channel that is written in Python: with the keys of a webhook's `data`, and what is beside them there.
+pub fn notice(notice: &Notice, reference: Option<&str>) -> Value {
+    let mut shown = message::data(notice);
+    let more = [
+        ("id", json!(notice.id)),
+        ("kind", json!(notice.kind.as_str())),
+        ("at", json!(seconds(notice.at))),
+        ("is_flapping", json!(notice.is_flapping)),
+        ("acknowledged_by", json!(notice.acknowledged_by)),
+        ("reference", json!(reference)),
+    ];
+    shown.extend(more.map(|(key, value)| (key.to_owned(), value)));
+    Value::Object(shown)
 }

@@ -67,11 +67,11 @@ impl Cron {
         let mut day = now.date();
         while day >= earliest.date() {
             if self.includes(day) {
-                let minutes = (0..24_i8).rev().filter(|hour| self.hours >> hour & 1 == 1).flat_map(|hour| {
+                let mut minutes = (0..24_i8).rev().filter(|hour| self.hours >> hour & 1 == 1).flat_map(|hour| {
                     let minutes = (0..60_i8).rev().filter(|minute| self.minutes >> minute & 1 == 1);
                     minutes.map(move |minute| day.at(hour, minute, 0, 0))
                 });
-                if let Some(found) = minutes.skip_while(|minute| *minute > now).next() {
+                if let Some(found) = minutes.find(|minute| *minute <= now) {
                     return (found >= earliest).then_some(found);
                 }
             }

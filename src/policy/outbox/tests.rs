@@ -1,6 +1,6 @@
 //! Deliveries by tables, and at random against a receiver that loses answers and senders that die.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::type_complexity)]
 
 use proptest::prelude::*;
 

@@ -1,0 +1,336 @@
+"""Incidents from a failing check to a receiver that knows of it: fired, silenced, acknowledged, resolved, restored."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifesigns import Engine, IncidentEvent, UnknownCheckError
+from tests.alerts.receiver import Receiver
+from tests.process.host import where_shared
+from tests.services import wait_until
+
+FAST = {"FAILURES": 2, "SUCCESSES": 1, "RETRIES": [0.1]}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
+
+
+class Shop:
+    """An engine whose check ``database`` fails while `broken` says so."""
+
+    def __init__(self, channels: dict[str, Any], **alerts: Any) -> None:
+        self.broken = False
+        self.events: list[IncidentEvent] = []
+        options = alerts.pop("options", {})
+        settings = {"CHANNELS": channels, **FAST, **alerts}
+        self.engine = Engine(default_ttl=0.05, application="shop", alerts=settings, **options)
+        self.engine.register("database", self.database, runbook="https://wiki.example/database")
+        self.engine.register("child", lambda: not self.broken, depends_on=["database"])
+        self.engine.subscribe(self.take)
+        self.engine.start_background()
+
+    def database(self) -> dict[str, str]:
+        return {"status": "error", "message": "no answer"} if self.broken else {"status": "healthy", "message": "fine"}
+
+    def take(self, event: object) -> None:
+        if isinstance(event, IncidentEvent):
+            self.events.append(event)
+
+    def incidents(self, check: str = "database") -> list[dict[str, Any]]:
+        return [incident for incident in self.engine.incidents() if incident["check"] == check]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        return [delivery for incident in self.incidents() for delivery in incident["deliveries"]]
+
+    def wait_state(self, *states: str) -> None:
+        wait_until(lambda: [one["state"] for one in self.incidents()] == list(states), message=str(states))
+
+    def wait_deliveries(self, *states: str) -> None:
+        wait_until(lambda: [one["state"] for one in self.deliveries()] == list(states), message=str(states))
+
+
+def test_incident__failing_check__triggers_once_and_resolves(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, URL="https://shop.example/health/")
+    wait_until(lambda: shop.engine.run(deadline=0)["status"] == "healthy")
+    shop.broken = True
+    wait_until(lambda: receiver.kinds == ["triggered"])
+    (incident,) = shop.engine.incidents(open_only=True)
+    data = receiver.bodies[0]["data"]
+    assert (data["dedup_key"], data["check"], data["status"]) == ("lifesigns/shop/database", "database", "error")
+    assert (data["severity"], data["message"], data["blocked"]) == ("critical", "no answer", ["child"])
+    assert (data["runbook"], data["url"]) == ("https://wiki.example/database", "https://shop.example/health/")
+    assert data["incident_id"] == incident["id"]
+    assert (incident["state"], incident["since"] <= incident["fired_at"] <= time.time()) == ("firing", True)
+    assert data["instances"]["failing"] == data["instances"]["total"] == 1
+    time.sleep(2.2)  # two more steps of the service
+    assert receiver.kinds == ["triggered"]
+    shop.broken = False
+    wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
+    shop.wait_deliveries("delivered", "delivered")
+    (incident,) = shop.incidents()
+    assert (incident["state"], incident["message"], incident["ended"]) == ("resolved", "no answer", "fine")
+    assert [entry["kind"] for entry in incident["timeline"]] == ["triggered", "delivery", "resolved", "delivery"]
+    assert [(one["kind"], one["attempts"], one["last_answer"][:3]) for one in incident["deliveries"]] == [
+        ("triggered", 1, "202"),
+        ("resolved", 1, "202"),
+    ]
+    wait_until(lambda: [event.change for event in shop.events] == ["triggered", "resolved"])
+    assert shop.events[0].severity == "critical"
+    shop.engine.confirm_incidents({incident["id"]: incident["revision"]})
+    wait_until(lambda: shop.incidents() == [])
+
+
+def test_delivery__failing_receiver__is_repeated_until_it_is_taken(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 500 if number <= 4 else 202
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    wait_until(lambda: receiver.kinds == ["triggered"])
+    shop.wait_deliveries("delivered")
+    assert shop.deliveries()[0]["attempts"] == 5
+    wait_until(
+        lambda: [event.change for event in shop.events][:3] == ["triggered", "delivery_failing", "delivery_recovered"]
+    )
+
+
+def test_delivery__lost_answer__repeats_the_same_notice(receiver: Receiver) -> None:
+    receiver.answer = lambda number: "lost" if number == 1 else 202
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    shop.wait_deliveries("delivered")
+    assert (receiver.requests, receiver.kinds) == (2, ["triggered"])
+
+
+def test_delivery__refusal__is_shown_and_repeated_on_demand_only(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 400
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    shop.wait_deliveries("refused")
+    assert shop.deliveries()[0]["last_answer"].startswith("400")
+    wait_until(lambda: "delivery_refused" in [event.change for event in shop.events])
+    time.sleep(1.5)  # more than a step of the service
+    assert receiver.requests == 1
+    receiver.answer = lambda number: 202
+    assert shop.engine.retry_deliveries(shop.incidents()[0]["id"]) == 1
+    wait_until(lambda: receiver.kinds == ["triggered"])
+    with pytest.raises(LookupError, match='unknown incident "x"'):
+        shop.engine.retry_deliveries("x")
+
+
+def test_delivery__retry_after__holds_the_whole_channel(receiver: Receiver) -> None:
+    receiver.answer = lambda number: (429, {"Retry-After": "3"}) if number == 1 else 202
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    wait_until(lambda: receiver.requests == 1)
+    started = time.monotonic()
+    wait_until(lambda: receiver.kinds == ["triggered"])
+    assert time.monotonic() - started > 2.5
+
+
+def test_incident__resolved_before_its_trigger_was_sent__sends_nothing(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 429
+    shop = Shop({"hook": receiver.channel}, RETRIES=[60])
+    shop.broken = True
+    wait_until(lambda: receiver.requests == 1)
+    shop.broken = False
+    shop.wait_state("resolved")
+    shop.wait_deliveries("dropped", "dropped")
+    assert receiver.kinds == []
+
+
+def test_silence__no_trigger_until_it_ends(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel})
+    now = time.time()
+    silence = shop.engine.silence({"check": "data*"}, now, now + 3_600, "anna", "deploy")
+    shop.broken = True
+    shop.wait_state("silenced")
+    assert shop.incidents()[0]["silenced"] == "Silenced by anna: deploy"
+    (shown,) = shop.engine.silences()
+    assert (shown["id"], shown["matchers"]["check"], shown["active"]) == (silence, ["data*"], True)
+    assert receiver.requests == 0
+    assert shop.engine.expire_silence(silence)
+    assert not shop.engine.expire_silence(silence)
+    wait_until(lambda: receiver.kinds == ["triggered"])
+
+
+def test_maintenance__no_trigger_within_it(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, MAINTENANCE=[{"cron": "* * * * *", "minutes": 5, "checks": ["database"]}])
+    shop.broken = True
+    shop.wait_state("silenced")
+    shop.broken = False
+    shop.wait_state("resolved")
+    assert receiver.requests == 0
+
+
+def test_acknowledge__is_sent_and_ends_reminders(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, REMINDER=1)
+    assert not shop.engine.acknowledge("database", "anna")
+    shop.broken = True
+    wait_until(lambda: receiver.kinds[:2] == ["triggered", "reminded"])
+    assert shop.engine.acknowledge("database", "anna", "on it")
+    wait_until(lambda: receiver.kinds[-1] == "acknowledged")
+    known = len(receiver.kinds)
+    time.sleep(2.5)  # more than twice the time between reminders
+    assert len(receiver.kinds) == known
+    (incident,) = shop.incidents()
+    assert (incident["state"], incident["acknowledged_by"], incident["comment"]) == ("acknowledged", "anna", "on it")
+    shop.broken = False
+    wait_until(lambda: receiver.kinds[-1] == "resolved")
+    with pytest.raises(UnknownCheckError):
+        shop.engine.acknowledge("databse", "anna")
+
+
+def test_routes__alert_goes_to_the_channels_that_match(receiver: Receiver) -> None:
+    with Receiver() as other:
+        routes = [{"checks": ["database"], "severity": ["critical"], "channels": ["hook"]}]
+        shop = Shop({"hook": receiver.channel, "other": other.channel}, ROUTES=routes)
+        shop.engine.register("more", lambda: not shop.broken, critical=False)
+        shop.broken = True
+        wait_until(lambda: receiver.is_open("database") and receiver.is_open("more") and other.is_open("more"))
+        assert not other.is_open("database")
+
+
+def test_readiness__not_ready_for_its_time__is_an_incident(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, SECONDS=1)
+    shop.broken = True
+    wait_until(lambda: receiver.is_open("readiness"))
+    body = next(body for body in receiver.bodies if body["data"]["check"] == "readiness")
+    assert body["data"]["message"].startswith("Not ready: ")
+    shop.broken = False
+    wait_until(lambda: not receiver.is_open("readiness"), timeout=20)
+
+
+def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
+    notices: list[dict[str, Any]] = []
+
+    def send(notice: dict[str, Any]) -> dict[str, Any]:
+        notices.append(notice)
+        if len(notices) == 1:
+            raise OSError("not yet")
+        return {"state": "delivered", "answer": "taken", "reference": "7"}
+
+    shop = Shop({"own": {"type": "python", "callable": send}})
+    shop.broken = True
+    shop.wait_deliveries("delivered")
+    shop.broken = False
+    shop.wait_deliveries("delivered", "delivered")
+    assert [notice["kind"] for notice in notices] == ["triggered", "triggered", "resolved"]
+    assert notices[0]["id"] == notices[1]["id"]
+    assert [notice["reference"] for notice in notices] == [None, None, "7"]
+    assert shop.deliveries()[0]["last_answer"] == "taken"
+
+
+def test_test_channel__sends_a_trigger_and_a_resolve(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel, "own": {"type": "python", "callable": lambda notice: False}})
+    assert shop.engine.test_channel("hook")["state"] == "delivered"
+    assert receiver.kinds == ["triggered", "resolved"]
+    assert shop.engine.test_channel("own") == {
+        "state": "failed",
+        "answer": "the channel returned False",
+        "retry_after": None,
+        "may_have_arrived": True,
+    }
+    receiver.answer = lambda number: 403
+    assert shop.engine.test_channel("hook")["state"] == "refused"
+    with pytest.raises(LookupError, match=r"unknown channel .*known are: hook, own"):
+        shop.engine.test_channel("chat")
+
+
+def test_channel__that_hangs__delays_no_other_channel_and_no_check(receiver: Receiver) -> None:
+    with Receiver(lambda number: "hang") as hanging:
+        shop = Shop({"slow": hanging.channel, "hook": receiver.channel}, TIMEOUT=20)
+        shop.broken = True
+        wait_until(lambda: hanging.requests == 1 and receiver.kinds == ["triggered"])
+        shop.broken = False
+        wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
+        started = time.monotonic()
+        assert shop.engine.run(refresh=True)["status"] == "healthy"
+        assert time.monotonic() - started < 1
+        assert hanging.requests == 1
+
+
+def test_ping_url__is_requested(receiver: Receiver) -> None:
+    shop = Shop({}, PING_URL=receiver.url)
+    wait_until(lambda: receiver.requests == 1)
+    assert shop.engine.incidents() == []
+
+
+@where_shared
+def test_host_scope__several_engines__are_one_incident(receiver: Receiver, tmp_path: Path) -> None:
+    options = {"share": "host", "store_path": tmp_path}
+    shops = [Shop({"hook": receiver.channel}, options=options) for _ in range(3)]
+    for shop in shops:
+        shop.broken = True
+    wait_until(lambda: receiver.kinds == ["triggered"])
+    assert len({shop.incidents()[0]["id"] for shop in shops}) == 1
+    for shop in shops:
+        shop.broken = False
+    wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
+    assert sum(len(shop.events) for shop in shops) <= 2
+
+
+def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Receiver) -> None:
+    before = Shop({"hook": receiver.channel})
+    before.broken = True
+    before.wait_deliveries("delivered")
+    kept = before.engine.incidents()
+    del before
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    shop.engine.restore_incidents(kept)
+    shop.engine.restore_incidents(kept)
+    time.sleep(2.2)  # two steps of the service
+    (incident,) = shop.incidents()
+    assert (incident["id"], incident["since"], receiver.kinds) == (kept[0]["id"], kept[0]["since"], ["triggered"])
+    shop.broken = False
+    wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
+    assert receiver.violations == []
+
+
+def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 202 if number == 1 else 503
+    before = Shop({"hook": receiver.channel})
+    before.broken = True
+    before.wait_deliveries("delivered")
+    before.broken = False
+    before.wait_deliveries("delivered", "pending")
+    kept = before.incidents()
+    del before
+    receiver.answer = lambda number: 202
+    shop = Shop({"hook": receiver.channel})
+    shop.engine.restore_incidents(kept)
+    wait_until(lambda: not receiver.is_open("database"))
+
+
+@pytest.mark.parametrize(
+    ("alerts", "expected"),
+    [
+        ({"CHANELS": {}}, "alerts: unknown field 'CHANELS'"),
+        ({"FAILURES": "3"}, "alerts: FAILURES must be an int, not str"),
+        ({"CHANNELS": {"a": {"type": "slak"}}}, "alerts: CHANNELS.a: unknown type 'slak': did you mean 'slack'"),
+        ({"CHANNELS": {"a": {}}}, "alerts: CHANNELS.a: type is required, one of "),
+        ({"CHANNELS": {"a": {"type": "webhook", "url": "http://h"}}}, "alerts: CHANNELS.a: secrets is required"),
+        ({"CHANNELS": {"a b": {"type": "webhook"}}}, "alerts: CHANNELS: the name"),
+        ({"CHANNELS": {"a": {"type": "python"}}}, "CHANNELS.a.callable must be a callable"),
+        ({"ROUTES": [{"channels": ["x"]}]}, 'ROUTES[0].channels has "x", which is no channel'),
+    ],
+)
+def test_settings__wrong__are_named(alerts: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        Engine(alerts=alerts)
+
+
+def test_register__wrong_alert_options__are_named() -> None:
+    engine = Engine()
+    with pytest.raises(ValueError, match=r"x: unknown field 'alert\.failure': did you mean 'alert\.failures'"):
+        engine.register("x", lambda: True, alert={"failure": 3})
+    with pytest.raises(ValueError, match="has no alerts"):
+        engine.incidents()
