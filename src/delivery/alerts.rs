@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::observe::{READINESS, Target, WEDGED_WORKER, targets};
-use super::sending::Senders;
+use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
 use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
-use crate::policy::incident::{Incident, Subject, abandon, step};
+use crate::policy::incident::{Incident, Subject, abandon, step, truncated};
 use crate::policy::suppression::{AlertMatcher, Silence};
 use crate::runtime::PerProcess;
 use crate::state::alert_control::ControlStore;
@@ -21,6 +21,10 @@ use crate::state::incidents::IncidentStore;
 const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
 /// How long a caller waits for a change that must not be lost.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
+
+/// Bytes of what a person writes.
+const MAX_AUTHOR: usize = 100;
+const MAX_COMMENT: usize = 500;
 
 /// The alerts of one engine, in every process that uses it.
 pub struct Alerts {
@@ -209,6 +213,7 @@ impl Alerts {
         if ![READINESS, WEDGED_WORKER].contains(&check) {
             engine.check(check)?;
         }
+        let (author, comment) = (truncated(author, MAX_AUTHOR), truncated(comment, MAX_COMMENT));
         let now = Moment::now();
         let acknowledged = self.update(IncidentStore::group_of(check), |subjects| {
             let mut changes = Vec::new();
@@ -216,7 +221,7 @@ impl Alerts {
                 incident.send(kind, &Default::default(), now.wall);
                 changes.push((kind.as_str(), incident.clone()));
             };
-            subjects.get_mut(check)?.acknowledge(author, comment, now, &mut notify).then_some(changes)
+            subjects.get_mut(check)?.acknowledge(&author, &comment, now, &mut notify).then_some(changes)
         })?;
         let is_open = acknowledged.is_some();
         self.publish(&engine, acknowledged.unwrap_or_default());
@@ -266,6 +271,9 @@ impl Alerts {
 
     /// Adds a silence, in place of one of the same id.
     pub fn silence(&self, silence: Silence) -> Result<(), AlertError> {
+        let author = truncated(&silence.author, MAX_AUTHOR);
+        let comment = truncated(&silence.comment, MAX_COMMENT);
+        let silence = Silence { author, comment, ..silence };
         let stores = self.stores().ok_or(StoreInUse)?;
         let now = SystemTime::now();
         let mut added = Ok(());
@@ -333,7 +341,11 @@ pub(super) fn publish(
         since: incident.since,
         channel: channel.map(str::to_owned),
     };
-    engine.publish(Event { sequence: incident.revision, at: SystemTime::now(), kind: EventKind::Incident(event) });
+    engine.events().push(Event {
+        sequence: incident.revision,
+        at: SystemTime::now(),
+        kind: EventKind::Incident(event),
+    });
 }
 
 /// How many notices there have been, by incident: what shows that there is a new one.

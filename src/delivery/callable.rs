@@ -25,13 +25,13 @@ pub fn notice_for(callable: u64) -> Option<CalledFor> {
 pub struct CallableChannel {
     name: String,
     id: u64,
-    /// Held during a call.
-    calling: tokio::sync::Mutex<()>,
+    /// Held during a call; one that the parent of this process holds is none of this process's.
+    calling: PerProcess<tokio::sync::Mutex<()>>,
 }
 
 impl CallableChannel {
     pub fn new(name: &str, id: u64) -> Self {
-        Self { name: name.to_owned(), id, calling: tokio::sync::Mutex::default() }
+        Self { name: name.to_owned(), id, calling: PerProcess::new() }
     }
 }
 
@@ -46,7 +46,8 @@ impl Channel for CallableChannel {
     }
 
     async fn send(&self, context: &Context, notice: &Notice, reference: Option<&str>) -> Attempt {
-        let _calling = self.calling.lock().await;
+        let calling = self.calling.get_or_init(Default::default);
+        let _calling = calling.lock().await;
         let called_for = CALLED_FOR.get_or_init(Mutex::default);
         lock(&called_for).insert(self.id, (notice.clone(), reference.map(str::to_owned)));
         let reply = context.process.callables.call(self.id, context.time_left()).await;

@@ -17,6 +17,7 @@ mod ping;
 pub mod restore;
 #[cfg(test)]
 mod sample;
+mod senders;
 mod sending;
 pub mod service;
 pub mod settings;

@@ -12,6 +12,11 @@ use crate::policy::incident::{Acknowledgement, Incident, Since, Subject, Timelin
 use crate::policy::outbox::{Arrival, ChannelQueue, Delivery, DeliveryState};
 use crate::state::incidents::IncidentStore;
 
+/// As much of a kept incident is taken back.
+const MAX_BLOCKED: usize = 50;
+const MAX_ENTRIES: usize = 20;
+const MAX_DELIVERIES: usize = 100;
+
 /// An incident as [`super::shown`] shows it; what is missing is as in a new one.
 #[derive(Deserialize)]
 pub struct KeptIncident {
@@ -115,17 +120,18 @@ impl KeptIncident {
         incident.severity = self.severity.unwrap_or(incident.severity);
         incident.describe(self.status.unwrap_or(Status::Error), &self.message);
         incident.ended = self.ended;
-        incident.blocked = self.blocked;
+        incident.blocked = self.blocked.into_iter().take(MAX_BLOCKED).collect();
         let at = self.acknowledged_at.map_or(now.wall, time);
         let comment = self.comment.unwrap_or_default();
         incident.acknowledged = self.acknowledged_by.map(|author| Acknowledgement { author, comment, at });
         incident.timeline = self
             .timeline
             .into_iter()
+            .take(MAX_ENTRIES)
             .map(|entry| TimelineEntry { at: time(entry.at), kind: entry.kind, text: entry.text })
             .collect();
         (incident.revision, incident.confirmed) = (self.revision.max(1), self.revision);
-        for (index, kept) in self.deliveries.into_iter().enumerate() {
+        for (index, kept) in self.deliveries.into_iter().take(MAX_DELIVERIES).enumerate() {
             let position = incident.channels.iter().position(|queue| queue.channel == kept.channel);
             let position = position.unwrap_or_else(|| {
                 incident.channels.push(ChannelQueue::new(&kept.channel));

@@ -5,26 +5,23 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::alerts::{Alerts, publish};
-use super::backoff;
-use super::{Attempt, Channel};
+use super::senders::{SendSlot, Senders};
+use super::{Attempt, Channel, backoff};
 use crate::model::clock::Moment;
 use crate::model::{Notice, Owner};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
-use crate::policy::outbox::{DeliveryReport, Sent};
-use crate::runtime::{Context, Process, lock};
+use crate::policy::outbox::{DeliveryReport, SendResult};
+use crate::runtime::{Context, Process};
 use crate::state::incidents::IncidentTable;
 
-/// Attempts of one process at once.
-const MAX_ATTEMPTS: usize = 16;
 /// How much longer than an attempt its lease lasts: time to store what came of it.
 const MARGIN: Duration = Duration::from_secs(5);
 /// A process that has not started to send by then was stopped: its notice may be out of date.
@@ -33,46 +30,6 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
 /// Bytes of an answer, and of a reference.
 const MAX_ANSWER: usize = 200;
 const MAX_REFERENCE: usize = 500;
-
-/// The attempts of one process that are under way.
-#[derive(Default)]
-pub struct Senders {
-    under_way: Arc<Mutex<BTreeMap<String, usize>>>,
-    /// Notified when there may be something to send.
-    pub wake: Notify,
-}
-
-impl Senders {
-    /// The right to one more attempt on a channel, if there are not enough.
-    fn acquire(&self, channel: &dyn Channel) -> Option<SendSlot> {
-        let mut under_way = lock(&self.under_way);
-        let total: usize = under_way.values().sum();
-        let own = under_way.entry(channel.name().to_owned()).or_default();
-        if total >= MAX_ATTEMPTS || *own >= channel.concurrency() {
-            return None;
-        }
-        *own += 1;
-        Some(SendSlot { channel: channel.name().to_owned(), under_way: self.under_way.clone() })
-    }
-
-    pub fn is_idle(&self) -> bool {
-        lock(&self.under_way).values().all(|attempts| *attempts == 0)
-    }
-}
-
-/// The right to an attempt; given back when dropped.
-struct SendSlot {
-    channel: String,
-    under_way: Arc<Mutex<BTreeMap<String, usize>>>,
-}
-
-impl Drop for SendSlot {
-    fn drop(&mut self) {
-        if let Some(attempts) = lock(&self.under_way).get_mut(&self.channel) {
-            *attempts = attempts.saturating_sub(1);
-        }
-    }
-}
 
 /// A notice that this process has to send.
 pub struct Claim {
@@ -168,7 +125,9 @@ impl Alerts {
         let pause = backoff::pause(&self.settings.retries, claim.claimed.attempt, random);
         let sent = sent(attempt, pause);
         let answer = match &sent {
-            Sent::Delivered { answer, .. } | Sent::Refused { answer } | Sent::Failed { answer, .. } => answer.clone(),
+            SendResult::Delivered { answer, .. }
+            | SendResult::Refused { answer }
+            | SendResult::Failed { answer, .. } => answer.clone(),
         };
         let completed = self.update(claim.group, |subjects| {
             let subject = subjects.get_mut(&claim.claimed.incident.check)?;
@@ -226,18 +185,18 @@ pub async fn attempt(
 }
 
 /// What the outbox needs of an attempt, bounded; it is tried again after `pause` at the earliest.
-fn sent(attempt: Attempt, pause: Duration) -> Sent {
+fn sent(attempt: Attempt, pause: Duration) -> SendResult {
     let short = |answer: String| truncated(&answer, MAX_ANSWER);
     match attempt {
         Attempt::Delivered { answer, reference } => {
             // Part of a reference would be another one.
             let reference = reference.filter(|reference| reference.len() <= MAX_REFERENCE);
-            Sent::Delivered { answer: short(answer), reference }
+            SendResult::Delivered { answer: short(answer), reference }
         }
-        Attempt::Refused { answer } => Sent::Refused { answer: short(answer) },
+        Attempt::Refused { answer } => SendResult::Refused { answer: short(answer) },
         Attempt::Failed { answer, retry_after, may_have_arrived } => {
             let again_after = retry_after.map_or(pause, |wait| pause.max(backoff::demanded(wait)));
-            Sent::Failed { answer: short(answer), may_have_arrived, again_after }
+            SendResult::Failed { answer: short(answer), may_have_arrived, again_after }
         }
     }
 }
@@ -252,8 +211,8 @@ mod tests {
             let retry_after = retry_after.map(Duration::from_secs);
             let attempt = Attempt::Failed { answer: "a".repeat(1_000), retry_after, may_have_arrived: true };
             match sent(attempt, Duration::from_secs(30)) {
-                Sent::Failed { answer, again_after, .. } => (answer.len(), again_after.as_secs()),
-                other => (0, u64::from(matches!(other, Sent::Refused { .. }))),
+                SendResult::Failed { answer, again_after, .. } => (answer.len(), again_after.as_secs()),
+                other => (0, u64::from(matches!(other, SendResult::Refused { .. }))),
             }
         };
         let found = [None, Some(1), Some(60), Some(86_400)].map(failed);
@@ -261,7 +220,7 @@ mod tests {
         let delivered = |length| {
             sent(Attempt::Delivered { answer: "202".into(), reference: Some("r".repeat(length)) }, Duration::ZERO)
         };
-        assert!(matches!(delivered(500), Sent::Delivered { reference: Some(_), .. }));
-        assert!(matches!(delivered(501), Sent::Delivered { reference: None, .. }));
+        assert!(matches!(delivered(500), SendResult::Delivered { reference: Some(_), .. }));
+        assert!(matches!(delivered(501), SendResult::Delivered { reference: None, .. }));
     }
 }

@@ -1,4 +1,4 @@
-//! The background service of alerts: judges all subjects once a second, and sends what is due, without the interpreter.
+//! The background service of alerts: judges all subjects once a second and after each event, and sends what is due, without the interpreter.
 //!
 //! Every process of a scope runs it, and none leads: all that it decides is stored under a lock, so that a decision is
 //! made once, whoever comes first, and no process is missed when it dies.
@@ -13,12 +13,15 @@ use tokio::time::{Instant, sleep};
 
 use super::alerts::Alerts;
 use super::ping::ping_if_due;
-use super::sending::{Claim, Senders, send};
+use super::senders::Senders;
+use super::sending::{Claim, send};
 use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, Process};
 
 /// How often subjects are judged.
 const TICK: Duration = Duration::from_secs(1);
+/// How long after an event subjects are judged.
+const SETTLE: Duration = Duration::from_millis(20);
 /// How often a process that ends looks whether everything is sent.
 const FLUSH_TICK: Duration = Duration::from_millis(20);
 
@@ -76,7 +79,7 @@ impl BackgroundService for AlertService {
 
 async fn run(alerts: Arc<Alerts>, process: Arc<Process>) {
     let senders = alerts.senders.get_or_init(Senders::default);
-    while alerts.engine().is_some() {
+    while let Some(events) = alerts.engine().map(|engine| engine.events()) {
         let judged = alerts.clone();
         // One at a time: a store that blocks holds up no more than this task.
         let claims = spawn_blocking(move || tick(&judged)).await.unwrap_or_default();
@@ -85,6 +88,8 @@ async fn run(alerts: Arc<Alerts>, process: Arc<Process>) {
         select! {
             () = sleep(TICK) => {}
             () = senders.wake.notified() => {}
+            // What comes at once is judged at once.
+            () = events.pushed() => sleep(SETTLE).await,
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
 
 /// The longest maintenance window that repeats.
 const MAX_MINUTES: u32 = 7 * 24 * 60;
+/// The most names in one list of a silence.
+const MAX_MATCHED: usize = 50;
 /// The most pauses between attempts.
 const MAX_RETRIES: usize = 20;
 
@@ -109,6 +111,11 @@ pub struct MatcherFields {
 impl MatcherFields {
     pub fn matcher(self) -> Result<AlertMatcher, SpecError> {
         patterns("check", &self.check)?;
+        for (what, given) in [("check", self.check.len()), ("group", self.group.len())] {
+            if given > MAX_MATCHED {
+                return Err(SpecError(format!("{what} must be a list of {MAX_MATCHED} at most, not of {given}")));
+            }
+        }
         Ok(AlertMatcher { checks: self.check, severities: self.severity, groups: self.group })
     }
 }

@@ -1,7 +1,7 @@
 //! The events of an engine, fetched by Python for the log and for subscribers: each change once per scope.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use super::Engine;
@@ -42,9 +42,9 @@ impl Engine {
         events
     }
 
-    /// Adds an event of another module's.
-    pub fn publish(&self, event: Event) {
-        self.shared.events.get_or_init(Queue::default).push(event);
+    /// The events that were not fetched yet.
+    pub fn events(&self) -> Arc<Queue<Event>> {
+        self.shared.events.get_or_init(Queue::default)
     }
 
     fn drains_unreported(&self) -> bool {

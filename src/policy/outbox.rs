@@ -105,7 +105,7 @@ pub struct ChannelQueue {
 
 /// What came of an attempt, as the outbox needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sent {
+pub enum SendResult {
     Delivered { answer: String, reference: Option<String> },
     Refused { answer: String },
     Failed { answer: String, may_have_arrived: bool, again_after: Duration },
@@ -242,12 +242,18 @@ impl ChannelQueue {
     }
 
     /// Records what came of an attempt; `None` if another process has taken it over meanwhile.
-    pub fn complete(&mut self, owner: Owner, attempt: u32, sent: Sent, now: Moment) -> Option<Option<DeliveryReport>> {
+    pub fn complete(
+        &mut self,
+        owner: Owner,
+        attempt: u32,
+        sent: SendResult,
+        now: Moment,
+    ) -> Option<Option<DeliveryReport>> {
         let is_reported = self.is_reported;
         let delivery = self.deliveries.iter_mut().find(|delivery| delivery.is_pending())?;
         self.lease.take_if(|lease| lease.owner == owner && delivery.attempts == attempt)?;
         let report = match sent {
-            Sent::Delivered { answer, reference } => {
+            SendResult::Delivered { answer, reference } => {
                 delivery.state = DeliveryState::Delivered;
                 delivery.last_answer = answer;
                 self.arrival = Arrival::Yes;
@@ -256,14 +262,14 @@ impl ChannelQueue {
                 self.is_reported = false;
                 is_reported.then_some(DeliveryReport::Recovered)
             }
-            Sent::Refused { answer } => {
+            SendResult::Refused { answer } => {
                 delivery.state = DeliveryState::Refused;
                 delivery.last_answer = answer;
                 self.not_before = 0;
                 self.is_reported = true;
                 Some(DeliveryReport::Refused)
             }
-            Sent::Failed { answer, may_have_arrived, again_after } => {
+            SendResult::Failed { answer, may_have_arrived, again_after } => {
                 delivery.last_answer = answer;
                 if may_have_arrived {
                     delivery.may_have_arrived = true;

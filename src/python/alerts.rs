@@ -42,7 +42,7 @@ pub struct PyAlerts {
     service: Arc<AlertService>,
 }
 
-type Object<'py> = PyResult<Bound<'py, PyAny>>;
+type PyValueResult<'py> = PyResult<Bound<'py, PyAny>>;
 
 #[pymethods]
 impl PyAlerts {
@@ -62,7 +62,7 @@ impl PyAlerts {
         Ok(Self { inner, service })
     }
 
-    fn incidents<'py>(&self, py: Python<'py>, open_only: bool) -> Object<'py> {
+    fn incidents<'py>(&self, py: Python<'py>, open_only: bool) -> PyValueResult<'py> {
         let shown = py.detach(|| {
             let now = Moment::now();
             let application = &self.inner.settings.application;
@@ -114,7 +114,7 @@ impl PyAlerts {
         Ok(py.detach(|| self.inner.expire_silence(id))?)
     }
 
-    fn silences<'py>(&self, py: Python<'py>) -> Object<'py> {
+    fn silences<'py>(&self, py: Python<'py>) -> PyValueResult<'py> {
         let silences = py.detach(|| self.inner.silences());
         let now = SystemTime::now();
         let shown: Vec<Value> = silences.iter().map(|silence| shown::silence(silence, now)).collect();
@@ -122,7 +122,7 @@ impl PyAlerts {
     }
 
     /// Sends a trigger and a resolve of an incident that there is not, and returns what came of it.
-    fn test_channel<'py>(&self, py: Python<'py>, name: &str) -> Object<'py> {
+    fn test_channel<'py>(&self, py: Python<'py>, name: &str) -> PyValueResult<'py> {
         let attempt = py.detach(|| self.inner.try_channel(name))?;
         let attempt = attempt.ok_or_else(|| {
             let known: Vec<&str> = self.inner.settings.channels.iter().map(|channel| channel.name()).collect();

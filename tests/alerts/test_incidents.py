@@ -13,6 +13,7 @@ import pytest
 from lifesigns import Engine, IncidentEvent, UnknownCheckError
 from tests.alerts.receiver import Receiver
 from tests.process.host import where_shared
+from tests.process.probes import fetch
 from tests.services import wait_until
 
 FAST = {"FAILURES": 2, "SUCCESSES": 1, "RETRIES": [0.1]}
@@ -251,9 +252,11 @@ def test_channel__that_hangs__delays_no_other_channel_and_no_check(receiver: Rec
         wait_until(lambda: hanging.requests == 1 and receiver.kinds == ["triggered"])
         shop.broken = False
         wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
-        started = time.monotonic()
-        assert shop.engine.run(refresh=True)["status"] == "healthy"
-        assert time.monotonic() - started < 1
+        with shop.engine.serve("127.0.0.1:0") as server:
+            started = time.monotonic()
+            assert shop.engine.run(refresh=True)["status"] == "healthy"
+            assert fetch(server.address, "/ready").code == 200
+            assert time.monotonic() - started < 1
         assert hanging.requests == 1
 
 

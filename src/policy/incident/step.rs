@@ -20,7 +20,7 @@ const NOTE_LOOK: Duration = Duration::from_secs(600);
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// What a step needs beside the subject.
-struct Step<'a, 'b> {
+struct SubjectStep<'a, 'b> {
     subject: &'a mut Subject,
     check: &'a str,
     observed: &'a Observed,
@@ -39,7 +39,7 @@ pub fn step(
     now: Moment,
     notify: &mut dyn FnMut(&mut Incident, NoticeKind),
 ) {
-    let mut step = Step { subject, check, observed, rules, now, notify };
+    let mut step = SubjectStep { subject, check, observed, rules, now, notify };
     if !rules.enabled {
         step.switch_off();
     } else {
@@ -65,7 +65,7 @@ impl ObservedRuns {
     }
 }
 
-impl Step<'_, '_> {
+impl SubjectStep<'_, '_> {
     /// The runs that have not been counted, which count as such from now on.
     fn new_runs<'r>(&mut self, runs: &'r ObservedRuns) -> &'r [PastRun] {
         let counted = &mut self.subject.counted;
