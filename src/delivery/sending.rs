@@ -18,7 +18,7 @@ use super::{Attempt, Channel, backoff};
 use crate::model::clock::Moment;
 use crate::model::{Notice, Owner};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
-use crate::policy::outbox::{DeliveryReport, SendResult};
+use crate::policy::outbox::{DeliveryReport, DeliveryResult};
 use crate::runtime::{Context, Process};
 use crate::state::incidents::IncidentTable;
 
@@ -125,9 +125,9 @@ impl Alerts {
         let pause = backoff::pause(&self.settings.retries, claim.claimed.attempt, random);
         let sent = sent(attempt, pause);
         let answer = match &sent {
-            SendResult::Delivered { answer, .. }
-            | SendResult::Refused { answer }
-            | SendResult::Failed { answer, .. } => answer.clone(),
+            DeliveryResult::Delivered { answer, .. }
+            | DeliveryResult::Refused { answer }
+            | DeliveryResult::Failed { answer, .. } => answer.clone(),
         };
         let completed = self.update(claim.group, |subjects| {
             let subject = subjects.get_mut(&claim.claimed.incident.check)?;
@@ -185,18 +185,18 @@ pub async fn attempt(
 }
 
 /// What the outbox needs of an attempt, bounded; it is tried again after `pause` at the earliest.
-fn sent(attempt: Attempt, pause: Duration) -> SendResult {
+fn sent(attempt: Attempt, pause: Duration) -> DeliveryResult {
     let short = |answer: String| truncated(&answer, MAX_ANSWER);
     match attempt {
         Attempt::Delivered { answer, reference } => {
             // Part of a reference would be another one.
             let reference = reference.filter(|reference| reference.len() <= MAX_REFERENCE);
-            SendResult::Delivered { answer: short(answer), reference }
+            DeliveryResult::Delivered { answer: short(answer), reference }
         }
-        Attempt::Refused { answer } => SendResult::Refused { answer: short(answer) },
+        Attempt::Refused { answer } => DeliveryResult::Refused { answer: short(answer) },
         Attempt::Failed { answer, retry_after, may_have_arrived } => {
             let again_after = retry_after.map_or(pause, |wait| pause.max(backoff::demanded(wait)));
-            SendResult::Failed { answer: short(answer), may_have_arrived, again_after }
+            DeliveryResult::Failed { answer: short(answer), may_have_arrived, again_after }
         }
     }
 }
@@ -211,8 +211,8 @@ mod tests {
             let retry_after = retry_after.map(Duration::from_secs);
             let attempt = Attempt::Failed { answer: "a".repeat(1_000), retry_after, may_have_arrived: true };
             match sent(attempt, Duration::from_secs(30)) {
-                SendResult::Failed { answer, again_after, .. } => (answer.len(), again_after.as_secs()),
-                other => (0, u64::from(matches!(other, SendResult::Refused { .. }))),
+                DeliveryResult::Failed { answer, again_after, .. } => (answer.len(), again_after.as_secs()),
+                other => (0, u64::from(matches!(other, DeliveryResult::Refused { .. }))),
             }
         };
         let found = [None, Some(1), Some(60), Some(86_400)].map(failed);
@@ -220,7 +220,7 @@ mod tests {
         let delivered = |length| {
             sent(Attempt::Delivered { answer: "202".into(), reference: Some("r".repeat(length)) }, Duration::ZERO)
         };
-        assert!(matches!(delivered(500), SendResult::Delivered { reference: Some(_), .. }));
-        assert!(matches!(delivered(501), SendResult::Delivered { reference: None, .. }));
+        assert!(matches!(delivered(500), DeliveryResult::Delivered { reference: Some(_), .. }));
+        assert!(matches!(delivered(501), DeliveryResult::Delivered { reference: None, .. }));
     }
 }

@@ -105,7 +105,7 @@ pub struct ChannelQueue {
 
 /// What came of an attempt, as the outbox needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SendResult {
+pub enum DeliveryResult {
     Delivered { answer: String, reference: Option<String> },
     Refused { answer: String },
     Failed { answer: String, may_have_arrived: bool, again_after: Duration },
@@ -246,14 +246,14 @@ impl ChannelQueue {
         &mut self,
         owner: Owner,
         attempt: u32,
-        sent: SendResult,
+        sent: DeliveryResult,
         now: Moment,
     ) -> Option<Option<DeliveryReport>> {
         let is_reported = self.is_reported;
         let delivery = self.deliveries.iter_mut().find(|delivery| delivery.is_pending())?;
         self.lease.take_if(|lease| lease.owner == owner && delivery.attempts == attempt)?;
         let report = match sent {
-            SendResult::Delivered { answer, reference } => {
+            DeliveryResult::Delivered { answer, reference } => {
                 delivery.state = DeliveryState::Delivered;
                 delivery.last_answer = answer;
                 self.arrival = Arrival::Yes;
@@ -262,14 +262,14 @@ impl ChannelQueue {
                 self.is_reported = false;
                 is_reported.then_some(DeliveryReport::Recovered)
             }
-            SendResult::Refused { answer } => {
+            DeliveryResult::Refused { answer } => {
                 delivery.state = DeliveryState::Refused;
                 delivery.last_answer = answer;
                 self.not_before = 0;
                 self.is_reported = true;
                 Some(DeliveryReport::Refused)
             }
-            SendResult::Failed { answer, may_have_arrived, again_after } => {
+            DeliveryResult::Failed { answer, may_have_arrived, again_after } => {
                 delivery.last_answer = answer;
                 if may_have_arrived {
                     delivery.may_have_arrived = true;

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import lifesigns
 
@@ -30,7 +31,7 @@ def work(directory: Path, channel: dict[str, object]) -> None:
         "RETRIES": [0.2],
         "TIMEOUT": 5,
     }
-    shared = {"share": "host", "application": "shop", "store_path": directory / "store"}
+    shared: dict[str, Any] = {"share": "host", "application": "shop", "store_path": directory / "store"}
     engine = lifesigns.Engine(default_ttl=0.1, log=False, alerts=settings, **shared)
     engine.register("flips", lambda: not (directory / "broken").exists(), identity="flips")
     engine.start_background()

@@ -6,7 +6,7 @@ use super::notice::{StoredNotice, dedup_key};
 use super::subject::{Acknowledgement, Incident, Subject, TimelineKind};
 use crate::model::clock::Moment;
 use crate::model::{Notice, NoticeKind, Owner};
-use crate::policy::outbox::{DeliveryReport, SendResult};
+use crate::policy::outbox::{DeliveryReport, DeliveryResult};
 
 /// A notice that a process has acquired the right to send.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,16 +113,18 @@ impl Subject {
         &mut self,
         claimed: Outgoing<'_>,
         attempt: u32,
-        sent: SendResult,
+        sent: DeliveryResult,
         now: Moment,
     ) -> Option<Option<DeliveryReport>> {
         let incident = self.incidents_mut().find(|incident| incident.id == claimed.incident)?;
         let queue = incident.channels.iter_mut().find(|queue| queue.channel == claimed.channel)?;
         let kind = queue.pending()?.kind;
         let text = match &sent {
-            SendResult::Delivered { answer, .. } => Some(format!("{kind} delivered to {}: {answer}", claimed.channel)),
-            SendResult::Refused { answer } => Some(format!("{kind} refused by {}: {answer}", claimed.channel)),
-            SendResult::Failed { .. } => None,
+            DeliveryResult::Delivered { answer, .. } => {
+                Some(format!("{kind} delivered to {}: {answer}", claimed.channel))
+            }
+            DeliveryResult::Refused { answer } => Some(format!("{kind} refused by {}: {answer}", claimed.channel)),
+            DeliveryResult::Failed { .. } => None,
         };
         let report = queue.complete(claimed.owner, attempt, sent, now)?;
         incident.revision += 1;

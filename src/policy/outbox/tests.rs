@@ -17,16 +17,16 @@ fn owner(lease: u64) -> Owner {
     Owner { member: 0, process: 1, lease }
 }
 
-fn delivered() -> SendResult {
-    SendResult::Delivered { answer: "202".to_owned(), reference: None }
+fn delivered() -> DeliveryResult {
+    DeliveryResult::Delivered { answer: "202".to_owned(), reference: None }
 }
 
-fn failed(may_have_arrived: bool) -> SendResult {
-    SendResult::Failed { answer: "500".to_owned(), may_have_arrived, again_after: Duration::from_secs(5) }
+fn failed(may_have_arrived: bool) -> DeliveryResult {
+    DeliveryResult::Failed { answer: "500".to_owned(), may_have_arrived, again_after: Duration::from_secs(5) }
 }
 
-fn refused() -> SendResult {
-    SendResult::Refused { answer: "400".to_owned() }
+fn refused() -> DeliveryResult {
+    DeliveryResult::Refused { answer: "400".to_owned() }
 }
 
 fn states(queue: &ChannelQueue) -> Vec<(&'static str, DeliveryState)> {
@@ -34,7 +34,7 @@ fn states(queue: &ChannelQueue) -> Vec<(&'static str, DeliveryState)> {
 }
 
 /// Sends the next one at that second.
-fn send(queue: &mut ChannelQueue, second: u64, sent: SendResult) -> Option<DeliveryReport> {
+fn send(queue: &mut ChannelQueue, second: u64, sent: DeliveryResult) -> Option<DeliveryReport> {
     let (_, attempt) = queue.claim(owner(second), at(second), LEASE).unwrap();
     queue.complete(owner(second), attempt, sent, at(second)).unwrap()
 }
@@ -43,7 +43,7 @@ fn send(queue: &mut ChannelQueue, second: u64, sent: SendResult) -> Option<Deliv
 fn resolve_goes_where_its_trigger_may_have_arrived() {
     use DeliveryState::{Delivered, Dropped, Failed, Pending, Refused};
     let day = 24 * 3_600 + 10;
-    let table: [(&str, &[(u64, SendResult)], &[DeliveryState]); 6] = [
+    let table: [(&str, &[(u64, DeliveryResult)], &[DeliveryState]); 6] = [
         ("never sent", &[], &[Dropped, Dropped]),
         ("delivered", &[(0, delivered())], &[Delivered, Pending]),
         ("has not arrived", &[(0, failed(false))], &[Dropped, Dropped]),
