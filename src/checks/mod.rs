@@ -8,6 +8,7 @@ mod command;
 mod dns;
 mod fields;
 mod filesystem;
+mod flow;
 mod google_maps;
 mod grpc;
 mod heartbeat;
