@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +17,7 @@ from django_lifesigns.checks.connections import runnable
 from django_lifesigns.checks.storage import PREFIX, StorageCheck
 from lifesigns import Engine
 from tests.django.remote_storage import RemoteStorage
+from tests.services import S3 as S3Server
 from tests.services import free_port, wait_until
 
 REMOTE = "tests.django.remote_storage.RemoteStorage"
@@ -189,25 +187,9 @@ def test_s3__refusal_by_its_reason(
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The URL of an S3 with the bucket `media`."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    program = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_until(lambda: make_bucket(url), 30)
-            yield url
-        finally:
-            server.kill()
-
-
-def make_bucket(url: str) -> bool:
-    signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
-    request = urllib.request.Request(f"{url}/media", method="PUT", headers={"Authorization": signed})
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    with S3Server() as server:
+        server.make_bucket()
+        yield server.url
 
 
 @pytest.mark.services
