@@ -14,8 +14,12 @@ QUIET_SECONDS = 60.0
 REPLY_SECONDS = 0.3
 NAMED = 3
 
-# By worker: when its youngest task started, and since when others have been waiting, as far as this process has seen.
-_waiting: dict[str, tuple[float, float]] = {}
+# A worker that has not answered for so long is forgotten.
+FORGOTTEN_SECONDS = 300.0
+
+# By worker: when its youngest task started, since when others have been waiting, and when that was last seen, as far as
+# this process has looked.
+_waiting: dict[str, tuple[float, float, float]] = {}
 
 Answers = Mapping[str, Iterable[Mapping[str, Any]]]
 
@@ -27,18 +31,23 @@ def standing_still(connection: Any, answers: Answers, limit: float, depth: Calla
     """
     now = time.time()
     quiet = {name: at for name, at in _youngest(answers).items() if now - at >= min(QUIET_SECONDS, limit)}
-    waiting = _with_waiting(connection, answers, list(quiet), depth) if limit and quiet else set()
-    for name in _waiting.keys() - waiting:
-        del _waiting[name]
-    found = {}
-    for name in waiting:
-        at = quiet[name]
-        known_at, since = _waiting.get(name, (at, time.monotonic()))
-        since = since if known_at == at else time.monotonic()
-        _waiting[name] = (at, since)
-        if time.monotonic() - since >= limit:
-            found[name] = now - at
-    return found
+    waiting = _with_waiting(connection, answers, list(quiet), depth) if limit and quiet else {}
+    return {name: now - quiet[name] for name in _waiting_for(limit, quiet, waiting, answers.keys())}
+
+
+def _waiting_for(
+    limit: float, quiet: Mapping[str, float], waiting: Mapping[str, bool | None], answered: Iterable[str]
+) -> list[str]:
+    """Note for which workers tasks wait (None: not known), and return those for which they have for `limit` seconds."""
+    now = time.monotonic()
+    served = {name for name in answered if waiting.get(name, False) is False}
+    for name, (_, _, seen) in list(_waiting.items()):
+        if name in served or now - seen > FORGOTTEN_SECONDS:
+            del _waiting[name]
+    for name in [name for name, waits in waiting.items() if waits]:
+        at, since, _ = _waiting.get(name, (quiet[name], now, now))
+        _waiting[name] = (quiet[name], since if at == quiet[name] else now, now)
+    return [name for name, waits in waiting.items() if waits and now - _waiting[name][1] >= limit]
 
 
 def with_standstill(result: dict[str, Any], found: Mapping[str, float]) -> dict[str, Any]:
@@ -60,17 +69,21 @@ def _youngest(answers: Answers) -> dict[str, float]:
     return {name: max(found) for name, found in times.items() if found}
 
 
-def _with_waiting(connection: Any, answers: Answers, names: list[str], depth: Callable[[], int]) -> set[str]:
-    """Return the workers for which tasks wait: fetched by them, or in the broker while their pools are full."""
+def _with_waiting(
+    connection: Any, answers: Answers, names: list[str], depth: Callable[[], int]
+) -> dict[str, bool | None]:
+    """Return for which workers tasks wait: fetched by them, or in the broker while their pools are full.
+
+    None is not known: a worker did not answer in time.
+    """
     options = {"connection": connection, "timeout": REPLY_SECONDS}
     control = application().control
     reserved = control.inspect(destination=names, limit=len(names), **options).reserved() or {}
-    waiting = {name for name in names if reserved.get(name)}
-    others = [name for name in names if name not in waiting]
+    waiting: dict[str, bool | None] = {name: bool(reserved[name]) if name in reserved else None for name in names}
+    others = [name for name, waits in waiting.items() if waits is False]
     if others and depth():
         stats = control.inspect(destination=others, limit=len(others), **options).stats() or {}
         for name in others:
             places = stats.get(name, {}).get("pool", {}).get("max-concurrency")
-            if isinstance(places, int) and len(list(answers[name])) >= places:
-                waiting.add(name)
+            waiting[name] = len(list(answers[name])) >= places if isinstance(places, int) else None
     return waiting
