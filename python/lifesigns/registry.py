@@ -67,6 +67,7 @@ class Registry:
         successes_before_healthy: int = 1,
         identity: str | None = None,
         imports: Iterable[str] = (),
+        server: str | None = None,
     ) -> None:
         """Add a check.
 
@@ -91,6 +92,8 @@ class Registry:
             imports: packages that a callable imports only when it runs, such as ``["redis"]``. They are imported now,
                 on this thread, so that the first runs, which are parallel, and the application's own imports beside
                 them cannot collide.
+            server: ``host:port`` of what a callable looks at, for the details of its errors: an exception or a timeout
+                does not name it. Credentials are taken out.
 
         Raises:
             ValueError: an argument is wrong; the message names it and what would be right.
@@ -105,6 +108,7 @@ class Registry:
             depends_on=depends_on,
             failures_before_error=failures_before_error,
             successes_before_healthy=successes_before_healthy,
+            server=server,
         )
         packages = list_of_names("imports", imports)
         spec = plain_spec(check)

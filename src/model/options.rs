@@ -22,6 +22,8 @@ pub struct CheckOptions {
     /// Errors in a row before one is shown, and other results in a row before it is shown no more.
     pub failures_before_error: u32,
     pub successes_before_healthy: u32,
+    /// Where it looks, for the details of its errors: `host:port`, without credentials.
+    pub server: Option<String>,
 }
 
 impl CheckOptions {
@@ -38,6 +40,7 @@ impl CheckOptions {
             depends_on: Vec::new(),
             failures_before_error: 1,
             successes_before_healthy: 1,
+            server: None,
         }
     }
 

@@ -56,6 +56,8 @@ struct RegisterOptions {
     depends_on: Vec<String>,
     failures_before_error: u32,
     successes_before_healthy: u32,
+    #[serde(default)]
+    server: Option<String>,
 }
 
 #[pymethods]
@@ -188,6 +190,11 @@ impl PyEngine {
         Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
     }
 
+    /// Whether the critical checks have passed once, here or in a process that shares with this one and still lives.
+    fn has_started(&self, py: Python<'_>, passing: bool) -> bool {
+        py.detach(|| self.inner.has_started(passing))
+    }
+
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too, but for the probe servers of
     /// multiprocessing's children.
     fn resume(&self, py: Python<'_>) {
@@ -294,6 +301,7 @@ impl PyEngine {
             depends_on: options.depends_on,
             failures_before_error: options.failures_before_error,
             successes_before_healthy: options.successes_before_healthy,
+            server: options.server,
             ..CheckOptions::new(name, timeout, ttl)
         };
         Ok(self.inner.register(spec, check(timeout))?)
