@@ -78,7 +78,7 @@ class ChannelRoundTrip:
         return channel_modules(self.alias)
 
     @property
-    def server(self) -> str | None:
+    def server_address(self) -> str | None:
         """Return where it looks."""
         return layer_server(self.alias)
 

@@ -22,7 +22,7 @@ class DatabaseConnectivity:
     alias: str = "default"
 
     @property
-    def server(self) -> str | None:
+    def server_address(self) -> str | None:
         """Return where it looks."""
         return database_server(self.alias)
 

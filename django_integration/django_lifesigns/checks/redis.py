@@ -36,7 +36,7 @@ class RedisClient:
         return cache_modules(self.alias)
 
     @property
-    def server(self) -> str | None:
+    def server_address(self) -> str | None:
         """Return where it looks."""
         return cache_server(self.alias)
 

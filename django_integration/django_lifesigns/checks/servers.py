@@ -42,7 +42,7 @@ def server_of(check: object) -> str | None:
     if not type(check).__module__.startswith(CHECKS):  # a native check names its server by itself
         return None
     with suppress(Exception):  # whatever the settings are; what is wrong is said by the check
-        return getattr(check, "server", None)
+        return getattr(check, "server_address", None)
     return None
 
 

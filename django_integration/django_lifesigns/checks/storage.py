@@ -39,7 +39,7 @@ class StorageCheck:
         return storage_modules(self.alias)
 
     @property
-    def server(self) -> str | None:
+    def server_address(self) -> str | None:
         """Return where it looks."""
         return storage_server(self.alias)
 
