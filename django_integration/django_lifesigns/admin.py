@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -19,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.date_hierarchy import ByIndex
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
 from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
 from django_lifesigns.runtime.in_force import ThresholdInForce, thresholds_in_force, with_unit
@@ -115,7 +115,7 @@ class HealthCheckLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=lazy("details"))
     def shown_details(self, row: HealthCheckLog) -> SafeString:
-        text = json.dumps(row.details, indent=2, ensure_ascii=False, default=str)
+        text = to_json(row.details, indent=2, ascii_only=False)
         return format_html('<pre class="lifesigns-json">{}</pre>', text)
 
     @admin.display(description=lazy("sweep"), empty_value="")

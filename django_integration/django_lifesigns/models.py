@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
+from django.core.serializers.json import DjangoJSONEncoder
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, router
 from django.utils import timezone
@@ -35,7 +36,8 @@ class HealthCheckLog(models.Model):
     check_name = models.CharField(lazy("check name"), max_length=100)
     status = models.CharField(lazy("status"), max_length=20, choices=Status.choices)
     message = models.TextField(lazy("message"))
-    details = models.JSONField(lazy("details"), default=dict, blank=True)
+    # As everything is shown: a result that is logged may hold dates, decimals and UUIDs.
+    details = models.JSONField(lazy("details"), default=dict, blank=True, encoder=DjangoJSONEncoder)
     duration_ms = models.FloatField(lazy("duration in ms"), validators=[MinValueValidator(0)])
     checked_at = models.DateTimeField(lazy("checked at"), default=timezone.now, db_index=True)
     correlation_id = models.UUIDField(lazy("correlation id"), null=True, blank=True)

@@ -113,6 +113,12 @@ class Engine:
         ``at`` is in seconds since 1970; ``gap``, in seconds, is how close another one may be.
         """
 
+    def has_started(self, passing: bool) -> bool:
+        """Whether the critical checks have passed once, here or in a process that shares with this one and still lives.
+
+        ``passing``: whether they do now.
+        """
+
     def resume(self) -> None:
         """Start again what a fork ended: probe servers and the like.
 

@@ -46,10 +46,13 @@ def register_options(
     successes_before_healthy: int = 1,
     alert: Mapping[str, Any] | None = None,
     runbook: str | None = None,
+    server: str | None = None,
 ) -> dict[str, Any]:
     """Return the options of `Engine.register` as the native engine takes them."""
     if not isinstance(critical, bool):  # any string would count as true, "no" too
         raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
+    if not isinstance(server, (str, type(None))):
+        raise ValueError(f"{name}: server must be a string, not a {type(server).__name__}")
     return {
         "critical": critical,
         "timeout": timeout,
@@ -61,6 +64,7 @@ def register_options(
         "successes_before_healthy": successes_before_healthy,
         "alert": None if alert is None else dict(alert),
         "runbook": runbook,
+        "server": _without_credentials(server),
     }
 
 
@@ -78,6 +82,14 @@ def list_of_strings(what: str, values: Iterable[str]) -> list[str]:
     return list(values)
 
 
+def _without_credentials(server: str | None) -> str | None:
+    if not server:
+        return None
+    from lifesigns.redaction import redact
+
+    return redact(server)
+
+
 def hide_secrets(spec: dict[str, Any]) -> None:
     """Keep the secrets of a target out of what callables return, which may quote an error of its client."""
     from lifesigns.redaction import hide, secrets_in
@@ -92,22 +104,40 @@ def not_a_check(name: str, value: object) -> ValueError:
 
 def refuse_arguments(name: str, function: Any) -> None:
     """Refuse a callable that cannot be called without arguments; one whose signature is unknown may."""
-    missing = required_argument(function)
-    if missing is not None:
-        raise ValueError(f"{name}: {callable_name(function)} takes a required argument {missing!r}")
+    wrong = wrong_argument(function)
+    if wrong is not None:
+        raise ValueError(f"{name}: {callable_name(function)} {wrong}")
 
 
-def required_argument(function: Any) -> str | None:
-    """Return the first argument that a callable must be given."""
+def wrong_argument(function: Any) -> str | None:
+    """Return what keeps a callable from being called, as "takes ...": an argument that it must be given, or one that
+    `functools.partial` gives it and it does not have. None where it can be called, and where it does not tell.
+    """
     import inspect  # `python -m lifesigns` does without it
+    from functools import partial
 
+    kind = inspect.Parameter
     try:
+        if isinstance(function, partial):
+            known = inspect.signature(function.func).parameters.values()
+            by_name = [
+                parameter.name
+                for parameter in known
+                if parameter.kind in (kind.POSITIONAL_OR_KEYWORD, kind.KEYWORD_ONLY)
+            ]
+            takes_any = any(parameter.kind is kind.VAR_KEYWORD for parameter in known)
+            unknown = [] if takes_any else [name for name in function.keywords if name not in by_name]
+            if unknown:
+                known_ones = f" (it takes {', '.join(by_name)})" if by_name else ""
+                return f"takes no argument {unknown[0]!r}{known_ones}"
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # of builtins, or of an object that pretends to have one
         return None
-    optional = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    missing = (one.name for one in parameters if one.default is one.empty and one.kind not in optional)
-    return next(missing, None)
+    optional = (kind.VAR_POSITIONAL, kind.VAR_KEYWORD)
+    for parameter in parameters:
+        if parameter.default is kind.empty and parameter.kind not in optional:
+            return f"takes a required argument {parameter.name!r}"
+    return None
 
 
 def callable_name(function: Any) -> str:

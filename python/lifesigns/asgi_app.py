@@ -45,7 +45,7 @@ class ProbeApp:
         self._startup = startup
         self._budget = max(0.0, ready_budget - MARGIN)
         self._ready_max_age = ready_max_age
-        self._has_started = False
+        self._is_prepared = False
         self._refreshes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -134,10 +134,12 @@ class ProbeApp:
         if self._startup is not None:
             runs.append(self._startup.arun(deadline=self._budget, details=details))
         reports: list[Any] = await asyncio.gather(*runs)
-        if all(report["status"] != "unhealthy" for report in reports):
-            self._has_started = True
+        passing, *prepared = (report["status"] != "unhealthy" for report in reports)
+        # What has to be there first was there once.
+        self._is_prepared |= all(prepared)
+        has_started = self._engine.has_started(passing) and self._is_prepared
         checks = {name: result for report in reports for name, result in report["checks"].items()}
-        if self._has_started:
+        if has_started:
             return _said(200, "started", "Service has started", checks=checks)
         return _said(503, "starting", "Service is starting", checks=checks)
 

@@ -20,6 +20,8 @@ NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 LONGEST = 100
 # What the heartbeats of all workers start with, beside those of the names that a project chooses.
 WORKERS = "celery-worker."
+# What the scheduler's heartbeats are named.
+BEAT = "celery-beat"
 
 
 def connect(
@@ -35,7 +37,8 @@ def connect(
     A worker sends a heartbeat every 2 s from the loop that takes tasks, as its name before the ``@``: a check of the
     kind ``heartbeat`` sees it, in any process that shares the engine's store, and `worker_heartbeats` counts it. It
     drains when it is shut down.
-    Only the parent of a pool takes part, since its children are busy with tasks.
+    Only the parent of a pool takes part, since its children are busy with tasks. A scheduler (``celery beat``) sends
+    the heartbeat ``celery-beat`` with each task that it sends.
 
     Args:
         engine: renews its results in the background, and is where heartbeats are stored if it shares with its host.
@@ -52,7 +55,7 @@ def connect(
     start = partial(_start, engine, serve, on_start, options)
     for signal, receiver in (
         (signals.worker_ready, start),
-        (signals.beat_init, start),
+        (signals.beat_init, partial(_start_beat, start, uid)),
         (signals.heartbeat_sent, _send_heartbeat),
         (signals.worker_shutting_down, _drain),
     ):
@@ -85,6 +88,16 @@ def _start(
             engine.serve(serve, **options)
     if on_start is not None:
         on_start()
+
+
+def _start_beat(start: Callable[..., object], uid: str, **options: object) -> None:
+    start(**options)
+    # Each task that this process sends is one that was due.
+    signals.after_task_publish.connect(_send_heartbeat_of_beat, weak=False, dispatch_uid=uid)
+
+
+def _send_heartbeat_of_beat(**_: object) -> None:
+    beat(BEAT)
 
 
 def _send_heartbeat(sender: Any, **_: object) -> None:

@@ -127,6 +127,16 @@ class Engine(Registry, Alerting):
         """
         return self._native.note(name, at, gap)
 
+    def has_started(self, passing: bool) -> bool:
+        """Return whether the critical checks have passed once, here or in a process that shares and is still there.
+
+        So all workers of a host say the same, and start again only when all of them have ended.
+
+        Args:
+            passing: whether they pass now, as ``run(critical_only=True)`` has found.
+        """
+        return self._native.has_started(passing)
+
     def subscribe(self, subscriber: Callable[[Event], object]) -> None:
         """Call `subscriber` with each event, from the thread whose run fetched it.
 

@@ -69,6 +69,7 @@ class Registry:
         imports: Iterable[str] = (),
         alert: Mapping[str, Any] | None = None,
         runbook: str | None = None,
+        server: str | None = None,
     ) -> None:
         """Add a check.
 
@@ -96,6 +97,8 @@ class Registry:
             alert: when it alerts, where that differs from the engine's ``alerts``: ``failures``, ``successes``,
                 ``seconds``, ``reminder`` (seconds), ``severity`` (``warning``, ``error``, ``critical``), ``enabled``.
             runbook: a URL or a text: what to do when it fails. It is part of its alerts.
+            server: ``host:port`` of what a callable looks at, for the details of its errors: an exception or a timeout
+                does not name it. Credentials are taken out.
 
         Raises:
             ValueError: an argument is wrong; the message names it and what would be right.
@@ -112,6 +115,7 @@ class Registry:
             successes_before_healthy=successes_before_healthy,
             alert=alert,
             runbook=runbook,
+            server=server,
         )
         packages = list_of_names("imports", imports)
         spec = plain_spec(check)

@@ -69,6 +69,11 @@ pub fn yes() -> bool {
     true
 }
 
+/// A number with one decimal.
+pub fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
+
 /// A number of things in words: "1 error", "2 errors".
 pub fn counted(thing: &str, number: u64) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })

@@ -8,6 +8,7 @@ mod command;
 mod dns;
 pub mod fields;
 mod filesystem;
+mod flow;
 mod google_maps;
 mod grpc;
 mod heartbeat;

@@ -5,6 +5,7 @@ pub mod readiness;
 pub mod refresh;
 pub mod registry;
 pub mod runner;
+mod started;
 pub mod sweep;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::state::Scope;
 use events::Events;
 use readiness::ReadinessState;
 use registry::{CheckRequest, Registered, Shared};
+use started::StartState;
 use sweep::{Sweep, Work};
 
 /// A set of checks that are run together.
@@ -31,6 +33,7 @@ pub struct Engine {
     shared: Shared,
     events: Events,
     readiness: ReadinessState,
+    start: StartState,
     max_stale: Duration,
     /// In nanoseconds since boot.
     started: u64,
@@ -80,8 +83,8 @@ impl Engine {
     pub fn new(max_stale: Duration) -> Self {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
-        let (events, readiness) = (Events::default(), ReadinessState::default());
-        Self { checks, groups, shared, events, readiness, max_stale, started: clock::now() }
+        let (events, readiness, start) = Default::default();
+        Self { checks, groups, shared, events, readiness, start, max_stale, started: clock::now() }
     }
 
     /// The same engine in another scope; before checks are registered.

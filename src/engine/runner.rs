@@ -59,7 +59,7 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
         return Err(NotRun::Blocked { parent: parent.options.name.clone(), answered: false });
     }
     let call_result = call_result(&result, active.check.errors_trip_breaker());
-    let outcome = Outcome::of(result, started, timeout);
+    let outcome = Outcome::of(result, started, timeout).about(check.options.server.as_deref());
     if !Arc::ptr_eq(active, &check.active()) {
         // Replaced meanwhile: callers that wait get this answer, later ones do not.
         return Ok(Arc::new(outcome));

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use super::{Selection, runner};
-use crate::model::{CheckError, NotRun, Outcome, pending};
+use crate::model::{CheckError, NotRun, Outcome, Status, pending};
 use crate::policy::report::{Report, Row};
 use crate::runtime::Process;
 use crate::state::{InFlightRun, RunResult, TableSnapshot};
@@ -142,19 +142,23 @@ impl Sweep {
         match requested {
             SweepEntry::Known(outcome) => self.cached(check, outcome.clone(), now),
             SweepEntry::NotRun(reason) => not_run(reason),
-            SweepEntry::Latest => self.last(check, check.stale_after, now, snapshot, pending),
+            SweepEntry::Latest => self.last(check, check.stale_after, now, snapshot, || pending(None)),
             SweepEntry::InFlight { run, leading } => match run.result() {
                 Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
                 Some(Err(reason)) => not_run(reason),
                 None => match self.overrun(check, run, *leading, now) {
                     Some(outcome) => self.derived(check, &outcome),
-                    None => self.last(check, self.awaited_bound(check), now, snapshot, pending),
+                    None => {
+                        let phase = run.progress().map(|(_, context)| context.phase());
+                        self.last(check, self.awaited_bound(check), now, snapshot, || pending(phase))
+                    }
                 },
             },
         }
     }
 
-    /// The last outcome if it is younger than `bound`, else what `otherwise` makes.
+    /// The last outcome if it is younger than `bound`, else what `otherwise` makes. An error stands until it is stale:
+    /// while it is not known that it is over, it is the cause.
     fn last(
         &self,
         check: &Registered,
@@ -164,7 +168,8 @@ impl Sweep {
         otherwise: impl FnOnce() -> Outcome,
     ) -> Row {
         let (latest, _) = check.state().latest(snapshot);
-        match latest.filter(|latest| now.saturating_duration_since(latest.finished) < bound) {
+        let bound_of = |latest: &Outcome| if latest.status == Status::Error { check.stale_after } else { bound };
+        match latest.filter(|latest| now.saturating_duration_since(latest.finished) < bound_of(latest)) {
             Some(outcome) => self.cached(check, outcome, now),
             None => Row { pending: true, ..self.derived(check, &otherwise()) },
         }
@@ -194,7 +199,8 @@ impl Sweep {
     }
 
     fn derived(&self, check: &Registered, outcome: &Outcome) -> Row {
-        Row::new(check.name.clone(), check.options.critical, Arc::new(outcome.clone()))
+        let outcome = outcome.clone().about(check.options.server.as_deref());
+        Row::new(check.name.clone(), check.options.critical, Arc::new(outcome))
     }
 
     /// The report on what is known now.

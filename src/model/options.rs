@@ -26,6 +26,8 @@ pub struct CheckOptions {
     pub alert: AlertOptions,
     /// Where a person finds what to do about it: part of every alert.
     pub runbook: Option<String>,
+    /// Where it looks, for the details of its errors: `host:port`, without credentials.
+    pub server: Option<String>,
 }
 
 impl CheckOptions {
@@ -44,6 +46,7 @@ impl CheckOptions {
             successes_before_healthy: 1,
             alert: AlertOptions::default(),
             runbook: None,
+            server: None,
         }
     }
 

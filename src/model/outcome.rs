@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::clock;
-use super::error::CheckError;
+use super::error::{CheckError, Phase};
 use super::status::Status;
 
 /// What a check that could do its work found: facts for the report, without a judgement of the whole.
@@ -106,6 +106,15 @@ impl Outcome {
         }
     }
 
+    /// The same; an error with the server that it is about, if that is known.
+    #[must_use]
+    pub fn about(mut self, server: Option<&str>) -> Self {
+        if let (Status::Error, Some(server)) = (self.status, server) {
+            self.details.entry("server").or_insert_with(|| server.into());
+        }
+        self
+    }
+
     /// An error that is derived for an answer, and never stored.
     pub fn derived(message: String, error_type: &str) -> Self {
         let outcome = Self::of(Ok(Finding::error(message)), Instant::now(), Duration::ZERO);
@@ -151,7 +160,7 @@ impl NotRun {
                 let message = format!("Still running for {seconds} s: the previous run has not returned");
                 Outcome::derived(message, "StillRunningError")
             }
-            Self::Observer => pending(),
+            Self::Observer => pending(None),
             Self::Blocked { parent, answered: true } => {
                 Outcome::derived(format!("Not run: {parent} is in error"), "DependencyError")
             }
@@ -175,7 +184,11 @@ impl NotRun {
     }
 }
 
-/// The answer where nothing is known yet.
-pub fn pending() -> Outcome {
-    Outcome::derived("No result yet".to_owned(), "PendingError")
+/// The answer where nothing is known yet, and what the run that is awaited is doing.
+pub fn pending(phase: Option<Phase>) -> Outcome {
+    let message = match phase {
+        Some(phase) => format!("No result yet ({})", phase.doing()),
+        None => "No result yet".to_owned(),
+    };
+    Outcome::derived(message, "PendingError")
 }

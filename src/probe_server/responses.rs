@@ -114,13 +114,13 @@ pub struct Probes {
     sources: Sources,
     /// Where they are served: the processes that serve there are those that `/alive` is about.
     address: String,
-    /// Once started, it stays so: what comes later is the business of readiness.
-    started: AtomicBool,
+    /// Whether all that has to be there first was there once: what comes later is the business of readiness.
+    prepared: AtomicBool,
 }
 
 impl Probes {
     pub fn new(sources: Sources, address: &ProbeAddress) -> Self {
-        Self { sources, address: address.to_string(), started: AtomicBool::default() }
+        Self { sources, address: address.to_string(), prepared: AtomicBool::default() }
     }
 
     pub async fn respond(&self, probe: Probe<'_>, request: ProbeRequest) -> ProbeResponse {
@@ -187,7 +187,7 @@ impl Probes {
         let (rows, first) = match &self.sources.startup {
             None => (critical.await?.rows(), Vec::new()),
             Some(engine) => {
-                if !self.started.load(Ordering::Relaxed) {
+                if !self.prepared.load(Ordering::Relaxed) {
                     // Callables among them start to run; the next request sees their results.
                     engine.sweep(&Selection::default())?.1.start(|| {});
                 }
@@ -195,8 +195,9 @@ impl Probes {
                 (critical.rows(), first.rows())
             }
         };
-        let passed = !are_failing(&rows) && !are_failing(&first);
-        let started = self.started.fetch_or(passed, Ordering::Relaxed) || passed;
+        let prepared = !are_failing(&first);
+        let prepared = self.prepared.fetch_or(prepared, Ordering::Relaxed) || prepared;
+        let started = self.sources.engine.has_started(!are_failing(&rows)) && prepared;
         let rows: Vec<Row> = first.into_iter().chain(rows).collect();
         let checks = Map::from_iter([("checks".to_owned(), json!(ResultsOf(&rows, request.caller.shown)))]);
         let (code, body) = if started {

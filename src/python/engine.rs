@@ -60,6 +60,8 @@ struct RegisterOptions {
     alert: Option<AlertOptions>,
     #[serde(default)]
     runbook: Option<String>,
+    #[serde(default)]
+    server: Option<String>,
 }
 
 #[pymethods]
@@ -192,6 +194,11 @@ impl PyEngine {
         Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
     }
 
+    /// Whether the critical checks have passed once, here or in a process that shares with this one and still lives.
+    fn has_started(&self, py: Python<'_>, passing: bool) -> bool {
+        py.detach(|| self.inner.has_started(passing))
+    }
+
     /// Starts again what a fork ended: probe servers and the like. Every sweep does so, too, but for the probe servers of
     /// multiprocessing's children.
     fn resume(&self, py: Python<'_>) {
@@ -300,6 +307,7 @@ impl PyEngine {
             successes_before_healthy: options.successes_before_healthy,
             alert: options.alert.unwrap_or_default(),
             runbook: options.runbook,
+            server: options.server,
             ..CheckOptions::new(name, timeout, ttl)
         };
         Ok(self.inner.register(spec, check(timeout))?)

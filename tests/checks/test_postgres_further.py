@@ -17,11 +17,11 @@ FURTHER = {
     "finished_sql": "SELECT 10 WHERE {since} < {now}",
 }
 WRONG = [
-    ("SELECT count(*){oldest} FROM forbidden", "lacks the right to read what it names"),
-    ("SELECT count(*){oldest} FROM gone", "SQLSTATE 42P01"),
-    ("SELECT count(", "SQLSTATE 42601"),
-    ("SELECT 'many'{oldest}", "SQLSTATE 22P02"),
-    ("SELECT count(*){oldest} FROM (SELECT pg_sleep(30)) s", "Timed out after"),
+    ("SELECT count(*){oldest} FROM forbidden", "lacks the right to read what it names", "healthy"),
+    ("SELECT count(*){oldest} FROM gone", "SQLSTATE 42P01", "degraded"),
+    ("SELECT count(", "SQLSTATE 42601", "degraded"),
+    ("SELECT 'many'{oldest}", "SQLSTATE 22P02", "degraded"),
+    ("SELECT count(*){oldest} FROM (SELECT pg_sleep(30)) s", "Timed out after", "healthy"),
 ]
 
 
@@ -44,10 +44,10 @@ def test_pending__further_statements(postgres: Postgres) -> None:
 
 
 @pytest.mark.usefixtures("forbidden")
-@pytest.mark.parametrize(("sql", "reason"), WRONG)
+@pytest.mark.parametrize(("sql", "reason", "status"), WRONG)
 @pytest.mark.parametrize(("field", "detail"), [("taken_sql", "taken_tasks"), ("finished_sql", "finished_per_minute")])
-def test_pending__further_statement_that_fails_costs_its_own_detail(
-    postgres: Postgres, sql: str, reason: str, field: str, detail: str
+def test_pending__further_statement_that_fails_costs_its_own_detail_and_is_degraded_if_it_is_wrong(
+    postgres: Postgres, sql: str, reason: str, status: str, field: str, detail: str
 ) -> None:
     sql = sql.replace("{oldest}", ", now()" if field == "taken_sql" else "")
     checks = engine(x=spec("pending_tasks", server(postgres), **{**FURTHER, field: sql, "window_minutes": 3}))
@@ -55,7 +55,8 @@ def test_pending__further_statement_that_fails_costs_its_own_detail(
     errors = []
     for _ in range(3):
         result = result_of(checks)
-        assert (result["status"], result["details"]["total_pending"]) == ("healthy", 3), result
+        assert (result["status"], result["details"]["total_pending"]) == (status, 3), result
+        assert (f"; {field} is wrong: " in result["message"]) == (status == "degraded"), result
         assert result["duration_ms"] < 3000
         assert complete - result["details"].keys() == {detail}, result
         assert reason in result["details"]["unavailable"][detail], result
@@ -67,7 +68,8 @@ def test_pending__further_statement_that_fails_costs_its_own_detail(
 def test_pending__all_further_statements_fail(postgres: Postgres) -> None:
     wrong = {field: f"SELECT count(*) FROM gone_{field}" for field in FURTHER}
     result = run(spec("pending_tasks", server(postgres), **wrong))
-    assert (result["status"], result["details"]["total_pending"]) == ("healthy", 3), result
+    assert (result["status"], result["details"]["total_pending"]) == ("degraded", 3), result
+    assert all(f"{field} is wrong" in result["message"] for field in FURTHER), result
     assert len(result["details"]["unavailable"]) == 4
 
 
@@ -100,6 +102,24 @@ def test_workers__stuck_tasks(postgres: Postgres, stuck: int, status: str) -> No
     assert 30 <= result["details"]["oldest_running_seconds"] < 40
     without = run(spec("task_workers", server(postgres), **{**fields, "sql": None}))
     assert without["status"] == ("degraded" if stuck else "skipped")
+
+
+@pytest.mark.parametrize("field", ["running_sql", "stuck_sql", "last_heartbeat_sql"])
+@pytest.mark.parametrize("heartbeats", [True, False])
+def test_workers__wrong_statement_is_degraded(postgres: Postgres, field: str, heartbeats: bool) -> None:
+    postgres.heartbeat()
+    fields = {field: "SELECT missing FROM background_task_worker", **({} if heartbeats else {"sql": None})}
+    fields.setdefault("stuck_sql", "SELECT 0")
+    result = run(spec("task_workers", server(postgres), **fields))
+    assert (result["status"], f"; {field} is wrong: " in result["message"]) == ("degraded", True), result
+
+
+def test_workers__last_heartbeat_is_in_the_message_where_none_is_left(postgres: Postgres) -> None:
+    sql = "SELECT count(*) FROM (SELECT now() - interval '400 s' AS at) w WHERE at >= {since}"
+    last = "SELECT now() - interval '400 s'"
+    result = run(spec("task_workers", server(postgres), sql=sql, last_heartbeat_sql=last))
+    assert (result["status"], "; the last heartbeat was 400 s ago" in result["message"]) == ("error", True), result
+    assert result["details"]["last_heartbeat_seconds"] == 400
 
 
 @pytest.mark.parametrize(("died", "status"), [(False, "degraded"), (True, "error")])

@@ -153,12 +153,24 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
 
 
 @pytest.mark.usefixtures("queue_tables")
-@pytest.mark.parametrize("wrong", ["SELECT count(*) FROM gone", ENDLESS, "SELECT 'many'", "SELECT"])
-def test_pending__further_statement_that_fails_costs_its_own_detail(wrong: str) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "status"),
+    [
+        ("SELECT count(*) FROM gone", "degraded"),
+        ("SELECT missing FROM background_task", "degraded"),
+        ("SELECT 'many'", "degraded"),
+        ("SELECT", "degraded"),
+        (ENDLESS, "healthy"),
+    ],
+)
+def test_pending__further_statement_that_fails_costs_its_own_detail_and_is_degraded_if_it_is_wrong(
+    wrong: str, status: str
+) -> None:
     started = time.monotonic()
     result: Any = PendingTasks(scheduled_sql=wrong, finished_sql="SELECT 5", **PENDING)()
     assert time.monotonic() - started < 3
-    assert result["status"] == "healthy"
+    assert result["status"] == status
+    assert ("; scheduled_sql is wrong: " in result["message"]) == (status == "degraded"), result
     assert result["details"]["total_pending"] == 3
     assert result["details"]["finished_per_minute"] == 1.0
     assert "scheduled_tasks" not in result["details"]
@@ -179,6 +191,27 @@ def test_workers__stuck_tasks(stuck: int, status: str) -> None:
     without: Any = TaskWorkers(stuck_sql=sql, **{**WORKERS, "sql": None})()
     assert without["status"] == ("degraded" if stuck else "skipped")
     assert "active_workers" not in without["details"]
+
+
+@pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize("field", ["running_sql", "stuck_sql", "last_heartbeat_sql"])
+@pytest.mark.parametrize("sql", [WORKERS["sql"], None])
+def test_workers__wrong_statement_is_degraded(field: str, sql: str | None) -> None:
+    result: Any = TaskWorkers(**{**WORKERS, "sql": sql, field: "SELECT count(*) FROM gone"})()
+    assert (result["status"], f"{field} is wrong" in result["message"]) == ("degraded", True), result
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_workers__last_heartbeat_is_in_the_message_where_none_is_left() -> None:
+    check = TaskWorkers(**WORKERS, last_heartbeat_sql=QUEUE.last_heartbeat_sql)
+    result: Any = check()
+    assert result["details"]["last_heartbeat_seconds"] < 60
+    assert "last heartbeat" not in result["message"]
+    with connection.cursor() as cursor:
+        old = connection.ops.adapt_datetimefield_value(timezone.now() - timedelta(minutes=6))
+        cursor.execute("UPDATE background_task_worker SET last_heartbeat = %s", [old])
+    result = check()
+    assert (result["status"], "; the last heartbeat was 36" in result["message"]) == ("error", True), result
 
 
 @pytest.mark.usefixtures("queue_tables")

@@ -20,6 +20,7 @@ from tests.services.processes import kill
 pytest.importorskip("celery")
 
 APP = """
+import ctypes
 import time
 from celery import Celery
 app = Celery("project")
@@ -28,6 +29,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 @app.task
 def busy():
     time.sleep(8)
+
+@app.task
+def block():
+    ctypes.CDLL(None).sleep(8)  # not by gevent's leave: no other greenlet runs meanwhile
 """
 WORKER = ("-m", "celery", "-A", "project", "worker", "--pool", "prefork", "--concurrency", "2", "--loglevel", "info")
 # What another process of the host knows of it: here as a check of the same project, in a command.
@@ -65,6 +70,9 @@ class Project:
                 stdout=log,
                 stderr=log,
             )
+
+    def run_until_done(self, program: str) -> None:
+        assert self.start("-c", program).wait(30) == 0, self.log()
 
     def log(self) -> str:
         return (self.folder / "log").read_text()

@@ -49,7 +49,7 @@ def worker(project: Project, *options: str) -> Iterator[subprocess.Popen[bytes]]
 
 
 def send(project: Project, *countdowns: float) -> None:
-    assert project.start("-c", BUSY.format(countdowns=list(countdowns))).wait(30) == 0, project.log()
+    project.run_until_done(BUSY.format(countdowns=list(countdowns)))
 
 
 def found(project: Project) -> Any:
@@ -70,7 +70,10 @@ def test_worker__of_one_process_is_busy_and_not_dead(project: Project) -> None:
     assert (result["status"], "busy" in result["message"]) == ("skipped", True), result
 
 
-def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project) -> None:
+@pytest.mark.parametrize(("pool", "task"), [("solo", "busy"), ("gevent", "block")])
+def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project, pool: str, task: str) -> None:
+    if pool == "gevent":
+        pytest.importorskip("gevent")
     results: list[Any] = []
 
     def is_busy() -> bool:
@@ -78,12 +81,12 @@ def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project) -> No
         results.append(found(project)["task_workers"])
         return "busy" in results[-1]["message"]
 
-    with worker(project, "--pool", "solo", "--hostname", "solo@here"):
-        send(project, 0, 0)
+    with worker(project, "--pool", pool, "--hostname", f"{pool}@here"):
+        project.run_until_done(f"from project import {task}; [{task}.delay() for _ in range(2)]")
         wait_until(lambda: "received" in project.log(), 20, project.log())
         wait_until(is_busy, 20, str(results))
     assert {result["status"] for result in results} == {"healthy"}, results
-    message = r"1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat \d s ago"
+    message = r"1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat \d+ s ago"
     assert re.fullmatch(message, results[-1]["message"]), results
     assert results[-1]["details"]["active_workers"] == results[-1]["details"]["busy_workers"] == 1
     # It is gone, and the broker knows that there is none: its last heartbeat does not decide. As in a deploy, the first

@@ -72,7 +72,7 @@ def test_tasks__custom_further_statements(discovered: Any, database: Any) -> Non
     database(**POSTGRESQL)
     further = {
         "pending_tasks": ("scheduled_sql", "taken_sql", "finished_sql", "overdue_sql"),
-        "task_workers": ("running_sql", "stuck_sql"),
+        "task_workers": ("last_heartbeat_sql", "running_sql", "stuck_sql"),
     }
     queue = {**CUSTOM, **{key: f"SELECT '{key}'" for keys in further.values() for key in keys}}
     found, problems = discovered(LIFESIGNS={"TASK_QUEUE": queue})
@@ -260,11 +260,63 @@ def test_tasks__celery(discovered: Any, database: Any, installed: Any) -> None:
     server = specs.RedisServer(url="redis://h:6379/0")
     assert found["task_queue"].check == specs.RedisTaskBroker(server=server, backend="celery (redis)")
     thresholds = specs.Thresholds(degraded_above=1, error_above=2)
-    assert found["pending_tasks"].check == specs.RedisPendingTasks(
-        server=server, layout="celery", queues=("celery",), discover=True, thresholds=thresholds
+    check = found["pending_tasks"].check
+    assert check.finished.server == specs.PostgresServer(dbname="app")
+    assert "date_done >= {since}" in check.finished.sql
+    assert check == specs.RedisPendingTasks(
+        server=server,
+        layout="celery",
+        queues=("celery",),
+        discover=True,
+        thresholds=thresholds,
+        finished=check.finished,
     )
     assert found["failed_tasks"].check.tables == ("django_celery_results_taskresult",)
     assert found["task_workers"].check == celery_workers.CeleryWorkers()
+
+
+@pytest.mark.parametrize(
+    ("given", "failures", "flow"),
+    [
+        ({"CELERY_TASK_IGNORE_RESULT": True}, False, False),
+        ({"CELERY_TASK_IGNORE_RESULT": True, "CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED": True}, True, False),
+        ({}, True, True),
+    ],
+)
+def test_tasks__celery_results_that_are_ignored_are_not_zero(
+    discovered: Any, database: Any, installed: Any, given: Any, failures: bool, flow: bool
+) -> None:
+    database(**POSTGRESQL)
+    installed("django_celery_results")
+    found, _ = discovered(CELERY_BROKER_URL="redis://h", CELERY_RESULT_BACKEND="django-db", **given)
+    assert isinstance(found["failed_tasks"].check, specs.FailedTasks) == failures
+    assert (found["pending_tasks"].check.finished is not None) == flow
+
+
+@pytest.mark.parametrize("url", ["redis://h", "amqp://h", "sqs://"])
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    [
+        (None, True),
+        ("django_celery_beat.schedulers:DatabaseScheduler", True),
+        ("project.schedulers.OurDatabaseScheduler", True),
+        ("celery.beat:PersistentScheduler", False),
+    ],
+)
+def test_tasks__celery_schedules_in_tables(
+    discovered: Any, installed: Any, url: str, scheduler: str | None, expected: bool
+) -> None:
+    pytest.importorskip("celery")
+    installed("django_celery_beat")
+    found, problems = discovered(CELERY_BROKER_URL=url, CELERY_BEAT_SCHEDULER=scheduler)
+    assert problems == []
+    assert getattr(found["task_workers"].check, "schedules", False) == expected
+    options = {"CHECKS": {"task_workers": {"schedules": False, "schedule_window_minutes": 30}}}
+    if expected:
+        found, problems = discovered(CELERY_BROKER_URL=url, LIFESIGNS=options)
+        assert problems == []
+        check = found["task_workers"].check
+        assert (check.schedules, check.schedule_window_minutes) == (False, 30)
 
 
 def test_tasks__celery_without_results(discovered: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -212,3 +214,10 @@ def test_threshold__validation_against_what_is_saved() -> None:
     critical.enabled = False  # 90 would hold, below the warning
     with pytest.raises(ValidationError, match="warning threshold, 95"):
         critical.full_clean()
+
+
+def test_log_check__details_that_are_no_plain_json() -> None:
+    details = {"at": datetime(2026, 1, 2, tzinfo=timezone.utc), "share": Decimal("1.5"), "id": UUID(int=7)}
+    row = HealthCheckLog.log_check("disk_space", {"status": "error", "message": "full", "details": details})
+    row.refresh_from_db()
+    assert row.details == {"at": "2026-01-02T00:00:00Z", "share": "1.5", "id": str(UUID(int=7))}

@@ -48,7 +48,8 @@ SETTINGS: dict[str, Any] = {
 def test_kind_is_the_check_of_its_alias(discovered: Any, entry: Any, expected: Any) -> None:
     found, problems = discovered(**SETTINGS, LIFESIGNS={"CHECKS": {"mine": entry}})
     assert problems == []
-    assert (found["mine"].check, found["mine"].options["critical"]) == (expected, True)
+    is_critical = entry["kind"] not in ("migrations", "storage")
+    assert (found["mine"].check, found["mine"].options["critical"]) == (expected, is_critical)
 
 
 @pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecated")
@@ -80,9 +81,19 @@ def test_cache_depends_on_the_server_of_default(discovered: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["storage", "migrations"])
-def test_costly_kind_is_not_asked_as_often_as_readiness_is(discovered: Any, kind: str) -> None:
-    found, _ = discovered(**SETTINGS, LIFESIGNS={"CHECKS": {"mine": {"kind": kind}}})
-    assert (found["mine"].options["ttl"], found["mine"].options["ready_max_age"]) == (300, 300)
+def test_readiness_rests_on_no_old_result_of_a_critical_kind_that_nothing_vouches_for(
+    discovered: Any, kind: str
+) -> None:
+    found, _ = discovered(**SETTINGS, LIFESIGNS={"CHECKS": {"mine": {"kind": kind, "critical": True}}})
+    assert found["mine"].is_critical
+    assert (found["mine"].options["ttl"], "ready_max_age" in found["mine"].options) == (300, False)
+
+
+def test_migrations_of_the_default_database_rest_on_its_check(discovered: Any, database: Any) -> None:
+    database(ENGINE="django.db.backends.postgresql", NAME="app")
+    found, _ = discovered(LIFESIGNS={"CHECKS": {"mine": {"kind": "migrations", "critical": True}}})
+    assert found["mine"].options["depends_on"] == ("database_connectivity",)
+    assert found["mine"].options["ready_max_age"] == 300
 
 
 @pytest.mark.parametrize(

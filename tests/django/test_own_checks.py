@@ -131,7 +131,10 @@ def test_arguments__are_passed(settings: Any, check: Any, expected: str) -> None
 
 def test_arguments__wrong_ones_are_an_error(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"mine": {"check": limit_is, "arguments": {"limits": 7}}}}
-    assert get_engine().check("mine")["error_type"] == "TypeError"
+    [message] = run_checks()
+    assert (message.id, "takes no argument 'limits'" in message.msg) == ("lifesigns.E004", True)
+    result = get_engine().check("mine")
+    assert (result["status"], "takes no argument 'limits'" in result["message"]) == ("error", True)
 
 
 MISTAKES: list[dict[str, Any]] = [

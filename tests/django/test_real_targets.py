@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.django.projects import run_json, sqlite
-from tests.services import Mosquitto, Redis, wait_until
+from tests.servers.misbehaving import MisbehavingServer
+from tests.services import HttpApis, Mosquitto, Postgres, Redis, Smtp, free_port, wait_until
 from tests.services.certificates import certificates
 from tests.services.proxy import Proxy
 from tests.services.redis import PASSWORD, USER
@@ -102,3 +105,58 @@ def test_mqtt__private_authority(tmp_path: Path, ca: bool, status: str) -> None:
         found = checks(tmp_path, {"MQTT_CONFIG": config}, "mqtt_broker")
     assert found["problems"] == ["W002"]
     assert found["mqtt_broker"]["status"] == status, found
+
+
+def test_postgresql__list_of_hosts_and_ports(postgres: Postgres, tmp_path: Path) -> None:
+    entry = postgres.database(engine="django.db.backends.postgresql")
+    entry |= {"HOST": "127.0.0.1,127.0.0.1", "PORT": f"{free_port()},{postgres.port}"}
+    found = checks(tmp_path, {"DATABASES": {"default": entry}}, "database_connectivity", "connection_pool")
+    assert found["problems"] == []
+    assert {found[name]["status"] for name in ("database_connectivity", "connection_pool")} == {"healthy"}, found
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_postgresql__channel_binding_is_required(postgres: Postgres, encrypted: bool, tmp_path: Path) -> None:
+    """As the connection string of Neon has it: honoured, or refused where the server cannot."""
+    with Postgres(ssl=True) as server:
+        entry = (server if encrypted else postgres).database(engine="django.db.backends.postgresql")
+        entry["OPTIONS"] = {"sslmode": "require" if encrypted else "prefer", "channel_binding": "require"}
+        found = checks(tmp_path, {"DATABASES": {"default": entry}}, "database_connectivity")
+    assert found["problems"] == []
+    assert found["database_connectivity"]["status"] == ("healthy" if encrypted else "error"), found
+
+
+def test_mail__port_that_speaks_tls_from_the_first_byte(tmp_path: Path) -> None:
+    with Smtp("tls") as server:
+        settings = {**server.django_settings(), "EMAIL_USE_TLS": True, "EMAIL_USE_SSL": False}
+        found = checks(tmp_path, settings, "aws_ses")["aws_ses"]
+    assert (found["status"], found["error_type"]) == ("error", "TLSError")
+    assert found["message"].endswith("use implicit TLS (EMAIL_USE_SSL)")
+    assert found["duration_ms"] < 1000
+
+
+def test_mail__greets_with_the_name_of_djangos_own(tmp_path: Path) -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 test\r\n")
+        while line := await reader.readline():
+            known = line in (b"EHLO app.example.org\r\n", b"QUIT\r\n")
+            writer.write(b"250 test\r\n" if known else b"421 try again\r\n")
+
+    named = 'import socket; socket.getfqdn = lambda *_: "app.example.org"\n'
+    backend = "django.core.mail.backends.smtp.EmailBackend"
+    with MisbehavingServer(behave) as server:
+        settings = {"EMAIL_BACKEND": backend, "EMAIL_HOST": "127.0.0.1", "EMAIL_PORT": server.port}
+        program = f"{named}NAMES = ['aws_ses']\n{CHECK}"
+        found = run_json(tmp_path, {"DATABASES": sqlite(tmp_path), **settings}, program)
+    assert found["aws_ses"]["status"] == "healthy", found
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_openai__key_without_the_right_to_list_models(code: int, tmp_path: Path) -> None:
+    body = json.dumps({"error": {"message": "You have insufficient permissions. Missing scopes: api.model.read."}})
+    with HttpApis() as apis:
+        apis.control(openai={"status": code, "body": body})
+        provider = {"api_key": apis.openai_key, "base_url": apis.openai_base_url}
+        found = checks(tmp_path, {"LLM_PROVIDERS": {"openai": provider}}, "openai_api")
+    assert found["openai_api"]["status"] == "healthy", found
+    assert "may not list models" in found["openai_api"]["message"]

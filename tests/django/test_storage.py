@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +17,7 @@ from django_lifesigns.checks.connections import runnable
 from django_lifesigns.checks.storage import PREFIX, StorageCheck
 from lifesigns import Engine
 from tests.django.remote_storage import RemoteStorage
+from tests.services import S3 as S3Server
 from tests.services import free_port, wait_until
 
 REMOTE = "tests.django.remote_storage.RemoteStorage"
@@ -189,25 +187,9 @@ def test_s3__refusal_by_its_reason(
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     """The URL of an S3 with the bucket `media`."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    program = [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(port)]
-    with subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            wait_until(lambda: make_bucket(url), 30)
-            yield url
-        finally:
-            server.kill()
-
-
-def make_bucket(url: str) -> bool:
-    signed = "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=x"
-    request = urllib.request.Request(f"{url}/media", method="PUT", headers={"Authorization": signed})
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+    with S3Server() as server:
+        server.make_bucket()
+        yield server.url
 
 
 @pytest.mark.services
@@ -219,9 +201,44 @@ def test_s3__of_django_storages(check: Any, s3: str, write: bool) -> None:
 
 
 @pytest.mark.services
-def test_s3__bucket_that_is_gone_is_found_by_writing(check: Any, s3: str) -> None:
+def test_s3__bucket_that_is_gone(check: Any, s3: str) -> None:
+    result = check(S3, bucket_name="gone", endpoint_url=s3, **KEYS)
+    assert (result["status"], result["message"]) == ("error", "The bucket of storage 'media' does not exist")
+    assert result["details"]["exists_test"] == "failed"
     with pytest.raises(Exception, match="NoSuchBucket"):
         check(S3, bucket_name="gone", endpoint_url=s3, write=True, **KEYS)
+
+
+class Bucket(BaseHTTPRequestHandler):
+    """S3 that has no object, and that answers so to a question for the bucket."""
+
+    code: ClassVar[int]
+
+    def do_HEAD(self) -> None:
+        is_object = "/" in self.path.partition("?")[0].strip("/")
+        self.send_response(404 if is_object else self.code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize(("code", "status"), [(200, "healthy"), (403, "healthy"), (404, "error"), (400, None)])
+def test_s3__question_for_the_bucket(
+    check: Any, monkeypatch: pytest.MonkeyPatch, code: int, status: str | None
+) -> None:
+    """Credentials that may use objects need not know whether the bucket is there."""
+    pytest.importorskip("storages.backends.s3")
+    monkeypatch.setattr(Bucket, "code", code, raising=False)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = {"bucket_name": "media", "endpoint_url": f"http://127.0.0.1:{server.server_port}", **KEYS}
+        if status is None:
+            with pytest.raises(Exception, match="400"):
+                check(S3, **options)
+        else:
+            assert check(S3, **options)["status"] == status
+        server.shutdown()
 
 
 def test_s3__that_is_down(check: Any) -> None:

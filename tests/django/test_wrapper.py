@@ -126,6 +126,23 @@ def test_other_scopes__go_to_the_application() -> None:
     assert seen == ["lifespan", "websocket"]
 
 
+WITHOUT_APP = """
+import django
+from django.conf import settings
+settings.configure(INSTALLED_APPS=[], ROOT_URLCONF="none")
+import django_lifesigns
+from django.core.wsgi import get_wsgi_application
+django_lifesigns.probes(get_wsgi_application())
+"""
+
+
+def test_app_that_is_not_installed__is_said_when_the_server_loads() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_APP], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    needed = "ImproperlyConfigured: django_lifesigns.probes() needs 'django_lifesigns' in INSTALLED_APPS."
+    assert done.stderr.splitlines()[-1].endswith(needed)
+
+
 def test_import__needs_no_settings() -> None:
     program = "import django_lifesigns; print(django_lifesigns.probes.__doc__)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
+from django_lifesigns.checks.migrations import MigrationsApplied
+from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.runtime.engine import get_engine
 from lifesigns import specs
 
@@ -23,6 +25,10 @@ KINDS: dict[str, Any] = {
     "tls_certificate": specs.TlsCertificate,
     "grpc": specs.Grpc,
     "command": specs.Command,
+    "tcp": specs.Tcp,
+    "heartbeat": specs.Heartbeat,
+    "storage": StorageCheck,
+    "migrations": MigrationsApplied,
 }
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 EXAMPLES = [

@@ -78,6 +78,12 @@ def test_pages__name_only_options_that_there_are(name: str) -> None:
         assert "thresholds" in named
 
 
+def test_situations__each_has_a_test() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (ROOT / "docs/explanation/situations.md").read_text())
+    assert len(named) > 20
+    assert [(file, name) for file, name in named if f"def {name}(" not in (ROOT / file).read_text()] == []
+
+
 def test_pages__error_types_are_those_of_the_engine() -> None:
     source = (ROOT / "src/model/error.rs").read_text() + (ROOT / "src/model/outcome.rs").read_text()
     codes = set(re.findall(r'"(\w+Error)"', source))

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.faults import callables, crowds
 from tests.faults.dependencies import Dependency, Gate
@@ -16,7 +17,7 @@ from tests.servers.black_hole import FullBacklog
 from tests.servers.server import MisbehavingServer
 
 BLACK_HOLE = "127.0.0.78"
-ALL = ("PostgreSQL", "Redis", "MQTT", "WebSocket", "AMQP", "SMTP", "HTTP", "gRPC", "TLS")
+ALL = ("PostgreSQL", "Redis", "MQTT", "WebSocket", "AMQP", "SMTP", "HTTP", "Storage", "gRPC", "TLS")
 # What can be done to the server itself is done to the one that is reached by UDP, too.
 SERVERS = (*ALL, "DNS")
 # Where each protocol's answer starts, so that a client reads on.
@@ -28,6 +29,8 @@ BEGINNINGS = {
     "AMQP": b"\x01\0\0\0\0\xff\xff\0\x0a\0\x0a",
     "SMTP": b"220-",
     "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n",
+    # Of a HEAD, whose answer has no body.
+    "Storage": b"HTTP/1.1 200 OK\r\nX-Padding: ",
     # Settings, and then a frame of a length that is allowed; the record of a handshake.
     "gRPC": b"\0\0\0\4\0\0\0\0\0\0\x40\0\0\0\0\0\0\1",
     "TLS": b"\x16\3\3\x40\0",
@@ -155,16 +158,30 @@ def _resets(name: str) -> MisbehavingServer:
     return misbehaving.resets(0, greeting=beginning) if name == "SMTP" else misbehaving.resets(1, greeting=beginning)
 
 
-def _called(misbehaviour: str) -> Apply:
+def _ordered(misbehaviour: str, file: Callable[[Project], Path]) -> Apply:
     @contextmanager
     def apply(project: Project, dependency: Dependency) -> Iterator[None]:
-        project.order.write_text(f"{misbehaviour} {next(_orders)}")
+        file(project).write_text(f"{misbehaviour} {next(_orders)}\n")
         try:
             yield
         finally:
-            project.order.write_text("")
+            file(project).write_text("")
 
     return apply
+
+
+def _called(misbehaviour: str) -> Apply:
+    return _ordered(misbehaviour, lambda project: project.order)
+
+
+@contextmanager
+def _without_program(project: Project, dependency: Dependency) -> Iterator[None]:
+    away = project.program.with_suffix(".away")
+    project.program.rename(away)
+    try:
+        yield
+    finally:
+        away.rename(project.program)
 
 
 def _through_apis(**answers: object) -> Apply:
@@ -252,6 +269,24 @@ FAULTS = (
             ("returns a 100 MB dict", "returns_100_mb", ""),
         )
     ),
+    *(
+        Fault(
+            name=name,
+            apply=_ordered(misbehaviour, lambda project: project.command_order),
+            on=("command",),
+            gates=False,
+            tells=misbehaviour != "leaves",
+            note=note,
+        )
+        for name, misbehaviour, note in (
+            ("hangs and ignores SIGTERM", "hangs", ""),
+            ("writes without end", "floods", ""),
+            ("killed by a signal", "dies", ""),
+            ("exits with 3", "fails", ""),
+            ("leaves a process behind", "leaves", "it is ended: no fault of the check"),
+        )
+    ),
+    Fault(name="program is gone", apply=_without_program, on=("command",), gates=False),
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.services import (
+    S3,
     Grpc,
     HttpApis,
     Mosquitto,
@@ -18,6 +19,7 @@ from tests.services import (
     certificates,
     mosquitto,
     rabbitmq,
+    s3,
 )
 
 if TYPE_CHECKING:
@@ -71,6 +73,8 @@ class Dependency:
     # The native ones, then those that do through Python libraries, which know no deadline of their own.
     native: tuple[str, ...]
     python: tuple[str, ...] = ()
+    # Of these, the ones that have to notice what the native ones notice: their clients' limits are short.
+    noticing: tuple[str, ...] = ()
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -103,6 +107,7 @@ class Dependencies:
             "gRPC": Grpc(),
             "TLS": HttpApis(tls=True),
             "DNS": Nsd(),
+            "Storage": S3(),
         }
         ports: dict[str, int] = {}
         if self.websockets.websockets_port is not None:  # it listens on another port, too
@@ -119,6 +124,7 @@ class Dependencies:
             "gRPC": (self.own["gRPC"], ("orders",), ()),
             "TLS": (self.own["TLS"], ("certificate",), ()),
             "DNS": (self.own["DNS"], ("zone",), ()),
+            "Storage": (self.own["Storage"], (), ("storage_uploads",)),
         }
         self.by_name = {
             name: Dependency(
@@ -128,6 +134,7 @@ class Dependencies:
                 service_port=ports.get(name, service.port),
                 native=native,
                 python=python,
+                noticing=python if name == "Storage" else (),
             )
             for name, (service, native, python) in services.items()
         }
@@ -202,6 +209,19 @@ class Dependencies:
                 "name": "www.example.test",
                 "server": f"{dns.host}:{dns.port}",
                 "expected": ["192.0.2.1"],
+            },
+        }
+        storage = self.own["Storage"]
+        settings["STORAGES"] = {
+            "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+            "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+            "uploads": {
+                "BACKEND": "tests.faults.storage.ImpatientS3Storage",
+                "OPTIONS": {
+                    "bucket_name": s3.BUCKET,
+                    "endpoint_url": f"http://{storage.host}:{storage.port}",
+                    **s3.KEYS,
+                },
             },
         }
         settings["LIFESIGNS"]["CHECKS"] |= {name: check | {"critical": False} for name, check in checks.items()}

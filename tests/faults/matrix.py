@@ -1,6 +1,7 @@
 """Drives the whole matrix and prints it as a Markdown table; exit code 1 if a bound is broken. `make faults` runs it.
 
-Arguments, if any, are words: only cells in whose name one of them is. `--accept` puts the table into the documentation.
+Arguments, if any, are words: only cells in whose name one of them is. `--accept` puts the table into the documentation,
+or the rows of these cells into the table that is there.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ def main(words: list[str]) -> int:
         f"(Django's Redis caches: up to {REDIS_SPARE} more until Python's garbage collector comes by)."
     )
     print(f"\n{summary}")
-    if accepted:
+    if accepted and words:
+        page.accept_rows("matrix", [cells_of(row) for row in rows])
+    elif accepted:
         page.accept("matrix", f"{summary}\n\n{table(rows)}")
     return 1 if broken else 0
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from tests.faults import commands
 from tests.faults.cells import Cell
 from tests.faults.load import NONE, Load
 from tests.faults.system import TIMEOUT, Answer, System
@@ -61,8 +62,9 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     """Drive the cell; whatever broke a bound is named in `Row.broken`."""
     row = Row(cell)
     dependency = system.dependencies.by_name.get(cell.on)
-    affected = cell.fault.checks or (dependency.checks if dependency else ("callable",))
-    must_tell = cell.fault.checks or (dependency.native if dependency else ("callable",))
+    affected = cell.fault.checks or (dependency.checks if dependency else (cell.on,))
+    noticing = dependency.noticing if dependency and cell.fault.tells else ()
+    must_tell = cell.fault.checks or ((*dependency.native, *noticing) if dependency else (cell.on,))
     other = f"/health/{dependency.unaffected if dependency else 'database_connectivity'}/"
     applied = dependency or system.dependencies.by_name["PostgreSQL"]
     loads = system.loads
@@ -88,7 +90,10 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     row.after = loads.now(applied.port)
     row.connections = system.connections()
     row.same_worker = system.same_worker()
-    row.broken = list(_broken(row, bounds, allowed, must_tell, healths, others))
+    programs_ended = _waited(lambda: not commands.processes_of(system.project.program), time.monotonic(), BACK_SECONDS)
+    if programs_ended is None:
+        row.broken.append("a program was left behind")
+    row.broken += list(_broken(row, bounds, allowed, must_tell, healths, others))
     return row
 
 

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/fault-matrix.md"
 ACCEPT = "--accept"
+
+
+def accept_rows(section: str, rows: Iterable[tuple[str, ...]]) -> None:
+    """Put rows into the table of that section, in the place of those of the same first two columns, or at its end."""
+    _, _, rest = PAGE.read_text().partition(f"<!-- {section} -->\n")
+    new = {row[:2]: f"| {' | '.join(row)} |" for row in rows}
+    lines = rest.partition(f"\n<!-- end of {section} -->")[0].strip().splitlines()
+    kept = [new.pop(_key(line), line) for line in lines]
+    accept(section, "\n".join([*kept, *new.values()]))
+
+
+def _key(line: str) -> tuple[str, ...]:
+    """Return the first two columns of a row."""
+    return tuple(line.strip("| ").split(" | ")[:2])
 
 
 def accept(section: str, text: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import names
+from tests.faults import commands, names
 from tests.faults.dependencies import Dependencies
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "demo"
 TTL = 0.001
-BREAKER_CHECKS = ("mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api")
+BREAKER_CHECKS = ("mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api", "storage_uploads")
 
 
 class Project:
@@ -35,7 +35,8 @@ class Project:
         if by_name and names.possible():
             addresses = {one.host_name: "127.0.0.1" for one in dependencies.by_name.values()}
             self.names = names.Names(self.directory, addresses)
-        self.order = self.directory / "order"
+        self.order, self.command_order = self.directory / "order", self.directory / "command-order"
+        self.program = self.directory / "faults-command"
         self._settings = self.directory / "settings.json"
 
     def settings(self) -> dict[str, Any]:
@@ -49,6 +50,8 @@ class Project:
             # Those of paid APIs are fresh for minutes by default.
             checks.setdefault(name, {}).update(breaker=self.breaker, ttl=TTL)
         checks["callable"] = {"check": "tests.faults.callables.check", "critical": False}
+        argv = [str(self.program), str(self.command_order)]
+        checks["command"] = {"kind": "command", "argv": argv, "critical": False}
         options = {"DEFAULT_TIMEOUT": self.timeout, "DEFAULT_TTL": TTL, "SHOW_DETAILS": "always"}
         options["STORE_PATH"] = str(self.directory / "store")
         return {**settings, "LIFESIGNS": {**lifesigns, **options}}
@@ -73,6 +76,8 @@ class Project:
             if self.names is not None:
                 undo.enter_context(self.names)
             self.order.write_text("")
+            self.command_order.write_text("")
+            commands.write_program(self.program)
             self._settings.write_text(json.dumps(self.settings()))
             self._undo = undo.pop_all()
         return self

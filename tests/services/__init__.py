@@ -14,11 +14,13 @@ from tests.services.processes import wait_until
 from tests.services.proxy import Proxy
 from tests.services.rabbitmq import RabbitMq
 from tests.services.redis import Redis
+from tests.services.s3 import S3
 from tests.services.sentinel import Sentinel
 from tests.services.smtp import Smtp
 from tests.services.stack import Stack, start_all
 
 __all__ = [
+    "S3",
     "Certificates",
     "Cluster",
     "Grpc",

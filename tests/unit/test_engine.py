@@ -416,3 +416,29 @@ def test_breaker__tells_the_log_and_subscribers_of_each_change(caplog: pytest.Lo
     engine.breaker("x").reset()
     engine.check("x")
     assert [event[:3] for event in events] == [("x", "closed", "open"), ("x", "open", "closed")]
+
+
+def test_error_stands_while_the_next_run_is_awaited() -> None:
+    """However old it is: it is the cause, and no result yet would be none."""
+    released = threading.Event()
+    first = [lifesigns.CheckFailed("the cause")]
+
+    def check() -> None:
+        if first:
+            raise first.pop()
+        released.wait(10)
+
+    engine = lifesigns.Engine()
+    engine.register("x", check, timeout=0.3)
+    assert engine.check("x")["message"] == "the cause"
+    wait_until(lambda: engine.check("x", deadline=0)["age_seconds"] > 0.4)
+    awaited = engine.check("x", max_age=0.05, deadline=0.1)
+    released.set()
+    assert (awaited["status"], awaited["message"], awaited["cached"]) == ("error", "the cause", True)
+    assert "pending" not in awaited
+
+
+def test_has_started__once_the_critical_checks_have_passed() -> None:
+    engine = lifesigns.Engine()
+    assert [engine.has_started(passing) for passing in (False, True, False)] == [False, True, True]
+    assert not lifesigns.Engine().has_started(False)

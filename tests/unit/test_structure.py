@@ -198,3 +198,12 @@ def test_django_modules_have_no_circle() -> None:
     modules = python_modules(DJANGO)
     graph = {name: python_imports(path, modules) - {name, "django_lifesigns"} for name, path in modules.items()}
     assert_no_circle(graph, "django_lifesigns")
+
+
+def test_django_has_one_json_encoder() -> None:
+    others = [
+        path.relative_to(DJANGO).as_posix()
+        for path in DJANGO.rglob("*.py")
+        if re.search(r"\bjson\.dumps?\b|\bDjangoJSONEncoder\(", path.read_text())
+    ]
+    assert others == ["history/json_text.py"]

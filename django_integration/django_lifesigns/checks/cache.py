@@ -17,6 +17,7 @@ from django.db import Error, connection
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
 from django_lifesigns.checks.read_only import is_read_only
+from django_lifesigns.checks.servers import cache_server
 
 SECONDS_KEPT = 60
 # Between two reads from a replica that has not got the value yet.
@@ -62,6 +63,11 @@ class CacheRoundTrip:
     def imports(self) -> Iterator[str]:
         """Return the modules that a run imports."""
         return cache_modules(self.alias)
+
+    @property
+    def server_address(self) -> str | None:
+        """Return where it looks."""
+        return cache_server(self.alias)
 
     def __call__(self) -> dict[str, object]:
         details: dict[str, object] = {"backend": settings.CACHES[self.alias]["BACKEND"]}

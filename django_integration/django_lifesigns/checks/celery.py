@@ -50,13 +50,14 @@ class CeleryPending(CeleryCheck):
         if not is_configured():
             return SKIPPED
         with connected() as connection:
-            depths = {name: _depth(connection, name) for name in application().amqp.queues}
+            depths = {name: depth(connection, name) for name in application().amqp.queues}
             taken = unacked(connection)
         result = pending(depths, self.thresholds, None)
         return {**result, "details": {**cast("dict[str, object]", result["details"]), **taken}}
 
 
-def _depth(connection: Any, queue: str) -> int:
+def depth(connection: Any, queue: str) -> int:
+    """Return how many messages wait in a queue; none where it does not exist."""
     # A channel for each question: AMQP closes the one on which it answers that there is no such queue.
     with connection.channel() as channel:
         try:

@@ -47,7 +47,7 @@ def running(answers: Mapping[str, Iterable[Mapping[str, Any]]], stuck_after: flo
     return {"running_tasks": len(started), "oldest_running_seconds": oldest, **stuck}
 
 
-def with_stuck(result: dict[str, Any], stuck_after: float) -> dict[str, object]:
+def with_stuck(result: dict[str, Any], stuck_after: float) -> dict[str, Any]:
     """Return the result, degraded at least where it counts stuck tasks."""
     count = result["details"].get("stuck_tasks")
     if not count:

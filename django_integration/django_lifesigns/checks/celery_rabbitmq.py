@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django_lifesigns.checks.celery import SKIPPED, CeleryCheck
-from django_lifesigns.checks.celery_app import application, is_configured
-from django_lifesigns.checks.celery_broker import running
+from django_lifesigns.checks.celery_app import application
+from django_lifesigns.checks.celery_broker import running, with_stuck
 from django_lifesigns.checks.celery_connection import connected
-from django_lifesigns.checks.celery_workers import PING_SECONDS, heartbeats
-from django_lifesigns.checks.imports import celery_modules
+from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
+from django_lifesigns.checks.celery_workers import PING_SECONDS, CeleryStaff, heartbeats
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,36 +22,29 @@ class QueueState:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryRabbitWorkers(CeleryCheck):
+class CeleryRabbitWorkers(CeleryStaff):
     """Workers that answer or consume one of the queues, and the age of what they have been running for longest.
 
     A busy worker may not answer, but it stays connected: the broker counts it as a consumer.
     """
 
     queues: tuple[str, ...] = ()
-    expected_workers: int = 1
-    heartbeat_window_minutes: int = 5
     remote_control: bool = True
 
-    @property
-    def imports(self) -> Iterator[str]:
-        """Return the modules that a run imports."""
-        yield from celery_modules()
-        yield "lifesigns.celery"
-
-    def __call__(self) -> dict[str, object]:
-        if not is_configured():
-            return SKIPPED
+    def _workers(self) -> dict[str, Any]:
         with connected() as connection:
             answers: Mapping[str, Any] = {}
             if self.remote_control:
                 inspect = application().control.inspect(connection=connection, timeout=PING_SECONDS)
                 answers = inspect.active(safe=True) or {}
             states = queue_states(connection, self.queues)
+            pending = sum(state.messages for state in states.values())
+            still = standing_still(connection, answers, self.stalled_after_seconds, lambda: pending)
         details = {"heartbeat_window_minutes": self.heartbeat_window_minutes, **self._last_heartbeat()}
-        details |= running(answers) if answers else {}
+        details |= running(answers, self.stuck_after_seconds) if answers else {}
         answered = len(answers) if self.remote_control else None
-        return judge(answered, states, self.expected_workers, details)
+        result = judge(answered, states, self.expected_workers, details)
+        return with_standstill(with_stuck(result, self.stuck_after_seconds), still)
 
     def _last_heartbeat(self) -> dict[str, object]:
         """Return how long ago a worker of this host sent its last heartbeat (`CELERY_SIGNALS`), if in the window."""
@@ -76,7 +68,7 @@ def queue_states(connection: Any, queues: Iterable[str]) -> dict[str, QueueState
 
 def judge(
     answered: int | None, states: Mapping[str, QueueState], expected: int, details: Mapping[str, object]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the result for so many workers that answered (None: they are not asked), and these queues."""
     consumers = {name: state.consumers for name, state in states.items()}
     # Each worker is one consumer of each of its queues.

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from django_lifesigns.checks import celery
+from django_lifesigns.checks import celery, celery_beat
 from django_lifesigns.checks.celery_app import application, is_configured
 from django_lifesigns.checks.celery_broker import is_connected, running, with_stuck
 from django_lifesigns.checks.celery_connection import connected
+from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.tasks import workers
 
@@ -20,28 +23,54 @@ UNKNOWN = {"unknown": True}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CeleryWorkers(celery.CeleryCheck):
-    """Workers that answer, and the age of what they have been running for longest.
+class CeleryStaff(celery.CeleryCheck):
+    """What is judged of workers that have been found, and of the scheduler, whose tables `schedules` says to look at.
 
-    A worker that is busy may not answer: its heartbeats on this host decide, for as long as the broker knows of any
-    worker. Where there are none, silence says nothing. `unasked` is why no worker can be asked, if so: then heartbeats
-    alone decide. With `stuck_after_seconds`, a task that has been running for longer makes it degraded; 0 is no limit.
+    Degraded are a task that has been running for more than `stuck_after_seconds`, a worker that has started nothing for
+    `stalled_after_seconds` while tasks waited for it (0 is no limit for either), and schedules that are due for more
+    than `schedule_window_minutes`.
     """
 
     expected_workers: int = 1
     heartbeat_window_minutes: int = 5
     stuck_after_seconds: float = 0.0
-    unasked: str = ""
+    stalled_after_seconds: float = 3600.0
+    schedules: bool = False
+    schedule_window_minutes: int = 5
 
     @property
     def imports(self) -> Iterator[str]:
         """Return the modules that a run imports."""
         yield from celery_modules()
         yield "lifesigns.celery"
+        if self.schedules:
+            yield celery_beat.MODELS
 
     def __call__(self) -> dict[str, object]:
         if not is_configured():
             return celery.SKIPPED
+        if not self.schedules:
+            return self._workers()
+        celery_beat.start(self.schedule_window_minutes)
+        return celery_beat.with_overdue(self._workers(), self.schedule_window_minutes)
+
+    def _workers(self) -> dict[str, Any]:
+        """Return the result without the scheduler's."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CeleryWorkers(CeleryStaff):
+    """Workers that answer, and the age of what they have been running for longest.
+
+    A worker that is busy may not answer: its heartbeats on this host decide, for as long as the broker knows of any
+    worker. Where there are none, silence says nothing. `unasked` is why no worker can be asked, if so: then heartbeats
+    alone decide.
+    """
+
+    unasked: str = ""
+
+    def _workers(self) -> dict[str, Any]:
         if self.unasked:
             return self._of_heartbeats(heartbeats())
         with connected() as connection:
@@ -51,12 +80,13 @@ class CeleryWorkers(celery.CeleryCheck):
             answers = inspect.active(safe=True) or {}
             # Only a broker that knows of no worker decides that there is none.
             may_be_busy = bool(answers) or is_connected(connection)
+            still = standing_still(connection, answers, self.stalled_after_seconds, partial(_depth, connection))
         busy = self._busy(heartbeats(), answers) if may_be_busy and len(answers) < self.expected_workers else []
         if not (answers or busy) and may_be_busy and self.expected_workers:
             message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
         found = self._result(len(answers), "answered", busy, **running(answers, self.stuck_after_seconds))
-        return with_stuck(found, self.stuck_after_seconds)
+        return with_standstill(with_stuck(found, self.stuck_after_seconds), still)
 
     def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
         """Return how long ago each worker that did not answer sent its last heartbeat, if within the window."""
@@ -65,16 +95,17 @@ class CeleryWorkers(celery.CeleryCheck):
         others = ages.keys() - set(map(node_name, answered))
         return [ages[name] for name in others if ages[name] <= self._window]
 
-    def _of_heartbeats(self, ages: Mapping[str, float]) -> dict[str, object]:
+    def _of_heartbeats(self, ages: Mapping[str, float]) -> dict[str, Any]:
         if not ages:
             message = f"{self.unasked}, and none of this host has sent a heartbeat: those of other hosts are not known"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
         alive = [age for age in ages.values() if age <= self._window]
         sign = f"of this host sent a heartbeat in the last {self.heartbeat_window_minutes} minutes"
-        last = {"last_heartbeat_seconds": round(min(ages.values()), 1)}
-        return self._result(len(alive), sign, [], **last)
+        last = min(ages.values())
+        sign += "" if alive else f"; the last heartbeat was {last:.0f} s ago"
+        return self._result(len(alive), sign, [], last_heartbeat_seconds=round(last, 1))
 
-    def _result(self, active: int, sign: str, busy: list[float], **details: object) -> dict[str, object]:
+    def _result(self, active: int, sign: str, busy: list[float], **details: object) -> dict[str, Any]:
         if busy:
             sign = f"are alive: {active} answered, {len(busy)} busy, last heartbeat {max(busy):.0f} s ago"
             details |= {"busy_workers": len(busy), "last_heartbeat_seconds": round(max(busy), 1)}
@@ -84,6 +115,10 @@ class CeleryWorkers(celery.CeleryCheck):
     @property
     def _window(self) -> float:
         return self.heartbeat_window_minutes * 60.0
+
+
+def _depth(connection: Any) -> int:
+    return sum(celery.depth(connection, name) for name in application().amqp.queues)
 
 
 def heartbeats() -> dict[str, float]:

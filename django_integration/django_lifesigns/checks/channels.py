@@ -15,6 +15,7 @@ from django.conf import settings
 
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import channel_modules
+from django_lifesigns.checks.servers import layer_server
 
 # The engine reports the timeout a moment earlier; this only ends what is left of the run.
 GRACE_SECONDS = 0.02
@@ -75,6 +76,11 @@ class ChannelRoundTrip:
     def imports(self) -> Iterator[str]:
         """Return the modules that a run imports."""
         return channel_modules(self.alias)
+
+    @property
+    def server_address(self) -> str | None:
+        """Return where it looks."""
+        return layer_server(self.alias)
 
     def __call__(self) -> dict[str, object]:
         with _lines.borrow(self.alias, partial(Line.open, self.alias)) as line:

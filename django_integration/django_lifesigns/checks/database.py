@@ -9,6 +9,8 @@ from typing import Any
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from django_lifesigns.checks.servers import database_server
+
 # As the native check does it: a count of all rows would be the most expensive thing that a probe does.
 COUNTED = 10_000
 
@@ -18,6 +20,11 @@ class DatabaseConnectivity:
     """`SELECT 1`, or what else the backend has; the version; the number of sessions (None where there are none)."""
 
     alias: str = "default"
+
+    @property
+    def server_address(self) -> str | None:
+        """Return where it looks."""
+        return database_server(self.alias)
 
     def __call__(self) -> dict[str, object]:
         connection = connections[self.alias]

@@ -9,7 +9,7 @@ from functools import partial
 from django.utils.module_loading import import_string
 
 from django_lifesigns.checks.imports import module_of
-from lifesigns.arguments import required_argument
+from lifesigns.arguments import wrong_argument
 from lifesigns.redaction import redact
 
 
@@ -33,8 +33,7 @@ class Dotted:
         check = import_string(self.path)
         if not callable(check):
             return f"is a {type(check).__name__}, not a callable"
-        missing = required_argument(partial(check, **arguments))
-        return missing and f"takes a required argument {missing!r}"
+        return wrong_argument(partial(check, **arguments))
 
     def __call__(self, **arguments: object) -> object:
         try:

@@ -12,6 +12,7 @@ from django.core.cache import BaseCache
 from django_lifesigns.checks.cache import close_cache, open_cache
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
+from django_lifesigns.checks.servers import cache_server
 
 SHOWN = {
     "redis_version": "redis_version",
@@ -33,6 +34,11 @@ class RedisClient:
     def imports(self) -> Iterator[str]:
         """Return the modules that a run imports."""
         return cache_modules(self.alias)
+
+    @property
+    def server_address(self) -> str | None:
+        """Return where it looks."""
+        return cache_server(self.alias)
 
     def __call__(self) -> dict[str, object]:
         with _caches.borrow(self.alias, partial(open_cache, self.alias)) as cache:

@@ -13,10 +13,11 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import Storage, storages
 
 from django_lifesigns.checks.imports import storage_modules
+from django_lifesigns.checks.servers import storage_server
 
 # Of the names of all objects, so that a rule of the bucket can expire what a killed process has left behind.
 PREFIX = "lifesigns-"
-FORBIDDEN = 403
+FORBIDDEN, NOT_FOUND = 403, 404
 # S3's words: the credentials are known and may not do this. Others, and a HEAD, whose answer has no word, may be wrong.
 DENIED, NO_WORD = "AccessDenied", "403"
 CODE = re.compile(r"[A-Za-z0-9]{1,60}")
@@ -27,7 +28,7 @@ _undeleted: dict[str, list[str]] = {}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StorageCheck:
-    """Asks for an object that there is not; with `write` it writes one, reads it back and deletes it."""
+    """Asks for an object that there is not, and for its bucket; with `write` it writes, reads and deletes one."""
 
     alias: str
     write: bool = False
@@ -36,6 +37,11 @@ class StorageCheck:
     def imports(self) -> Iterator[str]:
         """Return the modules that a run imports."""
         return storage_modules(self.alias)
+
+    @property
+    def server_address(self) -> str | None:
+        """Return where it looks."""
+        return storage_server(self.alias)
 
     def __call__(self) -> dict[str, object]:
         storage = storages[self.alias]
@@ -58,6 +64,8 @@ class StorageCheck:
                 return "error", f"Storage {self.alias!r} refuses ({code})", {"exists_test": "failed"}
             message = f"Storage {self.alias!r} knows the credentials, which may not list objects"
             return "healthy", message, {"exists_test": "not permitted"}
+        if _is_without_bucket(storage):
+            return "error", f"The bucket of storage {self.alias!r} does not exist", {"exists_test": "failed"}
         return "healthy", f"Storage {self.alias!r} answers", {"exists_test": "passed"}
 
     def _round_trip(self, storage: Storage) -> tuple[str, str, dict[str, str]]:
@@ -82,6 +90,23 @@ class StorageCheck:
         if not passed:
             return "error", f"Storage {self.alias!r} returned something else than was written", test
         return "healthy", f"Storage {self.alias!r} reads and writes", test
+
+
+def _is_without_bucket(storage: Any) -> bool:
+    """Return whether S3 says that the bucket is not there: to a question for an object it answers the same for both."""
+    bucket = getattr(storage, "bucket", None)
+    client = getattr(getattr(bucket, "meta", None), "client", None)
+    if not hasattr(client, "head_bucket"):  # no boto3
+        return False
+    try:
+        client.head_bucket(Bucket=bucket.name)  # type: ignore[union-attr]
+    except Exception as error:  # of botocore, which need not be installed here
+        if _status(error) == FORBIDDEN:  # whoever may not know that may use the objects all the same
+            return False
+        if _status(error) != NOT_FOUND:
+            raise
+        return True
+    return False
 
 
 def _new_name() -> str:

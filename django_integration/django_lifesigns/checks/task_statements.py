@@ -14,6 +14,7 @@ from typing import Any, cast
 from django.db import Error, connections, transaction
 from django.utils import timezone
 
+from django_lifesigns.checks.sql_errors import is_of_statement
 from django_lifesigns.checks.timezones import kept, utc
 
 PLACEHOLDER = re.compile(r"\{(now|since|stuck_since)\}")
@@ -22,6 +23,18 @@ EVER = datetime(1970, 1, 2, tzinfo=zone.utc)
 # How long one further statement may run, and how late it may start: the check's own answer must not be late for it.
 LIMIT_SECONDS = 0.5
 START_SECONDS = 2.0
+# By the detail: the field that has its statement.
+FIELDS = {
+    "finished_per_minute": "finished_sql",
+    "last_heartbeat_seconds": "last_heartbeat_sql",
+    "overdue_schedules": "overdue_sql",
+    "running_tasks": "running_sql",
+    "scheduled_tasks": "scheduled_sql",
+    "stuck_tasks": "stuck_sql",
+    "taken_tasks": "taken_sql",
+}
+# Its statement selects a time alone.
+TIME_ALONE = "last_heartbeat_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,8 @@ class FurtherRows:
 
     found: dict[str, tuple[int | None, float | None]] = field(default_factory=dict)
     unavailable: dict[str, str] = field(default_factory=dict)
+    # The details whose statements are wrong.
+    wrong: list[str] = field(default_factory=list)
 
     def count(self, detail: str) -> int | None:
         """Return the number; None if it is null or the statement did not run."""
@@ -40,9 +55,13 @@ class FurtherRows:
         return self.found.get(detail, (None, None))[1]
 
     def explained(self, result: dict[str, object], details: Mapping[str, object]) -> dict[str, object]:
-        """Return the result with more details, and with why others are missing."""
+        """Return the result with more details, and with why others are missing: degraded if a statement is wrong."""
         missing = {"unavailable": self.unavailable} if self.unavailable else {}
-        return {**result, "details": {**cast("dict[str, object]", result["details"]), **details, **missing}}
+        result = {**result, "details": {**cast("dict[str, object]", result["details"]), **details, **missing}}
+        for detail in self.wrong:
+            text = f"{result['message']}; {FIELDS[detail]} is wrong: {self.unavailable[detail]}"
+            result = {**result, "message": text, "status": "error" if result["status"] == "error" else "degraded"}
+        return result
 
 
 def rows(database: str, sql: str, **times: datetime) -> list[Any]:
@@ -68,10 +87,15 @@ def further_rows(database: str, statements: Mapping[str, str | None], **times: d
             continue
         try:
             with _limited(connections[database]):
-                number, at = [*next(iter(rows(database, sql, **times)), (0,)), None][:2]
+                row = next(iter(rows(database, sql, **times)), (0,))
+            number, at = [*([None] if detail == TIME_ALONE else []), *row, None][:2]
             further.found[detail] = None if number is None else int(number), age(at, database)
         except (Error, TypeError, ValueError) as error:
-            further.unavailable[detail] = f"the statement failed or took too long ({type(error).__name__})"
+            if is_of_statement(error):
+                further.wrong.append(detail)
+                further.unavailable[detail] = f"the database does not accept the statement ({type(error).__name__})"
+            else:
+                further.unavailable[detail] = f"the statement failed or took too long ({type(error).__name__})"
     return further
 
 

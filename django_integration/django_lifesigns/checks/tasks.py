@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import connections
 
@@ -124,20 +124,28 @@ class TaskWorkers(TaskQueueTables):
     sql: str | None = None
     heartbeat_window_minutes: int = 5
     expected_workers: int = 1
+    last_heartbeat_sql: str | None = None
     running_sql: str | None = None
     stuck_sql: str | None = None
     stuck_after_minutes: int = 60
 
     def _ask(self) -> dict[str, object]:
         since = minutes_ago(self.heartbeat_window_minutes)
-        result = self._heartbeats(since)
-        statements = {"running_tasks": self.running_sql, "stuck_tasks": self.stuck_sql}
+        result: Any = self._heartbeats(since)
+        statements = {
+            "last_heartbeat_seconds": self.last_heartbeat_sql,
+            "running_tasks": self.running_sql,
+            "stuck_tasks": self.stuck_sql,
+        }
         stuck_since = minutes_ago(self.stuck_after_minutes)
         further = further_rows(self.database, statements, since=since, stuck_since=stuck_since)
         details: dict[str, object] = {name: further.count(name) for name in further.found}
         if "running_tasks" in details:
             details["oldest_running_seconds"] = further.age("running_tasks")
-        return with_stuck(further.explained(result, details), further)
+        if "last_heartbeat_seconds" in details:
+            details["last_heartbeat_seconds"] = further.age("last_heartbeat_seconds")
+            result = with_last_heartbeat(result, further.age("last_heartbeat_seconds"))
+        return further.explained(with_stuck({**result, "details": {**result["details"], **details}}, further), {})
 
     def _heartbeats(self, since: datetime) -> dict[str, object]:
         if self.sql is None:
@@ -200,6 +208,13 @@ def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str
         return result
     message = f"no worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
     return {**result, "status": "degraded", "message": message}
+
+
+def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[str, Any]:
+    """Return the result, saying when the last heartbeat was sent where no worker is left."""
+    if seconds is None or result["status"] not in ("degraded", "error") or result["details"]["active_workers"]:
+        return result
+    return {**result, "message": f"{result['message']}; the last heartbeat was {seconds:g} s ago"}
 
 
 def with_schedules(result: dict[str, object], further: FurtherRows) -> dict[str, object]:

@@ -31,6 +31,7 @@ class BackgroundRecording:
     def __init__(self, engine: Engine, period: float) -> None:
         self._engine = engine
         self._pause = min(max(period / 2, SHORTEST_PAUSE), LONGEST_PAUSE)
+        # No `Job`: that is called by whoever wants its value, and this is to run by itself.
         self._timer = Engine(TIMEOUT, self._pause, log=False)
         self._timer.register(NAME, weakly(self._take_turn))
         self._is_changed = False

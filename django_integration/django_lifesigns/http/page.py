@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Mapping
 from functools import cache
@@ -11,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.serializers.json import DjangoJSONEncoder
 from django.template import Context, Engine, Template
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, override
+
+from django_lifesigns.history.json_text import to_json
 
 # The colours of all pages, reports and the admin.
 PALETTE = (Path(__file__).resolve().parents[1] / "static/lifesigns/palette.css").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def render(body: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) ->
             "message": _translated(body.get("message")),
             "hint": _translated(body.get("hint")),
             "results": results,
-            "rest": json.dumps(rest, indent=2, ensure_ascii=False, cls=DjangoJSONEncoder) if rest else "",
+            "rest": to_json(rest, indent=2, ascii_only=False) if rest else "",
         }
         return _template().render(Context(context, use_l10n=False))
 

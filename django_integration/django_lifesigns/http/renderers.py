@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
 
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.http import page
 from django_lifesigns.http.negotiation import preferred
 from lifesigns import Sweep
@@ -23,7 +23,6 @@ DRAFT_STATUS = {
     **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
     "degraded": "warn",
 }
-ENCODER = DjangoJSONEncoder()
 # For callers that see statuses only, the same for all.
 HINT = "Messages and details require a bearer token, an allowed network or a staff session"
 
@@ -64,7 +63,7 @@ def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str
 
 
 def _json(body: Body, results: Results) -> str:
-    return ENCODER.encode(body)
+    return to_json(body)
 
 
 def _health_json(body: Body, results: Results) -> str:

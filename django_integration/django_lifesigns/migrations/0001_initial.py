@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import django.core.serializers.json
 import django.core.validators
 import django.utils.timezone
 from django.db import migrations, models
@@ -37,7 +38,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("message", models.TextField(verbose_name="message")),
-                ("details", models.JSONField(verbose_name="details", blank=True, default=dict)),
+                (
+                    "details",
+                    models.JSONField(
+                        verbose_name="details",
+                        blank=True,
+                        default=dict,
+                        encoder=django.core.serializers.json.DjangoJSONEncoder,
+                    ),
+                ),
                 (
                     "duration_ms",
                     models.FloatField(

@@ -15,6 +15,7 @@ from django.db.backends.signals import connection_created
 from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
+from django_lifesigns.checks.servers import server_of
 from django_lifesigns.history import recorder
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
@@ -108,6 +109,7 @@ def build(conf: Conf) -> Runtime:
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
         names |= _register(engine, check, conf, problems)
+    _register_lost(engine, conf)
     problems += add_groups(engine, conf, names, known_checks(conf))
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
     return Runtime(
@@ -158,7 +160,10 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
     """Register a check, or the error that it cannot be, and return its name in the report by that in the settings."""
     try:
         options: dict[str, Any] = check.options
-        options = options | {"imports": [*options.get("imports", ()), *imports(check.check)]}
+        options = options | {
+            "imports": [*options.get("imports", ()), *imports(check.check)],
+            "server": server_of(check.check),
+        }
         if callable(check.check):  # what runs it takes any
             refuse_arguments(check.name, check.check)
         engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
@@ -169,6 +174,17 @@ def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list
             wrong = FixedResult("error", problem.message)
             engine.register(check.name, wrong, critical=check.is_critical, identity=identity(wrong))
     return {check.key: check.name}
+
+
+def _register_lost(engine: Engine, conf: Conf) -> None:
+    """Have the report say that checks are missing which the settings were to add.
+
+    Not as a critical one: which those are is unknown, and health checking is to stop no application.
+    """
+    lost = [problem.text for problem in conf.problems if problem.loses_checks]
+    if lost:
+        check = FixedResult("error", " ".join(lost))
+        engine.register("settings.LIFESIGNS", check, critical=False, identity=identity(check))
 
 
 def _with_late_checks(runtime: Runtime) -> Runtime:

@@ -1,4 +1,4 @@
-"""Whether this process has started: migrations are applied, and the critical checks have passed once."""
+"""Whether the service has started: migrations are applied, and the critical checks have passed once on this host."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ TTL = 2.0
 
 
 class Startup:
-    """Both conditions stay fulfilled once they are: what comes later is the business of readiness."""
+    """Both conditions stay fulfilled once they are: what comes later is the business of readiness.
+
+    The critical checks have passed for all processes that share, so that no two workers of a host say different things;
+    which migrations there are is known to each process by its own code.
+    """
 
     def __init__(self) -> None:
-        # An engine of its own: `/health/` has 22 checks and the project's, and migrations are none of them.
+        # An engine of its own: `/health/` has 22 checks and the project's, and migrations are none of them. No `Job`:
+        # the probe server answers `/startup` from this engine's results, also while Python is busy.
         self.engine = Engine(TIMEOUT, TTL, log=False)
         self.engine.register(NAME, returning_connections(MigrationsApplied()))
         self._migrated: dict[str, Any] = {}
@@ -38,6 +43,7 @@ class Startup:
             passed = dict(report["checks"])
             if report["status"] != "unhealthy":
                 self._passed = passed
+        has_passed = engine.has_started(bool(self._passed))
         migrated = self._migrated
         if not migrated:
             # The critical checks come first: a database that hangs takes all of the budget there already.
@@ -46,7 +52,7 @@ class Startup:
             migrated = dict(report["checks"])
             if report["status"] == "healthy":
                 self._migrated = migrated
-        return bool(self._passed and self._migrated), {**migrated, **passed}
+        return bool(has_passed and self._migrated), {**migrated, **passed}
 
 
 def get_startup() -> Startup:

@@ -7,7 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning
+from django.core.checks import CheckMessage, Warning
 from django.core.management import get_commands
 
 from django_lifesigns.checks.dotted import Dotted
@@ -39,7 +39,7 @@ COMMANDS = ("generate_health_report", "monitor_health_continuous")
 
 
 def messages(more: Iterable[Problem] = ()) -> list[CheckMessage]:
-    """Every problem of `LIFESIGNS` and of the settings that name the targets, and `more`, as errors or warnings."""
+    """Every problem of `LIFESIGNS` and of the settings that name the targets, and `more`, as warnings."""
     return [_message(problem) for problem in (*_problems(build(read())), *more)]
 
 
@@ -110,5 +110,4 @@ def _not_importable() -> list[Problem]:
 
 
 def _message(problem: Problem) -> CheckMessage:
-    kind = Error if problem.is_error else Warning
-    return kind(problem.message, hint=problem.hint, id=f"lifesigns.{problem.id}")
+    return Warning(problem.message, hint=problem.hint, id=f"lifesigns.{problem.id}")

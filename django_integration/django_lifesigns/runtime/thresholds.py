@@ -80,7 +80,8 @@ class ThresholdSync:
         self._is_refreshing = False
         self._next_look = 0.0
         self._next_refresh = 0.0
-        # A callable of an engine has a deadline, one thread at most, and survives a fork.
+        # A callable of an engine has a deadline, one thread at most, and survives a fork. No `Job`, whose values stay
+        # in one process: of those that share one reads for all.
         self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
         self._reader.register(NAME, returning_connections(_read))
         self._timer: Engine | None = None
@@ -123,6 +124,7 @@ class ThresholdSync:
 
     def sync_in_background(self) -> None:
         """Follow from now on though nobody calls `sync`, as where only native probes are requested."""
+        # No `Job`: that is called by whoever wants its value, and this is to run by itself.
         self._timer = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
         self._timer.register(NAME, partial(weakly(self.sync), READ_SECONDS))
         self._timer.start_background()

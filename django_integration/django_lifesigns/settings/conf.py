@@ -11,7 +11,7 @@ from django.conf import settings
 
 from django_lifesigns.settings import values
 from django_lifesigns.settings.addresses import addresses
-from django_lifesigns.settings.problems import UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean
+from django_lifesigns.settings.problems import UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean, nearest_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +66,8 @@ def read() -> Conf:
 def parse(raw: object) -> Conf:
     """The typed form of a `LIFESIGNS` dict."""
     if not isinstance(raw, Mapping):
-        return Conf(checks={}, problems=(_wrong("LIFESIGNS", values.WrongValueError("must be a dict"), raw),))
+        wrong = _wrong("LIFESIGNS", values.WrongValueError("must be a dict"), raw, loses_checks=True)
+        return Conf(checks={}, problems=(wrong,))
     problems: list[Problem] = []
     given: dict[str, object] = {"checks": {}}
     for key, value in raw.items():
@@ -77,10 +78,11 @@ def parse(raw: object) -> Conf:
                 elif value is not None:
                     given[key.lower()] = READERS[key](value)
             except values.WrongValueError as error:
-                problems.append(_wrong(f"LIFESIGNS[{key!r}]", error, value))
+                problems.append(_wrong(f"LIFESIGNS[{key!r}]", error, value, loses_checks=key == "CHECKS"))
         else:
             hint = did_you_mean(str(key), READERS.keys())
-            problems.append(Problem(UNKNOWN_KEY, f"LIFESIGNS has an unknown key {key!r}.", hint))
+            is_lost = nearest_of(str(key), READERS) == nearest_of("CHECKS", READERS)
+            problems.append(Problem(UNKNOWN_KEY, f"LIFESIGNS has an unknown key {key!r}.", hint, loses_checks=is_lost))
     return replace(Conf(**given), problems=tuple(problems))  # type: ignore[arg-type]
 
 
@@ -96,11 +98,11 @@ def _by_text(setting: str, entries: Mapping[object, object], problems: list[Prob
     return {**named, **{key: entry for key, entry in entries.items() if isinstance(key, str)}}
 
 
-def _wrong(where: str, error: values.WrongValueError, value: object) -> Problem:
+def _wrong(where: str, error: values.WrongValueError, value: object, *, loses_checks: bool = False) -> Problem:
     # Only numbers are shown: a token in the wrong place must not end up in a log.
     shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
     what = f": {error.part}" if error.part else f", not {shown}"
-    return Problem(WRONG_VALUE, f"{where} {error}{what}.", error.meant or f"Correct {where}.")
+    return Problem(WRONG_VALUE, f"{where} {error}{what}.", error.meant or f"Correct {where}.", loses_checks)
 
 
 # Dicts with names as keys.

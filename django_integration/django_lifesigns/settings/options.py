@@ -31,6 +31,7 @@ TARGET_FIELDS = frozenset(
         "prefix",
         "servers",
         "fallbacks",
+        "finished",
         "task_queue",
         "vhost",
         "url",

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from lifesigns.redaction import redact
 
+# Mistakes in `LIFESIGNS` itself.
 UNKNOWN_KEY = "E001"
 WRONG_VALUE = "E002"
 UNKNOWN_CHECK = "E003"
 WRONG_OPTION = "E004"
-# A warning: it must not stop `migrate` or a deploy.
+# Everything else.
 WRONG_TARGET = "W005"
 TARGET_IN_PART = "W002"
 WRONG_DECLARATION = "W006"
@@ -34,9 +35,10 @@ OTHERS_RUN = "It is reported as an error until it is put right; the other checks
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding: a stable `id` (E: error, W: warning), what is wrong, and how to put it right.
+    """One finding: a stable `id`, what is wrong, and how to put it right.
 
-    One that `loses_checks`, so that no report can show them, is logged as an error, and stops nothing.
+    Whatever its letter, it is a warning of `manage.py check`: health checking stops neither `migrate` nor a deploy. One
+    with an E, and one that `loses_checks`, so that no report can show them, is logged as an error.
     """
 
     id: str
@@ -50,14 +52,9 @@ class Problem:
         object.__setattr__(self, "hint", redact(self.hint))
 
     @property
-    def is_error(self) -> bool:
-        """Whether `manage.py check` fails for it."""
-        return self.id.startswith("E")
-
-    @property
     def level(self) -> int:
         """Return the level at which it is logged."""
-        return logging.ERROR if self.is_error or self.loses_checks else logging.WARNING
+        return logging.ERROR if self.id.startswith("E") or self.loses_checks else logging.WARNING
 
     @property
     def text(self) -> str:

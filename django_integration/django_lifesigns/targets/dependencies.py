@@ -9,6 +9,7 @@ from django.db import DEFAULT_DB_ALIAS
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.kinds import Check
+from django_lifesigns.checks.migrations import MigrationsApplied, migrated_aliases
 from django_lifesigns.checks.redis import RedisClient
 from django_lifesigns.checks.tasks import TaskQueueTables
 from django_lifesigns.targets.messaging import hosts_of
@@ -27,7 +28,9 @@ def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
     if server is not None and key != "database_connectivity":
         database = checks.get("database_connectivity")
         return ("database_connectivity",) if server == getattr(database, "server", None) else ()
-    if isinstance(check, TaskQueueTables) and check.database == DEFAULT_DB_ALIAS:
+    if (isinstance(check, TaskQueueTables) and check.database == DEFAULT_DB_ALIAS) or (
+        isinstance(check, MigrationsApplied) and {*(check.databases or migrated_aliases())} == {DEFAULT_DB_ALIAS}
+    ):
         return ("database_connectivity",) if _is_run(checks.get("database_connectivity")) else ()
     redis = checks.get("redis_connectivity")
     if isinstance(check, CacheRoundTrip) and _is_on(check.alias, redis):

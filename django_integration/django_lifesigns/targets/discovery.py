@@ -12,8 +12,6 @@ from typing import cast
 
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.checks.migrations import MigrationsApplied
-from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.options import critical_of
 from django_lifesigns.settings.options import parse as parse_options
@@ -43,7 +41,6 @@ from lifesigns import specs
 from lifesigns.specs import Spec
 
 NAMES = "a name is 1 to 100 letters, digits, '_', '-' or '.'"
-COSTLY = (specs.Directories, StorageCheck, MigrationsApplied)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,7 +134,10 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
         options = parse_options(entry)
         own = options.check or (declared and declared.check)
         named = named_target(own)
-        run |= named.run() if named else {}
+        if named:
+            run |= named.run()
+            critical_by_default = named.critical
+            run["critical"] = named.critical if critical is None else critical
         run |= options.run
         shown = options.name or key
         if not (own or declared or refused or target):
@@ -243,14 +243,13 @@ def _linked(checks: list[DiscoveredCheck]) -> list[DiscoveredCheck]:
 def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck], conf: Conf) -> DiscoveredCheck:
     """Return the check, on whose result readiness may rest as long as it is fresh where another is asked more often.
 
-    That is a Python check whose server a critical native one vouches for; and one that writes to disks, costs money or
-    reads all migrations.
+    That is a Python check whose server a critical native one vouches for, and one that writes to disks.
     """
     parents = parents_of(check)
     vouched = any(
         isinstance(other.check, Spec) and other.options["critical"] is True for other in checks if other.name in parents
     )
-    if isinstance(check.check, COSTLY) or (vouched and not isinstance(check.check, Spec)):
+    if isinstance(check.check, specs.Directories) or (vouched and not isinstance(check.check, Spec)):
         ttl = check.options.get("ttl") or conf.default_ttl
         return replace(check, options={**check.options, "ready_max_age": ttl})
     return check

@@ -39,7 +39,11 @@ def _of_alias(kind: str, options: Mapping[str, object]) -> Target:
     alias, write = options.get("alias", "default"), options.get("write", False)
     if not isinstance(write, bool):
         raise ValueError("has a 'write' that is neither True nor False.")
-    target = found.target(_known("alias", alias, list(found.aliases()), found.setting))
+    # A request to a storage costs money: readiness, which asks critical checks every few seconds, rests on it only
+    # where the project wants that.
+    target = replace(
+        found.target(_known("alias", alias, list(found.aliases()), found.setting)), critical=kind != STORAGE
+    )
 
     def find(search: DiscoveryContext) -> Check:
         check = target.find(search)

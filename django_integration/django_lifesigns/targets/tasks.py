@@ -65,6 +65,14 @@ def _queue(search: DiscoveryContext) -> tuple[TaskQueue, bool]:
     return queue, not presets.is_of_tenants()
 
 
+def _finished(search: DiscoveryContext, database: str, sql: str) -> specs.FinishedTasks | None:
+    """Return what counts the finished tasks of a queue that is elsewhere; None where no native check can."""
+    try:
+        return specs.FinishedTasks(server=server(search, database), sql=sql)
+    except (CannotCheckError, NoTargetError, WrongTargetError):
+        return None  # it is beside the broker: another check says what is wrong with the database
+
+
 def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_django: Any, **fields: Any) -> Check:
     queue, required = _queue(search)
     for note in queue.notes:
@@ -75,6 +83,8 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
     check: Any = queue.checks.get(search.name)
     if check is not None:
         names = {item.name for item in dataclasses.fields(check)}
+        if "finished" in names and queue.finished_sql:
+            fields["finished"] = _finished(search, queue.database, queue.finished_sql)
         return cast("Check", dataclasses.replace(check, **{name: fields[name] for name in names & fields.keys()}))
     fields["required"] = required
     further = {key: value for key in FURTHER.get(search.name, ()) if (value := getattr(queue, key))}

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from lifesigns.specs.rules import Thresholds as Thresholds
     from lifesigns.specs.tasks import AmqpPendingTasks as AmqpPendingTasks
     from lifesigns.specs.tasks import FailedTasks as FailedTasks
+    from lifesigns.specs.tasks import FinishedTasks as FinishedTasks
     from lifesigns.specs.tasks import PendingTasks as PendingTasks
     from lifesigns.specs.tasks import RedisFailedTasks as RedisFailedTasks
     from lifesigns.specs.tasks import RedisPendingTasks as RedisPendingTasks
@@ -86,6 +87,7 @@ _HOME = {
     "tasks": (
         "AmqpPendingTasks",
         "FailedTasks",
+        "FinishedTasks",
         "PendingTasks",
         "RedisFailedTasks",
         "RedisPendingTasks",

@@ -8,11 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from lifesigns.specs.base import Spec
+from lifesigns.specs.base import Spec, Value
 from lifesigns.specs.network import AmqpServer, RedisServer
 from lifesigns.specs.postgres import PostgresServer
 from lifesigns.specs.rules import Thresholds
 from lifesigns.specs.tls import Tls
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FinishedTasks(Value):
+    """What counts the finished tasks of a queue whose results are in PostgreSQL."""
+
+    server: PostgresServer
+    sql: str
+    """One `SELECT count(*)` of the tasks that have finished since `{since}`; null where that cannot be known."""
+    window_minutes: int | None = None
+    """The window in which they are counted (5)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +107,8 @@ class TaskWorkers(Spec):
     """False: if none of the tables exists the check is skipped."""
     heartbeat_window_minutes: int | None = None
     expected_workers: int | None = None
+    last_heartbeat_sql: str | None = None
+    """One `SELECT` of the time at which any worker last sent a heartbeat (timestamp, may be null)."""
     running_sql: str | None = None
     """One `SELECT` of two columns: how many tasks are running, and since when the oldest is (timestamp, may be
     null)."""
@@ -146,6 +159,8 @@ class RedisPendingTasks(Spec):
     sorted: bool | None = None
     """Its keys are sorted sets instead of lists."""
     thresholds: Thresholds | None = None
+    finished: FinishedTasks | None = None
+    """Where the results of finished tasks are in PostgreSQL."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,3 +225,5 @@ class AmqpPendingTasks(Spec):
     """TLS of `management_url`."""
     thresholds: Thresholds | None = None
     """The depth of the deepest queue."""
+    finished: FinishedTasks | None = None
+    """Where the results of finished tasks are in PostgreSQL."""

@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::checks::Check;
+use crate::checks::postgres::FinishedTasksOptions;
 use crate::model::{CheckError, Finding};
 use crate::net::first_success;
 use crate::runtime::Context;
@@ -45,7 +46,8 @@ impl AmqpCheck {
 #[async_trait]
 impl Check for AmqpPendingTasksCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        first_of(&self.servers, |server| self.probe(context, server)).await
+        let broker = first_of(&self.servers, |server| self.probe(context, server));
+        FinishedTasksOptions::beside(self.finished.as_ref(), context, broker).await
     }
 }
 

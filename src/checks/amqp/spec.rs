@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::protocol::{AmqpLogin, MAX_SHORT};
 use crate::checks::fields;
+use crate::checks::postgres::FinishedTasksOptions;
 use crate::checks::thresholds::Thresholds;
 use crate::model::{Secret, SpecError};
 use crate::net::Tls;
@@ -138,6 +139,9 @@ struct AmqpPendingTasksFields {
     /// The depth of the deepest queue.
     #[serde(default = "depth_thresholds")]
     thresholds: Thresholds,
+    /// Where the results of finished tasks are in PostgreSQL.
+    #[serde(default)]
+    finished: Option<FinishedTasksOptions>,
 }
 
 /// The messages that wait in the queues of an AMQP broker (100, 500 in the deepest), and the consumers of each.
@@ -149,6 +153,7 @@ pub struct AmqpPendingTasksCheck {
     pub management_url: Option<Secret>,
     pub management_tls: Tls,
     pub thresholds: Thresholds,
+    pub finished: Option<FinishedTasksOptions>,
 }
 
 impl TryFrom<AmqpServerFields> for AmqpServer {
@@ -203,7 +208,7 @@ impl TryFrom<AmqpPendingTasksFields> for AmqpPendingTasksCheck {
     type Error = SpecError;
 
     fn try_from(fields: AmqpPendingTasksFields) -> Result<Self, SpecError> {
-        let AmqpPendingTasksFields { servers, queues, management_url, management_tls, thresholds } = fields;
+        let AmqpPendingTasksFields { servers, queues, management_url, management_tls, thresholds, finished } = fields;
         if servers.is_empty() {
             return Err(wrong("servers must name at least one broker"));
         }
@@ -214,7 +219,8 @@ impl TryFrom<AmqpPendingTasksFields> for AmqpPendingTasksCheck {
         if let Some(url) = &management_url {
             fields::url("management_url", url.expose())?;
         }
-        Ok(Self { servers, queues, management_url, management_tls, thresholds })
+        finished.as_ref().map_or(Ok(()), FinishedTasksOptions::validate)?;
+        Ok(Self { servers, queues, management_url, management_tls, thresholds, finished })
     }
 }
 

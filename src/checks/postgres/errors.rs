@@ -116,6 +116,14 @@ fn has_code(error: &CheckError, code: &str) -> bool {
     matches!(error, CheckError::Unavailable { reason, .. } if reason.ends_with(&format!("(SQLSTATE {code})")))
 }
 
+/// Whether the statement itself is at fault, whoever runs it and whenever: not a missing right, nor the server's state.
+pub fn is_of_statement(error: &CheckError) -> bool {
+    let CheckError::Rejected { reason, .. } = error else { return false };
+    let code = reason.rsplit_once("(SQLSTATE ").map_or("", |(_, code)| code);
+    let classes = ["0A", "21", "22", "25006", "42"];
+    !code.starts_with(MISSING_RIGHT) && classes.iter().any(|class| code.starts_with(class))
+}
+
 /// Whether the session ends with this error, so that a new one may succeed.
 pub fn ends_session(code: &str) -> bool {
     code.starts_with("08") || matches!(code, TERMINATED | "57P02" | "57P05")
@@ -185,6 +193,25 @@ mod tests {
             assert_eq!((is_full(&error), is_limit_of_login(&error), is_terminated(&error)), (true, by_login, false));
         }
         assert!(is_terminated(&error("db:5432", "57P01", Duration::ZERO)));
+    }
+
+    #[test]
+    fn statement_is_at_fault_by_some_codes() {
+        for (code, expected) in [
+            ("42601", true),
+            ("42703", true),
+            ("22P02", true),
+            ("21000", true),
+            ("0A000", true),
+            ("25006", true),
+            ("42501", false),
+            ("57014", false),
+            ("40001", false),
+            ("53300", false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_statement(&error("db:5432", code, Duration::ZERO)), expected, "{code}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! A statement that fails ends its message, so those behind it are sent in another one; of a message with wrong syntax
 //! nothing runs, so its statements are sent one by one. The statement that failed is then left out for [`RETRY_AFTER`]:
-//! what a role may not read costs one line of the server's log now and then, and no round trip.
+//! what a role may not read costs one line of the server's log now and then, and no round trip. A statement that is wrong
+//! makes the result degraded: whoever wrote it relies on what it was to find.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
@@ -12,12 +13,13 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::errors;
 use super::pool::{Urgency, key};
 use super::protocol::{DataRow, Response};
 use super::query::{limit, query};
 use super::spec::PostgresServer;
 use super::tasks::query_tables;
-use crate::model::{CheckError, Finding};
+use crate::model::{CheckError, Finding, Status};
 use crate::runtime::{Context, lock};
 
 /// How long one statement may run on the server: the check's own answer must not be late for it.
@@ -25,9 +27,10 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 /// For so long a statement that failed is not sent again.
 const RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// A statement of one row, and the detail that its first column gives.
+/// A statement of one row, the detail that its first column gives, and the field of the specification that has it.
 pub struct FurtherStatement {
     pub detail: &'static str,
+    pub field: &'static str,
     pub sql: String,
 }
 
@@ -36,6 +39,8 @@ pub struct FurtherStatement {
 pub struct FurtherRows {
     rows: BTreeMap<&'static str, DataRow>,
     unavailable: BTreeMap<&'static str, String>,
+    /// By the field, those that are wrong.
+    wrong: BTreeMap<&'static str, String>,
 }
 
 impl FurtherRows {
@@ -54,8 +59,14 @@ impl FurtherRows {
         self.rows.contains_key(detail)
     }
 
-    /// The finding with why details are missing.
-    pub fn explain(&self, finding: Finding) -> Finding {
+    /// The finding with why details are missing; degraded at least where that is a wrong statement.
+    pub fn explain(&self, mut finding: Finding) -> Finding {
+        for (field, reason) in &self.wrong {
+            finding.message = format!("{}; {field} is wrong: {reason}", finding.message);
+            if finding.status != Status::Error {
+                finding.status = Status::Degraded;
+            }
+        }
         if self.unavailable.is_empty() {
             return finding;
         }
@@ -82,10 +93,17 @@ impl FurtherRows {
     /// Notes why the next statement failed.
     fn fail(&mut self, error: &CheckError, left: &mut VecDeque<FurtherStatement>, failures: &Failures) {
         if let Some(statement) = left.pop_front() {
-            let reason = error.to_string();
-            failures.note(statement.sql, &reason);
-            self.unavailable.insert(statement.detail, reason);
+            let failure = StatementFailure { reason: error.to_string(), is_wrong: errors::is_of_statement(error) };
+            self.show(&statement, failure.clone());
+            failures.note(statement.sql, failure);
         }
+    }
+
+    fn show(&mut self, statement: &FurtherStatement, failure: StatementFailure) {
+        if failure.is_wrong {
+            self.wrong.insert(statement.field, failure.reason.clone());
+        }
+        self.unavailable.insert(statement.detail, failure.reason);
     }
 
     fn give_up(&mut self, left: &mut VecDeque<FurtherStatement>, reason: &str) {
@@ -106,7 +124,7 @@ pub async fn query_with_further(
     let mut left = VecDeque::new();
     for statement in further {
         match failures.recent(&statement.sql) {
-            Some(reason) => _ = found.unavailable.insert(statement.detail, reason),
+            Some(failure) => found.show(&statement, failure),
             None => left.push_back(statement),
         }
     }
@@ -171,17 +189,24 @@ fn message<'a>(
 #[derive(Default)]
 struct Slow(AtomicBool);
 
+/// Why a statement failed, and whether it is the statement's own fault.
+#[derive(Clone)]
+struct StatementFailure {
+    reason: String,
+    is_wrong: bool,
+}
+
 /// The statements of one server that failed, when and why.
 #[derive(Default)]
-struct Failures(Mutex<BTreeMap<String, (Instant, String)>>);
+struct Failures(Mutex<BTreeMap<String, (Instant, StatementFailure)>>);
 
 impl Failures {
-    fn note(&self, sql: String, reason: &str) {
-        lock(&self.0).insert(sql, (Instant::now(), reason.to_owned()));
+    fn note(&self, sql: String, failure: StatementFailure) {
+        lock(&self.0).insert(sql, (Instant::now(), failure));
     }
 
-    fn recent(&self, sql: &str) -> Option<String> {
-        lock(&self.0).get(sql).filter(|(at, _)| at.elapsed() < RETRY_AFTER).map(|(_, reason)| reason.clone())
+    fn recent(&self, sql: &str) -> Option<StatementFailure> {
+        lock(&self.0).get(sql).filter(|(at, _)| at.elapsed() < RETRY_AFTER).map(|(_, failure)| failure.clone())
     }
 }
 
@@ -202,7 +227,9 @@ pub mod tests {
     }
 
     fn statements(details: &[&'static str]) -> VecDeque<FurtherStatement> {
-        details.iter().map(|detail| FurtherStatement { detail, sql: format!("SELECT {detail}") }).collect()
+        let statement =
+            |detail: &&'static str| FurtherStatement { detail, field: detail, sql: format!("SELECT {detail}") };
+        details.iter().map(statement).collect()
     }
 
     #[tokio::test(start_paused = true)]
@@ -219,10 +246,32 @@ pub mod tests {
         let details = found.explain(Finding::healthy("")).details;
         let reason = details.get("unavailable").and_then(|reasons| reasons.get("b")).and_then(Value::as_str);
         assert!(reason.is_some_and(|reason| reason.contains("lacks the right to read what it names")), "{details:?}");
-        assert_eq!(failures.recent("SELECT b").as_deref(), reason);
-        assert_eq!(failures.recent("SELECT a"), None);
+        let recent = |sql| failures.recent(sql).map(|failure| failure.reason);
+        assert_eq!(recent("SELECT b").as_deref(), reason);
+        assert_eq!(recent("SELECT a"), None);
         tokio::time::advance(RETRY_AFTER).await;
-        assert_eq!(failures.recent("SELECT b"), None);
+        assert_eq!(recent("SELECT b"), None);
+    }
+
+    #[test]
+    fn statement_that_is_wrong_is_degraded_also_while_it_is_left_out() {
+        let failures = Failures::default();
+        for (code, status) in [("42501", Status::Healthy), ("57014", Status::Healthy), ("42703", Status::Degraded)] {
+            let mut found = FurtherRows::default();
+            found.take(&mut response(&[&[]], Some(code)), &mut statements(&["a"]), &failures);
+            let finding = found.explain(Finding::healthy("Fine"));
+            assert_eq!(finding.status, status, "{code}");
+            assert_eq!(finding.message.starts_with("Fine; a is wrong: db:5432"), status == Status::Degraded);
+            let mut again = FurtherRows::default();
+            for statement in statements(&["a"]) {
+                failures.recent(&statement.sql).into_iter().for_each(|failure| again.show(&statement, failure));
+            }
+            assert_eq!(again.explain(Finding::error("Down")).status, Status::Error);
+            assert_eq!(
+                again.explain(Finding::skipped("Nothing")).status == Status::Degraded,
+                status == Status::Degraded
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod connect;
 mod connectivity;
 mod errors;
 mod extensions;
+mod finished;
 mod further;
 mod objects;
 mod pending_tasks;
@@ -29,6 +30,7 @@ mod url;
 pub use activity::PostgresConnectionsCheck;
 pub use connectivity::PostgresCheck;
 pub use extensions::{PostgisCheck, PostgresStatementsCheck};
+pub use finished::FinishedTasksOptions;
 pub use objects::{MaterializedViewsCheck, PostgresFunctionsCheck, TaskTablesCheck};
 pub use pending_tasks::PendingTasksCheck;
 pub use spec::{

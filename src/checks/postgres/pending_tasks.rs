@@ -12,13 +12,13 @@ use super::tasks::{
 };
 use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
+use crate::checks::flow::{FINISHED, with_flow};
 use crate::checks::thresholds::Thresholds;
 use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
 
 /// How many queues the details list; the totals are of all.
 const QUEUES: usize = 100;
-const FINISHED: &str = "finished_per_minute";
 
 /// The depth of the deepest queue (100, 500), and the age of the oldest task. Overdue schedules make the result
 /// degraded.
@@ -60,15 +60,15 @@ impl PendingTasksCheck {
     fn further(&self) -> Vec<FurtherStatement> {
         let since = minutes_ago(self.window_minutes);
         [
-            self.taken_sql.as_ref().map(|sql| ("taken_tasks", count_and_age(&fill(sql, &since)))),
-            self.scheduled_sql.as_ref().map(|sql| ("scheduled_tasks", count(&fill(sql, &since)))),
-            self.overdue_sql.as_ref().map(|sql| ("overdue_schedules", count(&fill(sql, &since)))),
+            self.taken_sql.as_ref().map(|sql| ("taken_tasks", "taken_sql", count_and_age(&fill(sql, &since)))),
+            self.scheduled_sql.as_ref().map(|sql| ("scheduled_tasks", "scheduled_sql", count(&fill(sql, &since)))),
+            self.overdue_sql.as_ref().map(|sql| ("overdue_schedules", "overdue_sql", count(&fill(sql, &since)))),
             // The last, since it may read the most.
-            self.finished_sql.as_ref().map(|sql| (FINISHED, count(&fill(sql, &since)))),
+            self.finished_sql.as_ref().map(|sql| (FINISHED, "finished_sql", count(&fill(sql, &since)))),
         ]
         .into_iter()
         .flatten()
-        .map(|(detail, sql)| FurtherStatement { detail, sql })
+        .map(|(detail, field, sql)| FurtherStatement { detail, field, sql })
         .collect()
     }
 }
@@ -133,16 +133,7 @@ fn add_further(spec: &PendingTasksCheck, mut finding: Finding, further: &Further
         finding = finding.with("oldest_taken_seconds", further.age("taken_tasks"));
     }
     if let Some(finished) = further.count(FINISHED) {
-        let pending = finding.details.get("total_pending").and_then(Value::as_u64).unwrap_or_default();
-        let seconds = 60.0 * f64::from(spec.window_minutes);
-        let wait = match (pending, finished) {
-            (0, _) => Some(0.0),
-            (_, 0) => None,
-            _ => Some(tenths(pending as f64 * seconds / finished as f64)),
-        };
-        finding = finding
-            .with(FINISHED, tenths(finished as f64 / f64::from(spec.window_minutes)))
-            .with("expected_wait_seconds", wait);
+        finding = with_flow(finding, finished as f64 / f64::from(spec.window_minutes));
     }
     match further.count("overdue_schedules") {
         None | Some(0) => finding,
@@ -153,10 +144,6 @@ fn add_further(spec: &PendingTasksCheck, mut finding: Finding, further: &Further
             Finding { status, message, ..finding }
         }
     }
-}
-
-fn tenths(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
 }
 
 fn window() -> u32 {

@@ -11,7 +11,8 @@ use super::further::{FurtherRows, FurtherStatement, query_with_further};
 use super::pool::key;
 use super::protocol::Response;
 use super::tasks::{
-    count, count_and_age, fill, minutes_ago, missing, number, right, validate, validate_minutes, validate_statement,
+    count, count_and_age, fill, minutes_ago, missing, number, only_age, right, validate, validate_minutes,
+    validate_statement,
 };
 use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
@@ -19,6 +20,7 @@ use crate::checks::postgres::PostgresServer;
 use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::{Context, lock};
 
+const LAST_HEARTBEAT: &str = "last_heartbeat_seconds";
 /// Before every row.
 const EVER: &str = "timestamptz '1970-01-02 00:00+00'";
 
@@ -42,6 +44,9 @@ pub struct TaskWorkersCheck {
     pub heartbeat_window_minutes: u32,
     #[serde(default = "one")]
     pub expected_workers: u32,
+    /// One `SELECT` of the time at which any worker last sent a heartbeat (timestamp, may be null).
+    #[serde(default)]
+    pub last_heartbeat_sql: Option<String>,
     /// One `SELECT` of two columns: how many tasks are running, and since when the oldest is (timestamp, may be null).
     #[serde(default)]
     pub running_sql: Option<String>,
@@ -65,11 +70,15 @@ impl TaskWorkersCheck {
 
     fn further(&self) -> Vec<FurtherStatement> {
         let since = minutes_ago(self.heartbeat_window_minutes);
-        let running = self.running_sql.as_ref().map(|sql| ("running_tasks", count_and_age(&fill(sql, &since))));
+        let statement = |detail, field, sql| FurtherStatement { detail, field, sql };
+        let last = self.last_heartbeat_sql.as_ref();
+        let last = last.map(|sql| statement(LAST_HEARTBEAT, "last_heartbeat_sql", only_age(&fill(sql, &since))));
+        let running = self.running_sql.as_ref();
+        let running = running.map(|sql| statement("running_tasks", "running_sql", count_and_age(&fill(sql, &since))));
         let stuck_since = minutes_ago(self.stuck_after_minutes);
         let stuck = self.stuck_sql.as_ref().map(|sql| sql.replace("{stuck_since}", &stuck_since));
-        let stuck = stuck.map(|sql| ("stuck_tasks", count(&fill(&sql, &since))));
-        [running, stuck].into_iter().flatten().map(|(detail, sql)| FurtherStatement { detail, sql }).collect()
+        let stuck = stuck.map(|sql| statement("stuck_tasks", "stuck_sql", count(&fill(&sql, &since))));
+        [last, running, stuck].into_iter().flatten().collect()
     }
 }
 
@@ -78,6 +87,7 @@ impl Check for TaskWorkersCheck {
     fn validate(&self) -> Result<(), SpecError> {
         validate_minutes("heartbeat_window_minutes", self.heartbeat_window_minutes)?;
         validate_minutes("stuck_after_minutes", self.stuck_after_minutes)?;
+        validate_statement("last_heartbeat_sql", self.last_heartbeat_sql.as_deref())?;
         validate_statement("running_sql", self.running_sql.as_deref())?;
         validate_statement("stuck_sql", self.stuck_sql.as_deref())?;
         match [&self.sql, &self.stuck_sql, &self.running_sql].into_iter().flatten().next() {
@@ -137,7 +147,14 @@ fn judge_workers(
     } else {
         Finding::skipped("The workers of this task queue leave no heartbeat in the database")
     };
-    if spec.running_sql.is_some() && further.has("running_tasks") {
+    if further.has(LAST_HEARTBEAT) {
+        let age = further.age(LAST_HEARTBEAT);
+        if let (0, Some(age), Status::Degraded | Status::Error) = (active, age, finding.status) {
+            finding.message = format!("{}; the last heartbeat was {age} s ago", finding.message);
+        }
+        finding = finding.with(LAST_HEARTBEAT, age);
+    }
+    if further.has("running_tasks") {
         finding = finding
             .with("running_tasks", further.count("running_tasks"))
             .with("oldest_running_seconds", further.age("running_tasks"));
@@ -204,6 +221,7 @@ mod tests {
             required: true,
             heartbeat_window_minutes: 5,
             expected_workers,
+            last_heartbeat_sql: None,
             running_sql: Some("SELECT 1, at FROM jobs".to_owned()),
             stuck_sql: Some("SELECT 1 FROM jobs WHERE at < {stuck_since}".to_owned()),
             stuck_after_minutes: 60,
@@ -239,6 +257,24 @@ mod tests {
             assert_eq!(finding.status, status, "{row} {stuck}");
             assert!(finding.message.ends_with(message), "{}", finding.message);
             assert_eq!(finding.details["oldest_running_seconds"], json!(61.3));
+        }
+    }
+
+    #[test]
+    fn last_heartbeat_is_in_the_message_where_no_worker_is_left() {
+        for (row, last, said) in [
+            ("1|-", "-|2.3", "1 of 1 expected worker sent a heartbeat in the last 5 minutes"),
+            (
+                "0|1",
+                "-|613.04",
+                "0 of 1 expected worker sent a heartbeat in the last 5 minutes; the last heartbeat was 613 s ago",
+            ),
+            ("0|0", "-|-", "0 of 1 expected worker sent a heartbeat in the last 5 minutes"),
+        ] {
+            let further = rows(&[(LAST_HEARTBEAT, last)]);
+            let finding = judge_workers(&workers(1), &response(&[&[], &[row]], None), &further, |_, _| None).unwrap();
+            assert_eq!(finding.message, said);
+            assert!(finding.details.contains_key(LAST_HEARTBEAT));
         }
     }
 

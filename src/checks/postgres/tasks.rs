@@ -92,6 +92,11 @@ pub fn count_and_age(sql: &str) -> String {
     )
 }
 
+/// A configured time, of which the age is selected as `count_and_age` does.
+pub fn only_age(sql: &str) -> String {
+    format!("SELECT NULL::int8, extract(epoch FROM now() - q.at)::float8 FROM {} AS q(at) LIMIT 1", subquery(sql))
+}
+
 /// The number that a statement of `count` returned; no rows are 0.
 pub fn number(response: &Response, tables: &[String]) -> Result<u64, CheckError> {
     match response.failed {

@@ -130,6 +130,8 @@ def test_killed_worker_leaves_stuck_job_and_stopped_worker_is_no_error_at_once(
         assert project.run(named + DEAD) == 1
         workers = project.check()["task_workers"]
         assert (workers["status"], workers["details"]["stuck_tasks"]) == ("error", 1), workers
+        assert "; the last heartbeat was 60" in workers["message"], workers
+        assert 600 <= workers["details"]["last_heartbeat_seconds"] < 600 + SECONDS
 
         # The next worker removes the dead one's row, and thereby the worker of the job.
         worker = project.worker(*command)
@@ -153,7 +155,7 @@ def without_ages(results: dict[str, Any]) -> dict[str, Any]:
     """Return status and details of the checks of tasks, but for how old something is."""
     names = ("pending_tasks", "failed_tasks", "task_workers")
     details = {name: results[name]["details"].items() for name in names}
-    ages = ("oldest_pending_seconds", "oldest_taken_seconds", "oldest_running_seconds")
+    ages = ("oldest_pending_seconds", "oldest_taken_seconds", "oldest_running_seconds", "last_heartbeat_seconds")
     return {
         name: (results[name]["status"], {key: value for key, value in details[name] if key not in ages})
         for name in names

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from datetime import datetime
 from io import StringIO
@@ -17,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.checks.timezones import utc
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.reports.alignment import lines as aligned_lines
 from django_lifesigns.history.reports.collect import CheckFigures, History, SliceFigures
 from django_lifesigns.history.reports.previous_keys import previous_keys
@@ -69,7 +69,7 @@ def json_(history: History) -> str:
         "latest_errors": problems,
         **previous_keys(history, now),
     }
-    return json.dumps(report, indent=2) + "\n"
+    return to_json(report, indent=2) + "\n"
 
 
 def csv_(history: History) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.base import HealthCommand, unknown_checks
 from django_lifesigns.management.display import Display, only_results
 from django_lifesigns.management.schedule import seconds, ticks, until_stopped
@@ -116,7 +116,7 @@ class Command(HealthCommand):
 
     def _show(self, report: Report, output: str, display: Display, *, lines: bool = False) -> None:
         if output == "json":
-            self.stdout.write(json.dumps(report, indent=None if lines else 2))
+            self.stdout.write(to_json(report, indent=None if lines else 2))
         elif output == "text":
             self.stdout.write(display.text(report))
         else:

@@ -20,4 +20,5 @@ def background_task() -> TaskQueue:
         "WHERE lower(status) = 'pending' GROUP BY queue_name",
         failed_sql="SELECT count(*) FROM background_task WHERE lower(status) = 'failed' AND updated_at >= {since}",
         workers_sql="SELECT count(*) FROM background_task_worker WHERE last_heartbeat >= {since}",
+        last_heartbeat_sql="SELECT max(last_heartbeat) FROM background_task_worker",
     )

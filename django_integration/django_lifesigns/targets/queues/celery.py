@@ -9,6 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, router
 
 from django_lifesigns.checks.celery import CeleryBroker, CeleryPending
 from django_lifesigns.checks.celery_workers import CeleryWorkers
@@ -31,15 +32,23 @@ RESULTS_TABLE = "django_celery_results_taskresult"
 RESULTS_BACKENDS = frozenset(
     ["django-db", "django_celery_results.backends:DatabaseBackend", "django_celery_results.backends.DatabaseBackend"]
 )
+# Beat's scheduler that keeps its schedules in tables, or one derived from it.
+SCHEDULER = "DatabaseScheduler"
+FINISHED = (
+    f"SELECT count(*) FROM {RESULTS_TABLE} WHERE status IN ('SUCCESS', 'FAILURE', 'REVOKED') AND date_done >= {{since}}"
+)
 
 
 def celery() -> TaskQueue:
     """Celery: tasks and workers are in the broker, failures in the database of django-celery-results."""
     unknown = unknown_of_celery()
+    model = apps.all_models.get("django_celery_results", {}).get("taskresult")
     return TaskQueue(
         backend="celery",
+        database=router.db_for_write(model) if model else DEFAULT_DB_ALIAS,
         tables=(RESULTS_TABLE,) if has_results() else (),
         failed_sql=f"SELECT count(*) FROM {RESULTS_TABLE} WHERE status = 'FAILURE' AND date_done >= {{since}}",
+        finished_sql=FINISHED if has_results() and not _ignores_results() else None,
         checks=checks_of_celery(unknown),
         unknown=unknown,
         options=options_of_celery(),
@@ -53,14 +62,15 @@ def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
     if len(unknown) == len(CHECKS):
         checks = {}
     elif transport in celery_rabbitmq.TRANSPORTS:
-        checks = celery_rabbitmq.checks_of_rabbitmq(broker_urls(), remote_control=_has_remote_control())
+        urls, schedules = broker_urls(), has_schedules()
+        checks = celery_rabbitmq.checks_of_rabbitmq(urls, remote_control=_has_remote_control(), schedules=schedules)
     elif transport == celery_sqs.TRANSPORT:
-        checks = {**celery_sqs.checks_of_sqs(), "task_workers": CeleryWorkers(unasked=_unasked())}
+        checks = {**celery_sqs.checks_of_sqs(), "task_workers": _workers()}
     else:
         checks = {
             "task_queue": CeleryBroker(),
             "pending_tasks": CeleryPending(),
-            "task_workers": CeleryWorkers(unasked=_unasked()),
+            "task_workers": _workers(),
         }
     if transport in REDIS and checks:
         with suppress(CannotCheckError):  # a password that is made at each login: through Celery
@@ -77,7 +87,7 @@ def unknown_of_celery() -> dict[str, str]:
     if _transport() == "memory":
         return dict.fromkeys(CHECKS, "Celery's broker is in the memory of each process (CELERY_BROKER_URL)")
     unknown = {}
-    if (reason := _unasked()) and not read().celery_signals:
+    if (reason := _unasked()) and not (read().celery_signals or has_schedules()):
         unknown["task_workers"] = f"{reason}: set LIFESIGNS['CELERY_SIGNALS'] to know those of this host by heartbeats"
     if _transport() == celery_sqs.TRANSPORT:
         unknown |= celery_sqs.unknown_of_sqs()
@@ -100,7 +110,22 @@ def _unasked() -> str:
 
 def has_results() -> bool:
     """Return whether Celery keeps what became of its tasks in the project's database."""
-    return apps.is_installed("django_celery_results") and _setting("RESULT_BACKEND") in RESULTS_BACKENDS
+    keeps = not _ignores_results() or not is_off(_setting("TASK_STORE_ERRORS_EVEN_IF_IGNORED"))
+    return apps.is_installed("django_celery_results") and _setting("RESULT_BACKEND") in RESULTS_BACKENDS and keeps
+
+
+def has_schedules() -> bool:
+    """Return whether Celery beat keeps its schedules in the tables of django-celery-beat."""
+    scheduler = _setting("BEAT_SCHEDULER")
+    return apps.is_installed("django_celery_beat") and (scheduler is None or SCHEDULER in str(scheduler))
+
+
+def _ignores_results() -> bool:
+    return not is_off(_setting("TASK_IGNORE_RESULT"))
+
+
+def _workers() -> CeleryWorkers:
+    return CeleryWorkers(unasked=_unasked(), schedules=has_schedules())
 
 
 def _setting(name: str, default: object = None) -> object:

@@ -21,7 +21,7 @@ BROKER = "CELERY_BROKER_URL"
 LOGINS: dict[str, Literal["plain", "external"]] = {"PLAIN": "plain", "AMQPLAIN": "plain", "EXTERNAL": "external"}
 
 
-def checks_of_rabbitmq(urls: list[str], *, remote_control: bool) -> dict[str, Check]:
+def checks_of_rabbitmq(urls: list[str], *, remote_control: bool, schedules: bool) -> dict[str, Check]:
     """Return the checks of the brokers at these URLs, of which Celery uses one."""
     servers = [_server(url) for url in urls if url.partition("://")[0].lower() in TRANSPORTS]
     queues = tuple(queue_names())
@@ -35,7 +35,7 @@ def checks_of_rabbitmq(urls: list[str], *, remote_control: bool) -> dict[str, Ch
     return {
         "task_queue": broker,
         "pending_tasks": specs.AmqpPendingTasks(servers=servers, queues=queues),
-        "task_workers": CeleryRabbitWorkers(queues=queues, remote_control=remote_control),
+        "task_workers": CeleryRabbitWorkers(queues=queues, remote_control=remote_control, schedules=schedules),
     }
 
 

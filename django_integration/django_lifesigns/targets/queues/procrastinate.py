@@ -57,6 +57,7 @@ def procrastinate() -> TaskQueue:
         pending_sql=PENDING,
         failed_sql=f"{EVENTS}('failed')",
         workers_sql="SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= {since}",
+        last_heartbeat_sql="SELECT max(last_heartbeat) FROM procrastinate_workers",
         scheduled_sql="SELECT count(*) FROM procrastinate_jobs WHERE status = 'todo' AND scheduled_at > {now}",
         taken_sql=DOING,
         finished_sql=f"{EVENTS}('succeeded', 'failed', 'aborted')",

@@ -10,7 +10,7 @@ from django_lifesigns.checks.kinds import Check
 # The statements that a check takes beside its own, each of which costs only its own details where it fails.
 FURTHER = {
     "pending_tasks": ("scheduled_sql", "taken_sql", "finished_sql", "overdue_sql"),
-    "task_workers": ("running_sql", "stuck_sql"),
+    "task_workers": ("last_heartbeat_sql", "running_sql", "stuck_sql"),
 }
 # Between the end of the old workers and the start of the new ones nobody is there: with results that are fresh for 30 s
 # that is no alarm for a minute.
@@ -23,7 +23,8 @@ class TaskQueue:
 
     In each of them `{now}` stands for the present and `{since}` for the start of the check's window. `pending_sql`
     selects queue, depth and the oldest task's time for each queue. `taken_sql` and `running_sql` select how many tasks
-    are taken and not finished, and since when the oldest is. The others count: `failed_sql`, `workers_sql`,
+    are taken and not finished, and since when the oldest is; `last_heartbeat_sql` when any worker last sent one. The
+    others count: `failed_sql`, `workers_sql`,
     `scheduled_sql` tasks not yet due, `finished_sql` finished tasks, `overdue_sql` schedules due before `{since}`, and
     `stuck_sql` tasks whose worker died (`{stuck_since}` is `stuck_after_minutes` ago).
 
@@ -42,6 +43,7 @@ class TaskQueue:
     taken_sql: str | None = None
     finished_sql: str | None = None
     overdue_sql: str | None = None
+    last_heartbeat_sql: str | None = None
     running_sql: str | None = None
     stuck_sql: str | None = None
     checks: Mapping[str, Check] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::batch::{Batch, Sent, text};
+use super::batch::{Batch, Sent, seconds, text};
 use super::depths::{Depths, FailedCount};
 use super::discovery::{Discovery, ScanStep};
 use super::staff::Staff;
@@ -160,7 +160,13 @@ pub async fn workers(
     let mut batch = Batch::default();
     let alive = batch.add("ZCOUNT", &[&heartbeats, &since.to_string(), "+inf"]);
     let dead = batch.add("ZRANGEBYSCORE", &[&heartbeats, "-inf", &before, "LIMIT", "0", &DEAD.to_string()]);
+    let last = batch.add("ZRANGE", &[&heartbeats, "-1", "-1", "WITHSCORES"]);
     let replies = batch.send(link).await?;
+    let last = if replies.is_known(last, &mut Default::default())? {
+        replies.list(last)?.get(1).and_then(seconds)
+    } else {
+        None
+    };
     let mut batch = Batch::default();
     let sets: Vec<_> = replies
         .list(dead)?
@@ -176,6 +182,7 @@ pub async fn workers(
         active: replies.count(alive)?,
         abandoned: Some(abandoned),
         window: Some(window),
+        last_heartbeat: last.map(|milliseconds| age(now(), milliseconds / 1000.0)),
         not_measured: discovery.not_measured(&names),
         ..Staff::default()
     })

@@ -33,7 +33,7 @@ pub use failed::RedisFailedTasksCheck;
 pub use pending::RedisPendingTasksCheck;
 pub use workers::RedisTaskWorkersCheck;
 
-use crate::checks::fields::counted;
+use crate::checks::fields::{counted, tenths};
 use crate::model::SpecError;
 
 /// How many queues a check measures.
@@ -103,9 +103,4 @@ fn now() -> f64 {
 /// The age of a time in seconds with one decimal; what lies ahead, by a clock that goes wrong, is 0.
 fn age(now: f64, at: f64) -> f64 {
     tenths((now - at).max(0.0))
-}
-
-/// A number with one decimal.
-fn tenths(number: f64) -> f64 {
-    (number * 10.0).round() / 10.0
 }

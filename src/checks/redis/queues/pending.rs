@@ -9,9 +9,11 @@ use super::depths::Depths;
 use super::discovery::Discovery;
 use super::flow::Flow;
 use super::lists::ListKeys;
-use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, tenths, with_not_measured};
+use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
+use crate::checks::flow::with_flow;
+use crate::checks::postgres::FinishedTasksOptions;
 use crate::checks::redis::RedisServerOptions;
 use crate::checks::redis::link::{Link, on_first};
 use crate::checks::thresholds::Thresholds;
@@ -61,6 +63,9 @@ pub struct RedisPendingTasksCheck {
     pub sorted: bool,
     #[serde(default = "depth_thresholds")]
     pub thresholds: Thresholds,
+    /// Where the results of finished tasks are in PostgreSQL.
+    #[serde(default)]
+    pub finished: Option<FinishedTasksOptions>,
 }
 
 impl RedisPendingTasksCheck {
@@ -104,14 +109,14 @@ impl Check for RedisPendingTasksCheck {
         if self.layout == QueueLayout::Lists && self.queues.len() > 1 && !self.key.contains("{queue}") {
             return Err(SpecError("key must contain {queue}, which stands for the name of each queue".to_owned()));
         }
-        Ok(())
+        self.finished.as_ref().map_or(Ok(()), FinishedTasksOptions::validate)
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let servers = std::iter::once(&self.server).chain(&self.alternatives);
         let attempts = servers.map(|server| self.measure(context, server)).collect();
-        let depths = on_first(context, attempts).await?;
-        Ok(judge(self.layout, self.thresholds, depths))
+        let broker = async { Ok(judge(self.layout, self.thresholds, on_first(context, attempts).await?)) };
+        FinishedTasksOptions::beside(self.finished.as_ref(), context, broker).await
     }
 }
 
@@ -148,8 +153,7 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
         }
     }
     if let Some(flow) = depths.finished_per_minute {
-        let wait = (flow > 0.0 || total == 0).then(|| tenths(total as f64 * 60.0 / flow.max(f64::MIN_POSITIVE)));
-        finding = finding.with("finished_per_minute", tenths(flow)).with("expected_wait_seconds", wait);
+        finding = with_flow(finding, flow);
     }
     if !depths.forbidden.is_empty() {
         finding = finding.with("not_allowed", depths.forbidden.into_iter().collect::<Vec<_>>());
@@ -237,12 +241,8 @@ mod tests {
 
     #[test]
     fn judge_wait_is_depth_by_flow() {
-        for (depth, flow, wait) in
-            [(90, 30.0, json!(180.0)), (0, 30.0, json!(0.0)), (0, 0.0, json!(0.0)), (1, 0.0, json!(null))]
-        {
-            let depths = Depths { finished_per_minute: Some(flow), ..ready(&[("a", depth)]) };
-            let details = judge(QueueLayout::Rq, depth_thresholds(), depths).details;
-            assert_eq!((&details["finished_per_minute"], &details["expected_wait_seconds"]), (&json!(flow), &wait));
-        }
+        let depths = Depths { finished_per_minute: Some(30.0), ..ready(&[("a", 90)]) };
+        let details = judge(QueueLayout::Rq, depth_thresholds(), depths).details;
+        assert_eq!((&details["finished_per_minute"], &details["expected_wait_seconds"]), (&json!(30.0), &json!(180.0)));
     }
 }

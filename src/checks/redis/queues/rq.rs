@@ -8,7 +8,7 @@ use super::batch::{Batch, Sent, text};
 use super::depths::{Depths, FailedCount};
 use super::discovery::{Discovery, MEMBERS};
 use super::flow::{Counts, Flow};
-use super::staff::{Staff, Uncovered};
+use super::staff::{LastHeartbeat, Staff, Uncovered};
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
 use crate::model::CheckError;
@@ -160,7 +160,12 @@ pub async fn failed(
 
 /// Workers whose own key has not expired: in the sets of workers dead ones stay until another cleans up. An entry of a
 /// running job that has expired is that of a worker that died with it.
-pub async fn workers(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> Result<Staff, CheckError> {
+pub async fn workers(
+    link: &Link<'_>,
+    queues: &Queues<'_>,
+    discovery: &Discovery,
+    last_heartbeat: &LastHeartbeat,
+) -> Result<Staff, CheckError> {
     let prefix = queues.prefix;
     let names = names(link, queues, discovery).await?;
     let at = now();
@@ -201,12 +206,15 @@ pub async fn workers(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         jobs.iter().take(JOBS).map(|id| batch.add("HGET", &[&format!("{prefix}:job:{id}"), "started_at"])).collect();
     let beside = batch.send(link).await?;
     let mut alive = BTreeSet::new();
+    let mut seen = Vec::new();
     for (key, sent) in heartbeats {
         if let [heartbeat, death] = beside.list(sent)?
-            && text(heartbeat).is_some()
-            && text(death).is_none()
+            && let Some(heartbeat) = text(heartbeat)
         {
-            alive.insert(key);
+            seen.extend(time(heartbeat));
+            if text(death).is_none() {
+                alive.insert(key);
+            }
         }
     }
     let mut oldest = None;
@@ -221,6 +229,7 @@ pub async fn workers(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         }
     }
     staff.active = alive.len() as u64;
+    staff.last_heartbeat = last_heartbeat.note(seen).map(|heartbeat| age(at, heartbeat));
     staff.running = Some(running.saturating_sub(abandoned));
     staff.oldest_running = oldest;
     staff.abandoned = Some(abandoned);

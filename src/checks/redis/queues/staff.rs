@@ -1,5 +1,11 @@
 //! What was found of the workers of a task queue.
 
+use std::sync::{Arc, Mutex};
+
+use super::Queues;
+use crate::checks::redis::RedisServerOptions;
+use crate::runtime::{Context, lock};
+
 /// A queue in which tasks wait and to which no live worker listens.
 pub struct Uncovered {
     pub queue: String,
@@ -20,4 +26,38 @@ pub struct Staff {
     pub suspended: bool,
     /// How many seconds old a heartbeat may be.
     pub window: Option<f64>,
+    /// How many seconds ago the last heartbeat was sent, as far as that is known.
+    pub last_heartbeat: Option<f64>,
+}
+
+/// The last heartbeat that this process has seen: what tells of RQ's workers is gone with them.
+#[derive(Clone, Default)]
+pub struct LastHeartbeat(Arc<Mutex<Option<f64>>>);
+
+impl LastHeartbeat {
+    pub fn new(context: &Context, server: &RedisServerOptions, queues: &Queues<'_>) -> Self {
+        let Queues { layout, prefix, names, .. } = queues;
+        Self(context.process.shared(&format!("heartbeat {server:?} {layout:?} {prefix:?} {names:?}")))
+    }
+
+    /// Notes heartbeats, and returns the time of the last one.
+    pub fn note(&self, seen: impl IntoIterator<Item = f64>) -> Option<f64> {
+        let mut last = lock(&self.0);
+        *last = seen.into_iter().chain(*last).reduce(f64::max);
+        *last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_heartbeat_stays_known_after_the_worker_is_gone() {
+        let last = LastHeartbeat::default();
+        assert_eq!(last.note([]), None);
+        assert_eq!(last.note([7.0, 9.0]), Some(9.0));
+        assert_eq!(last.note([8.0]), Some(9.0));
+        assert_eq!(last.note([]), Some(9.0));
+    }
 }

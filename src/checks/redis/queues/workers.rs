@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::discovery::Discovery;
 use super::failed::kept_in_redis;
-use super::staff::{Staff, Uncovered};
+use super::staff::{LastHeartbeat, Staff, Uncovered};
 use super::{QueueLayout, Queues, dramatiq, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
@@ -55,7 +55,9 @@ impl RedisTaskWorkersCheck {
         let discovery = Discovery::new(context, server, &queues, &link, "workers");
         let window = f64::from(self.heartbeat_window_minutes) * 60.0;
         match self.layout {
-            QueueLayout::Rq => rq::workers(&link, &queues, &discovery).await,
+            QueueLayout::Rq => {
+                rq::workers(&link, &queues, &discovery, &LastHeartbeat::new(context, server, &queues)).await
+            }
             _ => dramatiq::workers(&link, &queues, &discovery, window).await,
         }
     }
@@ -89,6 +91,9 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
         _ => Status::Degraded,
     };
     let mut message = format!("{} of {} alive", staff.active, counted("expected worker", u64::from(expected)));
+    if let (0, Some(seconds)) = (staff.active, staff.last_heartbeat) {
+        message = format!("{message}, the last heartbeat was {seconds} s ago");
+    }
     let overdue = staff.oldest_running.zip(stuck_after).filter(|(oldest, limit)| oldest > limit);
     let mut complaints = Vec::new();
     if let Some(left) = staff.abandoned.filter(|left| *left > 0) {
@@ -113,6 +118,9 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
         .with("active_workers", staff.active)
         .with("expected_workers", expected)
         .with("heartbeat_window_minutes", staff.window.map(|seconds| seconds / 60.0));
+    if staff.last_heartbeat.is_some() {
+        finding = finding.with("last_heartbeat_seconds", staff.last_heartbeat);
+    }
     if let Some(running) = staff.running {
         finding = finding.with("running_tasks", running).with("oldest_running_seconds", staff.oldest_running);
     }
@@ -153,6 +161,16 @@ mod tests {
         ] {
             let finding = judge(expected, None, &Staff { active, ..Staff::default() });
             assert_eq!(finding.status, status, "{active} of {expected}");
+        }
+    }
+
+    #[test]
+    fn judge_message_has_the_last_heartbeat_of_workers_that_are_gone() {
+        for (active, said) in
+            [(0, "0 of 1 expected worker alive, the last heartbeat was 613 s ago"), (1, "1 of 1 expected worker alive")]
+        {
+            let finding = judge(1, None, &Staff { active, last_heartbeat: Some(613.0), ..Staff::default() });
+            assert_eq!((finding.message.as_str(), &finding.details["last_heartbeat_seconds"]), (said, &613.0.into()));
         }
     }
 

@@ -1,0 +1,113 @@
+"""Readiness while servers are stopped (they accept connections and never answer): in time, and naming the causes."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tests.django.projects import ROOT
+from tests.django.serving import GUNICORN, Server, answers, ask, serving
+from tests.services import Postgres, Redis, wait_until
+
+pytestmark = pytest.mark.services
+
+# As READY_BUDGET is, with what a request through gunicorn takes on a busy machine.
+SECONDS = 0.8 + 0.4
+REDIS = "django.core.cache.backends.redis.RedisCache"
+CHECKS = {"postgres": "database_connectivity", "redis": "redis_connectivity"}
+# What says nothing of the cause.
+EMPTY = ("No result yet", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    postgres: Postgres
+    redis: Redis
+
+
+@pytest.fixture(scope="module")
+def dependencies() -> Iterator[Dependencies]:
+    """Of these tests alone: others would wait for them."""
+    with Postgres() as postgres, Redis() as redis:
+        yield Dependencies(postgres, redis)
+
+
+@pytest.fixture(scope="module")
+def server(
+    request: pytest.FixtureRequest, dependencies: Dependencies, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp(request.param)
+    entry = {**dependencies.postgres.database(engine="django.db.backends.postgresql"), "CONN_MAX_AGE": 0}
+    # Shorter than they are by default, for a test that is short.
+    checks = {
+        "database_connectivity": {"timeout": 1.5},
+        "redis_connectivity": {"timeout": 1},
+        "default_cache": {"timeout": 1},
+    }
+    settings: dict[str, Any] = {
+        "DATABASES": {"default": entry},
+        "CACHES": {"default": {"BACKEND": REDIS, "LOCATION": dependencies.redis.url_for(1)}},
+        "LIFESIGNS": {
+            "SHARE": request.param,
+            "SHOW_DETAILS": "always",
+            "READY_MAX_AGE": 0.5,
+            "DISABLED": ["cpu_load", "memory_usage", "disk_space", "postgresql_functions", "task_queue"],
+            "CHECKS": checks,
+        },
+    }
+    path = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo")))
+    with serving((*GUNICORN, "--workers", "2", "--threads", "4"), folder, settings, PYTHONPATH=path) as server:
+        wait_until(lambda: answers(server.port), 30, server.log())
+        yield server
+
+
+def ready(server: Server) -> tuple[int, dict[str, Any]]:
+    """The code of `/ready/` and its details, within the budget."""
+    started = time.monotonic()
+    code, _, body = ask(server.port, "/ready/", host="localhost")
+    took = time.monotonic() - started
+    assert took < SECONDS, (took, body)
+    return code, json.loads(body).get("details", {})
+
+
+@pytest.mark.parametrize("server", ["process", "host"], indirect=True)
+@pytest.mark.parametrize("stopped", [("postgres",), ("redis",), ("postgres", "redis")], ids="+".join)
+def test_stopped_servers_are_the_causes_that_readiness_names(
+    server: Server, dependencies: Dependencies, stopped: tuple[str, ...]
+) -> None:
+    wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 30, server.log())
+    causes = {CHECKS[name] for name in stopped}
+    with ExitStack() as undo:
+        for name in stopped:
+            service = getattr(dependencies, name)
+            undo.callback(service.resume)
+            service.suspend()
+        unnamed: list[dict[str, Any]] = []
+
+        def are_named() -> bool:
+            code, details = ready(server)
+            unnamed.extend(result for result in details.values() if result["message"] in EMPTY)
+            return code == 503 and causes <= details.keys()
+
+        # Of both workers: where they share nothing each finds out by itself.
+        wait_until(lambda: all(are_named() for _ in range(20)), 20, server.log())
+        # From now on each answer of each worker, whatever runs meanwhile.
+        ended = time.monotonic() + 4
+        while time.monotonic() < ended:
+            code, details = ready(server)
+            assert code == 503
+            assert causes <= details.keys(), details
+            for name in causes:
+                assert "Timed out" in details[name]["message"], details
+            # Not those whose server answers.
+            assert details.keys() <= {*causes, *(("default_cache",) if "redis" in stopped else ())}, details
+            time.sleep(0.1)
+        assert unnamed == []
+    wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 30, server.log())
