@@ -1,24 +1,24 @@
-//! The alerts of one engine: judges its subjects, keeps their incidents, and answers what Python asks about them.
+//! The alerts of one engine: its incidents and silences, for callers in any process of the scope.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::observe::{READINESS, Target, WEDGED_WORKER, targets};
+use super::observe::{READINESS, WEDGED_WORKER};
 use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
 use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
-use crate::policy::incident::{Incident, Subject, abandon, step, truncated};
-use crate::policy::suppression::{AlertMatcher, Silence};
+use crate::policy::incident::{Incident, Subject, truncated};
+use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
 use crate::state::alert_control::ControlStore;
 use crate::state::backend::Busy;
 use crate::state::incidents::IncidentStore;
 
-/// How long a step may wait for another process to unlock a value: the next step is a second later.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
+/// How long a thread may wait for another process to unlock a value.
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
 /// How long a caller waits for a change that must not be lost.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
@@ -46,7 +46,7 @@ pub struct Stores {
 pub struct StoreInUse;
 
 /// What happened to an incident, for events.
-type Change = (&'static str, Incident);
+pub(super) type Change = (&'static str, Incident);
 
 impl Alerts {
     pub fn new(engine: &Arc<Engine>, settings: AlertSettings) -> Self {
@@ -68,110 +68,8 @@ impl Alerts {
         }))
     }
 
-    /// Judges all subjects once, and publishes what has changed. What cannot be locked is left to the next step.
-    pub fn step(&self) {
-        let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
-        // Before anything is read: what was known then cannot have become old since.
-        let now = Moment::now();
-        let snapshot = stores.incidents.snapshot();
-        let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
-        let mut groups: BTreeMap<usize, Vec<Target>> =
-            stores.incidents.groups().map(|group| (group, Vec::new())).collect();
-        for target in targets(&engine, &self.settings) {
-            groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
-        }
-        for (group, mut targets) in groups {
-            let mut judge =
-                |subjects: &mut BTreeMap<String, Subject>| self.judge(subjects, &mut targets, &silences, now);
-            let is_due = |table: &crate::state::incidents::IncidentTable| {
-                let mut table = table.clone();
-                judge(&mut table.0).is_some() | table.prune(now)
-            };
-            if !stores.incidents.read(group, snapshot.as_ref(), is_due).unwrap_or_default() {
-                continue;
-            }
-            let mut changes = Vec::new();
-            let updated = stores.incidents.update(group, LOCK_TIMEOUT, |table| {
-                let judged = judge(&mut table.0);
-                let is_pruned = table.prune(now);
-                let is_changed = judged.is_some();
-                changes = judged.unwrap_or_default();
-                is_changed || is_pruned
-            });
-            if updated.is_ok() {
-                self.publish(&engine, changes);
-            }
-        }
-    }
-
-    /// Judges the subjects of one value; `None` if nothing has changed.
-    fn judge(
-        &self,
-        subjects: &mut BTreeMap<String, Subject>,
-        targets: &mut [Target],
-        silences: &[Silence],
-        now: Moment,
-    ) -> Option<Vec<Change>> {
-        let mut changes = Vec::new();
-        let mut is_changed = false;
-        for target in targets.iter_mut() {
-            let known = subjects.get(&*target.name);
-            let mut subject = known.cloned().unwrap_or_default();
-            let severity = subject.open.as_ref().map_or(target.severity, |open| open.severity.max(target.severity));
-            target.observed.suppressed = self.suppression(target, severity, silences, now.wall);
-            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
-                let routed = self.settings.routed(&incident.check, incident.severity, &target.groups);
-                incident.send(kind, &routed, now.wall);
-                if kind != NoticeKind::Reminded {
-                    changes.push((kind.as_str(), incident.clone()));
-                }
-            };
-            let before = changes_of(known);
-            step(&mut subject, &target.name, &target.observed, &target.rules, now, &mut notify);
-            if known.unwrap_or(&Subject::default()) == &subject {
-                continue;
-            }
-            if changes_of(Some(&subject)) != before {
-                subject.hurry(now, self.first_pause());
-            }
-            is_changed = true;
-            subjects.insert(target.name.to_string(), subject);
-        }
-        for (name, subject) in subjects {
-            if targets.iter().any(|target| *target.name == **name) {
-                continue;
-            }
-            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
-                incident.send(kind, &Default::default(), now.wall);
-                changes.push((kind.as_str(), incident.clone()));
-            };
-            is_changed |= abandon(subject, now, &mut notify);
-        }
-        is_changed.then_some(changes)
-    }
-
-    /// The silence or the maintenance that an alert of a subject is in, in words.
-    fn suppression(
-        &self,
-        target: &Target,
-        severity: crate::model::Severity,
-        silences: &[Silence],
-        now: SystemTime,
-    ) -> Option<String> {
-        let is_meant = |matcher: &AlertMatcher| matcher.matches(&target.name, severity, &target.groups);
-        let silence = silences.iter().find(|silence| silence.is_active(now) && is_meant(&silence.matcher));
-        let maintenance = || {
-            let mut windows = self.settings.maintenance.iter();
-            windows.any(|window| is_meant(&window.matcher) && window.is_active(now)).then(|| "Maintenance".to_owned())
-        };
-        silence.map(Silence::in_words).or_else(maintenance)
-    }
-
-    fn first_pause(&self) -> Duration {
-        self.settings.retries.first().copied().unwrap_or_default()
-    }
-
-    fn publish(&self, engine: &Engine, changes: Vec<Change>) {
+    /// Publishes what happened to incidents.
+    pub(super) fn publish(&self, engine: &Engine, changes: Vec<Change>) {
         for (change, incident) in changes {
             let message = if incident.resolved_at.is_some() { &incident.ended } else { &incident.message };
             publish(engine, change, &incident, message.clone(), None);
@@ -346,11 +244,6 @@ pub(super) fn publish(
         at: SystemTime::now(),
         kind: EventKind::Incident(event),
     });
-}
-
-/// How many notices there have been, by incident: what shows that there is a new one.
-fn changes_of(subject: Option<&Subject>) -> Vec<u32> {
-    subject.map(|subject| subject.incidents().map(Incident::notice_count).collect()).unwrap_or_default()
 }
 
 /// Repeats what could not be locked, for a while.

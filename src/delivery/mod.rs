@@ -8,6 +8,7 @@ mod answer;
 mod backoff;
 pub mod callable;
 pub mod config;
+mod judging;
 mod mail;
 pub mod message;
 mod observe;

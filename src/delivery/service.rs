@@ -4,7 +4,7 @@
 //! made once, whoever comes first, and no process is missed when it dies.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::select;
@@ -50,17 +50,31 @@ impl AlertService {
     pub fn flush(&self, at_most: Duration) {
         let Some(_running) = self.running.get() else { return };
         let Ok(process) = Process::current() else { return };
-        let deadline = Instant::now() + at_most;
-        let senders = self.alerts.senders.get_or_init(Senders::default);
-        loop {
-            let claims = tick(&self.alerts);
-            let is_idle = claims.is_empty() && senders.is_idle();
-            start(&self.alerts, claims, &process);
-            if is_idle || Instant::now() >= deadline {
-                return;
-            }
-            std::thread::sleep(FLUSH_TICK);
+        let (sent, waiting) = mpsc::channel();
+        let (alerts, running) = (self.alerts.clone(), process.clone());
+        // In a task: neither a store that blocks nor a receiver that hangs keeps the process from ending.
+        process.runtime.spawn(async move {
+            let deadline = Instant::now() + at_most;
+            send_all(&alerts, &running, deadline).await;
+            // Fails where the process has waited for long enough.
+            let _ = sent.send(());
+        });
+        let _ = waiting.recv_timeout(at_most);
+    }
+}
+
+/// Sends what is due, until there is nothing more or the deadline.
+async fn send_all(alerts: &Arc<Alerts>, process: &Arc<Process>, deadline: Instant) {
+    let senders = alerts.senders.get_or_init(Senders::default);
+    loop {
+        let judged = alerts.clone();
+        let claims = spawn_blocking(move || tick(&judged)).await.unwrap_or_default();
+        let is_idle = claims.is_empty() && senders.is_idle();
+        start(alerts, claims, process);
+        if is_idle || Instant::now() >= deadline {
+            return;
         }
+        sleep(FLUSH_TICK).await;
     }
 }
 

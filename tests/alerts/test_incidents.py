@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 from collections.abc import Iterator
@@ -25,26 +26,45 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
+@pytest.fixture(autouse=True)
+def no_engine_is_left() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
 class Shop:
     """An engine whose check ``database`` fails while `broken` says so."""
 
     def __init__(self, channels: dict[str, Any], **alerts: Any) -> None:
-        self.broken = False
+        # What the callables refer to, which outlive this object otherwise.
+        self._state = state = {"broken": False}
         self.events: list[IncidentEvent] = []
+        events = self.events
         options = alerts.pop("options", {})
         settings = {"CHANNELS": channels, **FAST, **alerts}
         self.engine = Engine(default_ttl=0.05, application="shop", alerts=settings, **options)
-        self.engine.register("database", self.database, runbook="https://wiki.example/database")
-        self.engine.register("child", lambda: not self.broken, depends_on=["database"])
-        self.engine.subscribe(self.take)
+
+        def database() -> dict[str, str]:
+            if state["broken"]:
+                return {"status": "error", "message": "no answer"}
+            return {"status": "healthy", "message": "fine"}
+
+        def take(event: object) -> None:
+            if isinstance(event, IncidentEvent):
+                events.append(event)
+
+        self.engine.register("database", database, runbook="https://wiki.example/database")
+        self.engine.register("child", lambda: not state["broken"], depends_on=["database"])
+        self.engine.subscribe(take)
         self.engine.start_background()
 
-    def database(self) -> dict[str, str]:
-        return {"status": "error", "message": "no answer"} if self.broken else {"status": "healthy", "message": "fine"}
+    @property
+    def broken(self) -> bool:
+        return self._state["broken"]
 
-    def take(self, event: object) -> None:
-        if isinstance(event, IncidentEvent):
-            self.events.append(event)
+    @broken.setter
+    def broken(self, broken: bool) -> None:
+        self._state["broken"] = broken
 
     def incidents(self, check: str = "database") -> list[dict[str, Any]]:
         return [incident for incident in self.engine.incidents() if incident["check"] == check]
@@ -193,7 +213,8 @@ def test_routes__alert_goes_to_the_channels_that_match(receiver: Receiver) -> No
     with Receiver() as other:
         routes = [{"checks": ["database"], "severity": ["critical"], "channels": ["hook"]}]
         shop = Shop({"hook": receiver.channel, "other": other.channel}, ROUTES=routes)
-        shop.engine.register("more", lambda: not shop.broken, critical=False)
+        state = shop._state
+        shop.engine.register("more", lambda: not state["broken"], critical=False)
         shop.broken = True
         wait_until(lambda: receiver.is_open("database") and receiver.is_open("more") and other.is_open("more"))
         assert not other.is_open("database")
@@ -329,6 +350,29 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
 def test_settings__wrong__are_named(alerts: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValueError, match=re.escape(expected)):
         Engine(alerts=alerts)
+
+
+def test_settings__wrong__show_no_secret() -> None:
+    hook = {"type": "webhook", "url": "https://user:PLANTED@h/PLANTED", "secrets": ["whsec_PLANTED"]}
+    for alerts in (
+        {"CHANNELS": {"a": hook}},
+        {"CHANNELS": {"a": {**hook, "secrets": ["PLANTED", 7]}}},
+        {"CHANNELS": {"a": {"type": "slack", "webhook_url": "PLANTED"}}},
+        {"PING_URL": "PLANTED"},
+        {"PING_URL": ["PLANTED"]},
+    ):
+        with pytest.raises(ValueError, match="alerts: ") as error:
+            Engine(alerts=alerts)
+        assert "PLANTED" not in str(error.value)
+
+
+def test_ping_url__failure__is_logged_once_without_the_url(caplog: pytest.LogCaptureFixture) -> None:
+    with Receiver(lambda number: 500) as receiver:
+        shop = Shop({}, PING_URL=receiver.url + "/PLANTED")
+        wait_until(lambda: "PING_URL" in caplog.text)
+        assert shop.engine.incidents() == []
+    (line,) = (record.getMessage() for record in caplog.records if "PING_URL" in record.getMessage())
+    assert line == "PING_URL cannot be requested: HTTP status 500; it is requested again every minute"
 
 
 def test_register__wrong_alert_options__are_named() -> None:

@@ -1,0 +1,122 @@
+//! Judges all subjects of an engine, in the table that the processes of a scope share.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::alerts::{Alerts, Change, LOCK_TIMEOUT};
+use super::observe::{Target, targets};
+use crate::model::clock::Moment;
+use crate::model::{NoticeKind, Severity};
+use crate::policy::incident::{Incident, Subject, abandon, step};
+use crate::policy::suppression::{AlertMatcher, Silence};
+use crate::state::incidents::{IncidentStore, IncidentTable};
+
+impl Alerts {
+    /// Judges all subjects once, and publishes what has changed. What cannot be locked is left to the next step.
+    pub fn step(&self) {
+        let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
+        // Before anything is read: what was known then cannot have become old since.
+        let now = Moment::now();
+        let snapshot = stores.incidents.snapshot();
+        let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
+        let mut groups: BTreeMap<usize, Vec<Target>> =
+            stores.incidents.groups().map(|group| (group, Vec::new())).collect();
+        for target in targets(&engine, &self.settings) {
+            groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
+        }
+        for (group, mut targets) in groups {
+            let mut judge =
+                |subjects: &mut BTreeMap<String, Subject>| self.judge(subjects, &mut targets, &silences, now);
+            let is_due = |table: &IncidentTable| {
+                let mut table = table.clone();
+                judge(&mut table.0).is_some() | table.prune(now)
+            };
+            if !stores.incidents.read(group, snapshot.as_ref(), is_due).unwrap_or_default() {
+                continue;
+            }
+            let mut changes = Vec::new();
+            let updated = stores.incidents.update(group, LOCK_TIMEOUT, |table| {
+                let judged = judge(&mut table.0);
+                let is_pruned = table.prune(now);
+                let is_changed = judged.is_some();
+                changes = judged.unwrap_or_default();
+                is_changed || is_pruned
+            });
+            if updated.is_ok() {
+                self.publish(&engine, changes);
+            }
+        }
+    }
+
+    /// Judges the subjects of one value; `None` if nothing has changed.
+    fn judge(
+        &self,
+        subjects: &mut BTreeMap<String, Subject>,
+        targets: &mut [Target],
+        silences: &[Silence],
+        now: Moment,
+    ) -> Option<Vec<Change>> {
+        let mut changes = Vec::new();
+        let mut is_changed = false;
+        for target in targets.iter_mut() {
+            let known = subjects.get(&*target.name);
+            let mut subject = known.cloned().unwrap_or_default();
+            let severity = subject.open.as_ref().map_or(target.severity, |open| open.severity.max(target.severity));
+            target.observed.suppressed = self.suppression(target, severity, silences, now.wall);
+            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+                let routed = self.settings.routed(&incident.check, incident.severity, &target.groups);
+                incident.send(kind, &routed, now.wall);
+                if kind != NoticeKind::Reminded {
+                    changes.push((kind.as_str(), incident.clone()));
+                }
+            };
+            let before = changes_of(known);
+            step(&mut subject, &target.name, &target.observed, &target.rules, now, &mut notify);
+            if known.unwrap_or(&Subject::default()) == &subject {
+                continue;
+            }
+            if changes_of(Some(&subject)) != before {
+                subject.hurry(now, self.first_pause());
+            }
+            is_changed = true;
+            subjects.insert(target.name.to_string(), subject);
+        }
+        for (name, subject) in subjects {
+            if targets.iter().any(|target| *target.name == **name) {
+                continue;
+            }
+            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
+                incident.send(kind, &Default::default(), now.wall);
+                changes.push((kind.as_str(), incident.clone()));
+            };
+            is_changed |= abandon(subject, now, &mut notify);
+        }
+        is_changed.then_some(changes)
+    }
+
+    /// The silence or the maintenance that an alert of a subject is in, in words.
+    fn suppression(
+        &self,
+        target: &Target,
+        severity: Severity,
+        silences: &[Silence],
+        now: SystemTime,
+    ) -> Option<String> {
+        let is_meant = |matcher: &AlertMatcher| matcher.matches(&target.name, severity, &target.groups);
+        let silence = silences.iter().find(|silence| silence.is_active(now) && is_meant(&silence.matcher));
+        let maintenance = || {
+            let mut windows = self.settings.maintenance.iter();
+            windows.any(|window| is_meant(&window.matcher) && window.is_active(now)).then(|| "Maintenance".to_owned())
+        };
+        silence.map(Silence::in_words).or_else(maintenance)
+    }
+
+    fn first_pause(&self) -> Duration {
+        self.settings.retries.first().copied().unwrap_or_default()
+    }
+}
+
+/// How many notices there have been, by incident: what shows that there is a new one.
+fn changes_of(subject: Option<&Subject>) -> Vec<u32> {
+    subject.map(|subject| subject.incidents().map(Incident::notice_count).collect()).unwrap_or_default()
+}
