@@ -27,7 +27,7 @@ _undeleted: dict[str, list[str]] = {}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StorageCheck:
-    """Asks for an object that there is not; with `write` it writes one, reads it back and deletes it."""
+    """Requests an object that there is not; with `write` it writes one, reads it back and deletes it."""
 
     alias: str
     write: bool = False
