@@ -144,7 +144,7 @@ def test_own_path__for_a_view_imported_by_name(settings: Any, get: Any) -> None:
 def test_kubernetes__names_without_a_slash(settings: Any, get: Any, middleware: Any, url: str, status: str) -> None:
     settings.ROOT_URLCONF = urlconf(path("", include("django_lifesigns.urls_kubernetes")), path("", LIFESIGNS))
     settings.MIDDLEWARE = [*middleware, *settings.MIDDLEWARE]
-    response = get(path)
+    response = get(url)
     assert (response.status_code, response.json()["status"]) == (200, status)
     assert get("/alive/").status_code == 200
 
