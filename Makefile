@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 
-.PHONY: help build demo test test-rust test-python test-matrix faults soak forks kill-test lint fmt docs bench bench-check clean services
+.PHONY: help build demo test test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs bench bench-check clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,9 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random:
 forks: $(VENV)/.dev ## 200 processes forked under load, 200 exits with a hung callable
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.forks
+
+first-use: services $(VENV)/.dev ## First sweeps of 200 fresh processes on each Python of the matrix, oldest and newest redis-py: none may fail
+	$(BIN)/python scripts/test-matrix --first-use $(or $(FIRST_USE),40)
 
 lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
 	$(MATURIN)

@@ -65,7 +65,7 @@ impl Check for Gate {
     }
 }
 
-/// Has many ask for one run, then ends it, and waits until all of them know.
+/// Has many request one run, then ends it, and waits until all of them know.
 fn flight(engine: &Engine, gate: &Gate) {
     let (done, wait) = channel();
     for _ in 0..WAITERS {

@@ -78,7 +78,7 @@ def command(what: str, name: str, *arguments: str) -> None:
 
 
 def measure(rows: int) -> None:
-    """Fill the history and ask for everything that is asked of it."""
+    """Fill the history and run every query that reads it."""
     from django.core.management import call_command
     from django.db import connection
     from django.utils import timezone

@@ -1,6 +1,6 @@
 """What no implementation can do without: the same conversations with nothing around them.
 
-On one thread, with blocking sockets; the answers are not looked at. What the checks ask for through Django's caches and
+On one thread, with blocking sockets; the answers are not looked at. What the checks request through Django's caches and
 Channels' layer goes through these, as does the SQL through libpq and the handshake through OpenSSL; every other byte is
 written down here.
 """
@@ -52,7 +52,7 @@ class Floor:
         self.sql = ";".join(QUESTIONS).encode()
         url = urlsplit(settings["CACHES"]["default"]["LOCATION"])
         self.redis = connect(url.hostname, url.port)
-        ask(self.redis, b"AUTH %s %s\r\n" % ((url.username or "default").encode(), (url.password or "").encode()))
+        exchange(self.redis, b"AUTH %s %s\r\n" % ((url.username or "default").encode(), (url.password or "").encode()))
         self.apis = [(connect(url.hostname, url.port), request) for url, request in requests(settings)]
         self.tls = ssl.create_default_context()
         self.session: ssl.SSLSession | None = None
@@ -61,10 +61,10 @@ class Floor:
     def sweep(self) -> dict[str, Any]:
         """Whatever goes wrong is raised."""
         assert self.postgres.exec_(self.sql).status == psycopg.pq.ExecStatus.TUPLES_OK
-        ask(self.redis, b"PING\r\n")
-        ask(self.redis, b"INFO\r\n")
+        exchange(self.redis, b"PING\r\n")
+        exchange(self.redis, b"INFO\r\n")
         for connection, request in self.apis:
-            ask(connection, request)
+            exchange(connection, request)
         self.mqtt()
         self.mail()
         for alias in ("default", "select2"):
@@ -86,7 +86,7 @@ class Floor:
         name, *rest = (len(text).to_bytes(2, "big") + text.encode() for text in texts)
         packet = name + b"\x04\xc2\x00\x05" + b"".join(rest)  # version 3.1.1, clean session, 5 s
         with connect(config["BROKER_ADDRESS"], config["BROKER_PORT"]) as connection:
-            assert ask(connection, b"\x10" + bytes([len(packet)]) + packet)[3] == 0
+            assert exchange(connection, b"\x10" + bytes([len(packet)]) + packet)[3] == 0
             connection.sendall(b"\xe0\x00")
 
     def mail(self) -> None:
@@ -113,7 +113,7 @@ def connect(host: str | None, port: int | None) -> socket.socket:
     return connection
 
 
-def ask(connection: socket.socket, question: bytes) -> bytes:
+def exchange(connection: socket.socket, question: bytes) -> bytes:
     """The answer, which on loopback comes in one piece."""
     if question:
         connection.sendall(question)
@@ -124,9 +124,9 @@ def ask(connection: socket.socket, question: bytes) -> bytes:
 
 def command(connection: socket.socket, line: bytes) -> bytes:
     """The last line of a mail server's reply, whose lines may come one by one."""
-    answer = ask(connection, line)
+    answer = exchange(connection, line)
     while not answer.endswith(b"\n") or answer.splitlines()[-1][3:4] == b"-":
-        answer += ask(connection, b"")
+        answer += exchange(connection, b"")
     return answer.splitlines()[-1]
 
 
@@ -134,13 +134,13 @@ def requests(settings: Mapping[str, Any]) -> list[tuple[Any, bytes]]:
     """The three that are sent to the external APIs."""
     openai, anthropic = (settings["LLM_PROVIDERS"][name] for name in ("openai", "anthropic"))
     google = f"/maps/api/geocode/json?address=x&key={settings['GOOGLE_MAP_SECRET_KEY']}"
-    asked = [
+    requests = [
         (settings["LIFESIGNS"]["GOOGLE_MAPS_BASE_URL"] + google, "Accept: */*"),
         (f"{openai['base_url']}/models", f"Authorization: Bearer {openai['api_key']}"),
         (f"{anthropic['base_url']}/v1/models", f"x-api-key: {anthropic['api_key']}\r\nanthropic-version: 2023-06-01"),
     ]
     found = []
-    for address, headers in asked:
+    for address, headers in requests:
         url = urlsplit(address)
         path = f"{url.path}?{url.query}" if url.query else url.path
         found.append((url, f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\n{headers}\r\n\r\n".encode()))

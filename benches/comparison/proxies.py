@@ -28,8 +28,8 @@ class Proxies:
         self._processes: dict[str, subprocess.Popen[str]] = {}
 
     def round_trips(self, service: Service) -> int:
-        """How many there were since this was last asked."""
-        return int(self._ask(self._processes[service.name], "\n"))
+        """How many there were since the last call."""
+        return int(self._send_line(self._processes[service.name], "\n"))
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -43,7 +43,7 @@ class Proxies:
                     text=True,
                 )
                 self._processes[service.name] = process
-                self.ports[service.port] = int(self._ask(process, ""))
+                self.ports[service.port] = int(self._send_line(process, ""))
             undo.pop_all()
         return self
 
@@ -52,7 +52,7 @@ class Proxies:
             process.communicate("")
 
     @staticmethod
-    def _ask(process: subprocess.Popen[str], question: str) -> str:
+    def _send_line(process: subprocess.Popen[str], question: str) -> str:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(question)

@@ -73,7 +73,7 @@ def serving(ground: Ground, server: str) -> Iterator[str]:
 
 
 def rates(ground: Ground, size: Size) -> Rates:
-    """By server, then by what was asked."""
+    """By server, then by request."""
     found: Rates = {}
     for server in size.servers:
         with serving(ground, server) as url:

@@ -46,7 +46,7 @@ def measured(run: Measured) -> str:
         _http(run),
         "By the number of checks, each of which costs nothing (µs of wall time, of CPU):",
         _curve(run),
-        "By the number of workers that ask for all 22 checks ten times a second, of which each is fresh for 1 s:",
+        "By the number of workers that request all 22 checks ten times a second, of which each is fresh for 1 s:",
         _workers(run),
     ]
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""One of several workers that ask for all 22 checks ten times a second, each alone or sharing one store.
+"""One of several workers that request all 22 checks ten times a second, each alone or sharing one store.
 
 Arguments: `process` or `host`, the directory of the store, and how many seconds. Prints `ready`, waits for a line, and
 prints the CPU seconds that it took.

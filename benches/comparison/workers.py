@@ -1,4 +1,4 @@
-"""What several workers of a host ask of their dependencies and of the CPU, each for itself and sharing (`host`)."""
+"""What several workers of a host cost their dependencies and the CPU, each for itself and sharing (`host`)."""
 
 from __future__ import annotations
 

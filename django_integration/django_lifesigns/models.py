@@ -51,7 +51,7 @@ class HealthCheckLog(models.Model):
         )
         verbose_name = lazy("health check result")
         verbose_name_plural = lazy("health check results")
-        # Without it Django 6.1 asks the database in `manage.py check` whether it has JSON fields.
+        # Without it Django 6.1 queries the database in `manage.py check` for whether it has JSON fields.
         required_db_features = ("supports_json_field",)
 
     def __str__(self) -> str:

@@ -17,7 +17,7 @@ from django_lifesigns.runtime.engine import on_request
 
 logger = logging.getLogger("django_lifesigns")
 
-# For the thresholds to be read, and for the results to be written: a database that hangs delays nobody longer.
+# For the thresholds to be read, and for the results to be written: a database that hangs delays no caller longer.
 PATIENCE_SECONDS = 1.0
 MOST_ROWS = 10_000
 

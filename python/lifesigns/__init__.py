@@ -26,8 +26,6 @@ from lifesigns._core import (
     draining,
     metrics_format,
 )
-from lifesigns.checks import check
-from lifesigns.engine import Engine
 from lifesigns.exceptions import (
     CheckDegraded,
     CheckFailed,
@@ -42,7 +40,9 @@ from lifesigns.exceptions import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from lifesigns.asgi_app import asgi
+    from lifesigns.checks import check
     from lifesigns.circuit import Circuit
+    from lifesigns.engine import Engine
     from lifesigns.events import BreakerEvent, DrainingEvent, IncidentEvent, ReadinessEvent, StatusEvent
     from lifesigns.job import Job, JobResult
     from lifesigns.serving import ProbeServer, hold_address, metrics, notify_systemd, serve
@@ -86,11 +86,12 @@ __all__ = [
     "watch_loop",
 ]
 
-# Imported when they are first used: `import lifesigns` stays quick.
+# Imported when they are first used: `import lifesigns` loads the native engine and little else.
 _LAZY = {
     "BreakerEvent": "events",
     "Circuit": "circuit",
     "DrainingEvent": "events",
+    "Engine": "engine",
     "IncidentEvent": "events",
     "Job": "job",
     "JobResult": "job",
@@ -98,6 +99,7 @@ _LAZY = {
     "ReadinessEvent": "events",
     "StatusEvent": "events",
     "asgi": "asgi_app",
+    "check": "checks",
     "drain_on_sigterm": "shutdown",
     "hold_address": "serving",
     "metrics": "serving",

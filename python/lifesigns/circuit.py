@@ -70,7 +70,7 @@ class Circuit:
     def _permit(self) -> Iterator[None]:
         permit = self._native.acquire()
         if permit is None:
-            # While another call is the trial, nobody knows when the next one may be made.
+            # While another call is the trial, it is not known when the next one may be made.
             raise CircuitOpenError(self._native.retry_after if self._native.state == "open" else None)
         try:
             yield

@@ -1,6 +1,6 @@
 """Removes secrets from text that others wrote: what callables return, before the engine sees it.
 
-The engine itself does so with the output of commands, and is told of the same secrets.
+The engine itself does so with the output of commands, and knows the same secrets.
 
 Everything else that Lifesigns shows is made from its own words and from configured names that are no secrets.
 """

@@ -98,6 +98,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn header_value_is_in_no_debug_output() {
+        assert!(!format!("{:?}", header_value("api_key", "sk-secret").unwrap()).contains("sk-secret"));
+    }
+
+    #[test]
     fn printable_writes_control_characters_out() {
         assert_eq!(printable("größe \"a\" b\\"), "größe \"a\" b\\");
         assert_eq!(printable("ev\u{1b}[31m\n\u{9b}il\0"), r"ev\u{1b}[31m\n\u{9b}il\u{0}");

@@ -22,6 +22,11 @@ pub struct HeartbeatCheck {
 
 #[async_trait]
 impl Check for HeartbeatCheck {
+    /// A heartbeat that is sent before the first run is not pushed out by others.
+    fn prepare(&self) {
+        heartbeats::reserve(&self.name);
+    }
+
     async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
         let HeartbeatCheck { name, max_age } = self;
         let about =

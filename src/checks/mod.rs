@@ -44,6 +44,9 @@ pub trait Check: Send + Sync {
         Ok(())
     }
 
+    /// Prepares this process for its runs, when it is registered. Does no I/O.
+    fn prepare(&self) {}
+
     async fn run(&self, context: &Context) -> Result<Finding, CheckError>;
 
     /// Why it must not be started in this process now, if so.

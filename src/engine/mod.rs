@@ -111,6 +111,7 @@ impl Engine {
             })
         };
         let parents = options.depends_on.iter().map(parent).collect::<Result<_, _>>()?;
+        check.prepare();
         let registered = Arc::new(Registered::new(options, parents, check, self.max_stale, self.shared.clone()));
         self.checks.rcu(|checks| {
             let mut checks = Vec::clone(checks);
@@ -122,7 +123,10 @@ impl Engine {
 
     /// Runs another check under a name that is registered: what is known of it stays, how it is run too.
     pub fn replace(&self, name: &str, check: Arc<dyn Check>) -> Result<(), UnknownCheck> {
-        self.check(name).map(|registered| registered.replace(check))
+        let registered = self.check(name)?;
+        check.prepare();
+        registered.replace(check);
+        Ok(())
     }
 
     /// Adds a group, in place of one of the same name.

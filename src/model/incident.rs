@@ -87,7 +87,7 @@ pub struct Notice {
     /// The checks that wait for this one.
     pub blocked: Vec<String>,
     pub instances: Instances,
-    /// Whether the check changes too often for each change to be told.
+    /// Whether the check changes too often for each change to be sent.
     pub is_flapping: bool,
     /// Who has acknowledged it.
     pub acknowledged_by: Option<String>,

@@ -2,6 +2,7 @@
 
 mod datagram;
 mod dial;
+mod frame_error;
 pub mod http;
 mod kept;
 mod limited;
@@ -19,6 +20,7 @@ pub use dial::{
     OwnTcp, Stream, addresses, connect, connect_named, io_error, secure, secure_alpn, secure_named, secure_recorded,
     target,
 };
+pub use frame_error::FrameError;
 pub use kept::{Driver, InUse, Kept, hedged};
 pub use limited::{Limited, ReadBudget};
 pub use os_error::text as os_error_text;

@@ -2,30 +2,24 @@
 //!
 //! Where one message ends and the next starts is lost: the protocols that are spoken over it say so themselves.
 
+mod frame;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use uuid::Uuid;
 
-use super::io_error;
+use self::frame::{BINARY, CLOSE, CONTINUATION, PING, PONG, WebSocketFrame, decode, encode};
+use super::{FrameError, io_error};
 use crate::model::{CheckError, Phase};
 
 /// The longest head of an answer to the handshake, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-/// The longest frame that is taken, in bytes.
-const MAX_FRAME: usize = 128 * 1024;
+const PROTOCOL: &str = "WebSocket";
 /// What the server appends to the key (RFC 6455, 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
-const CONTINUATION: u8 = 0;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-const PING: u8 = 9;
-const PONG: u8 = 10;
-const FIN: u8 = 0x80;
-const MASKED: u8 = 0x80;
 
 /// What is requested of the server.
 pub struct WebSocketRequest<'a> {
@@ -45,20 +39,6 @@ pub struct WebSocket<S> {
     target: String,
     /// What has arrived and is no whole frame.
     received: BytesMut,
-}
-
-/// A frame from the server.
-#[derive(Debug, PartialEq)]
-struct WebSocketFrame {
-    opcode: u8,
-    payload: Bytes,
-}
-
-/// Why bytes are no frame.
-#[derive(Debug, PartialEq)]
-enum WebSocketFrameError {
-    Malformed,
-    TooLarge,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
@@ -114,10 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
                 Ok(Some(WebSocketFrame { opcode: CLOSE, .. })) => {
                     return Err(CheckError::Closed { target: self.target.clone(), phase });
                 }
-                Ok(Some(_)) | Err(WebSocketFrameError::Malformed) => return Err(no_websocket(&self.target)),
-                Err(WebSocketFrameError::TooLarge) => {
-                    return Err(CheckError::TooLarge { target: self.target.clone(), limit: MAX_FRAME });
-                }
+                Ok(Some(_)) => return Err(no_websocket(&self.target)),
+                Err(error) => return Err(error.of(&self.target, PROTOCOL)),
                 Ok(None) => {
                     self.received.reserve(1024);
                     let read = self.stream.read_buf(&mut self.received).await;
@@ -179,52 +157,7 @@ fn refusal(target: &str, status: u16) -> CheckError {
 }
 
 fn no_websocket(target: &str) -> CheckError {
-    CheckError::Protocol { target: target.to_owned(), expected: "WebSocket".into() }
-}
-
-/// A frame of a client, whose payload is masked (RFC 6455, 5.3).
-fn encode(opcode: u8, payload: &[u8], mask: [u8; 4]) -> BytesMut {
-    let mut frame = BytesMut::with_capacity(payload.len() + 14);
-    frame.put_u8(FIN | opcode);
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(length @ 0..126), _) => frame.put_u8(MASKED | length),
-        (_, Ok(length)) => {
-            frame.put_u8(MASKED | 126);
-            frame.put_u16(length);
-        }
-        _ => {
-            frame.put_u8(MASKED | 127);
-            frame.put_u64(payload.len() as u64);
-        }
-    }
-    frame.put_slice(&mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-    frame
-}
-
-/// The next frame of a server; `None` while it has not arrived.
-fn decode(bytes: &mut BytesMut) -> Result<Option<WebSocketFrame>, WebSocketFrameError> {
-    let &[first, second, ..] = bytes.as_ref() else { return Ok(None) };
-    // No extension was agreed on, and servers do not mask.
-    if first & 0x70 != 0 || second & MASKED != 0 {
-        return Err(WebSocketFrameError::Malformed);
-    }
-    let mut rest = bytes.as_ref();
-    rest.advance(2);
-    let length = match second {
-        126 => rest.try_get_u16().map(u64::from),
-        127 => rest.try_get_u64(),
-        short => Ok(u64::from(short)),
-    };
-    let Ok(length) = length else { return Ok(None) };
-    let head = bytes.len() - rest.len();
-    let length =
-        usize::try_from(length).ok().filter(|length| *length <= MAX_FRAME).ok_or(WebSocketFrameError::TooLarge)?;
-    if rest.len() < length {
-        return Ok(None);
-    }
-    bytes.advance(head);
-    Ok(Some(WebSocketFrame { opcode: first & 0x0F, payload: bytes.split_to(length).freeze() }))
+    FrameError::Malformed.of(target, PROTOCOL)
 }
 
 #[cfg(test)]
@@ -259,47 +192,6 @@ mod tests {
         ] {
             assert_eq!(answered(&head), Err(code.to_owned()), "{head}");
         }
-    }
-
-    #[test]
-    fn client_frames_are_masked() {
-        // RFC 6455, 5.7, as a binary message.
-        let mask = [0x37, 0xfa, 0x21, 0x3d];
-        let frame = encode(BINARY, b"Hello", mask);
-        assert_eq!(frame, b"\x82\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"[..]);
-        for (length, head) in [(125, 6), (126, 8), (65_535, 8), (65_536, 14)] {
-            assert_eq!(encode(BINARY, &vec![0; length], mask).len(), head + length);
-        }
-    }
-
-    #[test]
-    fn server_frames_each_length() {
-        for length in [0, 125, 126, 65_535, 65_536] {
-            let payload = vec![7; length];
-            // A client's frame, without its mask.
-            let masked = encode(BINARY, &payload, [0; 4]);
-            let head = masked.len() - length - 4;
-            let mut bytes = BytesMut::from(masked.get(..head).unwrap());
-            if let Some(second) = bytes.get_mut(1) {
-                *second &= !MASKED;
-            }
-            bytes.extend_from_slice(&payload);
-            let whole = bytes.clone();
-            for cut in [0, 1, 2, head.saturating_sub(1), whole.len() - 1] {
-                assert_eq!(decode(&mut BytesMut::from(whole.get(..cut.min(whole.len() - 1)).unwrap())), Ok(None));
-            }
-            assert_eq!(decode(&mut bytes), Ok(Some(WebSocketFrame { opcode: BINARY, payload: payload.into() })));
-            assert!(bytes.is_empty());
-        }
-    }
-
-    #[test]
-    fn malformed_server_frames() {
-        for bytes in [&b"\xc2\x00"[..], b"\x82\x80", b"SS"] {
-            assert_eq!(decode(&mut bytes.into()), Err(WebSocketFrameError::Malformed), "{bytes:?}");
-        }
-        let huge = b"\x82\x7f\x00\x00\x00\x02\x00\x00\x00\x00";
-        assert_eq!(decode(&mut huge.as_slice().into()), Err(WebSocketFrameError::TooLarge));
     }
 
     #[tokio::test]

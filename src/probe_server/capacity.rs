@@ -134,6 +134,7 @@ fn share_of(descriptors: Option<u64>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -45,7 +45,7 @@ impl ProbeRequest {
         ProbeResponse { code, content_type: self.media.content_type(), body: render(self.media, body, results) }
     }
 
-    /// A response of which some callers see a part only: they are told how to see more.
+    /// A response of which some callers see a part only, beside a hint how to see more.
     fn respond_with_hint(self, code: u16, body: &impl Serialize, results: Option<&str>) -> ProbeResponse {
         let hint = self.caller.is_hinted.then_some(HINT);
         self.respond(code, &WithHint { body, hint }, results)

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::breaker::PyBreaker;
@@ -14,15 +13,15 @@ use super::events;
 use super::interpreter::Interpreter;
 use super::not_negative;
 use super::parse::{parse, parse_check};
+use super::register_options::RegisterOptions;
 use super::sweep::{Done, PySweep, budget};
 use super::waker::PyWaker;
 use crate::checks::Check;
 use crate::checks::callable::CallableCheck;
 use crate::engine::refresh::Refresh;
-
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
-use crate::model::{AlertOptions, BreakerOptions, CheckOptions, SpecError, in_python, positive_seconds};
+use crate::model::{SpecError, in_python, positive_seconds};
 use crate::monitor::Membership;
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
@@ -42,27 +41,6 @@ pub struct PyEngine {
 
 /// Events as dicts, and diagnostics (whether a warning, text).
 type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(&'static str, bool, String)>);
-
-/// How a check is run: the options of `register` beside the name and what it does.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RegisterOptions {
-    critical: bool,
-    timeout: Option<f64>,
-    ttl: Option<f64>,
-    #[serde(default)]
-    ready_max_age: Option<f64>,
-    breaker: Option<BreakerOptions>,
-    depends_on: Vec<String>,
-    failures_before_error: u32,
-    successes_before_healthy: u32,
-    #[serde(default)]
-    alert: Option<AlertOptions>,
-    #[serde(default)]
-    runbook: Option<String>,
-    #[serde(default)]
-    server: Option<String>,
-}
 
 #[pymethods]
 impl PyEngine {
@@ -289,28 +267,10 @@ impl PyEngine {
         identity: String,
         check: impl FnOnce(Duration) -> Arc<dyn Check>,
     ) -> PyResult<()> {
-        let options: RegisterOptions = parse(name, options)?;
-        let seconds = |what: &str, value: Option<f64>, default: Duration| {
-            value.map_or(Ok(default), |value| positive_seconds(&format!("{name}: {what}"), value))
-        };
-        let timeout = seconds("timeout", options.timeout, self.default_timeout)?;
-        let ttl = seconds("ttl", options.ttl, self.default_ttl)?;
-        let ready_max_age =
-            options.ready_max_age.map(|age| positive_seconds(&format!("{name}: ready_max_age"), age)).transpose()?;
-        let spec = CheckOptions {
-            identity,
-            critical: options.critical,
-            ready_max_age,
-            breaker: options.breaker,
-            depends_on: options.depends_on,
-            failures_before_error: options.failures_before_error,
-            successes_before_healthy: options.successes_before_healthy,
-            alert: options.alert.unwrap_or_default(),
-            runbook: options.runbook,
-            server: options.server,
-            ..CheckOptions::new(name, timeout, ttl)
-        };
-        Ok(self.inner.register(spec, check(timeout))?)
+        let options = parse::<RegisterOptions>(name, options)?;
+        let options = options.check_options(name, identity, self.default_timeout, self.default_ttl)?;
+        let check = check(options.timeout);
+        Ok(self.inner.register(options, check)?)
     }
 }
 

@@ -14,6 +14,7 @@ mod interpreter;
 mod jobs;
 mod parse;
 mod probe;
+mod register_options;
 mod serve;
 mod sweep;
 mod waker;

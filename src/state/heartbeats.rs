@@ -1,10 +1,16 @@
 //! Heartbeats: when named workers and jobs last sent one, in this process and in the stores that its engines share.
 //!
 //! All heartbeats of a store are one of its values, of at most [`MAX_NAMES`] names: however many an application makes up,
-//! they take no slot of a check. What is dropped then are names that were sent only once, then those sent longest ago, so
-//! that names which are sent again and again stay.
+//! they take no slot of a check, and push out no other name:
+//!
+//! * A name that a check has reserved is dropped only where there is nothing but such names.
+//! * Of the others a name of the largest family goes first (of names that are one but for their numbers and ids, such as
+//!   `job-1` and `job-2`), so that the names of a flood push out each other.
+//! * Within a family those that were sent once go first, then those sent longest ago.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,12 +26,14 @@ use crate::runtime::{PerProcess, diagnostics, lock};
 const MAX_NAMES: usize = 500;
 
 /// Of one name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Heartbeat {
-    /// Nanoseconds since boot.
-    at: u64,
+    /// Nanoseconds since boot; `None` if a check has reserved the name before the first.
+    at: Option<u64>,
     /// Whether there was one of that name before.
     repeated: bool,
+    /// Whether a check reads it.
+    reserved: bool,
 }
 
 /// The latest heartbeat of each name.
@@ -35,34 +43,83 @@ struct HeartbeatTable(BTreeMap<String, Heartbeat>);
 impl HeartbeatTable {
     /// Records one, unless a later one is there; returns whether anything has changed.
     fn record(&mut self, name: &str, at: u64) -> bool {
-        if let Some(known) = self.0.get_mut(name) {
-            let is_later = known.at < at;
-            known.at = known.at.max(at);
-            known.repeated = true;
-            return is_later;
+        let known = self.entry(name);
+        let is_later = known.at < Some(at);
+        known.repeated = known.at.is_some();
+        known.at = known.at.max(Some(at));
+        is_later
+    }
+
+    /// Keeps the place of a name that a check reads; returns whether anything has changed.
+    fn reserve(&mut self, name: &str) -> bool {
+        !std::mem::replace(&mut self.entry(name).reserved, true)
+    }
+
+    fn entry(&mut self, name: &str) -> &mut Heartbeat {
+        if self.is_full() && !self.is_known(name) {
+            self.make_room();
         }
-        while self.0.len() >= MAX_NAMES {
-            let oldest =
-                self.0.iter().min_by_key(|(_, known)| (known.repeated, known.at)).map(|(name, _)| name.clone());
-            let Some(oldest) = oldest else { break };
-            self.0.remove(&oldest);
+        self.0.entry(name.to_owned()).or_default()
+    }
+
+    /// Drops the least of the names: an eighth of those that are no better than the first to go, so that a flood does not
+    /// look at all of them for each of its own.
+    fn make_room(&mut self) {
+        let families: Vec<u64> = self.0.keys().map(|name| family(name)).collect();
+        let mut sizes: HashMap<u64, usize> = HashMap::new();
+        for family in &families {
+            *sizes.entry(*family).or_default() += 1;
         }
-        self.0.insert(name.to_owned(), Heartbeat { at, repeated: false });
-        true
+        let worth = |known: &Heartbeat, family: &u64| {
+            (known.reserved, Reverse(sizes.get(family).copied().unwrap_or_default()), known.repeated)
+        };
+        let ranked = self.0.iter().zip(&families);
+        let mut ranked: Vec<_> = ranked.map(|((name, known), family)| (worth(known, family), known.at, name)).collect();
+        ranked.sort_unstable();
+        let Some(&(least, ..)) = ranked.first() else { return };
+        let equals = ranked.iter().take_while(|(worth, ..)| *worth == least);
+        let are_reserved = least.0;
+        let count = if are_reserved { 1 } else { equals.clone().count().div_ceil(8) };
+        let dropped: Vec<String> = equals.take(count).map(|(_, _, name)| (*name).clone()).collect();
+        for name in dropped {
+            self.0.remove(&name);
+        }
     }
 
     fn is_full(&self) -> bool {
         self.0.len() >= MAX_NAMES
     }
 
+    fn is_known(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn is_reserved(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|known| known.reserved)
+    }
+
     fn latest(&self, name: &str) -> Option<u64> {
-        self.0.get(name).map(|known| known.at)
+        self.0.get(name).and_then(|known| known.at)
     }
 
     fn starting_with(&self, prefix: &str) -> BTreeMap<String, u64> {
         let matching = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
-        matching.map(|(name, known)| (name.clone(), known.at)).collect()
+        matching.filter_map(|(name, known)| Some((name.clone(), known.at?))).collect()
     }
+}
+
+/// Identifies what a name has in common with those that differ from it in numbers and ids alone: its parts that hold a
+/// digit, or are hexadecimal, are such.
+fn family(name: &str) -> u64 {
+    let is_id = |part: &str| {
+        let bytes = part.as_bytes();
+        bytes.iter().any(u8::is_ascii_digit) || (bytes.len() >= 4 && bytes.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut hasher = DefaultHasher::new();
+    for part in name.split(['-', '_', '.']) {
+        (if is_id(part) { "#" } else { part }).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 static OWN: PerProcess<Mutex<HeartbeatTable>> = PerProcess::new();
@@ -73,7 +130,7 @@ pub fn beat(name: &str) {
     {
         let own = OWN.get_or_init(Mutex::default);
         let mut own = lock(&own);
-        if own.is_full() && own.latest(name).is_none() {
+        if own.is_full() && !own.is_known(name) {
             report_too_many();
         }
         own.record(name, now);
@@ -83,10 +140,16 @@ pub fn beat(name: &str) {
     }
 }
 
-/// How long ago `name` last sent a heartbeat; `None` if it never did, or was dropped.
+/// Keeps a place for `name` in this process, whatever other names send heartbeats.
+pub fn reserve(name: &str) {
+    lock(&OWN.get_or_init(Mutex::default)).reserve(name);
+}
+
+/// How long ago `name`, which a check reads, last sent a heartbeat; `None` if it never did, or was dropped.
 pub fn age(name: &str) -> Option<Duration> {
+    reserve(name); // again, since a fork forgets it
     let own = OWN.get().and_then(|own| lock(&own).latest(name));
-    let latest = stores().iter().filter_map(|path| shared::latest(path, name)).max().max(own)?;
+    let latest = stores().iter().filter_map(|path| shared::reserve(path, name)).max().max(own)?;
     Some(Duration::from_nanos(clock::now().saturating_sub(latest)))
 }
 
@@ -109,8 +172,8 @@ fn report_too_many() {
         diagnostics::publish(
             true,
             format!(
-                "heartbeats with more than {MAX_NAMES} different names: those sent once, longest ago, are dropped \
-                 (is there an id in the name?)"
+                "heartbeats with more than {MAX_NAMES} different names: of those that differ in an id alone the ones \
+                 sent longest ago are dropped"
             ),
         );
     }
@@ -132,7 +195,7 @@ mod shared {
     fn table(path: &Path) -> Arc<SharedValue<HeartbeatTable>> {
         static TABLES: PerProcess<Mutex<HashMap<PathBuf, Arc<SharedValue<HeartbeatTable>>>>> = PerProcess::new();
         let tables = TABLES.get_or_init(Mutex::default);
-        let new = || Arc::new(SharedValue::new(path, key("heartbeats 1")));
+        let new = || Arc::new(SharedValue::new(path, key("heartbeats 2")));
         lock(&tables).entry(path.to_owned()).or_insert_with(new).clone()
     }
 
@@ -140,8 +203,14 @@ mod shared {
         let _ = table(path).update(LOCK_TIMEOUT, |table| table.record(name, at));
     }
 
-    pub fn latest(path: &Path, name: &str) -> Option<u64> {
-        table(path).read(|table| table.latest(name))
+    /// The latest of `name`, whose place is kept from now on. Waits for no other process: the next one will do.
+    pub fn reserve(path: &Path, name: &str) -> Option<u64> {
+        let table = table(path);
+        let (latest, is_reserved) = table.read(|table| (table.latest(name), table.is_reserved(name)));
+        if !is_reserved {
+            let _ = table.update(Duration::ZERO, |table| table.reserve(name));
+        }
+        latest
     }
 
     pub fn starting_with(path: &Path, prefix: &str) -> BTreeMap<String, u64> {
@@ -156,7 +225,7 @@ mod shared {
 
     pub fn record(_: &Path, _: &str, _: u64) {}
 
-    pub fn latest(_: &Path, _: &str) -> Option<u64> {
+    pub fn reserve(_: &Path, _: &str) -> Option<u64> {
         None
     }
 
@@ -166,38 +235,4 @@ mod shared {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::state::backend::CAPACITY;
-
-    #[test]
-    fn record_keeps_the_latest_of_each_name() {
-        let mut table = HeartbeatTable::default();
-        assert!(table.record("a", 5));
-        assert!(!table.record("a", 5));
-        assert!(!table.record("a", 4));
-        assert!(table.record("a", 6));
-        assert_eq!((table.latest("a"), table.latest("b")), (Some(6), None));
-        table.record("ab", 7);
-        table.record("b", 8);
-        assert_eq!(table.starting_with("a"), [("a".to_owned(), 6), ("ab".to_owned(), 7)].into());
-    }
-
-    #[test]
-    fn flood_of_names_drops_those_sent_once_and_fits_into_a_value() {
-        let mut table = HeartbeatTable::default();
-        for name in ["hourly", "daily"] {
-            table.record(name, 1);
-            table.record(name, 2);
-        }
-        let name = |index: u64| format!("{index:0>100}");
-        for index in 0..10_000 {
-            assert!(table.record(&name(index), u64::MAX - 10_000 + index));
-        }
-        assert_eq!(table.0.len(), MAX_NAMES);
-        assert_eq!((table.latest("hourly"), table.latest("daily")), (Some(2), Some(2)));
-        assert!(table.latest(&name(9_999)).is_some() && table.latest(&name(9_000)).is_none());
-        assert!(postcard::to_allocvec(&table).unwrap().len() < CAPACITY / 2);
-    }
-}
+mod tests;

@@ -117,7 +117,7 @@ def container(deployment: str) -> dict[str, Any]:
 PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
-def test_kubernetes__probes_ask_what_a_probe_server_answers() -> None:
+def test_kubernetes__probes_are_those_of_a_probe_server() -> None:
     web = container("Deployment/shop")
     ports = {port["name"]: port["containerPort"] for port in web["ports"]}
     assert ports["probes"] == 9464
@@ -153,7 +153,7 @@ def test_kubernetes__exec_probes_are_commands_that_there_are(tmp_path: Path) -> 
         command = [word.replace("/dev/shm/shop", str(tmp_path)) for word in worker[probe]["exec"]["command"]]
         assert command[0] == "python"
         result = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=30)
-        # Nobody there, which is not a wrong command line.
+        # No server there, which is not a wrong command line.
         assert (result.returncode, result.stderr) == (1, "")
 
 

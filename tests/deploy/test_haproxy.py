@@ -123,10 +123,12 @@ def test_haproxy__takes_out_who_drains_or_fails_and_back_in(dependencies: dict[s
 
 NAMING = """
 import os, time
+from pathlib import Path
 from django.http import HttpResponse
 def answer(get_response):
     def respond(request):
         if request.path == "/slow/":
+            Path(__file__).with_name(f"slow-{os.environ['NAME']}-{time.monotonic_ns()}").touch()
             time.sleep(6)
         elif request.path != "/":
             return get_response(request)
@@ -160,7 +162,7 @@ def test_haproxy__an_instance_of_django_drains_before_it_ends(tmp_path: Path) ->
         wait_until(lambda: haproxy.who() == {"one", "two"}, 40)
         pool = stack.enter_context(ThreadPoolExecutor(8))
         slow = [pool.submit(haproxy.fetch, "/slow/") for _ in range(8)]
-        time.sleep(1)  # until they are under way
+        wait_until(lambda: len(list(tmp_path.glob("slow-*"))) == 8, 20, "not all are under way")
         running["two"].process.terminate()
         # gunicorn accepts no more: what comes before HAProxy has seen two checks fail would wait until it has ended.
         time.sleep(2)

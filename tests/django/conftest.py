@@ -18,7 +18,8 @@ from django_lifesigns.runtime.engine import reset
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import read
 from django_lifesigns.settings.problems import Problem
-from django_lifesigns.targets.discovery import DiscoveredCheck, discover
+from django_lifesigns.targets.discovered import DiscoveredCheck
+from django_lifesigns.targets.discovery import discover
 from lifesigns import checks as declared
 from tests.services import MariaDb, Postgres
 

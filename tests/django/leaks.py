@@ -73,7 +73,7 @@ def outputs() -> Iterator[tuple[str, str]]:
 
 
 def _served(built: Any) -> Iterator[tuple[str, str]]:
-    """What the native probe server and the metrics tell."""
+    """What the native probe server and the metrics show."""
     import lifesigns
     from lifesigns.serving import metrics
 

@@ -155,7 +155,7 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
             },
         },
     }
-    # What own checks have to tell: all of it, as it stands in the settings.
+    # What own checks have to say: all of it, as it stands in the settings.
     planted = json.dumps(configured).replace(secret("wrong-url"), "a URL that is none")
     # Each form on a line, among words that name no secret.
     (folder / "planted").write_text("\n".join([*FORMS, secret("secret-key"), secret("another-setting")]))

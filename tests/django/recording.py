@@ -1,4 +1,4 @@
-"""A program: records sweeps of two checks, as many as asked for, from this process or from children forked by it."""
+"""A program: records sweeps of two checks, as many as requested, from this process or from children forked by it."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def served(server: str, folder: Path, settings: dict[str, Any]) -> Iterator[int]
         yield running.port
 
 
-def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
+def send_request(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
     """Code, headers and body of an answer to a request that has these headers and no other."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
@@ -93,7 +93,7 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int,
 
 def answers(port: int) -> bool:
     try:
-        return ask(port, "/alive/", host="localhost")[0] > 0
+        return send_request(port, "/alive/", host="localhost")[0] > 0
     except OSError:
         return False
 

@@ -42,8 +42,8 @@ def lifesigns(settings: Any) -> Any:
 
     def configure(**lifesigns: Any) -> None:
         # A busy machine is no fault of the project.
-        patient = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
-        settings.LIFESIGNS = {"TOKENS": TOKENS, "CHECKS": {"mine": failing}, **patient, **lifesigns}
+        without_host = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
+        settings.LIFESIGNS = {"TOKENS": TOKENS, "CHECKS": {"mine": failing}, **without_host, **lifesigns}
 
     configure()
     return configure
@@ -345,11 +345,11 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stuck]:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ["wsgi", "asgi"])
-def test_session__store_that_hangs_delays_nobody(lifesigns: Any, settings: Any, stuck: Stuck, kind: str) -> None:
+def test_session__store_that_hangs_delays_no_request(lifesigns: Any, settings: Any, stuck: Stuck, kind: str) -> None:
     settings.MIDDLEWARE = ["django_lifesigns.middleware.ProbeMiddleware", *settings.MIDDLEWARE]
     get_engine().run()
 
-    def ask(number: int) -> tuple[int, float]:
+    def request_once(number: int) -> tuple[int, float]:
         headers = {"cookie": f"sessionid={number:032}"}
         started = time.monotonic()
         if kind == "wsgi":
@@ -359,14 +359,14 @@ def test_session__store_that_hangs_delays_nobody(lifesigns: Any, settings: Any, 
         return code, time.monotonic() - started
 
     threads = threading.active_count()
-    found = [ask(number) for number in range(20)]
+    found = [request_once(number) for number in range(20)]
     assert {code for code, _ in found} == {503}
     # One caller waits for its deadline, and those after it not at all, as long as the lookup is stuck.
     assert sum(seconds for _, seconds in found) < sessions.SECONDS + 2.5
     assert stuck.entered == 1
     assert threading.active_count() <= threads + 2
     stuck.released.set()
-    wait_until(lambda: ask(99)[0] == 503 and stuck.entered > 1, 10)
+    wait_until(lambda: request_once(99)[0] == 503 and stuck.entered > 1, 10)
 
 
 @pytest.mark.django_db(transaction=True)

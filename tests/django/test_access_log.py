@@ -14,7 +14,7 @@ from django.urls import include, path
 
 from django_lifesigns.http.access_log import ProbeFilter
 from tests.django.projects import ROOT
-from tests.django.serving import ask, serving
+from tests.django.serving import send_request, serving
 from tests.services import wait_until
 
 COMBINED = '10.0.0.1 - - [24/Nov/2026:06:00:00 +0000] "{line}" {code} 5 "-" "kube-probe/1.33"'
@@ -145,8 +145,8 @@ def test_recipe__in_a_server(tmp_path: Path, server: str) -> None:
     with serving(SERVERS[server], tmp_path, settings) as running:
         wait_until(lambda: answered(running.port), 30, running.log())
         for _ in range(3):
-            assert ask(running.port, "/health/default_cache/", host="localhost")[0] == 200
-        ask(running.port, "/a-page-of-the-project/", host="localhost")
+            assert send_request(running.port, "/health/default_cache/", host="localhost")[0] == 200
+        send_request(running.port, "/a-page-of-the-project/", host="localhost")
         wait_until(lambda: "/a-page-of-the-project/" in running.log(), 10, running.log())
         assert "/health/default_cache/" not in running.log()
         assert "/alive/" not in running.log()
@@ -154,6 +154,6 @@ def test_recipe__in_a_server(tmp_path: Path, server: str) -> None:
 
 def answered(port: int) -> bool:
     try:
-        return ask(port, "/alive/", host="localhost")[0] == 200
+        return send_request(port, "/alive/", host="localhost")[0] == 200
     except OSError:
         return False

@@ -14,7 +14,7 @@ from django_lifesigns import apps as own_app
 from django_lifesigns.runtime import guard, worker
 from django_lifesigns.runtime.guard import guarded
 from tests.django.projects import run, run_json
-from tests.django.serving import GUNICORN, UVICORN, answers, ask, serving
+from tests.django.serving import GUNICORN, UVICORN, answers, send_request, serving
 from tests.services import free_port, wait_until
 
 SERVERS = {"gunicorn": GUNICORN, "gunicorn-preload": (*GUNICORN, "--preload"), "uvicorn": UVICORN}
@@ -92,7 +92,7 @@ def test_wrong_thresholds_do_not_stop_the_server(name: str, tmp_path: Path) -> N
     with serving(SERVERS[name], tmp_path, settings) as server:
         wait_until(lambda: answers(server.port), 60, server.log())
         wait_until(lambda: server.log().count("thresholds: the saved ") == 4, 30, "not each row is named")
-        assert ask(server.port, "/health/", host="localhost")[0] == 200
+        assert send_request(server.port, "/health/", host="localhost")[0] == 200
         assert "failed" not in server.log()
 
 

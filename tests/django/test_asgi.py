@@ -105,7 +105,7 @@ def test_waiting_requests__hold_no_thread(
         found = [receive(client) for client in clients]
         took = time.monotonic() - started
         assert {code for code, _ in found} == {503}
-        # One run for all, and some patience with a busy machine.
+        # One run for all, and a margin for a busy machine.
         assert budget / 2 < took < budget + 3
         wait_until(lambda: threads(server) <= idle + HANDFUL, 10, "threads are left")
 
@@ -130,7 +130,7 @@ def test_event_loop__answers_while_others_wait(tmp_path: Path, silent_port: int)
         assert {receive(client)[0] for client in clients} == {503}
 
 
-def test_sessions__in_a_cache_that_hangs_delay_nobody(tmp_path: Path, silent_port: int) -> None:
+def test_sessions__in_a_cache_that_hangs_delay_no_request(tmp_path: Path, silent_port: int) -> None:
     cache = {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"redis://127.0.0.1:{silent_port}/1"}
     settings = {"CACHES": {"default": cache}, "SESSION_ENGINE": "django.contrib.sessions.backends.cache"}
     with project("middleware", tmp_path, silent_port, **settings) as server:

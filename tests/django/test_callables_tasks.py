@@ -12,7 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from django_lifesigns.checks import last_seen
-from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers, judge, workers
+from django_lifesigns.checks.task_results import judge, workers
+from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers
 from django_lifesigns.targets.queues.background_task import background_task
 from lifesigns.specs import Thresholds
 

@@ -78,7 +78,7 @@ class Project:
         return (self.folder / "log").read_text()
 
     def probe(self, what: str) -> tuple[int, str]:
-        """What Kubernetes would be told in the container of the worker."""
+        """What Kubernetes would find in the container of the worker."""
         command = [sys.executable, "-m", "lifesigns", "probe", what, "--store", str(self.folder / "store")]
         done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
         return done.returncode, done.stdout.strip()
@@ -133,7 +133,7 @@ def test_beat__is_alive(project: Project) -> None:
 
 
 def worker_goes_on_while_it_drains(project: Project, worker: subprocess.Popen[bytes]) -> None:
-    """It is busy with a task when it is told to end: alive, and not ready any more."""
+    """It is busy with a task when it is terminated: alive, and not ready any more."""
     sender = project.start("-c", "from project import busy; busy.delay()")
     assert sender.wait(30) == 0, project.log()
     wait_until(lambda: "busy" in project.log() and "received" in project.log(), 20, project.log())

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from django_lifesigns.checks.celery_rabbitmq import CeleryRabbitWorkers, QueueState, judge
+from django_lifesigns.checks.celery_broker import QueueState
+from django_lifesigns.checks.celery_rabbitmq import CeleryRabbitWorkers, judge
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.targets.queues.celery_queues import routed
 from lifesigns import specs

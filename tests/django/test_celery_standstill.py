@@ -55,17 +55,17 @@ def test_waiting__worker_that_is_gone_is_forgotten(clock: Any) -> None:
     assert celery_standstill._waiting == {}
 
 
-@pytest.mark.parametrize(("limit", "age", "asked"), [(LIMIT, 59, False), (LIMIT, 60, True), (0.0, 9999, False)])
-def test_worker__is_asked_only_where_nothing_has_started_lately(
-    clock: Any, monkeypatch: pytest.MonkeyPatch, limit: float, age: int, asked: bool
+@pytest.mark.parametrize(("limit", "age", "is_read"), [(LIMIT, 59, False), (LIMIT, 60, True), (0.0, 9999, False)])
+def test_worker__queues_are_read_only_where_nothing_has_started_lately(
+    clock: Any, monkeypatch: pytest.MonkeyPatch, limit: float, age: int, is_read: bool
 ) -> None:
     calls: list[list[str]] = []
 
-    def ask(_: object, __: object, names: list[str], ___: object) -> dict[str, bool | None]:
+    def note(_: object, __: object, names: list[str], ___: object) -> dict[str, bool | None]:
         calls.append(names)
         return {}
 
-    monkeypatch.setattr(celery_standstill, "_with_waiting", ask)
+    monkeypatch.setattr(celery_standstill, "_with_waiting", note)
     answers = {"quiet": [{"time_start": 1e9 - age}, {"time_start": 1e9 - 9999}], "idle": []}
     assert standing_still(None, answers, limit, lambda: 1) == {}
-    assert calls == ([["quiet"]] if asked else [])
+    assert calls == ([["quiet"]] if is_read else [])

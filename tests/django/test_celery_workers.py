@@ -124,7 +124,7 @@ def test_workers__that_do_not_answer(
     monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)
     result = CeleryWorkers(expected_workers=expected)()
     assert (result["status"], bool(re.match(message, str(result["message"])))) == (status, True), result
-    # Nobody is alive of whom a broker knows nothing.
+    # No worker is alive that the broker does not know.
     if not answered:
         monkeypatch.setattr(celery_workers, "is_connected", lambda *_: False)
         assert CeleryWorkers(expected_workers=expected)()["status"] == "error"
@@ -139,10 +139,10 @@ def test_workers__that_do_not_answer(
             "1 of 1 expected workers of this host sent a heartbeat in the last 5 min",
         ),
         ({"a_h": 301.0}, "error", "0 of 1 expected workers of this host"),
-        ({}, "skipped", "Celery's workers cannot be asked through a broker of the kind sqs, and none of this host"),
+        ({}, "skipped", "Celery's workers cannot be pinged through a broker of the kind sqs, and none of this host"),
     ],
 )
-def test_workers__that_cannot_be_asked(settings: Any, ages: Any, status: str, message: str) -> None:
+def test_workers__that_cannot_be_pinged(settings: Any, ages: Any, status: str, message: str) -> None:
     settings.CELERY_BROKER_URL = "sqs://"
     settings.LIFESIGNS = {"CELERY_SIGNALS": True}
     assert "task_workers" not in unknown_of_celery()

@@ -16,7 +16,7 @@ from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import specs
 from tests.django.projects import ROOT
 
-# Django's own system checks of models ask the database.
+# Django's own system checks of models query the database.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -105,7 +105,7 @@ def test_parse__all() -> None:
         ({"checks": {}}, "E001", "Did you mean 'CHECKS'?"),
         ({"TASK_QUEUE": "Procrastinat"}, "E002", "Did you mean 'procrastinate'?"),
         ({"CELERY_SIGNALS": "hunter2"}, "E002", "CELERY_SIGNALS"),
-        # Without the middleware nobody begins them.
+        # Without the middleware nothing starts them.
         ({"PROBE_SERVER": "127.0.0.1:9464"}, "W013", "ProbeMiddleware"),
         ({"BACKGROUND": True}, "W013", "ProbeMiddleware"),
         # Exposed to more than was meant.

@@ -8,7 +8,8 @@ import pytest
 
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.conf import parse
-from django_lifesigns.targets.discovery import DiscoveredCheck, discover, parents_first
+from django_lifesigns.targets.discovered import DiscoveredCheck, parents_first
+from django_lifesigns.targets.discovery import discover
 
 REDIS = "django.core.cache.backends.redis.RedisCache"
 

@@ -119,7 +119,7 @@ def test_detailed__refresh_is_for_those_who_are_known() -> None:
 
 
 @pytest.mark.parametrize("error", [DatabaseError("gone"), "hangs"])
-def test_detailed__database_that_cannot_tell(monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
+def test_detailed__database_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, error: Any) -> None:
     def fail() -> None:
         if error == "hangs":
             time.sleep(2)

@@ -253,7 +253,7 @@ def test_discover__replicas_have_time(discovered: Any, given: Any, lags: bool) -
     assert found["default_cache"].check == CacheRoundTrip(alias="default", lag=2.5 if lags else 0.0)
 
 
-def test_discover__readiness_may_rest_on_a_round_trip_whose_server_is_asked(discovered: Any) -> None:
+def test_discover__readiness_may_rest_on_a_round_trip_whose_server_is_checked(discovered: Any) -> None:
     found, _ = discovered(CACHES={"default": {"BACKEND": DJANGO, "LOCATION": URL}})
     assert found["default_cache"].options["ready_max_age"] == 30
     assert found["redis_connectivity"].options.get("ready_max_age") is None

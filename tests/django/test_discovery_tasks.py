@@ -361,7 +361,7 @@ def test_tasks__wrong(discovered: Any, value: Any, named: str, problem_id: str) 
         ({"CELERY_RESULT_BACKEND": "redis://h"}, ("failed_tasks",), "CELERY_RESULT_BACKEND"),
     ],
 )
-def test_tasks__celery_that_cannot_be_asked(
+def test_tasks__celery_whose_workers_cannot_be_pinged(
     discovered: Any, installed: Any, given: Any, skipped: tuple[str, ...], reason: str, lifesigns: Any
 ) -> None:
     installed("django_celery_results")

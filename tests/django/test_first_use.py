@@ -1,8 +1,9 @@
 """First sweeps in fresh processes: what the checks import does not collide with imports of the application's threads.
 
-LIFESIGNS_FIRST_USE=200 sets how many processes. As a script it runs with any interpreter that can import the project's
-packages, and says how many fail, also without the imports of the loading thread and without the engine's second run:
-python -m tests.django.test_first_use 200
+LIFESIGNS_FIRST_USE=200 sets how many processes. `make first-use` runs as many in all modes together, on every Python of
+the matrix. As a script it runs with any interpreter that can import the project's packages, and says how many fail;
+with `without` also how many do without the imports of the loading thread and without the engine's second run:
+python -m tests.django.test_first_use 200 without
 """
 
 from __future__ import annotations
@@ -257,11 +258,12 @@ def test_settings_that_are_wrong_do_not_stop_the_imports(
     assert first_use._imported == [True]
 
 
-def main(processes: int, modes: list[str]) -> None:
-    """Print how many first sweeps fail in each mode."""
+def main(processes: int, modes: list[str]) -> int:
+    """Print how many first sweeps fail in each mode; return how many do where none should."""
     import celery
     import redis
 
+    wrong = 0
     with ExitStack() as stack:
         server = stack.enter_context(Redis())
         folder = Path(mkdtemp(dir=server.directory))
@@ -271,10 +273,14 @@ def main(processes: int, modes: list[str]) -> None:
             failed = [sorted(found["failed"]) for found in sweeps]
             kinds = Counter(one for failures in failed for one in failures)
             late = len({name for found in sweeps for name in found["late"]})
-            print(f"  {mode}: {sum(map(bool, failed))} of {processes} fail, {late} modules imported late", flush=True)
+            number = sum(map(bool, failed))
+            wrong += number if mode in MODES else 0
+            print(f"  {mode}: {number} of {processes} fail, {late} modules imported late", flush=True)
             for kind, times in kinds.most_common(5):
                 print(f"    {times} x {kind[:160]}", flush=True)
+    return wrong
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:] or [*MODES, *WITHOUT])
+    chosen = [*MODES, *WITHOUT] if sys.argv[2:] == ["without"] else sys.argv[2:] or MODES
+    sys.exit(1 if main(int(sys.argv[1]), chosen) else 0)

@@ -33,8 +33,8 @@ print(json.dumps({
 pytestmark = pytest.mark.usefixtures("as_at_the_start")
 
 
-def test_import__registers_the_checks_and_tells_the_truth(tmp_path: Path) -> None:
-    """A project's own `/health/` asks this manager: it must not be healthy while nothing can be reached."""
+def test_import__registers_the_checks_and_shows_their_results(tmp_path: Path) -> None:
+    """A project's own `/health/` runs this manager: it must not be healthy while nothing can be reached."""
     nowhere = {"HOST": "127.0.0.1", "PORT": "1", "NAME": "app", "USER": "app", "PASSWORD": "hunter2"}
     settings = {
         "DATABASES": {"default": {"ENGINE": "django.db.backends.postgresql", **nowhere}},
@@ -64,7 +64,7 @@ def test_global__all_checks_are_those_of_the_engine(settings: Any) -> None:
     # One cache for both.
     assert get_engine().check("default_cache")["cached"] is True
     assert global_health_manager.run_all_checks()["checks"]["default_cache"]["cached"] is True
-    # One check that is asked for by name runs.
+    # One check that is requested by name runs.
     assert global_health_manager.run_check("default_cache")["cached"] is False
 
 

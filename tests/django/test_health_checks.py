@@ -418,19 +418,19 @@ def test_manager__timeouts(settings: Any) -> None:
     settings.LIFESIGNS = {"DEFAULT_TIMEOUT": 0.3}
 
     @timeout_check(0.8)
-    def patient() -> str:
+    def slow() -> str:
         time.sleep(0.5)
         return "slow and well"
 
     @timeout_check(0.2)
-    def impatient() -> None:
+    def hasty() -> None:
         time.sleep(1)
 
-    manager = manager_of(patient=patient, impatient=impatient, other=lambda: time.sleep(1))
+    manager = manager_of(slow=slow, hasty=hasty, other=lambda: time.sleep(1))
     checks = manager.run_all_checks()["checks"]
-    assert checks["patient"]["message"] == "slow and well"
-    assert "timed out after 0.2 seconds" in checks["impatient"]["message"]
-    assert checks["impatient"]["error_type"] == checks["other"]["error_type"] == "TimeoutError"
+    assert checks["slow"]["message"] == "slow and well"
+    assert "timed out after 0.2 seconds" in checks["hasty"]["message"]
+    assert checks["hasty"]["error_type"] == checks["other"]["error_type"] == "TimeoutError"
 
 
 @pytest.mark.parametrize("name", ["my check", ""])

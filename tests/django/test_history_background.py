@@ -154,7 +154,9 @@ engine = Engine(log=False)
 engine.register("mine", lambda: True)
 recording = BackgroundRecording(engine, 3_600)
 recording.start()
-time.sleep(1)  # the first turn is over
+while recording._timer.check("lifesigns.recorder", deadline=0).get("pending"):  # the first turn
+    time.sleep(0.01)
+assert recorder.flush(5)
 recorder._recorder().add(report(0, 0), log=True, availability=True)
 print(engine.run(refresh=True)["checks"]["mine"]["timestamp"], flush=True)
 {end}

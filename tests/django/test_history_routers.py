@@ -1,4 +1,4 @@
-"""Logs and counts in two databases: each is asked for by its own model, and one that refuses doubles nothing."""
+"""Logs and counts in two databases: each is queried through its own model, and one that refuses doubles nothing."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.runtime import sharing as scope
 from django_lifesigns.settings.conf import parse
 from tests.django.projects import environment, run, run_json
-from tests.django.serving import GUNICORN, Server, answers, ask, serving
+from tests.django.serving import GUNICORN, Server, answers, send_request, serving
 from tests.services import wait_until
 
 TOKEN = "a-token-for-those-who-know"
@@ -51,7 +51,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 def health(server: Server, path: str = "/health/") -> Any:
-    return json.loads(ask(server.port, path, **KNOWN)[2])
+    return json.loads(send_request(server.port, path, **KNOWN)[2])
 
 
 def command(server: Server, *arguments: str) -> str:
@@ -91,7 +91,7 @@ def test_breaker__a_command_acts_on_the_running_workers(server: Server) -> None:
 def test_results__one_run_for_all_and_kept_once(server: Server) -> None:
     wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
     found = [health(server, "/health/detailed/") for _ in range(40)]
-    # Each was found by one worker; whoever ran it, the others show it.
+    # Each was found by one worker; whichever it was, the others show it.
     for name in ("billing", "default_cache", "disk_space"):
         assert len({report["checks"][name]["timestamp"] for report in found}) <= 2, "the time of a ttl may have passed"
     seen = {report["checks"]["billing"]["timestamp"] for report in found}
@@ -131,7 +131,7 @@ def test_metrics__the_same_whichever_worker_answers(server: Server) -> None:
     wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
 
     def runs() -> set[str]:
-        lines = ask(server.port, "/metrics/", **KNOWN)[2].splitlines()
+        lines = send_request(server.port, "/metrics/", **KNOWN)[2].splitlines()
         return {line for line in lines if line.startswith("health_check_runs_total")}
 
     first = runs()
@@ -208,7 +208,7 @@ def test_scope__a_test_run_keeps_to_itself(monkeypatch: pytest.MonkeyPatch) -> N
     assert scope.scope(parse({"SHARE": "process"})) == {}
 
 
-def test_identity__tells_records_of_ours_apart() -> None:
+def test_identity__distinguishes_our_records() -> None:
     from functools import partial
 
     assert identity(CacheRoundTrip(alias="a")) != identity(CacheRoundTrip(alias="b"))

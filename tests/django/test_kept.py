@@ -52,7 +52,7 @@ def project_of(server: Redis) -> dict[str, Any]:
 
 
 def connections(server: Redis) -> set[str]:
-    """The numbers that the server gave those it has, but for the one that asks this."""
+    """The numbers that the server gave those it has, but for the one that runs this."""
     clients = server.command("CLIENT", "LIST").splitlines()
     return {client.split()[0] for client in clients if "cmd=client|list" not in client}
 
@@ -117,7 +117,7 @@ def test_idle__new_connections_take_the_place_of_the_old(
     assert not before & after
 
 
-def test_settings_changed__another_server_is_asked(engine: lifesigns.Engine, settings: Any) -> None:
+def test_settings_changed__another_server_is_used(engine: lifesigns.Engine, settings: Any) -> None:
     assert healthy(engine)
     with Redis() as other:
         found = project_of(other)

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.django.projects import stack_settings
 from tests.django.serving import GUNICORN, serving
-from tests.process.probes import fetch as ask
+from tests.process.probes import fetch
 from tests.services import Stack, free_port, wait_until
 
 SECONDS = 20.0
@@ -29,27 +29,27 @@ def counted(stack: Stack) -> dict[str, int]:
 
 def ready(address: str) -> bool:
     with suppress(OSError):
-        return ask(address, "/ready", timeout=5).code == 200
+        return fetch(address, "/ready", timeout=5).code == 200
     return False
 
 
 def known(address: str) -> int:
     """How many workers there are."""
     with suppress(OSError):
-        metrics = ask(address, "/metrics", timeout=5).body.decode()
+        metrics = fetch(address, "/metrics", timeout=5).body.decode()
         return metrics.count("\nhealth_interpreter_lag_seconds{")
     return 0
 
 
 def per_minute(stack: Stack, folder: Path, workers: int) -> dict[str, float]:
-    """What so many workers ask in a minute while they are probed ten times a second."""
+    """What so many workers request in a minute while they are probed ten times a second."""
     folder.mkdir()
     address = f"127.0.0.1:{free_port()}"
     options: dict[str, Any] = {"PROBE_SERVER": address, "SHOW_DETAILS": "always", "DEFAULT_TTL": TTL}
     settings = stack_settings(stack, **options)
     with serving((*GUNICORN, "--workers", str(workers)), folder, settings) as server:
         wait_until(lambda: known(address) == workers and ready(address), 90, server.log())
-        time.sleep(3 * TTL)  # until what they ask at their start is over
+        time.sleep(3 * TTL)  # until their first requests are over
         before, began = counted(stack), time.monotonic()
         while time.monotonic() - began < SECONDS:
             assert ready(address)

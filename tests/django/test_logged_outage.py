@@ -10,7 +10,7 @@ import pytest
 
 from tests.django.projects import ROOT
 from tests.django.serving import GUNICORN, serving
-from tests.process.probes import fetch as ask
+from tests.process.probes import fetch
 from tests.services import Redis, free_port, wait_until
 
 pytestmark = pytest.mark.services
@@ -22,7 +22,7 @@ def check():
 
 
 def result(address: str, check: str) -> Any:
-    return ask(address, f"/health/{check}").json()
+    return fetch(address, f"/health/{check}").json()
 
 
 def test_outage_is_one_line_at_its_start_and_one_at_its_end(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_outage_is_one_line_at_its_start_and_one_at_its_end(tmp_path: Path) -> N
             redis.start()
             wait_until(lambda: code(address) == 200, 20, server.log())
             wait_until(lambda: "redis_connectivity: error -> healthy" in server.log(), 10, server.log())
-            broken = ask(address, "/health/broken").body
+            broken = fetch(address, "/health/broken").body
             log = server.log()
     lines = log.splitlines()
     of_redis = [line for line in lines if "redis_connectivity: " in line]
@@ -71,6 +71,6 @@ def test_outage_is_one_line_at_its_start_and_one_at_its_end(tmp_path: Path) -> N
 
 def code(address: str) -> int:
     try:
-        return ask(address, "/ready").code
+        return fetch(address, "/ready").code
     except OSError:
         return 0

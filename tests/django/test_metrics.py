@@ -1,4 +1,4 @@
-"""`/metrics/`: for those who may see details, in the format they ask for, and without a run."""
+"""`/metrics/`: for those who may see details, in the format they request, and without a run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_metrics__what_is_known_and_nothing_run(runs: list[int]) -> None:
     assert runs == [1]
 
 
-def test_metrics__openmetrics_where_it_is_asked_for() -> None:
+def test_metrics__openmetrics_where_it_is_requested() -> None:
     accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
     response = Client().get("/metrics/", headers={**KNOWN, "accept": accept})
     assert response["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -47,7 +47,7 @@ def hostile_project(settings: Any) -> None:
 
 @pytest.fixture(params=["wsgi", "asgi"])
 def get(request: pytest.FixtureRequest) -> Any:
-    """A function that asks for a path as kubelet does, by a client of that kind of server."""
+    """A function that requests a path as kubelet does, by a client of that kind of server."""
     if request.param == "wsgi":
         return lambda path, **extra: Client().get(path, headers={"host": "10.1.2.3:8000", **extra})
     return lambda path, **extra: asyncio.run(AsyncClient().get(path, headers={"host": "10.1.2.3:8000", **extra}))

@@ -336,7 +336,7 @@ print(json.dumps(tables()))
 
 
 @pytest.mark.parametrize("new_database", ["sqlite"], indirect=True)
-def test_forward__asks_the_router_of_each_model(
+def test_forward__obeys_the_router_of_each_model(
     new_database: NewDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "refusing.py").write_text(ROUTER)

@@ -108,7 +108,7 @@ class Elsewhere:
         return "elsewhere" if model is ServiceAvailability else None
 
 
-def test_record_check__asks_the_router_of_its_model(settings: Any) -> None:
+def test_record_check__obeys_the_router_of_its_model(settings: Any) -> None:
     settings.DATABASE_ROUTERS = [Elsewhere()]
     with pytest.raises(ConnectionDoesNotExist):
         ServiceAvailability(service_name="x").record_check("healthy")

@@ -112,9 +112,9 @@ def failing() -> dict[str, object]:
 
 @pytest.fixture(autouse=True)
 def own_check(settings: Any) -> None:
-    patient = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
+    without_host = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
     mine = {"mine": {"check": failing, "critical": False}}
-    settings.LIFESIGNS = {"SHOW_DETAILS": "always", "CHECKS": mine, **patient}
+    settings.LIFESIGNS = {"SHOW_DETAILS": "always", "CHECKS": mine, **without_host}
 
 
 def get(path: str, accept: str) -> Any:
@@ -209,10 +209,10 @@ def test_html__of_everybody(settings: Any) -> None:
 
 def test_hint__in_each_format_but_lines(settings: Any) -> None:
     settings.LIFESIGNS = {**settings.LIFESIGNS, "SHOW_DETAILS": "authorized"}
-    for asked in ("/health/", "/health/detailed/", "/health/mine/"):
-        assert get(asked, "application/json").json()["hint"] == HINT
-        assert get(asked, "application/health+json").json()["notes"] == [HINT]
-        assert HINT not in get(asked, "text/plain").content.decode()
+    for path in ("/health/", "/health/detailed/", "/health/mine/"):
+        assert get(path, "application/json").json()["hint"] == HINT
+        assert get(path, "application/health+json").json()["notes"] == [HINT]
+        assert HINT not in get(path, "text/plain").content.decode()
     assert "hint" not in get("/alive/", "application/json").json()
     settings.LIFESIGNS = {**settings.LIFESIGNS, "SHOW_DETAILS": "never"}
     assert "hint" not in get("/health/", "application/json").json()

@@ -1,4 +1,4 @@
-"""Settings that nobody would write, in fresh processes: one check says so, and everything else goes on."""
+"""Settings that make no sense, in fresh processes: one check says so, and everything else works."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.django.projects import run_text
 
-# What Django itself refuses, it may go on refusing: then only the probes are asked.
+# What Django itself refuses, it may still refuse: then only the probes are requested.
 PROGRAM = """
 import io, json
 import django

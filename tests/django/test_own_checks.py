@@ -22,7 +22,7 @@ from lifesigns import specs
 from tests.django.projects import run_json
 from tests.servers.misbehaving import refused_port
 
-# Django's own system checks of models ask the database.
+# Django's own system checks of models query the database.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PROGRAM = """

@@ -13,8 +13,7 @@ from django.test import Client
 from django_lifesigns.runtime.engine import on_request
 from django_lifesigns.runtime.startup import get_startup
 from lifesigns import ProbeServer
-from tests.process.probes import Answer
-from tests.process.probes import fetch as ask
+from tests.process.probes import Answer, fetch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,7 +66,7 @@ def server(settings: Any, runs: list[int]) -> Iterator[ProbeServer]:
 def both(server: ProbeServer, path: str, headers: dict[str, str], query: str = "") -> tuple[Any, Answer]:
     """The answers of the view and of the probe server."""
     view = Client().get(f"{path}{query}", headers={name.lower(): value for name, value in headers.items()})
-    return view, ask(server.address, f"{path}{query}", headers=headers)
+    return view, fetch(server.address, f"{path}{query}", headers=headers)
 
 
 def steady(value: Any, *, is_result: bool = False) -> Any:
@@ -135,15 +134,15 @@ def test_accept_header_is_understood_as_by_the_views(server: ProbeServer, accept
 
 def test_hint_is_the_same_for_all_anonymous_callers(server: ProbeServer) -> None:
     for path in ("/ready", "/startup", "/health", "/health/mine", "/healthz", "/readyz"):
-        assert ask(server.address, path).json()["hint"] == HINT
-        assert ask(server.address, path, headers={"Authorization": "Bearer wrong"}).json()["hint"] == HINT
-        assert "hint" not in ask(server.address, path, headers=KNOWN).json()
-    assert "hint" not in ask(server.address, "/alive").json()
+        assert fetch(server.address, path).json()["hint"] == HINT
+        assert fetch(server.address, path, headers={"Authorization": "Bearer wrong"}).json()["hint"] == HINT
+        assert "hint" not in fetch(server.address, path, headers=KNOWN).json()
+    assert "hint" not in fetch(server.address, "/alive").json()
 
 
-def test_hint_is_left_out_where_details_are_shown_to_nobody(server: ProbeServer) -> None:
+def test_hint_is_left_out_where_details_are_never_shown(server: ProbeServer) -> None:
     with on_request().engine.serve("127.0.0.1:0", tokens=[TOKEN], show_details="never") as closed:
-        body = ask(closed.address, "/health", headers=KNOWN).json()
+        body = fetch(closed.address, "/health", headers=KNOWN).json()
         assert "hint" not in body
         assert "message" not in body["checks"]["mine"]
 
@@ -153,7 +152,7 @@ def test_hint_is_left_out_where_details_are_shown_to_nobody(server: ProbeServer)
     [("/livez", "/alive", "alive"), ("/readyz/", "/ready", "not_ready"), ("/healthz", "/health", "unhealthy")],
 )
 def test_kubernetes_paths_are_the_same_probes(server: ProbeServer, path: str, own: str, status: str) -> None:
-    answer, same = ask(server.address, path), ask(server.address, own)
+    answer, same = fetch(server.address, path), fetch(server.address, own)
     assert (answer.code, answer.json()["status"]) == (same.code, status)
     assert answer.json().keys() == same.json().keys()
 
@@ -165,14 +164,14 @@ def test_refresh_is_for_authorized_callers(server: ProbeServer, runs: list[int])
         assert (answer.code, answer.json()["status"]) == (view.status_code, "forbidden") == (403, "forbidden")
     assert runs == [1]
     for query in ("", "?refresh=0", "?refresh=false"):
-        assert ask(server.address, f"/health/counted{query}", headers=KNOWN).code == 200
+        assert fetch(server.address, f"/health/counted{query}", headers=KNOWN).code == 200
     assert runs == [1]
-    answer = ask(server.address, "/health/counted?refresh=1", headers=KNOWN)
+    answer = fetch(server.address, "/health/counted?refresh=1", headers=KNOWN)
     assert (answer.code, answer.json()["cached"], runs) == (200, False, [1, 1])
-    report = ask(server.address, "/health/?refresh", headers=KNOWN).json()
+    report = fetch(server.address, "/health/?refresh", headers=KNOWN).json()
     assert (report["checks"]["counted"]["cached"], runs) == (False, [1, 1, 1])
     # These have a budget, and are no places for it.
-    assert ask(server.address, "/ready?refresh").code == 503
+    assert fetch(server.address, "/ready?refresh").code == 503
     assert runs == [1, 1, 1]
 
 
@@ -181,8 +180,8 @@ def test_metrics_are_refused_in_the_format_of_the_caller(server: ProbeServer) ->
         view, answer = both(server, "/metrics/", {}, f"?format={name}")
         assert (answer.code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
         assert answer.headers["Content-Type"] == view["Content-Type"]
-    assert ask(server.address, "/metrics").json().keys() == view_keys("/metrics/")
-    assert ask(server.address, "/metrics?format=html", headers=KNOWN).headers["Content-Type"].startswith("text/plain")
+    assert fetch(server.address, "/metrics").json().keys() == view_keys("/metrics/")
+    assert fetch(server.address, "/metrics?format=html", headers=KNOWN).headers["Content-Type"].startswith("text/plain")
 
 
 def view_keys(path: str) -> Any:
@@ -190,5 +189,5 @@ def view_keys(path: str) -> Any:
 
 
 def test_answer_varies_on_what_it_depends_on(server: ProbeServer) -> None:
-    assert ask(server.address, "/alive").headers["Vary"] == "Accept"
-    assert ask(server.address, "/health").headers["Vary"] == "Accept, Authorization"
+    assert fetch(server.address, "/alive").headers["Vary"] == "Accept"
+    assert fetch(server.address, "/health").headers["Vary"] == "Accept, Authorization"

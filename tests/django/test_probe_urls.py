@@ -80,9 +80,9 @@ def test_place__is_found_before_all_else(settings: Any, get: Any, patterns: Any,
     settings.ROOT_URLCONF = urlconf(*patterns)
     settings.MIDDLEWARE = [MIDDLEWARE, "django.middleware.locale.LocaleMiddleware", *settings.MIDDLEWARE]
     settings.ALLOWED_HOSTS, settings.SECURE_SSL_REDIRECT, settings.APPEND_SLASH = ["example.com"], True, True
-    for asked in (f"{prefix}{probe}/", f"{prefix}{probe}"):
-        response = get(asked)
-        assert (response.status_code, response["Content-Type"]) == (200, "application/json"), asked
+    for url in (f"{prefix}{probe}/", f"{prefix}{probe}"):
+        response = get(url)
+        assert (response.status_code, response["Content-Type"]) == (200, "application/json"), url
         assert response["Cache-Control"] == "no-store"
 
 
@@ -103,7 +103,7 @@ def test_script_name__is_no_part_of_the_path(settings: Any, get: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "url",
     [
         "/shop/health/vitamins/",
         "/patients/health/42/",
@@ -114,9 +114,9 @@ def test_script_name__is_no_part_of_the_path(settings: Any, get: Any) -> None:
         "",
     ],
 )
-def test_others__are_the_projects(settings: Any, asked: str) -> None:
+def test_others__are_the_projects(settings: Any, url: str) -> None:
     settings.ROOT_URLCONF = urlconf(path("", LIFESIGNS))
-    assert find(asked) is None
+    assert find(url) is None
 
 
 def test_prefix__is_not_at_the_root(settings: Any) -> None:
@@ -139,12 +139,12 @@ def test_own_path__for_a_view_imported_by_name(settings: Any, get: Any) -> None:
 
 @pytest.mark.parametrize("middleware", [[], [MIDDLEWARE]], ids=["views", "middleware"])
 @pytest.mark.parametrize(
-    ("asked", "status"), [("/livez", "alive"), ("/readyz", "ready"), ("/startup", "started"), ("/healthz", "healthy")]
+    ("url", "status"), [("/livez", "alive"), ("/readyz", "ready"), ("/startup", "started"), ("/healthz", "healthy")]
 )
-def test_kubernetes__names_without_a_slash(settings: Any, get: Any, middleware: Any, asked: str, status: str) -> None:
+def test_kubernetes__names_without_a_slash(settings: Any, get: Any, middleware: Any, url: str, status: str) -> None:
     settings.ROOT_URLCONF = urlconf(path("", include("django_lifesigns.urls_kubernetes")), path("", LIFESIGNS))
     settings.MIDDLEWARE = [*middleware, *settings.MIDDLEWARE]
-    response = get(asked)
+    response = get(url)
     assert (response.status_code, response.json()["status"]) == (200, status)
     assert get("/alive/").status_code == 200
 

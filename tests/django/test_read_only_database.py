@@ -133,7 +133,7 @@ class UniqueViolationError(DriverError):
     ],
 )
 @pytest.mark.parametrize("kind", [OperationalError, InternalError])
-def test_read_only_error_is_told_from_others(
+def test_read_only_error_is_distinguished_from_others(
     kind: type[DatabaseError], cause: Exception | None, expected: bool
 ) -> None:
     error = kind(*(cause.args if cause else ()))

@@ -89,8 +89,8 @@ def test_record__what_is_no_result_of_a_run(left_out: dict[str, Any]) -> None:
     assert not ServiceAvailability.objects.exists()
 
 
-def test_record__found_before_anybody_asked() -> None:
-    """As in the background: it is new to the history, though known from before to who asks."""
+def test_record__found_before_the_first_request() -> None:
+    """As in the background: it is new to the history, though known from before to callers."""
     sweep = report(a=result(cached=True))
     for _ in range(2):
         assert recorder.record(sweep, wait=WAIT)
@@ -205,7 +205,7 @@ def test_failure__nothing_half_written(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ServiceAvailability.objects.get().total_checks == 1
 
 
-def test_failure__nudged_by_whoever_asks_next(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure__written_soon_after_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
 
     def broken(batch: Any) -> None:

@@ -136,9 +136,9 @@ def test_failure__nothing_blocks_and_nothing_is_lost(
         assert program.hear() == {"written": True}
         harm(own_server)
         try:
-            told = program.go_on()
-            assert told["written"] is False
-            assert told["seconds"] < 1.0
+            answer = program.go_on()
+            assert answer["written"] is False
+            assert answer["seconds"] < 1.0
             assert program.go_on() == {"written": False}
         finally:
             heal(own_server)

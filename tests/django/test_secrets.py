@@ -47,12 +47,12 @@ def outputs(folder: Path, settings: dict[str, Any]) -> Any:
 
 
 @pytest.mark.services
-def test_secrets__the_servers_were_asked_and_the_checks_ran(shown: Any) -> None:
+def test_secrets__the_servers_were_reached_and_the_checks_ran(shown: Any) -> None:
     report = json.loads(shown["/health/ application/json ['authorization']"].partition("' ")[2])
     statuses = {name: result["status"] for name, result in report["checks"].items()}
-    asked = {"redis_connectivity", "default_cache", "select2_cache", "mqtt_broker", "aws_ses", "google_maps_api"}
-    asked |= {"openai_api", "anthropic_api", "channel_layer", "task_queue", "postgres", "http"}
-    for name in asked | {check.__name__ for check in OWN}:
+    reached = {"redis_connectivity", "default_cache", "select2_cache", "mqtt_broker", "aws_ses", "google_maps_api"}
+    reached |= {"openai_api", "anthropic_api", "channel_layer", "task_queue", "postgres", "http"}
+    for name in reached | {check.__name__ for check in OWN}:
         assert statuses[name] == "error", (name, report["checks"][name])
     refused = {"mqtt_broker", "aws_ses", "google_maps_api", "openai_api", "anthropic_api", "postgres"}
     refused |= {"redis_connectivity"}
@@ -70,7 +70,7 @@ def test_secrets__are_nowhere(shown: Any) -> None:
 
 
 @pytest.mark.services
-def test_secrets__real_servers_were_asked(shown_with_real_servers: Any) -> None:
+def test_secrets__real_servers_were_reached(shown_with_real_servers: Any) -> None:
     checks = json.loads(shown_with_real_servers["/health/ application/json ['authorization']"].partition("' ")[2])[
         "checks"
     ]
@@ -147,7 +147,7 @@ WRONG = "s3cr3t-in-the-wrong-place"
     ],
 )
 @pytest.mark.filterwarnings("ignore:The EMAIL_")  # since Django 6.1
-@pytest.mark.django_db(transaction=True)  # which Django's own system checks of models ask
+@pytest.mark.django_db(transaction=True)  # which Django's own system checks of models query
 def test_secrets__in_the_wrong_place(settings: Any, caplog: pytest.LogCaptureFixture, wrong: dict[str, Any]) -> None:
     for name, value in wrong.items():
         setattr(settings, name, value)

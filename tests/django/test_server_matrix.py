@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT
-from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, ask, serving
-from tests.process.probes import fetch as ask_probe
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, send_request, serving
+from tests.process.probes import fetch
 from tests.services import Redis, free_port, wait_until
 
 pytestmark = pytest.mark.services
@@ -109,9 +109,9 @@ def running(command: Sequence[str], folder: Path, settings: dict[str, Any]) -> I
 
 
 def ready(address: str) -> int:
-    """The code of `/ready` on the probe port, or 0 if nobody answers."""
+    """The code of `/ready` on the probe port, or 0 if nothing answers."""
     with suppress(OSError):
-        return ask_probe(address, "/ready", timeout=5).code
+        return fetch(address, "/ready", timeout=5).code
     return 0
 
 
@@ -140,7 +140,7 @@ def test_first_sweep_of_a_fresh_server_is_healthy(name: str, redis_server: Redis
     with running(SERVERS[name], tmp_path, settings) as server:
         # The first request is this one: no other has warmed anything up.
         wait_until(lambda: _accepts(server.port), 60, server.log())
-        code, _, body = ask(server.port, "/health/", host="localhost")
+        code, _, body = send_request(server.port, "/health/", host="localhost")
         statuses = {check: result["status"] for check, result in json.loads(body)["checks"].items()}
         assert (code, set(statuses.values())) == (200, {"healthy", "skipped"}), (statuses, server.log())
         assert {"default_cache", "redis_connectivity", "counted"} <= {
@@ -209,7 +209,7 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
     assert set(codes) <= ({0, 200, 503} if name.startswith("granian") else {0, 200})
     assert codes[503] < codes[200]
     assert max(found.values()) == 1
-    # The last run may end when nobody is left to record it.
+    # The last run may end when no worker is left to record it.
     assert len(found) >= counted - 1, (len(found), counted, server.log())
     assert "are not written" not in server.log()
 

@@ -1,4 +1,4 @@
-"""The probes in gunicorn and uvicorn, asked as kubelet does and as nobody should."""
+"""The probes in gunicorn and uvicorn, requested as kubelet does and as no client should."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.urls import urlpatterns
 from tests.django.projects import ROOT
-from tests.django.serving import COMMANDS, ask, served
+from tests.django.serving import COMMANDS, send_request, served
 from tests.django.settings import MIDDLEWARE
 
 # Starts servers: not for the interpreters of the test matrix.
@@ -53,14 +53,14 @@ def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("path", ["/alive/", "/ready/", "/startup/", "/health/", "/health/detailed/", "/ready"])
 def test_kubelet__is_answered(port: int, path: str) -> None:
-    code, headers, body = ask(port, path, **HOST, **{"user-agent": "kube-probe/1.33", "accept": "*/*"})
+    code, headers, body = send_request(port, path, **HOST, **{"user-agent": "kube-probe/1.33", "accept": "*/*"})
     assert (code, headers["content-type"], headers["cache-control"]) == (200, "application/json", "no-store")
     assert json.loads(body)["status"] in ("alive", "ready", "started", "healthy")
 
 
 @pytest.mark.parametrize("path", ["/alive/", "/health/", "/health/nil/"])
 def test_head__has_no_body(port: int, path: str) -> None:
-    got, head = ask(port, path, **KNOWN), ask(port, path, "HEAD", **KNOWN)
+    got, head = send_request(port, path, **KNOWN), send_request(port, path, "HEAD", **KNOWN)
     if path != "/health/nil/":
         assert got[0] == head[0] == 200
     assert got[0] == head[0]
@@ -69,8 +69,8 @@ def test_head__has_no_body(port: int, path: str) -> None:
 
 
 def test_details__by_token(port: int) -> None:
-    everybody = json.loads(ask(port, "/health/", **HOST)[2])
-    known = json.loads(ask(port, "/health/detailed/", **KNOWN)[2])
+    everybody = json.loads(send_request(port, "/health/", **HOST)[2])
+    known = json.loads(send_request(port, "/health/detailed/", **KNOWN)[2])
     assert set(everybody["checks"]) == set(CATALOGUE) - {"cpu_load", "memory_usage", "disk_space"}
     assert "message" not in everybody["checks"]["default_cache"]
     assert known["checks"]["default_cache"]["message"]
@@ -79,8 +79,8 @@ def test_details__by_token(port: int) -> None:
 
 
 def test_others__are_refused_by_the_project(port: int) -> None:
-    assert ask(port, "/", **HOST)[0] == 400
-    assert ask(port, "/", host="example.com")[0] == 301
+    assert send_request(port, "/", **HOST)[0] == 400
+    assert send_request(port, "/", host="example.com")[0] == 301
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_others__are_refused_by_the_project(port: int) -> None:
 def test_malformed__no_server_error(port: int, request_line: bytes) -> None:
     code = raw(port, request_line)
     assert code is None or 200 <= code < 500
-    assert ask(port, "/alive/", **HOST)[0] == 200
+    assert send_request(port, "/alive/", **HOST)[0] == 200
 
 
 PATHS = ["/alive", "/ready", "/startup", "/health", "/health/detailed", "/health/default_cache", "/health/nil"]

@@ -45,7 +45,7 @@ def broken_history() -> Iterator[None]:
 
 @pytest.mark.parametrize("log", [True, False])
 @pytest.mark.parametrize("availability", [True, False])
-def test_run_all__keeps_what_is_asked_for(log: bool, availability: bool) -> None:
+def test_run_all__keeps_what_is_requested(log: bool, availability: bool) -> None:
     report = HealthCheckService().run_all_checks(log, availability)
     assert report["status"] == "degraded"
     ran = sorted(name for name, result in report["checks"].items() if result["status"] != "skipped")

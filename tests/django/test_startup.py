@@ -70,8 +70,8 @@ def test_budget__a_check_that_hangs(settings: Any, path: str) -> None:
     assert response.status_code == 503
     checks = response.json().get("checks") or response.json()["details"]
     assert checks["mine"]["pending"] is True
-    assert took < 1.0  # 0.8 and some patience with a busy machine
-    # The run went on; its result serves the next one who asks.
+    assert took < 1.0  # 0.8 and a margin for a busy machine
+    # The run went on; its result serves the next request.
     wait_until(lambda: Client().get(path).status_code == 200, 5)
 
 

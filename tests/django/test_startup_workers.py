@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT
-from tests.django.serving import GUNICORN, Server, answers, ask, serving
+from tests.django.serving import GUNICORN, Server, answers, send_request, serving
 from tests.process.probes import fetch
 from tests.services import free_port, wait_until
 
@@ -80,14 +80,14 @@ def alone(worker: int, server: Server) -> Iterator[None]:
 
 
 def startup(server: Server) -> tuple[int, str]:
-    code, _, body = ask(server.port, "/startup/", host="localhost")
+    code, _, body = send_request(server.port, "/startup/", host="localhost")
     return code, json.loads(body)["status"]
 
 
 def startup_of(worker: int, server: Server) -> tuple[int, str]:
     """What that worker says, once it has read its migrations."""
     with alone(worker, server):
-        wait_until(lambda: "migrations_applied" in ask(server.port, "/startup/", host="localhost")[2], 20)
+        wait_until(lambda: "migrations_applied" in send_request(server.port, "/startup/", host="localhost")[2], 20)
         found = startup(server)
         if found[0] == 503:  # its migrations may be pending still
             wait_until(lambda: _are_migrated(server), 20, server.log())
@@ -96,7 +96,7 @@ def startup_of(worker: int, server: Server) -> tuple[int, str]:
 
 
 def _are_migrated(server: Server) -> bool:
-    checks = json.loads(ask(server.port, "/startup/", host="localhost")[2])["checks"]
+    checks = json.loads(send_request(server.port, "/startup/", host="localhost")[2])["checks"]
     return bool(checks["migrations_applied"]["status"] == "healthy")
 
 
@@ -114,7 +114,7 @@ def test_workers_of_a_host_agree_until_all_have_ended(count: int, tmp_path: Path
         with alone(first, server):
             wait_until(lambda: startup(server) == STARTED, 20, server.log())
         gate.close()
-        wait_until(lambda: ask(server.port, "/ready/", host="localhost")[0] == 503, 20)
+        wait_until(lambda: send_request(server.port, "/ready/", host="localhost")[0] == 503, 20)
         assert {startup_of(worker, server) for worker in others} == {STARTED}
         # Another takes the place of the one in which they have passed.
         os.kill(first, signal.SIGKILL)

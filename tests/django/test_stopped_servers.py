@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT
-from tests.django.serving import GUNICORN, Server, answers, ask, serving
+from tests.django.serving import GUNICORN, Server, answers, send_request, serving
 from tests.services import Postgres, Redis, wait_until
 
 pytestmark = pytest.mark.services
@@ -71,7 +71,7 @@ def server(
 def ready(server: Server) -> tuple[int, dict[str, Any]]:
     """The code of `/ready/` and its details, within the budget."""
     started = time.monotonic()
-    code, _, body = ask(server.port, "/ready/", host="localhost")
+    code, _, body = send_request(server.port, "/ready/", host="localhost")
     took = time.monotonic() - started
     assert took < SECONDS, (took, body)
     return code, json.loads(body).get("details", {})

@@ -1,4 +1,4 @@
-"""The check of a storage: what it asks, what it leaves behind, and what it says of a refusal."""
+"""The check of a storage: what it requests, what it leaves behind, and what it says of a refusal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check(settings: Any) -> Any:
     return run
 
 
-def test_exists__asks_for_one_object_and_writes_none(check: Any) -> None:
+def test_exists__requests_one_object_and_writes_none(check: Any) -> None:
     result = check()
     assert (result["status"], result["message"]) == ("healthy", "Storage 'media' answers")
     assert result["details"] == {"backend": REMOTE, "exists_test": "passed"}

@@ -23,14 +23,14 @@ thread.start()
 thread.join()
 untouched = signal.getsignal(signal.SIGTERM)
 
-def ask(path):
+def fetch(path):
     answer = Client(HTTP_HOST="localhost").get(path)
     return [answer.status_code, answer.json()["status"]]
 
-before = [ask("/ready/"), ask("/alive/")]  # the first request puts draining before the server's handler
+before = [fetch("/ready/"), fetch("/alive/")]  # the first request puts draining before the server's handler
 replaced = signal.getsignal(signal.SIGTERM) is not untouched
 os.kill(os.getpid(), signal.SIGTERM)
-print(json.dumps({"before": before, "after": [ask("/ready/"), ask("/alive/")], "seen": seen, "replaced": replaced}))
+print(json.dumps({"before": before, "after": [fetch("/ready/"), fetch("/alive/")], "seen": seen, "replaced": replaced}))
 """
 
 

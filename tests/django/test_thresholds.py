@@ -55,7 +55,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
 
 
 def read_again(following: ThresholdSync, reads: list[dict[str, object]]) -> None:
-    """Wait until the table is read three times more, as those do who ask for a check again and again."""
+    """Wait until the table is read three times more, as callers do that request a check again and again."""
     enough = len(reads) + 3
 
     def is_so() -> bool:
@@ -73,7 +73,7 @@ def follower(**checks: Any) -> tuple[Engine, ThresholdSync]:
 
 
 def governed(engine: Engine, following: ThresholdSync, name: str, status: str) -> None:
-    """Wait until the check has this status, as those do who ask for it again and again."""
+    """Wait until the check has this status, as callers do that request it again and again."""
 
     def is_so() -> bool:
         following.sync(0)
@@ -83,7 +83,7 @@ def governed(engine: Engine, following: ThresholdSync, name: str, status: str) -
 
 
 def test_promise__within_thirty_seconds() -> None:
-    """Who asks again and again gets them by the former bound, who asks once by the latter."""
+    """A caller that requests again and again gets them by the former bound, one that requests once by the latter."""
     assert EVERY_SECONDS + LOOK_SECONDS < AT_LATEST_SECONDS < 30
 
 
@@ -179,7 +179,7 @@ def test_saved__error_rate() -> None:
     assert statuses[19] == "degraded"
 
 
-def test_follow__asks_no_database_of_its_caller(django_assert_num_queries: Any) -> None:
+def test_follow__queries_no_database_for_its_caller(django_assert_num_queries: Any) -> None:
     _, following = follower()
     with django_assert_num_queries(0):
         for _ in range(100):
@@ -199,7 +199,7 @@ def test_follow__reads_no_more_often_than_due(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_follow__by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where only native probes are asked nobody calls `sync`."""
+    """Where only native probes are requested nothing calls `sync`."""
     monkeypatch.setattr(thresholds, "FOLLOW_SECONDS", 0.2)
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
     following.sync_in_background()
@@ -208,7 +208,7 @@ def test_follow__by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     wait_until(lambda: engine.check("disk_space")["status"] == "degraded", 10, "not governed")
 
 
-def test_follow__a_database_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_follow__a_database_that_hangs_delays_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     hanging = threading.Event()
     monkeypatch.setattr(thresholds, "_read", lambda: hanging.wait(20))
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
@@ -246,7 +246,7 @@ def test_failure__the_present_ones_stay(caplog: pytest.LogCaptureFixture) -> Non
     governed(engine, following, "disk_space", "healthy")
 
 
-def test_failure__of_an_outage_does_not_ask_for_migrate(
+def test_failure__of_an_outage_does_not_suggest_migrate(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object, **__: object) -> None:

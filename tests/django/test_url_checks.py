@@ -19,7 +19,7 @@ MIDDLEWARE = "django_lifesigns.middleware.ProbeMiddleware"
 SECURITY = "django.middleware.security.SecurityMiddleware"
 LOCALE = "django.middleware.locale.LocaleMiddleware"
 LIFESIGNS = include("django_lifesigns.urls")
-# Django's own system checks of models ask the database.
+# Django's own system checks of models query the database.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -94,7 +94,7 @@ def test_debug__allows_the_defaults_of_a_new_project(settings: Any) -> None:
 
 
 @pytest.mark.parametrize("setting", ["SECURE_SSL_REDIRECT", "PREPEND_WWW"])
-def test_debug__does_not_hide_redirects_that_are_asked_for(settings: Any, setting: str) -> None:
+def test_debug__does_not_hide_configured_redirects(settings: Any, setting: str) -> None:
     assert found(settings, plain.MIDDLEWARE, DEBUG=True, **{setting: True}) == [f"W020 {setting}"]
     assert found(settings, [MIDDLEWARE, *plain.MIDDLEWARE], DEBUG=True, **{setting: True}) == []
 

@@ -31,7 +31,7 @@ FAILING_INFORMATIVE = {**SHOWN, "CHECKS": {"mine": {"check": failing, "critical"
 
 @pytest.fixture(params=["wsgi", "asgi"])
 def get(request: pytest.FixtureRequest) -> Any:
-    """A function that asks for a path as a client of that kind of server."""
+    """A function that requests a path as a client of that kind of server."""
     if request.param == "wsgi":
         return Client().get
     return lambda path, **extra: asyncio.run(AsyncClient().get(path, **extra))
@@ -88,7 +88,7 @@ print(json.dumps([before, child, uptime()]))
     assert child < after - before + 0.01
 
 
-def test_alive__asks_nothing(get: Any, settings: Any) -> None:
+def test_alive__runs_nothing(get: Any, settings: Any) -> None:
     settings.LIFESIGNS = FAILING
     assert get("/alive/").status_code == 200
 

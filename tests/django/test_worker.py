@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from tests.django.projects import ROOT, run
-from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, listeners, serving
-from tests.django.serving import ask as http_ask
-from tests.process.probes import fetch as ask
+from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, listeners, send_request, serving
+from tests.process.probes import fetch
 from tests.services import free_port, wait_until
 
 pytestmark = pytest.mark.services
@@ -41,7 +40,7 @@ LATE_HANDLERS = {
     "granian": ("granian", ASGI, "--interface", "asgi", "--port", "{port}"),
     "daphne": ("daphne", ASGI, "--bind", "127.0.0.1", "--port", "{port}"),
 }
-# It takes signals by itself, and tells nobody.
+# It takes signals by itself, without a notice.
 WITHOUT_DRAINING = {"uwsgi": UWSGI, "uwsgi-lazy": (*UWSGI, "--lazy-apps")}
 ALL = {**SERVERS, **WITHOUT_DRAINING}
 
@@ -57,24 +56,24 @@ def project(folder: Path, **lifesigns: Any) -> tuple[dict[str, Any], str]:
 
 def code(address: str, path: str) -> int:
     with suppress(OSError):
-        return ask(address, path, timeout=5).code
+        return fetch(address, path, timeout=5).code
     return 0
 
 
 def body(address: str, path: str) -> bytes:
     with suppress(OSError):
-        return ask(address, path, timeout=5).body
+        return fetch(address, path, timeout=5).body
     return b""
 
 
 def pids(address: str) -> set[int]:
     """The processes that are known where the probes are answered."""
-    lines = ask(address, "/metrics", headers=KNOWN).body.decode().splitlines()
+    lines = fetch(address, "/metrics", headers=KNOWN).body.decode().splitlines()
     return {int(line.split('"')[1]) for line in lines if line.startswith("health_interpreter_lag_seconds{")}
 
 
 def begun(server: Server, address: str, workers: int = 2) -> None:
-    """Wait until that many workers listen, and nobody else."""
+    """Wait until that many workers listen, and no other."""
     wait_until(lambda: len(server.listening(address)) == workers, 60, server.log())
     assert server.listening(address) <= set(server.workers())
 
@@ -88,11 +87,11 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         # Each worker looks for itself, in the background: whichever answers, some of them in a row.
         wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 20, server.log())
         wait_until(lambda: pids(address) == server.listening(address), 10, "not every worker is known")
-        everybody, known = ask(address, "/health").json(), ask(address, "/health", headers=KNOWN).json()
+        everybody, known = fetch(address, "/health").json(), fetch(address, "/health", headers=KNOWN).json()
         assert everybody["status"] == known["status"] == "healthy"
         assert "message" not in everybody["checks"]["default_cache"]
         assert known["checks"]["default_cache"]["message"]
-        checks = ask(address, "/startup", headers=KNOWN).json()["checks"]
+        checks = fetch(address, "/startup", headers=KNOWN).json()["checks"]
         assert checks["migrations_applied"]["message"] == "All migrations are applied"
         # Not one request came through Django so far.
         wait_until(lambda: answers(server.port), 20, server.log())
@@ -100,12 +99,12 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         before = server.listening(address)
         os.kill(min(before), signal.SIGKILL)
         end = time.monotonic() + 3
-        asked = 0
+        answered = 0
         while time.monotonic() < end:
             # A connection may have waited in the killed one's queue; the next one goes to the others.
-            asked += any(code(address, "/alive") == 200 for _ in range(2))
+            answered += any(code(address, "/alive") == 200 for _ in range(2))
             assert any(code(address, "/alive") == 200 for _ in range(2))
-        assert asked > 10
+        assert answered > 10
         wait_until(lambda: len(server.listening(address)) == 2, 60, server.log())
         assert server.listening(address) != before
         wait_until(lambda: pids(address) == server.listening(address), 20, "the killed one is still known")
@@ -119,7 +118,7 @@ def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
         wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
-        request = stack.enter_context(_begin_request(server.port))
+        request = stack.enter_context(_begin_request(server.port, tmp_path))
         server.process.terminate()
         wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log())
         assert code(address, "/alive") == 200
@@ -138,8 +137,7 @@ def test_sigterm__servers_with_late_handlers_drain(name: str, tmp_path: Path) ->
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         wait_until(lambda: code(address, "/ready") == 200 and answers(server.port), 60, server.log())
         time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
-        stack.enter_context(_begin_request(server.port))
-        time.sleep(0.3)
+        stack.enter_context(_begin_request(server.port, tmp_path))
         server.process.terminate()
         if name == "daphne":
             # It waits for no request: what is seen of it is its end.
@@ -157,7 +155,7 @@ def test_sigterm__probes_are_503_until_the_last_worker_ends(tmp_path: Path) -> N
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
         wait_until(lambda: code(address, "/ready") == 200, 20, server.log())
-        request = stack.enter_context(_begin_request(server.port))
+        request = stack.enter_context(_begin_request(server.port, tmp_path))
         request.settimeout(0.01)
         server.process.terminate()
         wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log())
@@ -176,7 +174,7 @@ def _has_answer(connection: socket.socket) -> bool:
 
 
 @pytest.mark.parametrize("command", WITHOUT_DRAINING.values(), ids=WITHOUT_DRAINING)
-def test_uwsgi__ends_when_it_is_told_to(command: Sequence[str], tmp_path: Path) -> None:
+def test_uwsgi__ends_on_its_signals(command: Sequence[str], tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with serving(command, tmp_path, settings) as server:
         begun(server, address)
@@ -240,14 +238,14 @@ def test_background__renews_without_a_probe_server(tmp_path: Path) -> None:
         wait_until(lambda: answers(server.port), 30, server.log())
 
         def found() -> Any:
-            return http_ask(server.port, "/health/default_cache/", host="localhost")[2]
+            return send_request(server.port, "/health/default_cache/", host="localhost")[2]
 
         wait_until(lambda: json.loads(found())["cached"], 20, server.log())
         seen: set[str] = set()
 
         def is_renewed_twice() -> bool:
             result = json.loads(found())
-            # Nobody who asked had to run it, though it is fresh for a second alone.
+            # No request had to run it, though it is fresh for a second alone.
             assert result["cached"] is True
             seen.add(result["timestamp"])
             return len(seen) >= 3
@@ -268,7 +266,7 @@ def test_startup__is_not_over_before_migrations_are_applied(tmp_path: Path) -> N
 
 
 def unapplied(address: str) -> dict[str, Any]:
-    checks = ask(address, "/startup", headers=KNOWN).json()["checks"]
+    checks = fetch(address, "/startup", headers=KNOWN).json()["checks"]
     details: dict[str, Any] = checks["migrations_applied"].get("details", {})
     return details
 
@@ -285,10 +283,10 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
         wait_until(lambda: pids(address) == workers, 10, server.log())
         assert code(address, "/alive") == 200
         for _ in range(2):
-            stack.enter_context(_begin_request(server.port))
+            stack.enter_context(_begin_request(server.port, tmp_path))
         # What a worker knows of the other one is up to a second old.
         wait_until(lambda: all(code(address, "/alive") == 503 for _ in range(10)), 10, "not both workers say so")
-        body = ask(address, "/alive").json()
+        body = fetch(address, "/alive").json()
         assert body["status"] == "wedged"
         assert {entry["pid"] for entry in body["wedged"]} == workers
         assert all(2 <= entry["seconds"] < 20 for entry in body["wedged"])
@@ -305,19 +303,25 @@ def test_wedge__event_loop_that_does_not_turn(tmp_path: Path) -> None:
     with ExitStack() as stack, serving(UVICORN, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         wait_until(lambda: answers(server.port), 30, server.log())
         assert code(address, "/alive") == 200
-        stack.enter_context(_begin_request(server.port))
-        wait_until(lambda: code(address, "/alive") == 503, 10, "nobody says so")
+        stack.enter_context(_begin_request(server.port, tmp_path))
+        wait_until(lambda: code(address, "/alive") == 503, 10, "no worker says so")
         wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that it turns again")
 
 
 WEDGING = """
 import ctypes, time
+from pathlib import Path
 from django.utils.decorators import async_only_middleware
+
+def note_request():
+    with Path(__file__).with_suffix(".requests").open("a") as file:
+        file.write("request\\n")
 
 @async_only_middleware
 def block(get_response):
     async def answer(request):
         if request.path == "/wedge/":
+            note_request()
             time.sleep(8)
         return await get_response(request)
     return answer
@@ -325,6 +329,7 @@ def block(get_response):
 def slow(get_response):
     def answer(request):
         if request.path == "/wedge/":
+            note_request()
             time.sleep(5)
         return get_response(request)
     return answer
@@ -332,6 +337,7 @@ def slow(get_response):
 def wedge(get_response):
     def answer(request):
         if request.path == "/wedge/":
+            note_request()
             ctypes.PyDLL(None).sleep(12)
         return get_response(request)
     return answer
@@ -342,9 +348,11 @@ def _path(folder: Path) -> str:
     return os.pathsep.join([str(ROOT), str(ROOT / "examples/demo"), str(folder)])
 
 
-def _begin_request(port: int) -> socket.socket:
-    """A request whose answer nobody waits for. A sync worker that has one takes no other."""
+def _begin_request(port: int, folder: Path) -> socket.socket:
+    """A request that a worker has, and whose response is not awaited. A sync worker that has one takes no other."""
+    noted = folder / "wedging.requests"
+    before = noted.stat().st_size if noted.exists() else 0
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(b"GET /wedge/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    time.sleep(0.5)  # until a worker has it: the next one is for the other
+    wait_until(lambda: noted.exists() and noted.stat().st_size > before, 10, "no worker has the request")
     return connection

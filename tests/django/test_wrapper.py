@@ -15,7 +15,7 @@ from django.core.wsgi import get_wsgi_application
 from django.test import RequestFactory
 
 from django_lifesigns import probes
-from tests.django.serving import ask, serving
+from tests.django.serving import send_request, serving
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +50,7 @@ def hostile_project(settings: Any) -> None:
     settings.LIFESIGNS = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
 
 
-def wsgi_ask(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+def wsgi_request(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
     application: Any = probes(get_wsgi_application())
     environ = RequestFactory().generic(method, path, headers={"host": "10.1.2.3"}).environ
     started: list[Any] = []
@@ -58,7 +58,7 @@ def wsgi_ask(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes
     return int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, body
 
 
-def asgi_ask(path: str, method: str = "GET", root: str = "") -> tuple[int, dict[str, str], bytes]:
+def asgi_request(path: str, method: str = "GET", root: str = "") -> tuple[int, dict[str, str], bytes]:
     scope = {
         "type": "http",
         "method": method,
@@ -90,7 +90,7 @@ def asgi_ask(path: str, method: str = "GET", root: str = "") -> tuple[int, dict[
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 
 
-@pytest.mark.parametrize("request_path", [wsgi_ask, asgi_ask])
+@pytest.mark.parametrize("request_path", [wsgi_request, asgi_request])
 @pytest.mark.parametrize("path", ["/alive/", "/ready", "/startup/", "/health/", "/health/default_cache/"])
 def test_probe__is_answered(request_path: Any, path: str) -> None:
     code, headers, body = request_path(path)
@@ -102,14 +102,14 @@ def test_probe__is_answered(request_path: Any, path: str) -> None:
     assert request_path(path, "POST")[0] == 405
 
 
-@pytest.mark.parametrize("request_path", [wsgi_ask, asgi_ask])
+@pytest.mark.parametrize("request_path", [wsgi_request, asgi_request])
 def test_others__go_to_the_application(request_path: Any) -> None:
     assert request_path("/")[0] in (301, 400)
     assert request_path("/shop/health/vitamins/")[0] in (301, 400)
 
 
 def test_root_path__is_no_part_of_the_path() -> None:
-    assert asgi_ask("/alive/", root="/shop")[0] == 200
+    assert asgi_request("/alive/", root="/shop")[0] == 200
 
 
 def test_other_scopes__go_to_the_application() -> None:
@@ -164,13 +164,13 @@ def test_server__answers_before_all_middleware(tmp_path: Path, server: str) -> N
         wait_until(lambda: code(running.port, "/alive/") == 200, 30, running.log())
         for path in ("/ready/", "/startup/", "/health/", "/health/default_cache/", "/ready"):
             assert code(running.port, path) == 200, path
-        assert ask(running.port, "/health/", "HEAD", host="10.1.2.3")[::2] == (200, "")
-        assert ask(running.port, "/ready/", "POST", **{"host": "10.1.2.3", "content-length": "0"})[0] == 405
+        assert send_request(running.port, "/health/", "HEAD", host="10.1.2.3")[::2] == (200, "")
+        assert send_request(running.port, "/ready/", "POST", **{"host": "10.1.2.3", "content-length": "0"})[0] == 405
         assert code(running.port, "/") == 500
 
 
 def code(port: int, path: str) -> int:
     try:
-        return ask(port, path, host="10.1.2.3")[0]
+        return send_request(port, path, host="10.1.2.3")[0]
     except OSError:
         return 0

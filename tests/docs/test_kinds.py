@@ -15,7 +15,7 @@ from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.runtime.engine import get_engine
 from lifesigns import specs
 
-# Django's own system checks of models ask the database.
+# Django's own system checks of models query the database.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 FOLDER = Path(__file__).parents[2] / "docs" / "checks"

@@ -45,7 +45,7 @@ _orders = itertools.count()
 class Fault:
     """`gates` says that it is made in front of the server, `names` that host names are needed for it.
 
-    `tells`: whether the native checks have to notice it. `bound`: how long the interpreter itself is held up.
+    `is_noticed`: whether the native checks have to notice it. `bound`: how long the interpreter itself is held up.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Fault:
     on: tuple[str, ...] = ALL
     gates: bool = True
     names: bool = False
-    tells: bool = True
+    is_noticed: bool = True
     held: float = 0.0
     checks: tuple[str, ...] = ()
     note: str = ""
@@ -201,7 +201,7 @@ def _crowded(crowd: Callable[[Project], AbstractContextManager[None]]) -> Apply:
     return lambda project, _: crowd(project)
 
 
-NOT_TOLD = "found dead and replaced within the same check: no false alarm"
+NOT_NOTICED = "found dead and replaced within the same check: no false alarm"
 FAULTS = (
     Fault(name="process stopped (SIGSTOP)", apply=_stopped, on=SERVERS, gates=False),
     Fault(name="killed (SIGKILL), stays away", apply=_killed, on=SERVERS, gates=False),
@@ -210,8 +210,8 @@ FAULTS = (
         apply=_restarted,
         on=SERVERS,
         gates=False,
-        tells=False,
-        note=NOT_TOLD,
+        is_noticed=False,
+        note=NOT_NOTICED,
     ),
     Fault(
         name="max_connections used up",
@@ -234,7 +234,7 @@ FAULTS = (
     ),
     Fault(name="429 Too Many Requests", apply=_through_apis(status=429, retry_after=7), on=("HTTP",), gates=False),
     Fault(name="503 Service Unavailable", apply=_through_apis(status=503), on=("HTTP",), gates=False),
-    Fault(name="packets dropped to established connections", apply=_forgotten, tells=False, note=NOT_TOLD),
+    Fault(name="packets dropped to established connections", apply=_forgotten, is_noticed=False, note=NOT_NOTICED),
     Fault(name="packets dropped to all connections", apply=_dropped),
     Fault(name="packets dropped to new connections (SYN)", apply=_black_holed, names=True),
     Fault(name="accepts and says nothing", apply=_led_to(lambda _: misbehaving.silent())),
@@ -275,7 +275,7 @@ FAULTS = (
             apply=_ordered(misbehaviour, lambda project: project.command_order),
             on=("command",),
             gates=False,
-            tells=misbehaviour != "leaves",
+            is_noticed=misbehaviour != "leaves",
             note=note,
         )
         for name, misbehaviour, note in (

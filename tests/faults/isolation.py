@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import page
+from tests.process.probes import fetch
 from tests.services import Postgres, Redis, wait_until
 from tests.services.certificates import certificates
 from tests.services.cluster import DATABASE, PASSWORD, USER
@@ -158,9 +159,10 @@ def container_with_same_pid(scene: Scene, worker: Worker) -> Iterator[None]:
     twins = [scene.worker(unshared, background=True) for _ in range(2)]
     for twin in twins:
         twin.evaluate("report()")
+    addresses = [twin.evaluate("probe.address") for twin in twins]
     twins[0].send("hold_interpreter(20)")
-    time.sleep(WEDGED_AFTER + 2)
-    assert twins[1].evaluate("alive()") == 200, "the wedge of one container makes the other's /alive 503"
+    wait_until(lambda: fetch(addresses[0], "/alive").code == 503, 10)
+    assert fetch(addresses[1], "/alive").code == 200, "the wedge of one container makes the other's /alive 503"
     yield
 
 

@@ -63,8 +63,8 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     row = Row(cell)
     dependency = system.dependencies.by_name.get(cell.on)
     affected = cell.fault.checks or (dependency.checks if dependency else (cell.on,))
-    noticing = dependency.noticing if dependency and cell.fault.tells else ()
-    must_tell = cell.fault.checks or ((*dependency.native, *noticing) if dependency else (cell.on,))
+    noticing = dependency.noticing if dependency and cell.fault.is_noticed else ()
+    must_notice = cell.fault.checks or ((*dependency.native, *noticing) if dependency else (cell.on,))
     other = f"/health/{dependency.unaffected if dependency else 'database_connectivity'}/"
     applied = dependency or system.dependencies.by_name["PostgreSQL"]
     loads = system.loads
@@ -93,7 +93,7 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     programs_ended = _waited(lambda: not commands.processes_of(system.project.program), time.monotonic(), BACK_SECONDS)
     if programs_ended is None:
         row.broken.append("a program was left behind")
-    row.broken += list(_broken(row, bounds, allowed, must_tell, healths, others))
+    row.broken += list(_broken(row, bounds, allowed, must_notice, healths, others))
     return row
 
 
@@ -140,7 +140,7 @@ def _waited(condition: Callable[[], bool], since: float, seconds: float) -> floa
 
 
 def _broken(
-    row: Row, bounds: Bounds, allowed: Load, must_tell: tuple[str, ...], healths: list[Answer], others: list[Answer]
+    row: Row, bounds: Bounds, allowed: Load, must_notice: tuple[str, ...], healths: list[Answer], others: list[Answer]
 ) -> Iterator[str]:
     fault = row.cell.fault
     if row.ready > bounds.ready + fault.held:
@@ -157,9 +157,9 @@ def _broken(
         yield "the worker was replaced"
     if not row.after.within(allowed):
         yield f"not back: {row.after}, allowed are {allowed}; {row.connections}"
-    for name in must_tell:
+    for name in must_notice:
         statuses = {answer.body["checks"][name]["status"] for answer in healths}
-        if fault.tells and "healthy" in statuses and len(statuses) == 1:
+        if fault.is_noticed and "healthy" in statuses and len(statuses) == 1:
             yield f"{name} did not notice"
-        if not fault.tells and statuses != {"healthy"}:
+        if not fault.is_noticed and statuses != {"healthy"}:
             yield f"{name} raised a false alarm"

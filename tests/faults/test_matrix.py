@@ -15,8 +15,8 @@ from tests.faults.system import System, running
 pytestmark = pytest.mark.services
 
 # The dependencies in turn; all where a check has to succeed all the same.
-CELLS = [Cell(fault, fault.on[index % len(fault.on)]) for index, fault in enumerate(FAULTS) if fault.tells]
-CELLS += [Cell(fault, dependency) for fault in FAULTS if not fault.tells for dependency in fault.on]
+CELLS = [Cell(fault, fault.on[index % len(fault.on)]) for index, fault in enumerate(FAULTS) if fault.is_noticed]
+CELLS += [Cell(fault, dependency) for fault in FAULTS if not fault.is_noticed for dependency in fault.on]
 WIDE = Bounds(ready=3, health=5, unaffected=1, threads=16)
 PROCESSES = 10
 

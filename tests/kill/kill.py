@@ -90,7 +90,7 @@ def progress_of(store: Path, pid: int) -> Path:
 
 
 def hangs(store: Path, pid: int) -> bool:
-    """Tell whether a worker has not ended a sweep for too long."""
+    """Return whether a worker has not ended a sweep for too long."""
     try:
         return time.time() - progress_of(store, pid).stat().st_mtime > HANG
     except FileNotFoundError:

@@ -151,7 +151,7 @@ def test_background__leaves_an_open_circuit_alone(counting: MisbehavingServer) -
     grows(counting)
 
 
-def test_background__tells_of_circuits_that_nobody_asked_about() -> None:
+def test_background__publishes_events_of_circuits_without_a_request() -> None:
     engine = Engine(default_ttl=0.1)
     events: list[BreakerEvent] = []
     engine.subscribe(lambda event: events.append(event) if isinstance(event, BreakerEvent) else None)

@@ -35,6 +35,33 @@ def test_beat__in_process_scope_stays_there() -> None:
         engine.register("y", {"kind": "heartbeat", "name": "y", "max_age": 0})
 
 
+# A flood by numbers, and one by words, which have nothing in common by which they can be known.
+FLOODS = {"numbers": "f'name-{index}'", "words": "str(index).translate(str.maketrans('0123456789', 'qrstuvwxyz'))"}
+FLOOD = "[lifesigns.beat({}) for index in range(5000)] and None"
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_beat__of_a_checked_name_outlives_a_flood_of_names(start: Start, flood: str) -> None:
+    sender, reader = start(), start()
+    sender.evaluate("lifesigns.beat('worker')")
+    assert reader.evaluate("engine.check('alive')")["status"] == "healthy"
+    sender.evaluate(FLOOD.format(flood))
+    for process in (reader, sender):
+        found = process.evaluate("engine.check('alive', refresh=True)")
+        assert found["message"] != "worker never sent a heartbeat"
+        assert found["details"]["age_seconds"] > 0
+
+
+def test_beat__before_its_check_is_registered_outlives_a_flood_of_names(start: Start) -> None:
+    sender, reader = start(), start()
+    sender.evaluate("lifesigns.beat('nightly')")
+    sender.evaluate(FLOOD.format(FLOODS["numbers"]))
+    spec = "{'kind': 'heartbeat', 'name': 'nightly', 'max_age': 60}"
+    for process in (reader, sender):
+        process.evaluate(f"engine.register('nightly', {spec})")
+        assert process.evaluate("engine.check('nightly')")["status"] == "healthy"
+
+
 @where_shared
 def test_beats__of_changing_names_take_no_slot_of_a_check(directory: Path, start: Start) -> None:
     first = start()

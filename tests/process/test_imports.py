@@ -1,4 +1,4 @@
-"""First runs in fresh processes: callables that import a package with an import cycle, on several threads at once.
+"""What is imported by `import lifesigns`, and by first runs on several threads, of a package with an import cycle.
 
 LIFESIGNS_FIRST_USE=200 sets how many processes. As a script it runs with any interpreter that can import lifesigns:
 python tests/process/test_imports.py 200
@@ -105,6 +105,12 @@ def test_first_run_with_packages_imported_at_registration_never_fails(tmp_path: 
 def test_first_run_whose_imports_collide_is_run_once_more(tmp_path: Path) -> None:
     write_modules(tmp_path)
     assert failures(tmp_path, PROCESSES) == {}
+
+
+def test_import_loads_the_native_engine_and_nothing_of_the_standard_library() -> None:
+    script = "import sys; before = set(sys.modules); import lifesigns; print(*sorted(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert set(done.stdout.split()) - {"__future__"} == {"lifesigns", "lifesigns._core", "lifesigns.exceptions"}
 
 
 if __name__ == "__main__":

@@ -176,7 +176,7 @@ def test_secrets__stand_in_no_metric() -> None:
         ("application/openmetrics-text;q=0,text/plain", False),
     ],
 )
-def test_format__is_the_one_asked_for(engine: Engine, accept: str, openmetrics: bool) -> None:
+def test_format__is_the_requested_one(engine: Engine, accept: str, openmetrics: bool) -> None:
     assert lifesigns.metrics_format(accept)[0] is openmetrics
     with engine.serve("127.0.0.1:0", show_details="always") as server:
         answer = fetch(server.address, "/metrics/", headers={"Accept": accept})
@@ -200,7 +200,7 @@ def test_access__metrics_are_details(engine: Engine) -> None:
         assert fetch(server.address, "/metrics", headers={"Authorization": f"Bearer {TOKEN}"}).code == 401
 
 
-def test_host__every_process_tells_the_same(tmp_path: Path) -> None:
+def test_host__every_process_shows_the_same(tmp_path: Path) -> None:
     script = """
 engine = lifesigns.Engine(share="host", store_path=sys.argv[1])
 disk = {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}}

@@ -293,7 +293,7 @@ time.sleep(60)
 """
 
 
-def test_multiprocessing_child__serves_only_when_asked_to() -> None:
+def test_multiprocessing_child__serves_only_on_request() -> None:
     with Script(HELPER) as script:
         address = script.line()
         assert script.line().startswith("ran ")

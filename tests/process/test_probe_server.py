@@ -74,7 +74,7 @@ def test_paths__unknown_ones_are_404(engine: Engine, path: str) -> None:
         assert fetch(server.address, path).code == 404
 
 
-def test_alive__asks_nothing(engine: Engine) -> None:
+def test_alive__runs_nothing(engine: Engine) -> None:
     engine.register("x", refused())
     with engine.serve(ANYWHERE) as server:
         answer = fetch(server.address, "/alive?query=ignored")
@@ -195,7 +195,7 @@ def test_startup__waits_for_what_has_to_be_there_first(engine: Engine) -> None:
         assert (answer.code, answer.json()["checks"]["migrations"]["status"]) == (200, "healthy")
 
 
-def test_startup__begins_what_nobody_has_run(engine: Engine) -> None:
+def test_startup__starts_what_has_not_run(engine: Engine) -> None:
     first = Engine(default_ttl=0.05)
     first.register("migrations", lambda: True)
     with engine.serve(ANYWHERE, startup=first) as server:
@@ -542,7 +542,7 @@ def test_fork__a_child_serves_from_its_first_use_and_not_before(address: str, tm
         script.finish()
 
 
-def test_fork__of_a_busy_server_hangs_nobody() -> None:
+def test_fork__of_a_busy_server_hangs_no_process() -> None:
     script = """
 engine.register("x", {"kind": "skipped", "reason": "none"})
 say(engine.serve("127.0.0.1:0").address)

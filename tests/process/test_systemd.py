@@ -87,13 +87,13 @@ def test_notify__another_process_is_watched(systemd: Systemd) -> None:
         assert systemd.received_within(1.5) == ["READY=1"]
 
 
-def test_notify__nobody_wants_to_know() -> None:
+def test_notify__without_a_socket_does_nothing() -> None:
     with Script("os.environ.pop('NOTIFY_SOCKET', None); say(lifesigns.notify_systemd()); input()") as process:
         assert process.line() == "False"
         process.finish()
 
 
-def test_notify__nobody_listens(tmp_path: Path) -> None:
+def test_notify__without_a_listener_does_nothing(tmp_path: Path) -> None:
     script = f"""
 os.environ["NOTIFY_SOCKET"] = {str(tmp_path / "none")!r}
 try:

@@ -69,10 +69,10 @@ def test_callable_without_a_thread_is_no_run_and_is_run_once_there_is_one() -> N
     run(
         """
 engine.run()
-release = threading.Event()
-engine.register("holds", lambda: release.wait(30) and None, timeout=4)
+entered, release = threading.Event(), threading.Event()
+engine.register("holds", lambda: (entered.set(), release.wait(30)) and None, timeout=4)
 assert engine.check("holds", deadline=0.01)["pending"]
-time.sleep(0.1)
+assert entered.wait(10)
 limit(0)
 engine.register("quick", lambda: None, timeout=4)
 for _ in range(2):

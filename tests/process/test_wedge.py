@@ -200,13 +200,15 @@ def test_alive__process_of_another_container_does_not_count(tmp_path: Path) -> N
 
     with contained("all") as healthy, contained("any") as wedged, shared(tmp_path, "all", "127.0.0.1:0") as outside:
         addresses = [process.line() for process in (healthy, wedged, outside)]
-        time.sleep(2)  # each of them has sent and read heartbeats
+        known = [{1}, {1}, {outside.process.pid}]
+        # Each of them has sent and read heartbeats.
+        wait_until(lambda: [known_pids(address) for address in addresses] == known)
         wedged.send_line()
         wait_until(lambda: alive(addresses[1])[0] == 503)
         started = time.monotonic()
         while time.monotonic() - started < 3:
             assert [alive(address)[0] for address in addresses] == [200, 503, 200]
-        assert [known_pids(address) for address in addresses] == [{1}, {1}, {outside.process.pid}]
+        assert [known_pids(address) for address in addresses] == known
 
 
 LOOP = """

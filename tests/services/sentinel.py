@@ -12,7 +12,7 @@ MASTER = "mymaster"
 class Sentinel(Redis):
     """Knows `master` under the name `mymaster`, and logs in there as the user `app`.
 
-    With `password` it asks clients for the same user and password; else for none.
+    With `password` it requires the same user and password of clients; else none.
     """
 
     name = "sentinel"

@@ -138,14 +138,20 @@ def test_failing_critical_check_is_not_ready_and_named() -> None:
 
 
 def test_hanging_check_costs_the_budget_and_holds_up_no_other_request() -> None:
-    engine, release = lifesigns.Engine(), threading.Event()
-    engine.register("hangs", lambda: release.wait(10) and None, timeout=5)
+    engine, started_running, release = lifesigns.Engine(), threading.Event(), threading.Event()
+
+    def hang() -> None:
+        started_running.set()
+        release.wait(10)
+
+    engine.register("hangs", hang, timeout=5)
     app = lifesigns.asgi(engine, ready_budget=0.6)
 
     async def both() -> tuple[float, float]:
         started = time.monotonic()
         waiting = [asyncio.create_task(get(app, path)) for path in ("/ready", "/health", "/startup")]
-        await asyncio.sleep(0.05)
+        while not started_running.is_set():
+            await asyncio.sleep(0.005)
         assert (await get(app, "/alive")).status_code == 200
         alive = time.monotonic() - started
         assert [task.status_code for task in await asyncio.gather(*waiting)] == [503, 503, 503]

@@ -187,8 +187,14 @@ def test_acall__cancelled_trial_is_given_back() -> None:
     wait_until(lambda: circuit.state == "half-open")
 
     async def cancel() -> None:
-        task = asyncio.create_task(circuit.acall(asyncio.sleep, 60))
-        await asyncio.sleep(0.01)
+        started = asyncio.Event()
+
+        async def hang() -> None:
+            started.set()
+            await asyncio.sleep(60)
+
+        task = asyncio.create_task(circuit.acall(hang))
+        await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -402,7 +402,7 @@ def test_breaker__obeys_its_operator() -> None:
         engine.breaker("nope")
 
 
-def test_breaker__tells_the_log_and_subscribers_of_each_change(caplog: pytest.LogCaptureFixture) -> None:
+def test_breaker__change_is_logged_and_sent_to_subscribers(caplog: pytest.LogCaptureFixture) -> None:
     engine = lifesigns.Engine()
     engine.register("x", lambda: False, breaker={"failures": 2, "wait": 60})
     events: list[lifesigns.BreakerEvent] = []

@@ -25,7 +25,7 @@ def fail() -> None:
     raise OwnError("the reason")
 
 
-def test_job_that_nobody_holds_is_collected() -> None:
+def test_job_without_references_is_collected() -> None:
     argument = OwnError()
     held = weakref.ref(argument)
     Job(partial(repr, argument)).run()

@@ -222,7 +222,7 @@ def test_redact__hostile_text_takes_its_length(start: str, piece: str) -> None:
         ),
     ],
 )
-def test_engine__callables_do_not_show_what_targets_are_asked_with(spec: Any, quoted: str) -> None:
+def test_engine__callables_do_not_show_secrets_of_targets(spec: Any, quoted: str) -> None:
     engine = Engine()
     engine.register("target", spec)
     engine.register("mine", lambda: {"status": "error", "message": quoted, "details": {quoted: [quoted]}})

@@ -64,7 +64,7 @@ def test_replace__a_callable_by_a_spec_and_back() -> None:
         assert not result["cached"]
 
 
-def test_replace__a_run_under_way_answers_those_who_wait_and_nobody_later() -> None:
+def test_replace__a_run_under_way_answers_those_who_wait_and_no_later_request() -> None:
     engine = lifesigns.Engine()
     started, go_on = threading.Event(), threading.Event()
 

@@ -17,6 +17,7 @@ from django.db import Error, connection
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
 from django_lifesigns.checks.read_only import is_read_only
+from django_lifesigns.checks.redis_errors import not_permitted
 from django_lifesigns.checks.servers import cache_server
 
 SECONDS_KEPT = 60
@@ -136,8 +137,6 @@ def _delete(cache: BaseCache, key: str) -> bool:
     """Delete a key; return False where this user may not: an ACL that allows get and set is enough for many caches."""
     try:
         cache.delete(key)
-    except Exception as error:
-        if type(error).__name__ != "NoPermissionError":  # of redis or valkey, of which either may be installed
-            raise
+    except not_permitted():
         return False
     return True

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from django_lifesigns.checks.celery_app import application, is_configured
-from django_lifesigns.checks.celery_broker import unacked
+from django_lifesigns.checks.celery_broker import queue_states, unacked
 from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.imports import celery_modules
-from django_lifesigns.checks.tasks import DEPTH, pending
+from django_lifesigns.checks.task_results import DEPTH, pending
 from lifesigns.specs import Thresholds
 
 SKIPPED: dict[str, object] = {"status": "skipped", "message": "set CELERY_BROKER_URL to check Celery's broker"}
@@ -58,9 +58,5 @@ class CeleryPending(CeleryCheck):
 
 def depth(connection: Any, queue: str) -> int:
     """Return how many messages wait in a queue; none where it does not exist."""
-    # A channel for each question: AMQP closes the one on which it answers that there is no such queue.
-    with connection.channel() as channel:
-        try:
-            return int(channel.queue_declare(queue, passive=True).message_count)
-        except connection.channel_errors:
-            return 0
+    state = queue_states(connection, [queue]).get(queue)
+    return state.messages if state else 0

@@ -1,13 +1,36 @@
-"""What Celery's broker knows of its workers, and of the messages that they have taken."""
+"""What Celery's broker knows of its queues, its workers, and the messages that they have taken."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 REDIS = "redis"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueState:
+    """What waits in a queue, and how many workers consume it."""
+
+    messages: int
+    consumers: int
+
+
+def queue_states(connection: Any, queues: Iterable[str]) -> dict[str, QueueState]:
+    """Return the queues that exist, by a passive declaration of each: none is made."""
+    states = {}
+    for queue in queues:
+        # A channel for each: AMQP closes the one on which it answers that there is no such queue.
+        with connection.channel() as channel:
+            try:
+                found = channel.queue_declare(queue, passive=True)
+            except connection.channel_errors:
+                continue
+            states[queue] = QueueState(messages=int(found.message_count), consumers=int(found.consumer_count or 0))
+    return states
 
 
 def unacked(connection: Any) -> dict[str, object]:
@@ -26,7 +49,7 @@ def unacked(connection: Any) -> dict[str, object]:
 
 
 def is_connected(connection: Any) -> bool:
-    """Return whether a worker may be connected, though it is too busy to answer; True where the broker cannot tell."""
+    """Return whether a worker may be connected, though too busy to answer; True where the broker does not show."""
     if connection.transport.driver_type == REDIS:
         # Each worker listens for questions, by a pattern. Those of other applications may be counted, too.
         with _client(connection) as (_, client):

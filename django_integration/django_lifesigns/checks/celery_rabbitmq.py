@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django_lifesigns.checks.celery_app import application
-from django_lifesigns.checks.celery_broker import running, with_stuck
+from django_lifesigns.checks.celery_broker import QueueState, queue_states, running, with_stuck
 from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.celery_workers import PING_SECONDS, CeleryStaff, heartbeats
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class QueueState:
-    """What waits in a queue, and how many workers consume it."""
-
-    messages: int
-    consumers: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,24 +44,10 @@ class CeleryRabbitWorkers(CeleryStaff):
         return {"last_heartbeat_seconds": round(min(ages), 1)} if ages else {}
 
 
-def queue_states(connection: Any, queues: Iterable[str]) -> dict[str, QueueState]:
-    """Return the queues that exist, by a passive declaration of each: none is made."""
-    states = {}
-    for queue in queues:
-        # A channel for each: AMQP closes the one on which it answers that there is no such queue.
-        with connection.channel() as channel:
-            try:
-                found = channel.queue_declare(queue, passive=True)
-            except connection.channel_errors:
-                continue
-            states[queue] = QueueState(messages=int(found.message_count), consumers=int(found.consumer_count))
-    return states
-
-
 def judge(
     answered: int | None, states: Mapping[str, QueueState], expected: int, details: Mapping[str, object]
 ) -> dict[str, Any]:
-    """Return the result for so many workers that answered (None: they are not asked), and these queues."""
+    """Return the result for so many workers that answered (None: they are not pinged), and these queues."""
     consumers = {name: state.consumers for name, state in states.items()}
     # Each worker is one consumer of each of its queues.
     active = max(answered or 0, *consumers.values(), 0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django_lifesigns.checks.celery import SKIPPED, CeleryCheck
 from django_lifesigns.checks.celery_app import application, is_configured
-from django_lifesigns.checks.tasks import DEPTH, pending
+from django_lifesigns.checks.task_results import DEPTH, pending
 from lifesigns import CheckFailed
 from lifesigns.specs import Thresholds
 

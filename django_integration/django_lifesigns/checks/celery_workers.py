@@ -13,7 +13,7 @@ from django_lifesigns.checks.celery_broker import is_connected, running, with_st
 from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.imports import celery_modules
-from django_lifesigns.checks.tasks import workers
+from django_lifesigns.checks.task_results import workers
 
 # Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
 # so it is less than the response time (1 s) that makes a check degraded.
@@ -64,14 +64,14 @@ class CeleryWorkers(CeleryStaff):
     """Workers that answer, and the age of what they have been running for longest.
 
     A worker that is busy may not answer: its heartbeats on this host decide, for as long as the broker knows of any
-    worker. Where there are none, silence says nothing. `unasked` is why no worker can be asked, if so: then heartbeats
-    alone decide.
+    worker. Where there are none, silence says nothing. `unreachable` is why no worker can be pinged, if so: then
+    heartbeats alone decide.
     """
 
-    unasked: str = ""
+    unreachable: str = ""
 
     def _workers(self) -> dict[str, Any]:
-        if self.unasked:
+        if self.unreachable:
             return self._of_heartbeats(heartbeats())
         with connected() as connection:
             app = application()
@@ -97,7 +97,8 @@ class CeleryWorkers(CeleryStaff):
 
     def _of_heartbeats(self, ages: Mapping[str, float]) -> dict[str, Any]:
         if not ages:
-            message = f"{self.unasked}, and none of this host has sent a heartbeat: those of other hosts are not known"
+            here = "none of this host has sent a heartbeat: those of other hosts are not known"
+            message = f"{self.unreachable}, and {here}"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
         alive = [age for age in ages.values() if age <= self._window]
         sign = f"of this host sent a heartbeat in the last {self.heartbeat_window_minutes} minutes"

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from django.core.signals import setting_changed
 
-# As long as the engine keeps its own connections: firewalls drop idle ones after 350 s and more, and tell nobody.
+# As long as the engine keeps its own connections: firewalls drop idle ones after 350 s and more, silently.
 IDLE_SECONDS = 300.0
 
 T = TypeVar("T")
@@ -32,13 +32,13 @@ class ConnectionCache(Generic[T]):
 
     @contextmanager
     def borrow(self, key: Hashable, make: Callable[[], T]) -> Iterator[T]:
-        """What the last run gave back, or a new one. Nobody else has it meanwhile."""
+        """What the last run gave back, or a new one. No other run has it meanwhile."""
         thing = self._take(key)
         if thing is None:
             thing = make()
         try:
             yield thing
-        except BaseException:
+        except BaseException:  # whatever ends the run, the thing is in an unknown state
             self._close(thing)
             raise
         if self._reusable(thing):

@@ -21,11 +21,11 @@ def runnable(check: Check) -> Check:
 
 
 def identity(check: Check) -> str | None:
-    """What tells it from another check of the same name, in every process; None where the engine knows by itself."""
+    """What distinguishes it from others of the same name, in every process; None where the engine knows by itself."""
     if isinstance(check, partial):
         return identity(check.func)
     if is_record(check) and type(check).__module__.startswith("django_lifesigns.checks"):
-        # Of plain values: with those of fields that are not shown, too, since nobody ever sees this.
+        # Of plain values: with those of fields that are not shown, too, since this is never shown.
         return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))}"
     return None
 
@@ -40,7 +40,7 @@ def returning_connections(check: Callable[[], Any]) -> Callable[[], Any]:
             close()
         return _finish(value) if isinstance(value, Coroutine) else value
 
-    # As `functools.partial` has it: by this the engine knows it in every process, and tells it from others.
+    # As `functools.partial` has it: by this the engine knows it in every process, and distinguishes it from others.
     run.func = check  # type: ignore[attr-defined]
     return run
 

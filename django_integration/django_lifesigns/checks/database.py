@@ -70,7 +70,7 @@ def _select(connection: Any) -> Any:
 
 
 def _version(connection: Any) -> str | None:
-    """Return the version, for which the server is asked; None where the backend does not say (SQL Server)."""
+    """Return the version, requested from the server; None where the backend does not say (SQL Server)."""
     try:
         return ".".join(map(str, connection.get_database_version()))
     except NotImplementedError:

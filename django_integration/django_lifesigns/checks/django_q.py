@@ -9,7 +9,7 @@ from django.conf import settings
 
 from django_lifesigns.checks.imports import cache_modules
 from django_lifesigns.checks.last_seen import signed_off
-from django_lifesigns.checks.tasks import after_sign_off, workers
+from django_lifesigns.checks.task_results import after_sign_off, workers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class DjangoQWorkers:
         from django_q.status import Stat
 
         active = sum(len(cluster.workers) for cluster in Stat.get_all())
-        # What tells of a cluster is gone after 3 seconds, however it ended.
+        # The record of a cluster is gone after 3 seconds, however it ended.
         ago = signed_off("django-q2", active, 0, 60 * self.heartbeat_window_minutes)
         sign = "are in clusters that have just reported"
         window = self.heartbeat_window_minutes

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-from django_lifesigns.checks.tasks import DEPTH, pending
+from django_lifesigns.checks.task_results import DEPTH, pending
 from lifesigns.specs import Thresholds
 
 

@@ -1,4 +1,4 @@
-"""When workers were last there: where they stop in order they remove what tells of them, in each deploy."""
+"""When workers were last there: where they stop in order they remove their registration, in each deploy."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ DUMMY = "django.db.backends.dummy"
 UNREACHABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
 
 
-# By alias, what looks at a further database: one that hangs holds one thread, however many checks ask for it.
+# By alias, what looks at a further database: one that hangs holds one thread, however many checks request it.
 _jobs: dict[str, Job[list[str]]] = {}
 
 

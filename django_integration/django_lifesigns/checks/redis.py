@@ -12,6 +12,7 @@ from django.core.cache import BaseCache
 from django_lifesigns.checks.cache import close_cache, open_cache
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
+from django_lifesigns.checks.redis_errors import not_permitted
 from django_lifesigns.checks.servers import cache_server
 
 SHOWN = {
@@ -55,9 +56,6 @@ def _client(cache: Any) -> Any:
 def _details(client: Any) -> dict[str, object]:
     try:
         info = client.info()
-    except Exception as error:
-        # Of redis-py or valkey-py. Who is logged in is connected; what else may be asked is the ACL's affair.
-        if type(error).__name__ != "NoPermissionError":
-            raise
+    except not_permitted():  # a user that is logged in is connected; which commands it may send is up to the ACL
         return {"info": "not permitted"}
     return {shown: info[key] for key, shown in SHOWN.items() if key in info}

@@ -28,7 +28,7 @@ _undeleted: dict[str, list[str]] = {}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StorageCheck:
-    """Asks for an object that there is not, and for its bucket; with `write` it writes, reads and deletes one."""
+    """Requests an object that there is not, and its bucket; with `write` it writes, reads and deletes one."""
 
     alias: str
     write: bool = False

@@ -121,7 +121,7 @@ def age(at: object, database: str) -> float | None:
 
 @contextmanager
 def _limited(connection: Any) -> Iterator[None]:
-    """Let the statements inside run for at most `LIMIT_SECONDS`, on the engines that can be told so."""
+    """Let the statements inside run for at most `LIMIT_SECONDS`, on the engines that have such a limit."""
     limit = {"sqlite": _interrupted, "mysql": _limited_mysql, "postgresql": _limited_postgresql}.get(connection.vendor)
     # A failure must not end the transaction of a caller's.
     savepoint = transaction.atomic(connection.alias) if connection.in_atomic_block else nullcontext()

@@ -9,17 +9,25 @@ from typing import Any, ClassVar
 from django.db import connections
 
 from django_lifesigns.checks.last_seen import signed_off
+from django_lifesigns.checks.task_results import (
+    DEPTH,
+    FAILURES,
+    after_sign_off,
+    counted,
+    judge,
+    pending,
+    with_last_heartbeat,
+    with_schedules,
+    with_stuck,
+    workers,
+)
 from django_lifesigns.checks.task_statements import EVER, FurtherRows, age, further_rows, minutes_ago, rows
 from lifesigns.specs import Thresholds
-
-QUEUES_SHOWN = 100
-DEPTH = Thresholds(degraded_above=100, error_above=500)
-FAILURES = Thresholds(degraded_above=5, error_above=20)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskQueueTables:
-    """The tables of the queue exist; the base of what asks them."""
+    """The tables of the queue exist; the base of the checks that query them."""
 
     without_tables: ClassVar[str] = "error"
     database: str
@@ -35,9 +43,9 @@ class TaskQueueTables:
             return {"status": "skipped", "message": message}
         if missing:
             return self._result(self.without_tables, f"missing tables of the task queue: {', '.join(missing)}", missing)
-        return self._ask()
+        return self._query()
 
-    def _ask(self) -> dict[str, object]:
+    def _query(self) -> dict[str, object]:
         return self._result("healthy", _all_there(len(self.tables)), [])
 
     def _result(self, status: str, message: str, missing: list[str]) -> dict[str, object]:
@@ -70,7 +78,7 @@ class PendingTasks(TaskQueueTables):
     overdue_sql: str | None = None
     window_minutes: int = 5
 
-    def _ask(self) -> dict[str, object]:
+    def _query(self) -> dict[str, object]:
         since = minutes_ago(self.window_minutes)
         found = rows(self.database, self.sql, since=since)
         depths = {str(queue): int(depth) for queue, depth, _ in found}
@@ -107,7 +115,7 @@ class FailedTasks(TaskQueueTables):
     window_minutes: int = 60
     thresholds: Thresholds = FAILURES
 
-    def _ask(self) -> dict[str, object]:
+    def _query(self) -> dict[str, object]:
         [(count,)] = rows(self.database, self.sql, since=minutes_ago(self.window_minutes))
         return {
             "status": judge(count, self.thresholds),
@@ -129,7 +137,7 @@ class TaskWorkers(TaskQueueTables):
     stuck_sql: str | None = None
     stuck_after_minutes: int = 60
 
-    def _ask(self) -> dict[str, object]:
+    def _query(self) -> dict[str, object]:
         since = minutes_ago(self.heartbeat_window_minutes)
         result: Any = self._heartbeats(since)
         statements = {
@@ -159,76 +167,5 @@ class TaskWorkers(TaskQueueTables):
         return after_sign_off(workers(count, self.expected_workers, sign, heartbeat_window_minutes=window), ago)
 
 
-def counted(number: int, thing: str) -> str:
-    """Return the number with the noun in its form, as the native checks do."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def _all_there(tables: int) -> str:
     return "the table of the task queue exists" if tables == 1 else f"all {tables} tables of the task queue exist"
-
-
-def judge(value: float, thresholds: Thresholds) -> str:
-    """The status of a measured value."""
-    if value > thresholds.error_above:
-        return "error"
-    return "degraded" if value > thresholds.degraded_above else "healthy"
-
-
-def pending(depths: dict[str, int], thresholds: Thresholds, oldest_seconds: float | None) -> dict[str, object]:
-    """The result for queues of these depths."""
-    deepest_first = sorted(depths.items(), key=lambda item: -item[1])
-    deepest = max(depths.values(), default=0)
-    total = sum(depths.values())
-    return {
-        "status": judge(deepest, thresholds),
-        "message": f"{counted(total, 'task')} pending in {counted(len(depths), 'queue')}, at most {deepest} in one",
-        "details": {
-            "total_pending": total,
-            "max_queue_depth": deepest,
-            "queue_count": len(depths),
-            "queue_breakdown": dict(deepest_first[:QUEUES_SHOWN]),
-            "oldest_pending_seconds": None if oldest_seconds is None else round(oldest_seconds, 1),
-        },
-    }
-
-
-def workers(active: int, expected: int, sign: str, **details: object) -> dict[str, object]:
-    """The result for so many live workers, known by that `sign`; none is an error unless none is expected."""
-    return {
-        "status": "healthy" if active >= expected else "degraded" if active else "error",
-        "message": f"{active} of {expected} expected workers {sign}",
-        "details": {"active_workers": active, "expected_workers": expected, **details},
-    }
-
-
-def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str, object]:
-    """Return the result, no error if the last worker stopped in order so many seconds ago, as in each deploy."""
-    if seconds is None or result["status"] != "error":
-        return result
-    message = f"no worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
-    return {**result, "status": "degraded", "message": message}
-
-
-def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[str, Any]:
-    """Return the result, saying when the last heartbeat was sent where no worker is left."""
-    if seconds is None or result["status"] not in ("degraded", "error") or result["details"]["active_workers"]:
-        return result
-    return {**result, "message": f"{result['message']}; the last heartbeat was {seconds:g} s ago"}
-
-
-def with_schedules(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
-    """Return the result, degraded at least if schedules are overdue."""
-    return _worse(result, "overdue", further.count("overdue_schedules"), "schedule")
-
-
-def with_stuck(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
-    """Return the result, degraded at least if tasks are stuck."""
-    return _worse(result, "stuck", further.count("stuck_tasks"), "task")
-
-
-def _worse(result: dict[str, object], fault: str, number: int | None, thing: str) -> dict[str, object]:
-    if not number:
-        return result
-    message = f"{result['message']}; {counted(number, thing)} {'is' if number == 1 else 'are'} {fault}"
-    return {**result, "message": message, "status": "error" if result["status"] == "error" else "degraded"}

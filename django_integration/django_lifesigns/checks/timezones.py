@@ -17,7 +17,7 @@ def kept(at: datetime) -> datetime:
 def utc(at: datetime) -> datetime:
     """In UTC, and saying so."""
     if timezone.is_naive(at):
-        # What comes without a zone though there is USE_TZ is the result of an expression that was told UTC.
+        # What comes without a zone though there is USE_TZ is the result of an expression that was computed in UTC.
         at = (
             at.replace(tzinfo=zone.utc) if settings.USE_TZ else timezone.make_aware(at, timezone.get_default_timezone())
         )

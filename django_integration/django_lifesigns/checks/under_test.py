@@ -1,4 +1,4 @@
-"""Tells Django's test runs from processes that serve."""
+"""Distinguishes Django's test runs from processes that serve."""
 
 from __future__ import annotations
 

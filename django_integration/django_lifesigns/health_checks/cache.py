@@ -10,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.cache import caches
 
-from django_lifesigns.checks.tasks import judge
+from django_lifesigns.checks.task_results import judge
 from django_lifesigns.health_checks.guarded import guarded
 from django_lifesigns.health_checks.result import result_of
 from django_lifesigns.health_checks.utils import format_check_result

@@ -66,7 +66,7 @@ class Answers:
 @guarded(timeout_seconds=15)
 def check_sentinel_cluster_health() -> dict[str, Any]:
     """Check that enough Sentinel nodes respond, that they know a master, and that it has replicas."""
-    answers = _ask()
+    answers = _query_sentinels()
     if not answers.has_quorum:
         status, message = "error", f"Sentinel has no quorum: {answers.counted}"
     elif not answers.master_is_up:
@@ -90,7 +90,7 @@ def check_sentinel_cluster_health() -> dict[str, Any]:
 @guarded(timeout_seconds=10)
 def check_master_replica_status() -> dict[str, Any]:
     """Check that Sentinel holds neither the master nor a replica for down."""
-    answers = _ask()
+    answers = _query_sentinels()
     down = len(answers.replicas) - answers.healthy_replicas
     if not answers.master_is_up:
         status, message = "error", "Sentinel knows no master that is up"
@@ -108,7 +108,7 @@ def check_master_replica_status() -> dict[str, Any]:
 @guarded(timeout_seconds=5)
 def check_sentinel_quorum() -> dict[str, Any]:
     """Check that enough Sentinel nodes respond to decide on a failover."""
-    answers = _ask()
+    answers = _query_sentinels()
     details = {
         "configured_quorum": answers.quorum,
         "total_sentinels": len(answers.nodes),
@@ -124,7 +124,7 @@ def check_sentinel_quorum() -> dict[str, Any]:
 @guarded(timeout_seconds=10)
 def check_sentinel_failover_capability() -> dict[str, Any]:
     """Check that Sentinel could fail over now. Tries nothing."""
-    answers = _ask()
+    answers = _query_sentinels()
     details = {
         "can_discover_master": answers.master_is_up,
         "can_discover_replicas": bool(answers.replicas),
@@ -139,7 +139,7 @@ def check_sentinel_failover_capability() -> dict[str, Any]:
     return format_check_result("healthy", "Sentinel could fail over", details)
 
 
-def _ask() -> Answers:
+def _query_sentinels() -> Answers:
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry

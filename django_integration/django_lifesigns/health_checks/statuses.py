@@ -14,7 +14,7 @@ def tolerant(function: Callable[[], Any]) -> Callable[[], Any]:
     def run() -> Any:
         return with_known_status(function())
 
-    # As `functools.partial` has it: by this the engine knows it in every process, and tells it from others.
+    # As `functools.partial` has it: by this the engine knows it in every process, and distinguishes it from others.
     run.func = function  # type: ignore[attr-defined]
     return run
 

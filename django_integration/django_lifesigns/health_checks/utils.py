@@ -77,7 +77,7 @@ def cache_health_check(
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorate a function that returns a result dict, which is kept for `cache_ttl` seconds in the engine's cache.
 
-    `cached` in it tells whether it was. What the function raises is not kept. The prefix is not used any more: the
+    `cached` in it says whether it was. What the function raises is not kept. The prefix is not used any more: the
     results of two functions can never be taken for each other. A kept result is for all callers, so the function sees
     the context variables of none of them.
     """
@@ -114,7 +114,7 @@ def cache_health_check(
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What a function returned or raised, told apart from what its job raises."""
+    """What a function returned or raised, apart from what its job raises."""
 
     value: Any = None
     error: Exception | None = None

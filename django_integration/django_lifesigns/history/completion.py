@@ -86,7 +86,7 @@ def _add_indexes(model: type[models.Model], schema_editor: BaseDatabaseSchemaEdi
     names = {found["name"] for found in constraints}
     for index in indexes:
         wanted = [meta.get_field(name).column for name, _ in index.fields_orders]
-        # Some databases do not tell the order, nor need it: they read an index backwards.
+        # Some databases do not report the order, nor need it: they read an index backwards.
         orders = [order or "ASC" for _, order in index.fields_orders]
         if any(has == wanted and order in (None, [], orders) for has, order in indexed):
             continue

@@ -35,7 +35,7 @@ PERCENTILES = {"median_ms": 50, "p95_ms": 95}
 
 
 def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the availability of each service and the hours of each check; None if the database cannot tell in time.
+    """Return the availability of each service and the hours of each check; None if the database is too slow.
 
     In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
     """

@@ -1,4 +1,4 @@
-"""Records the results of sweeps, beside the caller: a database that hangs or is gone holds nobody up."""
+"""Records the results of sweeps, beside the caller: a database that hangs or is gone delays no caller."""
 
 from __future__ import annotations
 

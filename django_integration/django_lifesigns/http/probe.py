@@ -22,7 +22,7 @@ def _marker() -> None:
     """Stand for any coroutine function."""
 
 
-# By what Django tells that a view is to be awaited; the attribute's name depends on the version of Python.
+# By which Django knows that a view is to be awaited; the attribute's name depends on the version of Python.
 MARKS: dict[str, Any] = vars(markcoroutinefunction(_marker))
 
 

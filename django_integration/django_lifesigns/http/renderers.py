@@ -16,7 +16,7 @@ Body = Mapping[str, Any]
 Results = Mapping[str, Mapping[str, Any]]
 Renderer = Callable[[Body, Results], str]
 
-# A cached answer, whoever keeps it, is about the past.
+# A cached response, wherever it is kept, is about the past.
 NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
 # In the words of the IETF's draft "Health Check Response Format for HTTP APIs"; skipped checks are left out there.
 DRAFT_STATUS = {
@@ -47,7 +47,7 @@ def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool, hint: Mappin
 
 def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
     content_type = preferred(request, list(RENDERERS), FORMATS)
-    # As bytes: Django would look for the charset that it has just been told.
+    # As bytes: Django would look for the charset that it has just been given.
     content = write(RENDERERS[content_type]).encode()
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     headers = {

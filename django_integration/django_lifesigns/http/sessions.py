@@ -48,7 +48,7 @@ class Question:
 
 
 class SessionLookups:
-    """Looks up the sessions of all requests in one job: one that hangs holds one thread, however many ask."""
+    """Looks up the sessions of all requests in one job: one that hangs holds one thread, however many requests wait."""
 
     def __init__(self) -> None:
         self._waiting: deque[Question] = deque()

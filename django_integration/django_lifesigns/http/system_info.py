@@ -23,6 +23,6 @@ def system_info(database: Mapping[str, Any]) -> dict[str, Any]:
         "database_version": database.get("details", {}).get("database_version"),
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        # Many projects have such a setting; the others tell environments apart by the module of their settings.
+        # Many projects have such a setting; the others distinguish environments by the module of their settings.
         "environment": str(getattr(settings, "ENVIRONMENT", None) or os.environ.get("DJANGO_SETTINGS_MODULE", "")),
     }

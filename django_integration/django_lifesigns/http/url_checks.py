@@ -44,7 +44,7 @@ def _of_nothing(urls: list[ProbeUrl]) -> Iterator[Problem]:
 def _of_middleware(urls: list[ProbeUrl]) -> Iterator[Problem]:
     """Kubelet takes a redirect for success, and sends an address as Host.
 
-    Under DEBUG no kubelet calls: what a new project has by default is no mistake there, redirects that it asks for are.
+    Under DEBUG no kubelet calls: what a new project has by default is no mistake there, its own redirects are.
     """
     before = [_imported(path) for path in middleware_before_probes()]
     # Host and scheme are the caller's; the paths are the project's.

@@ -25,12 +25,8 @@ from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
 from django_lifesigns.settings.problems import Problem
 from django_lifesigns.settings.secrets import secrets
-from django_lifesigns.targets.discovery import (
-    DiscoveredCheck,
-    discover,
-    known_checks,
-    parents_first,
-)
+from django_lifesigns.targets.discovered import DiscoveredCheck, parents_first
+from django_lifesigns.targets.discovery import discover, known_checks
 from lifesigns import Engine, close_connections, specs
 from lifesigns import checks as registry
 from lifesigns.arguments import refuse_arguments
@@ -75,25 +71,25 @@ def get_runtime() -> Runtime:
     return _current["runtime"]
 
 
-def on_request(patience: float | None = None) -> Runtime:
+def on_request(max_wait: float | None = None) -> Runtime:
     """Return the runtime for a caller that is about to run checks, brought up to date first.
 
     SIGTERM drains from now on, saved thresholds govern, and history that could not be written is tried again.
 
     Args:
-        patience: seconds to wait at most for the saved thresholds; None: a quarter of `READY_BUDGET`. Only the first
+        max_wait: seconds to wait at most for the saved thresholds; None: a quarter of `READY_BUDGET`. Only the first
             caller of a process waits, and one after a pause of more than 25 s.
     """
     wrap_sigterm()
     runtime = get_runtime()
-    runtime.thresholds.sync(runtime.conf.ready_budget / 4 if patience is None else patience)
+    runtime.thresholds.sync(runtime.conf.ready_budget / 4 if max_wait is None else max_wait)
     recorder.flush_soon()
     return runtime
 
 
 async def aon_request() -> Runtime:
     """`on_request` for async code: waits for the saved thresholds without a thread."""
-    runtime = on_request(patience=0)
+    runtime = on_request(max_wait=0)
     await runtime.thresholds.asettle(runtime.conf.ready_budget / 4)
     return runtime
 

@@ -14,7 +14,8 @@ from django_lifesigns.settings.problems import (
     did_you_mean,
     sentences,
 )
-from django_lifesigns.targets.discovery import DiscoveredCheck, known_checks, parents_of
+from django_lifesigns.targets.discovered import DiscoveredCheck, parents_of
+from django_lifesigns.targets.discovery import known_checks
 from lifesigns import checks as registry
 
 

@@ -1,4 +1,4 @@
-"""The modules on the call stack: they tell a server that loads the application from a command or a script."""
+"""The modules on the call stack, by which a server that loads the application differs from a command or a script."""
 
 from __future__ import annotations
 

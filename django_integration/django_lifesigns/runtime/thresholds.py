@@ -88,8 +88,8 @@ class ThresholdSync:
         self._limit({})
 
     @guarded("reading the saved thresholds")
-    def sync(self, patience: float) -> None:
-        """Start to read if that is due; wait for it, at most `patience` seconds, only if the last reading is too old.
+    def sync(self, max_wait: float) -> None:
+        """Start to read if that is due; wait for it, at most `max_wait` seconds, only if the last reading is too old.
 
         In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
         """
@@ -110,21 +110,21 @@ class ThresholdSync:
             if refresh:
                 self._next_refresh = now + MISSING_SECONDS
             if refresh or result.get("pending"):
-                result = self._reader.check(NAME, refresh=refresh, deadline=patience)
+                result = self._reader.check(NAME, refresh=refresh, deadline=max_wait)
             self._is_refreshing = refresh and _is_outdated(result)
             self._is_pending = bool(self._is_refreshing or result.get("pending"))
             if not self._is_refreshing:
                 self._take(result)
 
-    async def asettle(self, patience: float) -> None:
-        """Wait, at most `patience` seconds, where the last `sync` left a reading that is not over."""
+    async def asettle(self, max_wait: float) -> None:
+        """Wait, at most `max_wait` seconds, where the last `sync` left a reading that is not over."""
         if self._is_pending:
             self._is_pending = False
-            self._take(await self._reader.acheck(NAME, refresh=self._is_refreshing, deadline=patience))
+            self._take(await self._reader.acheck(NAME, refresh=self._is_refreshing, deadline=max_wait))
 
     def sync_in_background(self) -> None:
-        """Follow from now on though nobody calls `sync`, as where only native probes are requested."""
-        # No `Job`: that is called by whoever wants its value, and this is to run by itself.
+        """Follow from now on though no caller calls `sync`, as where only native probes are requested."""
+        # No `Job`: that is called for its value, and this is to run by itself.
         self._timer = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
         self._timer.register(NAME, partial(weakly(self.sync), READ_SECONDS))
         self._timer.start_background()

@@ -68,7 +68,7 @@ def start(*, probes: bool = True) -> None:
     drain_on_sigterm()
     with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request brings it
         watch_event_loop()
-    runtime = on_request(patience=0)
+    runtime = on_request(max_wait=0)
     runtime.thresholds.sync_in_background()
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
     _record(runtime)

@@ -20,7 +20,7 @@ def secrets() -> Iterator[str]:
 
 def _value(name: str) -> object:
     with warnings.catch_warnings():
-        # Of settings that are deprecated whoever sets them was told already.
+        # The warning about a deprecated setting came already where it was set.
         warnings.simplefilter("ignore")
         try:
             return getattr(settings, name)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from graphlib import CycleError, TopologicalSorter
-from heapq import heappop, heappush
-from itertools import chain, count
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -25,7 +21,7 @@ from django_lifesigns.settings.problems import (
     did_you_mean,
     nearest_of,
 )
-from django_lifesigns.targets.aliases import LONGEST, ODD, further_targets
+from django_lifesigns.targets.aliases import further_targets
 from django_lifesigns.targets.catalogue import CATALOGUE, Target
 from django_lifesigns.targets.context import (
     CannotCheckError,
@@ -34,32 +30,12 @@ from django_lifesigns.targets.context import (
     WrongSettingError,
     WrongTargetError,
 )
-from django_lifesigns.targets.dependencies import default_parents
+from django_lifesigns.targets.discovered import DiscoveredCheck, parents_of
 from django_lifesigns.targets.named import named_target
+from django_lifesigns.targets.naming import linked_by_name, rightly_named, uniquely_named
 from lifesigns import checks as registry
 from lifesigns import specs
 from lifesigns.specs import Spec
-
-NAMES = "a name is 1 to 100 letters, digits, '_', '-' or '.'"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiscoveredCheck:
-    """A check as it is to be registered; `options` are keywords of `Engine.register`. The settings know it as `key`."""
-
-    key: str
-    name: str
-    check: Check = field(repr=False)
-    options: dict[str, object]
-    # What names its target, and whether it is critical where nothing else is configured, as the project's own are.
-    setting: str = "LIFESIGNS['CHECKS']"
-    critical_by_default: bool = True
-
-    @property
-    def is_critical(self) -> bool:
-        """Whether its error makes the service unhealthy, also where another of its options is wrong."""
-        critical = self.options.get("critical")
-        return critical if isinstance(critical, bool) else self.critical_by_default
 
 
 def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
@@ -71,37 +47,14 @@ def discover(conf: Conf) -> tuple[list[DiscoveredCheck], list[Problem]]:
     left_out = targets.keys() - CATALOGUE.keys() if conf.aliases == "default" else set()
     keys = dict.fromkeys([*targets, *registry.DECLARED, *registry.REFUSED, *conf.checks])
     found = [_find(key, conf, targets, problems) for key in keys if key not in conf.disabled | left_out]
-    named = _rightly_named([check for check in found if check is not None], problems)
-    linked = _linked(_uniquely_named(named, problems))
+    named = rightly_named([check for check in found if check is not None], problems)
+    linked = linked_by_name(uniquely_named(named, problems))
     return [_with_ready_max_age(check, linked, conf) for check in linked], problems
 
 
 def known_checks(conf: Conf) -> set[str]:
     """Return all names that the settings may use of checks, also of those that are not run here."""
     return {*CATALOGUE, *further_targets()[0], *conf.checks, *registry.DECLARED, *registry.REFUSED}
-
-
-def parents_first(checks: Sequence[DiscoveredCheck]) -> Iterator[DiscoveredCheck]:
-    """Yield the same checks in their order, but each after those that it depends on, as an engine takes them.
-
-    Checks that depend on each other come last; the engine refuses them, naming the one that it does not know.
-    """
-    places = {check.name: place for place, check in enumerate(checks)}
-    left = dict(places)
-    sorter = TopologicalSorter({check.name: parents_of(check) & places.keys() for check in checks})
-    with suppress(CycleError):  # it yields all the same what is in no circle
-        sorter.prepare()
-    ready: list[int] = []
-    while sorter.is_active():
-        for name in sorter.get_ready():
-            heappush(ready, places[name])
-        if not ready:
-            break
-        check = checks[heappop(ready)]
-        del left[check.name]
-        yield check
-        sorter.done(check.name)
-    yield from (checks[place] for place in left.values())
 
 
 def _unknown_checks(conf: Conf, known: set[str]) -> Iterator[Problem]:
@@ -183,65 +136,12 @@ def _check_of(target: Target, search: DiscoveryContext, *, critical: bool) -> Ch
         return FixedResult("error" if critical else "degraded", f"{missing} (LIFESIGNS['REQUIRED'] names this check)")
     except WrongTargetError:
         raise
-    except Exception as error:  # whatever a setting is that nobody has foreseen
+    except Exception as error:  # a setting may be anything, also what is foreseen nowhere
         raise WrongTargetError(f"{target.setting} cannot be read ({type(error).__name__})") from error
 
 
-def _rightly_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
-    """Return the checks, each with a name that an engine takes; one with another name is an error."""
-    taken = {name for check in checks for name in (check.key, check.name)}
-    named = []
-    for check in checks:
-        if not _is_name(check.name):
-            message = f"LIFESIGNS['CHECKS'][{check.key!r}]: {NAMES}, which {check.name!r} is not."
-            problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
-            name = check.key if _is_name(check.key) else _new_name(check.key, taken)
-            taken.add(name)
-            check = replace(check, name=name, check=FixedResult("error", message))
-        named.append(check)
-    return named
-
-
-def _is_name(name: str) -> bool:
-    return 0 < len(name) <= LONGEST and not ODD.search(name)
-
-
-def _new_name(key: str, taken: Collection[str]) -> str:
-    """Return a name like the key, with `_` for what cannot stand in one, that no other check has."""
-    plain = ODD.sub("_", key)[: LONGEST - 4] or "check"
-    numbered = (f"{plain}_{number}" for number in count(2))
-    return next(name for name in chain([plain], numbered) if name not in taken)
-
-
-def _uniquely_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> list[DiscoveredCheck]:
-    """Return the checks, no two with one name."""
-    taken = {check.key: check for check in checks if check.name == check.key}
-    unique = []
-    for check in checks:
-        if taken.setdefault(check.name, check) is not check:
-            message = f"LIFESIGNS['CHECKS'][{check.key!r}] has the 'name' of another check, {check.name!r}."
-            problems.append(Problem(WRONG_OPTION, message, "Choose another; until then it is not renamed."))
-            check = replace(check, name=_new_name(check.key, taken))
-            taken[check.name] = check
-        unique.append(check)
-    return unique
-
-
-def _linked(checks: list[DiscoveredCheck]) -> list[DiscoveredCheck]:
-    """Return the checks, each with the names under which those that it depends on are shown."""
-    names = {check.key: check.name for check in checks}
-    by_key: Mapping[str, Check] = {check.key: check.check for check in checks}
-    linked = []
-    for check in checks:
-        configured = cast("Sequence[str] | None", check.options.get("depends_on"))
-        parents = default_parents(check.key, by_key) if configured is None else configured
-        shown = tuple(names.get(parent, parent) for parent in parents)
-        linked.append(replace(check, options={**check.options, "depends_on": shown}) if shown else check)
-    return linked
-
-
 def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck], conf: Conf) -> DiscoveredCheck:
-    """Return the check, on whose result readiness may rest as long as it is fresh where another is asked more often.
+    """Return the check, on whose result readiness may rest as long as it is fresh where another is run more often.
 
     That is a Python check whose server a critical native one vouches for, and one that writes to disks.
     """
@@ -253,8 +153,3 @@ def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck
         ttl = check.options.get("ttl") or conf.default_ttl
         return replace(check, options={**check.options, "ready_max_age": ttl})
     return check
-
-
-def parents_of(check: DiscoveredCheck) -> set[str]:
-    """Return the names, in the report, of the checks that a check depends on."""
-    return set(cast("Sequence[str]", check.options.get("depends_on", ())))

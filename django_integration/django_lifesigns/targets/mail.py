@@ -124,6 +124,6 @@ def _text(value: object) -> str | None:
 
 def _deprecated(setting: str) -> object:
     with warnings.catch_warnings():
-        # Django 6.1 warns whoever reads these; those who set them were told so already.
+        # Django 6.1 warns each time these are read; it did so already where they were set.
         warnings.simplefilter("ignore")
         return getattr(settings, setting)

@@ -94,7 +94,7 @@ def _require_backend(where: str, layer: object) -> None:
         raise WrongTargetError(f"{where}['CONFIG'] must be a dict of keyword arguments")
     try:
         parameters = signature(backend).parameters
-    except (TypeError, ValueError):  # no class, or one that does not tell
+    except (TypeError, ValueError):  # no class, or one without a signature
         return
     if all(parameter.kind is not Parameter.VAR_KEYWORD for parameter in parameters.values()):
         for key in config.keys() - parameters.keys():
@@ -145,7 +145,7 @@ def _mqtt_tls(config: Mapping[str, object], *, encrypted: bool) -> specs.Tls | N
 def _alpn(config: Mapping[str, object], port: int | None, transport: str) -> list[str] | None:
     given = config.get("ALPN_PROTOCOLS")
     if given is None:
-        # AWS IoT tells MQTT from HTTPS on port 443 by this protocol alone.
+        # AWS IoT distinguishes MQTT from HTTPS on port 443 by this protocol alone.
         over_https = port == HTTPS and AWS_IOT.search(str(config["BROKER_ADDRESS"])) and transport == "tcp"
         return ["x-amzn-mqtt-ca"] if over_https else None
     if isinstance(given, (list, tuple)) and all(isinstance(name, str) for name in given):

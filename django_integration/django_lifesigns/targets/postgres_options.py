@@ -102,7 +102,7 @@ def _options(settings: Mapping[str, Any], where: str) -> Mapping[str, Any]:
 
 
 def _refuse(unknown: Iterable[str], where: str) -> None:
-    """Raise `WrongTargetError` with a message for each option with which libpq lets nobody connect."""
+    """Raise `WrongTargetError` with a message for each option with which libpq refuses to connect."""
     messages = [
         f"{where}['OPTIONS']: libpq has no option {name!r}, so that Django cannot connect" for name in sorted(unknown)
     ]

@@ -56,7 +56,7 @@ def client_options(options: Mapping[str, Any], backend: str = "") -> dict[str, A
 
 
 def is_encrypted(options: dict[str, Any]) -> bool:
-    """Return whether the options, and not the URL, ask for TLS, and take that out of them."""
+    """Return whether the options, and not the URL, require TLS, and take that out of them."""
     return not is_off(options.pop("ssl", None)) or "SSL" in str(options.get("connection_class", ""))
 
 

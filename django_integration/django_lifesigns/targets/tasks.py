@@ -91,9 +91,9 @@ def _check(search: DiscoveryContext, sql_key: str | None, native: Any, through_d
     if sql_key is None:
         fields |= {"backend": queue.backend, "tables": queue.tables}
     elif sql := getattr(queue, sql_key):
-        fields |= {"sql": sql, "tables": presets.asked(queue.tables, sql), **further}
+        fields |= {"sql": sql, "tables": presets.tables_read(queue.tables, sql), **further}
     elif queue.stuck_sql and "stuck_sql" in further:
-        fields |= {"tables": presets.asked(queue.tables, queue.stuck_sql), **further}
+        fields |= {"tables": presets.tables_read(queue.tables, queue.stuck_sql), **further}
     else:
         raise NoTargetError(f"set {sql_key!r} in LIFESIGNS['TASK_QUEUE'] for this check")
     if not fields["tables"]:

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::errors;
-use super::protocol::{self, AmqpFrame, AmqpFrameError};
+use super::protocol::{self, AmqpFrame};
 use super::queue::{AmqpQueue, Published};
 use super::spec::AmqpServer;
 use crate::model::{CheckError, Phase};
@@ -184,7 +184,7 @@ impl<'a> AmqpSession<'a> {
         }
     }
 
-    /// Notes that the broker has closed a channel; it is told so with what is sent next.
+    /// Notes that the broker has closed a channel; the acknowledgement goes out with what is sent next.
     fn channel_closed(&mut self, channel: u16) {
         protocol::channel_close_ok(&mut self.sending, channel);
         if let Some(is_open) = self.channels.get_mut(usize::from(channel).wrapping_sub(1)) {
@@ -214,10 +214,7 @@ impl<'a> AmqpSession<'a> {
                 }
                 Ok(Some(frame)) => return Ok(frame),
                 Ok(None) => {}
-                Err(AmqpFrameError::TooLarge) => {
-                    return Err(CheckError::TooLarge { target: self.target.clone(), limit: protocol::MAX_FRAME });
-                }
-                Err(AmqpFrameError::Malformed) => return Err(errors::unexpected(&self.target, &AmqpFrame::Other)),
+                Err(error) => return Err(error.of(&self.target, errors::PROTOCOL)),
             }
             self.received.reserve(1024);
             match self.stream.read_buf(&mut self.received).await {

@@ -7,13 +7,16 @@ const CONNECTION_FORCED: u16 = 320;
 const INVALID_PATH: u16 = 402;
 pub const ACCESS_REFUSED: u16 = 403;
 pub const NOT_FOUND: u16 = 404;
+/// What a broker is expected to speak.
+pub const PROTOCOL: &str = "AMQP 0-9-1";
+
 pub const RESOURCE_LOCKED: u16 = 405;
 const RESOURCE_ERROR: u16 = 506;
 const NOT_ALLOWED: u16 = 530;
 const INTERNAL_ERROR: u16 = 541;
 
-/// The error that stands for Connection.Close with this code. Its text only tells cases of one code apart: it is never
-/// shown, since it may be anything.
+/// The error that stands for Connection.Close with this code. Its text only distinguishes cases of one code: it is
+/// never shown, since it may be anything.
 pub fn refusal(target: &str, vhost: &str, phase: Phase, code: u16, text: &str) -> CheckError {
     let target = target.to_owned();
     let says = |words: &str| text.contains(words);
@@ -62,7 +65,7 @@ pub fn unexpected(target: &str, frame: &AmqpFrame) -> CheckError {
         AmqpFrame::OtherVersion { version: [_, major, minor, revision] } => {
             format!("AMQP 0-9-1 (it offers AMQP {major}-{minor}-{revision})")
         }
-        _ => "AMQP 0-9-1".to_owned(),
+        _ => PROTOCOL.to_owned(),
     };
     CheckError::Protocol { target: target.to_owned(), expected: expected.into() }
 }

@@ -14,9 +14,9 @@ use crate::net::{self, first_success};
 use crate::runtime::Context;
 
 /// How long a server is waited for until the question is sent again (it or its answer may be lost), and until the next
-/// server is asked beside it.
+/// server is queried beside it.
 const RESEND_AFTER: Duration = Duration::from_secs(1);
-/// The largest datagram that is read; servers send at most 512 bytes where a client does not ask for more.
+/// The largest datagram that is read; servers send at most 512 bytes where a client does not request more.
 const MAX_DATAGRAM: usize = 4096;
 /// The identifier, flags and counts before the question.
 const HEADER: usize = 12;
@@ -33,21 +33,21 @@ pub fn random_id() -> u16 {
     u16::from_be_bytes([high, low])
 }
 
-/// Asks the servers in turn, the next one as soon as one fails or is silent. All failed: what a server said of its
+/// Queries the servers in turn, the next one as soon as one fails or is silent. All failed: what a server said of its
 /// failure says more than that another cannot be reached.
-pub async fn ask(context: &Context, servers: &[NameServer], query: &[u8]) -> Result<DnsReply, CheckError> {
+pub async fn query_servers(context: &Context, servers: &[NameServer], query: &[u8]) -> Result<DnsReply, CheckError> {
     context.enter(Phase::Query);
-    let attempts = servers.iter().map(|server| ask_one(context, server, query)).collect();
+    let attempts = servers.iter().map(|server| query_server(context, server, query)).collect();
     let has_answered = |error: &CheckError| {
         matches!(error, CheckError::Unavailable { .. } | CheckError::Rejected { .. } | CheckError::Protocol { .. })
     };
     let found = first_success(attempts, RESEND_AFTER, |new, known| has_answered(new) && !has_answered(known)).await;
     found.map_err(|failure| {
-        failure.unwrap_or_else(|| CheckError::Configuration("there is no name server to ask".to_owned()))
+        failure.unwrap_or_else(|| CheckError::Configuration("there is no name server to query".to_owned()))
     })
 }
 
-async fn ask_one(context: &Context, server: &NameServer, query: &[u8]) -> Result<DnsReply, CheckError> {
+async fn query_server(context: &Context, server: &NameServer, query: &[u8]) -> Result<DnsReply, CheckError> {
     let target = &server.target;
     let mut message = by_udp(server, query).await.map_err(|error| net::io_error(target, Phase::Query, &error))?;
     if is_truncated(&message) {

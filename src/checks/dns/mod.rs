@@ -13,14 +13,14 @@ use super::fields::{counted, validated};
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, SpecError};
 use crate::runtime::Context;
-use exchange::{DnsReply, ask};
+use exchange::{DnsReply, query_servers};
 use question::question;
 use records::{bounded, expected, normalized, texts};
 
 /// How many records are shown.
 const MAX_SHOWN: usize = 20;
 
-/// The type of record that is asked for.
+/// The type of the requested records.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RecordType {
@@ -73,7 +73,7 @@ impl Check for DnsCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let query = validated(question(&self.name, self.record_type, exchange::random_id()))?;
         let servers = servers::find(context, self.server.as_deref()).await?;
-        let DnsReply { server, message } = ask(context, &servers, &query).await?;
+        let DnsReply { server, message } = query_servers(context, &servers, &query).await?;
         let wrong = || CheckError::Protocol { target: server.clone(), expected: "DNS".into() };
         let packet = Packet::parse(&message).map_err(|_| wrong())?;
         self.judge(&server, &packet)
@@ -114,7 +114,7 @@ impl DnsCheck {
                 let finding = Finding::error(format!("{server} says that {name} does not exist (NXDOMAIN)"));
                 return Ok(detailed(finding, "NXDOMAIN"));
             }
-            // `ask` returns no other.
+            // `query_servers` returns no other.
             _ => return Err(CheckError::Protocol { target: server.to_owned(), expected: "DNS".into() }),
         }
         let (answers, ttl) = texts(packet, self.record_type);

@@ -1,4 +1,4 @@
-//! The message that asks for the records of a name.
+//! The message that requests the records of a name.
 
 use std::net::IpAddr;
 

@@ -13,7 +13,7 @@ const MAX_TEXT: usize = 512;
 /// How many aliases may lead to the records; resolvers follow about as many.
 const MAX_ALIASES: usize = 16;
 
-/// The records of a type among the answers, of the name that was asked for or of one that it is an alias of, and the
+/// The records of a type among the answers, of the requested name or of one that it is an alias of, and the
 /// shortest time that they may be kept, in seconds.
 pub fn texts(packet: &Packet<'_>, record_type: RecordType) -> (Vec<String>, u32) {
     let names = names(packet);

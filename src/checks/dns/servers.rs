@@ -28,7 +28,7 @@ impl NameServer {
     }
 }
 
-/// Those to ask in turn. A configured one that has several addresses is asked at each.
+/// Those to query in turn. A configured one that has several addresses is queried at each.
 pub async fn find(context: &Context, configured: Option<&str>) -> Result<Vec<NameServer>, CheckError> {
     let Some(configured) = configured else { return of_system(context).await };
     let (host, port) = validated(host_and_port(configured))?;

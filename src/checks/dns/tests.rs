@@ -16,14 +16,14 @@ fn record(data: RData<'_>) -> ResourceRecord<'_> {
     ResourceRecord::new(Name::new("example.org").unwrap(), CLASS::IN, 60, data)
 }
 
-fn asked(name: &str) -> Question<'_> {
+fn question(name: &str) -> Question<'_> {
     Question::new(Name::new(name).unwrap(), TYPE::A.into(), CLASS::IN.into(), false)
 }
 
 fn reply<'a>(flags: PacketFlag, answers: Vec<RData<'a>>) -> Packet<'a> {
     let mut packet = Packet::new_reply(1);
     packet.set_flags(flags);
-    packet.questions.push(asked("example.org"));
+    packet.questions.push(question("example.org"));
     packet.answers = answers.into_iter().map(record).collect();
     packet
 }

@@ -1,4 +1,4 @@
-//! The order of two JSON numbers, exact beyond the integers that a float can tell apart.
+//! The order of two JSON numbers, exact beyond the integers that a float can distinguish.
 
 use std::cmp::Ordering;
 

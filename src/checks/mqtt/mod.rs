@@ -11,11 +11,11 @@ use uuid::Uuid;
 
 use crate::checks::Check;
 use crate::model::{CheckError, Finding, Phase, SpecError};
-use crate::net;
+use crate::net::{self, FrameError};
 use crate::runtime::Context;
 use connect::Connection;
 use errors::refusal;
-use protocol::{Packet, PacketError};
+use protocol::Packet;
 pub use spec::{MqttCheck, MqttProtocol};
 
 #[async_trait]
@@ -122,19 +122,14 @@ impl MqttSession {
             match decode(self.protocol, &mut self.received) {
                 Ok(Some(packet)) => return Ok(packet),
                 Ok(None) => {}
-                Err(PacketError::TooLarge) => {
-                    return Err(CheckError::TooLarge { target: self.target.clone(), limit: protocol::MAX_PACKET });
-                }
-                Err(PacketError::Malformed) => {
-                    return Err(CheckError::Protocol { target: self.target.clone(), expected: "MQTT".into() });
-                }
+                Err(error) => return Err(error.of(&self.target, "MQTT")),
             }
             self.connection.receive(&mut self.received, self.phase).await?;
         }
     }
 }
 
-type Decode<T> = fn(MqttProtocol, &mut BytesMut) -> Result<Option<T>, PacketError>;
+type Decode<T> = fn(MqttProtocol, &mut BytesMut) -> Result<Option<T>, FrameError>;
 
 #[derive(PartialEq)]
 enum Step {

@@ -6,9 +6,10 @@ use rumqttc_v5::mqttbytes::{self as mqttbytes_v5, v5};
 
 use super::{MqttCheck, MqttProtocol};
 use crate::model::Secret;
+use crate::net::FrameError;
 
 /// The largest packet that is taken.
-pub const MAX_PACKET: usize = 64 * 1024;
+const MAX_PACKET: usize = 64 * 1024;
 /// A connection is not idle in a check, so that no keep-alive is ever due; brokers drop a silent client after 1.5 times
 /// this many seconds.
 const KEEP_ALIVE: u16 = 60;
@@ -27,13 +28,6 @@ pub enum Packet {
     Publish { topic: Bytes, payload: Bytes },
     Disconnect(u8),
     Other,
-}
-
-/// Why bytes cannot be decoded.
-#[derive(Debug, PartialEq)]
-pub enum PacketError {
-    Malformed,
-    TooLarge,
 }
 
 /// CONNECT with a clean session and this client identifier. `None` where it cannot be written.
@@ -111,10 +105,10 @@ pub fn publish(protocol: MqttProtocol, topic: &str, payload: &str) -> Option<Byt
 }
 
 /// The return code of the CONNACK that must come first; `None` while it has not arrived.
-pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<u8>, PacketError> {
+pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<u8>, FrameError> {
     // At once, since bytes of another protocol may look like the start of a long packet.
     if bytes.first().is_some_and(|first| *first != CONNACK) {
-        return Err(PacketError::Malformed);
+        return Err(FrameError::Malformed);
     }
     if !is_complete(bytes)? {
         return Ok(None);
@@ -129,23 +123,23 @@ pub fn decode_connack(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Op
         (MqttProtocol::V311, _) => match v4::Packet::read(bytes, MAX_PACKET) {
             Ok(v4::Packet::ConnAck(connack)) => Ok(Some(connack.code as u8)),
             Err(mqttbytes::Error::InvalidConnectReturnCode(code)) => Ok(Some(code)),
-            _ => Err(PacketError::Malformed),
+            _ => Err(FrameError::Malformed),
         },
         (MqttProtocol::V5, packet) => {
             // After the type, the length (its last byte has no continuation bit) and the flags. The library has no
             // numbers for its codes.
             let code = packet.iter().skip(1).skip_while(|byte| **byte >= 0x80).nth(2).copied();
             match v5::Packet::read(bytes, None) {
-                Ok(v5::Packet::ConnAck(_)) => code.map(Some).ok_or(PacketError::Malformed),
+                Ok(v5::Packet::ConnAck(_)) => code.map(Some).ok_or(FrameError::Malformed),
                 Err(mqttbytes_v5::Error::InvalidConnectReturnCode(code)) => Ok(Some(code)),
-                _ => Err(PacketError::Malformed),
+                _ => Err(FrameError::Malformed),
             }
         }
     }
 }
 
 /// The next packet; `None` while it has not arrived.
-pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Packet>, PacketError> {
+pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Packet>, FrameError> {
     if !is_complete(bytes)? {
         return Ok(None);
     }
@@ -154,9 +148,9 @@ pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Pac
         MqttProtocol::V5 if bytes.starts_with(&[0xE0, 1]) => {
             let code = bytes.get(2).copied();
             bytes.advance(3);
-            code.map(Packet::Disconnect).ok_or(PacketError::Malformed)?
+            code.map(Packet::Disconnect).ok_or(FrameError::Malformed)?
         }
-        MqttProtocol::V311 => match v4::Packet::read(bytes, MAX_PACKET).map_err(|_| PacketError::Malformed)? {
+        MqttProtocol::V311 => match v4::Packet::read(bytes, MAX_PACKET).map_err(|_| FrameError::Malformed)? {
             v4::Packet::SubAck(ack) => {
                 let accepted = |code: &v4::SubscribeReasonCode| matches!(code, v4::SubscribeReasonCode::Success(_));
                 Packet::Suback { accepted: ack.return_codes.iter().all(accepted) }
@@ -164,7 +158,7 @@ pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Pac
             v4::Packet::Publish(publish) => Packet::Publish { topic: publish.topic, payload: publish.payload },
             _ => Packet::Other,
         },
-        MqttProtocol::V5 => match v5::Packet::read(bytes, None).map_err(|_| PacketError::Malformed)? {
+        MqttProtocol::V5 => match v5::Packet::read(bytes, None).map_err(|_| FrameError::Malformed)? {
             v5::Packet::SubAck(ack) => {
                 let accepted = |code: &v5::SubscribeReasonCode| matches!(code, v5::SubscribeReasonCode::Success(_));
                 Packet::Suback { accepted: ack.return_codes.iter().all(accepted) }
@@ -182,12 +176,12 @@ pub fn decode(protocol: MqttProtocol, bytes: &mut BytesMut) -> Result<Option<Pac
 }
 
 /// Whether a whole packet has arrived. Checked first: inside a packet the library's "more bytes" means a malformed one.
-fn is_complete(bytes: &BytesMut) -> Result<bool, PacketError> {
+fn is_complete(bytes: &BytesMut) -> Result<bool, FrameError> {
     match mqttbytes::check(bytes.iter(), MAX_PACKET) {
         Ok(_) => Ok(true),
         Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(false),
-        Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => Err(PacketError::TooLarge),
-        Err(_) => Err(PacketError::Malformed),
+        Err(mqttbytes::Error::PayloadSizeLimitExceeded(_)) => Err(FrameError::TooLarge(MAX_PACKET)),
+        Err(_) => Err(FrameError::Malformed),
     }
 }
 

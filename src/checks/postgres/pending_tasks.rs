@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn flow_tells_how_long_a_task_waits() {
+    fn wait_of_a_task_follows_from_the_flow() {
         let cases = [(300, "150", 30.0, json!(600.0)), (300, "0", 0.0, json!(null)), (0, "7", 1.4, json!(0.0))];
         for (pending_tasks, finished, flow, wait) in cases {
             let finding = Finding::healthy("").with("total_pending", pending_tasks);

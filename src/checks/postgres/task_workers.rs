@@ -59,8 +59,8 @@ pub struct TaskWorkersCheck {
 }
 
 impl TaskWorkersCheck {
-    /// The workers within the window and, if there is none, those of any time: they tell rows that are old from rows that
-    /// are gone.
+    /// The workers within the window and, if there is none, those of any time: they distinguish rows that are old
+    /// from rows that are gone.
     fn statement(&self) -> String {
         let Some(sql) = &self.sql else { return "SELECT NULL".to_owned() };
         let counted = |since: &str| count(&fill(sql, since));

@@ -60,22 +60,25 @@ impl<'a> Link<'a> {
     }
 }
 
-/// The outcome of the first attempt that finds its server there: clients with a list of servers use one after the other.
+/// What `attempt` finds on the first server that is there: clients with a list of servers use one after the other.
 /// All are unreachable: the first one's error, which is the one in use by default.
-pub async fn on_first<T, F>(context: &Context, attempts: Vec<F>) -> Result<T, CheckError>
+pub async fn on_first<'a, T, F>(
+    context: &Context,
+    server: &'a RedisServerOptions,
+    alternatives: &'a [RedisServerOptions],
+    attempt: impl Fn(&'a RedisServerOptions) -> F,
+) -> Result<T, CheckError>
 where
     F: Future<Output = Result<T, CheckError>>,
 {
-    let mut left = attempts.len();
     let mut failure = None;
-    for attempt in attempts {
-        left -= 1;
+    for (left, server) in (0..=alternatives.len()).rev().zip(std::iter::once(server).chain(alternatives)) {
         let outcome = if left > 0 {
             // The next one gets the other half.
             let after = context.time_left() / 2;
-            timeout(after, attempt).await.unwrap_or(Err(CheckError::Timeout { after, phase: Phase::Connect }))
+            timeout(after, attempt(server)).await.unwrap_or(Err(CheckError::Timeout { after, phase: Phase::Connect }))
         } else {
-            attempt.await
+            attempt(server).await
         };
         match outcome {
             Err(error) if is_unreachable(&error) => failure = failure.or(Some(error)),

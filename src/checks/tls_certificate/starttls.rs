@@ -1,4 +1,4 @@
-//! The commands by which a client of a protocol without TLS asks for it (RFC 3207, RFC 2595, PostgreSQL's SSLRequest).
+//! The commands by which a client of a protocol without TLS requests it (RFC 3207, RFC 2595, PostgreSQL's SSLRequest).
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 

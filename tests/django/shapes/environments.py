@@ -17,7 +17,7 @@ def postgres_parts(servers: Servers, name: str) -> dict[str, str]:
 
 
 def cookiecutter_local(servers: Servers) -> dict[str, str]:
-    # A catcher of mail asks for no user.
+    # A catcher of mail requires no user.
     mail = {name: value for name, value in servers.smtp().items() if name in ("EMAIL_HOST", "EMAIL_PORT")}
     return {"DATABASE_URL": servers.database("shop_local"), **servers.redis_parts(), **mail}
 

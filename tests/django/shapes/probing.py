@@ -1,4 +1,4 @@
-"""Loads a project's application as a server does, asks it for its probes, and prints what it answers as JSON.
+"""Loads a project's application as a server does, requests its probes, and prints the responses as JSON.
 
 python -m tests.django.shapes.probing wsgi|asgi
 """
@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
-# As kubelet asks: by the address of the pod, from that of the node, without TLS.
+# As kubelet connects: by the address of the pod, from that of the node, without TLS.
 HOST, CLIENT = "10.1.2.3:8000", "10.1.2.1"
 STARTUP_SECONDS = 15.0
 

@@ -25,7 +25,7 @@ def plain_url(server: Redis) -> str:
 
 
 class CeleryWorker(Service):
-    """Works for every project whose broker is this Redis: it has no tasks, and answers when it is asked."""
+    """Works for every project whose broker is this Redis: it has no tasks, and answers pings."""
 
     name = "celery"
     # SIGINT would let it finish its tasks first, and it has none.
@@ -47,7 +47,7 @@ class CeleryWorker(Service):
 
 
 class RqWorker(Service):
-    """Works for NetBox's queues of django-rq: nobody sends it a job."""
+    """Works for NetBox's queues of django-rq: it gets no job."""
 
     name = "rq"
     queues = ("high", "default", "low")
@@ -84,7 +84,7 @@ class Servers:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._undo = ExitStack()
-        # To be held by who asks for one of them.
+        # To be held by the caller that requests one of them.
         self.lock = threading.RLock()
 
     def close(self) -> None:
@@ -139,7 +139,7 @@ class Servers:
         return worker
 
     def database(self, name: str, *, extensions: bool = False, scheme: str = "postgres") -> str:
-        """Return the URL of a new PostgreSQL database, which has extensions only where told so."""
+        """Return the URL of a new PostgreSQL database, which has extensions only where the caller says so."""
         server = self.postgres
         server.sql(f"CREATE DATABASE {name} OWNER {ROLE} TEMPLATE {'template1' if extensions else 'template0'}")
         return f"{scheme}://{ROLE}:{quote(ROLE_PASSWORD, safe='')}@{server.host}:{server.port}/{name}"

@@ -1,4 +1,4 @@
-"""A check that tells which process has run it."""
+"""A check that says which process has run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From Celery's settings to its checks: what of it can be asked, and why the rest cannot."""
+"""From Celery's settings to its checks: what of it can be checked, and why the rest cannot."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def celery() -> TaskQueue:
 
 
 def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
-    """Return the checks of what can be asked."""
+    """Return the checks of what the broker shows."""
     transport = _transport()
     checks: dict[str, Check]
     if len(unknown) == len(CHECKS):
@@ -79,7 +79,7 @@ def checks_of_celery(unknown: dict[str, str]) -> dict[str, Check]:
 
 
 def unknown_of_celery() -> dict[str, str]:
-    """Return by the name of a check why it cannot be asked."""
+    """Return by the name of a check why it cannot run."""
     if find_spec("celery") is None:
         return dict.fromkeys(CHECKS, "Celery is not installed here")
     if not is_off(_setting("TASK_ALWAYS_EAGER")):
@@ -87,7 +87,7 @@ def unknown_of_celery() -> dict[str, str]:
     if _transport() == "memory":
         return dict.fromkeys(CHECKS, "Celery's broker is in the memory of each process (CELERY_BROKER_URL)")
     unknown = {}
-    if (reason := _unasked()) and not (read().celery_signals or has_schedules()):
+    if (reason := _unreachable()) and not (read().celery_signals or has_schedules()):
         unknown["task_workers"] = f"{reason}: set LIFESIGNS['CELERY_SIGNALS'] to know those of this host by heartbeats"
     if _transport() == celery_sqs.TRANSPORT:
         unknown |= celery_sqs.unknown_of_sqs()
@@ -98,11 +98,11 @@ def unknown_of_celery() -> dict[str, str]:
     return unknown
 
 
-def _unasked() -> str:
-    """Return why Celery's workers cannot be asked; empty where they can, or where the broker counts them."""
+def _unreachable() -> str:
+    """Return why Celery's workers cannot be pinged; empty where they can, or where the broker counts them."""
     transport = _transport()
     if transport in WITHOUT_REMOTE_CONTROL:
-        return f"Celery's workers cannot be asked through a broker of the kind {transport}"
+        return f"Celery's workers cannot be pinged through a broker of the kind {transport}"
     if transport not in celery_rabbitmq.TRANSPORTS and not _has_remote_control():
         return "Celery's workers answer no questions (CELERY_WORKER_ENABLE_REMOTE_CONTROL)"
     return ""
@@ -125,7 +125,7 @@ def _ignores_results() -> bool:
 
 
 def _workers() -> CeleryWorkers:
-    return CeleryWorkers(unasked=_unasked(), schedules=has_schedules())
+    return CeleryWorkers(unreachable=_unreachable(), schedules=has_schedules())
 
 
 def _setting(name: str, default: object = None) -> object:

@@ -19,7 +19,7 @@ def dramatiq() -> TaskQueue:
     broker: Any = get_broker()
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(broker).__mro__}
     if "dramatiq.brokers.redis.RedisBroker" not in kinds:
-        reason = f"dramatiq's broker is a {type(broker).__name__}, and only one in Redis can be asked"
+        reason = f"dramatiq's broker is a {type(broker).__name__}, and only one in Redis can be checked"
         return TaskQueue(backend="dramatiq", unknown=dict.fromkeys(CHECKS, reason))
     server = server_of_pool(broker.client.connection_pool)
     names = tuple(sorted(broker.get_declared_queues() | {"default"}))

@@ -17,7 +17,7 @@ UNKNOWN = {
 
 
 def huey() -> TaskQueue:
-    """Return what can be asked of the storage of this process's huey; its keys depend on huey's version."""
+    """Return what can be checked of the storage of this process's huey; its keys depend on huey's version."""
     from huey.contrib.djhuey import HUEY
 
     if HUEY.immediate:
@@ -29,7 +29,7 @@ def huey() -> TaskQueue:
         reason = "huey keeps its tasks in the memory of each process (HUEY['huey_class'])"
         return TaskQueue(backend="huey", unknown=dict.fromkeys(CHECKS, reason))
     if not hasattr(storage, "queue_key"):
-        unknown = {"task_queue": f"huey's storage is a {kind}: the check pending_tasks asks it", **UNKNOWN}
+        unknown = {"task_queue": f"huey's storage is a {kind}: the check pending_tasks reads it", **UNKNOWN}
         return TaskQueue(backend="huey", checks={"pending_tasks": HueyPending()}, unknown=unknown)
     server = server_of_pool(storage.pool)
     return TaskQueue(

@@ -50,7 +50,7 @@ def is_of_tenants() -> bool:
     return any(app in of_tenants and app not in shared for app in APPS)
 
 
-def asked(tables: tuple[str, ...], sql: str) -> tuple[str, ...]:
+def tables_read(tables: tuple[str, ...], sql: str) -> tuple[str, ...]:
     """Those of the tables that a statement reads: a queue may be in use without its table of workers."""
     words = set(re.findall(r"\w+", sql))
     return tuple(table for table in tables if table.rpartition(".")[2] in words)

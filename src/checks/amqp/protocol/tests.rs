@@ -4,7 +4,12 @@
 
 use proptest::prelude::*;
 
+use bytes::{BufMut, BytesMut};
+
+use super::encode::finish;
+use super::frame::{HEARTBEAT, METHOD};
 use super::*;
+use crate::net::FrameError;
 
 fn framed(kind: u8, channel: u16, payload: &[u8]) -> BytesMut {
     let mut frame = BytesMut::new();
@@ -17,7 +22,7 @@ fn framed(kind: u8, channel: u16, payload: &[u8]) -> BytesMut {
     bytes
 }
 
-fn decoded(payload: &[u8]) -> Result<Option<AmqpFrame>, AmqpFrameError> {
+fn decoded(payload: &[u8]) -> Result<Option<AmqpFrame>, FrameError> {
     decode(&mut framed(METHOD, 3, payload))
 }
 
@@ -73,9 +78,9 @@ fn decode_malformed_frames() {
         b"\x01\0\0\0\0\0\x04\0\x0a\0\x33\xcd",
         b"\x07\0\0\0\0\0\0\xce",
     ] {
-        assert_eq!(decode(&mut bytes.into()), Err(AmqpFrameError::Malformed), "{bytes:?}");
+        assert_eq!(decode(&mut bytes.into()), Err(FrameError::Malformed), "{bytes:?}");
     }
-    assert_eq!(decode(&mut b"\x01\0\0\x7f\xff\xff\xff".as_slice().into()), Err(AmqpFrameError::TooLarge));
+    assert_eq!(decode(&mut b"\x01\0\0\x7f\xff\xff\xff".as_slice().into()), Err(FrameError::TooLarge(MAX_FRAME)));
 }
 
 #[test]

@@ -38,12 +38,12 @@ impl RedisTaskBrokerCheck {
 #[async_trait]
 impl Check for RedisTaskBrokerCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let servers = std::iter::once(&self.server).chain(&self.alternatives);
-        let attempts = servers.map(|server| self.ping(context, server)).collect();
+        let ping = |server| self.ping(context, server);
+        let broker = on_first(context, &self.server, &self.alternatives, ping).await?;
         Ok(Finding::healthy("Connected to the broker")
             .with("task_tables_available", true)
             .with("table_count", 0)
             .with("backend", self.backend.as_str())
-            .with("broker", on_first(context, attempts).await?))
+            .with("broker", broker))
     }
 }

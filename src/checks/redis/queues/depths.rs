@@ -6,7 +6,7 @@ use super::batch::{Replies, Sent};
 use super::discovery::Discovery;
 use crate::model::CheckError;
 
-/// What was found of all queues; `None` is what the queue does not tell.
+/// What was found of all queues; `None` is what the queue does not show.
 #[derive(Default)]
 pub struct Depths {
     pub ready: Vec<(String, u64)>,

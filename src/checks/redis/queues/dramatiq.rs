@@ -1,4 +1,4 @@
-//! Dramatiq's queues: a list of ids and a hash of messages each, dead letters, and heartbeats of whoever uses the broker.
+//! Dramatiq's queues: a list of ids and a hash of messages each, dead letters, and heartbeats of the broker's clients.
 
 use serde::Deserialize;
 

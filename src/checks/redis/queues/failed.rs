@@ -68,9 +68,8 @@ impl Check for RedisFailedTasksCheck {
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let servers = std::iter::once(&self.server).chain(&self.alternatives);
-        let attempts = servers.map(|server| self.measure(context, server)).collect();
-        let failures = on_first(context, attempts).await?;
+        let measure = |server| self.measure(context, server);
+        let failures = on_first(context, &self.server, &self.alternatives, measure).await?;
         let window = self.window_minutes;
         let (count, left) = (failures.count, failures.not_measured);
         let message = format!("{} failed in the last {}", counted("task", count), counted("minute", u64::from(window)));

@@ -113,9 +113,11 @@ impl Check for RedisPendingTasksCheck {
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let servers = std::iter::once(&self.server).chain(&self.alternatives);
-        let attempts = servers.map(|server| self.measure(context, server)).collect();
-        let broker = async { Ok(judge(self.layout, self.thresholds, on_first(context, attempts).await?)) };
+        let measure = |server| self.measure(context, server);
+        let broker = async {
+            let depths = on_first(context, &self.server, &self.alternatives, measure).await?;
+            Ok(judge(self.layout, self.thresholds, depths))
+        };
         FinishedTasksOptions::beside(self.finished.as_ref(), context, broker).await
     }
 }

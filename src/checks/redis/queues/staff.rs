@@ -12,7 +12,7 @@ pub struct Uncovered {
     pub pending: u64,
 }
 
-/// What was found of the workers; `None` is what the queue does not tell.
+/// What was found of the workers; `None` is what the queue does not show.
 #[derive(Default)]
 pub struct Staff {
     pub active: u64,

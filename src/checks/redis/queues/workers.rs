@@ -77,9 +77,8 @@ impl Check for RedisTaskWorkersCheck {
     }
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
-        let servers = std::iter::once(&self.server).chain(&self.alternatives);
-        let attempts = servers.map(|server| self.measure(context, server)).collect();
-        let staff = on_first(context, attempts).await?;
+        let measure = |server| self.measure(context, server);
+        let staff = on_first(context, &self.server, &self.alternatives, measure).await?;
         Ok(judge(self.expected_workers, self.stuck_after_seconds, &staff))
     }
 }

@@ -44,7 +44,7 @@ pub fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
 }
 
-/// Tells a key from what stands there by accident.
+/// Distinguishes a key from what stands there by accident.
 pub fn checksum(key: &Key) -> u32 {
     crc32fast::hash(key)
 }

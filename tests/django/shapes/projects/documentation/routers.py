@@ -21,7 +21,7 @@ class AuthRouter:
 
 
 class PrimaryReplicaRouter:
-    """Asked for what is none of the users'; says yes to every migration, as documented."""
+    """Consulted for what is none of the users'; says yes to every migration, as documented."""
 
     def db_for_read(self, model: Any, **hints: Any) -> str:
         return "replica"

@@ -1,4 +1,4 @@
-"""History in a database of its own, and reads from the replica where a request asks for that."""
+"""History in a database of its own, and reads from the replica where a request wants that."""
 
 from __future__ import annotations
 

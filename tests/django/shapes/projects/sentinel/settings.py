@@ -1,4 +1,4 @@
-"""Sentinels, which ask for no password, say where Redis is: to the cache, the channel layer and Celery."""
+"""Sentinels, which require no password, say where Redis is: to the cache, the channel layer and Celery."""
 
 from __future__ import annotations
 

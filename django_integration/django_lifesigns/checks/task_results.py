@@ -1,0 +1,83 @@
+"""Results about task queues, wherever what they count was found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django_lifesigns.checks.task_statements import FurtherRows
+from lifesigns.specs import Thresholds
+
+QUEUES_SHOWN = 100
+DEPTH = Thresholds(degraded_above=100, error_above=500)
+FAILURES = Thresholds(degraded_above=5, error_above=20)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the number with the noun in its form, as the native checks do."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def judge(value: float, thresholds: Thresholds) -> str:
+    """The status of a measured value."""
+    if value > thresholds.error_above:
+        return "error"
+    return "degraded" if value > thresholds.degraded_above else "healthy"
+
+
+def pending(depths: dict[str, int], thresholds: Thresholds, oldest_seconds: float | None) -> dict[str, object]:
+    """The result for queues of these depths."""
+    deepest_first = sorted(depths.items(), key=lambda item: -item[1])
+    deepest = max(depths.values(), default=0)
+    total = sum(depths.values())
+    return {
+        "status": judge(deepest, thresholds),
+        "message": f"{counted(total, 'task')} pending in {counted(len(depths), 'queue')}, at most {deepest} in one",
+        "details": {
+            "total_pending": total,
+            "max_queue_depth": deepest,
+            "queue_count": len(depths),
+            "queue_breakdown": dict(deepest_first[:QUEUES_SHOWN]),
+            "oldest_pending_seconds": None if oldest_seconds is None else round(oldest_seconds, 1),
+        },
+    }
+
+
+def workers(active: int, expected: int, sign: str, **details: object) -> dict[str, object]:
+    """The result for so many live workers, known by that `sign`; none is an error unless none is expected."""
+    return {
+        "status": "healthy" if active >= expected else "degraded" if active else "error",
+        "message": f"{active} of {expected} expected workers {sign}",
+        "details": {"active_workers": active, "expected_workers": expected, **details},
+    }
+
+
+def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str, object]:
+    """Return the result, no error if the last worker stopped in order so many seconds ago, as in each deploy."""
+    if seconds is None or result["status"] != "error":
+        return result
+    message = f"no worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
+    return {**result, "status": "degraded", "message": message}
+
+
+def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[str, Any]:
+    """Return the result, saying when the last heartbeat was sent where no worker is left."""
+    if seconds is None or result["status"] not in ("degraded", "error") or result["details"]["active_workers"]:
+        return result
+    return {**result, "message": f"{result['message']}; the last heartbeat was {seconds:g} s ago"}
+
+
+def with_schedules(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
+    """Return the result, degraded at least if schedules are overdue."""
+    return _worse(result, "overdue", further.count("overdue_schedules"), "schedule")
+
+
+def with_stuck(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
+    """Return the result, degraded at least if tasks are stuck."""
+    return _worse(result, "stuck", further.count("stuck_tasks"), "task")
+
+
+def _worse(result: dict[str, object], fault: str, number: int | None, thing: str) -> dict[str, object]:
+    if not number:
+        return result
+    message = f"{result['message']}; {counted(number, thing)} {'is' if number == 1 else 'are'} {fault}"
+    return {**result, "message": message, "status": "error" if result["status"] == "error" else "degraded"}
