@@ -1,4 +1,4 @@
-"""Alerts of an engine: incidents of its checks, and the channels that are told of them."""
+"""Alerts of an engine: incidents of its checks, and the channels that are notified of them."""
 
 from __future__ import annotations
 

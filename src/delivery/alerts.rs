@@ -202,7 +202,7 @@ impl Alerts {
         self.stores().map(|stores| stores.control.read(None, |control| control.silences.clone())).unwrap_or_default()
     }
 
-    /// Has the service look for what is to be sent at once.
+    /// Has the service send at once what is due.
     pub(super) fn wake(&self) {
         if let Some(senders) = self.senders.get() {
             senders.wake.notify_one();

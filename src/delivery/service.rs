@@ -1,7 +1,7 @@
 //! The background service of alerts: judges all subjects once a second and after each event, and sends what is due, without the interpreter.
 //!
 //! Every process of a scope runs it, and none leads: all that it decides is stored under a lock, so that a decision is
-//! made once, whoever comes first, and no process is missed when it dies.
+//! made once, by the first process that comes to it, and no process is missed when it dies.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -22,7 +22,7 @@ use crate::runtime::{PerProcess, Process};
 const TICK: Duration = Duration::from_secs(1);
 /// How long after an event subjects are judged.
 const SETTLE: Duration = Duration::from_millis(20);
-/// How often a process that ends looks whether everything is sent.
+/// How often a process that ends checks whether everything is sent.
 const FLUSH_TICK: Duration = Duration::from_millis(20);
 
 /// The alerts of one engine, in every process that uses it.

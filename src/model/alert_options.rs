@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer};
 use super::incident::Severity;
 use super::spec::{SpecError, in_python};
 
-/// The most failures or successes in a row that may be asked for.
+/// The most failures or successes in a row that may be required.
 const MAX_IN_A_ROW: u32 = 1_000;
-/// The longest time that may be asked for, in seconds.
+/// The longest time that may be required, in seconds.
 const MAX_SECONDS: f64 = 30.0 * 86_400.0;
 
 /// When a check alerts; `None`: as all checks do.

@@ -1,4 +1,4 @@
-//! The latest runs of one record by number, so that each of them is counted once, whoever reads them and how late.
+//! The latest runs of one record by number, so that each is counted once, however late and in whichever process.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks that knows each incident by its dedup key, and what it was told against the rules."""
+"""A receiver of webhooks that knows each incident by its dedup key, and records what breaks the rules."""
 
 from __future__ import annotations
 

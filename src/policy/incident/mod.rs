@@ -7,8 +7,8 @@
 //!                                                                   │ flapping: one notice until it ends
 //! ```
 //!
-//! Judged is the level, not the edge: each run counts once by its number in the record, whoever sees it and how late, so
-//! that no change is lost and none counts twice. Results that are stale, skipped or blocked by a parent say nothing.
+//! Judged is the level, not the edge: each run counts once by its number in the record, in whichever process and however
+//! late it is judged, so that no change is lost and none counts twice. Results that are stale, skipped or blocked by a parent say nothing.
 
 mod notice;
 mod outgoing;

@@ -13,9 +13,9 @@ use crate::policy::run_history::PastRun;
 const MAX_RECORDS: usize = 4;
 /// How long no process may have seen a level to be bad before it counts as good: each sees it at another moment.
 const QUIET: Duration = Duration::from_secs(5);
-/// How often that a level is still bad is noted, and that an incident is still looked after.
+/// How often that a level is still bad is noted, and that an incident is still judged.
 const NOTE_BAD: Duration = Duration::from_secs(2);
-const NOTE_LOOK: Duration = Duration::from_secs(600);
+const NOTE_JUDGED: Duration = Duration::from_secs(600);
 /// After so long without a process that has the check its incident is over.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -55,7 +55,7 @@ pub fn step(
             }
         }
     }
-    step.look();
+    step.note_judged();
 }
 
 impl ObservedRuns {
@@ -306,11 +306,11 @@ impl SubjectStep<'_, '_> {
         }
     }
 
-    /// Notes, from time to time, that a process which has the check looks after its incident.
-    fn look(&mut self) {
+    /// Notes, from time to time, that a process which has the check judges its incident.
+    fn note_judged(&mut self) {
         let now = self.now;
-        if let Some(incident) = self.subject.open.as_mut().filter(|open| now.since(open.looked_at) >= NOTE_LOOK) {
-            incident.looked_at = now.boot;
+        if let Some(incident) = self.subject.open.as_mut().filter(|open| now.since(open.judged_at) >= NOTE_JUDGED) {
+            incident.judged_at = now.boot;
         }
     }
 }
@@ -318,7 +318,7 @@ impl SubjectStep<'_, '_> {
 /// Resolves an incident whose check no process has any more; returns whether it did. To be called by processes that do not
 /// have it.
 pub fn abandon(subject: &mut Subject, now: Moment, notify: &mut dyn FnMut(&mut Incident, NoticeKind)) -> bool {
-    let Some(mut incident) = subject.open.take_if(|open| now.since(open.looked_at) >= ABANDONED_AFTER) else {
+    let Some(mut incident) = subject.open.take_if(|open| now.since(open.judged_at) >= ABANDONED_AFTER) else {
         return false;
     };
     incident.end("No process has this check any more", now);

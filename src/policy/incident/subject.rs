@@ -131,8 +131,8 @@ pub struct Incident {
     pub(super) notified: Option<Severity>,
     /// When the last notice was due, in nanoseconds since boot.
     pub(super) last_notice: u64,
-    /// When a process that has its check last looked at it, in nanoseconds since boot.
-    pub(super) looked_at: u64,
+    /// When a process that has its check last judged it, in nanoseconds since boot.
+    pub(super) judged_at: u64,
     pub timeline: Vec<TimelineEntry>,
     pub(super) next_notice: u32,
     pub notices: Vec<StoredNotice>,
@@ -163,7 +163,7 @@ impl Incident {
             is_resolving: false,
             notified: None,
             last_notice: now.boot,
-            looked_at: now.boot,
+            judged_at: now.boot,
             timeline: Vec::new(),
             next_notice: 1,
             notices: Vec::new(),
