@@ -8,6 +8,7 @@ mod circuit;
 mod dicts;
 mod engine;
 mod events;
+mod history;
 mod interpreter;
 mod jobs;
 mod parse;
@@ -158,6 +159,8 @@ mod _core {
     use super::circuit::{PyCircuit, PyPermit};
     #[pymodule_export]
     use super::engine::PyEngine;
+    #[pymodule_export]
+    use super::history::{check_counters, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]

@@ -15,6 +15,7 @@ pub mod heartbeats;
 pub mod history_marks;
 mod in_flight;
 mod lease;
+pub mod objectives;
 pub mod record;
 pub mod scope;
 
