@@ -17,6 +17,7 @@ from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
 from django_lifesigns.checks.servers import server_of
 from django_lifesigns.history import recorder
+from django_lifesigns.history.objectives.targets import read_targets
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.refused_checks import problem_of
@@ -107,6 +108,7 @@ def build(conf: Conf) -> Runtime:
         names |= _register(engine, check, conf, problems)
     _register_lost(engine, conf)
     problems += add_groups(engine, conf, names, known_checks(conf))
+    problems += read_targets(conf, names, engine.names, known_checks(conf))[1]
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
     return Runtime(
         conf=conf,
