@@ -67,13 +67,16 @@ def read_states(targets: Mapping[str, Target], now: float | None = None) -> list
     lengths = {**WINDOWS, **{target.window: target.seconds for target in targets.values()}}
     windows = {name: tiles(now - seconds, now, now) for name, seconds in lengths.items()}
     found = sums(windows, FIELDS, targets.keys())
-    lost = _lost_on(targets, now)
+    lost = _bad_by_day(targets, now)
     states = []
     for check, target in targets.items():
         spent = {name: _spent(target, lengths[name], figures) for name, figures in found.get(check, {}).items()}
         period = spent.get(target.window, Spent(target.seconds, 0, 0))
         used = {name: spent.get(name, Spent(seconds, 0, 0)) for name, seconds in WINDOWS.items()}
-        states.append(ObjectiveState(check, Budget(target, period, used), lost.get(check, {})))
+        # In the mean over the sources, as all that is said of the period.
+        share = period.bad_seconds / period.bad if period.bad else 0.0
+        lost_on = {day: bad * share for day, bad in lost.get(check, {}).items()}
+        states.append(ObjectiveState(check, Budget(target, period, used), lost_on))
     return sorted(states, key=lambda state: (_left(state), state.check))
 
 
@@ -91,7 +94,7 @@ def _spent(target: Target, length: float, figures: Mapping[str, float]) -> Spent
     return Spent(length, good, bad, stretches)
 
 
-def _lost_on(targets: Mapping[str, Target], now: float) -> dict[str, dict[date, float]]:
+def _bad_by_day(targets: Mapping[str, Target], now: float) -> dict[str, dict[date, float]]:
     """Return by check the bad seconds of each day of the project's zone, of UTC where there are no hours any more."""
     since = now - max(target.seconds for target in targets.values())
     is_bad = Q(error__gt=0)
@@ -99,13 +102,10 @@ def _lost_on(targets: Mapping[str, Target], now: float) -> dict[str, dict[date, 
         is_bad |= Q(degraded__gt=0)
     zone = get_default_timezone()
     lost: dict[str, dict[date, float]] = defaultdict(dict)
-    for check, start, length, *values in hours(since, now, is_bad, STATUSES, targets.keys()):
+    for check, start, length, degraded, error in hours(since, now, is_bad, ("degraded", "error"), targets.keys()):
         target = targets[check]
-        if start + length <= now - target.seconds:
-            continue
-        figures = dict(zip(STATUSES, values, strict=True))
-        bad = _spent(target, length, {**figures, "error_stretches": 0, "unhealthy_stretches": 0}).bad_seconds
-        if bad > 0:
+        bad = error + (degraded if target.degraded_is_bad else 0.0)
+        if bad and start + length > now - target.seconds:
             day = datetime.fromtimestamp(start, timezone.utc if length == DAY.seconds else zone).date()
             lost[check][day] = lost[check].get(day, 0.0) + bad
     return lost
