@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -316,6 +317,27 @@ def test_metrics_tell_what_was_published() -> None:
     # Nothing is known of it: no budget and no rate, but the objective.
     assert 'health_objective_ratio{check_name="other"} 0.99' in text
     assert 'health_burn_rate{check_name="other"' not in text
+
+
+def test_objectives_are_shown_by_all_that_share(tmp_path: Path) -> None:
+    engines = [
+        Engine(log=False, share="host", application="shared", store_path=tmp_path / "store"),
+        Engine(log=False, share="host", application="shared", store_path=tmp_path / "store"),
+        Engine(log=False),
+    ]
+    for engine in engines:
+        engine.register("mine", lambda: True, identity="mine")
+    engines[0].set_objectives({"mine": {"ratio": 0.99, "budget_remaining": 0.25, "burn_rates": {"1h": 2.0}}})
+    prefixes = ("health_objective", "health_error_budget", "health_burn")
+    shown = [
+        [line for line in lifesigns.metrics(engine).splitlines() if line.startswith(prefixes)] for engine in engines
+    ]
+    expected = [
+        'health_objective_ratio{check_name="mine"} 0.99',
+        'health_error_budget_remaining_ratio{check_name="mine"} 0.25',
+        'health_burn_rate{check_name="mine",window="1h"} 2.0',
+    ]
+    assert shown == [expected, expected, []]
 
 
 def test_set_objectives_names_what_is_wrong() -> None:

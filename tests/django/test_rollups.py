@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,7 +17,8 @@ import pytest
 from django.db import OperationalError, connection
 from django.db.models import Sum
 
-from django_lifesigns.history import recorder, rows
+from django_lifesigns.history import background, recorder, rows
+from django_lifesigns.history.background import BackgroundRecording
 from django_lifesigns.history.log_every import KeptRows
 from django_lifesigns.history.rollups import samples, upsert, writer
 from django_lifesigns.history.rollups.figures import DURATIONS, SECONDS
@@ -23,8 +28,9 @@ from django_lifesigns.models import HealthCheckLog, Rollup
 from lifesigns import CheckFailed, Engine
 from lifesigns.results import DURATION_BOUNDS
 from tests.django.conftest import NewDatabase
-from tests.django.projects import run_json
+from tests.django.projects import environment, run_json
 from tests.django.test_rollups_allot import counters
+from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -315,6 +321,7 @@ from django.db import OperationalError
 from django_lifesigns.history.rollups.writer import roll_up
 from django.db import transaction
 from tests.django.test_rollups_allot import counters
+from tests.services import wait_until
 
 # Four processes: of two hosts, two each, which do not know of each other's turns.
 host = int(sys.argv[1]) % 2
@@ -336,11 +343,6 @@ for number in range(40):
 @pytest.mark.parametrize("new_database", ["postgresql", "mariadb"], indirect=True)
 @pytest.mark.services
 def test_roll_up_by_processes_at_the_same_time_counts_once(new_database: NewDatabase, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    from tests.django.projects import environment
-
     settings: dict[str, Any] = {"DATABASES": {"default": new_database()}}
     migrate = "from django.core.management import call_command; call_command('migrate', verbosity=0); print('{}')"
     run_json(tmp_path, settings, migrate)
@@ -357,6 +359,81 @@ print(json.dumps(days))
 """
     found = run_json(tmp_path, settings, read)
     assert found == {"healthy__sum": pytest.approx(2 * 585), "healthy_runs__sum": 2 * 39}
+
+
+def test_check_that_is_renewed_in_the_background_is_known_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day of it adds up to 86,400 s within 1 s: to a hundred-thousandth."""
+    monkeypatch.setattr(background, "SHORTEST_PAUSE", 0.1)
+    engine = Engine(default_ttl=0.5, log=False)
+    engine.register("mine", lambda: True)
+    engine.start_background()
+    recording = BackgroundRecording(engine, 0.5)
+    recording.start()
+
+    def known() -> float:
+        return totals("total").get("healthy", 0.0)
+
+    wait_until(lambda: known() > 3.0, 30)
+    row = Rollup.objects.exclude(source=LIVE).get(period="total")
+    since = Rollup.objects.get(source=LIVE).until
+    assert row.healthy == pytest.approx(row.until - since, abs=0.005)
+
+
+SHARING = """
+import sys, time
+import django
+django.setup()
+from django_lifesigns.history import recorder
+from django_lifesigns.history.rollups import writer
+from lifesigns import Engine
+
+writer.ROLL_SECONDS, writer.RETRY_SECONDS = 0.2, 0.1
+engine = Engine(default_ttl=0.2, log=False, share="host", application="shared", store_path=sys.argv[1])
+engine.register("mine", lambda: True, identity="mine")
+end = time.monotonic() + float(sys.argv[2])
+print("started", flush=True)
+while time.monotonic() < end:
+    recorder.record(engine.run(), engine, wait=5)
+    time.sleep(0.05)
+recorder._recorder().rollups.finish()
+recorder.flush(10)
+print(time.time(), flush=True)
+"""
+
+
+def test_processes_that_share_count_once_whichever_of_them_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "db.sqlite3"
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file), "OPTIONS": {"timeout": 20}}
+    settings: dict[str, Any] = {"DATABASES": {"default": database}}
+    migrate = "from django.core.management import call_command; call_command('migrate', verbosity=0); print('{}')"
+    run_json(tmp_path, settings, migrate)
+    given = environment(tmp_path, settings)
+    command = [sys.executable, "-W", "ignore", "-c", SHARING, str(tmp_path / "store")]
+    started = time.time()
+    with ExitStack() as processes:
+        outputs = []
+        for seconds in ("60", "60", "8"):
+            process = subprocess.Popen([*command, seconds], env=given, stdout=subprocess.PIPE, text=True)
+            processes.enter_context(process)
+            processes.callback(process.kill)
+            assert process.stdout is not None
+            outputs.append((process, process.stdout))
+        for _, output in outputs:
+            assert output.readline() == "started\n"
+        for victim, _ in outputs[:2]:
+            time.sleep(1.5)
+            victim.kill()
+            victim.wait()
+        ended = float(outputs[2][1].readline())
+        outputs[2][0].wait(20)
+    with closing(sqlite3.connect(file)) as connected:
+        [(healthy, since, until)] = connected.execute(
+            "SELECT sum(CASE WHEN period = 'day' THEN healthy END), min(CASE WHEN source = 'live' THEN until END), "
+            "max(CASE WHEN period = 'total' THEN until END) FROM lifesigns_rollup"
+        ).fetchall()
+    assert started < since < until <= ended
+    assert ended - until < 2
+    assert healthy == pytest.approx(until - since, abs=0.05)
 
 
 def test_names_of_counters_are_those_of_the_type() -> None:

@@ -159,9 +159,10 @@ class Recorder:
                 self._save(batch)
             finally:
                 self.buffer.requeue(batch)
-        if self.rollups.has_rolled and (engine := self.rollups.engine):
-            self.rollups.has_rolled = False
-            publish(engine)
+            # In the loop: what is added meanwhile finds no run that would end without it.
+            if self.rollups.has_rolled and (engine := self.rollups.engine):
+                self.rollups.has_rolled = False
+                publish(engine)
 
     def _save(self, batch: Any) -> None:
         """Save rows and take them out of the batch."""

@@ -15,6 +15,8 @@ from lifesigns.results import CheckCounters
 Figures = dict[str, float]
 # What the engine counts itself.
 COUNTED = ("healthy", "degraded", "error", "duration_seconds", *COUNTS)
+# Seconds that are none of these in planned maintenance.
+KNOWN = (*STATUSES, "blocked")
 # Below this a difference is one of rounding.
 LEAST = 1e-3
 
@@ -155,22 +157,24 @@ def spread(increments: Increments, name: str, step: Step, maintenance: Sequence[
     overlaps = [(start, end) for start, end in maintenance if start < step.end and end > step.start]
     if not overlaps and not any(step.figures.values()):
         return
-    given: Figures = dict.fromkeys(COUNTS, 0)
+    counts = {count: step.figures[count] for count in COUNTS if step.figures.get(count)}
+    seconds = {name: value for name, value in step.figures.items() if value and name not in COUNTS}
+    kept = [(period, period.kept_since(now)) for period in PERIODS]
+    given = dict.fromkeys(counts, 0)
     for start, end in _pieces(step, overlaps, now):
         is_planned = any(first <= start and end <= last for first, last in overlaps)
         share = (end - start) / step.length
-        up_to = 1.0 if end >= step.end else (end - step.start) / step.length
-        figures: Figures = {"duration_seconds": step.figures.get("duration_seconds", 0.0) * share}
-        for name_of_count in COUNTS:
-            total = int(step.figures.get(name_of_count, 0) * up_to)
-            figures[name_of_count], given[name_of_count] = total - given[name_of_count], total
+        figures = {each: value * share for each, value in seconds.items() if not is_planned or each not in KNOWN}
         if is_planned:
-            figures.update(dict.fromkeys(STRETCHES, 0), maintenance=end - start)
-        else:
-            seconds = (*STATUSES, "blocked")
-            figures.update({status: step.figures.get(status, 0.0) * share for status in seconds})
-        for period in PERIODS:
-            if start >= period.kept_since(now):
+            figures["maintenance"] = end - start
+        up_to = 1.0 if end >= step.end else (end - step.start) / step.length
+        for each, total in counts.items():
+            so_far = int(total * up_to)
+            if not is_planned or each not in STRETCHES:
+                figures[each] = so_far - given[each]
+            given[each] = so_far
+        for period, since in kept:
+            if start >= since:
                 increments.add(Key(name, period.name, period.start(start)), end, figures)
 
 

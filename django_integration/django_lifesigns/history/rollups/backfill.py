@@ -93,12 +93,20 @@ def _reached(results: Sequence[LoggedResult], end: float, hold: float, is_last: 
 
 
 def _steps(results: Sequence[LoggedResult], since: float, end: float, hold: float) -> Iterator[Step]:
-    """Yield the times after `since` for which results hold."""
+    """Yield the times after `since` for which results hold; those of one status that follow each other as one."""
     following = [*(result.at for result in results[1:]), end]
+    status, first, last = "", since, since
     for result, until in zip(results, following, strict=True):
         start, until = max(since, result.at), min(until, result.at + hold, end)
-        if until > start:
-            yield Step(start, until, {result.status: until - start})
+        if until <= start:
+            continue
+        if result.status != status or start > last:
+            if last > first:
+                yield Step(first, last, {status: last - first})
+            status, first = result.status, start
+        last = until
+    if last > first:
+        yield Step(first, last, {status: last - first})
 
 
 def _count_runs(
