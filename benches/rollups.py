@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ def measure(rows: int, checks: int) -> None:
     show("all objectives", lambda: read_states(targets, now))
     for days in (30, 90, 400):
         windows = {"all": tiles(now - days * 86_400, now, now)}
-        show(f"all figures of {days} days", lambda windows=windows: sums(windows, FIGURES))
-    strips = Rollup.objects.filter(period="day", start__gte=int(now) - 90 * 86_400)
-    strips = strips.values_list("check_name", "start", "error")
+        show(f"all figures of {days} days", partial(sums, windows, FIGURES))
+    recent = Rollup.objects.filter(period="day", start__gte=int(now) - 90 * 86_400)
+    strips = recent.values_list("check_name", "start", "error")
     show("the days of 90 days, one by one", lambda: list(strips.all()), strips)
     show("removing what is too old", lambda: prune(now, "default"))
     began = time.perf_counter()

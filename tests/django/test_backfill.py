@@ -70,14 +70,14 @@ def test_backfill_equals_the_model_of_each_second(seed: int, chunk: int, monkeyp
         for period in (MINUTE, HOUR, DAY):
             expected[period.name, period.start(at), f"{status}_runs"] += 1
             expected[period.name, period.start(at), "duration_6"] += 1
-    for period in ("minute", "hour", "day"):
+    for name_of_period in ("minute", "hour", "day"):
         found = {
-            (period, start, name): value
-            for start, row in rows(period).items()
+            (name_of_period, start, name): value
+            for start, row in rows(name_of_period).items()
             for name, value in row.items()
             if "stretches" not in name
         }
-        assert found == pytest.approx({key: value for key, value in expected.items() if key[0] == period})
+        assert found == pytest.approx({key: value for key, value in expected.items() if key[0] == name_of_period})
 
 
 def test_backfill_again_adds_nothing_and_later_results_once() -> None:
