@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.objectives.budget import PAIRS
 from django_lifesigns.history.objectives.state import ObjectiveState
 from django_lifesigns.history.reports.alignment import lines
@@ -50,4 +50,4 @@ def text(states: Sequence[ObjectiveState]) -> str:
 
 def json_(states: Sequence[ObjectiveState]) -> str:
     """Write it for programs."""
-    return json.dumps({"objectives": [state.as_dict() for state in states]}, indent=2) + "\n"
+    return to_json({"objectives": [state.as_dict() for state in states]}, indent=2) + "\n"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.objectives.budget import pairs_of
 from django_lifesigns.history.objectives.prometheus import SECONDS, bad_statuses
 from django_lifesigns.history.objectives.targets import Target
@@ -25,7 +25,7 @@ def documents(service: str, targets: Mapping[str, Target]) -> str:
 
 def _slo(service: str, check: str, target: Target) -> dict[str, Any]:
     name = _name(f"{service}-{check}")
-    of_check = f"check_name={json.dumps(check)}"
+    of_check = f"check_name={to_json(check)}"
 
     def query(statuses: str) -> dict[str, Any]:
         text = f'sum({SECONDS}{{{of_check},status=~"{statuses}"}})'

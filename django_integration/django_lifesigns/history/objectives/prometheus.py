@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.objectives.budget import (
     LEAST_BAD_SECONDS,
     LEAST_STRETCHES,
@@ -40,7 +40,7 @@ def rules(service: str, targets: Mapping[str, Target]) -> str:
 
 
 def _indicators(check: str, target: Target, labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    of_check = f"check_name={json.dumps(check)}"
+    of_check = f"check_name={to_json(check)}"
 
     def ratio(window: str) -> str:
         bad = f'sum(rate({SECONDS}{{{of_check},status=~"{bad_statuses(target)}"}}[{window}]))'
@@ -93,7 +93,7 @@ def _fires(check: str, target: Target, pair: Pair, labels: Mapping[str, str]) ->
         for window in (pair.short, pair.long)
     ]
     # As many series as instances: the mean over these.
-    of_check = f'{{check_name={json.dumps(check)},status=~"{bad_statuses(target)}"}}[{pair.long}]'
+    of_check = f'{{check_name={to_json(check)},status=~"{bad_statuses(target)}"}}[{pair.long}]'
     seconds = f"avg(sum without (status) (increase({SECONDS}{of_check}))) >= {LEAST_BAD_SECONDS:g}"
     # A stretch is two changes; the last may not have ended.
     stretches = f"avg(sum without (status) (changes({STATUS}{of_check}))) >= {2 * LEAST_STRETCHES - 1}"
@@ -106,4 +106,4 @@ def _record(name: str, expression: str, labels: Mapping[str, str], window: str =
 
 
 def _selector(labels: Mapping[str, str]) -> str:
-    return "{" + ", ".join(f"{name}={json.dumps(value)}" for name, value in labels.items()) + "}"
+    return "{" + ", ".join(f"{name}={to_json(value)}" for name, value in labels.items()) + "}"

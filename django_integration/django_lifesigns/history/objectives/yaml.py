@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from django_lifesigns.history.json_text import to_json
 
 
 def dump(value: Any) -> str:
@@ -19,7 +20,7 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
                 yield f"{indent}{key}:"
                 yield from _lines(item, f"{indent}  ")
             else:
-                yield f"{indent}{key}: {json.dumps(item, ensure_ascii=False)}"
+                yield f"{indent}{key}: {to_json(item, ascii_only=False)}"
         return
     for item in value:
         if isinstance(item, Mapping):
@@ -27,4 +28,4 @@ def _lines(value: Any, indent: str) -> Iterator[str]:
             yield f"{indent}- {first.lstrip()}"
             yield from rest
         else:
-            yield f"{indent}- {json.dumps(item, ensure_ascii=False)}"
+            yield f"{indent}- {to_json(item, ascii_only=False)}"

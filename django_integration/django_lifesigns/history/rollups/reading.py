@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Q, Sum
@@ -50,10 +52,7 @@ def _next(seconds: int, at: int) -> int:
 
 def tiles(since: float, until: float, now: float) -> Q:
     """Return the condition of those rows."""
-    condition = Q(pk=None)
-    for segment in segments(since, until, now):
-        condition |= _rows(*segment)
-    return condition
+    return reduce(or_, (_rows(*segment) for segment in segments(since, until, now)))
 
 
 def sums(
@@ -67,10 +66,7 @@ def sums(
     """
     from django_lifesigns.models import Rollup
 
-    condition = Q(pk=None)
-    for rows in windows.values():
-        condition |= rows
-    found = Rollup.objects.filter(condition).order_by()
+    found = Rollup.objects.filter(reduce(or_, windows.values())).order_by()
     if 0 < len(names) <= MOST_NAMES:
         found = found.filter(check_name__in=names)
     columns = [(window, field) for window in windows for field in fields]

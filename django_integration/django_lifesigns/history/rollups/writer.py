@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from weakref import ReferenceType, ref
 
 from django.db import transaction
@@ -24,6 +25,8 @@ logger = logging.getLogger("django_lifesigns")
 NAME = "lifesigns.rollups"
 ROLL_SECONDS = 60.0
 RETRY_SECONDS = 15.0
+# Reading the counters more often would make the minutes no better.
+SAMPLE_SECONDS = 5.0
 # A source that was first seen so long after it started counting is rolled up from its start.
 START_SECONDS = 300.0
 # Sources that have not counted for so long are forgotten.
@@ -38,6 +41,7 @@ class RollupWriter:
     def __init__(self) -> None:
         self._samples = Samples()
         self._due_at = 0.0
+        self._sampled_at = 0.0
         self._prune_at: float | None = None
         self._engine: ReferenceType[Engine] | None = None
         self._refused = False
@@ -55,17 +59,26 @@ class RollupWriter:
         """Take a sample of what the engine has counted and, if it is this process's turn, have it rolled up."""
         if self.engine is not engine:
             self._engine = ref(engine)
-        self._samples.add(engine.counters())
         now = time.monotonic()
-        if take_turn and now >= self._due_at and engine.claim_record(NAME, time.time(), gap=ROLL_SECONDS * 0.9):
+        is_due = take_turn and now >= self._due_at
+        if not is_due and now < self._sampled_at + SAMPLE_SECONDS:
+            return
+        self._sampled_at = now
+        self._samples.add(engine.counters())
+        if not is_due:
+            return
+        if engine.claim_record(NAME, time.time(), gap=ROLL_SECONDS * 0.9):
             self._due_at = now + ROLL_SECONDS
-            self.is_pending = True
             self._prunes = self._is_time_to_prune(engine, now)
+            self.is_pending = True
+        else:  # another process has done so
+            self._due_at = now + min(SAMPLE_SECONDS, ROLL_SECONDS)
 
     def finish(self) -> None:
-        """Have what was sampled rolled up whoever's turn it is: this process ends."""
-        if self.engine and self._samples.all():
-            self.is_pending, self._prunes = True, False
+        """Have what is counted by now rolled up whoever's turn it is: this process ends."""
+        if engine := self.engine:
+            self._samples.add(engine.counters())
+            self._prunes, self.is_pending = False, True
 
     def _is_time_to_prune(self, engine: Engine, now: float) -> bool:
         """Return whether this turn is for removing what is too old: once an hour among all processes that share."""
@@ -113,14 +126,14 @@ def roll_up(samples: Sequence[Sample], using: str) -> bool:
 
     Idempotent: samples that were rolled up before, by whichever process, add nothing.
     """
-    epochs = {epoch for counters in samples[-1].values() if (epoch := counters["epoch"])}
+    epochs = {epoch for sample in samples for counters in sample.values() if (epoch := counters["epoch"])}
     cursors = _cursors(epochs, using)
     if epochs - cursors.keys():
         _start(samples, cursors, using)
         return False
     since = min((cursor.until for cursor in cursors.values()), default=time.time())
     windows = Maintenance(since, time.time())
-    increments = allot(samples, cursors, {name: windows.of(name) for name in samples[-1]})
+    increments = allot(samples, cursors, {name: windows.of(name) for name in {*chain(*samples)}})
     add(increments, using)
     return True
 
