@@ -126,6 +126,14 @@ def test_backfill_ends_where_the_counters_start() -> None:
     assert day == {"healthy": 300.0, "healthy_runs": 10, "duration_6": 10}
 
 
+def test_backfill_without_results_from_before_the_counters_adds_nothing() -> None:
+    add([(NOW - 60, "healthy")])
+    Rollup.objects.create(check_name="mine", period=TOTAL, start=0, source=LIVE, until=NOW - 300)
+    for _ in range(2):
+        assert backfill("mine", HOLD, NOW) == 0
+    assert rows("day") == {}
+
+
 def test_backfill_counts_stretches_and_makes_no_rows_that_would_be_removed() -> None:
     long_ago = DAY.start(NOW) - 100 * DAY.seconds + 5_000.0
     statuses = ["healthy", "error", "error", "degraded", "error", "healthy", "error"]

@@ -9,11 +9,22 @@ from django.db.migrations.operations.base import Operation
 
 from django_lifesigns.history.adoption import AdoptOrCreateModel
 
-SECONDS = ("healthy", "degraded", "error", "blocked", "maintenance", "duration_seconds")
-COUNTS = (
-    *("healthy_runs", "degraded_runs", "error_runs", "error_stretches", "unhealthy_stretches"),
-    *(f"duration_{number}" for number in range(14)),
-)
+SECONDS = {
+    "healthy": "seconds healthy",
+    "degraded": "seconds degraded",
+    "error": "seconds in error",
+    "blocked": "seconds blocked",
+    "maintenance": "seconds in maintenance",
+    "duration_seconds": "duration of all runs in seconds",
+}
+COUNTS = {
+    "healthy_runs": "healthy runs",
+    "degraded_runs": "degraded runs",
+    "error_runs": "runs in error",
+    "error_stretches": "times that it became an error",
+    "unhealthy_stretches": "times that it became unhealthy",
+    **{f"duration_{number}": f"runs by duration {number}" for number in range(14)},
+}
 PERIODS = ("minute", "hour", "day", "total")
 
 
@@ -36,8 +47,8 @@ class Migration(migrations.Migration):
                 ("start", models.BigIntegerField(verbose_name="start")),
                 ("source", models.CharField(verbose_name="source", max_length=16, default="", blank=True)),
                 ("until", models.FloatField(verbose_name="counted until")),
-                *((name, models.FloatField(verbose_name=name.replace("_", " "), default=0.0)) for name in SECONDS),
-                *((name, models.BigIntegerField(verbose_name=name.replace("_", " "), default=0)) for name in COUNTS),
+                *((name, models.FloatField(verbose_name=shown, default=0.0)) for name, shown in SECONDS.items()),
+                *((name, models.BigIntegerField(verbose_name=shown, default=0)) for name, shown in COUNTS.items()),
             ],
             options={
                 "verbose_name": "roll-up",

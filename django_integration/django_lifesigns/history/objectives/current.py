@@ -7,12 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
 from django_lifesigns.history.objectives.state import ObjectiveState, alarms, for_metrics, read_states
-from django_lifesigns.history.objectives.targets import Target, read_targets
+from django_lifesigns.history.objectives.targets import Target
 from lifesigns import Engine
 
 logger = logging.getLogger("django_lifesigns")
@@ -21,14 +20,16 @@ logger = logging.getLogger("django_lifesigns")
 KEPT_SECONDS = 90.0
 
 
-def targets() -> dict[str, Target]:
-    """Return the target of each check that has one."""
-    from django_lifesigns.runtime.engine import get_runtime
+def set_targets(found: Mapping[str, Target]) -> None:
+    """Set the target of each check that has one: the engine of this process was built, or forgotten."""
+    _latest["targets"] = dict(found)
+    _latest.pop("states", None)
 
-    if not _are_configured():
-        return {}
-    runtime = get_runtime()
-    return read_targets(runtime.conf, runtime.names, runtime.engine.names, ())[0]
+
+def targets() -> dict[str, Target]:
+    """Return the target of each check that has one; none before the engine of this process is built."""
+    found: dict[str, Target] = _latest.get("targets", {})
+    return found
 
 
 def states() -> list[ObjectiveState]:
@@ -43,7 +44,7 @@ def as_dicts() -> dict[str, Any]:
 
 def publish(engine: Engine) -> None:
     """Work out the objectives and hand them to the metrics of all processes that share with this one."""
-    if not _are_configured():
+    if not targets():
         return
     try:
         found = states()
@@ -67,12 +68,6 @@ def burning() -> list[dict[str, Any]]:
         found = states()
         _latest["states"] = (time.monotonic(), found)
     return alarms(found)
-
-
-def _are_configured() -> bool:
-    """Return whether the settings have any, without building what they lead to."""
-    raw = getattr(settings, "LIFESIGNS", None)
-    return isinstance(raw, Mapping) and bool(raw.get("OBJECTIVES"))
 
 
 _latest: dict[str, Any] = {}

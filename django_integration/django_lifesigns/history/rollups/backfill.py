@@ -94,7 +94,7 @@ def _reached(results: Sequence[LoggedResult], end: float, hold: float, is_last: 
 
 def _steps(results: Sequence[LoggedResult], since: float, end: float, hold: float) -> Iterator[Step]:
     """Yield the times after `since` for which results hold; those of one status that follow each other as one."""
-    following = [*(result.at for result in results[1:]), end]
+    following = [*(result.at for result in results[1:]), end][: len(results)]
     status, first, last = "", since, since
     for result, until in zip(results, following, strict=True):
         start, until = max(since, result.at), min(until, result.at + hold, end)

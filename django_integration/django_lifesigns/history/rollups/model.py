@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.rollups.periods import PERIODS, TOTAL
 
 
-def _seconds(name: str) -> models.FloatField[float, float]:
+def _seconds(name: Any) -> models.FloatField[float, float]:
     return models.FloatField(name, default=0.0)
 
 
-def _count(name: str) -> models.BigIntegerField[int, int]:
+def _count(name: Any) -> models.BigIntegerField[int, int]:
     return models.BigIntegerField(name, default=0)
+
+
+def _duration(number: int) -> models.BigIntegerField[int, int]:
+    return _count(format_lazy("{runs} {number}", runs=lazy("runs by duration"), number=number))
 
 
 class Rollup(models.Model):
@@ -33,31 +38,31 @@ class Rollup(models.Model):
     start = models.BigIntegerField(lazy("start"))
     source = models.CharField(lazy("source"), max_length=16, default="", blank=True)
     until = models.FloatField(lazy("counted until"))
-    healthy = _seconds("healthy")
-    degraded = _seconds("degraded")
-    error = _seconds("error")
-    blocked = _seconds("blocked")
-    maintenance = _seconds("maintenance")
-    duration_seconds = _seconds("duration seconds")
-    healthy_runs = _count("healthy runs")
-    degraded_runs = _count("degraded runs")
-    error_runs = _count("error runs")
-    error_stretches = _count("error stretches")
-    unhealthy_stretches = _count("unhealthy stretches")
-    duration_0 = _count("duration 0")
-    duration_1 = _count("duration 1")
-    duration_2 = _count("duration 2")
-    duration_3 = _count("duration 3")
-    duration_4 = _count("duration 4")
-    duration_5 = _count("duration 5")
-    duration_6 = _count("duration 6")
-    duration_7 = _count("duration 7")
-    duration_8 = _count("duration 8")
-    duration_9 = _count("duration 9")
-    duration_10 = _count("duration 10")
-    duration_11 = _count("duration 11")
-    duration_12 = _count("duration 12")
-    duration_13 = _count("duration 13")
+    healthy = _seconds(lazy("seconds healthy"))
+    degraded = _seconds(lazy("seconds degraded"))
+    error = _seconds(lazy("seconds in error"))
+    blocked = _seconds(lazy("seconds blocked"))
+    maintenance = _seconds(lazy("seconds in maintenance"))
+    duration_seconds = _seconds(lazy("duration of all runs in seconds"))
+    healthy_runs = _count(lazy("healthy runs"))
+    degraded_runs = _count(lazy("degraded runs"))
+    error_runs = _count(lazy("runs in error"))
+    error_stretches = _count(lazy("times that it became an error"))
+    unhealthy_stretches = _count(lazy("times that it became unhealthy"))
+    duration_0 = _duration(0)
+    duration_1 = _duration(1)
+    duration_2 = _duration(2)
+    duration_3 = _duration(3)
+    duration_4 = _duration(4)
+    duration_5 = _duration(5)
+    duration_6 = _duration(6)
+    duration_7 = _duration(7)
+    duration_8 = _duration(8)
+    duration_9 = _duration(9)
+    duration_10 = _duration(10)
+    duration_11 = _duration(11)
+    duration_12 = _duration(12)
+    duration_13 = _duration(13)
 
     objects: ClassVar[models.Manager[Rollup]] = models.Manager()
 

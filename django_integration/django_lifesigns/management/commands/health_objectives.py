@@ -14,6 +14,7 @@ from django_lifesigns.history.objectives import openslo, prometheus
 from django_lifesigns.history.objectives.current import states, targets
 from django_lifesigns.history.objectives.formats import json_, text
 from django_lifesigns.management.base import HealthCommand, require_history
+from django_lifesigns.runtime.engine import get_runtime
 
 SHOWN = {"text": text, "json": json_}
 EXPORTED = {"openslo": openslo.documents, "prometheus-rules": prometheus.rules}
@@ -30,6 +31,7 @@ class Command(HealthCommand):
 
     def handle(self, *, output: str, **_options: Any) -> None:
         """Write the objectives in that format."""
+        get_runtime()  # which finds the targets
         if output in EXPORTED:
             found = targets()
             if not found:
