@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
+from django_lifesigns.history.rollups.model import Rollup as Rollup  # for Django to find it here
 from django_lifesigns.runtime.threshold_rules import wanted_instead
 
 

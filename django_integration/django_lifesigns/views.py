@@ -100,8 +100,13 @@ async def detailed_health_check(request: HttpRequest, wait: Wait) -> HttpRespons
     if not caller.sees_details:
         return answer(request, {**statuses_only(report), **caller.hint})
     database = report["checks"].get(runtime.names.get("database_connectivity"), {})
-    availability, hours = await wait(history.read, history.aread) or (None, None)
-    more = {"system_info": system_info(database), "service_availability": availability, "history": hours}
+    availability, hours, objectives = await wait(history.read, history.aread) or (None, None, None)
+    more = {
+        "system_info": system_info(database),
+        "service_availability": availability,
+        "history": hours,
+        "objectives": objectives,
+    }
     return answer(request, {**report, **more})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, final
 
-from lifesigns.results import Report, Result
+from lifesigns.results import CheckCounters, Objective, Report, Result
 
 __all__ = [
     "STORE_SUFFIX",
@@ -21,6 +21,7 @@ __all__ = [
     "Waker",
     "__version__",
     "beat",
+    "check_counters",
     "close_connections",
     "default_store",
     "deliver",
@@ -47,6 +48,7 @@ __all__ = [
     "release_threads",
     "request_server",
     "reserve_threads",
+    "set_objectives",
     "stop_interpreter_monitor",
     "thread_ends",
     "undrain",
@@ -338,6 +340,12 @@ def job_withdrawn(token: int, callable: int, _nothing: None) -> tuple[int, int, 
 
 def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> None:
     """Completes a call as `job_raised` does, of an exception that ends the thread, which makes no more calls."""
+
+def check_counters(engine: Engine) -> dict[str, CheckCounters]:
+    """What was counted of each check, by name, parents first. Runs nothing."""
+
+def set_objectives(engine: Engine, objectives: Mapping[str, Objective]) -> None:
+    """Replaces what the metrics say of objectives, in all processes that share with this one, for 5 minutes."""
 
 def beat(name: str) -> None:
     """Record a heartbeat of ``name`` for ``heartbeat`` checks here and in processes that share a store with this one.

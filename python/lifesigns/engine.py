@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lifesigns.events import Event
     from lifesigns.probe_server import ProbeServer
-    from lifesigns.results import Report, Result
+    from lifesigns.results import CheckCounters, Objective, Report, Result
 
 _modules = sys.modules
 
@@ -136,6 +136,23 @@ class Engine(Registry, Alerting):
             passing: whether they pass now, as ``run(critical_only=True)`` has found.
         """
         return self._native.has_started(passing)
+
+    def counters(self) -> dict[str, CheckCounters]:
+        """Return what was counted of each check since its first run, by name, parents first. Runs nothing.
+
+        With ``share="host"`` of all processes together. A history in time is made of the differences.
+        """
+        return _core.check_counters(self._native)
+
+    def set_objectives(self, objectives: Mapping[str, Objective]) -> None:
+        """Replace what the metrics say of objectives, by check: in all processes that share with this one.
+
+        It is shown for 5 minutes: call it about once a minute, from one of them.
+
+        Raises:
+            ValueError: a key is wrong or missing.
+        """
+        _core.set_objectives(self._native, objectives)
 
     def subscribe(self, subscriber: Callable[[Event], object]) -> None:
         """Call `subscriber` with each event, from the thread whose run fetched it.

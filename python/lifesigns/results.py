@@ -57,6 +57,52 @@ class Summary(TypedDict):
     health_percentage: float
 
 
+class CheckCounters(TypedDict):
+    """What was counted of one check since its first run: totals, which only grow within one ``epoch``.
+
+    ``epoch`` is another one once they start again from zero; None before the first run. ``since`` and ``at`` are in
+    seconds since 1970: when the first run ended, and of when the totals are. ``stale_after`` is for how many seconds a
+    result holds. ``healthy``, ``degraded``, ``error`` and
+    ``unknown`` are seconds in that status: a result holds until the next one, at most until it is stale. Stretches are
+    how often it became an error, and how often degraded or an error. ``durations`` are runs by duration, in the buckets
+    of ``health_check_duration_seconds``: not cumulative, in seconds up to `DURATION_BOUNDS`, and longer ones.
+    """
+
+    epoch: str | None
+    since: float | None
+    at: float
+    depends_on: list[str]
+    stale_after: float
+    healthy: float
+    degraded: float
+    error: float
+    unknown: float
+    healthy_runs: int
+    degraded_runs: int
+    error_runs: int
+    error_stretches: int
+    unhealthy_stretches: int
+    duration_seconds: float
+    durations: list[int]
+
+
+# Of the buckets of durations, in seconds; longer runs are in one more.
+DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Objective(TypedDict):
+    """What the metrics say of the objective of one check.
+
+    ``ratio`` is the share of time that is to be good, ``budget_remaining`` the share of the error budget that is left,
+    below 0 once it is overspent, None where nothing is known; ``burn_rates`` by window (``5m``): 1 spends the budget
+    within its period.
+    """
+
+    ratio: float
+    budget_remaining: float | None
+    burn_rates: dict[str, float]
+
+
 class Report(TypedDict):
     """What came of a sweep. ``unhealthy`` if and only if a critical check is in error."""
 

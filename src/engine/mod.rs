@@ -8,6 +8,7 @@ pub mod runner;
 mod started;
 pub mod sweep;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::runtime::{Process, diagnostics, forked_at, lock};
 use crate::state::Scope;
+use crate::state::objectives::{Objective, Objectives};
 
 use events::Events;
 use readiness::ReadinessState;
@@ -34,6 +36,7 @@ pub struct Engine {
     events: Events,
     readiness: ReadinessState,
     start: StartState,
+    objectives: Objectives,
     max_stale: Duration,
     /// In nanoseconds since boot.
     started: u64,
@@ -83,8 +86,9 @@ impl Engine {
     pub fn new(max_stale: Duration) -> Self {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
-        let (events, readiness, start) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, max_stale, started: clock::now() }
+        let (events, readiness, start, objectives) = Default::default();
+        let started = clock::now();
+        Self { checks, groups, shared, events, readiness, start, objectives, max_stale, started }
     }
 
     /// The same engine in another scope; before checks are registered.
@@ -171,6 +175,16 @@ impl Engine {
     /// Sets what degrades any check, from the next run on.
     pub fn limit(&self, limits: Limits) {
         self.shared.limits.store(Arc::new(limits));
+    }
+
+    /// Replaces what is known of the objectives of checks, for all that share.
+    pub fn set_objectives(&self, objectives: BTreeMap<String, Objective>) {
+        self.objectives.set(self.scope(), objectives);
+    }
+
+    /// What is known of the objectives of checks, by name.
+    pub fn objectives(&self) -> BTreeMap<String, Objective> {
+        self.objectives.recent(self.scope())
     }
 
     /// The names of all checks, in the order of registration.

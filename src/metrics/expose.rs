@@ -73,6 +73,7 @@ impl Collector for Exposition {
         self.options(encoder)?;
         self.runs(encoder)?;
         self.durations(encoder)?;
+        self.objectives(encoder)?;
         self.lags(encoder)?;
         self.findings(encoder)
     }
@@ -176,6 +177,21 @@ impl Exposition {
         )?;
         let loops = lags().filter_map(|(lag, pid)| Some((vec![("pid", pid.as_str())], lag.event_loop?.as_secs_f64())));
         gauge(encoder, "health_event_loop_lag_seconds", "Seconds by which the slowest event loop is late", loops)
+    }
+
+    fn objectives(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let objectives = &self.snapshot.objectives;
+        let of = |name| vec![("check_name", name)];
+        let ratios = objectives.iter().map(|(name, objective)| (of(name.as_str()), objective.ratio));
+        gauge(encoder, "health_objective_ratio", "Share of time in which a check is to be good", ratios)?;
+        let left =
+            objectives.iter().filter_map(|(name, objective)| Some((of(name.as_str()), objective.budget_remaining?)));
+        gauge(encoder, "health_error_budget_remaining_ratio", "Share of the error budget that is left", left)?;
+        let rates = objectives.iter().flat_map(|(name, objective)| {
+            let rates = objective.burn_rates.iter();
+            rates.map(move |(window, rate)| (vec![("check_name", name.as_str()), ("window", window.as_str())], *rate))
+        });
+        gauge(encoder, "health_burn_rate", "Speed at which the error budget is spent: 1 spends it in its period", rates)
     }
 
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

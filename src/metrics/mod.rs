@@ -3,6 +3,7 @@
 mod expose;
 mod findings;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::monitor::{self, Lag};
 use crate::policy::report::Health;
 use crate::runtime::process;
 use crate::state::View;
+use crate::state::objectives::Objective;
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
@@ -59,6 +61,8 @@ impl CheckMetrics {
 pub struct MetricsSnapshot {
     pub checks: Vec<CheckMetrics>,
     pub lags: Vec<Lag>,
+    /// By check.
+    pub objectives: BTreeMap<String, Objective>,
     pub draining: bool,
 }
 
@@ -66,7 +70,8 @@ impl MetricsSnapshot {
     pub fn of(engine: &Engine) -> Self {
         let now = Instant::now();
         let checks = engine.checks().iter().map(|check| CheckMetrics::of(check, now)).collect();
-        Self { checks, lags: monitor::lags(engine.scope()), draining: process::draining() }
+        let (lags, objectives) = (monitor::lags(engine.scope()), engine.objectives());
+        Self { checks, lags, objectives, draining: process::draining() }
     }
 
     /// Whether every critical check passes, and this process is not about to end.

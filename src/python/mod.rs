@@ -10,6 +10,7 @@ mod deliver;
 mod dicts;
 mod engine;
 mod events;
+mod history;
 mod interpreter;
 mod jobs;
 mod parse;
@@ -164,6 +165,8 @@ mod _core {
     use super::deliver::deliver;
     #[pymodule_export]
     use super::engine::PyEngine;
+    #[pymodule_export]
+    use super::history::{check_counters, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]

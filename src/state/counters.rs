@@ -24,6 +24,25 @@ pub struct Counters {
     pub errors: BTreeMap<String, u64>,
     pub last_run: Option<SystemTime>,
     pub seconds: StatusSeconds,
+    pub stretches: Stretches,
+    /// Since when it is counted; `None` before the first run.
+    pub epoch: Option<Epoch>,
+}
+
+/// The life of a record's counters: another one once they start again from zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Epoch {
+    pub id: u64,
+    /// When the first run ended.
+    pub since: SystemTime,
+}
+
+/// How often the status shown became bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stretches {
+    pub error: u64,
+    /// Degraded or in error.
+    pub unhealthy: u64,
 }
 
 /// How long runs took.
@@ -59,10 +78,20 @@ impl Counters {
             *count += 1;
         }
         self.last_run = Some(found.at);
+        self.epoch.get_or_insert_with(|| Epoch { id: uuid::Uuid::new_v4().as_u64_pair().0, since: found.at });
         if let Some(error) = &found.error_type {
             let known = self.errors.len() < MAX_ERRORS || self.errors.contains_key(error);
             *self.errors.entry(if known { error.clone() } else { "other".to_owned() }).or_default() += 1;
         }
+    }
+}
+
+impl Stretches {
+    /// Counts what starts when the status shown changes.
+    pub fn change(&mut self, from: Option<Status>, to: Status) {
+        let is_bad = |status: Status| matches!(status, Status::Degraded | Status::Error);
+        self.error += u64::from(to == Status::Error && from != Some(Status::Error));
+        self.unhealthy += u64::from(is_bad(to) && !from.is_some_and(is_bad));
     }
 }
 
@@ -90,7 +119,7 @@ impl StatusSeconds {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::indexing_slicing)]
+    #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
     use super::*;
     use crate::model::{CheckError, Finding};
 
@@ -105,6 +134,40 @@ mod tests {
         assert_eq!((counters.runs[&Status::Healthy], counters.durations.buckets.iter().sum::<u64>()), (7, 7));
         assert!((counters.durations.seconds - 70.204).abs() < 1e-9);
         assert!(counters.errors.is_empty());
+    }
+
+    #[test]
+    fn epoch_starts_with_the_first_run_and_differs() {
+        let outcome = Outcome::of(Ok(Finding::healthy("m")), Instant::now(), Duration::from_secs(5));
+        let [mut one, mut other] = [Counters::default(), Counters::default()];
+        assert_eq!(one.epoch, None);
+        one.count(&outcome);
+        other.count(&outcome);
+        let first = one.epoch.unwrap();
+        one.count(&Outcome { at: outcome.at + Duration::from_secs(5), ..outcome.clone() });
+        assert_eq!((first.since, one.epoch), (outcome.at, Some(first)));
+        assert_ne!(other.epoch, Some(first));
+    }
+
+    #[test]
+    fn stretches_start_where_the_status_becomes_bad() {
+        use Status::{Degraded, Error, Healthy, Skipped};
+        let mut stretches = Stretches::default();
+        let mut from = None;
+        for (to, error, unhealthy) in [
+            (Healthy, 0, 0),
+            (Degraded, 0, 1),
+            (Error, 1, 1),
+            (Error, 1, 1),
+            (Degraded, 1, 1),
+            (Error, 2, 1),
+            (Skipped, 2, 1),
+            (Error, 3, 2),
+        ] {
+            stretches.change(from, to);
+            assert_eq!(stretches, Stretches { error, unhealthy }, "{from:?} {to:?}");
+            from = Some(to);
+        }
     }
 
     #[test]

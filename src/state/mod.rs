@@ -17,6 +17,7 @@ pub mod history_marks;
 mod in_flight;
 pub mod incidents;
 mod lease;
+pub mod objectives;
 pub mod record;
 pub mod scope;
 mod stored;

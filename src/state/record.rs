@@ -190,6 +190,7 @@ impl Record {
         if shown != outcome.status {
             outcome.raw_status = Some(std::mem::replace(&mut outcome.status, shown));
         }
+        self.counters.stretches.change(self.latest.as_ref().map(|latest| latest.status), outcome.status);
         let status_change = self.change_status(&outcome);
         self.runs.push(PastRun { status: outcome.status, finished: clock::from_instant(outcome.finished) });
         let outcome = Arc::new(outcome);

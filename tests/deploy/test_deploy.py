@@ -43,7 +43,7 @@ def expressions() -> list[str]:
     queries: list[str] = []
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         queries += [target["expr"] for target in panel.get("targets", ())]
-    filled = [query.replace("$__rate_interval", "1m") for query in queries]
+    filled = [query.replace("$__rate_interval", "1m").replace("$__range", "1h") for query in queries]
     return [re.sub(r"\$(job|instance|check)", ".*", query) for query in filled]
 
 

@@ -23,6 +23,8 @@ COMMANDS: list[list[str]] = [
     ["health_breaker", "force-open", "openai_api"],
     ["health_breaker", "reset", "openai_api"],
     ["health_prune", "--dry-run"],
+    *(["health_objectives", "--format", form] for form in ("text", "json")),
+    ["health_rollup", "--backfill"],
     ["check", "--deploy"],
 ]
 ACCEPT = ("application/json", "application/health+json", "text/plain", "text/html")

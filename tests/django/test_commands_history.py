@@ -21,8 +21,10 @@ from django.utils import timezone, translation
 
 from django_lifesigns.history import recent
 from django_lifesigns.history.reports.collect import MOST_SLICES, collect, slices
+from django_lifesigns.history.reports.incidents import incidents
+from django_lifesigns.history.rollups.periods import DAY, HOUR
 from django_lifesigns.management.commands import health_prune
-from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+from django_lifesigns.models import HealthCheckLog, Rollup, ServiceAvailability
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +61,8 @@ def test_json__figures(history: None) -> None:
     disk, openai = found["checks"]
     assert disk["last_error_at"] is not None
     del disk["last_error_at"]
-    assert disk == {
+    known = {key: value for key, value in disk.items() if value is not None}
+    assert known == {
         "check": "disk_space",
         "results": 100,
         "healthy": 95,
@@ -68,10 +71,12 @@ def test_json__figures(history: None) -> None:
         "uptime_percentage": 95.0,
         "median_ms": 10.0,
         "p95_ms": 200.0,
+        "p99_ms": 1000.0,
         "max_ms": 1000.0,
     }
     assert (openai["check"], openai["results"], openai["errors"], openai["last_error_at"]) == ("openai_api", 1, 0, None)
-    assert (found["results"], found["uptime_percentage"]) == (101, 95.05)
+    assert found["results"] == 101
+    assert "uptime_percentage" not in found, "a mean over checks that have nothing to do with each other"
     assert len(found["timeline"]) == 24
     assert sum(part["errors"] for part in found["timeline"]) == 2
     assert [problem["message"] for problem in found["latest_errors"]] == [HOSTILE] * 2
@@ -138,12 +143,13 @@ def test_html__in_another_language_is_still_css(history: None) -> None:
 
 def test_markdown__one_row_each(history: None) -> None:
     lines = report("--format", "markdown").splitlines()
-    [first, second] = [line for line in lines if "full" in line]
+    [incident, first, second] = [line for line in lines if "full" in line]
     assert first == second
+    assert "| 30 min | disk_space | error |" in incident
     assert "\\|" in first
     assert "<script>" not in first
     widths = {line.replace("\\|", "").count("|") for line in lines if line.startswith("|") and "full" not in line}
-    assert widths == {11, 4}
+    assert widths == {13, 7, 4}
 
 
 def test_text__markup_is_text(history: None) -> None:
@@ -324,3 +330,78 @@ def test_without_the_table__an_error_that_says_so(command: Callable[..., str]) -
         cursor.execute("ALTER TABLE core_health_check_log RENAME TO elsewhere")
     with pytest.raises((CommandError, DatabaseError), match="core_health_check_log"):
         command()
+
+
+def test_title_names_the_longest_incident_and_no_mean(history: None) -> None:
+    assert re.match(r"Health from .*: 1 incident, 30 min of disk_space\n", report())
+    HealthCheckLog.objects.exclude(status="healthy").delete()
+    assert re.match(r"Health from .*: no incidents\n", report())
+    HealthCheckLog.objects.all().delete()
+    assert re.match(r"Health from .*: no results\n", report())
+
+
+def found_incidents(**parents: list[str]) -> list[tuple[str, str, int, int | None, tuple[str, ...]]]:
+    until = timezone.now()
+    found = incidents(until - timedelta(hours=2), until, timedelta(seconds=60), parents)
+
+    def minutes(at: Any) -> int:
+        return int(round((until - at).total_seconds() / 60))  # noqa: RUF046  # of Any
+
+    return [
+        (each.check, each.status, minutes(each.since), minutes(each.until) if each.until else None, each.blocked)
+        for each in found
+    ]
+
+
+def test_incidents_start_and_end_with_the_status(django_assert_num_queries: Any) -> None:
+    for minutes, status in ((110, "error"), (100, "error"), (90, "healthy"), (60, "degraded"), (50, "error")):
+        add("a", status, minutes=minutes)
+    add("a", "healthy", minutes=40)
+    add("b", "healthy", minutes=0.5)
+    add("c", "error", minutes=30)
+    add("c", "error", minutes=0.5)
+    add("d", "error", minutes=30, message="nothing is known after it")
+    with django_assert_num_queries(2):
+        found = found_incidents()
+    assert sorted(found) == [
+        ("a", "error", 60, 40, ()),
+        ("a", "error", 110, 90, ()),
+        ("c", "error", 30, None, ()),
+        ("d", "error", 30, 29, ()),
+    ]
+
+
+def test_incidents_of_children_are_folded_into_their_cause() -> None:
+    add("database", "error", minutes=60)
+    add("database", "healthy", minutes=50)
+    for name, start in (("pool", 60.5), ("sessions", 55), ("cache", 55), ("pool", 30)):
+        add(name, "error", minutes=start)
+        add(name, "healthy", minutes=start - 7)
+    found = found_incidents(pool=["database"], sessions=["pool"])
+    assert sorted(found) == [
+        ("cache", "error", 55, 48, ()),
+        ("database", "error", 60, 50, ("pool", "sessions")),
+        ("pool", "error", 30, 23, ()),
+    ]
+
+
+def test_report_of_time_has_availability_objective_and_percentiles_of_all_runs(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": lambda: True}, "OBJECTIVES": {"mine": {"target": 99.0, "days": 7}}}
+    start = HOUR.start(timezone.now().timestamp() - 7_200)
+    figures = {"healthy": 3_400.0, "error": 20.0, "maintenance": 180.0, "duration_3": 99, "duration_9": 1}
+    for period in ("hour", "day"):
+        start = HOUR.start(start) if period == "hour" else DAY.start(start)
+        Rollup.objects.create(check_name="mine", period=period, start=start, until=0, healthy_runs=100, **figures)
+    found = json.loads(report("--format", "json", "--hours", "48"))
+    [mine] = found["checks"]
+    assert mine["availability_percentage"] == pytest.approx(100 * 3_400 / 3_420, abs=0.001)
+    assert (mine["bad_seconds"], mine["maintenance_seconds"], mine["results"]) == (20.0, 180.0, 0)
+    assert mine["known_percentage"] == pytest.approx(100 * 3_600 / 172_800, abs=0.1)
+    assert mine["objective_percentage"] == 99.0
+    assert mine["budget_remaining_percentage"] == pytest.approx(100 * (1 - 20 / 34.2), abs=0.1)
+    assert 5.0 <= mine["median_ms"] <= 10.0
+    assert mine["max_ms"] == 1_000
+    [objective] = found["objectives"]
+    assert objective["sentence"].startswith("14 s of the budget of 34 s in 7 days are left (42%)")
+    for form in FORMATS:
+        assert "14 s of the budget" in report("--format", form, "--hours", "48") or form == "csv"

@@ -141,6 +141,8 @@ ALL_OF_THEM = (
     ["generate_health_report"],
     ["generate_health_report", "--format", "html"],
     ["health_prune"],
+    ["health_objectives"],
+    ["health_rollup", "--backfill"],
 )
 
 
@@ -198,7 +200,9 @@ def test_watch__prints_block_after_block_into_a_pipe(tmp_path: Path) -> None:
 NOWHERE = {"ENGINE": "django.db.backends.postgresql", "NAME": "x", "USER": "x", "HOST": "127.0.0.1", "PORT": "1"}
 
 
-@pytest.mark.parametrize("arguments", [["generate_health_report"], ["health_prune"]])
+@pytest.mark.parametrize(
+    "arguments", [["generate_health_report"], ["health_prune"], ["health_objectives"], ["health_rollup", "--backfill"]]
+)
 def test_database_down__one_line(tmp_path: Path, arguments: list[str]) -> None:
     settings = {"DATABASES": {"default": NOWHERE}, "LIFESIGNS": QUIET_MACHINE}
     done = run(tmp_path, settings, "-W", "ignore", "-m", "django", *arguments)
@@ -208,7 +212,7 @@ def test_database_down__one_line(tmp_path: Path, arguments: list[str]) -> None:
     )
 
 
-@pytest.mark.parametrize("arguments", [["generate_health_report"], ["health_prune"]])
+@pytest.mark.parametrize("arguments", [["generate_health_report"], ["health_prune"], ["health_rollup", "--backfill"]])
 def test_database_without_tables__one_line(tmp_path: Path, arguments: list[str]) -> None:
     database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}
     settings = {"DATABASES": {"default": database}, "LIFESIGNS": QUIET_MACHINE}

@@ -53,6 +53,8 @@ class BackgroundRecording:
         # Half of the pause: a process that is alone is never refused its turn by its own last one.
         if self._engine.claim_record(NAME, time.time(), gap=self._pause / 2):
             self.record()
+        else:
+            recorder.sample(self._engine)
 
     def _record_change(self, event: Event) -> None:
         """Record a change of status before the next run hides it."""

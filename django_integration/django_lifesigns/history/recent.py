@@ -19,6 +19,7 @@ from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
+from django_lifesigns.history.objectives.current import as_dicts
 from django_lifesigns.history.reports.durations import PLAUSIBLE, Durations, bucket_of_row
 from lifesigns import Job, JobError
 
@@ -34,22 +35,28 @@ STATUSES = ("healthy", "degraded", "error")
 PERCENTILES = {"median_ms": 50, "p95_ms": 95}
 
 
-def read() -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return the availability of each service and the hours of each check; None if the database is too slow.
+# Availability, hours, objectives: each by check.
+Recent = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]
+
+
+def read() -> Recent | None:
+    """Return the availability of each service, the hours of each check, and the state of each objective.
+
+    None if the database is too slow.
 
     In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
     """
     if is_under_test():
-        from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+        from django_lifesigns.models import HealthCheckLog, Rollup, ServiceAvailability
 
-        return isolated.read(_read, HealthCheckLog, ServiceAvailability)
+        return isolated.read(_read, HealthCheckLog, Rollup, ServiceAvailability)
     try:
         return _reading().run()
     except UNREADABLE:
         return None
 
 
-async def aread() -> tuple[dict[str, Any], dict[str, Any]] | None:
+async def aread() -> Recent | None:
     """`read` for async code."""
     if is_under_test():
         return await sync_to_async(read)()
@@ -60,12 +67,12 @@ async def aread() -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 
 @lru_cache(1)
-def _reading() -> Job[tuple[dict[str, Any], dict[str, Any]]]:
+def _reading() -> Job[Recent]:
     return Job(returning_connections(_read), timeout=READ_SECONDS, ttl=KEPT_SECONDS)
 
 
-def _read() -> tuple[dict[str, Any], dict[str, Any]]:
-    return availability(), hours()
+def _read() -> Recent:
+    return availability(), hours(), as_dicts()
 
 
 def availability() -> dict[str, Any]:

@@ -18,7 +18,11 @@ from django_lifesigns.history import isolated
 from django_lifesigns.history.at_exit import before_exit
 from django_lifesigns.history.buffer import Buffer, PendingRow
 from django_lifesigns.history.deduplicator import Deduplicator
-from django_lifesigns.history.rows import insert_what_fits, rows_of
+from django_lifesigns.history.log_every import KeptRows
+from django_lifesigns.history.objectives.current import publish
+from django_lifesigns.history.rollups.writer import RollupWriter
+from django_lifesigns.history.rows import rows_of
+from django_lifesigns.history.saving import save
 from lifesigns import Engine, Job
 
 if TYPE_CHECKING:
@@ -61,7 +65,15 @@ def record(
         return written
     recorder = _recorder()
     recorder.add(report, engine, log=log, availability=availability, log_failures=log_failures)
+    if engine is not None:
+        recorder.rollups.sample(engine)
     return recorder.write(wait)
+
+
+def sample(engine: Engine) -> None:
+    """Note what an engine has counted by now, for the process whose turn it is next to roll that up."""
+    if not is_under_test():
+        _recorder().rollups.sample(engine, take_turn=False)
 
 
 def flush(wait: float) -> bool:
@@ -93,7 +105,9 @@ class Recorder:
 
     def __init__(self) -> None:
         self.buffer = Buffer()
+        self.rollups = RollupWriter()
         self._known = Deduplicator()
+        self._kept = KeptRows()
         self._failing = False
         # A standby takes none of it while it is one: that is said once, also at the end of this process.
         self.is_read_only = False
@@ -114,7 +128,8 @@ class Recorder:
             if self._is_new(row, engine, is_hidden):
                 if log_failures:
                     _log_failure(row)
-                self.buffer.put([PendingRow(row, log, availability)])
+                is_kept = log and self._kept.add(row, report["checks"][row.check_name], engine)
+                self.buffer.put([PendingRow(row, is_kept, availability)])
 
     def _is_new(self, row: HealthCheckLog, engine: Engine | None, is_hidden: bool) -> bool:
         """Return whether no sweep of this process has brought this result before, and none of those that share."""
@@ -125,7 +140,7 @@ class Recorder:
     def write(self, wait: float) -> bool:
         """Start to write what waits, and wait for so many seconds; return whether all is written."""
         end = time.monotonic() + wait
-        while self.buffer:
+        while self.buffer or self.rollups.is_pending:
             self._retry_at = time.monotonic() + RETRY_SECONDS
             try:
                 self._job.run(refresh=True, deadline=max(0.0, end - time.monotonic()))
@@ -139,17 +154,21 @@ class Recorder:
             self.write(0)
 
     def _write(self) -> None:
-        while batch := self.buffer.take(BATCH):
+        while (batch := self.buffer.take(BATCH)) or self.rollups.is_pending:
             try:
                 self._save(batch)
             finally:
                 self.buffer.requeue(batch)
+            # In the loop: what is added meanwhile finds no run that would end without it.
+            if self.rollups.has_rolled and (engine := self.rollups.engine):
+                self.rollups.has_rolled = False
+                publish(engine)
 
     def _save(self, batch: Any) -> None:
         """Save rows and take them out of the batch."""
-        extra = {"correlation_id": batch[-1].row.correlation_id}
+        extra = {"correlation_id": batch[-1].row.correlation_id if batch else None}
         try:
-            insert_what_fits(batch)
+            save(batch, self.rollups)
         except (Error, ImproperlyConfigured) as error:
             self.is_read_only = is_read_only(error)
             if not self._failing:
@@ -186,6 +205,8 @@ def _recorder() -> Recorder:
 def _flush_at_exit() -> None:
     for source in _sources:
         source()
+    if recorder := _current.get("recorder"):
+        recorder.rollups.finish()
     if not flush(EXIT_SECONDS) and not _recorder().is_read_only:
         logger.warning("history: %d results are not written, and this process ends", waiting())
 

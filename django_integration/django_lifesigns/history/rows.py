@@ -68,7 +68,7 @@ def insert(batch: deque[PendingRow]) -> None:
 
     logs_to, counts_to = router.db_for_write(HealthCheckLog), router.db_for_write(ServiceAvailability)
     if logs_to == counts_to:
-        with transaction.atomic(using=logs_to):
+        with transaction.atomic(using=logs_to, savepoint=False):
             _insert_logs(batch, logs_to)
             _count(batch, counts_to)
         return

@@ -14,7 +14,7 @@ from django.db import Error, connections, router
 from django.utils.translation import gettext as _
 
 from django_lifesigns.checks.connections import returning_connections
-from django_lifesigns.models import HealthCheckLog
+from django_lifesigns.models import HealthCheckLog, Rollup
 from django_lifesigns.settings.problems import did_you_mean
 from lifesigns import Job, JobError
 
@@ -76,10 +76,12 @@ def _is_terminal(out: Any) -> bool:
 
 def _why(error: Exception) -> str:
     """Say in one line what to do. The error's own text, which may name anything, is shown by `--traceback`."""
-    names = {"error": type(error).__name__, "table": HealthCheckLog._meta.db_table}
+    names = {"error": type(error).__name__}
     with suppress(Error, ImproperlyConfigured):
-        connection = connections[router.db_for_read(HealthCheckLog)]
-        if names["table"] not in connection.introspection.table_names():
-            return _("The table %(table)s is missing (%(error)s). Run `manage.py migrate`.") % names
+        for model in (HealthCheckLog, Rollup):
+            connection = connections[router.db_for_read(model)]
+            names["table"] = model._meta.db_table
+            if names["table"] not in connection.introspection.table_names():
+                return _("The table %(table)s is missing (%(error)s). Run `manage.py migrate`.") % names
         return _("The database of the history refuses (%(error)s). See `manage.py health_check`.") % names
     return _("The database of the history cannot be reached (%(error)s). See `manage.py health_check`.") % names

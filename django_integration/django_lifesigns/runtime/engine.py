@@ -17,6 +17,8 @@ from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
 from django_lifesigns.checks.servers import server_of
 from django_lifesigns.history import recorder
+from django_lifesigns.history.objectives.current import set_targets
+from django_lifesigns.history.objectives.targets import read_targets
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.refused_checks import problem_of
@@ -107,6 +109,9 @@ def build(conf: Conf) -> Runtime:
         names |= _register(engine, check, conf, problems)
     _register_lost(engine, conf)
     problems += add_groups(engine, conf, names, known_checks(conf))
+    targets, wrong = read_targets(conf, names, engine.names, known_checks(conf))
+    set_targets(targets)
+    problems += wrong
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
     return Runtime(
         conf=conf,
@@ -194,6 +199,7 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
             names |= _register(runtime.engine, check, runtime.conf, problems)
     if late:
         add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf))
+        set_targets(read_targets(runtime.conf, names, runtime.engine.names, ())[0])
         logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
     return replace(runtime, names=names, critical=_critical(found), declared=declared)
 

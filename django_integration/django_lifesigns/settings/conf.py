@@ -36,6 +36,8 @@ class Conf:
     store_path: str | None = None
     background: bool = False
     record: bool = True
+    log_every: float | None = None
+    objectives: Mapping[str, object] = field(default_factory=dict)
     probe_server: tuple[str, ...] = ()
     wedged_after: float = 30.0
     alive_requires: Literal["any", "all"] = "any"
@@ -106,7 +108,7 @@ def _wrong(where: str, error: values.WrongValueError, value: object, *, loses_ch
 
 
 # Dicts with names as keys.
-NAMED = frozenset(["CHECKS", "GROUPS"])
+NAMED = frozenset(["CHECKS", "GROUPS", "OBJECTIVES"])
 READERS: dict[str, Callable[[object], object]] = {
     "CHECKS": values.by_name("checks"),
     "DISABLED": values.names,
@@ -126,6 +128,8 @@ READERS: dict[str, Callable[[object], object]] = {
     "STORE_PATH": values.directory,
     "BACKGROUND": values.flag,
     "RECORD": values.flag,
+    "LOG_EVERY": values.seconds,
+    "OBJECTIVES": values.by_name("objectives"),
     "PROBE_SERVER": addresses,
     "WEDGED_AFTER": values.seconds,
     "ALIVE_REQUIRES": values.one_of("any", "all"),

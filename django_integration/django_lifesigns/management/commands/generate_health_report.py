@@ -15,8 +15,10 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.reports.collect import collect, slices
 from django_lifesigns.history.reports.formats import FORMATS
+from django_lifesigns.history.reports.in_time import complete
 from django_lifesigns.management.base import HealthCommand, require_history
 from django_lifesigns.management.terminal import progress
+from django_lifesigns.runtime.engine import get_runtime
 
 # A hundred years: more is a slip, and past what dates can hold.
 MOST_HOURS = 876_000
@@ -46,7 +48,9 @@ class Command(HealthCommand):
         until = timezone.now()
         since = until - timedelta(hours=hours)
         with progress(self.stderr, _("Reading the history"), len(slices(since, until))) as advance:
-            report = FORMATS[form](collect(since, until, lambda: advance(1)))
+            history = collect(since, until, lambda: advance(1))
+        runtime = get_runtime()
+        report = FORMATS[form](complete(history, runtime.engine, runtime.conf.max_stale))
         if output is None:
             self.stdout.write(report, ending="")
             return

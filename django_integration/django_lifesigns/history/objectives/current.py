@@ -1,0 +1,73 @@
+"""The objectives of this project: of the settings and the engine as they are now."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+
+from django_lifesigns.history.objectives.state import ObjectiveState, alarms, for_metrics, read_states
+from django_lifesigns.history.objectives.targets import Target
+from lifesigns import Engine
+
+logger = logging.getLogger("django_lifesigns")
+
+# For so long what this process has worked out last serves the alerts.
+KEPT_SECONDS = 90.0
+
+
+def set_targets(found: Mapping[str, Target]) -> None:
+    """Set the target of each check that has one: the engine of this process was built, or forgotten."""
+    _latest["targets"] = dict(found)
+    _latest.pop("states", None)
+
+
+def targets() -> dict[str, Target]:
+    """Return the target of each check that has one; none before the engine of this process is built."""
+    found: dict[str, Target] = _latest.get("targets", {})
+    return found
+
+
+def states() -> list[ObjectiveState]:
+    """Return the state of each objective: two queries, none without objectives."""
+    return read_states(targets())
+
+
+def as_dicts() -> dict[str, Any]:
+    """Return the states for JSON, by check, those with the least budget left first."""
+    return {state.check: state.as_dict() for state in states()}
+
+
+def publish(engine: Engine) -> None:
+    """Work out the objectives and hand them to the metrics of all processes that share with this one."""
+    if not targets():
+        return
+    try:
+        found = states()
+    except (Error, ImproperlyConfigured) as error:
+        if "failed" not in _latest:
+            logger.warning("history: objectives cannot be read (%s)", type(error).__name__)
+        _latest["failed"] = True
+        return
+    _latest.pop("failed", None)
+    _latest["states"] = (time.monotonic(), found)
+    engine.set_objectives(for_metrics(found))
+
+
+def burning() -> list[dict[str, Any]]:
+    """Return the objectives whose burn rate fires, for the alerts: check, severity, pairs, message.
+
+    As this process has worked them out within the last 90 s, else from the database, whose errors it raises.
+    """
+    at, found = _latest.get("states", (0.0, []))
+    if not at or time.monotonic() - at > KEPT_SECONDS:
+        found = states()
+        _latest["states"] = (time.monotonic(), found)
+    return alarms(found)
+
+
+_latest: dict[str, Any] = {}

@@ -1,0 +1,121 @@
+"""From `LIFESIGNS["OBJECTIVES"]` to the target of each check."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.problems import (
+    TARGET_IN_PART,
+    UNKNOWN_CHECK,
+    WRONG_OPTION,
+    Problem,
+    did_you_mean,
+    sentences,
+)
+
+KEYS = ("target", "days", "degraded_is_bad")
+# Of days, of which roll-ups are kept for 400.
+MOST_DAYS = 365
+DAY_SECONDS = 86_400
+WRONG = "Until it is put right these checks have no such objective."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """So many percent of the known time of the last days are to be good."""
+
+    target: float
+    days: int = 30
+    degraded_is_bad: bool = False
+
+    @property
+    def ratio(self) -> float:
+        """The share of time that is to be good."""
+        # As people would write it: 99.9 / 100 is a little less than 0.999.
+        return round(self.target / 100, 12)
+
+    @property
+    def budget(self) -> float:
+        """The share of time that may be bad."""
+        return round(1 - self.ratio, 12)
+
+    @property
+    def seconds(self) -> int:
+        """The length of the period."""
+        return self.days * DAY_SECONDS
+
+    @property
+    def window(self) -> str:
+        """The name of the period as a window."""
+        return f"{self.days}d"
+
+
+def read_targets(
+    conf: Conf, names: Mapping[str, str], shown: Collection[str], known: Collection[str]
+) -> tuple[dict[str, Target], list[Problem]]:
+    """Return the targets by check, and what is wrong with the settings.
+
+    The name of a check comes before a pattern, and a pattern before ``*``.
+
+    Args:
+        conf: the settings.
+        names: the names of the checks in the report, by those in the settings.
+        shown: the checks that have an objective if one is meant for them.
+        known: all names that the settings may use, also of checks that are not run here.
+    """
+    entries: dict[str, Target] = {}
+    problems: list[Problem] = []
+    everything = {*known, *names.values(), *shown}
+    for key, entry in conf.objectives.items():
+        where = f"LIFESIGNS['OBJECTIVES'][{key!r}]"
+        try:
+            entries[names.get(key, key)] = _read(entry)
+        except ValueError as error:
+            problems.append(Problem(WRONG_OPTION, sentences(f"{where}: {error}"), WRONG))
+        if key == "*" or any(fnmatchcase(name, key) for name in everything):
+            continue
+        if "*" in key or "?" in key:
+            problems.append(Problem(TARGET_IN_PART, f"{where}: no check matches {key!r}.", "It is left out."))
+        else:
+            problems.append(Problem(UNKNOWN_CHECK, f"{where} names an unknown check.", did_you_mean(key, everything)))
+    patterns = sorted((key for key in entries if "*" in key or "?" in key), key=lambda key: key == "*")
+    targets = {}
+    for name in shown:
+        found = [name] if name in entries else [key for key in patterns if fnmatchcase(name, key)]
+        if found:
+            targets[name] = entries[found[0]]
+    return targets, problems
+
+
+def _read(entry: object) -> Target:
+    if not isinstance(entry, Mapping):
+        raise ValueError("an objective is a dict of 'target', 'days' and 'degraded_is_bad'")
+    for key in entry.keys() - set(KEYS):
+        raise ValueError(f"unknown key {key!r}: {did_you_mean(str(key), KEYS)}")
+    if "target" not in entry:
+        raise ValueError("'target' is missing: the percentage of time that is to be good, such as 99.9")
+    target, days = entry["target"], entry.get("days", 30)
+    degraded_is_bad = entry.get("degraded_is_bad", False)
+    if not _is_number(target) or not 0 < target < 100:
+        meant = ""
+        if _is_number(target) and target == 100:
+            meant = " (100 would leave no budget to spend)"
+        raise ValueError(f"'target' must be a number of percent between 0 and 100{_not(target)}{meant}")
+    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MOST_DAYS:
+        raise ValueError(f"'days' must be a whole number from 1 to {MOST_DAYS}{_not(days)}")
+    if not isinstance(degraded_is_bad, bool):
+        raise ValueError("'degraded_is_bad' must be True or False")
+    return Target(float(target), days, degraded_is_bad)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _not(value: object) -> str:
+    # Only numbers are shown: anything else may be a secret in the wrong place.
+    return f", not {value}" if isinstance(value, (int, float)) else ""

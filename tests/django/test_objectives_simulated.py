@@ -1,0 +1,266 @@
+"""Ninety days of two hosts, and the exported rules in Prometheus' own tool, against a model that knows each minute."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS
+from django_lifesigns.history.objectives.prometheus import rules
+from django_lifesigns.history.objectives.state import ObjectiveState, read_states
+from django_lifesigns.history.objectives.targets import Target
+from django_lifesigns.history.rollups.allot import Cursor, Increments, allot
+from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, PERIODS, TOTAL
+from django_lifesigns.history.rollups.reading import segments
+from django_lifesigns.history.rollups.upsert import add
+from django_lifesigns.models import Rollup
+from tests.django.test_rollups_allot import counters
+from tests.process.prometheus import promtool
+
+pytestmark = pytest.mark.django_db
+
+STATUSES = ("healthy", "degraded", "error", "unknown")
+
+
+class Host:
+    """What the checks of one host were in each minute: a letter for the parent's status and for the child's.
+
+    `.` is a minute in which nothing ran.
+    """
+
+    def __init__(self, parent: str, child: str) -> None:
+        self.checks = {"parent": parent, "child": child}
+
+    def samples(self, start: int, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the engine's counters, as it has them: from zero after each restart, the child's without a run."""
+        totals: dict[str, dict[str, float]] = {}
+        epoch = ""
+        for minute, letters in enumerate(zip(*self.checks.values(), strict=True)):
+            at = float(start + 60 * (minute + 1))
+            if "." in letters:
+                epoch = ""
+                continue
+            if not epoch:
+                epoch, since = f"{name}{minute}", at - 60
+                totals = {check: dict.fromkeys((*STATUSES, "error_stretches"), 0.0) for check in self.checks}
+            for check, letter in zip(self.checks, letters, strict=True):
+                status = {"h": "healthy", "d": "degraded", "e": "error", "b": "unknown"}[letter]
+                totals[check][status] += 60
+                before = self.checks[check][minute - 1] if minute else "."
+                totals[check]["error_stretches"] += letter == "e" != before
+            is_due = minute % 30 == 29 or minute > len(self.checks["parent"]) - 26 * 60
+            following = self.checks["parent"][minute + 1 : minute + 2]
+            if is_due or following in ("", "."):
+                parents = {"parent": (), "child": ("parent",)}
+                yield {
+                    check: counters(at, f"{epoch}{check}", parents[check], since=since, **totals[check])
+                    for check in self.checks
+                }
+
+
+def roll_up_all(hosts: Sequence[Host], start: int, maintenance: Sequence[tuple[float, float]]) -> None:
+    """Write the roll-ups of the whole time that are still kept at its end."""
+    found = Increments()
+    for number, host in enumerate(hosts):
+        samples = list(host.samples(start, f"{number}-"))
+        cursors = {
+            each["epoch"]: Cursor(int(each["since"]), each["since"], {})
+            for sample in samples
+            for each in sample.values()
+        }
+        increments = allot(samples, cursors, dict.fromkeys(host.checks, maintenance))
+        for key, figures in increments.rows.items():
+            if key.period != TOTAL:
+                found.add(key, increments.until[key], figures)
+    add(found, "default")
+
+
+def random_host(minutes: int, seed: int) -> Host:
+    """A host with faults, slow times and restarts; its child has faults of its own, and is blocked by the parent's."""
+    chance = random.Random(seed)
+    parent = ["h"] * minutes
+    child = ["h"] * minutes
+    for letters, count in ((parent, 40), (child, 25)):
+        for _ in range(count):
+            at, length = chance.randrange(minutes), chance.choice([1, 2, 5, 30, 90])
+            letters[at : at + length] = [chance.choice("eed")] * len(letters[at : at + length])
+    for minute, letter in enumerate(parent):
+        if letter == "e":
+            # Found in error, too, before its parent was, then not run any more.
+            child[minute] = "e" if minute and parent[minute - 1] != "e" else "b"
+    for _ in range(30):
+        at, length = chance.randrange(minutes), chance.choice([1, 3, 20, 400])
+        for letters in (parent, child):
+            letters[at : at + length] = ["."] * len(letters[at : at + length])
+    return Host("".join(parent), "".join(child))
+
+
+def model(hosts: Sequence[Host], check: str, first: int, planned: Sequence[bool]) -> tuple[int, int, int]:
+    """Return the seconds (good, degraded, bad) from a minute on, one by one."""
+    good = degraded = bad = 0
+    for host in hosts:
+        for minute in range(first, len(planned)):
+            letter = host.checks[check][minute]
+            is_blocked = check == "child" and host.checks["parent"][minute] == "e"
+            if letter in ".b" or planned[minute] or is_blocked:
+                continue
+            good += 60 * (letter == "h")
+            degraded += 60 * (letter == "d")
+            bad += 60 * (letter == "e")
+    return good, degraded, bad
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_ninety_days_equal_the_model_of_each_minute(seed: int, settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    end = HOUR.start(time.time()) + 60 * random.Random(seed).randrange(60)
+    minutes = 90 * 1_440
+    start = end - 60 * minutes
+    hosts = [random_host(minutes, 2 * seed), random_host(minutes, 2 * seed + 1)]
+    weeks = [start + 7 * DAY.seconds * week for week in range(13)]
+    maintenance = [(week + 7_200.0, week + 10_800.0) for week in weeks]
+    planned = [any(first <= start + 60 * minute < last for first, last in maintenance) for minute in range(minutes)]
+    roll_up_all(hosts, start, maintenance)
+    targets = {"parent": Target(99.9, 30), "child": Target(99.5, 28, degraded_is_bad=True)}
+    states = {state.check: state for state in read_states(targets, float(end))}
+    for check, target in targets.items():
+        budget = states[check].budget
+        windows = {**budget.windows, target.window: budget.period}
+        for name, spent in windows.items():
+            seconds = {**WINDOWS, target.window: target.seconds}[name]
+            first = (segments(end - seconds, end, end)[0][1] - start) // 60
+            good, degraded, bad = model(hosts, check, first, planned)
+            expected = (good, bad + degraded) if target.degraded_is_bad else (good + degraded, bad)
+            assert (spent.good, spent.bad) == pytest.approx(expected, abs=0.01), (check, name)
+        lost = sum(states[check].lost_on.values())
+        assert lost == pytest.approx(budget.period.bad_seconds, abs=0.1)
+    # Each day of 90 is one row, and a row of a check that ran all day adds up to it, of both hosts.
+    days = Rollup.objects.filter(check_name="parent", period="day")
+    assert 90 <= days.count() <= 91
+    for row in days:
+        first = max(0, (row.start - start) // 60)
+        last = min(minutes, (row.start + DAY.seconds - start) // 60)
+        ran = 60 * sum(host.checks["parent"][first:last].count(letter) for host in hosts for letter in "hde")
+        assert row.healthy + row.degraded + row.error + row.maintenance == pytest.approx(ran, abs=1)
+
+
+# The exported rules
+
+
+def outages(minutes: int, *parts: tuple[int, int]) -> str:
+    """Healthy minutes, with (start, length) of those in error."""
+    letters = ["h"] * minutes
+    for at, length in parts:
+        letters[at : at + length] = ["e"] * length
+    return "".join(letters)
+
+
+LENGTH = 4 * 1_440
+# In minutes before the end: when, how long.
+SCENARIOS = {
+    "well": [],
+    "ten minutes just now": [(10, 10)],
+    "ten minutes, over for half an hour": [(40, 10)],
+    "one minute": [(1, 1)],
+    "three stretches of a minute": [(30, 1), (15, 1), (2, 1)],
+    "slow burn": [(60 * hour, 1) for hour in range(1, 72, 2)],
+    "long ago": [(3_000, 60)],
+    "all day": [(300, 299)],
+}
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("target", [Target(99.9, 30), Target(99.0, 28)], ids=["99.9", "99"])
+def test_exported_rules_agree_with_the_objectives(target: Target, tmp_path: Path) -> None:
+    """`promtool test rules` works out the same rates from the same series, and fires for the same."""
+    end = HOUR.start(time.time())
+    start = end - 60 * LENGTH
+    targets = dict.fromkeys((f"check_{number}" for number in range(len(SCENARIOS))), target)
+    series, expressions = [], []
+    for check, parts in zip(targets, SCENARIOS.values(), strict=True):
+        letters = outages(LENGTH, *((LENGTH - before, length) for before, length in parts))
+        state = _state(check, target, letters, start, end)
+        series += list(_series(check, letters))
+        expressions += list(_expected(state))
+    (tmp_path / "rules.yml").write_text(rules("shop", targets))
+    tests = {"interval": "1m", "input_series": series, "promql_expr_test": expressions}
+    import json
+
+    # Rarely, since it takes long, and so that what is evaluated at the end rests on what was just recorded.
+    kinds = ("sli-recordings", "meta-recordings", "alerts")
+    order = [f"sloth-slo-{kind}-shop-{check}" for check in targets for kind in kinds]
+    file = {"rule_files": ["rules.yml"], "evaluation_interval": "6h", "group_eval_order": order, "tests": [tests]}
+    (tmp_path / "test.yml").write_text(json.dumps(file))
+    promtool("check", "rules", tmp_path / "rules.yml")
+    promtool("test", "rules", tmp_path / "test.yml")
+
+
+def _state(check: str, target: Target, letters: str, start: int, end: int) -> ObjectiveState:
+    found = Increments()
+    host = Host(letters, letters)
+    samples = [{check: sample["parent"]} for sample in host.samples(start, check)]
+    epoch = samples[0][check]["epoch"]
+    # Each minute: these are pure sums, and the last ones alone have to be exact.
+    found = allot(samples, {epoch: Cursor(start, float(start), {})}, {})
+    found.rows = {key: figures for key, figures in found.rows.items() if key.period != TOTAL}
+    add(found, "default")
+    [state] = read_states({check: target}, float(end))
+    return state
+
+
+def _series(check: str, letters: str) -> Iterator[dict[str, str]]:
+    """Yield the series of one instance: a sample at the start, and one after each minute."""
+    for status, letter in (("healthy", "h"), ("error", "e"), ("degraded", "d")):
+        # Far from 0, below which Prometheus extrapolates no counter.
+        seconds, values = 1_000_000, ["1000000"]
+        for each in letters:
+            seconds += 60 * (each == letter)
+            values.append(str(seconds))
+        labels = f'check_name="{check}",status="{status}",instance="a"'
+        yield {"series": f"health_check_status_seconds_total{{{labels}}}", "values": " ".join(values)}
+        yield {
+            "series": f"health_check_status{{{labels}}}",
+            "values": " ".join(["0", *(str(int(each == letter)) for each in letters)]),
+        }
+
+
+def _expected(state: ObjectiveState) -> Iterator[dict[str, Any]]:
+    at = f"{LENGTH}m"
+    select = f'sloth_slo="{state.check}"'
+    one = [{"labels": "{}", "value": 1}]
+    for window in WINDOWS:
+        share = (state.budget.burn(window) or 0.0) * state.budget.target.budget
+        rate = f"slo:sli_error:ratio_rate{window}{{{select}}}"
+        yield {"expr": f"sum(abs({rate} - {share!r}) < bool 1e-9)", "eval_time": at, "exp_samples": one}
+    for severity in ("page", "ticket"):
+        fires = any(pair.severity == severity for pair in state.budget.firing)
+        alerts = f'ALERTS{{alertname="LifesignsBudgetBurns",sloth_severity="{severity}",{select}}}'
+        value = [{"labels": "{}", "value": int(fires)}]
+        yield {"expr": f"count({alerts}) or vector(0)", "eval_time": at, "exp_samples": value}
+
+
+def test_scenarios_fire_and_do_not() -> None:
+    """What the tool is asked about is not always the same."""
+    end = HOUR.start(time.time())
+    fired = {}
+    for number, (name, parts) in enumerate(SCENARIOS.items()):
+        letters = outages(LENGTH, *((LENGTH - before, length) for before, length in parts))
+        state = _state(f"check_{number}", Target(99.9, 30), letters, end - 60 * LENGTH, end)
+        fired[name] = [pair.name for pair in state.budget.firing]
+    pairs = [pair.name for pair in PAIRS]
+    assert fired == {
+        "well": [],
+        "ten minutes just now": pairs,
+        "ten minutes, over for half an hour": ["1d/2h", "3d/6h"],
+        "one minute": [],
+        "three stretches of a minute": ["1h/5m", "6h/30m"],
+        "slow burn": ["1d/2h", "3d/6h"],
+        "long ago": [],
+        "all day": pairs,
+    }
+    assert PERIODS[0] is MINUTE
