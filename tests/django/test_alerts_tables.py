@@ -177,6 +177,10 @@ def test_silence_ends_after_its_start_and_after_now() -> None:
         with pytest.raises(ValidationError, match="Must be"):
             Silence(starts_at=start, ends_at=end).full_clean()
     Silence(starts_at=now, ends_at=now + timedelta(hours=1)).full_clean()
+    for checks in ("", "my check", "a,,b", "x" * 101):
+        with pytest.raises(ValidationError, match="checks"):
+            Silence(checks=checks, ends_at=now + timedelta(hours=1)).full_clean()
+    Silence(checks="a, b-c.*, d?", ends_at=now + timedelta(hours=1)).full_clean()
 
 
 EVERYWHERE = """

@@ -143,7 +143,9 @@ def _try(alerts: dict[str, object]) -> None:
 
 def _wrong(where: str, path: str, error: ValueError) -> Problem:
     """Return what the engine says of a piece that it was given alone, at `path`."""
-    text = str(error).removeprefix("alerts: ").replace(f"{path}.", "").removeprefix(path).lstrip()
+    text = str(error).removeprefix("alerts: ")
+    if path:
+        text = text.replace(f"{path}.", "").removeprefix(path).lstrip()
     return Problem(WRONG_VALUE, sentences(f"{where}: {text}"), LEFT_OUT)
 
 

@@ -6,6 +6,7 @@ hosts, and by a process that has lost its store.
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 NAME, IDENTIFIER, AUTHOR, MATCHER = 100, 100, 150, 500
+# A name of a check, or what matches some.
+PATTERN = re.compile(r"[A-Za-z0-9_.*?-]{1,100}")
 # How long a silence that names no end lasts.
 DEFAULT_SILENCE = timedelta(hours=1)
 
@@ -137,7 +140,9 @@ class Silence(models.Model):
         return f"{self.checks} until {self.ends_at}"
 
     def clean(self) -> None:
-        """A silence ends after it starts, and has not ended yet."""
+        """A silence names checks, ends after it starts, and has not ended yet."""
+        if not all(PATTERN.fullmatch(part.strip()) for part in self.checks.split(",")):
+            raise ValidationError({"checks": _("Enter names of checks, or patterns with * and ?.")})
         if self.starts_at is None or self.ends_at is None:
             return  # said of the field itself already
         if self.ends_at <= self.starts_at:
