@@ -1,4 +1,4 @@
-"""The history, which can be read, and the thresholds, which can be set, in Django's admin."""
+"""Django's admin: the history, thresholds, incidents and silences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.core.exceptions import NON_FIELD_ERRORS
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -17,41 +17,25 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from django_lifesigns.alerts.admin import DeliveryAdmin, IncidentAdmin
+from django_lifesigns.alerts.silence_admin import SilenceAdmin
 from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.history.json_text import to_json
+from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, StatusMedia, coloured
 from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
-from django_lifesigns.models import AlertThreshold, HealthCheckLog, ServiceAvailability
+from django_lifesigns.models import (
+    AlertThreshold,
+    Delivery,
+    HealthCheckLog,
+    Incident,
+    ServiceAvailability,
+    Silence,
+)
 from django_lifesigns.runtime.in_force import ThresholdInForce, thresholds_in_force, with_unit
 
 # Below these, in percent, a service's availability is shown in the colour.
 GOOD, FAIR = 99.0, 95.0
 MESSAGE_LENGTH = 100
-
-
-class StatusMedia:
-    """The colours of statuses."""
-
-    css: ClassVar[dict[str, list[str]]] = {"all": ["lifesigns/palette.css", "lifesigns/admin.css"]}
-
-
-def coloured(text: str, status: str) -> SafeString:
-    """Return the text in the colour of a status, and bold: not everybody sees colours."""
-    return format_html('<b class="lifesigns-{}">{}</b>', status, text)
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
-    """Rows that the recorder writes; `manage.py health_prune` removes old ones."""
-
-    Media = StatusMedia
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class CheckFilter(admin.SimpleListFilter):
@@ -200,3 +184,8 @@ class AlertThresholdAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no 
             query = urlencode({"metric_type": threshold.metric, "alert_level": threshold.level})
             url, action = f"{reverse(f'{prefix}_add')}?{query}", _("Set")
         return {**threshold.texts(), "url": url, "action": action}
+
+
+admin.site.register(Incident, IncidentAdmin)
+admin.site.register(Delivery, DeliveryAdmin)
+admin.site.register(Silence, SilenceAdmin)

@@ -163,7 +163,20 @@ def _split(alerts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Callabl
                     raise ValueError(f"alerts: CHANNELS.{name} has unknown fields: {', '.join(map(str, unknown))}")
                 functions[name] = function
                 channels[name] = {"type": "python"}
+            elif isinstance(channel, dict) and channel.get("type") == "apprise":
+                functions[name] = _apprise(name, channel)
+                channels[name] = {"type": "python"}
     return settings, functions
+
+
+def _apprise(name: str, channel: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    from lifesigns.apprise_channel import AppriseChannel
+
+    try:
+        return AppriseChannel(channel)
+    except ValueError as error:
+        joint = "" if str(error).startswith(".") else " "
+        raise ValueError(f"alerts: CHANNELS.{name}{joint}{error}") from error
 
 
 def _hide_secrets(settings: Mapping[str, Any]) -> None:

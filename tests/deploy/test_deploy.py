@@ -16,6 +16,7 @@ import yaml
 import lifesigns
 from tests.process.probes import fetch
 from tests.process.prometheus import promtool
+from tests.services.base import program
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -55,6 +56,41 @@ def test_rules__hold_what_they_promise() -> None:
     alerts = set(re.findall(r"alert: (\w+)", (rules / "lifesigns.rules.yml").read_text()))
     tested = set(re.findall(r"alertname: (\w+)\n", (rules / "lifesigns.test.yml").read_text()))
     assert alerts == tested
+
+
+RULES = DEPLOY / "prometheus" / "lifesigns.rules.yml"
+PER_JOB = re.compile(r"\b(?:count|max|sum) by \(job\b|^job:")
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule for rule in rules if "alert" in rule}
+
+
+def test_rules__are_one_alert_for_each_job_with_a_runbook() -> None:
+    page = (ROOT / "docs/guides/prometheus-alerts.md").read_text()
+    for name, rule in alerts().items():
+        assert PER_JOB.search(rule["expr"]), name
+        assert "$labels.instance" not in str(rule["annotations"]), name
+        assert rule["annotations"]["runbook_url"].endswith(f"#{name.lower()}")
+        assert f"\n## {name}\n" in page
+
+
+def test_rules__know_targets_by_what_the_service_monitor_adds() -> None:
+    (endpoint,) = manifests()["ServiceMonitor/shop"]["spec"]["endpoints"]
+    labels = {relabeling["targetLabel"]: relabeling["replacement"] for relabeling in endpoint["relabelings"]}
+    assert labels == {"lifesigns": "true"}
+    assert 'up{lifesigns="true"}' in alerts()["LifesignsTargetDown"]["expr"]
+    # With these labels it fires: in the test of the rules.
+    assert 'endpoint="probes"' in RULES.with_name("lifesigns.test.yml").read_text()
+
+
+@pytest.mark.services
+def test_alertmanager__example_is_valid_and_names_alerts_that_there_are() -> None:
+    file = RULES.with_name("alertmanager.yml")
+    done = subprocess.run([program("amtool"), "check-config", file], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(re.findall(r"Lifesigns[A-Z]\w+", file.read_text())) <= alerts().keys()
 
 
 def test_metrics__are_named_as_they_are_exposed() -> None:

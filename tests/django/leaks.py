@@ -7,6 +7,7 @@ import itertools
 import json
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
@@ -25,6 +26,12 @@ COMMANDS: list[list[str]] = [
     ["health_prune", "--dry-run"],
     *(["health_objectives", "--format", form] for form in ("text", "json")),
     ["health_rollup", "--backfill"],
+    ["health_alert", "test"],
+    ["health_alert", "test", "--format", "json"],
+    ["health_alert", "acknowledge", "raises"],
+    ["health_alert", "silence", "--check", "quotes"],
+    ["health_alert", "list", "--all"],
+    ["health_alert", "list", "--format", "json"],
     ["check", "--deploy"],
 ]
 ACCEPT = ("application/json", "application/health+json", "text/plain", "text/html")
@@ -59,6 +66,7 @@ def outputs() -> Iterator[tuple[str, str]]:
         response = Client().get(path, headers={"accept": accept, "host": "localhost", **header})
         yield f"{path} {accept} {sorted(header)}", f"{response.serialize_headers()!r} {response.content.decode()}"
     yield from _served(built)
+    yield from _alerted(built)
     for arguments in COMMANDS:
         yield " ".join(arguments), _command(call_command, *arguments)
     yield from _kept()
@@ -94,21 +102,51 @@ def _served(built: Any) -> Iterator[tuple[str, str]]:
         yield "server", repr(server)
 
 
+def _alerted(built: Any) -> Iterator[tuple[str, str]]:
+    """What is known of incidents once each channel was tried, and what of it is in the tables."""
+    from django_lifesigns.alerts.mirror import IncidentMirror
+    from django_lifesigns.models import Delivery, Incident
+
+    if not built.channels:
+        return
+    built.engine.start_background()
+    deadline = time.monotonic() + 20
+
+    def untried() -> set[str]:
+        tried = {
+            delivery["channel"]
+            for incident in built.engine.incidents()
+            for delivery in incident["deliveries"]
+            if delivery["last_answer"]
+        }
+        return set(built.channels) - tried
+
+    while untried():
+        assert time.monotonic() < deadline, untried()
+        time.sleep(0.1)
+    IncidentMirror(built.engine, built.alerts_as, is_shared=True).sync()
+    yield "incidents", repr(built.engine.incidents())
+    for model in (Incident, Delivery):
+        yield model.__name__, repr(list(model._default_manager.values()))
+
+
 def _kept() -> Iterator[tuple[str, str]]:
     """The history, as rows and as the admin shows it."""
     from django.contrib.auth.models import User
     from django.test import Client
 
     from django_lifesigns.history import recorder
-    from django_lifesigns.models import HealthCheckLog, ServiceAvailability
+    from django_lifesigns.models import HealthCheckLog, Incident, ServiceAvailability
 
     assert recorder.flush(10)
     for model in (HealthCheckLog, ServiceAvailability):
         yield model.__name__, repr(list(model.objects.values()))
     client = Client(headers={"host": "localhost"})
     client.force_login(User.objects.create_superuser("someone"))
-    pages = [f"{name}/" for name in ("healthchecklog", "serviceavailability", "alertthreshold")]
+    names = ("healthchecklog", "serviceavailability", "alertthreshold", "incident", "delivery", "silence")
+    pages = [f"{name}/" for name in names]
     pages += [f"healthchecklog/{row.pk}/change/" for row in HealthCheckLog.objects.filter(status="error")]
+    pages += [f"incident/{pk}/change/" for pk in Incident.objects.values_list("pk", flat=True)]
     for page in pages:
         response = client.get(f"/admin/lifesigns/{page}")
         assert response.status_code == 200, page

@@ -45,7 +45,25 @@ ENCODED = [
     encoded("\0someone\0", secret("smtp")),
     encoded(secret("smtp")).rstrip("="),
     encoded("someone:", secret("http-url")).rstrip("="),
+    encoded(secret("signing-key-of-a-webhook")).rstrip("="),
 ]
+
+
+def telltale_alerts(http: int) -> dict[str, Any]:
+    """Channels of every type, each to a server that refuses it and says why."""
+    url = f"http://127.0.0.1:{http}"
+    signing = f"whsec_{encoded(secret('signing-key-of-a-webhook'))}"
+    channels = {
+        "oncall": {"type": "pagerduty", "routing_key": secret("routing"), "api_url": url},
+        "ops": {"type": "opsgenie", "api_key": secret("genie"), "api_url": url},
+        "chat": {"type": "slack", "webhook_url": f"{url}/services/T1/{secret('slack')}"},
+        "bot": {"type": "slack", "bot_token": secret("bot"), "channel": "C1", "api_url": url},
+        "mail": {"type": "mail", "to": ["ops@example.com"], "from": "shop@example.com"},
+        "hook": {"type": "webhook", "url": f"{url}/{secret('hook')}?key={secret('query')}", "secrets": [signing]},
+        "other": {"type": "apprise", "url": f"json://127.0.0.1:{http}/{secret('apprise')}"},
+        "wrong": {"type": "pagerduty", "routing_key": secret("wrong-channel"), "api_url": secret("wrong-api-url")},
+    }
+    return {"CHANNELS": channels, "FAILURES": 1, "PING_URL": f"{url}/{secret('ping')}"}
 
 
 def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
@@ -146,6 +164,7 @@ def telltale_settings(folder: Path, ports: dict[str, int]) -> dict[str, Any]:
         "NETWORKS": [],
         "GOOGLE_MAPS_BASE_URL": f"http://127.0.0.1:{ports['http']}",
         "DEFAULT_TIMEOUT": 3,
+        "ALERTS": telltale_alerts(ports["http"]),
         "CHECKS": {
             **servers,
             **{check.__name__: f"tests.django.indiscreet.{check.__name__}" for check in OWN},

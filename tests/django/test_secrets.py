@@ -61,6 +61,11 @@ def test_secrets__the_servers_were_reached_and_the_checks_ran(shown: Any) -> Non
     assert "***" in report["checks"]["quotes"]["message"]
     assert "***" in shown["HealthCheckLog"]
     assert len([where for where in shown if where.endswith("/change/")]) > 15
+    # Each channel was tried, and refused by a server that quotes what it was sent.
+    for channel in ("oncall", "ops", "chat", "bot", "hook"):
+        assert f"'channel': '{channel}', 'number'" in shown["incidents"]
+    assert "401" in shown["Delivery"]
+    assert "['CHANNELS']['wrong']" in shown["check --deploy"]
 
 
 @pytest.mark.services

@@ -21,7 +21,9 @@ from django.utils.functional import Promise
 from django.utils.translation import trans_real
 
 import django_lifesigns
+from django_lifesigns.alerts.exchange import exchange
 from django_lifesigns.models import AlertThreshold
+from tests.django.incidents import incident, silence
 
 PACKAGE = Path(django_lifesigns.__file__).parent
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py") if "migrations" not in path.parts)
@@ -169,6 +171,12 @@ def test_help_of_a_command_is_translated(guillemets: None, name: str) -> None:
         ["health_check", "--watch", "x"],
         ["health_check", "nothing"],
         ["health_breaker", "reset"],
+        ["health_alert", "test", "--channel", "nothing"],
+        ["health_alert", "silence", "--check", "nothing"],
+        ["health_alert", "silence", "--check", "*", "--group", "nothing"],
+        ["health_alert", "silence", "--check", "*", "--hours", "0"],
+        ["health_alert", "silence", "--end", "nothing"],
+        ["health_alert", "acknowledge", "nothing"],
     ],
 )
 @pytest.mark.django_db
@@ -189,14 +197,17 @@ def test_tables_are_translated(guillemets: None) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("model", ["healthchecklog", "serviceavailability", "alertthreshold"])
+@pytest.mark.parametrize(
+    "model", ["healthchecklog", "serviceavailability", "alertthreshold", "incident", "delivery", "silence"]
+)
 def test_admin_is_translated(guillemets: None, model: str) -> None:
+    exchange([incident()], [silence()], application="shop", instance="here")
     AlertThreshold.objects.create(metric_type="disk_usage", alert_level="warning", threshold_value=70)
     client = Client()
     client.force_login(User.objects.create_superuser("admin"))
     page = client.get(f"/admin/lifesigns/{model}/").content.decode()
     headings = re.findall(r'<th scope="col" class="(?!action).*?</th>', page, re.DOTALL)
-    assert headings or model != "alertthreshold"
+    assert headings or model in ("healthchecklog", "serviceavailability")
     assert [heading for heading in headings if "«" not in heading] == []
     index = client.get("/admin/lifesigns/").content.decode()
     assert index.lower().count("«") >= 3

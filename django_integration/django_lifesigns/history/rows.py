@@ -38,7 +38,7 @@ def rows_of(report: Mapping[str, Any]) -> Iterator[tuple[HealthCheckLog, bool]]:
         is_hidden = result.get("error_type") in NOT_RUN
         found = result.get("last_error") if is_hidden else result
         if found is not None:
-            ran = _without_nul({"status": "error", **found})
+            ran = without_nul({"status": "error", **found})
             yield HealthCheckLog.of(name, ran, report.get("correlation_id")), is_hidden
 
 
@@ -96,10 +96,10 @@ def _count(batch: Collection[PendingRow], using: str) -> None:
     ServiceAvailability.objects.record(((row.check_name, row.status, row.checked_at) for row in rows), using)
 
 
-def _without_nul(value: Any) -> Any:
+def without_nul(value: Any) -> Any:
     """Return the value as PostgreSQL takes it, whose text knows no NUL character."""
     if isinstance(value, str):
         return value.replace("\x00", "\ufffd")
     if isinstance(value, Mapping):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    return [_without_nul(item) for item in value] if isinstance(value, list) else value
+        return {without_nul(key): without_nul(item) for key, item in value.items()}
+    return [without_nul(item) for item in value] if isinstance(value, list) else value

@@ -36,7 +36,7 @@ def problems() -> Iterator[Problem]:
 def _of_nothing(urls: list[ProbeUrl]) -> Iterator[Problem]:
     """The middleware answers what the URLs include; with a probe server or the background refresh it has other work."""
     conf = read()
-    if MIDDLEWARE in settings.MIDDLEWARE and not (urls or conf.probe_server or conf.background):
+    if MIDDLEWARE in settings.MIDDLEWARE and not (urls or conf.runs_in_background):
         message = "ProbeMiddleware answers nothing: no probe is included in the URLs of the project."
         yield Problem(NOT_BEGUN, message, 'Add path("", include("django_lifesigns.urls")) to them.')
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connections, router
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from django_lifesigns.checks.connections import returning_connections
@@ -28,6 +29,8 @@ class HealthCommand(BaseCommand):
     help: Any = ""  # lazy, where `BaseCommand` has a plain text
     # A wrong setting is one of the results; it must not keep a command from showing the others.
     requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
+    # Whose table it reads.
+    model: type[Model] = HealthCheckLog
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Make the parser, with the help in the language of now: argparse takes no lazy text."""
@@ -42,7 +45,7 @@ class HealthCommand(BaseCommand):
             output = super().execute(*args, **options)
             self.stdout.flush()
         except (Error, ImproperlyConfigured) as error:
-            raise CommandError(_why(error), returncode=2) from error
+            raise CommandError(_why(error, self.model), returncode=2) from error
         except BrokenPipeError:
             # The reader has closed the pipe, as `head` does. At exit Python would flush into it once more.
             with suppress(OSError, ValueError):
@@ -51,11 +54,11 @@ class HealthCommand(BaseCommand):
         return output
 
 
-def require_history() -> None:
-    """Raise CommandError unless the database of the history answers within `CONNECT_SECONDS`."""
-    alias = router.db_for_read(HealthCheckLog)
+def require_history(model: type[Model] = HealthCheckLog, within: float = CONNECT_SECONDS) -> None:
+    """Raise CommandError unless the database of a table answers within so many seconds."""
+    alias = router.db_for_read(model)
     try:
-        Job(returning_connections(lambda: connections[alias].ensure_connection()), timeout=CONNECT_SECONDS).run()
+        Job(returning_connections(lambda: connections[alias].ensure_connection()), timeout=within).run()
     except (TimeoutError, JobError) as error:
         text = _("The database of the history does not answer. See `manage.py health_check`.")
         raise CommandError(text, returncode=2) from error
@@ -74,13 +77,13 @@ def _is_terminal(out: Any) -> bool:
     return bool(hasattr(out, "isatty") and out.isatty())
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception, model: type[Model]) -> str:
     """Say in one line what to do. The error's own text, which may name anything, is shown by `--traceback`."""
     names = {"error": type(error).__name__}
     with suppress(Error, ImproperlyConfigured):
-        for model in (HealthCheckLog, Rollup):
-            connection = connections[router.db_for_read(model)]
-            names["table"] = model._meta.db_table
+        for read in (model, Rollup):
+            connection = connections[router.db_for_read(read)]
+            names["table"] = read._meta.db_table
             if names["table"] not in connection.introspection.table_names():
                 return _("The table %(table)s is missing (%(error)s). Run `manage.py migrate`.") % names
         return _("The database of the history refuses (%(error)s). See `manage.py health_check`.") % names

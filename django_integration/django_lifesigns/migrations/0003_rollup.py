@@ -29,7 +29,7 @@ PERIODS = ("minute", "hour", "day", "total")
 
 
 class Migration(migrations.Migration):
-    dependencies: ClassVar[list[tuple[str, str]]] = [("lifesigns", "0001_initial")]
+    dependencies: ClassVar[list[tuple[str, str]]] = [("lifesigns", "0002_incidents")]
 
     operations: ClassVar[list[Operation]] = [
         AdoptOrCreateModel(

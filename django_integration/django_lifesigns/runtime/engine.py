@@ -12,10 +12,12 @@ from django.core.signals import setting_changed
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from django_lifesigns.alerts.config import application_name, engine_alerts
 from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
 from django_lifesigns.checks.servers import server_of
+from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import recorder
 from django_lifesigns.history.objectives.current import set_targets
 from django_lifesigns.history.objectives.targets import read_targets
@@ -53,6 +55,10 @@ class Runtime:
     declared: int
     # For how many seconds the shortest-lived results are shown before the background renews them.
     shortest_period: float
+    # Whether the engine alerts, the application in the keys of its incidents, and the channels that can be used.
+    has_alerts: bool
+    alerts_as: str
+    channels: tuple[str, ...]
 
 
 def get_engine() -> Engine:
@@ -101,9 +107,13 @@ def build(conf: Conf) -> Runtime:
     hide(secrets(), source="Django's settings")
     import_packages()
     shared = scope(conf)
-    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared)
     declared = _declared()
     found, problems = discover(conf)
+    alerts, wrong_alerts = engine_alerts(conf, {*known_checks(conf), *(check.name for check in found)}, [*conf.groups])
+    problems += wrong_alerts
+    # What fails in a test run of the project's alerts nobody.
+    sent: dict[str, Any] = {"alerts": alerts} if alerts and not is_under_test() else {}
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared, **sent)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
         names |= _register(engine, check, conf, problems)
@@ -122,6 +132,9 @@ def build(conf: Conf) -> Runtime:
         critical=_critical(found),
         declared=declared,
         shortest_period=min([conf.ready_max_age, conf.default_ttl, *_ttls(found)]),
+        has_alerts=bool(sent),
+        alerts_as=alerts.get("APPLICATION", application_name()),
+        channels=tuple(alerts.get("CHANNELS", ())),
     )
 
 

@@ -19,13 +19,14 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from django_lifesigns.alerts.mirror import IncidentMirror
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history.background import BackgroundRecording
 from django_lifesigns.runtime.engine import Runtime, on_request
 from django_lifesigns.runtime.guard import guarded
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.servers import modules_of_callers
-from django_lifesigns.runtime.sharing import application
+from django_lifesigns.runtime.sharing import application, scope
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.settings.conf import read
 from lifesigns import hold_address, watch_loop
@@ -70,6 +71,7 @@ def start(*, probes: bool = True) -> None:
         watch_event_loop()
     runtime = on_request(max_wait=0)
     runtime.thresholds.sync_in_background()
+    _mirror(runtime)  # first: what is restored fires no second time
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
     _record(runtime)
     if not probes:
@@ -91,9 +93,16 @@ def watch_event_loop() -> None:
 
 def _record(runtime: Runtime) -> None:
     conf = runtime.conf
-    if conf.record and (conf.background or conf.probe_server):
+    if conf.record and conf.runs_in_background:
         _recording["of"] = BackgroundRecording(runtime.engine, runtime.shortest_period)
         _recording["of"].start()
+
+
+def _mirror(runtime: Runtime) -> None:
+    if runtime.has_alerts:
+        is_shared = bool(scope(runtime.conf))
+        _mirroring["of"] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
+        _mirroring["of"].start()
 
 
 def _serve(address: str, runtime: Runtime) -> None:
@@ -124,8 +133,7 @@ def _hold_addresses() -> None:
 
 @guarded("the background of this worker")
 def _start_as_configured() -> None:
-    conf = read()
-    if conf.probe_server or conf.background:
+    if read().runs_in_background:
         start()
 
 
@@ -161,3 +169,4 @@ def _add_post_fork_hook(uwsgi: Any) -> None:
 
 _started: dict[str, int] = {}
 _recording: dict[str, BackgroundRecording] = {}
+_mirroring: dict[str, IncidentMirror] = {}

@@ -48,7 +48,13 @@ class Conf:
     materialized_views: tuple[str, ...] = ()
     expected_workers: int = 1
     google_maps_base_url: str | None = None
+    alerts: Mapping[object, object] = field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def runs_in_background(self) -> bool:
+        """Whether checks are run without a request, as probes and alerts need it."""
+        return bool(self.background or self.probe_server or self.alerts)
 
     def requires(self, check: str) -> bool:
         """Return whether `REQUIRED` names this check, or all of the 22, of which it is one."""
@@ -68,7 +74,7 @@ def read() -> Conf:
 def parse(raw: object) -> Conf:
     """The typed form of a `LIFESIGNS` dict."""
     if not isinstance(raw, Mapping):
-        wrong = _wrong("LIFESIGNS", values.WrongValueError("must be a dict"), raw, loses_checks=True)
+        wrong = values.WrongValueError("must be a dict").problem("LIFESIGNS", raw, loses_checks=True)
         return Conf(checks={}, problems=(wrong,))
     problems: list[Problem] = []
     given: dict[str, object] = {"checks": {}}
@@ -80,7 +86,7 @@ def parse(raw: object) -> Conf:
                 elif value is not None:
                     given[key.lower()] = READERS[key](value)
             except values.WrongValueError as error:
-                problems.append(_wrong(f"LIFESIGNS[{key!r}]", error, value, loses_checks=key == "CHECKS"))
+                problems.append(error.problem(f"LIFESIGNS[{key!r}]", value, loses_checks=key == "CHECKS"))
         else:
             hint = did_you_mean(str(key), READERS.keys())
             is_lost = nearest_of(str(key), READERS) == nearest_of("CHECKS", READERS)
@@ -98,13 +104,6 @@ def _by_text(setting: str, entries: Mapping[object, object], problems: list[Prob
             problems.append(Problem(WRONG_VALUE, message, "Write it in quotes."))
         named.setdefault(str(key), entry)
     return {**named, **{key: entry for key, entry in entries.items() if isinstance(key, str)}}
-
-
-def _wrong(where: str, error: values.WrongValueError, value: object, *, loses_checks: bool = False) -> Problem:
-    # Only numbers are shown: a token in the wrong place must not end up in a log.
-    shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
-    what = f": {error.part}" if error.part else f", not {shown}"
-    return Problem(WRONG_VALUE, f"{where} {error}{what}.", error.meant or f"Correct {where}.", loses_checks)
 
 
 # Dicts with names as keys.
@@ -140,4 +139,5 @@ READERS: dict[str, Callable[[object], object]] = {
     "MATERIALIZED_VIEWS": values.strings,
     "EXPECTED_WORKERS": values.count,
     "GOOGLE_MAPS_BASE_URL": values.url,
+    "ALERTS": values.options,
 }

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, TypeVar
 
-from django_lifesigns.settings.problems import nearest_of
+from django_lifesigns.settings.problems import WRONG_VALUE, Problem, nearest_of
 
 Value = TypeVar("Value")
 
@@ -33,6 +33,13 @@ class WrongValueError(ValueError):
         super().__init__(must)
         self.part = part
         self.meant = meant
+
+    def problem(self, where: str, value: object, *, loses_checks: bool = False) -> Problem:
+        """Return what `manage.py check` says of a value in that place."""
+        # Only numbers are shown: a token in the wrong place must not end up in a log.
+        shown = str(value) if isinstance(value, (int, float)) else f"a value of type {type(value).__name__}"
+        what = f": {self.part}" if self.part else f", not {shown}"
+        return Problem(WRONG_VALUE, f"{where} {self}{what}.", self.meant or f"Correct {where}.", loses_checks)
 
 
 def by_name(of: str) -> Callable[[object], Mapping[str, object]]:
@@ -173,3 +180,9 @@ def task_queue(value: object) -> object:
     if isinstance(value, (str, Mapping)):
         return value
     raise WrongValueError("must be the name of a preset or a dict")
+
+
+def options(value: object) -> Mapping[object, object]:
+    if isinstance(value, Mapping):
+        return value
+    raise WrongValueError("must be a dict")

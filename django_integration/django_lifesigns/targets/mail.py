@@ -11,7 +11,7 @@ from django.conf import settings
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.problems import did_you_mean
 from django_lifesigns.settings.values import is_off
-from django_lifesigns.targets.context import DiscoveryContext, NoTargetError, WrongTargetError
+from django_lifesigns.targets.context import CannotCheckError, DiscoveryContext, NoTargetError, WrongTargetError
 from django_lifesigns.targets.mail_backends import SMTP, require_smtp, sending_backend
 from django_lifesigns.targets.mail_greeting import greeting
 from lifesigns import specs
@@ -52,6 +52,20 @@ def of_mailer(search: DiscoveryContext, alias: str) -> Check:
         message = f"{where}: port {server.port} speaks TLS only after STARTTLS."
         search.note(message, "Use EMAIL_USE_TLS (use_tls) in place of EMAIL_USE_SSL (use_ssl).")
     return server
+
+
+def server_of_mail() -> specs.Smtp | None:
+    """Return the server through which the project's mail leaves; None where its backend sends in another way, or not.
+
+    Raises:
+        WrongTargetError: the settings cannot be read.
+    """
+    where, backend, options = _configured("default")
+    try:
+        require_smtp(sending_backend(backend), where)
+    except (CannotCheckError, NoTargetError):
+        return None
+    return smtp_of(options, where)
 
 
 def mailers() -> list[str]:

@@ -13,12 +13,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from django_lifesigns.alerts import operations
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.management.base import HealthCommand, require_history
 from django_lifesigns.management.terminal import progress
 from django_lifesigns.models import HealthCheckLog
 
 BATCH = 10_000
+INCIDENT_DAYS = 400
 
 
 class Command(HealthCommand):
@@ -60,6 +62,14 @@ class Command(HealthCommand):
             "%(count)d result from before %(time)s removed", "%(count)d results from before %(time)s removed", removed
         )
         self.stdout.write(text % {"count": removed, "time": before})
+        self._prune_incidents()
+
+    def _prune_incidents(self) -> None:
+        """Remove incidents and silences that were over long ago. They are few, and tell what has happened in a year."""
+        incidents, silences = operations.prune(timezone.now() - timedelta(days=INCIDENT_DAYS))
+        if incidents or silences:
+            text = _("over for more than %(days)d days, and removed: incidents %(incidents)d, silences %(silences)d")
+            self.stdout.write(text % {"incidents": incidents, "silences": silences, "days": INCIDENT_DAYS})
 
     def _remove_some(self, old: QuerySet[HealthCheckLog]) -> int:
         """Remove by a range of time, which the index finds, and which every database can delete by."""

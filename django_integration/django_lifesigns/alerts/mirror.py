@@ -1,0 +1,158 @@
+"""Keeps the tables of incidents equal to the store: one process of the scope at a time, beside everything else.
+
+Alerts need no database: what happens while there is none stays in the store, and is written once there is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+from django.db import ProgrammingError, connections, router
+
+from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
+from django_lifesigns.alerts.rows import matchers_of, seconds
+from django_lifesigns.alerts.tables import Incident, Silence
+from django_lifesigns.checks.connections import returning_connections
+from django_lifesigns.checks.read_only import is_read_only
+from django_lifesigns.history.at_exit import before_exit
+from lifesigns import Engine, Job
+from lifesigns.redaction import redact
+from lifesigns.weak import weakly
+
+logger = logging.getLogger("django_lifesigns")
+
+# Of the turns, and as what processes that share claim the next one.
+NAME = "lifesigns.incidents"
+TIMEOUT = 10.0
+# Between two turns, and between two readings of the tables where the engine has nothing new.
+EVERY_SECONDS = 2.0
+LOOK_SECONDS = 10.0
+# How long the end of the process waits for what is not written yet.
+EXIT_SECONDS = 2.0
+
+
+class IncidentMirror:
+    """Exchanges what is new between an engine and the tables. It ends with this object.
+
+    Args:
+        engine: with alerts.
+        application: that of the alerts.
+        is_shared: whether other processes of this host have the same incidents.
+    """
+
+    def __init__(self, engine: Engine, application: str, *, is_shared: bool) -> None:
+        self._engine = engine
+        self._application = application
+        self._instance = instance_name(is_shared)
+        # What the tables have, as far as this process knows: the revision by the id of the incident.
+        self._kept: dict[str, int] = {}
+        self._next_look = 0.0
+        self._is_failing = False
+        # What the engine did not take, so that it is logged once.
+        self._refused: set[str] = set()
+        self._timer = Engine(TIMEOUT, EVERY_SECONDS, log=False)
+        self._timer.register(NAME, returning_connections(weakly(self._take_turn)))
+        self._job = Job(returning_connections(weakly(self.sync)), timeout=TIMEOUT)
+
+    def start(self) -> None:
+        """Exchange from now on, and once more when this process ends."""
+        before_exit(weakly(self._sync_at_exit))
+        self._timer.start_background()
+
+    def sync(self) -> None:
+        """Exchange now, if the engine has anything new or the tables were not read for a while."""
+        incidents, silences = self._engine.incidents(), self._engine.silences()
+        is_new = any(self._kept.get(found["id"], -1) < found["revision"] for found in incidents)
+        if not (is_new or time.monotonic() >= self._next_look):
+            return
+        try:
+            if not _has_tables():
+                return
+            found = exchange(incidents, silences, application=self._application, instance=self._instance)
+        except Exception as error:  # noqa: BLE001  # whatever a driver, or a router of the project's, raises
+            self._log_failure(error)
+            return
+        if self._is_failing:
+            self._is_failing = False
+            logger.info("incidents: written again")
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._kept = found.confirmed
+        self._apply(found)
+
+    def _take_turn(self) -> None:
+        # Half of the pause: a process that is alone is never refused its turn by its own last one.
+        if self._engine.claim_record(NAME, time.time(), gap=EVERY_SECONDS / 2):
+            self.sync()
+
+    def _sync_at_exit(self) -> None:
+        try:
+            self._job.run(refresh=True, deadline=EXIT_SECONDS)
+        except Exception as error:  # noqa: BLE001  # nothing may keep the process from ending
+            logger.debug("incidents: not written at the end of the process (%s)", type(error).__name__)
+
+    def _apply(self, found: Exchange) -> None:
+        """Have the engine do what stands in the tables, each piece whatever becomes of the others."""
+        engine = self._engine
+        self._attempt("confirmation", engine.confirm_incidents, found.confirmed)
+        for row in found.acknowledged:
+            words = (row.check_name, row.acknowledged_by, row.acknowledgement)
+            self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
+        for pk in found.retries:
+            self._attempt(f"retry of {pk}", engine.retry_deliveries, pk)
+        for record in found.restored:
+            self._attempt(f"incident {record.get('id')}", engine.restore_incidents, [record])
+        for silence in found.silences:
+            self._attempt(f"silence {silence.pk}", add_silence, engine, silence)
+        for pk in found.ended_silences:
+            self._attempt(f"end of silence {pk}", engine.expire_silence, pk)
+
+    def _attempt(self, what: str, do: Callable[..., Any], *arguments: Any) -> None:
+        try:
+            do(*arguments)
+        except TimeoutError:  # another process holds the store: the next reading of the tables tries again
+            self._next_look = 0.0
+        except (ValueError, TypeError, LookupError) as error:  # anybody may have written the row
+            if what not in self._refused and len(self._refused) < MOST_ROWS:
+                self._refused.add(what)
+                logger.warning("incidents: the %s in the tables is ignored: %s", what, redact(str(error)))
+
+    def _log_failure(self, error: Exception) -> None:
+        if self._is_failing:
+            return
+        self._is_failing = True
+        reason = "the database is read-only" if is_read_only(error) else _reason(error)
+        logger.warning(
+            "incidents: cannot be written (%s); alerts are sent, and the store keeps them until then", reason
+        )
+
+
+def add_silence(engine: Engine, row: Silence) -> None:
+    """Add a silence of the tables, under its id, to those of an engine."""
+    start, end = seconds(row.starts_at), seconds(row.ends_at)
+    engine.silence(matchers_of(row), start, end, row.author, row.comment, silence_id=row.pk)
+
+
+def instance_name(is_shared: bool) -> str:
+    """Return the name of the scope: this user's processes of this host, or this process alone."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    own = "" if is_shared else f":{uuid4().hex}"
+    return f"{socket.gethostname()}:{user}{own}"
+
+
+def _has_tables() -> bool:
+    """Return whether there is a database to have them: Django's engine for projects without one can do nothing."""
+    engine = connections.settings[router.db_for_write(Incident)]["ENGINE"]
+    return bool(engine != "django.db.backends.dummy")
+
+
+def _reason(error: Exception) -> str:
+    name = type(error).__name__
+    # SQLite says so by its text alone.
+    is_missing = isinstance(error, ProgrammingError) or "no such table" in str(error)
+    return f"{name}; run migrate?" if is_missing else name

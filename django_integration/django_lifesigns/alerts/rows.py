@@ -1,0 +1,114 @@
+"""From the incidents and silences of the engine to rows of the tables, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from django_lifesigns.alerts.tables import AUTHOR, MATCHER, NAME, Delivery, Incident, Silence
+from django_lifesigns.checks.timezones import kept, utc
+from django_lifesigns.history.rows import without_nul
+
+# What the engine writes; everything else of a row is written by those who acknowledge, retry, or own it.
+INCIDENT_FIELDS = (
+    "application",
+    "check_name",
+    "state",
+    "severity",
+    "message",
+    "since",
+    "fired_at",
+    "resolved_at",
+    "acknowledged_by",
+    "is_flapping",
+    "revision",
+    "record",
+    "instance",
+    "mirrored_at",
+)
+DELIVERY_FIELDS = (
+    "kind",
+    "state",
+    "attempts",
+    "last_answer",
+    "last_attempt_at",
+    "next_attempt_at",
+)
+LONGEST = 255
+JOINT = ", "
+
+
+def incident_row(found: Mapping[str, Any], application: str, instance: str, now: datetime) -> Incident:
+    """Return the row of an incident of the engine."""
+    return Incident(
+        id=found["id"],
+        application=application,
+        check_name=found["check"][:NAME],
+        state=found["state"],
+        severity=found["severity"],
+        message=without_nul(found["message"]),
+        since=moment(found["since"]),
+        fired_at=moment_if(found["fired_at"]),
+        resolved_at=moment_if(found["resolved_at"]),
+        acknowledged_by=(found["acknowledged_by"] or "")[:AUTHOR],
+        is_flapping=found["flapping"],
+        revision=found["revision"],
+        record=without_nul(found),
+        instance=instance[:LONGEST],
+        mirrored_at=now,
+    )
+
+
+def delivery_rows(found: Mapping[str, Any]) -> list[Delivery]:
+    """Return the rows of an incident's deliveries."""
+    return [
+        Delivery(
+            id=f"{found['id']}:{delivery['channel']}:{delivery['number']:06}"[:LONGEST],
+            incident_id=found["id"],
+            channel=delivery["channel"][:NAME],
+            kind=delivery["kind"],
+            state=delivery["state"],
+            attempts=delivery["attempts"],
+            last_answer=without_nul(delivery["last_answer"] or ""),
+            last_attempt_at=moment_if(delivery["last_attempt_at"]),
+            next_attempt_at=moment_if(delivery["next_attempt_at"]),
+        )
+        for delivery in found["deliveries"]
+    ]
+
+
+def silence_row(found: Mapping[str, Any]) -> Silence:
+    """Return the row of a silence of the engine."""
+    matchers = {key: JOINT.join(found["matchers"][key])[:MATCHER] for key in ("check", "severity", "group")}
+    return Silence(
+        id=found["id"],
+        checks=matchers["check"] or "*",
+        severity=matchers["severity"],
+        group=matchers["group"],
+        starts_at=moment(found["start"]),
+        ends_at=moment(found["end"]),
+        author=found["author"][:AUTHOR],
+        comment=without_nul(found["comment"]),
+    )
+
+
+def matchers_of(row: Silence) -> dict[str, list[str]]:
+    """Return what a silence matches, as the engine takes it."""
+    given = {"check": row.checks, "severity": row.severity, "group": row.group}
+    return {key: [part.strip() for part in value.split(",") if part.strip()] for key, value in given.items()}
+
+
+def moment(at: float) -> datetime:
+    """Return seconds since 1970 as the tables have them."""
+    return kept(datetime.fromtimestamp(at, timezone.utc))
+
+
+def moment_if(at: float | None) -> datetime | None:
+    """Return the same, where there is one."""
+    return None if at is None else moment(at)
+
+
+def seconds(at: datetime) -> float:
+    """Return a time of the tables in seconds since 1970."""
+    return utc(at).timestamp()

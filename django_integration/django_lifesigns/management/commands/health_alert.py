@@ -1,0 +1,204 @@
+"""`manage.py health_alert`: shows incidents, tries channels, silences, acknowledges, delivers notices again."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy as lazy
+from django.utils.translation import ngettext
+
+from django_lifesigns.alerts import operations
+from django_lifesigns.alerts.config import OTHER_SUBJECTS
+from django_lifesigns.alerts.mirror import add_silence
+from django_lifesigns.alerts.tables import Incident, Silence
+from django_lifesigns.history.json_text import to_json
+from django_lifesigns.management.alert_arguments import add_actions
+from django_lifesigns.management.base import HealthCommand, unknown_checks
+from django_lifesigns.management.incidents import Known, find, in_both, incident_table, silence_table, with_times
+from django_lifesigns.management.terminal import Block, Table, show
+from django_lifesigns.runtime.engine import get_runtime
+from django_lifesigns.runtime.sharing import scope
+from django_lifesigns.settings.problems import did_you_mean
+from lifesigns import Engine
+
+STYLES = {
+    "firing": "ERROR",
+    "flapping": "ERROR",
+    "acknowledged": "WARNING",
+    "resolving": "WARNING",
+    "resolved": "SUCCESS",
+}
+STATE = 1
+FAILED = frozenset(["failed", "refused"])
+
+
+class Command(HealthCommand):
+    """Acts on the processes of this host by their store, where they share one, and on all others by the tables, which
+    each host reads every 10 s."""
+
+    help = lazy("Show incidents, try channels, silence, acknowledge, and have notices delivered again.")
+    model = Incident
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the actions, each with its options."""
+        add_actions(parser)
+
+    def handle(self, *, action: str, **options: Any) -> None:
+        """Do what is wanted."""
+        self._runtime = get_runtime()
+        do: Callable[..., None] = getattr(self, f"_{action}")
+        do(**options)
+
+    def _list(self, *, whole: bool, output: str, **_options: Any) -> None:
+        known = self._find()
+        incidents = list(known.incidents.values()) if whole else known.is_open
+        if output == "json":
+            self._write_json({"incidents": incidents, "silences": list(known.silences.values())})
+            return
+        parts: list[str | Table] = [incident_table(incidents, self._paint)] if incidents else [_("No open incidents.")]
+        if known.silences:
+            parts += ["", silence_table(known.silences.values(), self._paint)]
+        show(self.stdout, Block(*parts))
+
+    def _test(self, *, channels: list[str] | None, output: str, **_options: Any) -> None:
+        known = self._runtime.channels
+        none = _("LIFESIGNS['ALERTS']['CHANNELS'] names none that can be used.")
+        for name in channels or ():
+            if name not in known:
+                nearest = did_you_mean(name, known) if known else none
+                raise CommandError(f"{_('Unknown channel %(name)r.') % {'name': name}} {nearest}", returncode=2)
+        if not known:
+            raise CommandError(none, returncode=2)
+        found = {name: self._runtime.engine.test_channel(name) for name in channels or known}
+        if output == "json":
+            self._write_json(found)
+        for name, attempt in found.items() if output == "text" else ():
+            style = self.style.SUCCESS if attempt["state"] == "delivered" else self.style.ERROR
+            self.stdout.write(style(f"{name}: {attempt['state']} ({attempt['answer']})"))
+        if any(attempt["state"] != "delivered" for attempt in found.values()):
+            raise SystemExit(2)
+
+    def _silence(
+        self,
+        *,
+        checks: str | None,
+        end: str | None,
+        severity: str,
+        group: str,
+        hours: float,
+        author: str,
+        comment: str,
+        output: str,
+        **_options: Any,
+    ) -> None:
+        if end is not None:
+            self._end(end, output)
+            return
+        self._refuse_unknown(str(checks), group)
+        given: Mapping[str, Any] = {"author": author, "comment": comment, "severity": severity, "group": group}
+        row = operations.new_silence(str(checks), duration=timedelta(hours=hours), **given)
+        try:
+            row.full_clean(validate_unique=False)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages), returncode=2) from error
+        *_done, unreached = in_both(
+            self._shared,
+            lambda engine: add_silence(engine, row),
+            lambda: row.save(force_insert=True),
+        )
+        text = _("%(checks)s silenced until %(end)s (%(id)s)")
+        named = {"checks": checks, "end": f"{row.ends_at:%Y-%m-%d %H:%M %Z}", "id": row.pk}
+        self._report({"id": row.pk}, text % named, output, unreached)
+
+    def _end(self, identifier: str, output: str) -> None:
+        known = self._find()
+        if identifier not in known.silences:
+            nearest = did_you_mean(identifier, known.silences) if known.silences else _("There is none.")
+            text = _("No silence that lasts has the id %(id)r.") % {"id": identifier}
+            raise CommandError(f"{text} {nearest}", returncode=2)
+        *_done, unreached = in_both(
+            self._shared,
+            lambda engine: engine.expire_silence(identifier),
+            lambda: operations.end(Silence.objects.filter(pk=identifier)),
+        )
+        self._report({"id": identifier}, _("Silence %(id)s ended") % {"id": identifier}, output, unreached)
+
+    def _acknowledge(self, *, check: str, author: str, comment: str, output: str, **_options: Any) -> None:
+        known = self._find()
+        if not any(found["check"] == check for found in known.is_open):
+            names = {found["check"] for found in known.is_open}
+            nearest = did_you_mean(check, names) if names else _("There are no open incidents.")
+            text = _("No open incident of %(check)r.") % {"check": check}
+            raise CommandError(f"{text} {nearest}", returncode=2)
+        rows = Incident.objects.filter(application=self._runtime.alerts_as, check_name=check)
+        *_done, unreached = in_both(
+            self._shared,
+            lambda engine: engine.acknowledge(check, author, comment),
+            lambda: operations.acknowledge(rows, author, comment),
+        )
+        self._report({"check": check}, _("%(check)s acknowledged") % {"check": check}, output, unreached)
+
+    def _retry(self, *, checks: list[str], output: str, **_options: Any) -> None:
+        known = self._find()
+        incidents = [found for found in known.incidents.values() if not checks or found["check"] in checks]
+        failed = [found["id"] for found in incidents if any(one["state"] in FAILED for one in found["deliveries"])]
+
+        here = {found["id"] for found in self._shared.incidents()} if self._shared else set()
+
+        def by_store(engine: Engine) -> None:
+            for identifier in here.intersection(failed):
+                engine.retry_deliveries(identifier)
+
+        elsewhere = Incident.objects.filter(pk__in=set(failed) - here)
+        *_done, unreached = in_both(self._shared, by_store, lambda: operations.retry(elsewhere))
+        text = ngettext("%(count)d incident is retried", "%(count)d incidents are retried", len(failed))
+        self._report({"incidents": failed}, text % {"count": len(failed)}, output, unreached)
+
+    @property
+    def _shared(self) -> Engine | None:
+        """Return the engine, if other processes have the same incidents."""
+        runtime = self._runtime
+        return runtime.engine if runtime.has_alerts and scope(runtime.conf) else None
+
+    def _find(self) -> Known:
+        known = find(self._shared, self._runtime.alerts_as, time.time())
+        if known.unreadable and self._shared is None:
+            text = _("No store is shared, and the tables of incidents cannot be read (%(error)s).")
+            raise CommandError(text % {"error": known.unreadable}, returncode=2)
+        if known.unreadable:
+            text = _("The tables of incidents cannot be read (%(error)s): these are those of this host.")
+            self.stderr.write(self.style.WARNING(text % {"error": known.unreadable}))
+        return known
+
+    def _report(self, facts: Mapping[str, Any], text: str, output: str, unreached: str) -> None:
+        if unreached:
+            warning = _("The tables of incidents cannot be written (%(error)s): other hosts follow once they can.")
+            self.stderr.write(self.style.WARNING(warning % {"error": unreached}))
+        if output == "json":
+            self._write_json(facts)
+        else:
+            self.stdout.write(text)
+
+    def _refuse_unknown(self, checks: str, group: str) -> None:
+        """Raise CommandError for a name that is none; a pattern may match what comes later."""
+        engine = self._runtime.engine
+        exact = [name.strip() for name in checks.split(",") if not set("*?") & set(name)]
+        unknown_checks(exact, [*engine.names, *OTHER_SUBJECTS])
+        if group and group not in engine.groups:
+            nearest = did_you_mean(group, engine.groups) if engine.groups else _("LIFESIGNS['GROUPS'] names none.")
+            raise CommandError(f"{_('Unknown group %(name)r.') % {'name': group}} {nearest}", returncode=2)
+
+    def _write_json(self, value: Any) -> None:
+        self.stdout.write(to_json(with_times(value), indent=2))
+
+    def _paint(self, row: int, column: int, cell: str) -> str:
+        style = "MIGRATE_LABEL" if row == 0 else STYLES.get(cell.strip()) if column == STATE else None
+        painted: str = getattr(self.style, style)(cell) if style else cell
+        return painted

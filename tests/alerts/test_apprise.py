@@ -1,0 +1,97 @@
+"""A channel by `apprise`: what a receiver is sent, and what came of it."""
+
+from __future__ import annotations
+
+import builtins
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from lifesigns import Engine
+from lifesigns.apprise_channel import AppriseChannel
+from tests.services import free_port
+
+
+class Receiver(ThreadingHTTPServer):
+    """Answers each POST with `status`, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.received: list[str] = []
+        super().__init__(("127.0.0.1", free_port()), _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        self.server.received.append(self.rfile.read(int(self.headers["content-length"])).decode())
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_engine_sends_title_and_text_by_apprise(receiver: Receiver) -> None:
+    url = f"json://127.0.0.1:{receiver.server_port}/"
+    engine = Engine(alerts={"APPLICATION": "shop", "CHANNELS": {"other": {"type": "apprise", "url": url}}})
+    assert engine.test_channel("other") == {"state": "delivered", "answer": "Accepted by apprise", "reference": None}
+    triggered, resolved = receiver.received
+    assert "[shop] WARNING: test is degraded" in triggered
+    assert "This is a test: nothing is wrong" in triggered
+    assert "RESOLVED" in resolved
+    receiver.status = 500
+    attempt = engine.test_channel("other")
+    assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")
+
+
+@pytest.mark.parametrize(
+    ("channel", "text"),
+    [
+        ({"url": "nothing://planted"}, "alerts: CHANNELS.other.url must be a URL that apprise knows"),
+        ({"url": 7}, "alerts: CHANNELS.other.url must be a URL that apprise knows"),
+        ({}, "alerts: CHANNELS.other.url must be a URL that apprise knows"),
+        ({"url": "ntfy://topic", "urls": []}, "alerts: CHANNELS.other has unknown fields: urls; known is: url"),
+    ],
+)
+def test_mistake_names_field_and_not_the_url(channel: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text) as error:
+        Engine(alerts={"CHANNELS": {"other": {"type": "apprise", **channel}}})
+    assert "planted" not in str(error.value)
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def without(name: str, *arguments: Any, **options: Any) -> Any:
+        if name == "apprise":
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ValueError, match=r"needs apprise: pip install 'lifesigns\[apprise\]'"):
+        AppriseChannel({"type": "apprise", "url": "ntfy://topic"})
+
+
+def test_apprise_is_imported_only_where_it_is_configured() -> None:
+    program = "import sys; from lifesigns import Engine; Engine(alerts={}); print('apprise' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "False\n"

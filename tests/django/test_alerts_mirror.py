@@ -1,0 +1,127 @@
+"""The mirror of incidents: what the tables have is asked for no second time, and what fails is said once."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from django_lifesigns.alerts import mirror as module
+from django_lifesigns.alerts import operations
+from django_lifesigns.alerts.mirror import IncidentMirror, instance_name
+from django_lifesigns.models import Incident, Silence
+from lifesigns import CheckFailed, Engine
+from tests.services import wait_until
+
+pytestmark = pytest.mark.django_db
+
+
+def fail() -> None:
+    raise CheckFailed("Connection refused")
+
+
+@pytest.fixture
+def engine() -> Engine:
+    """With an open incident of `db`, and no channel."""
+    engine = Engine(log=False, alerts={"APPLICATION": "shop", "FAILURES": 1})
+    engine.register("db", fail)
+    engine.run()
+    wait_until(lambda: engine.incidents(), 10)
+    return engine
+
+
+@pytest.fixture
+def mirror(engine: Engine) -> IncidentMirror:
+    return IncidentMirror(engine, "shop", is_shared=True)
+
+
+def test_incident_is_written_and_the_tables_are_left_alone_then(engine: Engine, mirror: IncidentMirror) -> None:
+    mirror.sync()
+    row = Incident.objects.get()
+    assert (row.check_name, row.state, row.severity, row.message) == ("db", "firing", "critical", "Connection refused")
+    with CaptureQueriesContext(connection) as queries:
+        mirror.sync()
+    assert len(queries) == 0
+
+
+def test_what_people_wrote_reaches_the_engine(engine: Engine, mirror: IncidentMirror) -> None:
+    mirror.sync()
+    operations.acknowledge(Incident.objects.all(), "ann", "on it")
+    silence = operations.new_silence("d*", author="bob", comment="deploy")
+    silence.save()
+    mirror._next_look = 0.0
+    mirror.sync()
+    (found,) = engine.incidents()
+    assert (found["acknowledged_by"], found["comment"]) == ("ann", "on it")
+    (silenced,) = engine.silences()
+    assert (silenced["id"], silenced["matchers"]["check"], silenced["author"]) == (silence.pk, ["d*"], "bob")
+    operations.end(Silence.objects.all())
+    mirror._next_look = 0.0
+    mirror.sync()
+    assert not engine.silences()[0]["active"]
+
+
+def test_incident_of_the_tables_is_continued_under_its_id(engine: Engine, mirror: IncidentMirror) -> None:
+    mirror.sync()
+    (known,) = engine.incidents()
+    other = Engine(log=False, alerts={"APPLICATION": "shop"})
+    other.register("db", lambda: True)
+    IncidentMirror(other, "shop", is_shared=True).sync()
+    assert [found["id"] for found in other.incidents()] == [known["id"]]
+    # A scope that has another one of the same check ends the older one.
+    third = Engine(log=False, alerts={"APPLICATION": "shop", "FAILURES": 1})
+    third.register("db", fail)
+    third.run()
+    wait_until(lambda: third.incidents(), 10)
+    own = third.incidents()[0]["id"]
+    mirrored = IncidentMirror(third, "shop", is_shared=True)
+    mirrored.sync()
+    mirrored.sync()
+    assert {found["id"]: found["state"] for found in third.incidents(open_only=True)} == {own: "firing"}
+    mirrored.sync()
+    assert Incident.objects.get(pk=known["id"]).state == "resolved"
+
+
+def test_row_that_nobody_can_take_is_said_once_and_harms_no_other(
+    engine: Engine, mirror: IncidentMirror, caplog: pytest.LogCaptureFixture
+) -> None:
+    end = timezone.now() + timedelta(hours=1)
+    Silence.objects.create(id="wrong", checks="my check", ends_at=end)
+    Silence.objects.create(id="right", checks="db", ends_at=end)
+    for _ in range(3):
+        mirror._next_look = 0.0
+        mirror.sync()
+    assert [found["id"] for found in engine.silences()] == ["right"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "django_lifesigns"]
+    assert len(lines) == 1
+    assert "the silence wrong in the tables is ignored" in lines[0]
+
+
+def test_database_that_fails_is_said_once_and_caught_up(
+    mirror: IncidentMirror, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object, **__: object) -> Any:
+        raise OperationalError("hunter2")
+
+    caplog.set_level(logging.INFO, "django_lifesigns")
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "exchange", refuse)
+        for _ in range(3):
+            mirror.sync()
+    mirror.sync()
+    assert Incident.objects.count() == 1
+    lines = [record.getMessage() for record in caplog.records if record.name == "django_lifesigns"]
+    assert lines == [
+        "incidents: cannot be written (OperationalError); alerts are sent, and the store keeps them until then",
+        "incidents: written again",
+    ]
+
+
+def test_scope_has_one_name_and_processes_that_share_nothing_have_their_own() -> None:
+    assert instance_name(True) == instance_name(True)
+    assert instance_name(False) != instance_name(False)

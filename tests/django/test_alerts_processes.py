@@ -1,0 +1,252 @@
+"""Alerts in real processes: the database is gone, the store is lost, and commands come from elsewhere."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from base64 import b64encode
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from django_lifesigns.targets.catalogue import CATALOGUE
+from tests.django.projects import environment, run, run_json, sqlite
+from tests.django.serving import GUNICORN, send_request, serving
+from tests.services import Postgres, free_port, wait_until
+
+SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
+ROWS = """
+import json
+from django_lifesigns.models import Delivery, Incident, Silence
+print(json.dumps({
+    "incidents": list(Incident.objects.order_by("since").values_list("check_name", "state", "acknowledged_by")),
+    "deliveries": sorted(Delivery.objects.values_list("incident__check_name", "kind", "state", "last_answer")),
+    "silences": list(Silence.objects.values_list("checks", "author")),
+}))
+"""
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes every webhook, and keeps its type and check."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        super().__init__(("127.0.0.1", free_port()), _Handler)
+
+    def of(self, check: str) -> list[str]:
+        """What has happened to a check, in order."""
+        return [kind.removeprefix("incident.") for kind, name in self.received if name == check]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.bodies.append(body)
+        self.server.received.append((body["type"], body["data"]["check"]))
+        self.send_response(202)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def alerts(receiver: Receiver, **more: Any) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{receiver.server_port}/"
+    channels = {"hook": {"type": "webhook", "url": url, "secrets": [SECRET]}}
+    return {"APPLICATION": "shop", "CHANNELS": channels, "FAILURES": 2, "SUCCESSES": 1, **more}
+
+
+def project(folder: Path, receiver: Receiver, *, database: Any = None, keep: Any = (), **lifesigns: Any) -> Any:
+    """A project with one check of its own, `flag`, and of the 22 those that are kept."""
+    flag = {"check": "tests.django.alerting.flag", "arguments": {"path": str(folder / "flag")}, "critical": False}
+    return {
+        "DATABASES": {"default": database} if database else sqlite(folder),
+        "LIFESIGNS": {
+            "DISABLED": sorted(CATALOGUE.keys() - set(keep)),
+            "CHECKS": {"flag": {**flag, "ttl": 0.5}},
+            "DEFAULT_TTL": 1,
+            "READY_MAX_AGE": 1,
+            "ALERTS": alerts(receiver),
+            **lifesigns,
+        },
+    }
+
+
+class Worker:
+    """A process that alerts, and what its engine knows."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.known: dict[str, Any] = {"incidents": {}, "silences": []}
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-m", "tests.django.alerting"],
+            env=environment(folder, settings),
+            cwd=folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.thread = threading.Thread(target=self._read)
+        self.thread.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.known = json.loads(line)
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.thread.join()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+
+    def state(self, check: str = "flag") -> Any:
+        found = self.known["incidents"].get(check)
+        return found and found[1:]
+
+
+def migrate(folder: Path, settings: dict[str, Any]) -> None:
+    done = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial")
+    assert done.returncode == 0, done.stderr
+
+
+def command(folder: Path, settings: dict[str, Any], *arguments: str) -> str:
+    done = run(folder, settings, "-W", "ignore", "-m", "django", "health_alert", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.services
+def test_database_that_is_gone_alerts_and_the_tables_have_the_story_later(tmp_path: Path, receiver: Receiver) -> None:
+    check = "database_connectivity"
+    with Postgres() as server:
+        database = server.database(engine="django.db.backends.postgresql")
+        settings = project(tmp_path, receiver, database=database, keep=[check], DEFAULT_TIMEOUT=2)
+        with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as served:
+            wait_until(lambda: _is_ready(served.port), 30, served.log())
+            server.kill()
+            wait_until(lambda: "triggered" in receiver.of(check), 30, served.log())
+            server.start()
+            wait_until(lambda: "resolved" in receiver.of(check), 60, served.log())
+            wait_until(
+                lambda: [check, "resolved", ""] in run_json(tmp_path, settings, ROWS)["incidents"], 60, served.log()
+            )
+            rows = run_json(tmp_path, settings, ROWS)
+            assert [check, "triggered", "delivered", "202"] in rows["deliveries"]
+            assert [check, "resolved", "delivered", "202"] in rows["deliveries"]
+        assert served.log().count("incidents: cannot be written") <= 2, "once for each worker"
+        assert receiver.of(check) == ["triggered", "resolved"]
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return send_request(port, "/ready/", host="localhost")[0] == 200
+    except OSError:
+        return False
+
+
+def test_command_reaches_the_workers_of_the_host_by_their_store(tmp_path: Path, receiver: Receiver) -> None:
+    settings = project(tmp_path, receiver)
+    migrate(tmp_path, settings)
+    (tmp_path / "flag").touch()
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        wait_until(lambda: worker.state() == ["firing", None], 10)
+        assert "flag" in command(tmp_path, settings, "list")
+        command(tmp_path, settings, "acknowledge", "flag", "--author", "ann", "--comment", "on it")
+        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 5)
+        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged"], 5)
+        added = json.loads(command(tmp_path, settings, "silence", "--check", "fl*", "--hours", "2", "--format", "json"))
+        wait_until(lambda: worker.known["silences"] == [added["id"]], 5)
+        shown = json.loads(command(tmp_path, settings, "list", "--format", "json"))
+        assert [found["check"] for found in shown["incidents"]] == ["flag"]
+        assert [found["id"] for found in shown["silences"]] == [added["id"]]
+        command(tmp_path, settings, "silence", "--end", added["id"])
+        wait_until(lambda: worker.known["silences"] == [], 5)
+        (tmp_path / "flag").unlink()
+        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged", "resolved"], 30)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", "ann"]], 20)
+    assert run_json(tmp_path, settings, ROWS)["silences"] == [["fl*", _user()]]
+
+
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
+def test_command_reaches_processes_that_share_no_store_by_the_tables(tmp_path: Path, receiver: Receiver) -> None:
+    settings = project(tmp_path, receiver, SHARE="process")
+    migrate(tmp_path, settings)
+    (tmp_path / "flag").touch()
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] != [], 20)
+        command(tmp_path, settings, "acknowledge", "flag", "--author", "ann")
+        command(tmp_path, settings, "silence", "--check", "flag", "--author", "ann")
+        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 30)
+        wait_until(lambda: len(worker.known["silences"]) == 1, 30)
+        wait_until(lambda: "acknowledged" in receiver.of("flag"), 10)
+
+
+def test_store_that_is_lost_is_restored_and_nothing_fires_twice(tmp_path: Path, receiver: Receiver) -> None:
+    # So many that the tables are read before they are reached again, however busy the machine is.
+    settings = project(tmp_path, receiver, ALERTS=alerts(receiver, FAILURES=10))
+    migrate(tmp_path, settings)
+    (tmp_path / "flag").touch()
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        added = json.loads(command(tmp_path, settings, "silence", "--check", "other_*", "--format", "json"))
+        rows: list[Any] = []
+
+        def is_written() -> bool:
+            rows[:] = [run_json(tmp_path, settings, ROWS)]
+            return bool(rows[0]["silences"] and any(one[2] == "delivered" for one in rows[0]["deliveries"]))
+
+        wait_until(is_written, 30)
+        identifier = worker.known["incidents"]["flag"][0]
+    shutil.rmtree(tmp_path / "store")
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: worker.known["incidents"].get("flag", [None])[0] == identifier, 30)
+        wait_until(lambda: worker.known["silences"] == [added["id"]], 30)
+        (tmp_path / "flag").unlink()
+        wait_until(lambda: receiver.of("flag") == ["triggered", "resolved"], 30)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", ""]], 30)
+    assert {body["data"]["incident_id"] for body in receiver.bodies} == {identifier}
+
+
+def test_end_of_a_process_writes_what_waits(tmp_path: Path, receiver: Receiver) -> None:
+    settings = project(tmp_path, receiver, SHARE="process")
+    migrate(tmp_path, settings)
+    (tmp_path / "flag").touch()
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        assert worker.process.stdin is not None
+        worker.process.stdin.close()
+        assert worker.process.wait(20) == 0
+    assert [row[0] for row in run_json(tmp_path, settings, ROWS)["incidents"]] == ["flag"]
