@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sqlite3
 import subprocess
 import sys
@@ -46,8 +47,9 @@ def fresh(as_in_a_server: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     monkeypatch.setattr(writer, "RETRY_SECONDS", 0.0)
     recorder._current.clear()
     yield
+    gc.collect()  # a recording ends with its object
     recorder.flush(WAIT)
-    recorder._current.clear()
+    recorder._forget()
 
 
 def record(engine: Engine) -> None:
