@@ -188,7 +188,6 @@ def test_s3__refusal_by_its_reason(
 def s3() -> Iterator[str]:
     """The URL of an S3 with the bucket `media`."""
     with S3Server() as server:
-        server.make_bucket()
         yield server.url
 
 

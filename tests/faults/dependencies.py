@@ -99,7 +99,7 @@ class Dependencies:
 
     def __init__(self, *, gates: bool) -> None:
         self.stack = Stack()
-        self.rabbitmq, self.websockets, self.s3 = RabbitMq(), Mosquitto(websockets=True), S3()
+        self.rabbitmq, self.websockets = RabbitMq(), Mosquitto(websockets=True)
         # Beside the stack, which is what a project has by default.
         self.own: dict[str, Service] = {
             "WebSocket": self.websockets,
@@ -107,7 +107,7 @@ class Dependencies:
             "gRPC": Grpc(),
             "TLS": HttpApis(tls=True),
             "DNS": Nsd(),
-            "Storage": self.s3,
+            "Storage": S3(),
         }
         ports: dict[str, int] = {}
         if self.websockets.websockets_port is not None:  # it listens on another port, too
@@ -232,7 +232,6 @@ class Dependencies:
             undo.enter_context(self.stack)
             for service in self.own.values():
                 undo.enter_context(service)
-            self.s3.make_bucket()
             for gate in self._gates:
                 undo.enter_context(gate)
             self._undo = undo.pop_all()
