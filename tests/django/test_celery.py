@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -187,12 +188,16 @@ def test_worker__serves_probes_as_a_probe_server_does(tmp_path: Path, signals: b
         wait_until(lambda: "received" in project.log(), 20, project.log())
         worker.send_signal(signal.SIGTERM)
         for path in ("/ready", "/group/worker"):
-            wait_until(lambda path=path: fetch(address, path).code == 503, 6, project.log())
-            assert fetch(address, path).json()["status"] == "draining"
+            wait_until(partial(is_draining, address, path), 6, project.log())
         assert fetch(address, "/alive").code == 200
     finally:
         kill(worker.pid)
         worker.wait(10)
+
+
+def is_draining(address: str, path: str) -> bool:
+    answer = fetch(address, path)
+    return answer.code == 503 and answer.json()["status"] == "draining"
 
 
 def test_system_check__without_celery(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:
