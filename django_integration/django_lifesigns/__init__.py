@@ -28,3 +28,23 @@ def probes(application: Application) -> Application:
 
     wrapped: Application = wrap(application)  # type: ignore[assignment]
     return wrapped
+
+
+def serve_probes(address: str) -> None:
+    """Answer probes at `address` from this process, as web workers do at `PROBE_SERVER`.
+
+    For processes that serve no HTTP, such as workers of a task queue. Call it in the main thread, where they start::
+
+        @celery.signals.worker_ready.connect
+        def start_probes(**_):
+            django_lifesigns.serve_probes("0.0.0.0:9464")
+
+    All settings of the probe server hold: callers show `TOKENS`, `/startup` waits for migrations, results are renewed
+    and recorded. SIGTERM drains the process. What cannot be started is logged, and stops no worker.
+
+    Args:
+        address: as in `PROBE_SERVER`. Not that of web workers on the same host, for which this process would answer.
+    """
+    from django_lifesigns.runtime.worker import serve
+
+    serve(address)

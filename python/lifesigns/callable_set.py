@@ -33,12 +33,13 @@ class CallableSet:
         callable_id: int,
         accept: Callable[[], None],
         imports: Iterable[str] = (),
+        server: str | None = None,
     ) -> None:
         """Add the callable of a check, or put it in the place of its former one, unless `accept` raises.
 
         `accept` has the engine know the number. The threads know it before that, since a run may start at once.
         """
-        callables.remember(callable_id, function, name if self._log else "")
+        callables.remember(callable_id, function, name if self._log else "", server)
         try:
             accept()
         except Exception:

@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 # By the numbers that the engine knows them by.
 _functions: dict[int, Callable[[], Any]] = {}
 _names: dict[int, str] = {}
+# What they look at, where the registration says so.
+_servers: dict[int, str] = {}
 # Whether it has been logged that threads cannot be started.
 _is_short_of_threads: list[bool] = []
 
 
-def remember(callable_id: int, function: Callable[[], Any], name: str) -> None:
-    """Make a function known to the threads, by the name of its check."""
+def remember(callable_id: int, function: Callable[[], Any], name: str, server: str | None = None) -> None:
+    """Make a function known to the threads, by the name of its check; None leaves its server as it is."""
     _functions[callable_id] = function
     _names[callable_id] = name
+    if server is not None:
+        _servers[callable_id] = server
 
 
 def forget(callable_ids: Iterable[int]) -> None:
@@ -34,6 +38,7 @@ def forget(callable_ids: Iterable[int]) -> None:
     for callable_id in callable_ids:
         _functions.pop(callable_id, None)
         _names.pop(callable_id, None)
+        _servers.pop(callable_id, None)
 
 
 def identity(function: Callable[[], Any]) -> str:
@@ -116,6 +121,7 @@ def _run(callable_id: int, timeout: float) -> Answer:
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
-        return failures.answer(callable_id, _names.get(callable_id, ""), function, timeout, error)
+        about = _names.get(callable_id, ""), _servers.get(callable_id)
+        return failures.answer(callable_id, about, function, timeout, error)
     failures.forget(callable_id)
     return answer

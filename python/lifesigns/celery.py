@@ -57,9 +57,14 @@ def connect(
         (signals.worker_ready, start),
         (signals.beat_init, partial(_start_beat, start, uid)),
         (signals.heartbeat_sent, _send_heartbeat),
-        (signals.worker_shutting_down, _drain),
     ):
         signal.connect(receiver, weak=False, dispatch_uid=uid)
+    drain_at_shutdown()
+
+
+def drain_at_shutdown() -> None:
+    """Have a worker drain when it is shut down, before its last tasks end. Calling it again adds nothing."""
+    signals.worker_shutting_down.connect(_drain, weak=False, dispatch_uid="lifesigns.drain")
 
 
 def node_name(name: str) -> str:

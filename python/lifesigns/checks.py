@@ -46,19 +46,32 @@ DECLARED: dict[str, DeclaredCheck] = {}
 REFUSED: dict[str, RefusedCheck] = {}
 
 
-# Refused declarations are added to the last list in place of being raised, if there is one.
-_tolerated: list[list[DeclarationError]] = []
+class ToleratedImport:
+    """The import of a module whose refused declarations are collected, and the names that it has declared so far."""
+
+    __slots__ = ("declared", "errors")
+
+    def __init__(self) -> None:
+        self.errors: list[DeclarationError] = []
+        self.declared: set[str] = set()
+
+
+# Refused declarations are added to the last one in place of being raised, if there is one.
+_tolerated: list[ToleratedImport] = []
 
 
 @contextmanager
 def tolerated() -> Iterator[list[DeclarationError]]:
-    """Collect refused declarations in place of raising them, so that those below them in a module are still made."""
-    errors: list[DeclarationError] = []
-    _tolerated.append(errors)
+    """Collect refused declarations in place of raising them, so that those below them in a module are still made.
+
+    The module is imported for the first time: a name that it declares twice is a mistake, and no reload.
+    """
+    imported = ToleratedImport()
+    _tolerated.append(imported)
     try:
-        yield errors
+        yield imported.errors
     finally:
-        _tolerated.remove(errors)
+        _tolerated.remove(imported)
 
 
 def _explained(declare: Callable[P, Result]) -> Callable[P, Result]:
@@ -73,7 +86,7 @@ def _explained(declare: Callable[P, Result]) -> Callable[P, Result]:
         except DeclarationError as error:
             if not _tolerated:
                 raise
-            _tolerated[-1].append(error)
+            _tolerated[-1].errors.append(error)
             # `@check` without parentheses has the function itself; else it comes next.
             return args[0] if args and callable(args[0]) else _unchanged  # type: ignore[return-value]
 
@@ -132,13 +145,13 @@ def check(
         except DeclarationError as error:
             if not _tolerated:
                 raise
-            _tolerated[-1].append(error)
+            _tolerated[-1].errors.append(error)
             return function
 
     def declare_strictly(function: Function) -> Function:
         known = DECLARED.get(name)
         other = known.check if known else None
-        if other is not None and _qualified_name(other) != _qualified_name(function):
+        if other is not None and other is not function and not _is_reloaded(name, other, function):
             names = f"{_qualified_name(other)} and {_qualified_name(function)}"
             raise _refuse(name, options, f"two checks are declared as {name!r}: {names}")
         if not callable(function):
@@ -147,9 +160,17 @@ def check(
             redeclare(name, function, options)
         except ValueError as error:
             raise _refuse(name, options, str(error)) from error
+        if _tolerated:
+            _tolerated[-1].declared.add(name)
         return function
 
     return declare
+
+
+def _is_reloaded(name: str, former: Callable[[], Any], function: Callable[[], Any]) -> bool:
+    """Return whether a function takes the place of its own former version, as when its module is reloaded."""
+    is_twice = bool(_tolerated) and name in _tolerated[-1].declared
+    return not is_twice and _qualified_name(former) == _qualified_name(function)
 
 
 def _unchanged(function: Function) -> Function:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 import traceback
 
 from lifesigns import _core, first_use
-from lifesigns.answers import MAX_READ, raised, returned, stated
+from lifesigns.answers import MAX_READ, message_of, raised, returned, stated
 from lifesigns.exceptions import CheckDegraded, CheckFailed
 from lifesigns.plain import clean
 from lifesigns.redaction import redact
@@ -21,8 +23,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lifesigns.checks")
 
-# Exceptions of one chain that are logged.
+# Exceptions of one chain that are looked at.
 MAX_CAUSES = 5
+# Their classes say all, whatever their texts quote.
+_OF_THE_SYSTEM: tuple[tuple[tuple[type[OSError], ...], str], ...] = (
+    ((ConnectionRefusedError,), "{} refused the connection"),
+    ((ConnectionAbortedError, ConnectionResetError, BrokenPipeError), "{} closed the connection"),
+    ((socket.gaierror,), "The name of {} cannot be resolved"),
+    ((TimeoutError,), "{} did not answer in time"),
+)
+# What the exceptions of clients are called that stand above those.
+_OF_A_CONNECTION = re.compile("Connect|Interface|Operational|Timeout|Unreachable")
 _STANDARD_LIBRARY = os.path.dirname(os.__file__).replace("\\", "/") + "/"
 
 # By callable: the class and the place of the exception that was logged last.
@@ -35,8 +46,18 @@ def forget(callable_id: int) -> None:
         _logged.pop(callable_id, None)
 
 
-def answer(callable_id: int, name: str, function: Callable[[], Any], timeout: float, error: BaseException) -> Answer:
-    """Encode the exception of a callable; a run that imports of other threads have spoilt is run once more first."""
+def answer(
+    callable_id: int,
+    about: tuple[str, str | None],
+    function: Callable[[], Any],
+    timeout: float,
+    error: BaseException,
+) -> Answer:
+    """Encode the exception of a callable; a run that imports of other threads have spoilt is run once more first.
+
+    `about` is the name of its check, and the server that it looks at, if that is known.
+    """
+    name, server = about
     if isinstance(error, Exception) and _logged.get(callable_id) != raised(error) and first_use.is_collision(error):
         try:
             with first_use.alone(timeout / 2, error):
@@ -56,7 +77,27 @@ def answer(callable_id: int, name: str, function: Callable[[], Any], timeout: fl
     if name and _logged.get(callable_id) != cause:
         _logged[callable_id] = cause
         _log(name, error)
+    if server and (text := unreachable(error, server)):
+        return _core.job_failed, (type(error).__name__, message_of(text), None)
     return _core.job_raised, cause
+
+
+def unreachable(error: BaseException, server: str) -> str | None:
+    """Return how a server could not be reached, by the exception of the operating system below that of a library.
+
+    None where there is none, or where what was raised is about something else than the connection.
+    """
+    cause: BaseException | None = error
+    for _ in range(MAX_CAUSES):
+        if cause is None:
+            return None
+        for kinds, text in _OF_THE_SYSTEM:
+            if isinstance(cause, kinds):
+                return text.format(server)
+        if not (isinstance(cause, OSError) or _OF_A_CONNECTION.search(type(cause).__name__)):
+            return None
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _log(name: str, error: BaseException) -> None:

@@ -126,7 +126,7 @@ class Registry:
             refuse_arguments(name, check)
             callable_id, identity = _core.new_callable_id(), identity or callables.identity(check)
             accept = partial(self._native.register_callable, name, callable_id, identity, options)
-            self._callables.adopt(name, check, callable_id, accept, packages)
+            self._callables.adopt(name, check, callable_id, accept, packages, server)
         else:
             raise not_a_check(name, check)
         self._checks[name] = check

@@ -37,7 +37,7 @@ impl Check for HeartbeatCheck {
         let finding = if age > *max_age {
             Finding::error(format!("{name} sent no heartbeat for {} s", age.as_secs()))
         } else {
-            Finding::healthy(format!("{name} sent a heartbeat"))
+            Finding::healthy(format!("{name} sent a heartbeat {} s ago", age.as_secs()))
         };
         Ok(about(finding).with("age_seconds", (age.as_secs_f64() * 1000.0).round() / 1000.0))
     }

@@ -14,6 +14,7 @@ mod grpc;
 mod heartbeat;
 mod http;
 mod mqtt;
+mod oldest_task;
 mod openai;
 pub mod postgres;
 mod redis;

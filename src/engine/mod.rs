@@ -18,6 +18,7 @@ use crate::checks::Check;
 use crate::model::{CheckOptions, SpecError, clock};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
+use crate::policy::report::{EMPTY_GROUP, NO_CHECKS};
 use crate::runtime::{Process, diagnostics, forked_at, lock};
 use crate::state::Scope;
 use crate::state::objectives::{Objective, Objectives};
@@ -231,11 +232,11 @@ impl Engine {
     pub fn sweep(&self, selection: &Selection) -> Result<(Sweep, Work), UnknownCheck> {
         let mut selected = self.select(selection)?;
         let mut work = Work::new(self.process());
-        let is_void = match &selection.group {
-            Some(group) => self.checks_of(group).is_empty(),
-            None => self.checks.load().is_empty(),
+        let void = match &selection.group {
+            Some(group) => self.checks_of(group).is_empty().then_some(EMPTY_GROUP),
+            None => self.checks.load().is_empty().then_some(NO_CHECKS),
         };
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, is_void);
+        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, void);
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
         let request = CheckRequest {
             max_age: selection.max_age,

@@ -31,17 +31,17 @@ pub struct Sweep {
     pub deadline: Instant,
     selection: Selection,
     uptime: Duration,
-    /// There is no check to report on.
-    is_void: bool,
+    /// Why there is no check to report on.
+    void: Option<&'static str>,
 }
 
 impl Sweep {
-    pub(super) fn new(checks: usize, uptime: Duration, selection: &Selection, is_void: bool) -> Self {
+    pub(super) fn new(checks: usize, uptime: Duration, selection: &Selection, void: Option<&'static str>) -> Self {
         let started = Instant::now();
         // Not the names, which have been looked up.
         let (group, max_age) = (selection.group.clone(), selection.max_age);
         let selection = Selection { group, max_age, ..Selection::default() };
-        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, is_void }
+        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, void }
     }
 
     /// When it started.
@@ -87,7 +87,7 @@ impl Sweep {
 
     /// Whether there is no check to report on.
     pub fn is_void(&self) -> bool {
-        self.is_void
+        self.void.is_some()
     }
 
     /// Whether every outcome is known.
@@ -205,7 +205,7 @@ impl Sweep {
 
     /// The report on what is known now.
     pub fn report(&self) -> Report {
-        Report { is_void: self.is_void, ..Report::now(self.rows(), self.uptime) }
+        Report { void: self.void, ..Report::now(self.rows(), self.uptime) }
     }
 }
 

@@ -83,6 +83,8 @@ impl Health {
 
 /// What a report on no check at all says.
 pub const NO_CHECKS: &str = "No checks are registered";
+/// What a report on a group says of which no check is left.
+pub const EMPTY_GROUP: &str = "None of the group's checks is registered";
 
 /// How much of what is known is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,23 +101,23 @@ pub struct Report {
     pub at: SystemTime,
     /// Also in every log line of the sweep.
     pub correlation_id: String,
-    /// No check is registered: nothing is known, which must not look healthy.
-    pub is_void: bool,
+    /// Why there is no check to report on, if so: nothing is known, which must not look healthy.
+    pub void: Option<&'static str>,
 }
 
 impl Report {
     /// The report on what is known now, by an engine that has been there for `uptime`.
     pub fn now(rows: Vec<Row>, uptime: Duration) -> Self {
         let correlation_id = uuid::Uuid::new_v4().to_string();
-        Self { rows, uptime, at: SystemTime::now(), correlation_id, is_void: false }
+        Self { rows, uptime, at: SystemTime::now(), correlation_id, void: None }
     }
 
     pub fn health(&self) -> Health {
-        if self.is_void { Health::Unhealthy } else { Health::of(&self.rows) }
+        if self.void.is_some() { Health::Unhealthy } else { Health::of(&self.rows) }
     }
 
     pub fn message(&self) -> &'static str {
-        if self.is_void { NO_CHECKS } else { self.health().message() }
+        self.void.unwrap_or_else(|| self.health().message())
     }
 }
 

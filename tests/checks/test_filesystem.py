@@ -322,7 +322,7 @@ def test_directories__writable(tmp_path: Path) -> None:
 def test_directories__missing_counts_as_writable_if_it_could_be_made(tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "below"
     result = check(directory(missing))
-    assert (result["status"], result["message"]) == ("healthy", "All directories are writable")
+    assert (result["status"], result["message"]) == ("healthy", "MEDIA_ROOT does not exist yet; it can be created")
     found = result["details"]["directories"]["MEDIA_ROOT"]
     assert (found["exists"], found["writable"], found["status"]) == (False, True, "healthy")
     assert os.listdir(tmp_path) == []

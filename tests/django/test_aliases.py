@@ -17,6 +17,7 @@ from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.database import DatabaseConnectivity
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.storage import StorageCheck
+from django_lifesigns.runtime import system_checks
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import checks as registry
@@ -117,6 +118,25 @@ def test_storages__that_are_no_file_system_have_a_check(discovered: Any) -> None
     }
     options = found["storage_default"].options
     assert (options["critical"], options["ttl"], options["breaker"].wait) == (False, 300, 60)
+
+
+@pytest.mark.parametrize(
+    ("mailers", "version", "said"),
+    [
+        ({"default": {"BACKEND": "x"}}, (5, 2), True),
+        ({"default": {"BACKEND": "x"}}, (6, 1), False),
+        # Of something else.
+        ({"default": "x"}, (5, 2), False),
+        (["x"], (5, 2), False),
+    ],
+)
+def test_mailers_that_this_django_does_not_read(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, mailers: Any, version: tuple[int, int], said: bool
+) -> None:
+    settings.MAILERS = mailers
+    monkeypatch.setattr("django_lifesigns.targets.mail.django.VERSION", version)
+    found = [message for message in system_checks.messages() if "MAILERS has no effect" in message.msg]
+    assert [message.id for message in found] == (["lifesigns.W013"] if said else [])
 
 
 @pytest.mark.skipif(django.VERSION < (6, 1), reason="MAILERS")

@@ -92,6 +92,26 @@ def test_tasks__pending_none() -> None:
 
 
 @pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize(
+    ("seconds", "options", "status"),
+    [
+        (86_300, {}, "healthy"),
+        (86_500, {}, "degraded"),
+        (86_500, {"oldest_seconds": 0}, "healthy"),
+        (700, {"oldest_seconds": 600}, "degraded"),
+        (700, {"oldest_seconds": 600, "thresholds": Thresholds(degraded_above=0, error_above=0)}, "error"),
+    ],
+)
+def test_tasks__pending_oldest_is_judged(seconds: int, options: Any, status: str) -> None:
+    sql = f"SELECT 'mail', 1, datetime('now', '-{seconds} seconds')"
+    if connection.vendor != "sqlite":
+        sql = f"SELECT 'mail', 1, now() - interval '{seconds}' second"
+    result: Any = PendingTasks(tables=("background_task",), sql=sql, **TABLES, **options)()
+    assert result["status"] == status, result
+    assert ("; the oldest has waited for " in result["message"]) is (status != "healthy")
+
+
+@pytest.mark.usefixtures("queue_tables")
 def test_tasks__failed() -> None:
     few = Thresholds(degraded_above=0, error_above=5)
     result = FailedTasks(tables=("background_task",), sql=str(QUEUE.failed_sql), thresholds=few, **TABLES)()
@@ -118,7 +138,7 @@ def test_tasks__messages_count_as_those_of_the_native_checks(monkeypatch: pytest
     one, failed = "SELECT 'a', 1, NULL", str(QUEUE.failed_sql)
     table: dict[str, Any] = {"tables": ("background_task",), **TABLES}
     for check, message in [
-        (TaskQueueTables(**table), "the table of the task queue exists"),
+        (TaskQueueTables(**table), "The table of the task queue exists"),
         (PendingTasks(sql=one, **table), "1 task pending in 1 queue, at most 1 in one"),
         (PendingTasks(sql=str(QUEUE.pending_sql), **table), "3 tasks pending in 2 queues, at most 2 in one"),
         (FailedTasks(sql=failed, **table), "1 task failed in the last 60 minutes"),
@@ -224,7 +244,7 @@ def test_workers__that_removed_themselves_are_no_error_at_once(monkeypatch: pyte
         cursor.execute("DELETE FROM background_task_worker")
     result = check()
     assert result["status"] == "degraded"
-    assert str(result["message"]).startswith("no worker is registered any more")
+    assert str(result["message"]).startswith("No worker is registered any more")
     [(queue, (at, entries))] = last_seen._seen.items()
     last_seen._seen[queue] = (at - 301, entries)
     assert check()["status"] == "error"

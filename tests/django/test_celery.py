@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 from django.core.checks import run_checks
 
 from tests.django.projects import ROOT, environment, run
-from tests.services import Redis, wait_until
+from tests.process.probes import answers, fetch
+from tests.services import Redis, free_port, wait_until
 from tests.services.processes import kill
 
 pytest.importorskip("celery")
@@ -141,6 +143,61 @@ def worker_goes_on_while_it_drains(project: Project, worker: subprocess.Popen[by
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: project.probe("--ready")[0] == 1, 6, "it is still ready")
     assert project.probe("--alive")[0] == 0
+
+
+PORT = "0.0.0.0:9464"
+TOKEN = "a-token-of-24-characters"
+
+
+def probes_of_the_documentation(address: str) -> str:
+    """What the page on groups has a worker of Celery do, with another address."""
+    page = (ROOT / "docs/guides/groups.md").read_text()
+    [recipe] = [block.split("```")[0] for block in page.split("```python\n")[1:] if "worker_ready" in block]
+    assert PORT in recipe
+    return recipe.replace(PORT, address)
+
+
+@pytest.mark.parametrize("signals", [False, True])
+def test_worker__serves_probes_as_a_probe_server_does(tmp_path: Path, signals: bool) -> None:
+    project = Project(tmp_path, "filesystem://")
+    address = f"127.0.0.1:{free_port()}"
+    (tmp_path / "project.py").write_text(f"{APP}\n{probes_of_the_documentation(address)}")
+    groups = {"worker": {"checks": ["default_cache"], "critical": ["default_cache"]}}
+    project.settings["LIFESIGNS"] |= {
+        "CELERY_SIGNALS": signals,
+        "GROUPS": groups,
+        "CHECKS": {},
+        "TOKENS": [TOKEN],
+        "NETWORKS": [],
+    }
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    worker = project.start(*WORKER)
+    try:
+        wait_until(lambda: answers(address), 40, project.log())
+        wait_until(lambda: fetch(address, "/group/worker").code == 200, 20, project.log())
+        assert fetch(address, "/metrics").code == 401
+        assert fetch(address, "/metrics", headers=bearer).code == 200
+        # Its migrations are not applied.
+        wait_until(lambda: b"migrations_applied" in fetch(address, "/startup", headers=bearer).body, 20, project.log())
+        assert fetch(address, "/startup").code == 503
+        migrated = run(tmp_path, project.settings, "-m", "django", "migrate", "--verbosity", "0")
+        assert migrated.returncode == 0, migrated.stderr
+        wait_until(lambda: fetch(address, "/startup").code == 200, 20, project.log())
+        wait_until(lambda: fetch(address, "/ready").code == 200, 20, project.log())
+        project.run_until_done("from project import busy; busy.delay()")
+        wait_until(lambda: "received" in project.log(), 20, project.log())
+        worker.send_signal(signal.SIGTERM)
+        for path in ("/ready", "/group/worker"):
+            wait_until(partial(is_draining, address, path), 6, project.log())
+        assert fetch(address, "/alive").code == 200
+    finally:
+        kill(worker.pid)
+        worker.wait(10)
+
+
+def is_draining(address: str, path: str) -> bool:
+    answer = fetch(address, path)
+    return answer.code == 503 and answer.json()["status"] == "draining"
 
 
 def test_system_check__without_celery(settings: Any, monkeypatch: pytest.MonkeyPatch, db: None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +171,44 @@ def test_servers_that_refuse_are_named(tmp_path: Path) -> None:
     found = run_json(tmp_path, settings, PROGRAM.replace("NAMES", repr(NAMES)))
     assert [result["status"] for result in found] == ["error"] * 4
     assert [result["details"]["server"] for result in found] == [f"127.0.0.1:{port}" for port in ports]
+    assert [result["message"] for result in found] == [f"127.0.0.1:{port} refused the connection" for port in ports]
     assert "hunter2" not in json.dumps(found)
+
+
+def wrapped(kind: type[Exception], cause: Exception) -> Exception:
+    """An exception of a client, raised while that of the operating system was handled."""
+    error = kind("hunter2hunter2")
+    error.__context__ = cause
+    return error
+
+
+class ClientConnectionError(Exception):
+    """What a client raises, whatever the reason."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ConnectionRefusedError(), "a.test:1 refused the connection"),
+        (wrapped(ClientConnectionError, ConnectionRefusedError()), "a.test:1 refused the connection"),
+        (wrapped(ClientConnectionError, ConnectionResetError()), "a.test:1 closed the connection"),
+        (wrapped(ClientConnectionError, socket.gaierror()), "The name of a.test:1 cannot be resolved"),
+        (wrapped(ClientConnectionError, TimeoutError()), "a.test:1 did not answer in time"),
+        # A fault of the check, whatever it handled when it was raised.
+        (wrapped(KeyError, ConnectionRefusedError()), "KeyError raised in test_check_servers.py"),
+        (ClientConnectionError("hunter2hunter2"), "ClientConnectionError raised in test_check_servers.py"),
+    ],
+)
+def test_server_that_cannot_be_reached_is_named_in_the_message(error: Exception, message: str) -> None:
+    def check() -> None:
+        raise error
+
+    engine = Engine()
+    engine.register("mine", check, server="a.test:1")
+    result = engine.check("mine")
+    assert result["message"].startswith(message)
+    assert result["error_type"] == type(error).__name__
+    assert "hunter2" not in str(result)
 
 
 HANGING = """

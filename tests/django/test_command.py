@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
 from django_lifesigns.targets.catalogue import CATALOGUE
+from tests.django.projects import run_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -72,6 +74,35 @@ def test_names__unknown() -> None:
 def test_table__text_is_no_markup(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"mine": lambda: "[bold]all[/bold] [/] well"}}
     assert "[bold]all[/bold] [/] well" in health_check("mine")[1]
+
+
+PROBLEMS = """
+LIFESIGNS = {
+    **LIFESIGNS,
+    "DISABLED": ["cpu_load", "memory_usage", "disk_space", "nothing"],
+    "CHECKS": {"mine": {"kind": "http", "ulr": "http://127.0.0.1:1/"}},
+}
+"""
+WRONG, UNKNOWN = "has an unknown option 'ulr'", "names an unknown check 'nothing'"
+LOGGING = "LOGGING = {'version': 1, 'handlers': {'x': {'class': 'logging.StreamHandler'}}, 'root': {'handlers': ['x']}}"
+
+
+def test_wrong_setting_is_shown_once(tmp_path: Path) -> None:
+    done = run_text(tmp_path, PROBLEMS, "-m", "django", "health_check")
+    assert (done.stdout.count(WRONG), done.stderr.count(WRONG)) == (1, 0), done.stderr
+    assert (done.stdout.count(UNKNOWN), done.stderr.count(UNKNOWN)) == (0, 1), done.stderr
+
+
+def test_wrong_setting_is_logged_as_the_project_configures_it(tmp_path: Path) -> None:
+    done = run_text(tmp_path, f"{PROBLEMS}\n{LOGGING}", "-m", "django", "health_check")
+    assert [done.stderr.count(f"lifesigns.{id}") for id in ("E003", "E004")] == [1, 1], done.stderr
+
+
+@pytest.mark.parametrize(("critical", "marks"), [(True, 1), (False, 0)])
+def test_table__mark_is_explained_where_it_stands(settings: Any, critical: bool, marks: int) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": {"check": lambda: True, "critical": critical}}}
+    lines = health_check("mine")[1].splitlines()
+    assert [line.startswith("mine *") for line in lines].count(True) == lines.count("* critical") == marks
 
 
 def test_command__runs_with_wrong_settings(settings: Any) -> None:

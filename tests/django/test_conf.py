@@ -85,7 +85,7 @@ def test_parse__all() -> None:
         # Which part is wrong, and what may be meant.
         ({"MATERIALIZED_VIEWS": ["a", 7]}, "E002", "must be a list of strings: item 2 is of type int."),
         ({"DISABLED": "memory_usage"}, "E002", "it is one string. Write it in brackets"),
-        ({"REQUIRED": "All"}, "E002", "it is another word. Did you mean 'all'?"),
+        ({"REQUIRED": "All"}, "E002", "it is a string, but not 'all'. Did you mean 'all'?"),
         ({"REQUIRED": ["disk_space", None]}, "E002", "item 2 is of type NoneType"),
         ({"NETWORKS": ["10.0.0.0/8", "hunter2"]}, "E002", "item 2 is neither"),
         ({"TRUSTED_PROXIES": ["unix", "hunter2"]}, "E002", "item 2 is neither"),
@@ -98,6 +98,7 @@ def test_parse__all() -> None:
         ({"READY_BUDGET": "0.8"}, "E002", "it is a number in quotes"),
         ({"EXPECTED_WORKERS": "2"}, "E002", "it is a number in quotes"),
         ({"SHOW_DETAILS": "Allways"}, "E002", "Did you mean 'always'?"),
+        ({"SHARE": "hunter2"}, "E002", "'host' or 'process'; 'fleet' is not there yet: it is none of these."),
         ({"SHARE": "HOST"}, "E002", "Did you mean 'host'?"),
         ({"ALIVE_REQUIRES": "al"}, "E002", "Did you mean 'all'?"),
         ({"DUMP_ON_WEDGE": "true"}, "E002", "Did you mean True?"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from django_lifesigns.checks.fixed_result import FixedResult
+from django_lifesigns.settings.problems import import_failure
 from django_lifesigns.targets.queues.redis_client import server_of, server_of_pool
 from lifesigns import specs
 
@@ -31,6 +32,16 @@ def celery() -> Iterator[None]:
     yield
     celery_app._of_settings.cache_clear()
     _state._tls.current_app, _state.default_app = before
+
+
+def test_package_that_is_missing_is_named(discovered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dramatiq", None)
+    error = ModuleNotFoundError("No module named 'dramatiq'", name="dramatiq")
+    assert import_failure(error) == "ModuleNotFoundError: no module named 'dramatiq'"
+    found, problems = discovered(LIFESIGNS={"TASK_QUEUE": "dramatiq"})
+    message = "LIFESIGNS['TASK_QUEUE'] cannot be read (ModuleNotFoundError: no module named 'dramatiq')"
+    assert [problem.message for problem in problems] == [message]
+    assert found["task_queue"].check == FixedResult("error", message)
 
 
 @pytest.mark.parametrize(

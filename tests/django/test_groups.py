@@ -157,10 +157,12 @@ def test_command_marks_what_is_critical_in_the_group() -> None:
     ("arguments", "text"),
     [
         (["--group", "wroker"], "Unknown group 'wroker'. Did you mean 'worker'?"),
+        (["--group", "broken"], "The group 'broken' is not usable: LIFESIGNS['GROUPS']['broken']: 'checks' must be a"),
         (["queue", "--group", "worker"], "exclude each other"),
     ],
 )
-def test_command_refuses_a_wrong_group(arguments: list[str], text: str) -> None:
+def test_command_refuses_a_wrong_group(settings: Any, arguments: list[str], text: str) -> None:
+    settings.LIFESIGNS = {**settings.LIFESIGNS, "GROUPS": {**GROUPS, "broken": {"checks": 7}}}
     with pytest.raises(CommandError) as caught:
         call_command("health_check", *arguments)
     assert text in str(caught.value)
@@ -199,7 +201,12 @@ def test_command_refuses_a_wrong_group(arguments: list[str], text: str) -> None:
             "unknown check 'quue'",
             "Did you mean 'queue'?",
         ),
-        ({"g": {"checks": ["queue", "quue_*"], "critical": ["queue"]}}, "W002", "no check matches 'quue_*'", ""),
+        (
+            {"g": {"checks": ["queue", "quue_*"], "critical": ["queue"]}},
+            "W002",
+            "no check matches 'quue_*'",
+            "The pattern is left out.",
+        ),
     ],
 )
 def test_wrong_group_is_a_message_of_the_system_check(
@@ -208,6 +215,53 @@ def test_wrong_group_is_a_message_of_the_system_check(
     settings.LIFESIGNS = {**settings.LIFESIGNS, "GROUPS": groups}
     [message] = [found for found in messages() if "GROUPS" in found.msg]
     assert (message.id, text in message.msg, hint in str(message.hint)) == (f"lifesigns.{id}", True, True), message
+
+
+@pytest.mark.parametrize(
+    ("more", "critical", "text", "hint"),
+    [
+        (
+            {},
+            ["task_queue"],
+            "only critical check, 'task_queue', is skipped",
+            "Add 'task_queue' to LIFESIGNS['REQUIRED']",
+        ),
+        ({"REQUIRED": ["task_queue"]}, ["task_queue"], None, None),
+        (
+            {"REQUIRED": ["redis_connectivity"]},
+            ["task_queue", "postgis_extension"],
+            "only critical checks, 'postgis_extension' and 'task_queue', are skipped",
+            "Add 'postgis_extension' and 'task_queue' to LIFESIGNS['REQUIRED']",
+        ),
+        ({}, ["redis_connectivity"], "'redis_connectivity', is skipped", "Add 'redis_connectivity'"),
+        ({}, ["task_queue", "default_cache"], None, None),
+        ({}, [], None, None),
+        ({}, None, None, None),
+    ],
+)
+def test_group_whose_critical_checks_are_skipped_is_a_mistake(
+    settings: Any, more: Any, critical: Any, text: str | None, hint: str | None
+) -> None:
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    names = ["default_cache", "task_queue", "redis_connectivity", "postgis_extension"]
+    group = {"checks": names} if critical is None else {"checks": names, "critical": critical}
+    settings.LIFESIGNS = {"DISABLED": QUIET, "GROUPS": {"g": group}, **more}
+    found = [message for message in messages() if "GROUPS" in message.msg]
+    if text is None:
+        assert found == []
+        return
+    [message] = found
+    assert (message.id, text in message.msg) == ("lifesigns.W008", True), message
+    assert str(hint) in str(message.hint)
+
+
+def test_group_that_no_check_matches_is_a_mistake(settings: Any) -> None:
+    settings.LIFESIGNS = {**settings.LIFESIGNS, "GROUPS": {"g": {"checks": ["quue_*"]}}}
+    found = [message for message in messages() if "GROUPS" in message.msg]
+    assert [message.id for message in found] == ["lifesigns.W002", "lifesigns.W008"]
+    assert "none of its checks is run here" in found[1].msg
+    body = Client().get("/health/group/g/").json()
+    assert (body["status"], body["message"]) == ("unhealthy", "None of the group's checks is registered")
 
 
 def test_unknown_check_leaves_the_others_in_the_group(settings: Any) -> None:

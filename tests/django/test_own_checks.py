@@ -178,6 +178,16 @@ def test_mistake__key_that_is_no_name_is_an_error_under_another(settings: Any, k
     assert get_engine().run(["5"])["status"] == "healthy"
 
 
+def test_mistake__name_of_a_declared_check_is_no_setting() -> None:
+    with declared.tolerated() as refused:
+        lifesigns.check("d e/f")(lambda: True)
+    assert len(refused) == 1
+    assert run_checks() == []  # that of its module stands for it
+    result = get_engine().check("d_e_f")
+    assert (result["status"], "LIFESIGNS" in result["message"]) == ("error", False), result
+    assert result["message"].startswith("Declared in a wrong way: ")
+
+
 def test_mistake__is_said_in_sentences() -> None:
     assert sentences("a", "b?", "", "c.") == "a. b? c."
 
@@ -295,7 +305,10 @@ def entry_of(entry: dict[str, Any]) -> dict[str, Any]:
         ({"kind": "http", "ulr": "http://h"}, "has an unknown option 'ulr'. Did you mean 'url'?"),
         ({"kind": "http", "url": "http://h", "timout": 2}, "has an unknown option 'timout'. Did you mean 'timeout'?"),
         ({"kind": "http", "url": "http://h", "arguments": {}}, "has an unknown option 'arguments'."),
-        ({"kind": "http"}, "url is required"),
+        ({"kind": "http"}, "LIFESIGNS['CHECKS']['mine']: url is required"),
+        ({"kind": "database", "tmeout": 2}, "has an unknown option 'tmeout'. Did you mean 'timeout'?"),
+        ({"kind": "migrations", "qqq": 2}, "Known are: breaker, critical, databases, depends_on, enabled, "),
+        ({"check": {"kind": "database", "qqq": 2}}, "has an unknown option 'qqq'. Known are: alias."),
         ({"kind": "http", "url": "u:hunter2@h"}, "url must start with http:// or https://"),
         ({"kind": "http", "url": "http://h", "expect_status": 99}, "expect_status must be an HTTP status from 100 to"),
         ({"kind": "http", "url": "http://h", "timeout": 0}, "timeout"),

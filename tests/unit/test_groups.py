@@ -56,7 +56,7 @@ def test_run__judges_by_the_criticality_of_the_group(
 
 def test_run__of_no_check_says_so(engine: Engine) -> None:
     engine.add_group("worker", ["nothing_here"])
-    assert engine.run(group="worker")["message"] == "No checks are registered"
+    assert engine.run(group="worker")["message"] == "None of the group's checks is registered"
 
 
 def test_run__critical_only_is_by_the_group(engine: Engine) -> None:

@@ -8,6 +8,8 @@ from django_lifesigns.checks.task_statements import FurtherRows
 from lifesigns.specs import Thresholds
 
 QUEUES_SHOWN = 100
+# Few queues are meant to hold a task for longer that could run.
+DAY = 86_400.0
 DEPTH = Thresholds(degraded_above=100, error_above=500)
 FAILURES = Thresholds(degraded_above=5, error_above=20)
 
@@ -42,6 +44,15 @@ def pending(depths: dict[str, int], thresholds: Thresholds, oldest_seconds: floa
     }
 
 
+def with_oldest(result: dict[str, Any], limit: float) -> dict[str, Any]:
+    """Return the result, degraded at least if the oldest pending task has waited for more seconds; 0 is no limit."""
+    seconds = result["details"]["oldest_pending_seconds"]
+    if not limit or seconds is None or seconds <= limit:
+        return result
+    message = f"{result['message']}; the oldest has waited for {seconds:.0f} s"
+    return {**result, "message": message, "status": "error" if result["status"] == "error" else "degraded"}
+
+
 def workers(active: int, expected: int, sign: str, **details: object) -> dict[str, object]:
     """The result for so many live workers, known by that `sign`; none is an error unless none is expected."""
     return {
@@ -55,7 +66,7 @@ def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str
     """Return the result, no error if the last worker stopped in order so many seconds ago, as in each deploy."""
     if seconds is None or result["status"] != "error":
         return result
-    message = f"no worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
+    message = f"No worker is registered any more; the last one was less than {int(seconds) + 1} s ago"
     return {**result, "status": "degraded", "message": message}
 
 

@@ -10,6 +10,7 @@ from django.db import connections
 
 from django_lifesigns.checks.last_seen import signed_off
 from django_lifesigns.checks.task_results import (
+    DAY,
     DEPTH,
     FAILURES,
     after_sign_off,
@@ -17,6 +18,7 @@ from django_lifesigns.checks.task_results import (
     judge,
     pending,
     with_last_heartbeat,
+    with_oldest,
     with_schedules,
     with_stuck,
     workers,
@@ -39,10 +41,10 @@ class TaskQueueTables:
         missing = self._missing()
         if missing and not self.required and len(missing) == len(self.tables):
             # Nothing is wrong with a project that has no task queue.
-            message = "there are no tables of a task queue here: set LIFESIGNS['TASK_QUEUE'] to the queue in use"
+            message = "There are no tables of a task queue here: set LIFESIGNS['TASK_QUEUE'] to the queue in use"
             return {"status": "skipped", "message": message}
         if missing:
-            return self._result(self.without_tables, f"missing tables of the task queue: {', '.join(missing)}", missing)
+            return self._result(self.without_tables, f"Missing tables of the task queue: {', '.join(missing)}", missing)
         return self._query()
 
     def _query(self) -> dict[str, object]:
@@ -67,11 +69,12 @@ class TaskQueueTables:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingTasks(TaskQueueTables):
-    """Depth of each queue, judged by the deepest."""
+    """Depth of each queue, judged by the deepest, and the age of the oldest task (`oldest_seconds`; 0 is no limit)."""
 
     without_tables: ClassVar[str] = "degraded"
     sql: str
     thresholds: Thresholds = DEPTH
+    oldest_seconds: float = DAY
     scheduled_sql: str | None = None
     taken_sql: str | None = None
     finished_sql: str | None = None
@@ -83,7 +86,7 @@ class PendingTasks(TaskQueueTables):
         found = rows(self.database, self.sql, since=since)
         depths = {str(queue): int(depth) for queue, depth, _ in found}
         ages = [seconds for _, _, oldest in found if (seconds := age(oldest, self.database)) is not None]
-        result = pending(depths, self.thresholds, max(ages, default=None))
+        result = with_oldest(pending(depths, self.thresholds, max(ages, default=None)), self.oldest_seconds)
         statements = {
             "taken_tasks": self.taken_sql,
             "scheduled_tasks": self.scheduled_sql,
@@ -157,7 +160,7 @@ class TaskWorkers(TaskQueueTables):
 
     def _heartbeats(self, since: datetime) -> dict[str, object]:
         if self.sql is None:
-            message = "the workers of this task queue leave no heartbeat in the database"
+            message = "The workers of this task queue leave no heartbeat in the database"
             return {"status": "skipped", "message": message, "details": {}}
         [(count,)] = rows(self.database, self.sql, since=since)
         known = 0 if count else rows(self.database, self.sql, since=EVER)[0][0]
@@ -168,4 +171,4 @@ class TaskWorkers(TaskQueueTables):
 
 
 def _all_there(tables: int) -> str:
-    return "the table of the task queue exists" if tables == 1 else f"all {tables} tables of the task queue exist"
+    return "The table of the task queue exists" if tables == 1 else f"All {tables} tables of the task queue exist"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from django.core.management.color import Style
@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from django_lifesigns.management.terminal import Block, Table
+from django_lifesigns.settings.problems import Problem
 
 STYLES = {"healthy": "SUCCESS", "degraded": "WARNING", "error": "ERROR", "unhealthy": "ERROR"}
 STATUS, MILLISECONDS, AGE = 1, 2, 3
@@ -20,6 +21,21 @@ _NOWHERE = logging.NullHandler()
 def only_results() -> None:
     """Keep the log of checks off a terminal that shows their results, where the project has configured no logging."""
     logging.getLogger("lifesigns.checks").addHandler(_NOWHERE)
+
+
+def without_problems() -> None:
+    """Keep what is wrong with the settings off it, too: see `only_unreported`."""
+    logging.getLogger("django_lifesigns").addHandler(_NOWHERE)
+
+
+def only_unreported(problems: Iterable[Problem]) -> Iterator[str]:
+    """Yield what is wrong with the settings and stands in no report, where the project has configured no logging."""
+    logger: logging.Logger | None = logging.getLogger("django_lifesigns")
+    while logger is not None:
+        if any(handler is not _NOWHERE for handler in logger.handlers):
+            return
+        logger = logger.parent
+    yield from (problem.text for problem in problems if not problem.is_reported)
 
 
 class Display:

@@ -118,7 +118,7 @@ def build(conf: Conf) -> Runtime:
     for check in parents_first(found):
         names |= _register(engine, check, conf, problems)
     _register_lost(engine, conf)
-    problems += add_groups(engine, conf, names, known_checks(conf))
+    problems += add_groups(engine, conf, names, known_checks(conf), _skippable(found))
     targets, wrong = read_targets(conf, names, engine.names, known_checks(conf))
     set_targets(targets)
     problems += wrong
@@ -136,6 +136,15 @@ def build(conf: Conf) -> Runtime:
         alerts_as=alerts.get("APPLICATION", application_name()),
         channels=tuple(alerts.get("CHANNELS", ())),
     )
+
+
+def _skippable(found: Iterable[DiscoveredCheck]) -> set[str]:
+    """Return the names of the checks that are skipped, or are where there is no target: none is required."""
+    return {
+        check.name
+        for check in found
+        if isinstance(check.check, specs.Skipped) or getattr(check.check, "required", None) is False
+    }
 
 
 def _ttls(found: Iterable[DiscoveredCheck]) -> Iterator[float]:
@@ -211,7 +220,7 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
         if check.name not in runtime.engine.names:  # by another thread
             names |= _register(runtime.engine, check, runtime.conf, problems)
     if late:
-        add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf))
+        add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf), _skippable(found))
         set_targets(read_targets(runtime.conf, names, runtime.engine.names, ())[0])
         logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
     return replace(runtime, names=names, critical=_critical(found), declared=declared)

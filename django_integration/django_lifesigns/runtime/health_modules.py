@@ -14,7 +14,7 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
-from django_lifesigns.settings.problems import WRONG_DECLARATION, Problem
+from django_lifesigns.settings.problems import WRONG_DECLARATION, Problem, import_failure
 from lifesigns import DeclarationError
 from lifesigns.answers import raised
 from lifesigns.checks import DECLARED, REFUSED, RefusedCheck, tolerated
@@ -64,23 +64,26 @@ def _report(app: str, problem: Problem, shown: str = "") -> None:
     logger.log(problem.level, "health checks: %s%s", problem.message, shown)
     if problem.loses_checks:
         # An error in the report, too. Not a critical one: which checks are missing is unknown.
-        REFUSED.setdefault(f"{MODULE}.{app}", RefusedCheck(problem.message, critical=False))
+        name = f"{MODULE}.{app}"
+        former = f"{REFUSED[name].reason} " if name in REFUSED else ""
+        REFUSED[name] = RefusedCheck(f"{former}{problem.message}", critical=False)
 
 
 def _refused(module: str, error: DeclarationError) -> Problem:
     which = "a check" if error.name is None else f"the check {error.name!r}"
     message = f"{module} declares {which} in a wrong way: {error}"
-    is_lost = error.name not in {*REFUSED, *DECLARED}
+    # Another declaration of the name is good, and is what the report shows by it.
+    is_lost = error.name not in REFUSED
     return Problem(WRONG_DECLARATION, message, "Correct it. The others are run.", loses_checks=is_lost)
 
 
 def _failed(module: str, error: BaseException) -> Problem:
-    error_type, place = raised(error)
+    _, place = raised(error)
     at = f" at {place}" if place else ""
     # The text of another's exception may hold anything; it is in the log, redacted.
     return Problem(
         WRONG_DECLARATION,
-        f"{module} cannot be imported ({error_type}{at}).",
+        f"{module} cannot be imported ({import_failure(error)}{at}).",
         "The log has the reason. The checks declared before that are run, those after it are missing.",
         loses_checks=True,
     )

@@ -22,6 +22,7 @@ from lifesigns import checks as registry
 def problem_of(check: DiscoveredCheck, conf: Conf, reason: str, names: Iterable[str]) -> Problem:
     """Return where it comes from, and why it was refused; `names` are those of the checks that are registered."""
     key, declared = check.key, registry.DECLARED.get(check.key)
+    reason = reason.removeprefix(f"{check.name}: ")  # the setting names it
     hint = OTHERS_RUN
     for parent in sorted(parents_of(check) - set(names)):
         if parent in known_checks(conf):

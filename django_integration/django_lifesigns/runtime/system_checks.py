@@ -27,6 +27,7 @@ from django_lifesigns.settings.problems import (
     WRONG_OPTION,
     Problem,
 )
+from django_lifesigns.targets import mail
 from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.targets.discovery import discover
 from lifesigns.arguments import unwrapped
@@ -60,6 +61,9 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     if built.conf.celery_signals and not find_spec("celery"):
         message = "LIFESIGNS['CELERY_SIGNALS'] has no effect: Celery is not installed."
         yield Problem(NOT_BEGUN, message, "Remove it, or install Celery.")
+    if mail.are_mailers_ignored():
+        message = "MAILERS has no effect: this version of Django does not read it, and no check looks at its servers."
+        yield Problem(NOT_BEGUN, message, "Set EMAIL_HOST and the other EMAIL_* settings, or use Django 6.1.")
     if _is_of_tenants_only():
         message = "django_lifesigns is in TENANT_APPS alone: history and thresholds have no table in the shared schema."
         yield Problem(OF_TENANTS, message, "Put it in SHARED_APPS.")

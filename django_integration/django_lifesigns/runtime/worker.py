@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -73,15 +74,25 @@ def start(*, probes: bool = True) -> None:
     runtime.thresholds.sync_in_background()
     _mirror(runtime)  # first: what is restored fires no second time
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
-    _record(runtime)
-    if not probes:
+    if runtime.conf.runs_in_background:
+        _record(runtime)
+    if probes:
+        _serve_all(runtime.conf.probe_server, runtime)
+
+
+@guarded("the probe server of this process")
+def serve(address: str) -> None:
+    """Start in this process, and serve probes at this address, whatever else is served."""
+    start(probes=False)
+    if is_under_test():
         return
-    get_startup().engine.run(deadline=0)  # so that the first probe need not come again
-    for address in runtime.conf.probe_server:
-        try:
-            _serve(address, runtime)
-        except (OSError, ValueError) as error:
-            logger.error("probe server: cannot serve %s (%s)", address, error)
+    if "celery.signals" in sys.modules:
+        from lifesigns.celery import drain_at_shutdown
+
+        drain_at_shutdown()
+    runtime = on_request(max_wait=0)
+    _record(runtime)
+    _serve_all([address], runtime)
 
 
 def watch_event_loop() -> None:
@@ -92,10 +103,10 @@ def watch_event_loop() -> None:
 
 
 def _record(runtime: Runtime) -> None:
-    conf = runtime.conf
-    if conf.record and conf.runs_in_background:
-        _recording["of"] = BackgroundRecording(runtime.engine, runtime.shortest_period)
-        _recording["of"].start()
+    process = os.getpid()
+    if runtime.conf.record and process not in _recording:
+        _recording[process] = BackgroundRecording(runtime.engine, runtime.shortest_period)
+        _recording[process].start()
 
 
 def _mirror(runtime: Runtime) -> None:
@@ -105,7 +116,17 @@ def _mirror(runtime: Runtime) -> None:
         _mirroring["of"].start()
 
 
-def _serve(address: str, runtime: Runtime) -> None:
+def _serve_all(addresses: Sequence[str], runtime: Runtime) -> None:
+    get_startup().engine.run(deadline=0)  # so that the first probe need not come again
+    for address in addresses:
+        try:
+            # One of the servers of a process is enough to dump its stacks.
+            _serve(address, runtime, dumps=address == addresses[0])
+        except (OSError, ValueError) as error:
+            logger.error("probe server: cannot serve %s (%s)", address, error)
+
+
+def _serve(address: str, runtime: Runtime, *, dumps: bool) -> None:
     conf = runtime.conf
     runtime.engine.serve(
         address,
@@ -116,7 +137,7 @@ def _serve(address: str, runtime: Runtime) -> None:
         ready_max_age=conf.ready_max_age,
         wedged_after=conf.wedged_after,
         alive_requires=conf.alive_requires,
-        dump_on_wedge=conf.dump_on_wedge and address == conf.probe_server[0],  # once
+        dump_on_wedge=conf.dump_on_wedge and dumps,
         startup=get_startup().engine,
         application=application(),
     )
@@ -168,5 +189,6 @@ def _add_post_fork_hook(uwsgi: Any) -> None:
 
 
 _started: dict[str, int] = {}
-_recording: dict[str, BackgroundRecording] = {}
+# By process: a child has a copy of that of its parent, whose thread it has not.
+_recording: dict[int, BackgroundRecording] = {}
 _mirroring: dict[str, IncidentMirror] = {}

@@ -30,6 +30,8 @@ RUN_OPTIONS = frozenset(
     ]
 )
 OTHER_OPTIONS = frozenset(["enabled", "name", "check", "arguments"])
+# Those that stand beside the fields of a check that names its kind.
+COMMON = RUN_OPTIONS | {"enabled", "name"}
 # What only Django reaches, by the 'kind' of a check.
 DJANGO_KINDS = frozenset(["cache", "channel_layer", "database", "mail", "migrations", "storage"])
 # What names a target comes from Django's own settings and is not an option.
@@ -141,7 +143,7 @@ def _separated(entry: dict[str, object]) -> dict[str, object]:
     if not _is_of_django(entry["kind"]):
         # A field of the specification comes before an option of the same name, as the `name` that a DNS check looks up.
         own = _fields_of(entry["kind"]) | {"kind"}
-        options = (RUN_OPTIONS | {"enabled", "name"}) - own
+        options = COMMON - own
         for name in entry.keys() - own - options:
             raise ValueError(f"has an unknown option {name!r}. {did_you_mean(name, (own | options) - {'kind'})}")
     run = {name: value for name, value in entry.items() if name in options}

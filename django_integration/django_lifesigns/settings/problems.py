@@ -61,9 +61,22 @@ class Problem:
         return logging.ERROR if self.id.startswith("E") or self.loses_checks else logging.WARNING
 
     @property
+    def is_reported(self) -> bool:
+        """Return whether the report shows it, as the error of a check."""
+        return self.loses_checks or OTHERS_RUN in self.hint
+
+    @property
     def text(self) -> str:
         """Return all of it as one line of a log."""
         return sentences(self.message, self.hint)
+
+
+def import_failure(error: BaseException) -> str:
+    """Return the class of what an import raised, and which module is missing; of its text nothing else is known."""
+    kind = type(error).__name__
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f"{kind}: no module named {error.name!r}"
+    return f"{kind} of {error.name!r}" if isinstance(error, ImportError) and error.name else kind
 
 
 def sentences(*texts: str) -> str:

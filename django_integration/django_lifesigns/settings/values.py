@@ -84,7 +84,7 @@ def names_or_all(value: object) -> frozenset[str] | Literal["all"]:
     if not isinstance(value, str):
         return frozenset(strings(value, must))
     if value != "all":
-        raise WrongValueError(must, "it is another word", nearest_of(value, ["all"]))
+        raise WrongValueError(must, "it is a string, but not 'all'", nearest_of(value, ["all"]))
     return "all"
 
 
@@ -135,7 +135,7 @@ def one_of(*words: str, but: str = "") -> Callable[[object], str]:
         known = ", ".join(repr(word) for word in words[:-1])
         must = f"must be {known} or {words[-1]!r}{but}"
         if isinstance(value, str):
-            raise WrongValueError(must, "it is another word", nearest_of(value, words))
+            raise WrongValueError(must, "it is none of these", nearest_of(value, words))
         raise WrongValueError(must)
 
     return read

@@ -19,6 +19,7 @@ from django_lifesigns.settings.problems import (
     WRONG_VALUE,
     Problem,
     did_you_mean,
+    import_failure,
     nearest_of,
 )
 from django_lifesigns.targets.aliases import further_targets
@@ -86,7 +87,7 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
     try:
         options = parse_options(entry)
         own = options.check or (declared and declared.check)
-        named = named_target(own)
+        named = named_target(own, common=isinstance(entry, Mapping) and "kind" in entry)
         if named:
             run |= named.run()
             critical_by_default = named.critical
@@ -137,7 +138,7 @@ def _check_of(target: Target, search: DiscoveryContext, *, critical: bool) -> Ch
     except WrongTargetError:
         raise
     except Exception as error:  # a setting may be anything, also what is foreseen nowhere
-        raise WrongTargetError(f"{target.setting} cannot be read ({type(error).__name__})") from error
+        raise WrongTargetError(f"{target.setting} cannot be read ({import_failure(error)})") from error
 
 
 def _with_ready_max_age(check: DiscoveredCheck, checks: Sequence[DiscoveredCheck], conf: Conf) -> DiscoveredCheck:

@@ -76,6 +76,13 @@ def mailers() -> list[str]:
     return list(configured) if isinstance(configured, Mapping) else []
 
 
+def are_mailers_ignored() -> bool:
+    """Return whether there is a `MAILERS` as Django 6.1 has it, and this Django does not read it."""
+    configured = getattr(settings, "MAILERS", None)
+    mailers = configured.values() if isinstance(configured, Mapping) and _mailers() is None else ()
+    return any(isinstance(mailer, Mapping) and {"BACKEND", "OPTIONS"} & mailer.keys() for mailer in mailers)
+
+
 def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
     """Return the server that Django's SMTP backend would use with these options."""
     use_tls, use_ssl = (not is_off(options.get(key)) for key in ("use_tls", "use_ssl"))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.checks.migrations import MigrationsApplied
 from django_lifesigns.checks.storage import StorageCheck
-from django_lifesigns.settings.options import DJANGO_KINDS
+from django_lifesigns.settings.options import COMMON, DJANGO_KINDS
 from django_lifesigns.settings.problems import did_you_mean
 from django_lifesigns.targets import databases
 from django_lifesigns.targets.aliases import ALIAS_KINDS, STORAGE
@@ -20,8 +20,12 @@ MIGRATIONS_TIMEOUT, MIGRATIONS_TTL = 30, 300
 UNAPPLIED = ("error", "degraded")
 
 
-def named_target(check: object) -> Target | None:
+def named_target(check: object, *, common: bool = False) -> Target | None:
     """Return the row of a check that names its kind, None where that is none of Django's.
+
+    Args:
+        check: a specification, or any other check.
+        common: the options of how a check is run stand beside its own, and are proposed for an unknown one.
 
     Raises:
         ValueError: an option is wrong; the text continues "LIFESIGNS['CHECKS'][name]".
@@ -30,12 +34,22 @@ def named_target(check: object) -> Target | None:
     if not isinstance(check, Mapping) or not isinstance(kind, str) or kind not in DJANGO_KINDS:
         return None
     options = {str(name): value for name, value in check.items() if name != "kind"}
+    known = _fields_of(kind)
+    for name in sorted(options.keys() - known):
+        hint = did_you_mean(name, known | COMMON if common else known)
+        raise ValueError(f"has an unknown option {name!r}. {hint}")
     return _of_alias(kind, options) if kind in ALIAS_KINDS else _of_migrations(options)
+
+
+def _fields_of(kind: str) -> set[str]:
+    """Return the options of a kind of Django's."""
+    if kind in ALIAS_KINDS:
+        return {"alias", "write"} if kind == STORAGE else {"alias"}
+    return {"databases", "unapplied"}
 
 
 def _of_alias(kind: str, options: Mapping[str, object]) -> Target:
     found = ALIAS_KINDS[kind]
-    _refuse_unknown(options, {"alias", "write"} if kind == STORAGE else {"alias"})
     alias, write = options.get("alias", "default"), options.get("write", False)
     if not isinstance(write, bool):
         raise ValueError("has a 'write' that is neither True nor False.")
@@ -53,7 +67,6 @@ def _of_alias(kind: str, options: Mapping[str, object]) -> Target:
 
 
 def _of_migrations(options: Mapping[str, object]) -> Target:
-    _refuse_unknown(options, {"databases", "unapplied"})
     unapplied, named = options.get("unapplied", "error"), options.get("databases", ())
     if unapplied not in UNAPPLIED:
         raise ValueError("has an 'unapplied' that is neither 'error' nor 'degraded'.")
@@ -64,11 +77,6 @@ def _of_migrations(options: Mapping[str, object]) -> Target:
         databases=tuple(_known("databases", alias, known, "DATABASES") for alias in named), unapplied=str(unapplied)
     )
     return Target(find=lambda _: check, setting="DATABASES", timeout=MIGRATIONS_TIMEOUT, ttl=MIGRATIONS_TTL)
-
-
-def _refuse_unknown(options: Mapping[str, object], known: set[str]) -> None:
-    for name in sorted(options.keys() - known):
-        raise ValueError(f"has an unknown option {name!r}. {did_you_mean(name, known)}")
 
 
 def _known(option: str, alias: object, known: list[str], setting: str) -> str:

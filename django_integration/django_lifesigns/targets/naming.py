@@ -13,6 +13,7 @@ from django_lifesigns.settings.problems import OTHERS_RUN, WRONG_OPTION, Problem
 from django_lifesigns.targets.aliases import LONGEST, ODD
 from django_lifesigns.targets.dependencies import default_parents
 from django_lifesigns.targets.discovered import DiscoveredCheck
+from lifesigns import checks as registry
 
 NAMES = "a name is 1 to 100 letters, digits, '_', '-' or '.'"
 
@@ -23,11 +24,15 @@ def rightly_named(checks: list[DiscoveredCheck], problems: list[Problem]) -> lis
     named = []
     for check in checks:
         if not _is_name(check.name):
-            message = f"LIFESIGNS['CHECKS'][{check.key!r}]: {NAMES}, which {check.name!r} is not."
-            problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
             name = check.key if _is_name(check.key) else _new_name(check.key, taken)
             taken.add(name)
-            check = replace(check, name=name, check=FixedResult("error", message))
+            if check.key in registry.REFUSED and check.key == check.name:
+                # Its module has been named as the place of the mistake, and it is an error that says so.
+                check = replace(check, name=name)
+            else:
+                message = f"LIFESIGNS['CHECKS'][{check.key!r}]: {NAMES}, which {check.name!r} is not."
+                problems.append(Problem(WRONG_OPTION, message, OTHERS_RUN))
+                check = replace(check, name=name, check=FixedResult("error", message))
         named.append(check)
     return named
 

@@ -58,6 +58,8 @@ class PendingTasks(Spec):
     """False: if none of the tables exists the check is skipped."""
     thresholds: Thresholds | None = None
     """The depth of the deepest queue."""
+    oldest_seconds: float | None = None
+    """Degraded if the oldest task that could run has waited for longer, in seconds (86,400); 0 is no limit."""
     scheduled_sql: str | None = None
     """One `SELECT count(*)` of the tasks that are not yet due."""
     taken_sql: str | None = None
@@ -159,6 +161,9 @@ class RedisPendingTasks(Spec):
     sorted: bool | None = None
     """Its keys are sorted sets instead of lists."""
     thresholds: Thresholds | None = None
+    oldest_seconds: float | None = None
+    """Degraded if the oldest task that could run has waited for longer, in seconds (86,400); 0 is no limit. Of the
+    layouts "celery" and "lists" no age is known."""
     finished: FinishedTasks | None = None
     """Where the results of finished tasks are in PostgreSQL."""
 
@@ -225,5 +230,8 @@ class AmqpPendingTasks(Spec):
     """TLS of `management_url`."""
     thresholds: Thresholds | None = None
     """The depth of the deepest queue."""
+    oldest_seconds: float | None = None
+    """Degraded if the oldest task has waited for longer, in seconds (86,400), as far as the management plugin says;
+    0 is no limit."""
     finished: FinishedTasks | None = None
     """Where the results of finished tasks are in PostgreSQL."""

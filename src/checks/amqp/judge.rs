@@ -6,6 +6,7 @@ use super::management::Taken;
 use super::queue::{AmqpQueue, Published};
 use super::spec::{AmqpCheck, AmqpPendingTasksCheck, AmqpServer, MissingQueue};
 use crate::checks::fields::{counted, printable};
+use crate::checks::oldest_task::judge_oldest;
 use crate::model::{CheckError, Finding, Status};
 use crate::net;
 
@@ -102,6 +103,7 @@ pub fn judge_pending(
         .with("missing_queues", missing)
         .with("taken_tasks", taken.messages)
         .with("unacked_count", taken.messages);
+    let finding = judge_oldest(finding, check.oldest_seconds);
     Ok(match management {
         Some(error) => finding.with("management_error", error),
         None => finding,

@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::protocol::{AmqpLogin, MAX_SHORT};
 use crate::checks::fields;
+use crate::checks::oldest_task::{day, validate_oldest};
 use crate::checks::postgres::FinishedTasksOptions;
 use crate::checks::thresholds::Thresholds;
 use crate::model::{Secret, SpecError};
@@ -139,6 +140,10 @@ struct AmqpPendingTasksFields {
     /// The depth of the deepest queue.
     #[serde(default = "depth_thresholds")]
     thresholds: Thresholds,
+    /// Degraded if the oldest task has waited for longer, in seconds (86,400), as far as the management plugin says; 0 is
+    /// no limit.
+    #[serde(default = "day")]
+    oldest_seconds: f64,
     /// Where the results of finished tasks are in PostgreSQL.
     #[serde(default)]
     finished: Option<FinishedTasksOptions>,
@@ -153,6 +158,7 @@ pub struct AmqpPendingTasksCheck {
     pub management_url: Option<Secret>,
     pub management_tls: Tls,
     pub thresholds: Thresholds,
+    pub oldest_seconds: f64,
     pub finished: Option<FinishedTasksOptions>,
 }
 
@@ -208,7 +214,15 @@ impl TryFrom<AmqpPendingTasksFields> for AmqpPendingTasksCheck {
     type Error = SpecError;
 
     fn try_from(fields: AmqpPendingTasksFields) -> Result<Self, SpecError> {
-        let AmqpPendingTasksFields { servers, queues, management_url, management_tls, thresholds, finished } = fields;
+        let AmqpPendingTasksFields {
+            servers,
+            queues,
+            management_url,
+            management_tls,
+            thresholds,
+            oldest_seconds,
+            finished,
+        } = fields;
         if servers.is_empty() {
             return Err(wrong("servers must name at least one broker"));
         }
@@ -220,7 +234,8 @@ impl TryFrom<AmqpPendingTasksFields> for AmqpPendingTasksCheck {
             fields::url("management_url", url.expose())?;
         }
         finished.as_ref().map_or(Ok(()), FinishedTasksOptions::validate)?;
-        Ok(Self { servers, queues, management_url, management_tls, thresholds, finished })
+        validate_oldest(oldest_seconds)?;
+        Ok(Self { servers, queues, management_url, management_tls, thresholds, oldest_seconds, finished })
     }
 }
 

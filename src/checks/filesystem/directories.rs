@@ -172,8 +172,9 @@ fn judge(probes: Vec<(&str, &Directory, DirectoryState)>) -> Finding {
     }
     let mut details = Map::new();
     let mut worst = Status::Healthy;
-    let mut problems = Vec::new();
-    let only_written = probes.iter().all(|(_, directory, _)| directory.mode == DirectoryMode::Write);
+    let (mut problems, mut absent) = (Vec::new(), Vec::new());
+    let (total, only_written) =
+        (probes.len(), probes.iter().all(|(_, directory, _)| directory.mode == DirectoryMode::Write));
     for (name, directory, probe) in probes {
         let status = match (&probe.problem, directory.critical) {
             (None, _) => Status::Healthy,
@@ -185,15 +186,34 @@ fn judge(probes: Vec<(&str, &Directory, DirectoryState)>) -> Finding {
         }
         if let Some(problem) = &probe.problem {
             problems.push(format!("{name} ({}) {problem}", directory.path.display()));
+        } else if !probe.exists {
+            absent.push(name);
         }
         details.insert(name.to_owned(), detail(directory, probe, status));
     }
     let message = match (problems.is_empty(), only_written) {
-        (true, true) => "All directories are writable".to_owned(),
-        (true, false) => "All directories are writable or readable, as configured".to_owned(),
+        (true, _) if absent.len() == total => to_be_made(&absent),
+        (true, true) => format!("All {}directories are writable{}", other(&absent), after(&absent)),
+        (true, false) => {
+            format!("All {}directories are writable or readable, as configured{}", other(&absent), after(&absent))
+        }
         (false, _) => problems.join("; "),
     };
     Finding::new(worst, message).with("directories", details)
+}
+
+/// Says that directories are not there, and that this is no fault.
+fn to_be_made(absent: &[&str]) -> String {
+    let (verb, noun) = if absent.len() == 1 { ("does", "it") } else { ("do", "they") };
+    format!("{} {verb} not exist yet; {noun} can be created", absent.join(", "))
+}
+
+fn other(absent: &[&str]) -> &'static str {
+    if absent.is_empty() { "" } else { "other " }
+}
+
+fn after(absent: &[&str]) -> String {
+    if absent.is_empty() { String::new() } else { format!("; {}", to_be_made(absent)) }
 }
 
 fn detail(directory: &Directory, probe: DirectoryState, status: Status) -> Value {
@@ -224,10 +244,22 @@ mod tests {
         let directory = |critical| Directory { path: "/srv".into(), critical, mode: DirectoryMode::Write };
         let (critical, other) = (directory(true), directory(false));
         let ok = || DirectoryState { exists: true, problem: None };
+        let absent = || DirectoryState { exists: false, problem: None };
         let missing = || DirectoryState { exists: false, problem: Some("does not exist".to_owned()) };
         let table = [
             (vec![], Skipped, "No directory is configured"),
             (vec![("A", &critical, ok()), ("B", &other, ok())], Healthy, "All directories are writable"),
+            (vec![("A", &critical, absent())], Healthy, "A does not exist yet; it can be created"),
+            (
+                vec![("A", &critical, absent()), ("B", &other, absent())],
+                Healthy,
+                "A, B do not exist yet; they can be created",
+            ),
+            (
+                vec![("A", &critical, ok()), ("B", &other, absent())],
+                Healthy,
+                "All other directories are writable; B does not exist yet; it can be created",
+            ),
             (vec![("A", &critical, missing())], Error, "A (/srv) does not exist"),
             (vec![("A", &critical, ok()), ("B", &other, missing())], Degraded, "B (/srv) does not exist"),
             (

@@ -13,6 +13,7 @@ use super::tasks::{
 use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
 use crate::checks::flow::{FINISHED, with_flow};
+use crate::checks::oldest_task::{day, judge_oldest, validate_oldest};
 use crate::checks::thresholds::Thresholds;
 use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
@@ -38,6 +39,9 @@ pub struct PendingTasksCheck {
     /// The depth of the deepest queue.
     #[serde(default = "depth_thresholds")]
     pub thresholds: Thresholds,
+    /// Degraded if the oldest task that could run has waited for longer, in seconds (86,400); 0 is no limit.
+    #[serde(default = "day")]
+    pub oldest_seconds: f64,
     /// One `SELECT count(*)` of the tasks that are not yet due.
     #[serde(default)]
     pub scheduled_sql: Option<String>,
@@ -77,6 +81,7 @@ impl PendingTasksCheck {
 impl Check for PendingTasksCheck {
     fn validate(&self) -> Result<(), SpecError> {
         validate_minutes("window_minutes", self.window_minutes)?;
+        validate_oldest(self.oldest_seconds)?;
         validate_statement("scheduled_sql", self.scheduled_sql.as_deref())?;
         validate_statement("taken_sql", self.taken_sql.as_deref())?;
         validate_statement("finished_sql", self.finished_sql.as_deref())?;
@@ -114,12 +119,13 @@ fn judge_pending(spec: &PendingTasksCheck, response: &Response) -> Result<Findin
         spec.thresholds.judge(deepest as f64),
         format!("{} pending in {}, at most {deepest} in one", counted("task", total), counted("queue", queues)),
     );
-    Ok(finding
+    let finding = finding
         .with("total_pending", total)
         .with("max_queue_depth", deepest)
         .with("queue_count", queues)
         .with("queue_breakdown", breakdown)
-        .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0))))
+        .with("oldest_pending_seconds", first.tenths(4).map(|seconds| seconds.max(0.0)));
+    Ok(judge_oldest(finding, spec.oldest_seconds))
 }
 
 /// The finding with what further statements returned.
@@ -168,6 +174,7 @@ mod tests {
             tables: vec!["jobs".to_owned()],
             required,
             thresholds: Thresholds { degraded_above: 100.0, error_above: 500.0 },
+            oldest_seconds: day(),
             scheduled_sql: None,
             taken_sql: None,
             finished_sql: None,
@@ -219,6 +226,13 @@ mod tests {
             assert_eq!(finding.status, status, "{rows:?}");
             assert_eq!(finding.details["queue_breakdown"], breakdown);
         }
+    }
+
+    #[test]
+    fn oldest_task_is_judged_beside_the_depth() {
+        let finding = judge_pending(&pending(true), &response(&[&[], &["a|1|1|1|90000|1"]], None)).unwrap();
+        assert_eq!(finding.status, Status::Degraded);
+        assert!(finding.message.ends_with("; the oldest has waited for 90000 s"), "{}", finding.message);
     }
 
     #[test]

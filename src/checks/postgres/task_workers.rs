@@ -180,8 +180,7 @@ fn judge_heartbeats(spec: &TaskWorkersCheck, active: u64, signed_off: Option<Dur
         _ => Status::Degraded,
     };
     let mut message = format!(
-        "{active} of {} sent a heartbeat in the last {}",
-        counted("expected worker", u64::from(expected)),
+        "{active} of {expected} expected workers sent a heartbeat in the last {}",
         counted("minute", u64::from(window))
     );
     if let (Status::Degraded, Some(ago)) = (status, signed_off) {
@@ -263,13 +262,13 @@ mod tests {
     #[test]
     fn last_heartbeat_is_in_the_message_where_no_worker_is_left() {
         for (row, last, said) in [
-            ("1|-", "-|2.3", "1 of 1 expected worker sent a heartbeat in the last 5 minutes"),
+            ("1|-", "-|2.3", "1 of 1 expected workers sent a heartbeat in the last 5 minutes"),
             (
                 "0|1",
                 "-|613.04",
-                "0 of 1 expected worker sent a heartbeat in the last 5 minutes; the last heartbeat was 613 s ago",
+                "0 of 1 expected workers sent a heartbeat in the last 5 minutes; the last heartbeat was 613 s ago",
             ),
-            ("0|0", "-|-", "0 of 1 expected worker sent a heartbeat in the last 5 minutes"),
+            ("0|0", "-|-", "0 of 1 expected workers sent a heartbeat in the last 5 minutes"),
         ] {
             let further = rows(&[(LAST_HEARTBEAT, last)]);
             let finding = judge_workers(&workers(1), &response(&[&[], &[row]], None), &further, |_, _| None).unwrap();

@@ -80,7 +80,7 @@ def test_rq_from_empty_to_a_worker_that_died(
         looks = [project.checks("task_workers")["task_workers"] for _ in range(3)]
         assert (looks[-1]["status"], workers["details"]["active_workers"]) == ("error", 0)
         assert "1 task left behind by a worker that died" in workers["message"]
-        assert "0 of 1 expected worker alive, the last heartbeat was " in looks[-1]["message"]
+        assert "0 of 1 expected workers alive, the last heartbeat was " in looks[-1]["message"]
         assert 0 <= looks[-1]["details"]["last_heartbeat_seconds"] < 120
 
 

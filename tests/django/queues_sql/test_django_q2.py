@@ -82,5 +82,5 @@ def test_killed_cluster_is_no_error_at_once_and_its_tasks_stay_taken(
         wait_until(lambda: project.check()["task_workers"]["status"] == "degraded", SECONDS)
         workers = project.check()["task_workers"]
         assert workers["details"]["active_workers"] == 0
-        assert workers["message"].startswith("no worker is registered any more"), workers
+        assert workers["message"].startswith("No worker is registered any more"), workers
         assert project.check()["pending_tasks"]["details"]["taken_tasks"] == details["taken_tasks"]

@@ -13,13 +13,13 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.base import HealthCommand, unknown_checks
-from django_lifesigns.management.display import Display, only_results
+from django_lifesigns.management.display import Display, only_results, only_unreported, without_problems
 from django_lifesigns.management.schedule import seconds, ticks, until_stopped
 from django_lifesigns.management.terminal import in_place, show
-from django_lifesigns.runtime.engine import on_request
+from django_lifesigns.runtime.engine import Runtime, on_request
+from django_lifesigns.runtime.groups import setting_of
 from django_lifesigns.service import PATIENCE_SECONDS
-from django_lifesigns.settings.problems import did_you_mean
-from lifesigns import Engine
+from django_lifesigns.settings.problems import did_you_mean, sentences
 from lifesigns.results import Report
 
 WATCH_SECONDS = 2.0
@@ -78,12 +78,15 @@ class Command(HealthCommand):
             return runtime.engine.run(names or None, critical_only=critical, refresh=not cached, group=group)
 
         only_results()
+        without_problems()
         runtime = on_request(PATIENCE_SECONDS)
+        for problem in only_unreported(runtime.problems):
+            self.stderr.write(problem)
         unknown_checks(names, runtime.engine.names)
         if group is None:
             marked = {runtime.names.get(key, key) for key in runtime.critical}
         else:
-            marked = set(_critical_in(group, names, runtime.engine))
+            marked = set(_critical_in(group, names, runtime))
         # Who names a check wants to see it.
         display = Display(self.style, marked, unfolded=unfolded or bool(names))
         report: Report | None = None
@@ -124,10 +127,15 @@ class Command(HealthCommand):
         self.stdout.flush()
 
 
-def _critical_in(group: str, names: list[str], engine: Engine) -> tuple[str, ...]:
+def _critical_in(group: str, names: list[str], runtime: Runtime) -> tuple[str, ...]:
     """Return the names of what is critical in a group. CommandError where there is no such one, or names beside it."""
+    engine = runtime.engine
     if names:
         raise CommandError(_("--group and names of checks exclude each other."), returncode=2)
+    wrong = [problem.message for problem in runtime.problems if problem.message.startswith(setting_of(group))]
+    if group not in engine.groups and group in runtime.conf.groups and wrong:
+        text = _("The group %(name)r is not usable: %(reason)s")
+        raise CommandError(text % {"name": group, "reason": sentences(*wrong)}, returncode=2)
     if group not in engine.groups:
         nearest = did_you_mean(group, engine.groups) if engine.groups else _("LIFESIGNS['GROUPS'] names none.")
         raise CommandError(f"{_('Unknown group %(name)r.') % {'name': group}} {nearest}", returncode=2)

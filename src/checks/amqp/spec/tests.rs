@@ -81,6 +81,7 @@ fn wrong_queues() {
         (json!({"servers": [], "queues": ["q"]}), "servers must name"),
         (json!({"servers": [{"host": "h"}], "queues": []}), "queues must name"),
         (json!({"servers": [{"host": "h"}], "queues": ["q"], "management_url": "h"}), "management_url must start"),
+        (json!({"servers": [{"host": "h"}], "queues": ["q"], "oldest_seconds": -1}), "oldest_seconds must be"),
     ] {
         let check = serde_json::from_value::<AmqpPendingTasksCheck>(fields);
         assert!(check.unwrap_err().to_string().contains(said), "{said}");

@@ -13,6 +13,7 @@ use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, with_not_measured}
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
 use crate::checks::flow::with_flow;
+use crate::checks::oldest_task::{day, judge_oldest, validate_oldest};
 use crate::checks::postgres::FinishedTasksOptions;
 use crate::checks::redis::RedisServerOptions;
 use crate::checks::redis::link::{Link, on_first};
@@ -63,6 +64,10 @@ pub struct RedisPendingTasksCheck {
     pub sorted: bool,
     #[serde(default = "depth_thresholds")]
     pub thresholds: Thresholds,
+    /// Degraded if the oldest task that could run has waited for longer, in seconds (86,400); 0 is no limit. Of the
+    /// layouts "celery" and "lists" no age is known.
+    #[serde(default = "day")]
+    pub oldest_seconds: f64,
     /// Where the results of finished tasks are in PostgreSQL.
     #[serde(default)]
     pub finished: Option<FinishedTasksOptions>,
@@ -103,6 +108,7 @@ impl RedisPendingTasksCheck {
 impl Check for RedisPendingTasksCheck {
     fn validate(&self) -> Result<(), SpecError> {
         self.names().validate()?;
+        validate_oldest(self.oldest_seconds)?;
         if self.priority_steps.len() > 256 {
             return Err(SpecError("priority_steps must be at most 256 numbers".to_owned()));
         }
@@ -116,7 +122,7 @@ impl Check for RedisPendingTasksCheck {
         let measure = |server| self.measure(context, server);
         let broker = async {
             let depths = on_first(context, &self.server, &self.alternatives, measure).await?;
-            Ok(judge(self.layout, self.thresholds, depths))
+            Ok(judge_oldest(judge(self.layout, self.thresholds, depths), self.oldest_seconds))
         };
         FinishedTasksOptions::beside(self.finished.as_ref(), context, broker).await
     }

@@ -89,7 +89,7 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
         0 => Status::Error,
         _ => Status::Degraded,
     };
-    let mut message = format!("{} of {} alive", staff.active, counted("expected worker", u64::from(expected)));
+    let mut message = format!("{} of {expected} expected workers alive", staff.active);
     if let (0, Some(seconds)) = (staff.active, staff.last_heartbeat) {
         message = format!("{message}, the last heartbeat was {seconds} s ago");
     }
@@ -102,7 +102,8 @@ fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
         complaints.push(format!("a task has been running for {oldest} s"));
     }
     if let Some(Uncovered { queue, pending }) = staff.uncovered.first() {
-        complaints.push(format!("no worker listens to {queue:?}, where {} pending", counted("task", *pending)));
+        let verb = if *pending == 1 { "is" } else { "are" };
+        complaints.push(format!("no worker listens to {queue:?}, where {} {verb} pending", counted("task", *pending)));
     }
     if staff.suspended {
         complaints.push("the workers are suspended".to_owned());
@@ -165,9 +166,10 @@ mod tests {
 
     #[test]
     fn judge_message_has_the_last_heartbeat_of_workers_that_are_gone() {
-        for (active, said) in
-            [(0, "0 of 1 expected worker alive, the last heartbeat was 613 s ago"), (1, "1 of 1 expected worker alive")]
-        {
+        for (active, said) in [
+            (0, "0 of 1 expected workers alive, the last heartbeat was 613 s ago"),
+            (1, "1 of 1 expected workers alive"),
+        ] {
             let finding = judge(1, None, &Staff { active, last_heartbeat: Some(613.0), ..Staff::default() });
             assert_eq!((finding.message.as_str(), &finding.details["last_heartbeat_seconds"]), (said, &613.0.into()));
         }
@@ -180,7 +182,7 @@ mod tests {
             (Staff { abandoned: Some(2), ..Staff::default() }, "2 tasks left behind by a worker that died"),
             (
                 Staff { uncovered: uncovered(), ..Staff::default() },
-                "no worker listens to \"mail\", where 2 tasks pending",
+                "no worker listens to \"mail\", where 2 tasks are pending",
             ),
             (Staff { suspended: true, ..Staff::default() }, "the workers are suspended"),
             (Staff { oldest_running: Some(61.0), ..Staff::default() }, "a task has been running for 61 s"),
