@@ -42,7 +42,7 @@ async def liveness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
 
 @probe("Authorization")
 async def readiness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
-    """`/ready/`: the critical checks, none older than `READY_MAX_AGE`, within `READY_BUDGET`; no more once draining."""
+    """`/ready/`: the critical checks, as old as `READY_MAX_AGE` allows, in `READY_BUDGET`; no more once draining."""
     if draining():
         return _draining(request)
     started = time.monotonic()

@@ -53,7 +53,8 @@ def serve(
         networks: likewise a caller from one of them: ``10.0.0.0/8``, or one address.
         show_details: ``authorized``, or ``always`` or ``never`` for every caller. Statuses are shown to all.
         ready_budget: seconds within which every probe is answered with what is known by then.
-        ready_max_age: seconds; `/ready` rests on no older result of a native check.
+        ready_max_age: seconds; `/ready` and groups rest on no older result, but while a run is awaited on one that is
+            older by the check's timeout.
         wedged_after: seconds; `/alive` is 503 once the interpreter has not run for so long. With many busy threads a
             fraction of a second is normal: less than 5 leads to false alarms.
         alive_requires: ``any``: 503 once every known process is wedged; ``all``: once one of them is.

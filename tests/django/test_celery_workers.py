@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from django_lifesigns.checks import celery_workers
+from django_lifesigns.checks.celery_broker import wait_in_short_steps
 from django_lifesigns.checks.celery_workers import CeleryWorkers
 from django_lifesigns.targets.queues.celery import checks_of_celery, unknown_of_celery
 from tests.django.projects import run_json
@@ -27,6 +28,11 @@ CHECK = """
 import json
 from django_lifesigns.runtime.engine import get_engine
 print(json.dumps(get_engine().run(["pending_tasks", "task_workers"], refresh=True)["checks"]))
+"""
+DURATIONS = """
+import json
+from django_lifesigns.runtime.engine import get_engine
+print(json.dumps([get_engine().check("task_workers", refresh=True)["duration_ms"] for _ in range(4)]))
 """
 BUSY = "from project import busy; [busy.apply_async(countdown=c or None) for c in {countdowns}]"
 
@@ -58,6 +64,33 @@ def found(project: Project) -> Any:
 
 def test_worker__none(project: Project) -> None:
     assert found(project)["task_workers"]["status"] == "error"
+
+
+def test_worker__that_answers_is_within_the_response_time(project: Project) -> None:
+    with worker(project):
+        durations = run_json(project.folder, project.settings, DURATIONS)
+    # From 1,000 ms on a check is degraded, but for the first run of a process.
+    assert min(durations[1:]) < 950, durations
+
+
+class Denied(Exception):
+    """What redis-py raises where an ACL forbids a command."""
+
+
+@pytest.mark.parametrize(
+    ("answer", "seconds"),
+    [({"redis_version": "5.0.14"}, 1), ({"redis_version": "10.1"}, 0.1), ({}, 0.1), (Denied(), 0.1)],
+)
+def test_steps_of_waiting__by_the_version_of_redis(answer: Any, seconds: float) -> None:
+    def info(_section: str) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    channel = SimpleNamespace(brpop_timeout=1, conn_or_acquire=lambda: nullcontext(SimpleNamespace(info=info)))
+    transport = SimpleNamespace(driver_type="redis")
+    wait_in_short_steps(SimpleNamespace(transport=transport, default_channel=channel, channel_errors=(Denied,)))
+    assert channel.brpop_timeout == seconds
 
 
 def test_worker__of_one_process_is_busy_and_not_dead(project: Project) -> None:
@@ -119,6 +152,7 @@ def test_workers__that_do_not_answer(
     application = SimpleNamespace(control=control, amqp=SimpleNamespace(queues=["celery"]))
     monkeypatch.setattr(celery_workers, "is_configured", lambda: True)
     monkeypatch.setattr(celery_workers, "connected", nullcontext)
+    monkeypatch.setattr(celery_workers, "wait_in_short_steps", lambda _: None)
     monkeypatch.setattr(celery_workers, "application", lambda: application)
     monkeypatch.setattr(celery_workers, "is_connected", lambda *_: True)
     monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import os
 import re
@@ -13,12 +14,18 @@ import pytest
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.settings import problems
+from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.options import TARGET_FIELDS
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import specs
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ROOT / "docs/checks"
+SETTINGS = ROOT / "docs/reference/settings.md"
+SYSTEM_CHECKS = ROOT / "docs/reference/system-checks.md"
+# By the name of its constant, the id of each system check.
+IDS = {name: value for name, value in vars(problems).items() if re.fullmatch(r"[EW]\d{3}", str(value))}
 # What the pages of these checks describe.
 KINDS: dict[str, type] = {
     "database_connectivity": specs.Postgres,
@@ -76,6 +83,40 @@ def test_pages__name_only_options_that_there_are(name: str) -> None:
     assert named <= fields - TARGET_FIELDS
     if "thresholds" in fields:
         assert "thresholds" in named
+
+
+def test_system_checks__page_lists_each_id_once() -> None:
+    listed = re.findall(r"^\| `lifesigns\.(\w+)` \| warning \| ", SYSTEM_CHECKS.read_text(), re.MULTILINE)
+    assert len(IDS) > 15
+    assert sorted(listed) == sorted(IDS.values())
+
+
+def test_system_checks__each_id_is_reported_and_no_other() -> None:
+    files = sorted((ROOT / "django_integration/django_lifesigns").glob("**/*.py"))
+    source = "\n".join(path.read_text() for path in files if path != Path(problems.__file__))
+    uses = [name for name in IDS if re.search(rf"\bProblem\(\s*{name}\b", source)]
+    assert uses == list(IDS)
+    assert re.findall(r"[\"']lifesigns\.[EW]\d{3}|[\"'][EW]\d{3}[\"']", source) == []
+
+
+def test_pages__name_only_ids_that_there_are() -> None:
+    pages = [*(ROOT / "docs").glob("**/*.md"), ROOT / "README.md"]
+    named = {id for page in pages for id in re.findall(r"`(?:lifesigns\.)?([EW]\d{3})`", page.read_text())}
+    assert named <= set(IDS.values())
+
+
+def test_settings_page__defaults_are_those_of_the_code() -> None:
+    table = SETTINGS.read_text().partition("\n## ")[0]
+    compared = []
+    for key, default in re.findall(r"^\| `(\w+)` \| [^|]+ \| `?([^|`]+)`? \|", table, re.MULTILINE):
+        try:
+            expected = ast.literal_eval(default)
+        except (SyntaxError, ValueError):  # words, such as "none"
+            continue
+        found = getattr(Conf(checks={}), key.lower())
+        assert (list(found) if isinstance(expected, list) else found) == expected, key
+        compared.append(key)
+    assert len(compared) > 20
 
 
 def test_situations__each_has_a_test() -> None:

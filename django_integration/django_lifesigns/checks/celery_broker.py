@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 REDIS = "redis"
+STEP_SECONDS = 0.1
+# Versions of Redis that wait for whole seconds only.
+WHOLE_SECONDS = re.compile(r"[2-5]\.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +59,20 @@ def is_connected(connection: Any) -> bool:
         with _client(connection) as (_, client):
             return int(client.pubsub_numpat()) > 0
     return True
+
+
+def wait_in_short_steps(connection: Any) -> None:
+    """Have kombu wait for replies on Redis in short steps: it waits for a second at a time, also to close."""
+    if connection.transport.driver_type != REDIS:
+        return
+    channel = connection.default_channel
+    try:
+        with channel.conn_or_acquire() as client:
+            version = str(client.info("server").get("redis_version"))
+    except connection.channel_errors:  # an ACL forbids INFO: there are ACLs from 6.0 on
+        version = ""
+    if not WHOLE_SECONDS.match(version):
+        channel.brpop_timeout = STEP_SECONDS
 
 
 def running(answers: Mapping[str, Iterable[Mapping[str, Any]]], stuck_after: float = 0.0) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from django_lifesigns.checks import celery, celery_beat
 from django_lifesigns.checks.celery_app import application, is_configured
-from django_lifesigns.checks.celery_broker import is_connected, running, with_stuck
+from django_lifesigns.checks.celery_broker import is_connected, running, wait_in_short_steps, with_stuck
 from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.imports import celery_modules
@@ -74,6 +74,7 @@ class CeleryWorkers(CeleryStaff):
         if self.unreachable:
             return self._of_heartbeats(heartbeats())
         with connected() as connection:
+            wait_in_short_steps(connection)
             app = application()
             # In place of a ping, which the main process answers even if all of its children hang.
             inspect = app.control.inspect(connection=connection, timeout=PING_SECONDS)
