@@ -218,7 +218,10 @@ impl Engine {
         let mut selected = self.select(selection)?;
         let mut work = Work::new(self.process());
         let is_void = match &selection.group {
-            Some(group) => self.checks_of(group).is_empty(),
+            Some(group) => {
+                let checks = self.checks_of(group);
+                checks.is_empty() || group.lacks_critical(checks.iter().map(|check| &*check.name))
+            }
             None => self.checks.load().is_empty(),
         };
         let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, is_void);

@@ -84,6 +84,9 @@ impl Health {
 /// What a report on no check at all says.
 pub const NO_CHECKS: &str = "No checks are registered";
 
+/// What a report on a group says that names critical checks of which none is registered.
+pub const NO_CRITICAL_CHECKS: &str = "None of the group's critical checks is registered";
+
 /// How much of what is known is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -99,7 +102,7 @@ pub struct Report {
     pub at: SystemTime,
     /// Also in every log line of the sweep.
     pub correlation_id: String,
-    /// No check is registered: nothing is known, which must not look healthy.
+    /// No check is registered, or none that the group calls critical: nothing is known, which must not look healthy.
     pub is_void: bool,
 }
 
@@ -115,7 +118,11 @@ impl Report {
     }
 
     pub fn message(&self) -> &'static str {
-        if self.is_void { NO_CHECKS } else { self.health().message() }
+        match (self.is_void, self.rows.is_empty()) {
+            (true, true) => NO_CHECKS,
+            (true, false) => NO_CRITICAL_CHECKS,
+            (false, _) => self.health().message(),
+        }
     }
 }
 
