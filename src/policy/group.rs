@@ -146,17 +146,10 @@ mod tests {
     #[test]
     fn group_whose_critical_checks_are_all_missing_lacks_them() {
         let group = |critical: Option<&[&str]>| Group::new("g", strings(&["a", "b"]), critical.map(strings)).unwrap();
-        let table: [(Option<&[&str]>, &[&str], bool); 6] = [
-            (Some(&["a"]), &["a", "b"], false),
-            (Some(&["a"]), &["b"], true),
-            (Some(&["a", "b"]), &["b"], false),
-            (Some(&["a"]), &[], true),
-            (Some(&[]), &["b"], false),
-            (None, &["b"], false),
-        ];
-        for (critical, checks, expected) in table {
-            assert_eq!(group(critical).lacks_critical(checks.iter().copied()), expected, "{critical:?} {checks:?}");
-        }
+        let lacks = |critical, checks: &[&str]| group(critical).lacks_critical(checks.iter().copied());
+        assert!(lacks(Some(&["a"]), &["b"]) && lacks(Some(&["a"]), &[]));
+        assert!(!lacks(Some(&["a"]), &["a", "b"]) && !lacks(Some(&["a", "b"]), &["b"]));
+        assert!(!lacks(Some(&[]), &["b"]) && !lacks(None, &["b"]));
     }
 
     #[test]
