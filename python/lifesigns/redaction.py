@@ -35,9 +35,12 @@ _WORDS = (
 _SECRET_NAME = re.compile(rf"(?:{_WORDS}|(?:^|[_-])pass|^key|secret[_-]?key(?:_fallback)?)s?$", re.IGNORECASE)
 # Up to the last @, since a password may hold one that was not encoded.
 _USER_INFO = re.compile(r"(?<=://)(?:[^\s'\"<>/:@]{0,256}:[^\s'\"<>]{0,512}@|[^\s'\"<>/@]{0,512}@)")
+# The same without a scheme: `user:password@host`.
+_LOGIN = re.compile(r"(?<![\w.%+:/@-])[\w.%+-]{1,128}:[^\s'\"<>/@,]{1,256}@(?=[\w\[])")
 # Every repetition is bounded: the time it takes grows with the length of the text, and no faster.
 _PATTERNS = (
     (_USER_INFO, f"{MASK}@"),
+    (_LOGIN, f"{MASK}@"),
     (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8192}"), MASK),
     (
         re.compile(

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::time::Duration;
 
 use crate::checks::Check;
-use crate::model::{CheckError, Finding, long_seconds};
+use crate::model::{CheckError, Finding, SpecError, long_seconds, valid_name};
 use crate::runtime::Context;
 use crate::state::heartbeats;
 
@@ -22,6 +22,11 @@ pub struct HeartbeatCheck {
 
 #[async_trait]
 impl Check for HeartbeatCheck {
+    fn validate(&self) -> Result<(), SpecError> {
+        let text = "name must be 1 to 100 letters, digits, '_', '-' or '.', as lifesigns.beat takes it";
+        valid_name(&self.name).map_err(|_| SpecError::new(text))
+    }
+
     /// A heartbeat that is sent before the first run is not pushed out by others.
     fn prepare(&self) {
         heartbeats::reserve(&self.name);

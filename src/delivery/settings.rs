@@ -247,9 +247,7 @@ impl MaintenanceFields {
 
 fn time(what: &str, text: &str) -> Result<SystemTime, SpecError> {
     let parsed = text.parse::<Timestamp>().and_then(SystemTime::try_from);
-    parsed.map_err(|_| {
-        SpecError(format!("{what} must be a time with its zone, such as \"2026-12-01T22:00Z\", not {text:?}"))
-    })
+    parsed.map_err(|_| SpecError(format!("{what} must be a time with its zone, such as \"2026-12-01T22:00Z\"")))
 }
 
 fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
@@ -271,7 +269,7 @@ fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity
     let severity = |name: String| {
         let all = [Severity::Warning, Severity::Error, Severity::Critical];
         let known = all.into_iter().find(|severity| severity.as_str() == name);
-        known.ok_or_else(|| D::Error::custom(format!("must be one of 'warning', 'error', 'critical', not {name:?}")))
+        known.ok_or_else(|| D::Error::unknown_variant(&name, &["warning", "error", "critical"]))
     };
     texts(deserializer)?.into_iter().map(severity).collect()
 }

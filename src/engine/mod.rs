@@ -18,7 +18,7 @@ use crate::checks::Check;
 use crate::model::{CheckOptions, SpecError, clock};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
-use crate::policy::report::{EMPTY_GROUP, NO_CHECKS};
+use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
 use crate::runtime::{Process, diagnostics, forked_at, lock};
 use crate::state::Scope;
 use crate::state::objectives::{Objective, Objectives};
@@ -233,7 +233,14 @@ impl Engine {
         let mut selected = self.select(selection)?;
         let mut work = Work::new(self.process());
         let void = match &selection.group {
-            Some(group) => self.checks_of(group).is_empty().then_some(EMPTY_GROUP),
+            Some(group) => {
+                let checks = self.checks_of(group);
+                let lacks_critical = || group.lacks_critical(checks.iter().map(|check| &*check.name));
+                match checks.is_empty() {
+                    true => Some(EMPTY_GROUP),
+                    false => lacks_critical().then_some(NO_CRITICAL_CHECKS),
+                }
+            }
             None => self.checks.load().is_empty().then_some(NO_CHECKS),
         };
         let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, void);

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::runtime::{PerProcess, lock};
 use crate::state::backend::{Backend, Owner};
+use crate::state::scope::record_name;
 
 /// How long a thread may wait for another process to unlock the record: short, since the probe server's threads call it.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(1);
@@ -54,12 +55,15 @@ impl Engine {
     /// Whether the critical checks have passed once: here, or in a process that shares with this one and still lives.
     /// `passing`: whether they do now.
     pub fn has_started(&self, passing: bool) -> bool {
+        // As in a report: nothing is known of an engine without a check.
+        if self.checks().is_empty() {
+            return false;
+        }
         let known = self.start.known.get_or_init(Mutex::default);
         let mut known = lock(&known);
         if known.is_recorded {
             return true;
         }
-        // Another set of critical checks is another fact.
         let backend = self.start.backend.get_or_init(|| self.scope().backend_of(&self.start_name()));
         known.has_passed |= passing;
         if !known.has_passed {
@@ -80,18 +84,37 @@ impl Engine {
         known.has_passed
     }
 
+    /// The name of the record. Other critical checks are another fact, and so are those of the same names that check
+    /// something else: a new release beside the old one, or on another database, has not started because that one has.
     fn start_name(&self) -> String {
         let checks = self.checks();
         let critical = checks.iter().filter(|check| check.options.critical);
-        let mut names: Vec<&str> = critical.map(|check| &*check.name).collect();
-        names.sort_unstable();
-        format!("started {names:?}")
+        let mut records: Vec<String> = critical.map(|check| record_name(&check.options)).collect();
+        records.sort_unstable();
+        format!("started {records:?}")
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::checks::callable::CallableCheck;
+    use crate::model::CheckOptions;
+
+    /// An engine with critical checks of these names and identities.
+    fn engine_of(checks: &[(&str, &str)]) -> Engine {
+        let engine = Engine::new(Duration::from_secs(60));
+        let timeout = Duration::from_secs(1);
+        for (name, identity) in checks {
+            let options =
+                CheckOptions { identity: (*identity).to_owned(), ..CheckOptions::new(*name, timeout, timeout) };
+            engine.register(options, Arc::new(CallableCheck { id: 0, timeout })).unwrap();
+        }
+        engine
+    }
 
     fn owner(process: u64) -> Owner {
         Owner { member: 0, process, lease: 1 }
@@ -109,10 +132,24 @@ mod tests {
 
     #[test]
     fn process_scope_starts_once_the_checks_have_passed() {
-        let engine = Engine::new(Duration::from_secs(60));
+        let engine = engine_of(&[("a", "")]);
         assert!(!engine.has_started(false));
         assert!(engine.has_started(true));
         assert!(engine.has_started(false));
-        assert!(!Engine::new(Duration::from_secs(60)).has_started(false));
+        assert!(!engine_of(&[("a", "")]).has_started(false));
+    }
+
+    #[test]
+    fn engine_without_a_check_has_not_started() {
+        assert!(!Engine::new(Duration::from_secs(60)).has_started(true));
+    }
+
+    #[test]
+    fn start_name_differs_with_what_is_checked_and_not_with_the_order() {
+        let name = |checks: &[(&str, &str)]| engine_of(checks).start_name();
+        let both = [("a", "one"), ("b", "two")];
+        assert_eq!(name(&both), name(&[("b", "two"), ("a", "one")]));
+        assert_ne!(name(&both), name(&[("a", "one"), ("b", "other")]));
+        assert_ne!(name(&both), name(&[("a", "one")]));
     }
 }

@@ -85,7 +85,7 @@ impl Sweep {
         self.requested.sort_by_key(|(check, _)| place(check));
     }
 
-    /// Whether there is no check to report on.
+    /// Whether there is no check to report on, or none that decides.
     pub fn is_void(&self) -> bool {
         self.void.is_some()
     }

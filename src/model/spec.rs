@@ -29,7 +29,7 @@ pub fn valid_name(name: &str) -> Result<(), SpecError> {
 /// The name that was probably meant.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let lower = name.to_lowercase();
-    let distances = known.iter().map(|candidate| (strsim::osa_distance(&lower, candidate), *candidate));
+    let distances = known.iter().map(|candidate| (strsim::osa_distance(&lower, &candidate.to_lowercase()), *candidate));
     let (distance, candidate) = distances.min_by_key(|(distance, _)| *distance)?;
     (distance <= (candidate.len() / 3).max(1)).then_some(candidate)
 }

@@ -38,6 +38,13 @@ impl Group {
         Ok(Self { name: name.to_owned(), checks, critical })
     }
 
+    /// Whether it names critical checks, and none of these is one: with nothing that can make it unhealthy it would pass
+    /// for ready for ever. A group of which nothing is to be critical says so by an empty list.
+    pub fn lacks_critical<'a>(&self, checks: impl IntoIterator<Item = &'a str>) -> bool {
+        let names_some = self.critical.as_ref().is_some_and(|critical| !critical.is_empty());
+        names_some && !checks.into_iter().any(|check| self.is_critical(check, false))
+    }
+
     /// Whether a check belongs to it.
     pub fn includes(&self, check: &str) -> bool {
         any_matches(&self.checks, check)
@@ -134,6 +141,15 @@ mod tests {
         for (group, check, by_itself, expected) in table {
             assert_eq!(group.is_critical(check, by_itself), expected, "{} {check}", group.name);
         }
+    }
+
+    #[test]
+    fn group_whose_critical_checks_are_all_missing_lacks_them() {
+        let group = |critical: Option<&[&str]>| Group::new("g", strings(&["a", "b"]), critical.map(strings)).unwrap();
+        let lacks = |critical, checks: &[&str]| group(critical).lacks_critical(checks.iter().copied());
+        assert!(lacks(Some(&["a"]), &["b"]) && lacks(Some(&["a"]), &[]));
+        assert!(!lacks(Some(&["a"]), &["a", "b"]) && !lacks(Some(&["a", "b"]), &["b"]));
+        assert!(!lacks(Some(&[]), &["b"]) && !lacks(None, &["b"]));
     }
 
     #[test]

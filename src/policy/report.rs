@@ -86,6 +86,9 @@ pub const NO_CHECKS: &str = "No checks are registered";
 /// What a report on a group says of which no check is left.
 pub const EMPTY_GROUP: &str = "None of the group's checks is registered";
 
+/// What a report on a group says that names critical checks of which none is registered.
+pub const NO_CRITICAL_CHECKS: &str = "None of the group's critical checks is registered";
+
 /// How much of what is known is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
@@ -101,7 +104,7 @@ pub struct Report {
     pub at: SystemTime,
     /// Also in every log line of the sweep.
     pub correlation_id: String,
-    /// Why there is no check to report on, if so: nothing is known, which must not look healthy.
+    /// Why there is no check to report on, or none that the group calls critical, if so: nothing is known, which must not look healthy.
     pub void: Option<&'static str>,
 }
 

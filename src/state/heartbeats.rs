@@ -4,9 +4,10 @@
 //! they take no slot of a check, and push out no other name:
 //!
 //! * A name that a check has reserved is dropped only where there is nothing but such names.
-//! * Of the others a name of the largest family goes first (of names that are one but for their numbers and ids, such as
+//! * Of the others names of the largest family go first (of names that are one but for their numbers and ids, such as
 //!   `job-1` and `job-2`), so that the names of a flood push out each other.
-//! * Within a family those that were sent once go first, then those sent longest ago.
+//! * Within a family those that were sent once go first, then those sent longest ago. An eighth of it goes at a time, so
+//!   that a flood does not look at all names for each of its own.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -62,25 +63,23 @@ impl HeartbeatTable {
         self.0.entry(name.to_owned()).or_default()
     }
 
-    /// Drops the least of the names: an eighth of those that are no better than the first to go, so that a flood does not
-    /// look at all of them for each of its own.
+    /// Drops an eighth of the names of the largest family that no check reads, or the oldest name where a check reads each.
     fn make_room(&mut self) {
         let families: Vec<u64> = self.0.keys().map(|name| family(name)).collect();
         let mut sizes: HashMap<u64, usize> = HashMap::new();
         for family in &families {
             *sizes.entry(*family).or_default() += 1;
         }
-        let worth = |known: &Heartbeat, family: &u64| {
-            (known.reserved, Reverse(sizes.get(family).copied().unwrap_or_default()), known.repeated)
-        };
+        let size = |family: &u64| Reverse(sizes.get(family).copied().unwrap_or_default());
         let ranked = self.0.iter().zip(&families);
-        let mut ranked: Vec<_> = ranked.map(|((name, known), family)| (worth(known, family), known.at, name)).collect();
+        let rank = |known: &Heartbeat, family: &u64| ((known.reserved, size(family)), (known.repeated, known.at));
+        let mut ranked: Vec<_> = ranked.map(|((name, known), family)| (rank(known, family), name)).collect();
         ranked.sort_unstable();
-        let Some(&(least, ..)) = ranked.first() else { return };
-        let equals = ranked.iter().take_while(|(worth, ..)| *worth == least);
-        let are_reserved = least.0;
+        let Some(&((least, _), _)) = ranked.first() else { return };
+        let (are_reserved, _) = least;
+        let equals = ranked.iter().take_while(|((worth, _), _)| *worth == least);
         let count = if are_reserved { 1 } else { equals.clone().count().div_ceil(8) };
-        let dropped: Vec<String> = equals.take(count).map(|(_, _, name)| (*name).clone()).collect();
+        let dropped: Vec<String> = equals.take(count).map(|(_, name)| (*name).clone()).collect();
         for name in dropped {
             self.0.remove(&name);
         }

@@ -64,7 +64,7 @@ impl Scope {
 /// The name of a check's record: another one for checks that differ in what they check, or in how. Whether the check is
 /// critical, and for how long its result is fresh, is up to the caller. Names of other shape belong to
 /// [`super::heartbeats`], [`super::history_marks`] and the members.
-fn record_name(options: &CheckOptions) -> String {
+pub(crate) fn record_name(options: &CheckOptions) -> String {
     let CheckOptions { name, identity, timeout, breaker, depends_on, .. } = options;
     let CheckOptions { failures_before_error, successes_before_healthy, .. } = options;
     let how = (timeout, breaker, depends_on, failures_before_error, successes_before_healthy);

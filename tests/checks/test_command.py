@@ -118,6 +118,10 @@ def test_output_with_control_characters_replaced() -> None:
     assert shell(r"printf 'a\033[31mb\tc\r\nd\001'")["details"]["output"] == "a\ufffd[31mb\tc\nd\ufffd"
 
 
+def test_output_with_controls_of_its_direction_replaced() -> None:
+    assert probe("echo", "a\u202eb\u2066c\u200fd\u00fc")["details"]["output"] == "a\ufffdb\ufffdc\ufffdd\u00fc"
+
+
 def test_text_at_the_end_of_a_long_output() -> None:
     result = shell("head -c 500000 /dev/zero | tr '\\0' x; echo; echo all fine", text="all fine")
     assert result["status"] == "healthy", result
@@ -147,7 +151,9 @@ def test_output_that_is_no_text() -> None:
     [
         (["/nowhere/program"], {}, "/nowhere/program cannot be started: No such file or directory"),
         (["no-such-program-here"], {}, "no-such-program-here cannot be started: No such file or directory"),
-        (["true"], {"cwd": "/nowhere"}, "true cannot be started: No such file or directory"),
+        (["true"], {"cwd": "/nowhere"}, "cwd /nowhere cannot be used: No such file or directory"),
+        (["true"], {"cwd": "/etc/passwd"}, "cwd /etc/passwd cannot be used: it is no directory"),
+        (["no-such-program-here"], {"cwd": "/"}, "no-such-program-here cannot be started: No such file or directory"),
     ],
 )
 def test_program_that_cannot_be_started(argv: list[str], fields: dict[str, Any], said: str) -> None:

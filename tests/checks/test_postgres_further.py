@@ -21,6 +21,8 @@ WRONG = [
     ("SELECT count(*){oldest} FROM gone", "SQLSTATE 42P01", "degraded"),
     ("SELECT count(", "SQLSTATE 42601", "degraded"),
     ("SELECT 'many'{oldest}", "SQLSTATE 22P02", "degraded"),
+    ("SELECT 1e300{oldest}", "SQLSTATE 22003", "degraded"),
+    ("SELECT -1{oldest}", "it returned a number below 0", "degraded"),
     ("SELECT count(*){oldest} FROM (SELECT pg_sleep(30)) s", "Timed out after", "healthy"),
 ]
 

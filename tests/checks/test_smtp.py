@@ -116,7 +116,7 @@ def test_late_greeting_healthy() -> None:
     ("options", "said"),
     [
         ({"host": ""}, "host must not be empty"),
-        ({"host": "two words"}, 'host must be a host name or an address, not "two words"'),
+        ({"host": "two words"}, "host must be a host name or an address, without spaces, "),
         ({"port": 0}, "port must be from 1 to 65535, not 0"),
         ({"local_hostname": "a\r\nMAIL FROM:<x>"}, "local_hostname must be a host name or an address"),
     ],

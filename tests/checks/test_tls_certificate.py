@@ -242,9 +242,9 @@ def test_misbehaving_server(mode: str, error_types: tuple[str, ...], starttls: s
     ("fields", "said"),
     [
         ({"host": ""}, "host must not be empty"),
-        ({"server_name": "a/b"}, 'server_name must be a host name or an address, not "a/b"'),
+        ({"server_name": "a/b"}, "server_name must be a host name or an address, without spaces, "),
         ({"error_days": 31}, "error_days (31) must not be more than degraded_days (30)"),
-        ({"starttls": "ftp"}, "starttls must be one of 'smtp', 'imap', 'pop3', 'postgres', not 'ftp'"),
+        ({"starttls": "ftp"}, "starttls must be one of 'smtp', 'imap', 'pop3', 'postgres'"),
     ],
 )
 def test_wrong_specification_refused(fields: dict[str, Any], said: str) -> None:

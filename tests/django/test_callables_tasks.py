@@ -201,6 +201,35 @@ def test_pending__further_statement_that_fails_costs_its_own_detail_and_is_degra
 
 
 @pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize(
+    "value",
+    ["'0001-01-01 00:00:00+05:00'", "'9999-12-31 23:59:59-05:00'", "'garbage'", "1700000000"],
+)
+def test_time_that_is_none_costs_its_own_detail_and_is_degraded(value: str) -> None:
+    pending: Any = PendingTasks(taken_sql=f"SELECT 1, {value}", **PENDING)()
+    workers: Any = TaskWorkers(last_heartbeat_sql=f"SELECT {value}", **WORKERS)()
+    for result, field in ((pending, "taken_sql"), (workers, "last_heartbeat_sql")):
+        assert (result["status"], f"; {field} is wrong: it returned" in result["message"]) == ("degraded", True), result
+    assert (pending["details"]["total_pending"], workers["details"]["active_workers"]) == (3, 2)
+
+
+@pytest.mark.usefixtures("queue_tables")
+@pytest.mark.parametrize("number", ["9e999", "-9e999", "-1", "1e300", "9223372036854775807 + 1.0"])
+def test_number_that_is_no_count_costs_its_own_detail_and_is_degraded(number: str) -> None:
+    statements: dict[str, Any] = dict.fromkeys(("scheduled_sql", "finished_sql", "overdue_sql"), f"SELECT {number}")
+    result: Any = PendingTasks(**statements, **PENDING)()
+    assert (result["status"], result["details"]["total_pending"]) == ("degraded", 3), result
+    assert all(f"{field} is wrong: it returned no number from 0" in result["message"] for field in statements), result
+
+
+@pytest.mark.usefixtures("queue_tables")
+def test_pending__oldest_task_at_a_time_that_is_none() -> None:
+    odd: Any = {**PENDING, "sql": "SELECT 'q', 1, '0001-01-01 00:00:00+05:00'"}
+    result: Any = PendingTasks(**odd)()
+    assert (result["status"], result["details"]["oldest_pending_seconds"]) == ("healthy", None)
+
+
+@pytest.mark.usefixtures("queue_tables")
 @pytest.mark.parametrize(("stuck", "status"), [(0, "healthy"), (2, "degraded")])
 def test_workers__stuck_tasks(stuck: int, status: str) -> None:
     running = "SELECT count(*), min(updated_at) FROM background_task WHERE updated_at < {stuck_since}"

@@ -10,6 +10,7 @@ from django.test import Client
 
 from django_lifesigns.checks.dotted import Dotted
 from django_lifesigns.runtime.engine import get_engine, get_runtime
+from django_lifesigns.runtime.system_checks import messages
 from django_lifesigns.settings.conf import READERS, Conf, parse
 from django_lifesigns.settings.options import OTHER_OPTIONS, RUN_OPTIONS
 from django_lifesigns.targets.catalogue import CATALOGUE
@@ -287,6 +288,22 @@ def test_checks__module_that_breaks(settings: Any) -> None:
 
 def test_dotted__not_importable() -> None:
     assert Dotted("no.such.check")() == {"status": "error", "message": "no.such.check cannot be imported"}
+
+
+@pytest.mark.parametrize("path", [".", "..", ".x", ".os.getcwd", "os..getcwd", "os.getcwd.", "a b.c"])
+def test_checks__path_that_is_none(settings: Any, path: str) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": {"check": path}}}
+    [found] = [found for found in messages() if "CHECKS" in found.msg]
+    assert found.msg == f"LIFESIGNS['CHECKS']['mine'] names {path!r}, which cannot be imported."
+    assert found.hint == "A dotted path has the form package.module.name."
+    result = get_engine().check("mine")
+    assert (result["status"], result["message"]) == ("error", f"{path} cannot be imported")
+
+
+def test_checks__module_that_breaks_is_a_message(settings: Any) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": "tests.django.broken_module.check"}}
+    [found] = [found for found in messages() if "CHECKS" in found.msg]
+    assert "'tests.django.broken_module.check', which cannot be imported (ZeroDivisionError at " in found.msg
 
 
 @pytest.mark.parametrize(

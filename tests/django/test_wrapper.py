@@ -58,13 +58,15 @@ def wsgi_request(path: str, method: str = "GET") -> tuple[int, dict[str, str], b
     return int(started[0].split()[0]), {name.lower(): value for name, value in started[1]}, body
 
 
-def asgi_request(path: str, method: str = "GET", root: str = "") -> tuple[int, dict[str, str], bytes]:
+def asgi_request(
+    path: str, method: str = "GET", root: str = "", query: bytes = b""
+) -> tuple[int, dict[str, str], bytes]:
     scope = {
         "type": "http",
         "method": method,
         "path": root + path,
         "root_path": root,
-        "query_string": b"",
+        "query_string": query,
         "headers": [(b"host", b"10.1.2.3")],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 80),
@@ -110,6 +112,11 @@ def test_others__go_to_the_application(request_path: Any) -> None:
 
 def test_root_path__is_no_part_of_the_path() -> None:
     assert asgi_request("/alive/", root="/shop")[0] == 200
+
+
+def test_query__of_bytes_that_are_no_text_is_a_bad_request() -> None:
+    assert asgi_request("/alive/", query=b"a=\xff")[0] == 400
+    assert asgi_request("/alive/", query=b"a=%FF")[0] == 200
 
 
 def test_other_scopes__go_to_the_application() -> None:

@@ -182,7 +182,13 @@ def test_startup__stays_started_once_the_critical_checks_have_passed(engine: Eng
             assert fetch(server.address, "/startup").json()["status"] == "started"
 
 
+def test_startup__without_a_check_is_starting(engine: Engine) -> None:
+    with engine.serve(ANYWHERE) as server:
+        assert (fetch(server.address, "/startup").code, fetch(server.address, "/ready").code) == (503, 503)
+
+
 def test_startup__waits_for_what_has_to_be_there_first(engine: Engine) -> None:
+    engine.register("x", {"kind": "skipped", "reason": "r"})
     migrated = False
     first = Engine(default_ttl=0.05)
     first.register("migrations", lambda: migrated)
@@ -196,6 +202,7 @@ def test_startup__waits_for_what_has_to_be_there_first(engine: Engine) -> None:
 
 
 def test_startup__starts_what_has_not_run(engine: Engine) -> None:
+    engine.register("x", {"kind": "skipped", "reason": "r"})
     first = Engine(default_ttl=0.05)
     first.register("migrations", lambda: True)
     with engine.serve(ANYWHERE, startup=first) as server:

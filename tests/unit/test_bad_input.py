@@ -90,6 +90,10 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
             "c: unknown field 'server.sslmod': did you mean 'server.sslmode'?",
         ),
         ({"kind": "postgres", "server": {"sslmode": "on"}}, "c: server.sslmode must be one of 'disable', "),
+        (
+            {"kind": "tls_certificate", "host": "h", "port": 1, "starttls": "SMPT"},
+            "c: starttls must be one of 'smtp', 'imap', 'pop3', 'postgres': did you mean 'smtp'?",
+        ),
         ({"kind": "disk", "paths": "/"}, "c: paths must be a list, not str"),
         ({"kind": "disk", "paths": ["/", 1]}, "c: paths[1] must be a str, not int"),
         ({"kind": "directories", "directories": {"d": {}}}, "c: directories.d.path is required"),
@@ -111,6 +115,10 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
             "c: json./a.$lt[0] must be a finite number, not -inf",
         ),
         ({"kind": "http", "url": "http://h", "json": {"/s~2": 1}}, 'c: json: "/s~2" is not a JSON pointer'),
+        *(
+            ({"kind": "heartbeat", "name": name, "max_age": 1}, "c: name must be 1 to 100 letters, digits, ")
+            for name in ("", "a b", "\u00fc", "a\n\x1b[31m", "x" * 101)
+        ),
         ({"kind": "heartbeat", "name": "n", "max_age": 0}, "c: max_age must be a number of seconds above 0 and below "),
         ({"kind": "heartbeat", "name": "n", "max_age": float("inf")}, "c: max_age must be a number of seconds above 0"),
         ({"kind": "skipped", "reason": "\ud800"}, "c: a str in it is not valid Unicode"),
@@ -162,8 +170,30 @@ def test_secret_in_any_place_is_not_quoted() -> None:
         {"kind": "http", "url": "http://h", "headers": SECRET},
         {"kind": "openai", "api_key": [SECRET]},
         {"kind": "memory", "thresholds": SECRET},
+        {"kind": "tcp", "host": f"https://h/?token={SECRET}", "port": 1},
+        {"kind": "dns", "name": f"a..{SECRET}"},
+        {"kind": "dns", "name": f"a..{SECRET}"},
+        {"kind": "dns", "name": "h", "server": f"admin:{SECRET}@ns1.example.org"},
+        {"kind": "dns", "name": "h", "server": f"https://h/?token={SECRET}"},
+        {"kind": "dns", "name": "h", "expected": [SECRET]},
+        {"kind": "grpc", "host": "h", "port": 1, "service": f"https://h/?token={SECRET} x"},
+        {"kind": "http", "url": "http://h", "expect_status": SECRET},
+        {"kind": "tls_certificate", "host": "h", "port": 1, "tls": [SECRET]},
+        {"kind": "postgres", "server": {"host": f"a,,{SECRET}"}},
+        {"kind": "postgres", "server": {"hostaddr": SECRET}},
+        {"kind": "postgres", "server": {"port": SECRET}},
+        {"kind": "task_tables", "server": {}, "tables": [f"{SECRET}\0"]},
     ]:
-        assert SECRET not in refused(spec)
+        assert SECRET not in refused(spec), spec
+
+
+@KINDS
+def test_word_that_is_none_of_the_choices_is_not_quoted(spec: dict[str, Any]) -> None:
+    for name in ("login", "method", "transport", "protocol", "security", "starttls", "record_type", "missing_queue"):
+        if name in spec:
+            message = refused({**spec, name: SECRET})
+            assert message.startswith(f"c: {name} must be one of '"), message
+            assert SECRET not in message
 
 
 def test_mappings_sequences_and_paths_are_taken() -> None:

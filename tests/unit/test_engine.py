@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -439,6 +440,23 @@ def test_error_stands_while_the_next_run_is_awaited() -> None:
 
 
 def test_has_started__once_the_critical_checks_have_passed() -> None:
-    engine = lifesigns.Engine()
+    engine, other = lifesigns.Engine(), lifesigns.Engine()
+    for each in (engine, other):
+        each.register("x", SKIPPED)
     assert [engine.has_started(passing) for passing in (False, True, False)] == [False, True, True]
-    assert not lifesigns.Engine().has_started(False)
+    assert not other.has_started(False)
+
+
+def test_has_started__without_a_check_never() -> None:
+    assert not lifesigns.Engine().has_started(True)
+
+
+def test_has_started__other_target_of_the_same_name_has_not(tmp_path: Path) -> None:
+    def engine_of(port: int) -> lifesigns.Engine:
+        engine = lifesigns.Engine(share="host", application="shop", store_path=tmp_path)
+        engine.register("x", {"kind": "tcp", "host": "127.0.0.1", "port": port})
+        return engine
+
+    started, same, other = engine_of(1), engine_of(1), engine_of(2)
+    assert started.has_started(True)
+    assert (same.has_started(False), other.has_started(False)) == (True, False)

@@ -59,6 +59,16 @@ def test_run__of_no_check_says_so(engine: Engine) -> None:
     assert engine.run(group="worker")["message"] == "None of the group's checks is registered"
 
 
+def test_run__without_any_of_its_critical_checks_is_not_ready(engine: Engine) -> None:
+    engine.add_group("worker", ["task_queue", "task_gone"], critical=["task_gone"])
+    report = engine.run(group="worker")
+    assert report["status"] == "unhealthy"
+    assert report["message"] == "None of the group's critical checks is registered"
+    assert list(report["checks"]) == ["task_queue"]
+    engine.register("task_gone", lambda: True)
+    assert engine.run(group="worker")["status"] == "healthy"
+
+
 def test_run__critical_only_is_by_the_group(engine: Engine) -> None:
     engine.add_group("worker", ["*"], critical=["task_queue"])
     assert list(engine.run(group="worker", critical_only=True)["checks"]) == ["task_queue"]

@@ -46,6 +46,8 @@ def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
         ("postgresql://app:s3cr3t@db/app?sslmode=require", "postgresql://***@db/app?sslmode=require"),
         ("amqp://app:s3/cr@3t@mq:5672//", "amqp://***@mq:5672//"),
         ("https://s3cr3t@host/", "https://***@host/"),
+        ("cannot reach 'admin:s3cr3t@ns1.example.org'", "cannot reach '***@ns1.example.org'"),
+        ("app:s3c:r3t@[::1]:5432 and 12:30:45 by a@example.org", "***@[::1]:5432 and 12:30:45 by a@example.org"),
         ("https://host/maps?key=s3cr3t&q=1", "https://host/maps?key=***&q=1"),
         ("https://host/x?a=1&api_key=s3cr3t", "https://host/x?a=1&api_key=***"),
         # Keys and values.

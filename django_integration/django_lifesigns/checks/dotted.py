@@ -29,7 +29,15 @@ class Dotted:
         return (module_of(self.path),)
 
     def wrong(self, arguments: Mapping[str, object]) -> str | None:
-        """Return why it cannot be called with these arguments; ImportError where it is not there."""
+        """Return why it cannot be called with these arguments.
+
+        Raises:
+            ImportError: it is not there, or the path is none.
+            BaseException: whatever its module raises.
+        """
+        # Python would take a leading dot for a relative import, and fail in several ways.
+        if not all(part.isidentifier() for part in self.path.split(".")):
+            raise ImportError("A dotted path has the form package.module.name.")
         check = import_string(self.path)
         if not callable(check):
             return f"is a {type(check).__name__}, not a callable"

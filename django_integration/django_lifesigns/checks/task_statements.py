@@ -33,6 +33,9 @@ FIELDS = {
     "stuck_tasks": "stuck_sql",
     "taken_tasks": "taken_sql",
 }
+# What converting a value of a database raises that is none of the expected type, or out of its range.
+ODD_VALUE = (TypeError, ValueError, ArithmeticError)
+LARGEST = 2**63 - 1
 # Its statement selects a time alone.
 TIME_ALONE = "last_heartbeat_seconds"
 
@@ -53,6 +56,11 @@ class FurtherRows:
     def age(self, detail: str) -> float | None:
         """Return the age in seconds."""
         return self.found.get(detail, (None, None))[1]
+
+    def refuse(self, detail: str, reason: str) -> None:
+        """Note that the statement of a detail is wrong."""
+        self.wrong.append(detail)
+        self.unavailable[detail] = reason
 
     def explained(self, result: dict[str, object], details: Mapping[str, object]) -> dict[str, object]:
         """Return the result with more details, and with why others are missing: degraded if a statement is wrong."""
@@ -88,14 +96,18 @@ def further_rows(database: str, statements: Mapping[str, str | None], **times: d
         try:
             with _limited(connections[database]):
                 row = next(iter(rows(database, sql, **times)), (0,))
-            number, at = [*([None] if detail == TIME_ALONE else []), *row, None][:2]
-            further.found[detail] = None if number is None else int(number), age(at, database)
-        except (Error, TypeError, ValueError) as error:
+        except (Error, *ODD_VALUE) as error:
             if is_of_statement(error):
-                further.wrong.append(detail)
-                further.unavailable[detail] = f"the database does not accept the statement ({type(error).__name__})"
+                further.refuse(detail, f"the database does not accept the statement ({type(error).__name__})")
             else:
                 further.unavailable[detail] = f"the statement failed or took too long ({type(error).__name__})"
+            continue
+        number, at = [*([None] if detail == TIME_ALONE else []), *row, None][:2]
+        try:
+            further.found[detail] = _count(number), _age(at, database)
+        except ODD_VALUE:
+            what = "no time" if detail == TIME_ALONE else "no number from 0, or no time beside it"
+            further.refuse(detail, f"it returned {what}")
     return further
 
 
@@ -105,14 +117,30 @@ def minutes_ago(minutes: int) -> datetime:
 
 
 def age(at: object, database: str) -> float | None:
-    """Return the seconds since a time as the database returns it: SQLite returns text, MySQL names no zone."""
-    if isinstance(at, str):
-        try:
-            at = datetime.fromisoformat(at)
-        except ValueError:
-            return None
-    if not isinstance(at, datetime):
+    """Return the seconds since a time as the database returns it; None where it is none."""
+    try:
+        return _age(at, database)
+    except ODD_VALUE:
         return None
+
+
+def _count(number: Any) -> int | None:
+    """Return a number as the database returns it; raises one of `ODD_VALUE` where it cannot be a count."""
+    if number is None:
+        return None
+    if not 0 <= int(number) <= LARGEST:
+        raise ValueError
+    return int(number)
+
+
+def _age(at: object, database: str) -> float | None:
+    """As `age`, but raises one of `ODD_VALUE`. SQLite returns text, MySQL names no zone."""
+    if at is None:
+        return None
+    if isinstance(at, str):
+        at = datetime.fromisoformat(at)
+    if not isinstance(at, datetime):
+        raise TypeError
     kept_in = connections[database].timezone
     if timezone.is_naive(at) and kept_in is not None:
         at = timezone.make_aware(at, kept_in)

@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest, get_path_info
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBadRequest
 
 from django_lifesigns.http.routes import route_of
 from django_lifesigns.runtime import worker
@@ -71,7 +71,12 @@ class AsgiProbes:
             await self.application(scope, receive, send)
             return
         respond: Any = convert_exception_to_response(route.arespond)
-        response: HttpResponse = await respond(ASGIRequest(scope, BytesIO()))
+        try:
+            request = ASGIRequest(scope, BytesIO())
+        except UnicodeDecodeError:  # a query that is not percent-encoded; Django's own handler answers so, too
+            response: HttpResponse = HttpResponseBadRequest()
+        else:
+            response = await respond(request)
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": _body(response, scope["method"])})

@@ -30,6 +30,7 @@ from django_lifesigns.settings.problems import (
 from django_lifesigns.targets import mail
 from django_lifesigns.targets.catalogue import CATALOGUE
 from django_lifesigns.targets.discovery import discover
+from lifesigns.answers import raised
 from lifesigns.arguments import unwrapped
 
 PAGES = {"detailed", "dashboard"}
@@ -95,8 +96,7 @@ def _is_of_tenants_only() -> bool:
 
 
 def _not_importable() -> list[Problem]:
-    """Dotted paths that lead nowhere, or to what is no check. What else goes wrong in such a module is
-    shown as it is, with its traceback."""
+    """Dotted paths that lead nowhere, or to what is no check, or whose module raises anything when it is imported."""
     problems = []
     for found in discover(read())[0]:
         check = unwrapped(found.check)
@@ -107,6 +107,10 @@ def _not_importable() -> list[Problem]:
                 wrong = check.wrong(arguments)
             except ImportError as error:
                 problems.append(Problem(WRONG_OPTION, f"{names} cannot be imported.", str(error)))
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a module does, `migrate` runs
+                error_type, place = raised(error)
+                at = f" at {place}" if place else ""
+                problems.append(Problem(WRONG_OPTION, f"{names} cannot be imported ({error_type}{at}).", OTHERS_RUN))
             else:
                 if wrong:
                     problems.append(Problem(WRONG_OPTION, f"{names} {wrong}.", OTHERS_RUN))

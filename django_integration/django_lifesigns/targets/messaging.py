@@ -117,7 +117,7 @@ def mqtt_broker(search: DiscoveryContext) -> Check:
         raise WrongTargetError("MQTT_CONFIG['BROKER_PORT'] must be a whole number") from error
     transport = str(config.get("TRANSPORT") or "tcp").lower()
     if transport not in MQTT_TRANSPORTS:
-        raise WrongTargetError(f"MQTT_CONFIG['TRANSPORT'] must be 'tcp' or 'websockets', not {transport!r}")
+        raise WrongTargetError("MQTT_CONFIG['TRANSPORT'] must be 'tcp' or 'websockets'")
     if "PATH" in config and MQTT_TRANSPORTS[transport] is None:
         search.note("MQTT_CONFIG['PATH'] is that of a websocket.", "Set MQTT_CONFIG['TRANSPORT'] = 'websockets'.")
     for key in sorted(map(str, config.keys() - MQTT_KEYS)):

@@ -243,8 +243,8 @@ fn check_queues(queues: &[String]) -> Result<(), SpecError> {
     if queues.len() > MAX_QUEUES {
         return Err(wrong(&format!("queues must be at most {MAX_QUEUES}, not {}", queues.len())));
     }
-    if let Some(name) = queues.iter().find(|name| name.is_empty() || name.len() > MAX_SHORT) {
-        return Err(wrong(&format!("queues must be names of 1 to 255 bytes, not {name:?}")));
+    if queues.iter().any(|name| name.is_empty() || name.len() > MAX_SHORT) {
+        return Err(wrong("queues must be names of 1 to 255 bytes"));
     }
     if let Some(name) = queues.iter().find(|name| queues.iter().filter(|other| other == name).count() > 1) {
         return Err(wrong(&format!("queues names {name:?} twice")));

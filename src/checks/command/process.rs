@@ -4,6 +4,7 @@
 //! run that waits for it is dropped at the deadline, and the thread then ends the group by SIGTERM, and by SIGKILL
 //! [`GRACE`] later. A check that runs again meanwhile waits for that end, and then starts its own process.
 
+use std::fs;
 use std::future::pending;
 use std::io::{self, PipeReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -12,11 +13,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Access, access};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::show::show;
 use super::{CommandCheck, Exit, groups};
+use crate::checks::fields::printable;
 use crate::model::{CheckError, Phase, Secret};
+use crate::net::os_error_text;
 use crate::runtime::Context;
 use crate::runtime::blocking::single_flight;
 use crate::runtime::close_on_fork::NotInherited;
@@ -70,8 +74,9 @@ fn execute(check: &CommandCheck, deadline: Instant) -> Ended {
     let (mut child, mut output) = match start(check) {
         Ok(started) => started,
         Err(error) => {
-            let reason = crate::net::os_error_text(&error);
-            return Ended::Failed(CheckError::Configuration(format!("{program} cannot be started: {reason}")));
+            let text = unusable_directory(check)
+                .unwrap_or_else(|| format!("{program} cannot be started: {}", os_error_text(&error)));
+            return Ended::Failed(CheckError::Configuration(text));
         }
     };
     let group = Pid::from_child(&child);
@@ -102,6 +107,17 @@ fn execute(check: &CommandCheck, deadline: Instant) -> Ended {
             "the exit code of {program} is lost: this process ignores SIGCHLD, or waits for children that are not its own"
         ))),
     }
+}
+
+/// Why the command cannot be run in its directory: the error of the start does not tell this from a missing program.
+fn unusable_directory(check: &CommandCheck) -> Option<String> {
+    let directory = check.cwd.as_deref()?;
+    let reason = match fs::metadata(directory) {
+        Err(error) => os_error_text(&error),
+        Ok(found) if !found.is_dir() => "it is no directory".to_owned(),
+        Ok(_) => os_error_text(&access(directory, Access::EXEC_OK).err()?.into()),
+    };
+    Some(format!("cwd {} cannot be used: {reason}", printable(&directory.to_string_lossy())))
 }
 
 /// Starts it with nothing but its own output open: neither sockets nor files of this process.

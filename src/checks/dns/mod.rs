@@ -59,13 +59,11 @@ pub struct DnsCheck {
 impl Check for DnsCheck {
     fn validate(&self) -> Result<(), SpecError> {
         question(&self.name, self.record_type, 0)?;
-        for text in &self.expected {
-            if expected(self.record_type, text).is_none() {
-                let kind = self.record_type.text();
-                return Err(SpecError(format!(
-                    "expected must hold {kind} records as a zone file has them, not '{text}'"
-                )));
-            }
+        if let Some(wrong) = self.expected.iter().position(|text| expected(self.record_type, text).is_none()) {
+            let kind = self.record_type.text();
+            return Err(SpecError(format!(
+                "expected must hold {kind} records as a zone file has them, which expected[{wrong}] is not"
+            )));
         }
         self.server.as_deref().map_or(Ok(()), |server| servers::host_and_port(server).map(drop))
     }

@@ -39,7 +39,7 @@ pub async fn find(context: &Context, configured: Option<&str>) -> Result<Vec<Nam
 
 /// The host and port of `host`, `host:port`, an IPv6 address, or `[address]:port`.
 pub fn host_and_port(text: &str) -> Result<(&str, u16), SpecError> {
-    let wrong = || SpecError(format!("server must be host or host:port, such as 192.0.2.53:53, not {text:?}"));
+    let wrong = || SpecError("server must be host or host:port, such as 192.0.2.53:53".to_owned());
     let has_no_port = text.parse::<IpAddr>().is_ok() || text.ends_with(']');
     let (host, port) = match text.rsplit_once(':').filter(|_| !has_no_port) {
         Some((host, port)) => (host, port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?),

@@ -114,15 +114,15 @@ fn judge_nothing_found_each_reason() {
 #[test]
 fn validate_wrong_fields_named() {
     for (fields, said) in [
-        (json!({"name": "a..b"}), r#"name must be a domain name such as example.org, not "a..b""#),
+        (json!({"name": "a..b"}), "name must be a domain name such as example.org"),
+        (json!({"name": "a", "server": "b:0"}), "server must be host or host:port, such as 192.0.2.53:53"),
         (
-            json!({"name": "a", "server": "b:0"}),
-            r#"server must be host or host:port, such as 192.0.2.53:53, not "b:0""#,
+            json!({"name": "a", "expected": ["b"]}),
+            "expected must hold A records as a zone file has them, which expected[0] is not",
         ),
-        (json!({"name": "a", "expected": ["b"]}), "expected must hold A records as a zone file has them, not 'b'"),
         (
             json!({"name": "a", "record_type": "MX", "expected": ["mail.example.org"]}),
-            "expected must hold MX records as a zone file has them, not 'mail.example.org'",
+            "expected must hold MX records as a zone file has them, which expected[0] is not",
         ),
     ] {
         assert_eq!(check(fields).validate().unwrap_err().to_string(), said);

@@ -52,9 +52,7 @@ impl StatusCode {
             (Some(first), Some(last)) if within(first) && within(last) && first <= last => Ok(first..=last),
             _ => Err(SpecError(match self {
                 Self::Number(_) => format!("expect_status must be an HTTP status from 100 to 599, not {self}"),
-                Self::Text(_) => {
-                    format!("expect_status must be an HTTP status or a range such as '200-299', not '{self}'")
-                }
+                Self::Text(_) => "expect_status must be an HTTP status or a range such as '200-299'".to_owned(),
             })),
         }
     }
@@ -183,9 +181,9 @@ mod tests {
             (json!(-1), "from 100 to 599, not -1"),
             (json!([200, 600]), "from 100 to 599, not 600"),
             (json!([]), "at least one HTTP status"),
-            (json!("299-200"), "such as '200-299', not '299-200'"),
-            (json!("2xx"), "such as '200-299', not '2xx'"),
-            (json!(""), "such as '200-299', not ''"),
+            (json!("299-200"), "such as '200-299'"),
+            (json!("2xx"), "such as '200-299'"),
+            (json!(""), "such as '200-299'"),
             (json!(200.5), "an HTTP status, a range such as '200-299', or a list of them"),
             (json!([true]), "an HTTP status or a range such as '200-299'"),
         ] {

@@ -82,7 +82,13 @@ impl FurtherRows {
         for rows in std::mem::take(&mut response.sets).into_iter().skip(1) {
             if let Some(statement) = left.pop_front() {
                 let none = || DataRow(vec![Some("0".to_owned())]);
-                self.rows.insert(statement.detail, rows.into_iter().next().unwrap_or_else(none));
+                let row = rows.into_iter().next().unwrap_or_else(none);
+                if row.integer(0).is_some_and(|number| number < 0) {
+                    let reason = "it returned a number below 0".to_owned();
+                    self.show(&statement, StatementFailure { reason, is_wrong: true });
+                } else {
+                    self.rows.insert(statement.detail, row);
+                }
             }
         }
         if response.failed.is_some() || left.len() == before {
@@ -272,6 +278,16 @@ pub mod tests {
                 status == Status::Degraded
             );
         }
+    }
+
+    #[test]
+    fn number_below_0_is_wrong_and_costs_its_own_detail() {
+        let mut found = FurtherRows::default();
+        found.take(&mut response(&[&[], &["-1|2"], &["3"]], None), &mut statements(&["a", "b"]), &Failures::default());
+        assert_eq!((found.has("a"), found.count("b")), (false, Some(3)));
+        let finding = found.explain(Finding::healthy("Fine"));
+        assert_eq!(finding.status, Status::Degraded);
+        assert_eq!(finding.message, "Fine; a is wrong: it returned a number below 0");
     }
 
     #[test]

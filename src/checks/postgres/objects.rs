@@ -113,11 +113,10 @@ impl Check for TaskTablesCheck {
 
 /// Refuses an empty name in a list of names.
 pub fn named(field: &str, names: &[String]) -> Result<(), SpecError> {
-    let wrong = |name: &&String| name.is_empty() || name.contains('\0');
-    match names.iter().find(wrong) {
-        Some(name) => Err(SpecError(format!("{field} must contain names, not {name:?}"))),
-        None => Ok(()),
+    if names.iter().any(|name| name.is_empty() || name.contains('\0')) {
+        return Err(SpecError(format!("{field} must contain names, none of them empty")));
     }
+    Ok(())
 }
 
 pub fn no_task_queue() -> Finding {

@@ -117,7 +117,10 @@ mod tests {
         for (fields, said) in [
             (json!({"host": ""}), "host must not be empty"),
             (json!({"host": "h", "port": 0}), "port must be from 1 to 65535, not 0"),
-            (json!({"host": "h", "server_name": "a/b"}), "server_name must be a host name or an address, not \"a/b\""),
+            (
+                json!({"host": "h", "server_name": "a/b"}),
+                "server_name must be a host name or an address, without spaces, '/', '@', '?' and '#'",
+            ),
             (json!({"host": "h", "degraded_days": 3}), "error_days (7) must not be more than degraded_days (3)"),
         ] {
             let check: TlsCertificateCheck = serde_json::from_value(fields).unwrap();

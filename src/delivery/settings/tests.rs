@@ -60,10 +60,7 @@ fn wrong_settings_are_named() {
             "ROUTES[0].channels has \"onkall\", which is no channel: did you mean \"oncall\"?",
         ),
         (json!({"ROUTES": [{"channels": ["x"]}]}), "CHANNELS has oncall, chat"),
-        (
-            json!({"ROUTES": [{"severity": ["bad"], "channels": []}]}),
-            "must be one of 'warning', 'error', 'critical', not \"bad\"",
-        ),
+        (json!({"ROUTES": [{"severity": ["bad"], "channels": []}]}), "expected one of `warning`, `error`, `critical`"),
         (json!({"MAINTENANCE": [{"start": start}]}), "MAINTENANCE[0] must have start and end, or cron and minutes"),
         (json!({"MAINTENANCE": [{"start": end, "end": start}]}), "MAINTENANCE[0].end must be after start"),
         (

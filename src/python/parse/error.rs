@@ -30,10 +30,11 @@ enum Problem {
         known: &'static [&'static str],
     },
     MissingField(String),
-    /// None of the words that are possible: what it was, in Python's notation.
+    /// None of the words that are possible: what it was, if that may be shown, and the word that was probably meant.
     Variant {
-        given: String,
+        given: Option<String>,
         known: &'static [&'static str],
+        meant: Option<&'static str>,
     },
     Text(String),
 }
@@ -54,7 +55,7 @@ impl Error {
 
     /// Not even a string where one of some words is expected.
     pub fn not_a_variant(type_name: &str, known: &'static [&'static str]) -> Self {
-        Problem::Variant { given: type_name.to_owned(), known }.into()
+        Problem::Variant { given: Some(type_name.to_owned()), known, meant: None }.into()
     }
 
     /// NaN or an infinity.
@@ -99,9 +100,14 @@ impl Display for Error {
                 }
             }
             Problem::MissingField(name) => write!(formatter, "{} is required", inside(name)),
-            Problem::Variant { given, known } => {
+            Problem::Variant { given, known, meant } => {
                 let known: Vec<String> = known.iter().map(|name| format!("'{name}'")).collect();
-                write!(formatter, "{subject} must be one of {}, not {given}", known.join(", "))
+                write!(formatter, "{subject} must be one of {}", known.join(", "))?;
+                match (given, meant) {
+                    (Some(given), _) => write!(formatter, ", not {given}"),
+                    (None, Some(meant)) => write!(formatter, ": did you mean '{meant}'?"),
+                    (None, None) => Ok(()),
+                }
             }
             // A text that is about the field itself leaves its name to us.
             Problem::Text(text) if text.starts_with("must ") => write!(formatter, "{subject} {text}"),
@@ -140,7 +146,8 @@ impl de::Error for Error {
     }
 
     fn unknown_variant(variant: &str, known: &'static [&'static str]) -> Self {
-        Problem::Variant { given: format!("'{variant}'"), known }.into()
+        // May be a secret.
+        Problem::Variant { given: None, known, meant: nearest(variant, known) }.into()
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {

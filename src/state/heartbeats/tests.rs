@@ -75,6 +75,24 @@ fn flood_of_words_drops_neither_reserved_nor_repeated_names() {
 }
 
 #[test]
+fn names_in_turn_beside_repeated_ones_rarely_make_room() {
+    let mut table = HeartbeatTable::default();
+    for at in [1, 2] {
+        for index in 0..400 {
+            table.record(&format!("old-{index}"), at);
+        }
+    }
+    let mut rooms_made = 0;
+    for at in 3..3 + FLOOD {
+        let before = table.0.len();
+        table.record(&format!("old-{}", 1_000 + at % 450), at);
+        rooms_made += u64::from(table.0.len() < before);
+    }
+    // An eighth of about 500 names at a time.
+    assert!(rooms_made <= FLOOD / 50, "{rooms_made}");
+}
+
+#[test]
 fn more_reserved_names_than_there_is_place_for_drop_the_oldest() {
     let mut table = HeartbeatTable::default();
     for index in 0..=MAX_NAMES {
