@@ -14,10 +14,10 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::checks::Check;
-use crate::model::{CheckOptions, SpecError, clock};
+use crate::model::{CheckOptions, SpecError};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
-use crate::runtime::{Process, diagnostics, forked_at, lock};
+use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::Scope;
 
 use events::Events;
@@ -35,8 +35,6 @@ pub struct Engine {
     readiness: ReadinessState,
     start: StartState,
     max_stale: Duration,
-    /// In nanoseconds since boot.
-    started: u64,
 }
 
 /// A check, or a group, that is not registered.
@@ -84,7 +82,7 @@ impl Engine {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, max_stale, started: clock::now() }
+        Self { checks, groups, shared, events, readiness, start, max_stale }
     }
 
     /// The same engine in another scope; before checks are registered.
@@ -188,11 +186,6 @@ impl Engine {
         &self.shared.scope
     }
 
-    /// How long ago it was made, or this process was forked.
-    pub fn uptime(&self) -> Duration {
-        Duration::from_nanos(clock::now().saturating_sub(self.started.max(forked_at())))
-    }
-
     /// The check of that name.
     pub fn check(&self, name: &str) -> Result<Arc<Registered>, UnknownCheck> {
         let checks = self.checks.load();
@@ -221,7 +214,7 @@ impl Engine {
             Some(group) => self.checks_of(group).is_empty(),
             None => self.checks.load().is_empty(),
         };
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, is_void);
+        let mut sweep = Sweep::new(selected.len(), uptime(), selection, is_void);
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
         let request = CheckRequest {
             max_age: selection.max_age,

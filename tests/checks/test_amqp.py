@@ -291,7 +291,7 @@ def answers(*frames: bytes, tls: ssl.SSLContext | None = None) -> misbehaving.Mi
         (lambda: answers(START + b"\x08\0\0\0\0\0\0\xce" * 200_000), "ResponseTooLargeError", "bytes"),
         (lambda: answers(b"\x01\0\0\x7f\xff\xff\xff"), "ResponseTooLargeError", "bytes"),
         (lambda: answers(START), "TimeoutError", "authenticating"),
-        (misbehaving.silent, "TimeoutError", "authenticating"),
+        (misbehaving.silent, "TimeoutError", "waiting for the greeting"),
         (misbehaving.full_backlog, "TimeoutError", "connecting"),
         (misbehaving.closes, "ConnectionResetError", "closed"),
         (misbehaving.resets, "ConnectionResetError", "closed"),
