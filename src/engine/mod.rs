@@ -7,6 +7,7 @@ pub mod registry;
 pub mod runner;
 mod started;
 pub mod sweep;
+pub mod work;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use events::Events;
 use readiness::ReadinessState;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
-use sweep::{Sweep, Work};
+use sweep::Sweep;
+use work::Work;
 
 /// A set of checks that are run together.
 pub struct Engine {

@@ -1,17 +1,16 @@
 //! A sweep: what a caller requested of many checks at once, the runs that it takes, and the answer at any moment.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::registry::{Answer, CheckRequest, Lead, Registered};
-use super::{Selection, runner};
+use super::Selection;
+use super::registry::{Answer, CheckRequest, Registered};
+use super::work::Work;
 use crate::model::{CheckError, NotRun, Outcome, Status, pending};
 use crate::policy::report::{Report, Row, are_failing};
-use crate::runtime::Process;
-use crate::state::{InFlightRun, RunResult, TableSnapshot};
+use crate::state::{InFlightRun, TableSnapshot};
 
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
@@ -280,62 +279,5 @@ impl Sweep {
     /// The report on what is known now.
     pub fn report(&self) -> Report {
         Report { is_void: self.is_void, ..Report::now(self.rows(), self.uptime) }
-    }
-}
-
-/// The runs that a sweep takes. They continue after the caller has stopped waiting, since others may wait for them.
-#[must_use = "others may wait for its runs"]
-pub struct Work {
-    /// `None` where the engine's threads cannot be started: there is nothing to run then.
-    process: Option<Arc<Process>>,
-    /// With how long the last run took.
-    leads: Vec<(Duration, Lead)>,
-    joined: Vec<InFlightRun>,
-}
-
-impl Work {
-    pub(super) fn new(process: Option<Arc<Process>>) -> Self {
-        Self { process, leads: Vec::new(), joined: Vec::new() }
-    }
-
-    /// Whether there is nothing to run or to wait for.
-    pub fn is_none(&self) -> bool {
-        self.leads.is_empty() && self.joined.is_empty()
-    }
-
-    /// Starts it: each run is a task of its own, so that none can hold up another. `done` is called when all have ended,
-    /// from any thread.
-    pub fn start(self, done: impl FnOnce() + Send + Sync + 'static) {
-        let Self { process, mut leads, joined } = self;
-        let Some(process) = process else { return done() };
-        // The longest first: it is what the sweep waits for.
-        leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
-        let done = Arc::new(OnDrop(Some(done)));
-        for (_, lead) in leads {
-            let done = done.clone();
-            let run = runner::run(lead, process.clone());
-            process.runtime.spawn(async move {
-                run.await;
-                drop(done);
-            });
-        }
-        for run in joined {
-            let done = done.clone();
-            process.runtime.spawn(async move {
-                let _: RunResult = run.wait().await;
-                drop(done);
-            });
-        }
-    }
-}
-
-/// Calls a function when it is dropped.
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(function) = self.0.take() {
-            function();
-        }
     }
 }
