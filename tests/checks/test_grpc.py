@@ -129,7 +129,7 @@ def test_servers_of_other_protocols(http_apis: HttpApis, mosquitto: Mosquitto) -
 HTTP_1 = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-@pytest.mark.parametrize("after", [0, 1, len(PREFACE), len(PREFACE) + 9])
+@pytest.mark.parametrize("after", [1, len(PREFACE), len(PREFACE) + 9])
 def test_server_of_http_1_by_its_answer_whenever_it_hangs_up(after: int) -> None:
     with misbehaving.resets(after, greeting=HTTP_1) as server:
         results = [probe(server.port) for _ in range(20)]

@@ -1,10 +1,10 @@
 //! Notices what a server that hangs up has said first: its answer and the end of the connection race.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::task::{Context as Task, Poll};
+use std::task::{Context as Task, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -34,31 +34,43 @@ impl FirstByte {
 pub struct Noting<S> {
     stream: S,
     first: FirstByte,
+    /// Why the server takes nothing any more, until what it said before is read.
+    refused: Option<io::Error>,
 }
 
 impl<S> Noting<S> {
     pub fn new(stream: S) -> (Self, FirstByte) {
         let first = FirstByte(Arc::new(AtomicU16::new(NONE)));
-        (Self { stream, first: first.clone() }, first)
+        (Self { stream, first: first.clone(), refused: None }, first)
     }
 }
 
 impl<S: AsyncRead + Unpin> Noting<S> {
-    fn look<T>(&mut self, task: &mut Task<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if matches!(polled, Poll::Ready(Err(_))) {
-            let mut byte = [0];
-            let mut buffer = ReadBuf::new(&mut byte);
-            // Nothing is read from the stream after this.
-            let _ = Pin::new(&mut self.stream).poll_read(task, &mut buffer);
-            self.first.note(buffer.filled());
+    /// What a write came to; one that failed since the server has hung up has come to that once the first of what it said is read.
+    fn written<T>(&mut self, task: &mut Task<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = polled else { return polled };
+        let has_hung_up = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+        if has_hung_up && self.poll_first(task).is_pending() {
+            self.refused = Some(error);
+            return Poll::Pending;
         }
-        polled
+        Poll::Ready(Err(error))
+    }
+
+    /// Reads the first byte. Nothing is read from the stream after this.
+    fn poll_first(&mut self, task: &mut Task<'_>) -> Poll<()> {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        // That it was reset is known.
+        let _: io::Result<()> = ready!(Pin::new(&mut self.stream).poll_read(task, &mut buffer));
+        self.first.note(buffer.filled());
+        Poll::Ready(())
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Noting<S> {
     fn poll_read(self: Pin<&mut Self>, task: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, first } = self.get_mut();
+        let Self { stream, first, .. } = self.get_mut();
         let before = buffer.filled().len();
         let polled = Pin::new(stream).poll_read(task, buffer);
         first.note(buffer.filled().get(before..).unwrap_or_default());
@@ -69,14 +81,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Noting<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Noting<S> {
     fn poll_write(self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(task, bytes);
-        this.look(task, polled)
+        let polled = match this.refused.take() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut this.stream).poll_write(task, bytes),
+        };
+        this.written(task, polled)
     }
 
     fn poll_flush(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_flush(task);
-        this.look(task, polled)
+        let polled = match this.refused.take() {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut this.stream).poll_flush(task),
+        };
+        this.written(task, polled)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
