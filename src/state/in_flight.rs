@@ -23,10 +23,10 @@ struct Watched {
 }
 
 impl InFlightRun {
-    /// A run that is requested now.
-    pub fn new() -> Self {
+    /// A run that was requested at this moment.
+    pub fn new(requested: Instant) -> Self {
         let (progress, result, ended) = Default::default();
-        Self(Arc::new(Watched { requested: Instant::now(), progress, result, ended }))
+        Self(Arc::new(Watched { requested, progress, result, ended }))
     }
 
     /// When the first caller requested it.
