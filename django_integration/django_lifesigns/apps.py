@@ -10,9 +10,6 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 
-# It counts from here.
-import django_lifesigns.runtime.uptime  # noqa: F401
-
 
 class LifesignsConfig(AppConfig):
     """Registers the system checks, and finds the checks that the project's apps declare."""

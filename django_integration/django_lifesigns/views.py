@@ -23,10 +23,9 @@ from django_lifesigns.http.renderers import NOT_KEPT, answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
 from django_lifesigns.runtime.engine import aon_request, on_request
 from django_lifesigns.runtime.startup import get_startup
-from django_lifesigns.runtime.uptime import uptime
 from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
-from lifesigns import draining, metrics_format
+from lifesigns import draining, metrics_format, uptime
 from lifesigns import metrics as exposition
 
 # The engine ends a sweep at most this long after its deadline.

@@ -25,6 +25,7 @@ from lifesigns._core import (
     drain,
     draining,
     metrics_format,
+    uptime,
 )
 from lifesigns.exceptions import (
     CheckDegraded,
@@ -83,6 +84,7 @@ __all__ = [
     "metrics_format",
     "notify_systemd",
     "serve",
+    "uptime",
     "watch_loop",
 ]
 

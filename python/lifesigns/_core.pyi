@@ -260,9 +260,8 @@ class Sweep:
     def done(self) -> bool:
         """Whether every answer is there."""
 
-    @property
-    def remaining(self) -> float:
-        """Seconds from now until the sweep has ended, whatever happens."""
+    def remaining(self, deadline: float | None = None) -> float:
+        """Seconds from now for which to wait at most, as `wait` does."""
 
     def wait(self, deadline: float | None = None) -> None:
         """Waits until every answer is there, at most until the sweep's own end or for ``deadline`` seconds.
@@ -388,6 +387,9 @@ def undrain() -> None:
 
 def draining() -> bool:
     """Whether `drain` was called in this process."""
+
+def uptime() -> float:
+    """How long ago this process loaded the library, or was forked from one that had, in seconds."""
 
 def owns_engine() -> bool:
     """Returns whether this interpreter is the one of the process that loaded the module first."""

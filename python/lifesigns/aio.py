@@ -54,8 +54,7 @@ async def finish(start: Callable[[_core.Waker | None, int], _core.Sweep], deadli
     try:
         sweep = start(waker.native, token)
         if not sweep.done:
-            remaining = sweep.remaining if deadline is None else min(deadline, sweep.remaining)
-            await asyncio.wait([future], timeout=remaining)
+            await asyncio.wait([future], timeout=sweep.remaining(deadline))
     finally:
         waker.waiting.pop(token, None)
     return sweep

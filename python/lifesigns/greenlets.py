@@ -45,9 +45,8 @@ class HubWaker:
         try:
             sweep = start(self.native, token)
             while not sweep.done:
-                remaining = sweep.remaining
-                if deadline is not None:
-                    remaining = min(remaining, deadline - (time.monotonic() - started))
+                waited = time.monotonic() - started
+                remaining = sweep.remaining(None if deadline is None else max(0.0, deadline - waited))
                 if remaining <= 0 or self._wait(event, remaining):
                     break
         finally:

@@ -51,7 +51,6 @@ class Sweep:
 
     status = "degraded"
     done = True
-    remaining = 0.0
 
     def __init__(self, names: list[str]) -> None:
         self._names = names
@@ -59,6 +58,10 @@ class Sweep:
 
     def wait(self, deadline: float | None = None) -> None:
         """Return at once."""
+
+    def remaining(self, deadline: float | None = None) -> float:
+        """Return 0.0: there is nothing to wait for."""
+        return 0.0
 
     def result(self, details: bool = True) -> dict[str, Any]:
         """Return the result of any check."""
@@ -248,6 +251,11 @@ def reserve_threads(*_: object) -> int:
 def owns_engine() -> bool:
     """Return False: another interpreter has the engine."""
     return False
+
+
+def uptime() -> float:
+    """Return 0.0, as reports do."""
+    return 0.0
 
 
 def draining() -> bool:

@@ -25,6 +25,15 @@ impl Thresholds {
             Status::Healthy
         }
     }
+
+    /// The limit that a status shows to be crossed, for the end of a message; nothing where none is.
+    pub fn crossed(&self, status: Status, unit: &str) -> String {
+        match status {
+            Status::Error => format!(" (above {}{unit})", self.error_above),
+            Status::Degraded => format!(" (above {}{unit})", self.degraded_above),
+            Status::Healthy | Status::Skipped => String::new(),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Thresholds {

@@ -7,6 +7,7 @@ pub mod registry;
 pub mod runner;
 mod started;
 pub mod sweep;
+pub mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::checks::Check;
-use crate::model::{CheckOptions, SpecError, clock};
+use crate::model::{CheckOptions, SpecError};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
-use crate::runtime::{Process, diagnostics, forked_at, lock};
+use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::Scope;
 use crate::state::objectives::{Objective, Objectives};
 
@@ -27,7 +28,8 @@ use events::Events;
 use readiness::ReadinessState;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
-use sweep::{Sweep, Work};
+use sweep::Sweep;
+use work::Work;
 
 /// A set of checks that are run together.
 pub struct Engine {
@@ -39,8 +41,6 @@ pub struct Engine {
     start: StartState,
     objectives: Objectives,
     max_stale: Duration,
-    /// In nanoseconds since boot.
-    started: u64,
 }
 
 /// A check, or a group, that is not registered.
@@ -88,8 +88,7 @@ impl Engine {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start, objectives) = Default::default();
-        let started = clock::now();
-        Self { checks, groups, shared, events, readiness, start, objectives, max_stale, started }
+        Self { checks, groups, shared, events, readiness, start, objectives, max_stale }
     }
 
     /// The same engine in another scope; before checks are registered.
@@ -203,11 +202,6 @@ impl Engine {
         &self.shared.scope
     }
 
-    /// How long ago it was made, or this process was forked.
-    pub fn uptime(&self) -> Duration {
-        Duration::from_nanos(clock::now().saturating_sub(self.started.max(forked_at())))
-    }
-
     /// The check of that name.
     pub fn check(&self, name: &str) -> Result<Arc<Registered>, UnknownCheck> {
         let checks = self.checks.load();
@@ -243,7 +237,7 @@ impl Engine {
             }
             None => self.checks.load().is_empty().then_some(NO_CHECKS),
         };
-        let mut sweep = Sweep::new(selected.len(), self.uptime(), selection, void);
+        let mut sweep = Sweep::new(selected.len(), uptime(), selection, void);
         let snapshot = selected.first().and_then(|check| check.state().snapshot());
         let request = CheckRequest {
             max_age: selection.max_age,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::checks::Check;
 use crate::model::{CheckOptions, CircuitState, Event, Finding, NotRun, Outcome, Status};
-use crate::policy::dependencies::{ParentStatus, blocked_by, stays_skipped};
+use crate::policy::dependencies::{ParentStatus, blocked_by, may_explain, stays_skipped};
 use crate::policy::limits::Limits;
 use crate::runtime::{PerProcess, Process, queue::Queue};
 use crate::state::{CheckState, Completion, InFlightRun, Requested, Scope, TableSnapshot};
@@ -157,6 +157,18 @@ impl Registered {
     /// The parent that keeps this check from being shown as it was found.
     pub fn blocking_parent(&self, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<&Arc<Self>> {
         blocked_by(&self.parents, |parent| parent.status_within(parent.stale_after, now, snapshot))
+    }
+
+    /// The parent that a run in flight waits for, before the check itself starts.
+    pub fn awaited_parent(&self, run: &InFlightRun) -> Option<&Arc<Self>> {
+        self.parents.iter().find(|parent| run.progress().is_none() && parent.state().in_flight().is_some())
+    }
+
+    /// The parent that may explain why a check that has nothing to check could not find that out again since `started`:
+    /// it has more time, and its answer counts. Until then this one stays as it was.
+    pub fn explaining_parent(&self, started: Instant, snapshot: Option<&TableSnapshot>) -> Option<&Arc<Self>> {
+        self.skipped(snapshot)?;
+        self.parents.iter().find(|parent| may_explain(parent.state().latest(snapshot).0.as_deref(), started))
     }
 
     /// Since when it is failing, or the parent that blocks it.

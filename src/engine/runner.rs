@@ -20,7 +20,6 @@ use tokio::time::{Instant, timeout_at};
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
-use crate::policy::dependencies::may_explain;
 use crate::runtime::{Context, Process};
 use crate::state::{Acquisition, Run, RunResult, acquire};
 
@@ -55,7 +54,8 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
     if let Some(not_run) = not_run(&result, &context, active.check.needs_python()) {
         return Err(not_run);
     }
-    if let Some(parent) = explaining_parent(check, &result, started) {
+    let is_of_the_server = result.as_ref().is_err_and(CheckError::is_of_the_server);
+    if let Some(parent) = check.explaining_parent(started, None).filter(|_| is_of_the_server) {
         return Err(NotRun::Blocked { parent: parent.options.name.clone(), answered: false });
     }
     let call_result = call_result(&result, active.check.errors_trip_breaker());
@@ -96,20 +96,6 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
         }
     }
     Ok(())
-}
-
-/// The parent that may explain why a check that has nothing to check could not find that out again: it has more time, and
-/// its answer counts. Until then this one stays as it was.
-fn explaining_parent<'a>(
-    check: &'a Registered,
-    result: &Result<Finding, CheckError>,
-    started: Instant,
-) -> Option<&'a Arc<Registered>> {
-    if !result.as_ref().is_err_and(CheckError::is_of_the_server) {
-        return None;
-    }
-    check.skipped(None)?;
-    check.parents.iter().find(|parent| may_explain(parent.state().latest(None).0.as_deref(), started))
 }
 
 /// Why there was no run after all, if so.

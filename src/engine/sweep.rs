@@ -1,26 +1,44 @@
 //! A sweep: what a caller requested of many checks at once, the runs that it takes, and the answer at any moment.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::registry::{Answer, CheckRequest, Lead, Registered};
-use super::{Selection, runner};
+use super::Selection;
+use super::registry::{Answer, CheckRequest, Registered};
+use super::work::Work;
 use crate::model::{CheckError, NotRun, Outcome, Status, pending};
-use crate::policy::report::{Report, Row};
-use crate::runtime::Process;
-use crate::state::{InFlightRun, RunResult, TableSnapshot};
+use crate::policy::report::{Report, Row, are_failing};
+use crate::state::{InFlightRun, TableSnapshot};
 
 /// How much longer than its longest check a sweep may take.
 const GRACE: Duration = Duration::from_millis(50);
+/// How long a run may take to change an answer that is known: a dependency that is back is seen at once.
+const RECOVERY: Duration = Duration::from_millis(100);
+/// The same of a check without a result to show: it would be named beside the cause.
+const FIRST_RESULT: Duration = Duration::from_millis(300);
 
 enum SweepEntry {
     Known(Arc<Outcome>),
     NotRun(NotRun),
     InFlight { run: InFlightRun, leading: bool },
     Latest,
+}
+
+impl SweepEntry {
+    /// The run that is awaited.
+    fn awaited(&self) -> Option<&InFlightRun> {
+        match self {
+            Self::InFlight { run, .. } => Some(run).filter(|run| run.result().is_none()),
+            _ => None,
+        }
+    }
+
+    /// Whether a run that was awaited has ended.
+    fn has_ended(&self) -> bool {
+        matches!(self, Self::InFlight { .. }) && self.awaited().is_none()
+    }
 }
 
 /// What was requested, and what is known of it.
@@ -39,8 +57,7 @@ impl Sweep {
     pub(super) fn new(checks: usize, uptime: Duration, selection: &Selection, void: Option<&'static str>) -> Self {
         let started = Instant::now();
         // Not the names, which have been looked up.
-        let (group, max_age) = (selection.group.clone(), selection.max_age);
-        let selection = Selection { group, max_age, ..Selection::default() };
+        let selection = Selection { names: None, ..selection.clone() };
         Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, void }
     }
 
@@ -92,10 +109,22 @@ impl Sweep {
 
     /// Whether every outcome is known.
     pub fn is_done(&self) -> bool {
-        self.requested.iter().all(|(_, requested)| match requested {
-            SweepEntry::InFlight { run, .. } => run.result().is_some(),
-            _ => true,
-        })
+        self.requested.iter().all(|(_, entry)| entry.awaited().is_none())
+    }
+
+    /// Until when to wait at most for an answer about readiness that is known, since a critical check is in error. `None`
+    /// where the runs that are awaited decide it.
+    pub fn decided_at(&self) -> Option<Instant> {
+        if self.is_done() || self.selection.refresh || self.selection.max_age.is_none() {
+            return None;
+        }
+        let rows = self.rows();
+        let ends = self.requested.iter().zip(&rows).filter_map(|((_, entry), row)| {
+            Some(entry.awaited()?.requested() + if row.pending { FIRST_RESULT } else { RECOVERY })
+        });
+        // What has no result yet is no known error.
+        let is_decided = are_failing(rows.iter().filter(|row| !row.pending));
+        is_decided.then(|| ends.max().unwrap_or(self.started))
     }
 
     /// What is known now, in the order requested.
@@ -106,13 +135,16 @@ impl Sweep {
     }
 
     fn row(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
-        let parent = check.blocking_parent(now, snapshot).filter(|_| check.skipped(snapshot).is_none());
-        let mut row = match parent {
-            Some(parent) => {
+        let parent = check.blocking_parent(now, snapshot);
+        let skipped = parent.and_then(|_| check.skipped(snapshot));
+        let parent = parent.filter(|_| skipped.is_none());
+        let mut row = match (parent, skipped) {
+            (Some(parent), _) => {
                 let not_run = NotRun::Blocked { parent: parent.options.name.clone(), answered: true };
                 Row { blocked_by: Some(parent.name.clone()), ..self.derived(check, &not_run.outcome()) }
             }
-            None => self.found(check, requested, now, snapshot),
+            (None, Some(outcome)) if !requested.has_ended() => self.cached(check, outcome, now),
+            (None, _) => self.found(check, requested, now, snapshot),
         };
         let (circuit, history) = check.state().beside(now);
         row.critical = self.selection.is_critical(&check.options);
@@ -131,13 +163,7 @@ impl Sweep {
             if !reason.keeps_last_result() {
                 return self.derived(check, &reason.outcome());
             }
-            let row = self.last(check, check.stale_after, now, snapshot, || reason.outcome());
-            match reason {
-                NotRun::Blocked { parent, .. } if row.pending => {
-                    Row { blocked_by: Some(parent.as_str().into()), ..row }
-                }
-                _ => row,
-            }
+            self.kept(check, reason, check.stale_after, now, snapshot)
         };
         match requested {
             SweepEntry::Known(outcome) => self.cached(check, outcome.clone(), now),
@@ -146,14 +172,61 @@ impl Sweep {
             SweepEntry::InFlight { run, leading } => match run.result() {
                 Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
                 Some(Err(reason)) => not_run(reason),
-                None => match self.overrun(check, run, *leading, now) {
-                    Some(outcome) => self.derived(check, &outcome),
-                    None => {
-                        let phase = run.progress().map(|(_, context)| context.phase());
-                        self.last(check, self.awaited_bound(check), now, snapshot, || pending(phase))
-                    }
-                },
+                None => self.awaited(check, run, *leading, now, snapshot),
             },
+        }
+    }
+
+    /// What is shown while a run is awaited.
+    fn awaited(
+        &self,
+        check: &Registered,
+        run: &InFlightRun,
+        leading: bool,
+        now: Instant,
+        snapshot: Option<&TableSnapshot>,
+    ) -> Row {
+        let awaited_parent = check.awaited_parent(run);
+        let started = run.progress().map_or(now, |(started, _)| *started);
+        let explaining_parent = awaited_parent.or_else(|| check.explaining_parent(started, snapshot));
+        if let Some(outcome) = explaining_parent.and_then(|_| check.skipped(snapshot)) {
+            return self.cached(check, outcome, now);
+        }
+        if let Some(outcome) = self.overrun(check, run, leading, now) {
+            return self.derived(check, &outcome);
+        }
+        if let Some(parent) = awaited_parent {
+            let reason = NotRun::Blocked { parent: parent.options.name.clone(), answered: false };
+            // As long as the parent's does, which is the cause: no longer, and no shorter, whatever time this one has.
+            let bound = if self.stands(parent, now, snapshot) { check.stale_after } else { Duration::ZERO };
+            return self.kept(check, &reason, bound, now, snapshot);
+        }
+        let phase = run.progress().map(|(_, context)| context.phase());
+        self.last(check, self.awaited_bound(check), now, snapshot, || pending(phase))
+    }
+
+    /// Whether the last outcome of a parent stands while its run is awaited.
+    fn stands(&self, parent: &Registered, now: Instant, snapshot: Option<&TableSnapshot>) -> bool {
+        let run = parent.state().in_flight();
+        match run.as_ref().and_then(|run| parent.awaited_parent(run)) {
+            Some(awaited) => self.stands(awaited, now, snapshot),
+            None => !self.last(parent, self.awaited_bound(parent), now, snapshot, || pending(None)).pending,
+        }
+    }
+
+    /// The last outcome if it is younger than `bound`, else why there was no run, and who blocks it.
+    fn kept(
+        &self,
+        check: &Registered,
+        reason: &NotRun,
+        bound: Duration,
+        now: Instant,
+        snapshot: Option<&TableSnapshot>,
+    ) -> Row {
+        let row = self.last(check, bound, now, snapshot, || reason.outcome());
+        match reason {
+            NotRun::Blocked { parent, .. } if row.pending => Row { blocked_by: Some(parent.as_str().into()), ..row },
+            _ => row,
         }
     }
 
@@ -206,62 +279,5 @@ impl Sweep {
     /// The report on what is known now.
     pub fn report(&self) -> Report {
         Report { void: self.void, ..Report::now(self.rows(), self.uptime) }
-    }
-}
-
-/// The runs that a sweep takes. They continue after the caller has stopped waiting, since others may wait for them.
-#[must_use = "others may wait for its runs"]
-pub struct Work {
-    /// `None` where the engine's threads cannot be started: there is nothing to run then.
-    process: Option<Arc<Process>>,
-    /// With how long the last run took.
-    leads: Vec<(Duration, Lead)>,
-    joined: Vec<InFlightRun>,
-}
-
-impl Work {
-    pub(super) fn new(process: Option<Arc<Process>>) -> Self {
-        Self { process, leads: Vec::new(), joined: Vec::new() }
-    }
-
-    /// Whether there is nothing to run or to wait for.
-    pub fn is_none(&self) -> bool {
-        self.leads.is_empty() && self.joined.is_empty()
-    }
-
-    /// Starts it: each run is a task of its own, so that none can hold up another. `done` is called when all have ended,
-    /// from any thread.
-    pub fn start(self, done: impl FnOnce() + Send + Sync + 'static) {
-        let Self { process, mut leads, joined } = self;
-        let Some(process) = process else { return done() };
-        // The longest first: it is what the sweep waits for.
-        leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
-        let done = Arc::new(OnDrop(Some(done)));
-        for (_, lead) in leads {
-            let done = done.clone();
-            let run = runner::run(lead, process.clone());
-            process.runtime.spawn(async move {
-                run.await;
-                drop(done);
-            });
-        }
-        for run in joined {
-            let done = done.clone();
-            process.runtime.spawn(async move {
-                let _: RunResult = run.wait().await;
-                drop(done);
-            });
-        }
-    }
-}
-
-/// Calls a function when it is dropped.
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(function) = self.0.take() {
-            function();
-        }
     }
 }

@@ -15,6 +15,8 @@ pub enum Phase {
     Queued,
     Connect,
     Tls,
+    /// Waiting for the first words of a server that speaks before it is sent credentials.
+    Greeting,
     Authenticate,
     Query,
     /// A callable of Python runs.
@@ -31,6 +33,7 @@ impl Phase {
             Self::Resolve => "while resolving the host name",
             Self::Connect => "while connecting",
             Self::Tls => "during the TLS handshake",
+            Self::Greeting => "while waiting for the greeting",
             Self::Authenticate => "while authenticating",
             Self::Query => "while waiting for the answer",
             Self::Function => "in the function",

@@ -115,6 +115,14 @@ impl Outcome {
         self
     }
 
+    /// Adds to the message why the status is another one than the run found.
+    pub fn explain(&mut self, reason: String) {
+        self.message = match self.message.as_str() {
+            "" => reason,
+            message => format!("{message} ({reason})"),
+        };
+    }
+
     /// An error that is derived for an answer, and never stored.
     pub fn derived(message: String, error_type: &str) -> Self {
         let outcome = Self::of(Ok(Finding::error(message)), Instant::now(), Duration::ZERO);

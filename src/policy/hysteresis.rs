@@ -54,6 +54,15 @@ impl Hysteresis {
         };
         self.state.shown.unwrap_or(found)
     }
+
+    /// Why the last run has not changed the status shown: which one it is of those that it takes.
+    pub fn held_back(&self) -> String {
+        let (found, needed) = match self.state.shown {
+            Some(Status::Error) => ("success", self.successes_before_healthy),
+            _ => ("failure", self.failures_before_error),
+        };
+        format!("{found} {} of {needed}", self.state.against)
+    }
 }
 
 #[cfg(test)]
@@ -72,21 +81,24 @@ mod tests {
         };
         let mut hysteresis = Hysteresis::of(&options);
         let history = [
-            (Healthy, Healthy),
-            (Error, Healthy),
-            (Error, Healthy),
-            (Healthy, Healthy),
-            (Error, Healthy),
-            (Error, Healthy),
-            (Error, Error),
-            (Healthy, Error),
-            (Error, Error),
-            (Healthy, Error),
-            (Degraded, Degraded),
-            (Healthy, Healthy),
+            (Healthy, Healthy, ""),
+            (Error, Healthy, "failure 1 of 3"),
+            (Error, Healthy, "failure 2 of 3"),
+            (Healthy, Healthy, ""),
+            (Error, Healthy, "failure 1 of 3"),
+            (Error, Healthy, "failure 2 of 3"),
+            (Error, Error, ""),
+            (Healthy, Error, "success 1 of 2"),
+            (Error, Error, ""),
+            (Healthy, Error, "success 1 of 2"),
+            (Degraded, Degraded, ""),
+            (Healthy, Healthy, ""),
         ];
-        for (index, (found, expected)) in history.into_iter().enumerate() {
+        for (index, (found, expected, held_back)) in history.into_iter().enumerate() {
             assert_eq!(hysteresis.apply(found), expected, "run {index}");
+            if !held_back.is_empty() {
+                assert_eq!(hysteresis.held_back(), held_back, "run {index}");
+            }
         }
     }
 }

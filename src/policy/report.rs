@@ -81,6 +81,11 @@ impl Health {
     }
 }
 
+/// Whether a critical one is in error. A process without critical checks is ready.
+pub fn are_failing<'a>(rows: impl IntoIterator<Item = &'a Row>) -> bool {
+    rows.into_iter().any(|row| row.critical && row.outcome.status == Status::Error)
+}
+
 /// What a report on no check at all says.
 pub const NO_CHECKS: &str = "No checks are registered";
 /// What a report on a group says of which no check is left.
@@ -109,7 +114,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report on what is known now, by an engine that has been there for `uptime`.
+    /// The report on what is known now, by a process that has been there for `uptime`.
     pub fn now(rows: Vec<Row>, uptime: Duration) -> Self {
         let correlation_id = uuid::Uuid::new_v4().to_string();
         Self { rows, uptime, at: SystemTime::now(), correlation_id, void: None }

@@ -19,8 +19,10 @@ use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
 use crate::model::Status;
 use crate::monitor::{self, Requires};
-use crate::policy::report::{Health, NO_CHECKS, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, rounded, timestamp};
-use crate::runtime::process;
+use crate::policy::report::{
+    Health, NO_CHECKS, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, are_failing, rounded, timestamp,
+};
+use crate::runtime::{process, uptime};
 
 /// The part of the budget for all that is not waiting.
 const MARGIN: Duration = Duration::from_millis(50);
@@ -142,7 +144,7 @@ impl Probes {
 
     fn alive(&self, request: ProbeRequest) -> ProbeResponse {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
-        let uptime = ("uptime_seconds".to_owned(), json!(seconds(self.sources.engine.uptime())));
+        let uptime = ("uptime_seconds".to_owned(), json!(seconds(uptime())));
         let lags = monitor::lags_of_servers(self.sources.engine.scope(), &self.address);
         match monitor::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
             None => {
@@ -268,18 +270,14 @@ impl Probes {
         let selection = Selection { without_python: !selection.refresh, ..selection };
         let (sweep, work) = engine.sweep(&selection)?;
         if !work.is_none() {
+            let decided_at = sweep.decided_at();
             work.start(|| {
                 let _ = done.send(());
             });
-            let _ = timeout_at(deadline, known).await;
+            let _ = timeout_at(decided_at.map_or(deadline, |at| at.min(deadline)), known).await;
         }
         Ok(sweep)
     }
-}
-
-/// Whether a critical one is in error. A process without critical checks is ready.
-fn are_failing(rows: &[Row]) -> bool {
-    rows.iter().any(|row| row.critical && row.outcome.status == Status::Error)
 }
 
 fn critical() -> Selection {

@@ -81,6 +81,12 @@ fn draining() -> bool {
     process::draining()
 }
 
+/// How long ago this process loaded the library, or was forked from one that had, in seconds.
+#[pyfunction]
+fn uptime() -> f64 {
+    runtime::uptime().as_secs_f64()
+}
+
 /// The format of metrics that an `Accept` header prefers: whether OpenMetrics, and the content type.
 #[pyfunction]
 fn metrics_format(accept: &str) -> (bool, &'static str) {
@@ -185,12 +191,13 @@ mod _core {
     #[pymodule_export]
     use super::{
         UnknownCheckError, beat, close_connections, default_store, drain, draining, heartbeats_of, hide,
-        metrics_format, owns_engine, parse_postgres_url, undrain,
+        metrics_format, owns_engine, parse_postgres_url, undrain, uptime,
     };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         runtime::watch_forks();
+        runtime::loaded_at();
         dicts::make_keys(module.py());
         module.add("STORE_SUFFIX", store_suffix())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

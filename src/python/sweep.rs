@@ -65,10 +65,12 @@ impl PySweep {
         Self { inner, done, report: OnceLock::new() }
     }
 
-    /// When to stop waiting: at the sweep's own deadline, or after `budget`.
+    /// When to stop waiting: at the sweep's own deadline, or after `budget`; with a budget no later than the answer is
+    /// decided, since the caller wants to know it in time.
     pub(super) fn end(&self, budget: Option<Duration>) -> Instant {
-        let end = budget.and_then(|budget| Instant::now().checked_add(budget));
-        end.unwrap_or(self.inner.deadline).min(self.inner.deadline)
+        let Some(budget) = budget else { return self.inner.deadline };
+        let ends = [Instant::now().checked_add(budget), self.inner.decided_at(), Some(self.inner.deadline)];
+        ends.into_iter().flatten().min().unwrap_or(self.inner.deadline)
     }
 
     /// Waits until every answer is there, at most until `end`.
@@ -97,10 +99,11 @@ impl PySweep {
         self.inner.is_done()
     }
 
-    /// Seconds from now until the sweep has ended, whatever happens.
-    #[getter]
-    fn remaining(&self) -> f64 {
-        self.inner.deadline.saturating_duration_since(Instant::now()).as_secs_f64()
+    /// Seconds from now for which to wait at most, as `wait` does.
+    #[pyo3(signature = (deadline=None))]
+    fn remaining(&self, deadline: Option<f64>) -> PyResult<f64> {
+        let end = self.end(budget(deadline)?);
+        Ok(end.saturating_duration_since(Instant::now()).as_secs_f64())
     }
 
     /// Waits until every answer is there, at most until the sweep's own deadline or for `deadline` seconds.

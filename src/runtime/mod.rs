@@ -12,5 +12,5 @@ pub mod process;
 pub mod queue;
 
 pub use context::Context;
-pub use per_process::{PerProcess, forked_at, generation, lock, watch_forks};
+pub use per_process::{PerProcess, generation, loaded_at, lock, uptime, watch_forks};
 pub use process::Process;

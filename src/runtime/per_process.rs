@@ -6,13 +6,13 @@
 
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 
 #[cfg(unix)]
 use super::close_on_fork;
-#[cfg(unix)]
 use crate::model::clock;
 
 static GENERATION: AtomicU64 = AtomicU64::new(0);
@@ -45,8 +45,19 @@ pub fn generation() -> u64 {
 }
 
 /// When this process was forked, in nanoseconds since boot; 0 in the process that loaded the library.
-pub fn forked_at() -> u64 {
+fn forked_at() -> u64 {
     FORKED_AT.load(Ordering::Relaxed)
+}
+
+/// How long this process has been there: since it loaded the library, or was forked from one that had.
+pub fn uptime() -> Duration {
+    Duration::from_nanos(clock::now().saturating_sub(loaded_at().max(forked_at())))
+}
+
+/// When the library was loaded, in nanoseconds since boot: the first call, which the module makes, decides.
+pub fn loaded_at() -> u64 {
+    static LOADED_AT: LazyLock<u64> = LazyLock::new(clock::now);
+    *LOADED_AT
 }
 
 /// Locks, also after another thread panicked while it held the lock: our critical sections leave valid state.

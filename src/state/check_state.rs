@@ -134,7 +134,7 @@ impl CheckState {
         if let Some(not_run) = obstacle() {
             return Requested::NotRun(not_run);
         }
-        let run = InFlightRun::default();
+        let run = InFlightRun::new(now);
         local.in_flight = Some(run.clone());
         drop(local);
         Requested::Needed { run, wanted, after }

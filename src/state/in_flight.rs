@@ -12,17 +12,28 @@ use crate::runtime::Context;
 pub type RunResult = Result<Arc<Outcome>, NotRun>;
 
 /// A run that is under way or has just ended.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct InFlightRun(Arc<Watched>);
 
-#[derive(Default)]
 struct Watched {
+    requested: Instant,
     progress: OnceLock<(Instant, Arc<Context>)>,
     result: OnceLock<RunResult>,
     ended: Notify,
 }
 
 impl InFlightRun {
+    /// A run that was requested at this moment.
+    pub fn new(requested: Instant) -> Self {
+        let (progress, result, ended) = Default::default();
+        Self(Arc::new(Watched { requested, progress, result, ended }))
+    }
+
+    /// When the first caller requested it.
+    pub fn requested(&self) -> Instant {
+        self.0.requested
+    }
+
     /// The result, if the run has ended.
     pub fn result(&self) -> Option<&RunResult> {
         self.0.result.get()

@@ -179,8 +179,7 @@ impl Record {
         self.recent.count(outcome.status == Status::Error, outcome.finished);
         if let Some(reason) = limits.exceeded(outcome.status, outcome.duration, first, &self.recent) {
             outcome.status = Status::Degraded;
-            let message = std::mem::take(&mut outcome.message);
-            outcome.message = if message.is_empty() { reason } else { format!("{message} ({reason})") };
+            outcome.explain(reason);
         }
         self.counters.count(&outcome);
         if outcome.status == Status::Error {
@@ -189,6 +188,7 @@ impl Record {
         let shown = self.hysteresis.apply(outcome.status);
         if shown != outcome.status {
             outcome.raw_status = Some(std::mem::replace(&mut outcome.status, shown));
+            outcome.explain(self.hysteresis.held_back());
         }
         self.counters.stretches.change(self.latest.as_ref().map(|latest| latest.status), outcome.status);
         let status_change = self.change_status(&outcome);

@@ -291,7 +291,7 @@ def answers(*frames: bytes, tls: ssl.SSLContext | None = None) -> misbehaving.Mi
         (lambda: answers(START + b"\x08\0\0\0\0\0\0\xce" * 200_000), "ResponseTooLargeError", "bytes"),
         (lambda: answers(b"\x01\0\0\x7f\xff\xff\xff"), "ResponseTooLargeError", "bytes"),
         (lambda: answers(START), "TimeoutError", "authenticating"),
-        (misbehaving.silent, "TimeoutError", "authenticating"),
+        (misbehaving.silent, "TimeoutError", "waiting for the greeting"),
         (misbehaving.full_backlog, "TimeoutError", "connecting"),
         (misbehaving.closes, "ConnectionResetError", "closed"),
         (misbehaving.resets, "ConnectionResetError", "closed"),
@@ -300,7 +300,7 @@ def answers(*frames: bytes, tls: ssl.SSLContext | None = None) -> misbehaving.Mi
         (misbehaving.banner, "ProtocolError", "AMQP"),
         (misbehaving.flood, "ProtocolError", "AMQP"),
         (lambda: misbehaving.flood(b"\x01\0\0\0\xff\xff\xff"), "ResponseTooLargeError", "bytes"),
-        (lambda: misbehaving.drip(b"\x01\0\0\0\0\xff\xff", interval=0.1), "TimeoutError", "authenticating"),
+        (lambda: misbehaving.drip(b"\x01\0\0\0\0\xff\xff", interval=0.1), "TimeoutError", "waiting for the greeting"),
     ],
 )
 def test_amqp_broker_that_misbehaves(mode: Any, error_type: str, said: str) -> None:

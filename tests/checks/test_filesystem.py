@@ -165,7 +165,7 @@ def test_disk__worst_path_is_named(tmpfs: Mount) -> None:
     full, empty = tmpfs("size=100k"), tmpfs("size=100k")
     (full / "data").write_bytes(bytes(100 * 1024))
     result = check(disk(empty, full, "/nowhere"))
-    assert (result["status"], result["message"]) == ("error", f"Disk usage is critical: {full} 100.0% used")
+    assert (result["status"], result["message"]) == ("error", f"Disk usage is critical: {full} 100.0% used (above 90%)")
     statuses = {path: found["status"] for path, found in result["details"]["disk_usage"].items()}
     assert statuses == {str(empty): "healthy", str(full): "error", "/nowhere": "warning"}
 

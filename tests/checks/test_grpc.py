@@ -126,6 +126,17 @@ def test_servers_of_other_protocols(http_apis: HttpApis, mosquitto: Mosquitto) -
         assert result["error_type"] in ("ProtocolError", "ConnectionResetError"), result
 
 
+HTTP_1 = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("after", [1, len(PREFACE), len(PREFACE) + 9])
+def test_server_of_http_1_by_its_answer_whenever_it_hangs_up(after: int) -> None:
+    with misbehaving.resets(after, greeting=HTTP_1) as server:
+        results = [probe(server.port) for _ in range(20)]
+    found = {(result["error_type"], result["message"]) for result in results}
+    assert found == {("ProtocolError", f"localhost:{server.port} does not speak HTTP/2")}
+
+
 def answering(answer: bytes, *, closes: bool = False) -> MisbehavingServer:
     """Answers the first request."""
 

@@ -294,6 +294,78 @@ fn skipped_child_of_failing_parent_stays_skipped_and_blocks_nothing() {
     assert_eq!((child.outcome.status, child.blocked_by.as_deref()), (Status::Error, Some("parent")));
 }
 
+/// What a probe is answered now that accepts results of this age only; the runs go on.
+fn probe(engine: &Engine, max_age: Duration) -> Sweep {
+    let (sweep, work) = engine.sweep(&Selection { max_age: Some(max_age), ..Selection::default() }).unwrap();
+    work.start(|| ());
+    sweep
+}
+
+#[test]
+fn children_of_hanging_parent_stand_as_long_as_it_does() {
+    let [parent, skipped, healthy] = [(); 3].map(|()| Arc::new(Scripted::default()));
+    let shorter = |name| CheckOptions { timeout: MILLISECOND * 100, ..child(name) };
+    let engine =
+        engine(&[(options("parent"), &parent), (shorter("skipped"), &skipped), (shorter("healthy"), &healthy)]);
+    skipped.skips.store(true, Ordering::SeqCst);
+    sweep(&engine, &Selection::default());
+    parent.take(60_000);
+    std::thread::sleep(MILLISECOND * 20);
+    let mut seen = Vec::new();
+    let started = std::time::Instant::now();
+    while started.elapsed() < SECOND * 2 {
+        let sweep = probe(&engine, MILLISECOND * 10);
+        let parent = row(&sweep, "parent");
+        let child = row(&sweep, "healthy");
+        assert_eq!(status(&sweep, "skipped"), Status::Skipped, "{:?}", started.elapsed());
+        assert_eq!(child.outcome.status, parent.outcome.status, "{:?}", started.elapsed());
+        let is_error = parent.outcome.status == Status::Error;
+        assert_eq!(child.blocked_by.as_deref(), is_error.then_some("parent"));
+        seen.push(parent.outcome.error_type.clone());
+        std::thread::sleep(MILLISECOND * 10);
+    }
+    assert_eq!(seen.first(), Some(&None));
+    assert_eq!(seen.last(), Some(&Some("TimeoutError".to_owned())));
+}
+
+#[test]
+fn answer_that_is_known_is_not_waited_for() {
+    let [hangs, other] = [(); 2].map(|()| Arc::new(Scripted::default()));
+    let engine = engine(&[(options("hangs"), &hangs), (options("other"), &other)]);
+    let now = tokio::time::Instant::now;
+    let short = MILLISECOND * 10;
+    hangs.fail(true);
+    sweep(&engine, &Selection::default());
+    hangs.take(60_000);
+    std::thread::sleep(short * 2);
+    // What is back is seen at once: the first caller waits for that.
+    let first = probe(&engine, short).decided_at().unwrap() - now();
+    assert!(first > MILLISECOND * 50 && first <= MILLISECOND * 100, "{first:?}");
+    std::thread::sleep(MILLISECOND * 110);
+    let later = probe(&engine, short);
+    assert!(!later.is_done() && later.decided_at().unwrap() <= now() + MILLISECOND * 100);
+    assert_eq!(status(&later, "hangs"), Status::Error);
+    // Others are no probes.
+    for selection in [Selection { max_age: Some(short), ..refresh() }, Selection::default()] {
+        assert_eq!(engine.sweep(&selection).unwrap().0.decided_at(), None);
+    }
+    // One that has no result yet is given more time.
+    engine.register(options("new"), Scripted::slow(60_000)).unwrap();
+    let first = probe(&engine, short).decided_at().unwrap() - now();
+    assert!(first > MILLISECOND * 200 && first <= MILLISECOND * 300, "{first:?}");
+}
+
+#[test]
+fn answer_that_a_run_may_change_is_waited_for() {
+    let check = Arc::new(Scripted::default());
+    let engine = engine(&[(options("check"), &check)]);
+    sweep(&engine, &Selection::default());
+    check.take(500);
+    std::thread::sleep(MILLISECOND * 20);
+    let sweep = probe(&engine, MILLISECOND * 10);
+    assert_eq!((sweep.is_done(), sweep.decided_at()), (false, None));
+}
+
 #[test]
 fn skipped_check_whose_circuit_is_forced_open_stays_skipped() {
     let engine = Engine::new(SECOND * 60);

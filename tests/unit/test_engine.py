@@ -336,6 +336,7 @@ def test_hysteresis__shows_an_error_only_after_several() -> None:
     check.result = False
     first = engine.check("x", refresh=True)
     assert (first["status"], first["raw_status"]) == ("healthy", "error")
+    assert first["message"].endswith(" (failure 1 of 2)")
     assert engine.check("x", refresh=True)["status"] == "error"
 
 

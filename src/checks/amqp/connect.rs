@@ -58,7 +58,7 @@ impl<'a> AmqpSession<'a> {
             channels: Vec::new(),
             version: None,
         };
-        context.enter(Phase::Authenticate);
+        context.enter(Phase::Greeting);
         let channel_max = session.login(server).await?;
         session.channels =
             vec![false; usize::from(if channel_max == 0 { CHANNELS } else { channel_max.min(CHANNELS) })];
@@ -73,16 +73,17 @@ impl<'a> AmqpSession<'a> {
 
     /// Logs in, and returns the number of channels that the broker allows; 0 is any.
     async fn login(&mut self, server: &AmqpServer) -> Result<u16, CheckError> {
-        let phase = Phase::Authenticate;
         self.sending.extend_from_slice(protocol::HEADER);
         self.flush().await?;
-        let mechanisms = match self.receive(phase).await? {
+        let mechanisms = match self.receive(Phase::Greeting).await? {
             AmqpFrame::Start { mechanisms, version } => {
                 self.version = version;
                 mechanisms
             }
             frame => return Err(errors::unexpected(&self.target, &frame)),
         };
+        let phase = Phase::Authenticate;
+        self.context.enter(phase);
         if !mechanisms.split_ascii_whitespace().any(|offered| offered == server.login.name()) {
             return Err(self.rejected(format!("it offers no login by {}", server.login.name())));
         }

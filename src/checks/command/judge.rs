@@ -13,10 +13,10 @@ pub fn judge(check: &CommandCheck, exit: &Exit) -> Result<Finding, CheckError> {
             3 => (Status::Error, format!("{program} reports UNKNOWN")),
             _ => (Status::Error, format!("{program} ended with {code}, which is no exit code of a plugin")),
         },
-        (Some(code), _) if code == i32::from(check.expect_exit) => {
+        (Some(code), _) if code == i32::from(check.expect_exit()) => {
             (Status::Healthy, format!("{program} ended with {code}"))
         }
-        (Some(code), _) => (Status::Error, format!("{program} ended with {code} instead of {}", check.expect_exit)),
+        (Some(code), _) => (Status::Error, format!("{program} ended with {code} instead of {}", check.expect_exit())),
         (None, signal) => (Status::Error, format!("{program} was ended by signal {}", signal.unwrap_or_default())),
     };
     let (status, message) = match status {

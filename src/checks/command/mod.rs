@@ -35,7 +35,7 @@ pub struct CommandCheck {
     #[serde(default)]
     pub environment: BTreeMap<String, Secret>,
     #[serde(default)]
-    pub expect_exit: u8,
+    pub expect_exit: Option<u8>,
     /// A text that the output must contain.
     #[serde(default)]
     pub text: Option<String>,
@@ -64,7 +64,7 @@ impl Check for CommandCheck {
         if self.text.as_deref() == Some("") {
             return wrong("text must not be empty: every output contains an empty text");
         }
-        if self.nagios && self.expect_exit != 0 {
+        if self.nagios && self.expect_exit.is_some() {
             return wrong("nagios and expect_exit exclude each other");
         }
         Ok(())
@@ -83,6 +83,10 @@ impl Check for CommandCheck {
 }
 
 impl CommandCheck {
+    fn expect_exit(&self) -> u8 {
+        self.expect_exit.unwrap_or(0)
+    }
+
     /// The program's name, as it stands in messages: arguments may be secrets.
     fn program(&self) -> &str {
         self.argv.first().map_or("", Secret::expose)
@@ -116,6 +120,7 @@ mod tests {
             (json!({"argv": ["a"], "environment": {"A=B": "secret"}}), "environment: \"A=B\" is no name of a variable"),
             (json!({"argv": ["a"], "text": ""}), "text must not be empty: every output contains an empty text"),
             (json!({"argv": ["a"], "nagios": true, "expect_exit": 1}), "nagios and expect_exit exclude each other"),
+            (json!({"argv": ["a"], "nagios": true, "expect_exit": 0}), "nagios and expect_exit exclude each other"),
         ] {
             let check: CommandCheck = serde_json::from_value(fields).unwrap();
             assert_eq!(check.validate().unwrap_err().to_string(), said);

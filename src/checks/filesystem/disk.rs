@@ -117,7 +117,8 @@ fn judge_usage(path: &str, usage: DiskUsage, thresholds: Thresholds) -> (Judged,
     };
     let status = thresholds.judge(percent);
     let level = level(status);
-    let words = format!("Disk usage is {level}: {path} {percent:.1}% {of_what}");
+    let crossed = thresholds.crossed(status, "%");
+    let words = format!("Disk usage is {level}: {path} {percent:.1}% {of_what}{crossed}");
     (Judged { status, percent, words }, detail(usage, json!(status)))
 }
 
@@ -178,14 +179,18 @@ mod tests {
         let table = [
             (vec![], Skipped, "No path is configured"),
             (vec![("/", usage(80, 20, None))], Healthy, "Disk usage is normal: / 80.0% used"),
-            (vec![("/", usage(801, 199, None))], Degraded, "Disk usage is high: / 80.1% used"),
-            (vec![("/", usage(90, 10, None))], Degraded, "Disk usage is high: / 90.0% used"),
+            (vec![("/", usage(801, 199, None))], Degraded, "Disk usage is high: / 80.1% used (above 80%)"),
+            (vec![("/", usage(90, 10, None))], Degraded, "Disk usage is high: / 90.0% used (above 80%)"),
             (
                 vec![("/", usage(85, 15, None)), ("/var/log", usage(931, 69, None))],
                 Error,
-                "Disk usage is critical: /var/log 93.1% used",
+                "Disk usage is critical: /var/log 93.1% used (above 90%)",
             ),
-            (vec![("/", usage(10, 90, Some((99, 1))))], Error, "Disk usage is critical: / 99.0% of the inodes used"),
+            (
+                vec![("/", usage(10, 90, Some((99, 1))))],
+                Error,
+                "Disk usage is critical: / 99.0% of the inodes used (above 90%)",
+            ),
             (vec![("/", usage(0, 0, None))], Healthy, "Disk usage is normal: / 0.0% used"),
             (
                 vec![("/a", DiskReading::Missing), ("/", usage(1, 99, Some((0, 5))))],
@@ -256,6 +261,6 @@ mod tests {
         assert_eq!(finding.details.get("disk_usage"), Some(&expected));
         let readings = vec![("/".to_owned(), image()), ("/data".to_owned(), usage(85, 15, None))];
         let finding = judge(readings, Thresholds::new(80.0, 90.0));
-        assert_eq!(finding.message, "Disk usage is high: /data 85.0% used");
+        assert_eq!(finding.message, "Disk usage is high: /data 85.0% used (above 80%)");
     }
 }

@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TE, USER_A
 use hyper::{Request, Response};
 use tokio::time::timeout;
 
+use super::first_byte::Noting;
 use super::message::encode_request;
 use crate::model::{CheckError, Phase};
 use crate::net::{self, Limited, ReadBudget, Stream};
@@ -47,8 +48,25 @@ pub async fn call(
     service: &str,
 ) -> Result<GrpcAnswer, CheckError> {
     context.enter(Phase::Query);
-    let failed = |error: h2::Error| explain(target, &error);
+    let (stream, first) = Noting::new(stream);
     let stream = Limited::new(stream, ReadBudget::new(MAX_READ));
+    let call = exchange_over(context, stream, target, url, metadata, service);
+    call.await.map_err(|error| match error {
+        // Its answer was on the way when it closed.
+        CheckError::Closed { .. } | CheckError::Unreachable { .. } if first.is_foreign() => protocol(target),
+        error => error,
+    })
+}
+
+async fn exchange_over(
+    context: &Context,
+    stream: Limited<Noting<Stream>>,
+    target: &str,
+    url: &str,
+    metadata: HeaderMap,
+    service: &str,
+) -> Result<GrpcAnswer, CheckError> {
+    let failed = |error: h2::Error| explain(target, &error);
     let made = Builder::new().enable_push(false).max_header_list_size(MAX_HEAD).handshake::<_, Bytes>(stream).await;
     let (client, connection) = made.map_err(failed)?;
     let request = request(context, url, metadata)?;

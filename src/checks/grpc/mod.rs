@@ -1,6 +1,7 @@
 //! gRPC: a server that reports by the health protocol (`grpc.health.v1.Health/Check`) that a service is serving.
 
 mod exchange;
+mod first_byte;
 mod judge;
 mod message;
 

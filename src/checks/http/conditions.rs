@@ -18,11 +18,25 @@ pub struct Conditions<'a> {
     pub json: &'a BTreeMap<String, Value>,
 }
 
-/// How a number is compared.
-type Comparison = fn(Ordering) -> bool;
+/// How a number is compared: as in a specification, as it is often written elsewhere, in words.
+struct Comparison {
+    name: &'static str,
+    symbol: &'static str,
+    words: &'static str,
+    meets: fn(Ordering) -> bool,
+}
 
-const COMPARISONS: [(&str, Comparison); 4] =
-    [("$gt", Ordering::is_gt), ("$gte", Ordering::is_ge), ("$lt", Ordering::is_lt), ("$lte", Ordering::is_le)];
+const COMPARISONS: [Comparison; 4] = [
+    Comparison { name: "$gt", symbol: ">", words: "more than", meets: Ordering::is_gt },
+    Comparison { name: "$gte", symbol: ">=", words: "at least", meets: Ordering::is_ge },
+    Comparison { name: "$lt", symbol: "<", words: "less than", meets: Ordering::is_lt },
+    Comparison { name: "$lte", symbol: "<=", words: "at most", meets: Ordering::is_le },
+];
+const NOT_EQUAL: &str = "$ne";
+
+fn comparison(name: &str) -> Option<&'static Comparison> {
+    COMPARISONS.iter().find(|known| known.name == name)
+}
 
 impl Conditions<'_> {
     pub fn is_empty(&self) -> bool {
@@ -67,7 +81,7 @@ impl Conditions<'_> {
                 Ok(document) => unmet.extend(self.json.iter().filter_map(|(pointer, expected)| {
                     let shown = if pointer.is_empty() { "the whole body" } else { pointer };
                     let Some(found) = document.pointer(pointer) else { return Some(format!("{shown} is missing")) };
-                    (!meets(found, expected)).then(|| format!("{shown} is {}", in_words(found)))
+                    (!meets(found, expected)).then(|| format!("{shown} is {}", contrast(found, expected)))
                 })),
                 Err(_) => unmet.push("the body is not JSON".to_owned()),
             }
@@ -93,10 +107,24 @@ fn operators(expected: &Value) -> Option<&serde_json::Map<String, Value>> {
     expected.as_object().filter(|fields| !fields.is_empty() && fields.keys().all(|name| name.starts_with('$')))
 }
 
+/// The operator that is meant by a name such as `lt` or `<`.
+fn meant(name: &str) -> Option<&'static str> {
+    let is_meant = |known: &str, symbol: &str| name == symbol || known.strip_prefix('$') == Some(name);
+    let known = COMPARISONS.iter().find(|known| is_meant(known.name, known.symbol));
+    known.map(|known| known.name).or_else(|| is_meant(NOT_EQUAL, "!=").then_some(NOT_EQUAL))
+}
+
 fn validate_comparison(pointer: &str, expected: &Value) -> Result<(), SpecError> {
+    // An object with such names only is no value that a server answers with.
+    let fields = expected.as_object().into_iter().flatten();
+    if let Some((name, right)) = fields.clone().find_map(|(name, _)| Some((name, meant(name)?)))
+        && fields.clone().all(|(name, _)| name.starts_with('$') || meant(name).is_some())
+    {
+        return Err(SpecError(format!("json[{pointer:?}] has an unknown operator {name:?}: did you mean '{right}'?")));
+    }
     for (name, operand) in operators(expected).into_iter().flatten() {
-        let is_comparison = COMPARISONS.iter().any(|(known, _)| known == name);
-        if !is_comparison && name != "$ne" {
+        let is_comparison = comparison(name).is_some();
+        if !is_comparison && name != NOT_EQUAL {
             let known = "known are $gt, $gte, $lt, $lte, $ne";
             return Err(SpecError(format!("json[{pointer:?}] has an unknown operator {name:?}: {known}")));
         }
@@ -109,14 +137,12 @@ fn validate_comparison(pointer: &str, expected: &Value) -> Result<(), SpecError>
 
 fn meets(found: &Value, expected: &Value) -> bool {
     let Some(operators) = operators(expected) else { return equal(found, expected) };
-    operators.iter().all(|(name, operand)| {
-        match (COMPARISONS.iter().find(|(known, _)| known == name), found, operand) {
-            (Some((_, meets)), Value::Number(found), Value::Number(operand)) => {
-                number::compare(found, operand).is_some_and(meets)
-            }
-            (Some(_), _, _) => false,
-            (None, _, _) => !equal(found, operand),
+    operators.iter().all(|(name, operand)| match (comparison(name), found, operand) {
+        (Some(comparison), Value::Number(found), Value::Number(operand)) => {
+            number::compare(found, operand).is_some_and(comparison.meets)
         }
+        (Some(_), _, _) => false,
+        (None, _, _) => !equal(found, operand),
     })
 }
 
@@ -137,13 +163,29 @@ fn equal(found: &Value, expected: &Value) -> bool {
     }
 }
 
-/// What was found. A text may be a secret, and is not shown.
-fn in_words(found: &Value) -> String {
-    match found {
-        Value::Null | Value::Bool(_) | Value::Number(_) => found.to_string(),
-        Value::String(_) => "a text that is not expected".to_owned(),
-        Value::Array(_) => "a list that is not expected".to_owned(),
-        Value::Object(_) => "an object that is not expected".to_owned(),
+/// What was found, and what was expected.
+fn contrast(found: &Value, expected: &Value) -> String {
+    let (found, expected) = (in_words(found), expected_in_words(expected));
+    if found == expected { format!("{found} that is not expected") } else { format!("{found}, expected {expected}") }
+}
+
+fn expected_in_words(expected: &Value) -> String {
+    let Some(operators) = operators(expected) else { return in_words(expected) };
+    let each = operators.iter().map(|(name, operand)| match (comparison(name), operand) {
+        (Some(comparison), _) => format!("{} {}", comparison.words, in_words(operand)),
+        (None, Value::String(_) | Value::Array(_) | Value::Object(_)) => "another one".to_owned(),
+        (None, _) => format!("other than {operand}"),
+    });
+    each.collect::<Vec<_>>().join(" and ")
+}
+
+/// A value. A text may be a secret, and is not shown.
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(_) => "a text".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
     }
 }
 
@@ -167,9 +209,16 @@ mod tests {
             (json!({"/queue/depth": {"$gt": 16, "$lte": 17, "$ne": 16}}), vec![]),
             (json!({"/status": {"$ne": "failed"}}), vec![]),
             (json!({"/status": "failed"}), vec!["/status is a text that is not expected"]),
-            (json!({"/queue/depth": {"$lt": 17}}), vec!["/queue/depth is 17"]),
-            (json!({"/status": {"$gt": 1}}), vec!["/status is a text that is not expected"]),
-            (json!({"/queue/depth": "17"}), vec!["/queue/depth is 17"]),
+            (json!({"/queue/depth": {"$lt": 17}}), vec!["/queue/depth is 17, expected less than 17"]),
+            (
+                json!({"/queue/depth": {"$gte": 18, "$lte": 20}}),
+                vec!["/queue/depth is 17, expected at least 18 and at most 20"],
+            ),
+            (json!({"/queue/depth": {"$ne": 17}}), vec!["/queue/depth is 17, expected other than 17"]),
+            (json!({"/queue/depth": 18}), vec!["/queue/depth is 17, expected 18"]),
+            (json!({"/status": {"$gt": 1}}), vec!["/status is a text, expected more than 1"]),
+            (json!({"/status": {"$ne": "ok"}}), vec!["/status is a text, expected another one"]),
+            (json!({"/queue/depth": "17"}), vec!["/queue/depth is 17, expected a text"]),
             (json!({"/nowhere": null}), vec!["/nowhere is missing"]),
             (json!({"": {}}), vec!["the whole body is an object that is not expected"]),
         ] {
@@ -244,12 +293,17 @@ mod tests {
             (json!({"/s~2": 1}), r#"json: "/s~2" is not a JSON pointer: in it ~ is written ~0, and / in a name ~1"#),
             (json!({"/s~": 1}), r#"json: "/s~" is not a JSON pointer"#),
             (json!({"/a": {"$gt": "1"}}), r#"json["/a"]["$gt"] must be a number"#),
+            (json!({"/a": {"lt": 1}}), r#"json["/a"] has an unknown operator "lt": did you mean '$lt'?"#),
+            (json!({"/a": {"$gt": 1, "<=": 5}}), r#"json["/a"] has an unknown operator "<=": did you mean '$lte'?"#),
+            (json!({"/a": {"ne": "x"}}), r#"json["/a"] has an unknown operator "ne": did you mean '$ne'?"#),
             (json!({"/a": {"$regex": "x"}}), r#"json["/a"] has an unknown operator "$regex": known are"#),
         ] {
             let json = serde_json::from_value(json).unwrap();
             let error = Conditions { text: None, no_text: None, json: &json }.validate().unwrap_err().to_string();
             assert!(error.starts_with(said), "{error}");
         }
+        let object = serde_json::from_value(json!({"/a": {"lt": 1, "name": "x"}})).unwrap();
+        assert_eq!(Conditions { text: None, no_text: None, json: &object }.validate(), Ok(()));
         let none = BTreeMap::new();
         assert!(Conditions { text: Some(""), no_text: None, json: &none }.validate().is_err());
     }

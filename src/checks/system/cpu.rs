@@ -132,7 +132,10 @@ fn judge_host(normalized: f64, pressure: &Option<Map<String, Value>>, check: &Cp
             let text = format!("CPU load is normal: {normalized:.2} per available CPU, with {percent:.1}% pressure");
             (Status::Healthy, text)
         }
-        _ => (status, format!("CPU load is {}: {normalized:.2} per available CPU", level(status))),
+        _ => {
+            let (level, crossed) = (level(status), check.thresholds.crossed(status, ""));
+            (status, format!("CPU load is {level}: {normalized:.2} per available CPU{crossed}"))
+        }
     }
 }
 
@@ -149,7 +152,10 @@ fn judge_group(group: &CpuGroup, thresholds: Thresholds) -> (Status, String) {
     .collect();
     match parts.as_slice() {
         [] => (status, "CPU load is not judged: it is the host's, and this process has fewer CPUs".to_owned()),
-        parts => (status, format!("CPU usage of the control group is {}: {}", level(status), parts.join(", "))),
+        parts => {
+            let (level, crossed) = (level(status), thresholds.crossed(status, "%"));
+            (status, format!("CPU usage of the control group is {level}: {}{crossed}", parts.join(", ")))
+        }
     }
 }
 
@@ -191,10 +197,10 @@ mod tests {
         use Status::{Degraded, Error, Healthy};
         let table = [
             (1.4, None, Healthy, "CPU load is normal: 0.70 per available CPU"),
-            (1.5, None, Degraded, "CPU load is high: 0.75 per available CPU"),
-            (3.0, None, Error, "CPU load is critical: 1.50 per available CPU"),
+            (1.5, None, Degraded, "CPU load is high: 0.75 per available CPU (above 0.7)"),
+            (3.0, None, Error, "CPU load is critical: 1.50 per available CPU (above 0.9)"),
             (3.0, psi(10.0), Healthy, "CPU load is normal: 1.50 per available CPU, with 10.0% pressure"),
-            (3.0, psi(10.1), Error, "CPU load is critical: 1.50 per available CPU"),
+            (3.0, psi(10.1), Error, "CPU load is critical: 1.50 per available CPU (above 0.9)"),
             (0.2, psi(50.0), Healthy, "CPU load is normal: 0.10 per available CPU"),
         ];
         for (one, pressure, status, message) in table {
@@ -214,9 +220,19 @@ mod tests {
         let of = "CPU usage of the control group is";
         let table = [
             (psi(2.0), None, Healthy, format!("{of} normal: 2.0% pressure")),
-            (psi(2.0), Some(30.0), Degraded, format!("{of} high: 2.0% pressure, throttled in 30.0% of its periods")),
-            (psi(80.0), Some(0.0), Error, format!("{of} critical: 80.0% pressure, throttled in 0.0% of its periods")),
-            (None, Some(90.0), Error, format!("{of} critical: throttled in 90.0% of its periods")),
+            (
+                psi(2.0),
+                Some(30.0),
+                Degraded,
+                format!("{of} high: 2.0% pressure, throttled in 30.0% of its periods (above 25%)"),
+            ),
+            (
+                psi(80.0),
+                Some(0.0),
+                Error,
+                format!("{of} critical: 80.0% pressure, throttled in 0.0% of its periods (above 75%)"),
+            ),
+            (None, Some(90.0), Error, format!("{of} critical: throttled in 90.0% of its periods (above 75%)")),
             (
                 None,
                 None,

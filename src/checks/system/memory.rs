@@ -114,8 +114,9 @@ fn judge(usage: MemoryUsage, thresholds: Thresholds) -> Finding {
     let status = thresholds.judge(percent);
     let level = level(status);
     let of = if source == "host" { "" } else { " limit" };
-    Finding::new(status, format!("Memory usage is {level}: {percent:.1}% of the {} GB{of} used", gigabytes(total)))
-        .with("total_gb", gigabytes(total))
+    let (total_gb, crossed) = (gigabytes(total), thresholds.crossed(status, "%"));
+    Finding::new(status, format!("Memory usage is {level}: {percent:.1}% of the {total_gb} GB{of} used{crossed}"))
+        .with("total_gb", total_gb)
         .with("used_gb", gigabytes(used))
         .with("available_gb", gigabytes(total.saturating_sub(used)))
         .with("percent_used", round(percent))
@@ -241,8 +242,8 @@ mod tests {
     fn judges_the_share_in_use() {
         let table = [
             (80, Status::Healthy, "Memory usage is normal: 80.0% of the 2 GB limit used"),
-            (81, Status::Degraded, "Memory usage is high: 81.0% of the 2 GB limit used"),
-            (91, Status::Error, "Memory usage is critical: 91.0% of the 2 GB limit used"),
+            (81, Status::Degraded, "Memory usage is high: 81.0% of the 2 GB limit used (above 80%)"),
+            (91, Status::Error, "Memory usage is critical: 91.0% of the 2 GB limit used (above 90%)"),
         ];
         for (percent, status, message) in table {
             let total = 2048 * MB;

@@ -1,0 +1,67 @@
+//! The runs that a sweep takes.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::registry::Lead;
+use super::runner;
+use crate::runtime::Process;
+use crate::state::{InFlightRun, RunResult};
+
+/// The runs that a sweep takes. They continue after the caller has stopped waiting, since others may wait for them.
+#[must_use = "others may wait for its runs"]
+pub struct Work {
+    /// `None` where the engine's threads cannot be started: there is nothing to run then.
+    pub(super) process: Option<Arc<Process>>,
+    /// With how long the last run took.
+    pub(super) leads: Vec<(Duration, Lead)>,
+    pub(super) joined: Vec<InFlightRun>,
+}
+
+impl Work {
+    pub(super) fn new(process: Option<Arc<Process>>) -> Self {
+        Self { process, leads: Vec::new(), joined: Vec::new() }
+    }
+
+    /// Whether there is nothing to run or to wait for.
+    pub fn is_none(&self) -> bool {
+        self.leads.is_empty() && self.joined.is_empty()
+    }
+
+    /// Starts it: each run is a task of its own, so that none can hold up another. `done` is called when all have ended,
+    /// from any thread.
+    pub fn start(self, done: impl FnOnce() + Send + Sync + 'static) {
+        let Self { process, mut leads, joined } = self;
+        let Some(process) = process else { return done() };
+        // The longest first: it is what the sweep waits for.
+        leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
+        let done = Arc::new(OnDrop(Some(done)));
+        for (_, lead) in leads {
+            let done = done.clone();
+            let run = runner::run(lead, process.clone());
+            process.runtime.spawn(async move {
+                run.await;
+                drop(done);
+            });
+        }
+        for run in joined {
+            let done = done.clone();
+            process.runtime.spawn(async move {
+                let _: RunResult = run.wait().await;
+                drop(done);
+            });
+        }
+    }
+}
+
+/// Calls a function when it is dropped.
+struct OnDrop<F: FnOnce()>(Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(function) = self.0.take() {
+            function();
+        }
+    }
+}
