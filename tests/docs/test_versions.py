@@ -40,6 +40,7 @@ TOOLS = frozenset(
         "rich",
         "ruff",
         "schemathesis",
+        "standardwebhooks",
         "trustme",
         "types-pyyaml",
         "uv",

@@ -1,1 +1,0 @@
-"""A stand-in for django-celery-beat: an app without models."""
