@@ -25,6 +25,7 @@ from django_lifesigns.runtime.engine import aon_request, on_request
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.problems import nearest_of
 from lifesigns import draining, metrics_format, uptime
 from lifesigns import metrics as exposition
 
@@ -114,8 +115,7 @@ async def single_check(request: HttpRequest, wait: Wait, check: str) -> HttpResp
     """`/health/<check>/`: one check."""
     runtime = await wait(on_request, aon_request)
     if check not in runtime.engine.names:
-        body = {"status": "unknown", "message": f"Unknown check {check[:100]!r}", "known": runtime.engine.names}
-        return answer(request, body, 404)
+        return answer(request, _unknown("check", check, runtime.engine.names), 404)
     caller = await identify(request, runtime.conf, wait)
     refresh = _wants_refresh(request)
     if refresh and not caller.is_authorized:
@@ -135,8 +135,7 @@ async def group_check(request: HttpRequest, wait: Wait, group: str) -> HttpRespo
     runtime = await wait(on_request, aon_request)
     engine, conf = runtime.engine, runtime.conf
     if group not in engine.groups:
-        body = {"status": "unknown", "message": f"Unknown group {group[:100]!r}", "known": engine.groups}
-        return answer(request, body, 404)
+        return answer(request, _unknown("group", group, engine.groups), 404)
     # A session is looked up for no kubelet, since that sends no cookie.
     caller = await identify(request, conf, wait)
     refresh = _wants_refresh(request)
@@ -177,6 +176,13 @@ def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: 
 
 def _draining(request: HttpRequest) -> HttpResponse:
     return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
+
+
+def _unknown(what: str, name: str, known: list[str]) -> dict[str, Any]:
+    shown = name[:100]
+    nearest = nearest_of(shown, known)
+    message = f"Unknown {what} {shown!r}" + (f". {nearest}" if nearest else "")
+    return {"status": "unknown", "message": message, "known": known}
 
 
 def _wants_refresh(request: HttpRequest) -> bool:

@@ -151,12 +151,12 @@ class ProbeApp:
         try:
             result = await self._engine.acheck(name, deadline=self._budget, details=details)
         except UnknownCheckError:
-            return _said(404, "unknown", f"Unknown check {name!r}", known=self._engine.names)
+            return _unknown("check", name, self._engine.names)
         return Response(503 if result["status"] == "error" else 200, json.dumps(result))
 
     async def _group(self, name: str, details: bool) -> Response:
         if name not in self._engine.groups:
-            return _said(404, "unknown", f"Unknown group {name!r}", known=self._engine.groups)
+            return _unknown("group", name, self._engine.groups)
         if draining():
             return _draining()
         sweep = await self._engine.asweep(group=name, deadline=self._budget, max_age=self._ready_max_age)
@@ -198,6 +198,15 @@ def asgi(
         if not seconds > 0:
             raise ValueError(f"{name} must be a positive number of seconds, not {seconds}")
     return ProbeApp(engine, access, startup=startup, ready_budget=ready_budget, ready_max_age=ready_max_age)
+
+
+def _unknown(what: str, name: str, known: list[str]) -> Response:
+    import difflib
+
+    shown = name[:100]
+    nearest = difflib.get_close_matches(shown, known, n=1)
+    message = f"Unknown {what} {shown!r}" + (f". Did you mean {nearest[0]!r}?" if nearest else "")
+    return _said(404, "unknown", message, known=known)
 
 
 def _draining() -> Response:

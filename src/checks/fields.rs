@@ -33,7 +33,13 @@ pub fn port(field: &str, value: Option<u16>) -> Result<(), SpecError> {
 /// The URL that is configured as `field`. Its text is in no error: it may hold credentials.
 pub fn url(field: &str, text: &str) -> Result<Url, SpecError> {
     let wrong = |reason: String| Err(SpecError(format!("{field} {reason}")));
+    // A browser takes `http:/host` and `http:///host` for `http://host`; here they are mistakes, such as an empty variable.
+    let rest = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
     match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && rest.is_none() => {
+            wrong("must start with http:// or https://".to_owned())
+        }
+        Ok(_) if rest.is_some_and(|rest| rest.starts_with(['/', '\\'])) => wrong("has no host".to_owned()),
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.port() == Some(0) => {
             wrong("must have a port from 1 to 65535, not 0".to_owned())
         }

@@ -17,7 +17,7 @@ use super::route::Probe;
 use crate::engine::sweep::Sweep;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
-use crate::model::Status;
+use crate::model::{Status, nearest};
 use crate::monitor::{self, Requires};
 use crate::policy::report::{
     Health, NO_CHECKS, Report, ReportOf, ResultOf, ResultsOf, Row, Shown, are_failing, rounded, timestamp,
@@ -137,7 +137,9 @@ impl Probes {
         };
         found.unwrap_or_else(|UnknownCheck { what, unknown, known }| {
             let name: String = unknown.chars().take(SHOWN_NAME).collect();
-            let message = format!("Unknown {what} '{name}'");
+            let names: Vec<_> = known.iter().map(String::as_str).collect();
+            let nearest = nearest(&name, &names).map(|nearest| format!(". Did you mean '{nearest}'?"));
+            let message = format!("Unknown {what} '{name}'{}", nearest.unwrap_or_default());
             request.respond(404, &json!({"status": "unknown", "message": message, "known": known}), None)
         })
     }

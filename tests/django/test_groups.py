@@ -62,7 +62,8 @@ def test_group_is_judged_by_its_own_criticality(get: Any, group: str, code: int,
 def test_group_that_is_unknown_is_404(get: Any) -> None:
     response = get("/health/group/wroker/")
     assert response.status_code == 404
-    assert response.json()["known"] == list(GROUPS)
+    body = response.json()
+    assert (body["message"], body["known"]) == ("Unknown group 'wroker'. Did you mean 'worker'?", list(GROUPS))
 
 
 @pytest.mark.parametrize("name", ["default_cache", "dashboard", "fleet", "detailed", "group"])

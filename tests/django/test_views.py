@@ -163,7 +163,9 @@ def test_single__error(get: Any, settings: Any) -> None:
 def test_single__unknown(get: Any) -> None:
     response = get("/health/defualt_cache/")
     assert response.status_code == 404
-    assert "default_cache" in response.json()["known"]
+    body = response.json()
+    assert body["message"] == "Unknown check 'defualt_cache'. Did you mean 'default_cache'?"
+    assert "default_cache" in body["known"]
     assert response["Cache-Control"] == "no-store"
 
 

@@ -148,7 +148,7 @@ def test_background__renews_what_is_critical_in_a_group_as_what_is_critical() ->
 
 @pytest.mark.parametrize(
     ("path", "code"),
-    [("/group/worker", 200), ("/health/group/worker/", 200), ("/group/web/", 503), ("/group/nothing", 404)],
+    [("/group/worker", 200), ("/health/group/worker/", 200), ("/group/web/", 503), ("/group/wroker", 404)],
 )
 def test_probe_server__answers_with_the_report_of_a_group(engine: Engine, path: str, code: int) -> None:
     engine.add_group("worker", ["task_*"], critical=["task_queue"])
@@ -160,6 +160,7 @@ def test_probe_server__answers_with_the_report_of_a_group(engine: Engine, path: 
     assert (answer.code, found.status_code) == (code, code)
     if code == 404:
         assert answer.json()["known"] == found.json()["known"] == ["worker", "web"]
+        assert answer.json()["message"] == found.json()["message"] == "Unknown group 'wroker'. Did you mean 'worker'?"
         return
     for body in (answer.json(), found.json()):
         assert body["status"] == ("degraded" if code == 200 else "unhealthy")

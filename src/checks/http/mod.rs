@@ -189,6 +189,8 @@ mod tests {
             (json!({"url": ""}), "url must start with http:// or https://"),
             (json!({"url": "ftp://u:secret@h"}), "url must start with http:// or https://, not ftp://"),
             (json!({"url": "http://"}), "url has no host"),
+            (json!({"url": "http:///path/x"}), "url has no host"),
+            (json!({"url": "http:/x/path"}), "url must start with http:// or https://"),
             (json!({"url": "http://h:0/secret"}), "url must have a port from 1 to 65535, not 0"),
             (json!({"url": "http://h:99999/secret"}), "url must have a port from 1 to 65535"),
             (json!({"url": "http://a b/secret"}), "url is not a valid URL: its host cannot be a host name or address"),
