@@ -22,8 +22,16 @@ def probes(application: Application) -> Application:
     first::
 
         application = django_lifesigns.probes(get_asgi_application())
+
+    Raises:
+        ImproperlyConfigured: the app is not installed.
     """
     # Here, since the package is imported before Django is configured.
+    from django.apps import apps
+    from django.core.exceptions import ImproperlyConfigured
+
+    if not apps.is_installed("django_lifesigns"):  # the models that the import needs are none then
+        raise ImproperlyConfigured("django_lifesigns.probes() needs 'django_lifesigns' in INSTALLED_APPS.")
     from django_lifesigns.http.wrapper import wrap
 
     wrapped: Application = wrap(application)  # type: ignore[assignment]

@@ -62,6 +62,7 @@ def with_slow(where: dict[str, Any], **slow: dict[str, Any]) -> lifesigns.Engine
     return checks
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("slow", ["pg_sleep", "lock"])
 def test_slow_diagnostic_statement_delays_no_other_check(own: Postgres, slow: str) -> None:
     where = server(own, application_name=f"slow-{slow}")
@@ -84,6 +85,7 @@ def test_slow_diagnostic_statement_delays_no_other_check(own: Postgres, slow: st
     assert int(own.sql(count)) <= MOST_SESSIONS
 
 
+@pytest.mark.alone
 def test_slow_vital_statement_delays_no_other_vital_check(own: Postgres) -> None:
     """A lock on the session table holds connectivity up for the lock time-out of 1 s."""
     where = server(own, application_name="locked")
@@ -243,6 +245,7 @@ def test_sessions_that_an_administrator_ends_during_a_sweep_are_replaced(own: Po
             assert {name: result["status"] for name, result in results.items()} == WELL, messages
 
 
+@pytest.mark.alone
 def test_several_slow_statements_delay_no_other_check(own: Postgres) -> None:
     where = server(own, application_name="several")
     checks = lifesigns.Engine(default_timeout=3.0)

@@ -106,7 +106,9 @@ def test_waiting_requests__hold_no_thread(
         took = time.monotonic() - started
         assert {code for code, _ in found} == {503}
         # One run for all, and a margin for a busy machine.
-        assert budget / 2 < took < budget + 3
+        assert took < budget + 3
+        # `/ready/` need not wait where a critical check is known to fail.
+        assert path == "/ready/" or took > budget / 2
         wait_until(lambda: threads(server) <= idle + HANDFUL, 10, "threads are left")
 
 

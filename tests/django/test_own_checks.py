@@ -307,7 +307,7 @@ def entry_of(entry: dict[str, Any]) -> dict[str, Any]:
         ({"kind": "http", "url": "http://h", "arguments": {}}, "has an unknown option 'arguments'."),
         ({"kind": "http"}, "LIFESIGNS['CHECKS']['mine']: url is required"),
         ({"kind": "database", "tmeout": 2}, "has an unknown option 'tmeout'. Did you mean 'timeout'?"),
-        ({"kind": "migrations", "qqq": 2}, "Known are: breaker, critical, databases, depends_on, enabled, "),
+        ({"kind": "migrations", "qqq": 2}, "Known are: alert, breaker, critical, databases, depends_on, enabled, "),
         ({"check": {"kind": "database", "qqq": 2}}, "has an unknown option 'qqq'. Known are: alias."),
         ({"kind": "http", "url": "u:hunter2@h"}, "url must start with http:// or https://"),
         ({"kind": "http", "url": "http://h", "expect_status": 99}, "expect_status must be an HTTP status from 100 to"),

@@ -125,9 +125,11 @@ def test_stopped_servers_are_the_causes_that_readiness_names(
             assert code == 503
             assert causes <= details.keys(), details
             for name in causes:
-                assert "Timed out" in details[name]["message"], details
-            # Not those whose server answers.
-            assert details.keys() <= {*causes, *(("default_cache",) if "redis" in stopped else ())}, details
+                # A run may be under way after a result that is too old to stand.
+                assert details[name]["message"].startswith(("Timed out", "No result yet")), details
+            # Not those whose server answers, nor skipped ones whose run was under way when the server stopped.
+            others = {name for name, result in details.items() if result.get("blocked_by") not in causes}
+            assert others <= {*causes, *(("default_cache",) if "redis" in stopped else ())}, details
             time.sleep(0.1)
         assert unnamed == []
     wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 30, server.log())

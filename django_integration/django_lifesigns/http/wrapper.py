@@ -7,8 +7,6 @@ from io import BytesIO
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.apps import apps
-from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest, get_path_info
@@ -27,13 +25,7 @@ AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def wrap(application: Any) -> WsgiProbes | AsgiProbes:
-    """Return the application with the probes in front, of the same kind.
-
-    Raises:
-        ImproperlyConfigured: the app is not installed.
-    """
-    if not apps.is_installed("django_lifesigns"):  # each probe would fail with an error of its models
-        raise ImproperlyConfigured("django_lifesigns.probes() needs 'django_lifesigns' in INSTALLED_APPS.")
+    """Return the application with the probes in front, of the same kind."""
     worker.on_load()
     if iscoroutinefunction(application) or iscoroutinefunction(getattr(application, "__call__", None)):  # noqa: B004
         return AsgiProbes(application)
