@@ -21,7 +21,10 @@ from lifesigns.redaction import hide, redact
 from tests.django import settings as plain
 
 # Django's own system checks of models ask the database.
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.filterwarnings("ignore:The EMAIL_.* setting is deprecated"),
+]
 
 SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 HOOK = {"type": "webhook", "url": "https://ops.example.com/hook", "secrets": [SECRET]}
@@ -237,7 +240,7 @@ def test_mail_without_anybody_is_refused(settings: Any) -> None:
 
 def test_mail_through_the_backend_says_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     send = DjangoMailChannel.of({"type": "mail", "to": ["ops@example.com"], "from": "us@example.com"})
-    assert send(NOTICE)["state"] == "delivered"
+    assert send(NOTICE) == {"state": "delivered", "answer": "Accepted by the mail backend"}
     (message,) = mail.outbox
     assert (message.subject, message.body) == (NOTICE["title"], NOTICE["text"])
     assert (message.from_email, message.to) == ("us@example.com", ["ops@example.com"])
