@@ -52,6 +52,7 @@ __all__ = [
     "stop_interpreter_monitor",
     "thread_ends",
     "undrain",
+    "uptime",
 ]
 
 STORE_SUFFIX: str
