@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -178,7 +179,7 @@ def _draining(request: HttpRequest) -> HttpResponse:
     return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
 
 
-def _unknown(what: str, name: str, known: list[str]) -> dict[str, Any]:
+def _unknown(what: str, name: str, known: Sequence[str]) -> dict[str, Any]:
     shown = name[:100]
     nearest = nearest_of(shown, known)
     message = f"Unknown {what} {shown!r}" + (f". {nearest}" if nearest else "")

@@ -12,7 +12,7 @@ from lifesigns.access import Access
 from lifesigns.wedge import watch_loop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 
     from lifesigns.engine import Engine
 
@@ -200,7 +200,7 @@ def asgi(
     return ProbeApp(engine, access, startup=startup, ready_budget=ready_budget, ready_max_age=ready_max_age)
 
 
-def _unknown(what: str, name: str, known: list[str]) -> Response:
+def _unknown(what: str, name: str, known: Sequence[str]) -> Response:
     import difflib
 
     shown = name[:100]
