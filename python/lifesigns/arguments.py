@@ -159,3 +159,11 @@ def unwrapped(function: Any) -> Any:
     while hasattr(function, "func"):
         function = function.func
     return function
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question for the nearest of the known names; empty if none is near."""
+    import difflib
+
+    nearest = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {nearest[0]!r}?" if nearest else ""

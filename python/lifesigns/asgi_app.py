@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lifesigns._core import UnknownCheckError, drain, draining, metrics_format
 from lifesigns.access import Access
+from lifesigns.arguments import did_you_mean
 from lifesigns.wedge import watch_loop
 
 if TYPE_CHECKING:
@@ -201,11 +202,9 @@ def asgi(
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> Response:
-    import difflib
-
     shown = name[:100]
-    nearest = difflib.get_close_matches(shown, known, n=1)
-    message = f"Unknown {what} {shown!r}" + (f". Did you mean {nearest[0]!r}?" if nearest else "")
+    nearest = did_you_mean(shown, known)
+    message = f"Unknown {what} {shown!r}" + (f". {nearest}" if nearest else "")
     return _said(404, "unknown", message, known=known)
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import wraps
 
 from lifesigns import _core
-from lifesigns.arguments import list_of_names, refuse_arguments, register_options
+from lifesigns.arguments import did_you_mean, list_of_names, refuse_arguments, register_options
 from lifesigns.exceptions import DeclarationError
 
 TYPE_CHECKING = False
@@ -218,10 +218,7 @@ def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    nearest = difflib.get_close_matches(name, list(known), n=1)
-    return f"Did you mean {nearest[0]!r}?" if nearest else f"Known are: {', '.join(known)}."
+    return did_you_mean(name, known) or f"Known are: {', '.join(known)}."
 
 
 def _qualified_name(function: Callable[[], Any]) -> str:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
-
-from django.conf import settings
 
 from django_lifesigns.alerts.channels import engine_channel
 from django_lifesigns.settings.alerts import WHERE, Alerts, parse, place_of_channel
@@ -26,6 +23,7 @@ from django_lifesigns.settings.problems import (
     did_you_mean,
     sentences,
 )
+from django_lifesigns.settings.project import project_name
 from lifesigns import Engine
 
 # What opens incidents beside the checks.
@@ -35,7 +33,6 @@ GENERIC = frozenset(
     ["app", "backend", "conf", "config", "core", "django", "main", "mysite", "project", "server", "src"]
 )
 URLS = ("url", "api_url", "webhook_url")
-NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 # In the place of channels whose own settings are not on trial.
 STUB = {"type": "pagerduty", "routing_key": "0"}
 LEFT_OUT = "It is left out until it is put right; the rest alerts."
@@ -54,7 +51,7 @@ def engine_alerts(conf: Conf, names: Collection[str], groups: Collection[str]) -
     given = parse(conf.alerts)
     problems = list(given.problems)
     channels = _channels(given, problems)
-    alerts: dict[str, Any] = {"APPLICATION": application_name(), "WEDGED_AFTER": conf.wedged_after}
+    alerts: dict[str, Any] = {"APPLICATION": project_name(), "WEDGED_AFTER": conf.wedged_after}
     alerts |= {**_options(given, problems), "CHANNELS": channels}
     alerts["ROUTES"] = _routes(given, channels, problems)
     alerts["MAINTENANCE"] = _maintenance(given, problems)
@@ -67,12 +64,6 @@ def engine_alerts(conf: Conf, names: Collection[str], groups: Collection[str]) -
     problems += _of_application(alerts["APPLICATION"], given)
     problems += _unencrypted(given)
     return alerts, problems
-
-
-def application_name() -> str:
-    """Return the name of the project: in the keys of its incidents, where nothing else is configured."""
-    package = str(getattr(settings, "ROOT_URLCONF", "") or "").partition(".")[0]
-    return NOT_IN_NAMES.sub("", package)[:60] or "django"
 
 
 def _channels(given: Alerts, problems: list[Problem]) -> dict[str, Mapping[str, object]]:

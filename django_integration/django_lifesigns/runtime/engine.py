@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from django_lifesigns.alerts.config import application_name, engine_alerts
+from django_lifesigns.alerts.config import engine_alerts
 from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.imports import imports
@@ -28,6 +28,7 @@ from django_lifesigns.runtime.sharing import scope
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
 from django_lifesigns.settings.problems import Problem
+from django_lifesigns.settings.project import project_name
 from django_lifesigns.settings.secrets import secrets
 from django_lifesigns.targets.discovered import DiscoveredCheck, parents_first
 from django_lifesigns.targets.discovery import discover, known_checks
@@ -133,7 +134,7 @@ def build(conf: Conf) -> Runtime:
         declared=declared,
         shortest_period=min([conf.ready_max_age, conf.default_ttl, *_ttls(found)]),
         has_alerts=bool(sent),
-        alerts_as=alerts.get("APPLICATION", application_name()),
+        alerts_as=alerts.get("APPLICATION", project_name()),
         channels=tuple(alerts.get("CHANNELS", ())),
     )
 

@@ -14,9 +14,9 @@ from django.db import connections
 
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.project import project_name
 from lifesigns.redaction import is_secret
 
-NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]")
 # What Python checks reach by an alias such as `default`, beside the databases.
 TARGETS = ("CACHES", "CHANNEL_LAYERS", "STORAGES", "MEDIA_ROOT", "MAILERS", "CELERY_BROKER_URL")
 USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
@@ -35,11 +35,10 @@ def application() -> str:
 
     Native checks are kept apart by their targets, too; those in Python go through aliases such as `default`.
     """
-    name = NOT_IN_NAMES.sub("", str(getattr(settings, "ROOT_URLCONF", "")).partition(".")[0])[:60] or "django"
     known = (_place(), _databases(), [_plain(getattr(settings, name, None)) for name in TARGETS])
     # The name stands in the log: not even a trace of a password belongs there.
     digest = hashlib.sha256(USER_INFO.sub("", repr(known)).encode())
-    return f"{name}-{digest.hexdigest()[:12]}"
+    return f"{project_name()}-{digest.hexdigest()[:12]}"
 
 
 def _place() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
@@ -15,6 +14,7 @@ from django_lifesigns.history.objectives.current import states, targets
 from django_lifesigns.history.objectives.formats import json_, text
 from django_lifesigns.management.base import HealthCommand, require_history
 from django_lifesigns.runtime.engine import get_runtime
+from django_lifesigns.settings.project import project_name
 
 SHOWN = {"text": text, "json": json_}
 EXPORTED = {"openslo": openslo.documents, "prometheus-rules": prometheus.rules}
@@ -36,12 +36,7 @@ class Command(HealthCommand):
             found = targets()
             if not found:
                 raise CommandError(_("LIFESIGNS['OBJECTIVES'] names no check of this project."), returncode=2)
-            self.stdout.write(EXPORTED[output](_service(), found), ending="")
+            self.stdout.write(EXPORTED[output](project_name(), found), ending="")
             return
         require_history()
         self.stdout.write(SHOWN[output](states()), ending="")
-
-
-def _service() -> str:
-    """Return the name of the project: that of the package in which its URLs are."""
-    return str(getattr(settings, "ROOT_URLCONF", "") or "").partition(".")[0] or "django"
