@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lifesigns import redaction
 from tests import services
 from tests.services import wait_until, workspace
 
@@ -58,6 +59,16 @@ def no_service_survives() -> Iterator[None]:
     """Set up first, so that it ends after all the others."""
     yield
     assert workspace.survivors() == []
+
+
+@pytest.fixture
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No secret of another test is removed from texts, and none of this one from those of tests after it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(redaction, "_by_source", {})
+        redaction.hide([])
+        yield
+    redaction.hide([])
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,8 @@ KINDS: dict[str, dict[str, Any]] = {
 WELL = {kind: "degraded" if kind == "materialized_views" else "healthy" for kind in KINDS}
 # Sessions of one server and urgency: vital and diagnostic checks have one each as long as no statement is slow.
 SESSIONS = 2
+# With slow statements, for vital and for diagnostic checks together.
+MOST_SESSIONS = 6
 # How many hanging statements of `sleeper` run there.
 SLEEPING = (
     "SELECT count(*) FROM pg_stat_activity"

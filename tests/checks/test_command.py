@@ -89,6 +89,7 @@ def test_directory_and_environment(tmp_path: Path) -> None:
     assert shell("echo $PATH")["details"]["output"] == os.environ["PATH"]
 
 
+@pytest.mark.usefixtures("nothing_hidden")
 def test_output_without_secrets() -> None:
     script = f'echo "$KEY"; echo "postgres://u:{SECRET}@h/"; echo "password = {SECRET}"; echo fine'
     result = shell(script, environment={"KEY": SECRET})

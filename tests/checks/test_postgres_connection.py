@@ -16,6 +16,7 @@ import pytest
 
 import lifesigns
 from tests.checks.postgres_server import (
+    MOST_SESSIONS,
     SESSIONS,
     SLEEPING,
     WELL,
@@ -31,9 +32,6 @@ from tests.checks.postgres_server import (
 from tests.servers import misbehaving
 from tests.services import Postgres, Proxy, wait_until
 from tests.services.cluster import PASSWORD, USER
-
-# With slow statements, for vital and for diagnostic checks together.
-MOST_SESSIONS = 6
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.checks.postgres_server import (
+    MOST_SESSIONS,
     SESSIONS,
     SLEEPING,
     WELL,
@@ -42,8 +43,9 @@ def test_all_checks_share_sessions(own: Postgres, pool: PgBouncer) -> None:
         checks = engine(**every_kind(server(proxy)))
         for _ in range(3):
             assert statuses(checks.run(refresh=True)) == WELL
-        assert proxy.open_connections == SESSIONS
-        assert proxy.connections <= 2 * SESSIONS  # each login but the last with our own start-up parameters
+        # A statement that was slow, as on a busy machine, leaves the next one a session of its own.
+        assert SESSIONS <= proxy.open_connections <= MOST_SESSIONS
+        assert proxy.connections <= 2 * MOST_SESSIONS  # each login but the last with our own start-up parameters
 
 
 def test_settings_do_not_leak_to_other_clients(pool: PgBouncer) -> None:

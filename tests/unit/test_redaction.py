@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from lifesigns import Engine, redaction
+from lifesigns import Engine
 from lifesigns.redaction import hide, is_secret, redact, secrets_in
 from lifesigns.specs import Http, Postgres, PostgresServer, Redis
 
@@ -32,10 +32,7 @@ HOSTILE += [
 ]
 
 
-@pytest.fixture(autouse=True)
-def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test hides is shown again after it."""
-    monkeypatch.setattr(redaction, "_hidden", frozenset())
+pytestmark = pytest.mark.usefixtures("nothing_hidden")
 
 
 @pytest.mark.parametrize(
