@@ -26,6 +26,7 @@ mod tcp;
 pub mod thresholds;
 mod tls_certificate;
 mod usage;
+mod worker_sightings;
 
 use std::sync::Arc;
 

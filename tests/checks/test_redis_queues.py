@@ -182,7 +182,8 @@ def test_rq_failures_of_the_window_with_any_ttl(server: Configured) -> None:
 
 
 def test_rq_dead_workers_and_abandoned_jobs(server: Configured) -> None:
-    assert rq(server, specs.RedisTaskWorkers)["status"] == "error"
+    # By a prefix of its own: for 5 minutes after a worker was seen there is no error.
+    assert rq(server, specs.RedisTaskWorkers, prefix="nobody")["status"] == "error"
     server.command("SADD", "rq:workers:mail", "rq:worker:live", "rq:worker:gone", "rq:worker:ended")
     server.command("HSET", "rq:worker:live", "last_heartbeat", iso(300))
     server.command("HSET", "rq:worker:ended", "last_heartbeat", iso(1), "death", iso(0))
@@ -209,6 +210,45 @@ def test_rq_queue_without_worker(server: Configured) -> None:
     server.command("RPUSH", "rq:queue:low", "a")
     result = rq(server, specs.RedisTaskWorkers, discover=True)
     assert (result["status"], result["details"]["queues_without_worker"]) == ("degraded", ["low"])
+
+
+def test_rq_worker_that_stopped_in_order_is_missed_after_a_deploy(server: Configured) -> None:
+    server.command("SADD", "stop:workers:mail", "stop:worker:1")
+    server.command("HSET", "stop:worker:1", "last_heartbeat", iso(400))
+    assert rq(server, specs.RedisTaskWorkers, prefix="stop")["status"] == "healthy"
+    server.command("SREM", "stop:workers:mail", "stop:worker:1")
+    for _ in range(5):
+        result = rq(server, specs.RedisTaskWorkers, prefix="stop")
+        assert (result["status"], result["details"]["active_workers"]) == ("degraded", 0)
+        assert "since a deploy may be under way" in result["message"]
+
+
+def test_rq_worker_whose_key_expired_has_died(server: Configured) -> None:
+    server.command("SADD", "kill:workers:mail", "kill:worker:1")
+    server.command("HSET", "kill:worker:1", "last_heartbeat", iso(400))
+    assert rq(server, specs.RedisTaskWorkers, prefix="kill")["status"] == "healthy"
+    server.command("DEL", "kill:worker:1")
+    result = rq(server, specs.RedisTaskWorkers, prefix="kill")
+    assert (result["status"], "the last heartbeat was 4" in result["message"]) == ("error", True)
+    # Another worker cleans up: that is no deploy.
+    server.command("SREM", "kill:workers:mail", "kill:worker:1")
+    assert rq(server, specs.RedisTaskWorkers, prefix="kill")["status"] == "error"
+
+
+def test_rq_overdue_jobs(server: Configured) -> None:
+    now = time.time()
+    server.command("ZADD", "rq:scheduled:mail", str(now - 400), "a", str(now - 10), "b", str(now + 1000), "c")
+    result = rq(server, specs.RedisPendingTasks)
+    assert (result["details"]["scheduled_tasks"], result["details"]["overdue_schedules"]) == (2, 1)
+    assert result["status"] == "degraded"
+    assert result["message"].endswith('; 1 schedule is overdue: no scheduler runs for "mail"')
+    server.command("SET", "rq:scheduler-lock:mail", "1")
+    assert rq(server, specs.RedisPendingTasks)["message"].endswith("; 1 schedule is overdue")
+    server.command("ACL", "SETUSER", "little", "reset", "on", ">hunter2", "~*", "+@all", "-zcount", "-exists")
+    where = specs.RedisServer(url=server.url, username="little", password="hunter2")
+    result = run(specs.RedisPendingTasks(server=where, layout="rq", queues=["mail"]))
+    assert (result["status"], result["details"]["scheduled_tasks"]) == ("healthy", 3)
+    assert result["details"]["not_allowed"] == ["ZCOUNT"]
 
 
 def test_rq_more_queues_than_are_measured(server: Configured) -> None:

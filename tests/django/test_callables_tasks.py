@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from django_lifesigns.checks import last_seen
-from django_lifesigns.checks.task_results import judge, workers
+from django_lifesigns.checks.task_results import after_last_seen, judge, workers
 from django_lifesigns.checks.tasks import FailedTasks, PendingTasks, TaskQueueTables, TaskWorkers
 from django_lifesigns.targets.queues.background_task import background_task
 from lifesigns.specs import Thresholds
@@ -133,8 +133,7 @@ def test_tasks__workers(expected: int, status: str) -> None:
 
 
 @pytest.mark.usefixtures("queue_tables")
-def test_tasks__messages_count_as_those_of_the_native_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_seen, "_seen", {})
+def test_tasks__messages_count_as_those_of_the_native_checks() -> None:
     one, failed = "SELECT 'a', 1, NULL", str(QUEUE.failed_sql)
     table: dict[str, Any] = {"tables": ("background_task",), **TABLES}
     for check, message in [
@@ -266,22 +265,22 @@ def test_workers__last_heartbeat_is_in_the_message_where_none_is_left() -> None:
 
 @pytest.mark.usefixtures("queue_tables")
 def test_workers__that_removed_themselves_are_no_error_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_seen, "_seen", {})
     check = TaskWorkers(**WORKERS)
     assert check()["status"] == "healthy"
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM background_task_worker")
-    result = check()
-    assert result["status"] == "degraded"
-    assert str(result["message"]).startswith("No worker is registered any more")
-    [(queue, (at, entries))] = last_seen._seen.items()
-    last_seen._seen[queue] = (at - 301, entries)
+    # However often, and also in a process that has not seen them itself.
+    for known in (last_seen._known, last_seen._known, {}):
+        monkeypatch.setattr(last_seen, "_known", known)
+        result = check()
+        assert result["status"] == "degraded"
+        assert str(result["message"]).startswith("No worker is registered any more")
+    monkeypatch.setattr(last_seen, "note_workers", lambda *_: 301.0)
     assert check()["status"] == "error"
 
 
 @pytest.mark.usefixtures("queue_tables")
 def test_workers__that_died_are_an_error_also_when_their_rows_are_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_seen, "_seen", {})
     check = TaskWorkers(**WORKERS)
     assert check()["status"] == "healthy"
     with connection.cursor() as cursor:
@@ -290,6 +289,23 @@ def test_workers__that_died_are_an_error_also_when_their_rows_are_removed(monkey
         assert check()["status"] == "error"
         cursor.execute("DELETE FROM background_task_worker")
     assert check()["status"] == "error"
+    monkeypatch.setattr(last_seen, "_known", {})
+    assert check()["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "expected"),
+    [
+        ("error", 299.0, "degraded"),
+        ("error", 300.0, "error"),
+        ("error", None, "error"),
+        ("healthy", 1.0, "healthy"),
+        ("degraded", 1.0, "degraded"),
+    ],
+)
+def test_workers__that_were_seen_before_a_deploy(status: str, seconds: float | None, expected: str) -> None:
+    result = after_last_seen({"status": status, "message": "m"}, seconds, 300)
+    assert (result["status"], "one was seen" in result["message"]) == (expected, status != expected)
 
 
 @pytest.mark.parametrize(("active", "expected", "status"), [(0, 0, "healthy"), (0, 1, "error"), (2, 1, "healthy")])

@@ -15,10 +15,12 @@ from django_lifesigns.checks.fixed_result import FixedResult
 from django_lifesigns.checks.migrations import MigrationsApplied
 from django_lifesigns.checks.storage import StorageCheck
 from django_lifesigns.settings.options import DJANGO_KINDS
+from django_lifesigns.specs import Migrations, Storage
 from django_lifesigns.targets.aliases import ALIAS_KINDS
 from lifesigns import specs
 from tests.django.projects import run_json, sqlite
 from tests.django.test_aliases import LAYER, LOCAL, MEDIA, REDIS, REMOTE
+from tests.django.test_health_modules import found as declared_in_health_module
 from tests.services import free_port
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -69,6 +71,51 @@ def test_run_options_stand_beside_the_kind(discovered: Any) -> None:
     assert found["uploads"].check == StorageCheck(alias="default", write=True)
     options = found["uploads"].options
     assert (options["critical"], options["ttl"], options["breaker"].failures) == (False, 60, 3)
+
+
+RELAY = {"kind": "smtp", "host": "relay.example"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "ttl", "critical"),
+    [
+        (RELAY, 300, False),
+        ({"check": RELAY}, 300, False),
+        ({"check": specs.Smtp(host="relay.example")}, 300, False),
+        ({**RELAY, "ttl": 10, "critical": True}, 10, True),
+        ({"kind": "google_maps", "api_key": "k"}, 900, False),
+        ({"kind": "openai", "api_key": "k"}, 120, False),
+        ({"kind": "anthropic", "api_key": "k"}, 120, False),
+        ({"check": Storage(alias="media")}, 300, False),
+        ({"check": Migrations(), "critical": True}, 300, True),
+        ({"kind": "tcp", "host": "h", "port": 1}, None, True),
+    ],
+)
+def test_what_costs_money_or_a_ban_is_asked_as_seldom_as_by_default(
+    discovered: Any, entry: Any, ttl: float | None, critical: bool
+) -> None:
+    found, problems = discovered(**SETTINGS, LIFESIGNS={"CHECKS": {"mine": entry}})
+    assert problems == []
+    assert (found["mine"].options.get("ttl"), found["mine"].is_critical) == (ttl, critical)
+
+
+def test_check_in_place_of_one_of_the_22_is_run_as_that(discovered: Any) -> None:
+    found, _ = discovered(LIFESIGNS={"CHECKS": {"disk_space": {"check": specs.Smtp(host="relay.example")}}})
+    assert (found["disk_space"].options["ttl"], found["disk_space"].is_critical) == (300, True)
+
+
+DECLARED = """
+from django_lifesigns.specs import Migrations, Storage
+lifesigns.check("files", critical=False)(Storage(alias="default", write=True))
+lifesigns.check("schema", ttl=60)(Migrations(unapplied="degraded"))
+"""
+
+
+def test_declared_in_a_health_module(tmp_path: Path) -> None:
+    said, report = declared_in_health_module(tmp_path, DECLARED)
+    assert said == []
+    assert report["checks"]["files"]["message"] == "Storage 'default' reads and writes"
+    assert report["checks"]["schema"]["message"] == "All migrations are applied"
 
 
 def test_cache_depends_on_the_server_of_default(discovered: Any) -> None:

@@ -17,7 +17,7 @@ from tests.servers.black_hole import FullBacklog
 from tests.servers.server import MisbehavingServer
 
 BLACK_HOLE = "127.0.0.78"
-ALL = ("PostgreSQL", "Redis", "MQTT", "WebSocket", "AMQP", "SMTP", "HTTP", "Storage", "gRPC", "TLS")
+ALL = ("PostgreSQL", "Redis", "MQTT", "WebSocket", "AMQP", "SMTP", "HTTP", "Storage", "Migrations", "gRPC", "TLS")
 # What can be done to the server itself is done to the one that is reached by UDP, too.
 SERVERS = (*ALL, "DNS")
 # Where each protocol's answer starts, so that a client reads on.
@@ -31,6 +31,7 @@ BEGINNINGS = {
     "HTTP": b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n",
     # Of a HEAD, whose answer has no body.
     "Storage": b"HTTP/1.1 200 OK\r\nX-Padding: ",
+    "Migrations": b"R\0\0\0\x08\0\0\0\0",
     # Settings, and then a frame of a length that is allowed; the record of a handshake.
     "gRPC": b"\0\0\0\4\0\0\0\0\0\0\x40\0\0\0\0\0\0\1",
     "TLS": b"\x16\3\3\x40\0",

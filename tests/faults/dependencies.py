@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.faults import migrations
 from tests.services import (
     S3,
     Grpc,
     HttpApis,
     Mosquitto,
     Nsd,
+    Postgres,
     Proxy,
     RabbitMq,
     Service,
@@ -99,7 +101,7 @@ class Dependencies:
 
     def __init__(self, *, gates: bool) -> None:
         self.stack = Stack()
-        self.rabbitmq, self.websockets = RabbitMq(), Mosquitto(websockets=True)
+        self.rabbitmq, self.websockets, self.archive = RabbitMq(), Mosquitto(websockets=True), Postgres()
         # Beside the stack, which is what a project has by default.
         self.own: dict[str, Service] = {
             "WebSocket": self.websockets,
@@ -108,6 +110,7 @@ class Dependencies:
             "TLS": HttpApis(tls=True),
             "DNS": Nsd(),
             "Storage": S3(),
+            "Migrations": self.archive,
         }
         ports: dict[str, int] = {}
         if self.websockets.websockets_port is not None:  # it listens on another port, too
@@ -125,6 +128,7 @@ class Dependencies:
             "TLS": (self.own["TLS"], ("certificate",), ()),
             "DNS": (self.own["DNS"], ("zone",), ()),
             "Storage": (self.own["Storage"], (), ("storage_uploads",)),
+            "Migrations": (self.own["Migrations"], ("database_archive",), ("schema",)),
         }
         self.by_name = {
             name: Dependency(
@@ -134,7 +138,7 @@ class Dependencies:
                 service_port=ports.get(name, service.port),
                 native=native,
                 python=python,
-                noticing=python if name == "Storage" else (),
+                noticing=python if name in ("Storage", "Migrations") else (),
             )
             for name, (service, native, python) in services.items()
         }
@@ -159,7 +163,8 @@ class Dependencies:
 
         settings: dict[str, Any] = replace(self._settings())
         if names:
-            settings["DATABASES"]["default"]["HOST"] = self.by_name["PostgreSQL"].host_name
+            for alias, dependency in (("default", "PostgreSQL"), (migrations.ALIAS, "Migrations")):
+                settings["DATABASES"][alias]["HOST"] = self.by_name[dependency].host_name
             settings["MQTT_CONFIG"]["BROKER_ADDRESS"] = self.by_name["MQTT"].host_name
             settings["EMAIL_HOST"] = self.by_name["SMTP"].host_name
             named = {"orders": "gRPC", "certificate": "TLS", "mqtt_websocket": "WebSocket", "amqp": "AMQP"}
@@ -210,7 +215,9 @@ class Dependencies:
                 "server": f"{dns.host}:{dns.port}",
                 "expected": ["192.0.2.1"],
             },
+            "schema": {"kind": "migrations", "databases": [migrations.ALIAS]},
         }
+        settings["DATABASES"][migrations.ALIAS] = migrations.database(self.archive)
         storage = self.own["Storage"]
         settings["STORAGES"] = {
             "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.faults import commands, names
+from tests.faults import commands, migrations, names
 from tests.faults.dependencies import Dependencies
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ class Project:
         settings = self.dependencies.settings(names=self.names is not None)
         lifesigns = settings["LIFESIGNS"]
         checks: dict[str, Any] = lifesigns["CHECKS"]
-        for name in ("database_connectivity", "database_performance", "mqtt_broker"):
+        for name in ("database_connectivity", "database_performance", "mqtt_broker", "database_archive", "schema"):
             checks.setdefault(name, {})["timeout"] = self.timeout
+        checks["schema"]["ttl"] = TTL
         for name in BREAKER_CHECKS:
             # Those of paid APIs are fresh for minutes by default.
             checks.setdefault(name, {}).update(breaker=self.breaker, ttl=TTL)
@@ -79,6 +80,7 @@ class Project:
             self.command_order.write_text("")
             commands.write_program(self.program)
             self._settings.write_text(json.dumps(self.settings()))
+            migrations.migrate(self)
             self._undo = undo.pop_all()
         return self
 

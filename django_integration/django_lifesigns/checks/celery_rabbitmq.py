@@ -32,16 +32,14 @@ class CeleryRabbitWorkers(CeleryStaff):
             states = queue_states(connection, self.queues)
             pending = sum(state.messages for state in states.values())
             still = standing_still(connection, answers, self.stalled_after_seconds, lambda: pending)
-        details = {"heartbeat_window_minutes": self.heartbeat_window_minutes, **self._last_heartbeat()}
+        ages = [age for age in heartbeats().values() if age <= self.window_seconds]
+        # Of workers of this host, which send heartbeats where they have `CELERY_SIGNALS`.
+        last = {"last_heartbeat_seconds": round(min(ages), 1)} if ages else {}
+        details: dict[str, object] = {"heartbeat_window_minutes": self.heartbeat_window_minutes, **last}
         details |= running(answers, self.stuck_after_seconds) if answers else {}
         answered = len(answers) if self.remote_control else None
-        result = judge(answered, states, self.expected_workers, details)
+        result = self.after_last_seen(judge(answered, states, self.expected_workers, details), ages)
         return with_standstill(with_stuck(result, self.stuck_after_seconds), still)
-
-    def _last_heartbeat(self) -> dict[str, object]:
-        """Return how long ago a worker of this host sent its last heartbeat (`CELERY_SIGNALS`), if in the window."""
-        ages = [age for age in heartbeats().values() if age <= self.heartbeat_window_minutes * 60]
-        return {"last_heartbeat_seconds": round(min(ages), 1)} if ages else {}
 
 
 def judge(

@@ -13,7 +13,8 @@ from django_lifesigns.checks.celery_broker import is_connected, running, wait_in
 from django_lifesigns.checks.celery_connection import connected
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.imports import celery_modules
-from django_lifesigns.checks.task_results import workers
+from django_lifesigns.checks.task_results import after_last_seen, workers
+from lifesigns.worker_sightings import note_workers
 
 # Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
 # so it is less than the response time (1 s) that makes a check degraded.
@@ -28,7 +29,8 @@ class CeleryStaff(celery.CeleryCheck):
 
     Degraded are a task that has been running for more than `stuck_after_seconds`, a worker that has started nothing for
     `stalled_after_seconds` while tasks waited for it (0 is no limit for either), and schedules that are due for more
-    than `schedule_window_minutes`.
+    than `schedule_window_minutes`. No worker at all is an error once none has been seen for `heartbeat_window_minutes`
+    by any process of the scope, or if none ever was: in a deploy there is none for a while.
     """
 
     expected_workers: int = 1
@@ -53,6 +55,17 @@ class CeleryStaff(celery.CeleryCheck):
             return self._workers()
         celery_beat.start(self.schedule_window_minutes)
         return celery_beat.with_overdue(self._workers(), self.schedule_window_minutes)
+
+    def after_last_seen(self, result: dict[str, Any], ages: Iterable[float]) -> dict[str, Any]:
+        """Return the result, no error in a deploy; `ages` are those of the last heartbeats of workers, in seconds."""
+        seen = note_workers("celery", result["details"]["active_workers"])
+        last = min((age for age in (seen, *ages) if age is not None), default=None)
+        return after_last_seen(result, last, self.window_seconds)
+
+    @property
+    def window_seconds(self) -> float:
+        """Return for how long a heartbeat says that its worker is alive."""
+        return self.heartbeat_window_minutes * 60.0
 
     def _workers(self) -> dict[str, Any]:
         """Return the result without the scheduler's."""
@@ -82,11 +95,13 @@ class CeleryWorkers(CeleryStaff):
             # Only a broker that knows of no worker decides that there is none.
             may_be_busy = bool(answers) or is_connected(connection)
             still = standing_still(connection, answers, self.stalled_after_seconds, partial(_depth, connection))
-        busy = self._busy(heartbeats(), answers) if may_be_busy and len(answers) < self.expected_workers else []
+        ages = heartbeats()
+        busy = self._busy(ages, answers) if may_be_busy and len(answers) < self.expected_workers else []
         if not (answers or busy) and may_be_busy and self.expected_workers:
             message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
         found = self._result(len(answers), "answered", busy, **running(answers, self.stuck_after_seconds))
+        found = self.after_last_seen(found, ages.values())
         return with_standstill(with_stuck(found, self.stuck_after_seconds), still)
 
     def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
@@ -94,14 +109,14 @@ class CeleryWorkers(CeleryStaff):
         from lifesigns.celery import node_name
 
         others = ages.keys() - set(map(node_name, answered))
-        return [ages[name] for name in others if ages[name] <= self._window]
+        return [ages[name] for name in others if ages[name] <= self.window_seconds]
 
     def _of_heartbeats(self, ages: Mapping[str, float]) -> dict[str, Any]:
         if not ages:
             here = "none of this host has sent a heartbeat: those of other hosts are not known"
             message = f"{self.unreachable}, and {here}"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
-        alive = [age for age in ages.values() if age <= self._window]
+        alive = [age for age in ages.values() if age <= self.window_seconds]
         sign = f"of this host sent a heartbeat in the last {self.heartbeat_window_minutes} minutes"
         last = min(ages.values())
         sign += "" if alive else f"; the last heartbeat was {last:.0f} s ago"
@@ -113,10 +128,6 @@ class CeleryWorkers(CeleryStaff):
             details |= {"busy_workers": len(busy), "last_heartbeat_seconds": round(max(busy), 1)}
         details["heartbeat_window_minutes"] = self.heartbeat_window_minutes
         return workers(active + len(busy), self.expected_workers, sign, **details)
-
-    @property
-    def _window(self) -> float:
-        return self.heartbeat_window_minutes * 60.0
 
 
 def _depth(connection: Any) -> int:

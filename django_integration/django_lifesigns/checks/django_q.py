@@ -16,7 +16,7 @@ from django_lifesigns.checks.task_results import after_sign_off, workers
 class DjangoQWorkers:
     """Workers of all clusters that have reported within the last 3 seconds.
 
-    Where none has, it is an error once none has for `heartbeat_window_minutes`, as far as this process has looked.
+    Where none has, it is an error once none has for `heartbeat_window_minutes`, as far as this scope has looked.
     """
 
     expected_workers: int = 1

@@ -1,27 +1,27 @@
-"""When workers were last there: where they stop in order they remove their registration, in each deploy."""
+"""Workers that have removed their registration: where they stop in order they do so, in each deploy."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Hashable
+from lifesigns.worker_sightings import note_died, note_workers
 
-# By queue: when this process last saw a worker there, and how many there were.
-_seen: dict[Hashable, tuple[float, int]] = {}
+# By queue: how many workers this process has seen there last, unless they have died since.
+_known: dict[str, int] = {}
 
 
-def signed_off(queue: Hashable, active: int, known: int, window_seconds: float) -> float | None:
-    """Note that `active` workers are there now and, if there is none, how many entries of dead ones are `known`.
+def signed_off(queue: str, active: int, rows: int, window_seconds: float) -> float | None:
+    """Note that `active` workers are there now and, if there is none, how many `rows` of dead ones are left.
 
-    Return how many seconds ago the last worker was there, if there is none now, entries are gone, and that was within
-    the window. None otherwise: a worker whose entry is still there has died.
+    Return how many seconds ago the last worker was there, as any process of the scope has seen it, if there is none
+    now, rows are gone, and that was within the window. None otherwise: a worker whose row is still there has died.
     """
+    ago = note_workers(queue, active)
     if active:
-        _seen[queue] = (time.monotonic(), active)
+        _known[queue] = active
         return None
-    at, workers = _seen.get(queue, (0.0, 0))
-    if known >= workers:
-        # They died: that their entries are removed later on is no sign of life.
-        _seen.pop(queue, None)
+    # Where only other processes have seen them, no row may be left.
+    if rows >= _known.get(queue, 1):
+        # They died: that their rows are removed later on is no sign of life.
+        if _known.pop(queue, None):
+            note_died(queue)
         return None
-    ago = time.monotonic() - at
-    return ago if ago < window_seconds else None
+    return ago if ago is not None and ago < window_seconds else None

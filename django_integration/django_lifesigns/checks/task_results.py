@@ -70,6 +70,14 @@ def after_sign_off(result: dict[str, object], seconds: float | None) -> dict[str
     return {**result, "status": "degraded", "message": message}
 
 
+def after_last_seen(result: dict[str, Any], seconds: float | None, window_seconds: float) -> dict[str, Any]:
+    """Return the result, no error if a worker was seen so many seconds ago, within the window, as in each deploy."""
+    if result["status"] != "error" or seconds is None or seconds >= window_seconds:
+        return result
+    when = f"one was seen {int(seconds)} s ago: an error after {window_seconds:.0f} s, since a deploy may be under way"
+    return {**result, "status": "degraded", "message": f"{result['message']}, {when}"}
+
+
 def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[str, Any]:
     """Return the result, saying when the last heartbeat was sent where no worker is left."""
     if seconds is None or result["status"] not in ("degraded", "error") or result["details"]["active_workers"]:

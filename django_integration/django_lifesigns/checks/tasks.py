@@ -165,7 +165,7 @@ class TaskWorkers(TaskQueueTables):
         [(count,)] = rows(self.database, self.sql, since=since)
         known = 0 if count else rows(self.database, self.sql, since=EVER)[0][0]
         window = self.heartbeat_window_minutes
-        ago = signed_off((self.database, self.sql), count, known, 60 * window)
+        ago = signed_off(f"{self.database} {self.sql}", count, known, 60 * window)
         sign = f"sent a heartbeat in the last {counted(window, 'minute')}"
         return after_sign_off(workers(count, self.expected_workers, sign, heartbeat_window_minutes=window), ago)
 

@@ -31,6 +31,7 @@ from django_lifesigns.targets.context import (
     WrongSettingError,
     WrongTargetError,
 )
+from django_lifesigns.targets.costs import is_costly, run_by_cost
 from django_lifesigns.targets.discovered import DiscoveredCheck, parents_of
 from django_lifesigns.targets.named import named_target
 from django_lifesigns.targets.naming import linked_by_name, rightly_named, uniquely_named
@@ -92,6 +93,10 @@ def _find(key: str, conf: Conf, targets: Mapping[str, Target], problems: list[Pr
             run |= named.run()
             critical_by_default = named.critical
             run["critical"] = named.critical if critical is None else critical
+        run |= {name: value for name, value in run_by_cost(own).items() if run.get(name) is None}
+        if target is None and not declared and is_costly(own):
+            critical_by_default = False
+            run["critical"] = bool(critical)
         run |= options.run
         shown = options.name or key
         if not (own or declared or refused or target):

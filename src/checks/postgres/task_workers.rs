@@ -1,11 +1,9 @@
 //! The task queue's workers, by their heartbeats in its tables.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
-use tokio::time::Instant;
 
 use super::further::{FurtherRows, FurtherStatement, query_with_further};
 use super::pool::key;
@@ -17,8 +15,9 @@ use super::tasks::{
 use crate::checks::Check;
 use crate::checks::fields::{counted, yes};
 use crate::checks::postgres::PostgresServer;
+use crate::checks::worker_sightings::WorkerSightings;
 use crate::model::{CheckError, Finding, SpecError, Status};
-use crate::runtime::{Context, lock};
+use crate::runtime::Context;
 
 const LAST_HEARTBEAT: &str = "last_heartbeat_seconds";
 /// Before every row.
@@ -98,34 +97,10 @@ impl Check for TaskWorkersCheck {
 
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         let (server, statement) = (&self.server, self.statement());
-        let seen = context.process.shared::<LastSeen>(&format!("{} {statement}", key(server)));
+        let sightings = WorkerSightings::new(context, &format!("{} {statement}", key(server)));
         let (response, further) = query_with_further(context, server, &self.tables, statement, self.further()).await?;
         let window = Duration::from_secs(60 * u64::from(self.heartbeat_window_minutes));
-        judge_workers(self, &response, &further, |active, known| seen.note(active, known, window))
-    }
-}
-
-/// When a worker was last there, and how many there were.
-#[derive(Default)]
-struct LastSeen(Mutex<Option<(Instant, u64)>>);
-
-impl LastSeen {
-    /// Notes how many workers there are, and how many rows of workers if there is none. Returns how long ago the last one
-    /// was there, if there is none now, rows are gone, and that was within the window. Workers that stop in order remove
-    /// their rows, as in each deploy.
-    fn note(&self, active: u64, known: u64, window: Duration) -> Option<Duration> {
-        let mut last = lock(&self.0);
-        if active > 0 {
-            *last = Some((Instant::now(), active));
-            return None;
-        }
-        let (at, workers) = (*last)?;
-        if known >= workers {
-            // They died: that their rows are removed later on is no sign of life.
-            *last = None;
-            return None;
-        }
-        Some(at.elapsed()).filter(|ago| *ago < window)
+        judge_workers(self, &response, &further, |active, rows| sightings.note(active, rows, window))
     }
 }
 
@@ -288,28 +263,11 @@ mod tests {
         assert!(TaskWorkersCheck { stuck_sql: None, running_sql: None, ..spec }.validate().is_err());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn workers_that_removed_themselves_are_missed_after_the_window() {
-        let window = Duration::from_secs(300);
-        let seen = LastSeen::default();
-        assert_eq!(seen.note(0, 0, window), None);
-        assert_eq!(seen.note(2, 0, window), None);
-        tokio::time::advance(Duration::from_secs(299)).await;
-        assert_eq!(seen.note(0, 1, window), Some(Duration::from_secs(299)));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(seen.note(0, 1, window), None);
-
+    #[test]
+    fn workers_that_removed_themselves_are_degraded() {
         let finding = judge_heartbeats(&workers(2), 0, Some(Duration::from_secs(7)));
         assert_eq!(finding.status, Status::Degraded);
         assert_eq!(finding.message, "No worker is registered any more; the last one was less than 8 s ago");
-    }
-
-    #[test]
-    fn workers_that_died_are_missed_at_once_also_when_their_rows_are_removed() {
-        let (seen, window) = (LastSeen::default(), Duration::from_secs(300));
-        assert_eq!(seen.note(2, 0, window), None);
-        assert_eq!(seen.note(0, 2, window), None);
-        assert_eq!(seen.note(0, 0, window), None);
     }
 
     #[test]

@@ -16,7 +16,8 @@ from tests.services.sqs import FakeSqs
 pytest.importorskip("celery")
 pytestmark = pytest.mark.services
 
-RELEASES = [(), ("celery==5.3.6", "kombu==5.3.7")]
+OLDEST = ("celery==5.3.6", "kombu==5.3.7", "django-celery-results==2.5.1")
+RELEASES = [(), OLDEST]
 SEND = """
 import project
 for _ in range(3):
@@ -66,9 +67,14 @@ def test_sqs_depth(tmp_path: Path, install: Install, release: tuple[str, ...]) -
             assert (details["queue_breakdown"], details["taken_tasks"]) == ({"celery": 3}, 1)
 
 
-@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_flow_of_tasks_whose_results_are_in_postgresql(
-    request: pytest.FixtureRequest, postgres: Postgres, tmp_path: Path, broker: str
+@pytest.mark.parametrize(("broker", "release"), [("redis", ()), ("rabbitmq", ()), ("rabbitmq", OLDEST)])
+def test_flow_and_failures_of_tasks_whose_results_are_in_postgresql(
+    request: pytest.FixtureRequest,
+    postgres: Postgres,
+    tmp_path: Path,
+    install: Install,
+    broker: str,
+    release: tuple[str, ...],
 ) -> None:
     pytest.importorskip("django_celery_results")
     if broker == "redis":
@@ -77,7 +83,7 @@ def test_flow_of_tasks_whose_results_are_in_postgresql(
     else:
         rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq")
         url = rabbitmq.url(rabbitmq.new_vhost())
-    name = f"flow_{broker}"
+    name = f"flow_{broker}_{'oldest' if release else 'newest'}"
     postgres.sql(f"CREATE DATABASE {name} OWNER app TEMPLATE template0")
     settings: dict[str, Any] = {
         "USE_TZ": True,
@@ -86,14 +92,17 @@ def test_flow_of_tasks_whose_results_are_in_postgresql(
         "CELERY_BROKER_URL": url,
         "CELERY_RESULT_BACKEND": "django-db",
     }
-    with QueueProject(tmp_path, settings, {"project": APP}) as project:
+    with QueueProject(tmp_path, settings, {"project": APP}, install(*release)) as project:
         project.do(MIGRATE + SEND)
         details = project.checks("pending_tasks")["pending_tasks"]["details"]
         assert (details["total_pending"], details["finished_per_minute"]) == (3, 0.0)
         assert details["expected_wait_seconds"] is None
         worker = project.start(*WORKER)
         project.wait("pending_tasks", lambda details: details["finished_per_minute"] == 0.6)
+        project.do("import project; project.fail.delay()")
+        failed = project.wait("failed_tasks", lambda details: details["failed_count_last_hour"] == 1)
+        assert failed["status"] == "healthy", failed
         project.kill(worker)
         project.do("import project; project.quick.delay()")
         details = project.checks("pending_tasks")["pending_tasks"]["details"]
-        assert (details["total_pending"], details["expected_wait_seconds"]) == (1, 100.0)
+        assert (details["total_pending"], details["expected_wait_seconds"]) == (1, 75.0)

@@ -29,6 +29,9 @@ def quick(): pass
 def report(): pass
 
 @app.task
+def fail(): raise RuntimeError("no")
+
+@app.task
 def hang(): time.sleep(600)
 """
 SEND = """

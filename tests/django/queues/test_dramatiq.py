@@ -73,9 +73,13 @@ def test_dramatiq_from_empty_to_a_worker_that_died(
 
         project.kill(worker)
         forget_senders(redis)
-        # As in a deploy, the first two looks are no alarm.
-        looks = [project.checks("task_workers")["task_workers"] for _ in range(3)]
-        assert (looks[-1]["status"], looks[-1]["details"]["stuck_tasks"]) == ("error", 2), looks
+        workers = project.checks("task_workers")["task_workers"]
+        assert (workers["status"], workers["details"]["stuck_tasks"]) == ("degraded", 2), workers
+        assert "since a deploy may be under way" in workers["message"]
+    # Another scope has seen no worker, so that it waits for none.
+    (tmp_path / "other").mkdir()
+    with QueueProject(tmp_path / "other", settings, {"actors": ACTORS}, install(*release)) as other:
+        assert other.checks("task_workers")["task_workers"]["status"] == "error"
 
 
 def forget_senders(redis: Redis) -> None:

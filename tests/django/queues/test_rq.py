@@ -29,6 +29,13 @@ for _ in range(3):
     django_rq.get_queue("mail").enqueue(jobs.quick)
 django_rq.get_queue("mail").enqueue_in(timedelta(hours=1), jobs.quick)
 """
+SCHEDULE = """
+from datetime import datetime, timedelta, timezone
+import django_rq, jobs
+for _ in range(2):
+    django_rq.get_queue("default").enqueue_at(datetime.now(timezone.utc) - timedelta(hours=1), jobs.quick)
+django_rq.get_queue("default").enqueue_in(timedelta(hours=1), jobs.quick)
+"""
 # The newest releases, and the oldest that are supported.
 RELEASES = [(), ("rq==1.16.2", "django-rq==2.10.3")]
 
@@ -76,12 +83,31 @@ def test_rq_from_empty_to_a_worker_that_died(
         project.kill(worker)
         expire(redis)
         workers = project.wait("task_workers", lambda details: details["stuck_tasks"])
-        # As in a deploy, the first two looks are no alarm.
-        looks = [project.checks("task_workers")["task_workers"] for _ in range(3)]
-        assert (looks[-1]["status"], workers["details"]["active_workers"]) == ("error", 0)
+        # Its registration is still there: this is no deploy.
+        assert (workers["status"], workers["details"]["active_workers"]) == ("error", 0)
         assert "1 task left behind by a worker that died" in workers["message"]
-        assert "0 of 1 expected workers alive, the last heartbeat was " in looks[-1]["message"]
-        assert 0 <= looks[-1]["details"]["last_heartbeat_seconds"] < 120
+        assert "0 of 1 expected workers alive, the last heartbeat was " in workers["message"]
+        assert 0 <= workers["details"]["last_heartbeat_seconds"] < 120
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release[0] if release else "installed")
+def test_rq_overdue_jobs_until_a_scheduler_runs(
+    redis: Redis, tmp_path: Path, install: Install, release: tuple[str, ...]
+) -> None:
+    settings = {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": {"default": {"URL": redis.url_for(8)}}}
+    with QueueProject(tmp_path, settings, {"jobs": JOBS}, install(*release)) as project:
+        project.do(SCHEDULE)
+        worker = project.start("-m", "django", "rqworker", "default")
+        project.wait("task_workers", lambda details: details["active_workers"] == 1)
+        pending = project.checks("pending_tasks")["pending_tasks"]
+        assert (pending["details"]["scheduled_tasks"], pending["details"]["overdue_schedules"]) == (1, 2)
+        assert pending["status"] == "degraded"
+        assert "2 schedules are overdue: no scheduler runs for" in pending["message"]
+
+        project.kill(worker)
+        project.start("-m", "django", "rqworker", "default", "--with-scheduler")
+        pending = project.wait("pending_tasks", lambda details: details["overdue_schedules"] == 0)
+        assert (pending["status"], pending["details"]["scheduled_tasks"]) == ("healthy", 1)
 
 
 def expire(redis: Redis) -> None:

@@ -11,6 +11,7 @@ RELEASES = {
     "oldest": ["procrastinate==3.1.*", "django-q2==1.6.*", "django-tasks==0.5.*", "setuptools<81"],
     "django-tasks 0.7": ["django-tasks==0.7.*"],
     "django-tasks 0.11": ["django-tasks==0.11.*"],
+    "django-tasks-db 0.12": ["django-tasks-db==0.12.*"],
 }
 DRIVERS = ["psycopg[binary]", "pymysql"]
 

@@ -47,6 +47,8 @@ RELEASES = [
     ("django-tasks 0.7", "postgres"),
     ("django-tasks 0.7", "sqlite"),
     ("django-tasks 0.11", "postgres"),
+    ("django-tasks-db 0.12", "postgres"),
+    ("django-tasks-db 0.12", "sqlite"),
     ("newest", "postgres"),
     ("newest", "sqlite"),
     ("newest", "mariadb"),
@@ -56,7 +58,8 @@ RELEASES = [
 def project_of(
     folder: Path, environments: Environments, release: str, databases: dict[str, Any], **settings: Any
 ) -> QueueProject:
-    app = "django_tasks_db" if release == "newest" else "django_tasks.backends.database"
+    is_split = release == "newest" or release.startswith("django-tasks-db")
+    app = "django_tasks_db" if is_split else "django_tasks.backends.database"
     backend = f"{app}.DatabaseBackend"
     tasks = {"default": {"BACKEND": backend, "QUEUES": ["default", "mail"]}}
     (folder / "queue_tasks.py").write_text(TASKS + DECORATE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
@@ -19,7 +19,7 @@ from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import CannotCheckError, WrongTargetError
 from django_lifesigns.targets.queues import celery_rabbitmq, celery_sqs
 from django_lifesigns.targets.queues.celery_redis import checks_of_redis
-from django_lifesigns.targets.queues.task_queue import DURING_DEPLOYS, TaskQueue
+from django_lifesigns.targets.queues.task_queue import TaskQueue
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
 # Transports by which a worker cannot be sent a question.
@@ -51,7 +51,7 @@ def celery() -> TaskQueue:
         finished_sql=FINISHED if has_results() and not _ignores_results() else None,
         checks=checks_of_celery(unknown),
         unknown=unknown,
-        options=options_of_celery(),
+        options=celery_sqs.OPTIONS if _transport() == celery_sqs.TRANSPORT else {},
     )
 
 
@@ -130,11 +130,6 @@ def _workers() -> CeleryWorkers:
 
 def _setting(name: str, default: object = None) -> object:
     return getattr(settings, f"CELERY_{name}", default)
-
-
-def options_of_celery() -> Mapping[str, Mapping[str, object]]:
-    """Return by the name of a check how it is run where nothing else is configured."""
-    return DURING_DEPLOYS | (celery_sqs.OPTIONS if _transport() == celery_sqs.TRANSPORT else {})
 
 
 def broker_urls() -> list[str]:

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from django_lifesigns.targets.queues.redis_client import server_of_pool
-from django_lifesigns.targets.queues.task_queue import DURING_DEPLOYS, TaskQueue
+from django_lifesigns.targets.queues.task_queue import TaskQueue
 from lifesigns import specs
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
@@ -39,5 +39,4 @@ def dramatiq() -> TaskQueue:
             "failed_tasks": specs.RedisFailedTasks(**shared),
             "task_workers": specs.RedisTaskWorkers(**shared, heartbeat_window_minutes=window),
         },
-        options=DURING_DEPLOYS,
     )

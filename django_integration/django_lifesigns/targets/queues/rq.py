@@ -10,7 +10,7 @@ from django.conf import settings
 
 from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.queues.redis_client import server_at, server_of
-from django_lifesigns.targets.queues.task_queue import DURING_DEPLOYS, TaskQueue
+from django_lifesigns.targets.queues.task_queue import TaskQueue
 from lifesigns import specs
 
 CHECKS = ("task_queue", "pending_tasks", "failed_tasks", "task_workers")
@@ -52,7 +52,6 @@ def rq() -> TaskQueue:
             "task_workers": specs.RedisTaskWorkers(**shared),
         },
         notes=(note,) if elsewhere else (),
-        options=DURING_DEPLOYS,
     )
 
 

@@ -12,9 +12,6 @@ FURTHER = {
     "pending_tasks": ("scheduled_sql", "taken_sql", "finished_sql", "overdue_sql"),
     "task_workers": ("last_heartbeat_sql", "running_sql", "stuck_sql"),
 }
-# Between the end of the old workers and the start of the new ones there are none: with results that are fresh for 30 s
-# that is no alarm for a minute.
-DURING_DEPLOYS: dict[str, Mapping[str, object]] = {"task_workers": {"failures_before_error": 3}}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::batch::{Replies, Sent};
 use super::discovery::Discovery;
+use super::overdue::Overdue;
 use crate::model::CheckError;
 
 /// What was found of all queues; `None` is what the queue does not show.
@@ -11,7 +12,9 @@ use crate::model::CheckError;
 pub struct Depths {
     pub ready: Vec<(String, u64)>,
     pub oldest_pending: Option<f64>,
+    /// Tasks that are not due yet.
     pub scheduled: Option<u64>,
+    pub overdue: Option<Overdue>,
     pub taken: Option<u64>,
     pub oldest_taken: Option<f64>,
     pub finished_per_minute: Option<f64>,

@@ -5,9 +5,10 @@ use serde::Deserialize;
 use super::batch::{Batch, Sent, seconds, text};
 use super::depths::{Depths, FailedCount};
 use super::discovery::{Discovery, ScanStep};
-use super::staff::Staff;
+use super::staff::{DEPLOY, Staff};
 use super::{Queues, age, now};
 use crate::checks::redis::link::Link;
+use crate::checks::worker_sightings::WorkerSightings;
 use crate::model::CheckError;
 
 /// Messages that are larger are not read for their time.
@@ -152,6 +153,7 @@ pub async fn workers(
     queues: &Queues<'_>,
     discovery: &Discovery,
     window: f64,
+    sightings: &WorkerSightings,
 ) -> Result<Staff, CheckError> {
     let names = names(link, queues, discovery).await?;
     let heartbeats = format!("{}:__heartbeats__", queues.prefix);
@@ -178,8 +180,11 @@ pub async fn workers(
         .collect();
     let taken = batch.send(link).await?;
     let abandoned = sets.into_iter().map(|sent| taken.count(sent)).sum::<Result<u64, CheckError>>()?;
+    let active = replies.count(alive)?;
     Ok(Staff {
-        active: replies.count(alive)?,
+        active,
+        // Those that stopped in order leave the same behind as those that died.
+        last_seen: sightings.note(active, 0, DEPLOY),
         abandoned: Some(abandoned),
         window: Some(window),
         last_heartbeat: last.map(|milliseconds| age(now(), milliseconds / 1000.0)),

@@ -19,6 +19,7 @@ mod failed;
 mod flow;
 mod known;
 mod lists;
+mod overdue;
 mod pending;
 mod rq;
 mod staff;

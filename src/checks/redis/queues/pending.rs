@@ -9,6 +9,7 @@ use super::depths::Depths;
 use super::discovery::Discovery;
 use super::flow::Flow;
 use super::lists::ListKeys;
+use super::overdue::with_overdue;
 use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
@@ -150,6 +151,9 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
     }
     if let Some(scheduled) = depths.scheduled {
         finding = finding.with("scheduled_tasks", scheduled);
+    }
+    if let Some(overdue) = &depths.overdue {
+        finding = with_overdue(finding, overdue);
     }
     if let Some(taken) = depths.taken {
         finding = finding.with("taken_tasks", taken);

@@ -1,10 +1,15 @@
 //! What was found of the workers of a task queue.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::Queues;
 use crate::checks::redis::RedisServerOptions;
+use crate::checks::worker_sightings::WorkerSightings;
 use crate::runtime::{Context, lock};
+
+/// Between the end of the old workers and the start of the new ones of a deploy there is none for less than this.
+pub const DEPLOY: Duration = Duration::from_secs(300);
 
 /// A queue in which tasks wait and to which no live worker listens.
 pub struct Uncovered {
@@ -28,6 +33,20 @@ pub struct Staff {
     pub window: Option<f64>,
     /// How many seconds ago the last heartbeat was sent, as far as that is known.
     pub last_heartbeat: Option<f64>,
+    /// How long ago a worker was last seen by any process of the scope, if there is none now and a deploy may be under
+    /// way.
+    pub last_seen: Option<Duration>,
+}
+
+/// The sightings of the workers of these queues.
+pub fn sightings(context: &Context, server: &RedisServerOptions, queues: &Queues<'_>) -> WorkerSightings {
+    WorkerSightings::new(context, &workers_of(server, queues))
+}
+
+/// Identifies the workers of these queues.
+fn workers_of(server: &RedisServerOptions, queues: &Queues<'_>) -> String {
+    let Queues { layout, prefix, names, .. } = queues;
+    format!("{server:?} {layout:?} {prefix:?} {names:?}")
 }
 
 /// The last heartbeat that this process has seen: what tells of RQ's workers is gone with them.
@@ -36,8 +55,7 @@ pub struct LastHeartbeat(Arc<Mutex<Option<f64>>>);
 
 impl LastHeartbeat {
     pub fn new(context: &Context, server: &RedisServerOptions, queues: &Queues<'_>) -> Self {
-        let Queues { layout, prefix, names, .. } = queues;
-        Self(context.process.shared(&format!("heartbeat {server:?} {layout:?} {prefix:?} {names:?}")))
+        Self(context.process.shared(&format!("heartbeat {}", workers_of(server, queues))))
     }
 
     /// Notes heartbeats, and returns the time of the last one.

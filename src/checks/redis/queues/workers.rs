@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::discovery::Discovery;
 use super::failed::kept_in_redis;
-use super::staff::{LastHeartbeat, Staff, Uncovered};
+use super::staff::{DEPLOY, LastHeartbeat, Staff, Uncovered, sightings};
 use super::{QueueLayout, Queues, dramatiq, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
@@ -15,7 +15,9 @@ use crate::model::{CheckError, Finding, SpecError, Status};
 use crate::runtime::Context;
 
 /// Live workers of a task queue that keeps them in Redis, against `expected_workers` (1). Degraded, too: tasks that a dead
-/// worker has left behind, a queue in which tasks wait and to which no worker listens, suspended workers.
+/// worker has left behind, a queue in which tasks wait and to which no worker listens, suspended workers. None is an
+/// error once none has been seen for 5 minutes by any process that shares the engine's store, if none ever was, or if they
+/// died: in a deploy there is none for a while.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisTaskWorkersCheck {
@@ -54,11 +56,11 @@ impl RedisTaskWorkersCheck {
         let queues = self.names();
         let discovery = Discovery::new(context, server, &queues, &link, "workers");
         let window = f64::from(self.heartbeat_window_minutes) * 60.0;
+        let last_heartbeat = LastHeartbeat::new(context, server, &queues);
+        let sightings = sightings(context, server, &queues);
         match self.layout {
-            QueueLayout::Rq => {
-                rq::workers(&link, &queues, &discovery, &LastHeartbeat::new(context, server, &queues)).await
-            }
-            _ => dramatiq::workers(&link, &queues, &discovery, window).await,
+            QueueLayout::Rq => rq::workers(&link, &queues, &discovery, &last_heartbeat, &sightings).await,
+            _ => dramatiq::workers(&link, &queues, &discovery, window, &sightings).await,
         }
     }
 }
@@ -86,12 +88,17 @@ impl Check for RedisTaskWorkersCheck {
 fn judge(expected: u32, stuck_after: Option<f64>, staff: &Staff) -> Finding {
     let mut status = match staff.active {
         enough if enough >= u64::from(expected) => Status::Healthy,
-        0 => Status::Error,
+        0 if staff.last_seen.is_none() => Status::Error,
         _ => Status::Degraded,
     };
     let mut message = format!("{} of {expected} expected workers alive", staff.active);
     if let (0, Some(seconds)) = (staff.active, staff.last_heartbeat) {
         message = format!("{message}, the last heartbeat was {seconds} s ago");
+    }
+    if let (Status::Degraded, 0, Some(seen)) = (status, staff.active, staff.last_seen) {
+        let (seen, limit) = (seen.as_secs(), DEPLOY.as_secs());
+        message =
+            format!("{message}, one was seen {seen} s ago: an error after {limit} s, since a deploy may be under way");
     }
     let overdue = staff.oldest_running.zip(stuck_after).filter(|(oldest, limit)| oldest > limit);
     let mut complaints = Vec::new();
@@ -161,6 +168,24 @@ mod tests {
         ] {
             let finding = judge(expected, None, &Staff { active, ..Staff::default() });
             assert_eq!(finding.status, status, "{active} of {expected}");
+        }
+    }
+
+    #[test]
+    fn judge_no_worker_in_a_deploy_is_no_error() {
+        let last_seen = Some(std::time::Duration::from_millis(8_900));
+        for (expected, active, status, said) in [
+            (
+                2,
+                0,
+                Status::Degraded,
+                "0 of 2 expected workers alive, one was seen 8 s ago: an error after 300 s, since a deploy may be under way",
+            ),
+            (2, 1, Status::Degraded, "1 of 2 expected workers alive"),
+            (0, 0, Status::Healthy, "0 of 0 expected workers alive"),
+        ] {
+            let finding = judge(expected, None, &Staff { active, last_seen, ..Staff::default() });
+            assert_eq!((finding.status, finding.message.as_str()), (status, said));
         }
     }
 
