@@ -22,6 +22,7 @@ def database(server: Postgres) -> dict[str, object]:
 
 
 def migrate(project: Project) -> None:
-    """Apply all migrations to it."""
-    command = project.command(sys.executable, "-m", "django", "migrate", "--database", ALIAS, "--verbosity", "0")
+    """Apply all migrations to it; the sessions' table is there already."""
+    options = ("--database", ALIAS, "--fake-initial", "--verbosity", "0")
+    command = project.command(sys.executable, "-m", "django", "migrate", *options)
     subprocess.run(command, cwd=project.directory, env=project.environment(), check=True, timeout=60)
