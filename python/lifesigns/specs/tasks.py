@@ -193,7 +193,8 @@ class RedisFailedTasks(Spec):
 class RedisTaskWorkers(Spec):
     """Live workers of a task queue that keeps them in Redis, against `expected_workers` (1). Degraded, too: tasks
     that a dead worker has left behind, a queue in which tasks wait and to which no worker listens, suspended
-    workers."""
+    workers. None is an error once none has been seen for 5 minutes by any process that shares the engine's store, if
+    none ever was, or if they died: in a deploy there is none for a while."""
 
     kind: ClassVar[str] = "redis_task_workers"
     server: RedisServer
