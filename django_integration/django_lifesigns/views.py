@@ -17,10 +17,11 @@ from django.http import HttpRequest, HttpResponse
 from django_lifesigns.history import recent as history
 from django_lifesigns.history.recorder import record
 from django_lifesigns.http.access import Caller, identify, identify_without_session
+from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.http.negotiation import parameter
 from django_lifesigns.http.probe import probe
 from django_lifesigns.http.redact_report import statuses_only
-from django_lifesigns.http.renderers import NOT_KEPT, answer, answer_sweep
+from django_lifesigns.http.renderers import answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
 from django_lifesigns.runtime.engine import aon_request, on_request
 from django_lifesigns.runtime.startup import get_startup

@@ -11,7 +11,7 @@ from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from django_lifesigns.http.apm import ignore
-from django_lifesigns.http.renderers import NOT_KEPT
+from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.runtime.waiting import awaiting, blocking, is_in_event_loop, run
 
 View = Callable[..., Coroutine[Any, Any, HttpResponse]]
@@ -34,7 +34,7 @@ class EveryAlias(set[str]):
 
 
 class ProbeView:
-    """A view from a coroutine function `(request, wait)`, for GET and HEAD.
+    """A view from a coroutine function `(request, wait)`, for GET and HEAD, whose answer varies on these headers.
 
     In an event loop, and so under ASGI, it is a coroutine function and holds no thread while it waits; elsewhere it is
     an ordinary function, since under WSGI Django would start an event loop and a thread for each request (0.5 ms).
@@ -49,7 +49,7 @@ class ProbeView:
     def __init__(self, view: View, vary: tuple[str, ...]) -> None:
         update_wrapper(self, view)
         self._view = view
-        self._vary = ", ".join(("Accept", *vary))
+        self._vary = ", ".join(vary)
         # A prefix such as `<tenant>/` in the project's URLs has arguments that are not for the probe.
         self._takes = frozenset(inspect.signature(view).parameters) - {"request", "wait"}
         self.csrf_exempt = True
@@ -84,15 +84,21 @@ class ProbeView:
         return response
 
     def _finish(self, response: HttpResponse) -> HttpResponse:
-        response.headers["Vary"] = self._vary
+        if self._vary:
+            response.headers["Vary"] = self._vary
         if response.status_code < 500:
             ignore()
         return response
 
 
 def probe(*vary: str) -> Callable[[View], ProbeView]:
-    """Make a probe of a coroutine function whose answer depends on these headers, besides the query."""
-    return lambda view: ProbeView(view, vary)
+    """Make a probe of a coroutine function whose answer depends on `Accept` and these headers, besides the query."""
+    return lambda view: ProbeView(view, ("Accept", *vary))
+
+
+def public(view: View) -> ProbeView:
+    """Make a view with the same guards of a coroutine function whose answer is the same for all callers."""
+    return ProbeView(view, ())
 
 
 def probe_of(view: object) -> ProbeView | None:
