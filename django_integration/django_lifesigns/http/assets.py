@@ -16,7 +16,7 @@ from django.utils.cache import get_conditional_response
 
 from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.http.links import link
-from django_lifesigns.http.probe import public
+from django_lifesigns.http.probe import probe
 from django_lifesigns.runtime.waiting import Wait
 
 FOLDER = Path(__file__).resolve().parents[1] / "static/lifesigns"
@@ -54,7 +54,7 @@ def asset_urls(request: HttpRequest) -> dict[str, str]:
     return urls
 
 
-@public
+@probe()
 async def health_asset(request: HttpRequest, wait: Wait, digest: str, name: str) -> HttpResponse:
     """`/health/assets/<digest>/<name>`: a style sheet or a script.
 

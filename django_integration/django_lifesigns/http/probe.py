@@ -34,7 +34,7 @@ class EveryAlias(set[str]):
 
 
 class ProbeView:
-    """A view from a coroutine function `(request, wait)`, for GET and HEAD, whose answer varies on these headers.
+    """A view from a coroutine function `(request, wait)`, for GET and HEAD.
 
     In an event loop, and so under ASGI, it is a coroutine function and holds no thread while it waits; elsewhere it is
     an ordinary function, since under WSGI Django would start an event loop and a thread for each request (0.5 ms).
@@ -49,7 +49,7 @@ class ProbeView:
     def __init__(self, view: View, vary: tuple[str, ...]) -> None:
         update_wrapper(self, view)
         self._view = view
-        self._vary = ", ".join(vary)
+        self._vary = ", ".join(("Accept", *vary))
         # A prefix such as `<tenant>/` in the project's URLs has arguments that are not for the probe.
         self._takes = frozenset(inspect.signature(view).parameters) - {"request", "wait"}
         self.csrf_exempt = True
@@ -84,7 +84,8 @@ class ProbeView:
         return response
 
     def _finish(self, response: HttpResponse) -> HttpResponse:
-        if self._vary:
+        # What caches may keep is the same for all callers, and says itself what it depends on.
+        if response.headers.get("Cache-Control") == NOT_KEPT["Cache-Control"]:
             response.headers["Vary"] = self._vary
         if response.status_code < 500:
             ignore()
@@ -92,13 +93,8 @@ class ProbeView:
 
 
 def probe(*vary: str) -> Callable[[View], ProbeView]:
-    """Make a probe of a coroutine function whose answer depends on `Accept` and these headers, besides the query."""
-    return lambda view: ProbeView(view, ("Accept", *vary))
-
-
-def public(view: View) -> ProbeView:
-    """Make a view with the same guards of a coroutine function whose answer is the same for all callers."""
-    return ProbeView(view, ())
+    """Make a probe of a coroutine function whose answer depends on these headers, besides the query."""
+    return lambda view: ProbeView(view, vary)
 
 
 def probe_of(view: object) -> ProbeView | None:

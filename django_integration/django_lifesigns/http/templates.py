@@ -30,14 +30,21 @@ BACKEND = "django.template.backends.django.DjangoTemplates"
 LIBRARIES = {"i18n": "django.templatetags.i18n"}
 
 
-def render(request: HttpRequest, template: str, context: Mapping[str, Any]) -> str:
+def project_language() -> override:
+    """Return the context in which pages are made.
+
+    Not in the language of the request before on this thread: no middleware has chosen one yet.
+    """
+    return override(settings.LANGUAGE_CODE)
+
+
+def render_template(request: HttpRequest, template: str, context: Mapping[str, Any]) -> str:
     """Return the page that a template such as `lifesigns/health.html` makes of a context.
 
     Beside the context it has `language`, `direction` and `assets`. A template of the project's that fails is logged,
     and ours stands in for it.
     """
-    # Not in the language of the request before on this thread: no middleware has chosen one yet.
-    with override(settings.LANGUAGE_CODE):
+    with project_language():
         direction = "rtl" if get_language_bidi() else "ltr"
         values = {"language": settings.LANGUAGE_CODE, "direction": direction, "assets": asset_urls(request), **context}
         if (engine := _engine_of_project()) is not None:
@@ -50,7 +57,7 @@ def render(request: HttpRequest, template: str, context: Mapping[str, Any]) -> s
 
 def page_response(request: HttpRequest, template: str, context: Mapping[str, Any], code: int = 200) -> HttpResponse:
     """Return the response with the page that a template makes of a context, which no cache keeps."""
-    content = render(request, template, context).encode()
+    content = render_template(request, template, context).encode()
     headers = {**NOT_KEPT, **page_headers(), "Content-Length": str(len(content))}
     response = HttpResponse(content, "text/html; charset=utf-8", code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
@@ -89,7 +96,8 @@ def _overriding() -> Engine | None:
 def _folders_of_project() -> list[Path | str]:
     """Return where the project has templates, in the order in which Django looks there."""
     folders: list[Path | str] = []
-    for entry in settings.TEMPLATES:
+    templates: list[Any] = settings.TEMPLATES
+    for entry in templates:
         if entry.get("BACKEND") == BACKEND:
             folders += entry.get("DIRS", ())
             folders += get_app_template_dirs("templates") if entry.get("APP_DIRS") else ()
