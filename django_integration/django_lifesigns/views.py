@@ -19,10 +19,11 @@ from django_lifesigns.http.access import Caller, identify, identify_without_sess
 from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.http.other_answers import draining_answer, now, refuse_refresh, unknown, wants_refresh
 from django_lifesigns.http.probe import probe
+from django_lifesigns.http.public_page import public_answer
 from django_lifesigns.http.redact_report import statuses_only
 from django_lifesigns.http.renderers import answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
-from django_lifesigns.runtime.engine import Runtime, aon_request, on_request
+from django_lifesigns.runtime.engine import Runtime, aon_request, get_runtime, on_request
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
@@ -114,6 +115,15 @@ async def detailed_health_check(request: HttpRequest, wait: Wait) -> HttpRespons
 async def single_check(request: HttpRequest, wait: Wait, check: str) -> HttpResponse:
     """`/health/<check>/`: one check."""
     return await _single(request, wait, check)
+
+
+@probe("Authorization", "Cookie")
+async def public_status(request: HttpRequest, wait: Wait) -> HttpResponse:
+    """`/health/status/`: words for everybody, with `PUBLIC_PAGE`. Runs no check; without it a name like any other."""
+    runtime = get_runtime()
+    if not runtime.conf.public_page:
+        return await _single(request, wait, "status")
+    return public_answer(request, runtime)
 
 
 @probe("Authorization", "Cookie")

@@ -16,7 +16,7 @@ from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 from django.utils.translation import get_language_from_path
 
 from django_lifesigns.http.probe import ProbeView, probe_of
-from django_lifesigns.runtime.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine, get_runtime
 
 # No URL of a probe is longer, and what is kept by path stays small.
 LONGEST = 300
@@ -101,12 +101,15 @@ def route_of(path: str) -> Route | None:
 
 
 def _is_unknown(route: Route) -> bool:
-    """Return whether the check or the group of a route is not there."""
+    """Return whether the check, the group or the page of a route is not there."""
     match route.view.__name__:
         case "single_check":
             return route.arguments.get("check") not in get_engine().names
         case "group_check":
             return route.arguments.get("group") not in get_engine().groups
+        case "public_status":
+            runtime = get_runtime()
+            return not (runtime.conf.public_page or "status" in runtime.engine.names)
     return False
 
 

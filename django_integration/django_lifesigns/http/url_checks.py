@@ -69,8 +69,9 @@ def _of_middleware(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
 
 
 def _of_other_pages(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
+    has_public_page = read().public_page
     for url in urls:
-        if url.path is None:
+        if url.path is None or (url.view.__name__ == "public_status" and not has_public_page):
             continue
         try:
             other = resolve(url.path, settings.ROOT_URLCONF).func
