@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ SERVICES = {
     "nsd",
     "grpc_server",
     "rabbitmq",
+    "chromium",
 }
 
 
@@ -133,6 +135,19 @@ def nsd() -> Iterator[services.Nsd]:
 def grpc_server() -> Iterator[services.Grpc]:
     with services.Grpc() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[services.Chromium]:
+    with services.Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(params=list(services.LOOKS.values()), ids=list(services.LOOKS))
+def look(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A width, a colour scheme, and whether there is JavaScript: keywords of `Chromium.tab`."""
+    found: dict[str, Any] = request.param
+    return found
 
 
 @pytest.fixture(scope="session")

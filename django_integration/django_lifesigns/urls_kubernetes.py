@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from django_lifesigns import views
+from django_lifesigns.http.assets import health_asset
 
 urlpatterns = [
     path("livez", views.liveness_check, name="livez"),
@@ -12,4 +13,5 @@ urlpatterns = [
     path("startup", views.startup_check, name="startup"),
     path("healthz", views.health_check, name="healthz"),
     path("healthz/group/<str:group>", views.group_check, name="healthz_group"),
+    path("healthz/assets/<str:digest>/<str:name>", health_asset, name="healthz_asset"),
 ]

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from datetime import datetime, timezone
+from collections.abc import Collection
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -17,17 +16,18 @@ from django.http import HttpRequest, HttpResponse
 from django_lifesigns.history import recent as history
 from django_lifesigns.history.recorder import record
 from django_lifesigns.http.access import Caller, identify, identify_without_session
-from django_lifesigns.http.negotiation import parameter
+from django_lifesigns.http.headers import NOT_KEPT
+from django_lifesigns.http.other_answers import draining_answer, now, refuse_refresh, unknown, wants_refresh
 from django_lifesigns.http.probe import probe
+from django_lifesigns.http.public_page import public_answer
 from django_lifesigns.http.redact_report import statuses_only
-from django_lifesigns.http.renderers import NOT_KEPT, answer, answer_sweep
+from django_lifesigns.http.renderers import answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
-from django_lifesigns.runtime.engine import aon_request, on_request
+from django_lifesigns.runtime.engine import Runtime, aon_request, get_runtime, on_request
 from django_lifesigns.runtime.startup import get_startup
 from django_lifesigns.runtime.waiting import Wait
 from django_lifesigns.settings.conf import Conf
-from django_lifesigns.settings.problems import nearest_of
-from lifesigns import draining, metrics_format, uptime
+from lifesigns import Engine, draining, metrics_format, uptime
 from lifesigns import metrics as exposition
 
 # The engine ends a sweep at most this long after its deadline.
@@ -37,7 +37,7 @@ ENGINE_GRACE = 0.05
 @probe()
 async def liveness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/alive/`: the process serves requests. Runs nothing else, since a restart mends no dependency."""
-    body = {"status": "alive", "timestamp": _now(), "uptime_seconds": round(uptime(), 3), "message": "Service is alive"}
+    body = {"status": "alive", "timestamp": now(), "uptime_seconds": round(uptime(), 3), "message": "Service is alive"}
     return answer(request, body)
 
 
@@ -45,18 +45,18 @@ async def liveness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
 async def readiness_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/ready/`: the critical checks, as old as `READY_MAX_AGE` allows, in `READY_BUDGET`; no more once draining."""
     if draining():
-        return _draining(request)
+        return draining_answer(request)
     started = time.monotonic()
     runtime = await wait(on_request, aon_request)
     engine, conf = runtime.engine, runtime.conf
     options = {"critical_only": True, "deadline": _deadline(conf, started), "max_age": conf.ready_max_age}
     sweep = await wait(engine.sweep, engine.asweep, **options)
     if sweep.status != "unhealthy":
-        return answer(request, {"status": "ready", "timestamp": _now(), "message": "Service is ready"})
+        return answer(request, {"status": "ready", "timestamp": now(), "message": "Service is ready"})
     failing = {name: result for name, result in sweep.report()["checks"].items() if result["status"] == "error"}
     # Without any a project has no check at all.
     message = f"Critical checks failing: {', '.join(failing)}" if failing else sweep.report()["message"]
-    body = {"status": "not_ready", "timestamp": _now(), "message": message, "details": failing}
+    body = {"status": "not_ready", "timestamp": now(), "message": message, "details": failing}
     return answer(request, _for_probe(request, conf, body, "details"), 503, results="details")
 
 
@@ -69,7 +69,7 @@ async def startup_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     started, checks = await get_startup().check(runtime.engine, deadline, wait)
     body = {
         "status": "started" if started else "starting",
-        "timestamp": _now(),
+        "timestamp": now(),
         "message": "Service has started" if started else "Service is starting",
         "checks": checks,
     }
@@ -81,11 +81,11 @@ async def health_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     """`/health/`: all checks. Writes nothing."""
     runtime = await wait(on_request, aon_request)
     caller = await identify(request, runtime.conf, wait)
-    refresh = _wants_refresh(request)
+    refresh = wants_refresh(request)
     if refresh and not caller.is_authorized:
-        return _refuse_refresh(request)
+        return refuse_refresh(request)
     sweep = await wait(runtime.engine.sweep, runtime.engine.asweep, refresh=refresh)
-    return answer_sweep(request, sweep, caller.sees_details, caller.hint)
+    return answer_sweep(request, sweep, caller.sees_details, caller.hint, _critical(runtime, caller))
 
 
 @probe("Authorization", "Cookie")
@@ -93,9 +93,9 @@ async def detailed_health_check(request: HttpRequest, wait: Wait) -> HttpRespons
     """`/health/detailed/`: all checks, recorded, with what is known beside them."""
     runtime = await wait(on_request, aon_request)
     caller = await identify(request, runtime.conf, wait)
-    refresh = _wants_refresh(request)
+    refresh = wants_refresh(request)
     if refresh and not caller.is_authorized:
-        return _refuse_refresh(request)
+        return refuse_refresh(request)
     report: Any = await wait(runtime.engine.run, runtime.engine.arun, refresh=refresh)
     record(report, runtime.engine)
     if not caller.sees_details:
@@ -108,43 +108,42 @@ async def detailed_health_check(request: HttpRequest, wait: Wait) -> HttpRespons
         "history": hours,
         "objectives": objectives,
     }
-    return answer(request, {**report, **more})
+    return answer(request, {**report, **more}, is_detailed=True, critical=_critical(runtime, caller))
 
 
 @probe("Authorization", "Cookie")
 async def single_check(request: HttpRequest, wait: Wait, check: str) -> HttpResponse:
     """`/health/<check>/`: one check."""
-    runtime = await wait(on_request, aon_request)
-    if check not in runtime.engine.names:
-        return answer(request, _unknown("check", check, runtime.engine.names), 404)
-    caller = await identify(request, runtime.conf, wait)
-    refresh = _wants_refresh(request)
-    if refresh and not caller.is_authorized:
-        return _refuse_refresh(request)
-    result: Any = await wait(runtime.engine.check, runtime.engine.acheck, check, refresh=refresh)
-    if not caller.sees_details:
-        result = {**statuses_only(result, results=None), **caller.hint}
-    return answer(request, result, 503 if result["status"] == "error" else 200, results=None)
+    return await _single(request, wait, check)
+
+
+@probe("Authorization", "Cookie")
+async def public_status(request: HttpRequest, wait: Wait) -> HttpResponse:
+    """`/health/status/`: words for everybody, with `PUBLIC_PAGE`. Runs no check; without it a name like any other."""
+    runtime = get_runtime()
+    if not runtime.conf.public_page:
+        return await _single(request, wait, "status")
+    return public_answer(request, runtime)
 
 
 @probe("Authorization", "Cookie")
 async def group_check(request: HttpRequest, wait: Wait, group: str) -> HttpResponse:
     """`/health/group/<group>/`: the checks of a group, by its own criticality; within the bounds of `/ready/`."""
     if draining():
-        return _draining(request)
+        return draining_answer(request)
     started = time.monotonic()
     runtime = await wait(on_request, aon_request)
     engine, conf = runtime.engine, runtime.conf
     if group not in engine.groups:
-        return answer(request, _unknown("group", group, engine.groups), 404)
+        return answer(request, unknown("group", group, engine.groups), 404)
     # A session is looked up for no kubelet, since that sends no cookie.
     caller = await identify(request, conf, wait)
-    refresh = _wants_refresh(request)
+    refresh = wants_refresh(request)
     if refresh and not caller.is_authorized:
-        return _refuse_refresh(request)
+        return refuse_refresh(request)
     options = {"group": group, "refresh": refresh, "deadline": _deadline(conf, started), "max_age": conf.ready_max_age}
     sweep = await wait(engine.sweep, engine.asweep, **options)
-    return answer_sweep(request, sweep, caller.sees_details, caller.hint)
+    return answer_sweep(request, sweep, caller.sees_details, caller.hint, _critical(runtime, caller, group))
 
 
 @probe("Authorization", "Cookie")
@@ -164,9 +163,8 @@ async def metrics(request: HttpRequest, wait: Wait) -> HttpResponse:
     return HttpResponse(content, content_type=content_type, headers=headers)
 
 
-async def _aexposition(*arguments: Any) -> str:
-    # It may read the store that processes share.
-    return await asyncio.to_thread(exposition, *arguments)
+async def _aexposition(engine: Engine, openmetrics: bool) -> str:
+    return await asyncio.to_thread(exposition, engine, openmetrics)  # it may read the store that processes share
 
 
 def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: str) -> dict[str, Any]:
@@ -175,31 +173,30 @@ def _for_probe(request: HttpRequest, conf: Conf, body: dict[str, Any], results: 
     return body if caller.sees_details else {**statuses_only(body, results), **caller.hint}
 
 
-def _draining(request: HttpRequest) -> HttpResponse:
-    return answer(request, {"status": "draining", "timestamp": _now(), "message": "Service is shutting down"}, 503)
+async def _single(request: HttpRequest, wait: Wait, check: str) -> HttpResponse:
+    runtime = await wait(on_request, aon_request)
+    if check not in runtime.engine.names:
+        return answer(request, unknown("check", check, runtime.engine.names), 404)
+    caller = await identify(request, runtime.conf, wait)
+    refresh = wants_refresh(request)
+    if refresh and not caller.is_authorized:
+        return refuse_refresh(request)
+    result: Any = await wait(runtime.engine.check, runtime.engine.acheck, check, refresh=refresh)
+    if not caller.sees_details:
+        result = {**statuses_only(result, results=None), **caller.hint}
+    shown = {"check": check, "is_detailed": caller.sees_details, "critical": _critical(runtime, caller)}
+    return answer(request, result, 503 if result["status"] == "error" else 200, results=None, **shown)
 
 
-def _unknown(what: str, name: str, known: Sequence[str]) -> dict[str, Any]:
-    shown = name[:100]
-    nearest = nearest_of(shown, known)
-    message = f"Unknown {what} {shown!r}" + (f". {nearest}" if nearest else "")
-    return {"status": "unknown", "message": message, "known": known}
-
-
-def _wants_refresh(request: HttpRequest) -> bool:
-    return parameter(request, "refresh", "0") not in ("0", "false")
-
-
-def _refuse_refresh(request: HttpRequest) -> HttpResponse:
-    # Whatever SHOW_DETAILS says: a refresh is load on what is checked.
-    message = "A refresh requires a bearer token, an allowed network or a staff session"
-    return answer(request, {"status": "forbidden", "message": message}, 403)
+def _critical(runtime: Runtime, caller: Caller, group: str | None = None) -> Collection[str]:
+    """Return the names of the critical checks, of all or of a group, for a caller who may know them."""
+    if not caller.sees_details:
+        return ()
+    if group is not None:
+        return runtime.engine.names_of(group, critical_only=True)
+    return {runtime.names.get(key, key) for key in runtime.critical}
 
 
 def _deadline(conf: Conf, started: float) -> float:
     # The first request of a process builds the engine, out of the same budget.
     return max(0.0, conf.ready_budget - ENGINE_GRACE - (time.monotonic() - started))
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")[:26] + "Z"

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, final
 
-from lifesigns.results import CheckCounters, Objective, Report, Result
+from lifesigns.results import CheckCounters, CheckInfo, Objective, ProcessInfo, Report, Result
 
 __all__ = [
     "STORE_SUFFIX",
@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "beat",
     "check_counters",
+    "check_infos",
     "close_connections",
     "default_store",
     "deliver",
@@ -35,6 +36,7 @@ __all__ = [
     "job_raised",
     "job_returned",
     "job_withdrawn",
+    "known",
     "loop_ended",
     "loop_runs",
     "metrics_format",
@@ -44,6 +46,7 @@ __all__ = [
     "notify_systemd",
     "owns_engine",
     "parse_postgres_url",
+    "processes",
     "read_store",
     "release_threads",
     "request_server",
@@ -343,6 +346,15 @@ def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> Non
 
 def check_counters(engine: Engine) -> dict[str, CheckCounters]:
     """What was counted of each check, by name, parents first. Runs nothing."""
+
+def known(engine: Engine) -> Report:
+    """The report on what is known of all checks now. Runs nothing."""
+
+def check_infos(engine: Engine) -> dict[str, CheckInfo]:
+    """How each check is registered, by name, parents first, and the state of its circuit breaker."""
+
+def processes(engine: Engine) -> list[ProcessInfo]:
+    """The processes that share what they know with this one, itself first."""
 
 def set_objectives(engine: Engine, objectives: Mapping[str, Objective]) -> None:
     """Replaces what the metrics say of objectives, in all processes that share with this one, for 5 minutes."""

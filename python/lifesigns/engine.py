@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lifesigns.events import Event
     from lifesigns.probe_server import ProbeServer
-    from lifesigns.results import CheckCounters, Objective, Report, Result
+    from lifesigns.results import CheckCounters, CheckInfo, Objective, ProcessInfo, Report, Result
 
 _modules = sys.modules
 
@@ -143,6 +143,24 @@ class Engine(Registry, Alerting):
         With ``share="host"`` of all processes together. A history in time is made of the differences.
         """
         return _core.check_counters(self._native)
+
+    def known(self) -> Report:
+        """Return the report on what is known of all checks now. Runs nothing.
+
+        What has not run yet, or whose last result is stale, is an error marked ``pending``.
+        """
+        return _core.known(self._native)
+
+    def infos(self) -> dict[str, CheckInfo]:
+        """Return how each check is registered, by name, parents first, and the state of its circuit breaker."""
+        return _core.check_infos(self._native)
+
+    def processes(self) -> list[ProcessInfo]:
+        """Return the processes that share what they know with this one, itself first.
+
+        These are those in which `start_background` was called. With ``share="process"`` it is this one alone.
+        """
+        return _core.processes(self._native)
 
     def set_objectives(self, objectives: Mapping[str, Objective]) -> None:
         """Replace what the metrics say of objectives, by check: in all processes that share with this one.

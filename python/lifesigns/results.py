@@ -86,6 +86,52 @@ class CheckCounters(TypedDict):
     durations: list[int]
 
 
+class BreakerInfo(TypedDict):
+    """A circuit breaker: its state, who decides on it, and its options (see `lifesigns.specs.Breaker`)."""
+
+    state: Literal["closed", "open", "half-open"]
+    mode: Literal["automatic", "forced-open", "forced-closed", "disabled"]
+    failures: int | None
+    failure_rate: float | None
+    slow_call_rate: float | None
+    slow_call: float
+    window_calls: int
+    window: float
+    minimum_calls: int
+    wait: float
+    max_wait: float
+
+
+class CheckInfo(TypedDict):
+    """How a check is registered; times in seconds. ``stale_after`` is for how long a result holds."""
+
+    critical: bool
+    timeout: float
+    ttl: float
+    stale_after: float
+    depends_on: list[str]
+    failures_before_error: int
+    successes_before_healthy: int
+    runbook: str | None
+    server: str | None
+    breaker: BreakerInfo | None
+
+
+class ProcessInfo(TypedDict):
+    """One process that runs the checks of an engine in the background.
+
+    Lags are for how many seconds its interpreter has not run, and by how many its slowest event loop is late, None
+    where it watches none. ``served`` are the addresses at which it serves probes.
+    """
+
+    pid: int
+    interpreter_lag: float
+    event_loop_lag: float | None
+    ready: bool
+    draining: bool
+    served: list[str]
+
+
 # Of the buckets of durations, in seconds; longer runs are in one more.
 DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

@@ -265,6 +265,18 @@ impl Engine {
         Ok((sweep, work))
     }
 
+    /// What is known of all checks now. Requests nothing.
+    pub fn known(&self) -> Sweep {
+        let checks = self.checks.load();
+        let void = checks.is_empty().then_some(NO_CHECKS);
+        let mut sweep = Sweep::new(checks.len(), uptime(), &Selection::default(), void);
+        let snapshot = checks.first().and_then(|check| check.state().snapshot());
+        for check in checks.iter() {
+            sweep.add_known(check.clone(), snapshot.as_ref());
+        }
+        sweep
+    }
+
     /// What runs checks in this process; `None`, and a diagnostic, where its threads cannot be started: what is known
     /// stands until it is stale.
     fn process(&self) -> Option<Arc<Process>> {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Selection;
 use super::registry::{Answer, CheckRequest, Registered};
 use super::work::Work;
-use crate::model::{CheckError, NotRun, Outcome, Status, pending};
+use crate::model::{CheckError, CircuitState, NotRun, Outcome, Status, pending};
 use crate::policy::report::{Report, Row, are_failing};
 use crate::state::{InFlightRun, TableSnapshot};
 
@@ -89,6 +89,19 @@ impl Sweep {
             }
         };
         self.requested.push((check, requested));
+    }
+
+    /// Adds a check as it is known, without a request. While its circuit is open it is not run, however old its last
+    /// outcome; and one that has nothing to check need not run to find that out.
+    pub(super) fn add_known(&mut self, check: Arc<Registered>, snapshot: Option<&TableSnapshot>) {
+        let (_, circuit) = check.state().latest(snapshot);
+        let open = circuit.filter(|circuit| circuit.state == CircuitState::Open);
+        let entry = match (check.skipped(snapshot), open) {
+            (Some(outcome), _) => SweepEntry::Known(outcome),
+            (None, Some(circuit)) => SweepEntry::NotRun(NotRun::CircuitOpen { retry_after: circuit.retry_after }),
+            (None, None) => SweepEntry::Latest,
+        };
+        self.requested.push((check, entry));
     }
 
     fn in_flight(&mut self, check: &Registered, run: InFlightRun, leading: bool) -> SweepEntry {

@@ -86,19 +86,23 @@ async fn send_heartbeats(engine: Weak<Engine>) {
     }
 }
 
-fn heartbeat(engine: &Engine) {
-    let (Scope::Host(path), Some(lag)) = (engine.scope(), own_lag()) else { return };
+/// The status of this process; none where its interpreter is not monitored.
+fn own_status(engine: &Engine) -> Option<ProcessStatus> {
+    let lag = own_lag()?;
     let draining = process::draining();
     let ready = !draining && engine.is_ready();
-    let status = ProcessStatus {
-        id: process_id(),
-        container: container(),
-        at: clock::now(),
-        lag,
-        ready,
-        draining,
-        served: served(),
-    };
+    let (id, container, at) = (process_id(), container(), clock::now());
+    Some(ProcessStatus { id, container, at, lag, ready, draining, served: served() })
+}
+
+/// The statuses of all processes that use the store of an engine, in whichever container, this one first. Those of the
+/// others are as they were last read.
+pub fn statuses(engine: &Engine) -> Vec<ProcessStatus> {
+    own_status(engine).into_iter().chain(others_anywhere(engine.scope())).collect()
+}
+
+fn heartbeat(engine: &Engine) {
+    let (Scope::Host(path), Some(status)) = (engine.scope(), own_status(engine)) else { return };
     let statuses = store::write(path, status);
     SNAPSHOTS.get_or_init(ArcSwap::default).rcu(|all| {
         let others = all.iter().filter(|(known, _)| known != path).cloned();

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use interpreter::InterpreterMonitor;
-pub use membership::{Membership, ProcessStatus, read_statuses};
+pub use membership::{Membership, ProcessStatus, read_statuses, statuses};
 pub use served::{Served, announce_served};
 #[cfg(unix)]
 pub use signal::signal_when_wedged;

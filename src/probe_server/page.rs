@@ -1,4 +1,4 @@
-//! A response as a page for people, which needs no script and no other file: that of the Django package, in English.
+//! A response as a page for people, in English, which needs no script and no other file.
 
 use std::fmt::Write;
 use std::sync::OnceLock;
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value};
 
-/// The same as in the Django package: `tests/django/test_probe_server_formats.py` compares the pages.
+/// In the colours of the Django package's pages, of which `palette.css` is a copy.
 const STYLE: &str = concat!(
     include_str!("palette.css"),
     ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;",

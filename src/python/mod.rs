@@ -13,6 +13,7 @@ mod events;
 mod history;
 mod interpreter;
 mod jobs;
+mod known;
 mod parse;
 mod probe;
 mod register_options;
@@ -180,6 +181,8 @@ mod _core {
         job_done, job_failed, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, release_threads,
         reserve_threads, thread_ends,
     };
+    #[pymodule_export]
+    use super::known::{check_infos, known, processes};
     #[pymodule_export]
     use super::probe::{read_store, request_server};
     #[pymodule_export]

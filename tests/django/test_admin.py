@@ -299,9 +299,13 @@ def test_palette__is_one() -> None:
     palette = Path(str(find("lifesigns/palette.css"))).read_text()
     report = StringIO()
     call_command("generate_health_report", "--format", "html", stdout=report)
-    health = Client(headers={"host": "testserver", "accept": "text/html"}).get("/alive/").content.decode()
-    package = Path(django_lifesigns.__file__).parent
-    for page in (report.getvalue(), health):
-        assert palette in page
-        assert re.findall(r"#[0-9a-f]{3,6}\b", page.replace(palette, "")) == []
-    assert not re.search(r"#[0-9a-f]{3,6}\b", (package / "static/lifesigns/admin.css").read_text())
+    client = Client(headers={"host": "testserver", "accept": "text/html"})
+    sheets = re.findall('<link rel="stylesheet" href="(.*?)">', client.get("/alive/").content.decode())
+    assert client.get(sheets[0]).content.decode() == palette
+    assert palette in report.getvalue()
+    assert (Path(__file__).resolve().parents[2] / "src/probe_server/palette.css").read_text() == palette
+    folder = Path(django_lifesigns.__file__).parent / "static/lifesigns"
+    others = [path.read_text() for path in folder.glob("*.css") if path.name != "palette.css"]
+    assert len(others) > 1
+    for text in (*others, report.getvalue().replace(palette, "")):
+        assert re.findall(r"#[0-9a-f]{3,6}\b", text) == []

@@ -151,6 +151,7 @@ def test_kubernetes__names_without_a_slash(settings: Any, get: Any, middleware: 
 
 def test_kubernetes__names() -> None:
     names = ["livez", "readyz", "startup", "healthz", "healthz/group/<str:group>"]
+    names.append("healthz/assets/<str:digest>/<str:name>")
     assert [str(url.pattern) for url in urls_kubernetes.urlpatterns] == names
     # Their names are others, so that both can be included.
     assert not {url.name for url in urls_kubernetes.urlpatterns} & {url.name for url in urls.urlpatterns}

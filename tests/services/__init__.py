@@ -1,6 +1,7 @@
 """Real services for tests and for the demo: started on free loopback ports, gone afterwards whatever happens."""
 
 from tests.services.base import Service, ServiceError, free_port
+from tests.services.browser import LOOKS, Chromium, Tab
 from tests.services.certificates import Certificates, Pair, certificates
 from tests.services.cluster import Cluster
 from tests.services.grpc import Grpc
@@ -20,8 +21,10 @@ from tests.services.smtp import Smtp
 from tests.services.stack import Stack, start_all
 
 __all__ = [
+    "LOOKS",
     "S3",
     "Certificates",
+    "Chromium",
     "Cluster",
     "Grpc",
     "HttpApis",
@@ -39,6 +42,7 @@ __all__ = [
     "ServiceError",
     "Smtp",
     "Stack",
+    "Tab",
     "certificates",
     "free_port",
     "start_all",

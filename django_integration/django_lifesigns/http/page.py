@@ -1,64 +1,104 @@
-"""An answer as a page for people, which needs no setting, style sheet or script of the project."""
+"""An answer as a page for people: that of a report or a probe, or that of one check."""
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Mapping
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
+from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
-from django.conf import settings
-from django.template import Context, Engine, Template
-from django.utils.safestring import SafeString
-from django.utils.translation import gettext, override
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
-from django_lifesigns.history.json_text import to_json
+from django_lifesigns.history.objectives.sentence import duration
+from django_lifesigns.http.check_rows import listing
+from django_lifesigns.http.content import Content
+from django_lifesigns.http.links import link
+from django_lifesigns.http.tables import Cell, Table, TableRow, cell, table_of
+from django_lifesigns.http.templates import project_language, render_template
+from django_lifesigns.http.words import label, moment_of, word
 
-# The colours of all pages, reports and the admin.
-PALETTE = (Path(__file__).resolve().parents[1] / "static/lifesigns/palette.css").read_text(encoding="utf-8")
-STYLE = SafeString(
-    PALETTE + ":root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;"
-    "padding:0 1rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.3rem .6rem;"
-    "border-bottom:1px solid var(--lifesigns-line);vertical-align:top}td:nth-child(3){text-align:right}"
-    "pre{overflow:auto;max-height:30rem}"
-    "b{padding:0 .4rem;border-radius:.3rem;color:var(--lifesigns-on);background:var(--lifesigns-error)}"
-    ".healthy,.alive,.ready,.started{background:var(--lifesigns-healthy)}"
-    ".degraded,.starting,.draining{background:var(--lifesigns-degraded)}.skipped{background:var(--lifesigns-skipped)}"
-)
-# It is all that the page needs: under a policy of the project's own, the style would be refused.
-POLICY = (
-    f"default-src 'none'; style-src 'sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-TEMPLATES = Path(__file__).resolve().parents[1] / "templates"
+# What stands in the head of a page, and in no table.
+IN_HEAD = frozenset(["status", "message", "hint", "timestamp", "uptime_seconds", "summary", "correlation_id"])
+# Of one result.
+OF_RESULT = frozenset(["status", "message", "hint", "details"])
+Link = tuple[str, str, bool]
 
 
-def render(body: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the whole page; `results` are those in the body."""
-    shown = ("status", "message", "hint")
-    rest = {key: value for key, value in body.items() if key not in shown and value is not results}
-    # Not in the language of the request before on this thread: no middleware has chosen one yet.
-    with override(settings.LANGUAGE_CODE):
-        context = {
-            "language": settings.LANGUAGE_CODE,
-            "style": STYLE,
-            "status": body["status"],
-            "message": _translated(body.get("message")),
-            "hint": _translated(body.get("hint")),
-            "results": results,
-            "rest": to_json(rest, indent=2, ascii_only=False) if rest else "",
-        }
-        return _template().render(Context(context, use_l10n=False))
+def render(content: Content) -> str:
+    """Return the whole page."""
+    with project_language():
+        if content.check:
+            return render_template(content.request, "lifesigns/check.html", _of_check(content))
+        return render_template(content.request, "lifesigns/health.html", _of_report(content))
 
 
-def _translated(text: str | None) -> str:
-    return gettext(text) if text else ""
+def navigation(request: HttpRequest, is_detailed: bool) -> list[Link]:
+    """Return the links to the other pages as (title, URL, whether it is this page), for a caller who sees details."""
+    pages = [(_("Health"), "health_check"), (_("Detailed"), "detailed_health_check")]
+    if is_detailed:
+        pages.append((_("Dashboard"), "dashboard"))
+    found = [(title, link(request, view)) for title, view in pages]
+    return [*((title, url, url == request.path) for title, url in found if url), (_("JSON"), "?format=json", False)]
 
 
-@cache
-def _template() -> Template:
-    """With an engine of its own: it depends on no setting of the project."""
-    engine = Engine(dirs=[str(TEMPLATES)], libraries={"i18n": "django.templatetags.i18n"})
-    return engine.get_template("lifesigns/health.html")
+def _head(content: Content, now: datetime) -> dict[str, Any]:
+    body = content.body
+    message = body.get("message")
+    return {
+        "links": navigation(content.request, content.is_detailed),
+        "status": body["status"],
+        "word": word(body["status"]),
+        # Messages of ours may stand in the project's catalogue.
+        "message": _(message) if message else "",
+        "hint": _(body["hint"]) if "hint" in body else "",
+        "at": moment_of(body.get("timestamp"), now),
+    }
+
+
+def _of_report(content: Content) -> dict[str, Any]:
+    now, body = datetime.now(timezone.utc), content.body
+    url_of = partial(_url_of_check, content.request)
+    uptime = body.get("uptime_seconds")
+    return {
+        **_head(content, now),
+        "summary": body.get("summary"),
+        "uptime": "" if uptime is None else duration(uptime),
+        "correlation_id": body.get("correlation_id", ""),
+        "listing": listing(content.results, url_of, content.critical, now),
+        "more": [(label(key), *_section(value, now)) for key, value in body.items() if _is_more(key, value, content)],
+    }
+
+
+def _is_more(key: str, value: object, content: Content) -> bool:
+    """Return whether a key of a report has a section of its own: not what stands above, and nothing that is empty."""
+    return key not in IN_HEAD and value is not content.results and value not in ({}, [], "")
+
+
+def _of_check(content: Content) -> dict[str, Any]:
+    now, body = datetime.now(timezone.utc), content.body
+    facts = [
+        TableRow(label(key), (cell(value, now),)) for key, value in body.items() if key not in OF_RESULT and value != ""
+    ]
+    parent = body.get("blocked_by")
+    return {
+        **_head(content, now),
+        "check": content.check,
+        "is_critical": content.check in content.critical,
+        "parent": parent,
+        "parent_url": _url_of_check(content.request, parent) if parent else None,
+        "dashboard_url": link(content.request, "dashboard_check", check=content.check) if content.is_detailed else None,
+        "facts": Table(tuple(facts)),
+        "details": table_of(body["details"], now) if body.get("details") else None,
+    }
+
+
+def _section(value: object, now: datetime) -> tuple[Cell, list[tuple[str, Table]]]:
+    """Return what stands under a heading: a value, or a table for each key, which are folded."""
+    if isinstance(value, Mapping) and value and all(isinstance(one, list) and one for one in value.values()):
+        return Cell(), [(name, table_of(one, now)) for name, one in value.items()]
+    return Cell(_("Cannot be read now")) if value is None else cell(value, now), []
+
+
+def _url_of_check(request: HttpRequest, check: str) -> str | None:
+    return link(request, "single_check", check=check)

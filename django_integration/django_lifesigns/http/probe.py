@@ -11,7 +11,7 @@ from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from django_lifesigns.http.apm import ignore
-from django_lifesigns.http.renderers import NOT_KEPT
+from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.runtime.waiting import awaiting, blocking, is_in_event_loop, run
 
 View = Callable[..., Coroutine[Any, Any, HttpResponse]]
@@ -84,7 +84,9 @@ class ProbeView:
         return response
 
     def _finish(self, response: HttpResponse) -> HttpResponse:
-        response.headers["Vary"] = self._vary
+        # What caches may keep is the same for all callers, and says itself what it depends on.
+        if response.headers.get("Cache-Control") == NOT_KEPT["Cache-Control"]:
+            response.headers["Vary"] = self._vary
         if response.status_code < 500:
             ignore()
         return response

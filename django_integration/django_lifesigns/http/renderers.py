@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.http import page
+from django_lifesigns.http.content import Body, Content
+from django_lifesigns.http.headers import NOT_KEPT, page_headers
 from django_lifesigns.http.negotiation import preferred
 from lifesigns import Sweep
 
-Body = Mapping[str, Any]
-Results = Mapping[str, Mapping[str, Any]]
-Renderer = Callable[[Body, Results], str]
+Renderer = Callable[[Content], str]
 
-# A cached response, wherever it is kept, is about the past.
-NOT_KEPT = {"Cache-Control": "no-store", "Vary": "Accept", "X-Content-Type-Options": "nosniff"}
 # In the words of the IETF's draft "Health Check Response Format for HTTP APIs"; skipped checks are left out there.
 DRAFT_STATUS = {
     **dict.fromkeys(("healthy", "alive", "ready", "started", "skipped"), "pass"),
@@ -27,20 +25,30 @@ DRAFT_STATUS = {
 HINT = "Messages and details require a bearer token, an allowed network or a staff session"
 
 
-def answer(request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks") -> HttpResponse:
-    """The response with this body, which holds its results, if any, under the key `results`."""
-    return _negotiated(request, code, lambda render: render(body, body.get(results, {}) if results else {}))
+def answer(
+    request: HttpRequest, body: Body, code: int = 200, results: str | None = "checks", **more: Any
+) -> HttpResponse:
+    """The response with this body, which holds its results, if any, under the key `results`.
+
+    `more` is what a page shows beside it: see `Content`.
+    """
+    found = body.get(results, {}) if results else {}
+    return _negotiated(request, code, lambda render: render(Content(request=request, body=body, results=found, **more)))
 
 
-def answer_sweep(request: HttpRequest, sweep: Sweep, details: bool, hint: Mapping[str, str]) -> HttpResponse:
+def answer_sweep(
+    request: HttpRequest, sweep: Sweep, details: bool, hint: Mapping[str, str], critical: Collection[str] = ()
+) -> HttpResponse:
     """The response with the report of this sweep and the hint; without `details` only the statuses."""
 
     def content(render: Renderer) -> str:
         if render is _json:
             text = sweep.json(details)
-            return f"{text[:-1]}, {_json(hint, {})[1:]}" if hint else text
+            return f"{text[:-1]}, {to_json(hint)[1:]}" if hint else text
         report: dict[str, Any] = {**sweep.report(details), **hint}
-        return render(report, report["checks"])
+        return render(
+            Content(request=request, body=report, results=report["checks"], is_detailed=details, critical=critical)
+        )
 
     return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
 
@@ -54,7 +62,7 @@ def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str
         **NOT_KEPT,
         # As Django's CommonMiddleware does: without it servers send the answer in chunks, which takes a third packet.
         "Content-Length": str(len(content)),
-        **({"Content-Security-Policy": page.POLICY} if content_type == HTML else {}),
+        **(page_headers() if content_type == HTML else {}),
     }
     response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
@@ -62,15 +70,16 @@ def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str
     return response
 
 
-def _json(body: Body, results: Results) -> str:
-    return to_json(body)
+def _json(content: Content) -> str:
+    return to_json(content.body)
 
 
-def _health_json(body: Body, results: Results) -> str:
+def _health_json(content: Content) -> str:
+    body, results = content.body, content.results
     checks = {name: [_draft(result)] for name, result in results.items() if result["status"] != "skipped"}
     notes = [body["hint"]] if "hint" in body else []
     shown = {"status": _draft_status(body), "output": body.get("message"), "notes": notes, "checks": checks}
-    return _json({key: value for key, value in shown.items() if value}, {})
+    return to_json({key: value for key, value in shown.items() if value})
 
 
 def _draft(result: Body) -> dict[str, Any]:
@@ -86,8 +95,8 @@ def _draft_status(body: Body) -> str:
     return DRAFT_STATUS.get(body["status"], "fail")
 
 
-def _text(body: Body, results: Results) -> str:
-    lines = [_line(body), *(f"{name}: {_line(result)}" for name, result in results.items())]
+def _text(content: Content) -> str:
+    lines = [_line(content.body), *(f"{name}: {_line(result)}" for name, result in content.results.items())]
     return "\n".join(lines) + "\n"
 
 

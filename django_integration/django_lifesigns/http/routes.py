@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -16,7 +16,7 @@ from django.urls.resolvers import LocalePrefixPattern, RoutePattern
 from django.utils.translation import get_language_from_path
 
 from django_lifesigns.http.probe import ProbeView, probe_of
-from django_lifesigns.runtime.engine import get_engine
+from django_lifesigns.runtime.engine import get_engine, get_runtime
 
 # No URL of a probe is longer, and what is kept by path stays small.
 LONGEST = 300
@@ -26,10 +26,12 @@ NOTHING = re.compile(r"(?!)")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A probe, and the arguments that a path gives it."""
+    """A probe, the arguments that a path gives it, its URL, and what of the path stands before that URL's last part."""
 
     view: ProbeView
     arguments: Mapping[str, Any]
+    url: ProbeUrl
+    prefix: str
 
     def respond(self, request: HttpRequest) -> HttpResponse:
         """Respond, and wait on this thread for it."""
@@ -50,7 +52,9 @@ class ProbeUrl:
     def match(self, path: str) -> Route | None:
         """Return the route of a path, without its leading slash, that is this URL's."""
         arguments: dict[str, Any] = {}
+        whole = rest = path
         for pattern, extra in self.parts:
+            rest = path
             if isinstance(pattern, LocalePrefixPattern):
                 path = _without_language(path)
                 continue
@@ -59,7 +63,7 @@ class ProbeUrl:
                 return None
             path, _, captured = found
             arguments |= captured | extra
-        return Route(self.view, arguments)
+        return Route(self.view, arguments, self, whole[: len(whole) - len(rest)])
 
     @property
     def path(self) -> str | None:
@@ -97,26 +101,30 @@ def route_of(path: str) -> Route | None:
 
 
 def _is_unknown(route: Route) -> bool:
-    """Return whether the check or the group of a route is not there."""
+    """Return whether the check, the group or the page of a route is not there."""
     match route.view.__name__:
         case "single_check":
             return route.arguments.get("check") not in get_engine().names
         case "group_check":
             return route.arguments.get("group") not in get_engine().groups
+        case "public_status":
+            runtime = get_runtime()
+            return not (runtime.conf.public_page or "status" in runtime.engine.names)
     return False
 
 
-def find(path: str) -> Route | None:
-    """Return the route of a path, with or without the slash at its end."""
+def find(path: str, urlconf: Any = None) -> Route | None:
+    """Return the route of a path, with or without the slash at its end, in the project's URLs or in those of a host."""
     if len(path) > LONGEST:
         return None
-    words, _ = _table(settings.ROOT_URLCONF)
-    return _find(settings.ROOT_URLCONF, path) if words is None or words.search(path) else None
+    urlconf = urlconf or settings.ROOT_URLCONF
+    words, _ = _table(urlconf)
+    return _find(urlconf, path) if words is None or words.search(path) else None
 
 
-def probe_urls() -> list[ProbeUrl]:
-    """Return the probes among the project's URLs."""
-    return list(_walk(get_resolver(settings.ROOT_URLCONF).url_patterns, ()))
+def probe_urls(urlconf: Any = None) -> Sequence[ProbeUrl]:
+    """Return the probes among the project's URLs, or those of a host."""
+    return _table(urlconf or settings.ROOT_URLCONF)[1]
 
 
 def is_the_projects(*paths: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -33,7 +33,7 @@ def problems() -> Iterator[Problem]:
     yield from _of_logging()
 
 
-def _of_nothing(urls: list[ProbeUrl]) -> Iterator[Problem]:
+def _of_nothing(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
     """The middleware answers what the URLs include; with a probe server or the background refresh it has other work."""
     conf = read()
     if MIDDLEWARE in settings.MIDDLEWARE and not (urls or conf.runs_in_background):
@@ -41,7 +41,7 @@ def _of_nothing(urls: list[ProbeUrl]) -> Iterator[Problem]:
         yield Problem(NOT_BEGUN, message, 'Add path("", include("django_lifesigns.urls")) to them.')
 
 
-def _of_middleware(urls: list[ProbeUrl]) -> Iterator[Problem]:
+def _of_middleware(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
     """Kubelet takes a redirect for success, and sends an address as Host.
 
     Under DEBUG no kubelet calls: what a new project has by default is no mistake there, its own redirects are.
@@ -68,9 +68,10 @@ def _of_middleware(urls: list[ProbeUrl]) -> Iterator[Problem]:
         yield Problem(REFUSED, message, f"{HINT} Or include them outside of i18n_patterns().")
 
 
-def _of_other_pages(urls: list[ProbeUrl]) -> Iterator[Problem]:
+def _of_other_pages(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
+    has_public_page = read().public_page
     for url in urls:
-        if url.path is None:
+        if url.path is None or (url.view.__name__ == "public_status" and not has_public_page):
             continue
         try:
             other = resolve(url.path, settings.ROOT_URLCONF).func

@@ -33,7 +33,8 @@ from django_lifesigns.targets.discovery import discover
 from lifesigns.answers import raised
 from lifesigns.arguments import unwrapped
 
-PAGES = {"detailed", "dashboard"}
+PAGES = frozenset(["detailed", "dashboard"])
+PUBLIC_PAGE = "status"
 # As INSTALLED_APPS may name the app.
 OWN_NAMES = frozenset(["django_lifesigns", "django_lifesigns.apps.LifesignsConfig"])
 # The replaced application has commands of these names.
@@ -73,7 +74,11 @@ def _problems(built: Runtime) -> Iterator[Problem]:
         if owner != "django_lifesigns":
             message = f"manage.py {name} is that of {owner}, which stands before django_lifesigns in INSTALLED_APPS."
             yield Problem(SHADOWED, message, f"Delete {name}.py there.")
-    for name in sorted(PAGES & set(built.names.values())):
+    if built.conf.public_page and not built.conf.runs_in_background:
+        message = "LIFESIGNS['PUBLIC_PAGE'] shows what is known, and no check is run for it or without a request."
+        yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['BACKGROUND'] to True.")
+    pages = PAGES | ({PUBLIC_PAGE} if built.conf.public_page else set())
+    for name in sorted(pages & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
         yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")
 

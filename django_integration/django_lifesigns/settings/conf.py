@@ -49,6 +49,7 @@ class Conf:
     expected_workers: int = 1
     google_maps_base_url: str | None = None
     alerts: Mapping[object, object] = field(default_factory=dict, repr=False)
+    public_page: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -140,4 +141,5 @@ READERS: dict[str, Callable[[object], object]] = {
     "EXPECTED_WORKERS": values.count,
     "GOOGLE_MAPS_BASE_URL": values.url,
     "ALERTS": values.options,
+    "PUBLIC_PAGE": values.flag,
 }
