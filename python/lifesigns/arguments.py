@@ -62,7 +62,7 @@ def register_options(
         "depends_on": list_of_names("depends_on", depends_on),
         "failures_before_error": failures_before_error,
         "successes_before_healthy": successes_before_healthy,
-        "alert": None if alert is None else dict(alert),
+        "alert": plain_spec(alert),
         "runbook": runbook,
         "server": _without_credentials(server),
     }

@@ -83,7 +83,7 @@ impl Alerts {
         mut change: impl FnMut(&mut BTreeMap<String, Subject>) -> Option<R>,
     ) -> Result<Option<R>, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(None) };
-        patiently(|| {
+        retry_while_busy(|| {
             let mut changed = None;
             stores.incidents.update(group, LOCK_TIMEOUT, |table| {
                 changed = change(&mut table.0);
@@ -105,12 +105,10 @@ impl Alerts {
         incidents
     }
 
-    /// Acknowledges the open incident of a subject; false if there is none.
+    /// Acknowledges the open incident of a subject, which another version of the application may have; false if there is
+    /// none.
     pub fn acknowledge(&self, check: &str, author: &str, comment: &str) -> Result<bool, AlertError> {
         let engine = self.engine().ok_or(StoreInUse)?;
-        if ![READINESS, WEDGED_WORKER].contains(&check) {
-            engine.check(check)?;
-        }
         let (author, comment) = (truncated(author, MAX_AUTHOR), truncated(comment, MAX_COMMENT));
         let now = Moment::now();
         let acknowledged = self.update(IncidentStore::group_of(check), |subjects| {
@@ -121,10 +119,15 @@ impl Alerts {
             };
             subjects.get_mut(check)?.acknowledge(&author, &comment, now, &mut notify).then_some(changes)
         })?;
-        let is_open = acknowledged.is_some();
-        self.publish(&engine, acknowledged.unwrap_or_default());
+        let Some(changes) = acknowledged else {
+            if ![READINESS, WEDGED_WORKER].contains(&check) {
+                engine.check(check)?;
+            }
+            return Ok(false);
+        };
+        self.publish(&engine, changes);
         self.wake();
-        Ok(is_open)
+        Ok(true)
     }
 
     /// Notes which revisions the tables have.
@@ -152,13 +155,7 @@ impl Alerts {
     pub fn retry(&self, id: &str) -> Result<Option<usize>, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(None) };
         for group in stores.incidents.groups() {
-            let pending = self.update(group, |subjects| {
-                let mut incidents = subjects.values_mut().flat_map(Subject::incidents_mut);
-                let incident = incidents.find(|incident| incident.id == id)?;
-                incident.revision += 1;
-                let is_resolved = incident.resolved_at.is_some();
-                Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
-            })?;
+            let pending = self.update(group, |subjects| subjects.values_mut().find_map(|subject| subject.retry(id)))?;
             if pending.is_some() {
                 self.wake();
                 return Ok(pending);
@@ -175,7 +172,7 @@ impl Alerts {
         let stores = self.stores().ok_or(StoreInUse)?;
         let now = SystemTime::now();
         let mut added = Ok(());
-        patiently(|| {
+        retry_while_busy(|| {
             stores.control.update(LOCK_TIMEOUT, |control| {
                 added = control.add(silence.clone(), now);
                 added.is_ok()
@@ -189,7 +186,7 @@ impl Alerts {
         let Some(stores) = self.stores() else { return Ok(false) };
         let now = SystemTime::now();
         let mut is_expired = false;
-        patiently(|| {
+        retry_while_busy(|| {
             stores.control.update(LOCK_TIMEOUT, |control| {
                 is_expired = control.expire(id, now);
                 is_expired
@@ -246,8 +243,8 @@ pub(super) fn publish(
     });
 }
 
-/// Repeats what could not be locked, for a while.
-fn patiently<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
+/// Repeats a change that could not be locked, for [`GIVE_UP_AFTER`].
+fn retry_while_busy<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
     let started = Instant::now();
     loop {
         match change() {

@@ -77,19 +77,22 @@ struct KeptDelivery {
 }
 
 impl Alerts {
-    /// Adds those of them that are not known here: open ones, and others of which something has still to be sent.
-    pub fn restore(&self, kept: Vec<KeptIncident>) -> Result<(), StoreInUse> {
+    /// Adds those of them that are not known here: open ones, and others of which something has still to be sent. With
+    /// `retry` what was given up of them is tried again.
+    pub fn restore(&self, kept: Vec<KeptIncident>, retry: bool) -> Result<(), StoreInUse> {
         let now = Moment::now();
         let mut groups: BTreeMap<usize, Vec<Incident>> = BTreeMap::new();
         for incident in kept.into_iter().map(|kept| kept.incident(now)) {
-            if incident.resolved_at.is_none() || incident.has_pending() {
+            if incident.resolved_at.is_none() || incident.has_pending() || retry {
                 groups.entry(IncidentStore::group_of(&incident.check)).or_default().push(incident);
             }
         }
         for (group, incidents) in groups {
             self.update(group, |subjects| {
                 let restored = incidents.iter().filter(|incident| {
-                    subjects.entry(incident.check.clone()).or_default().restore((*incident).clone(), now)
+                    let subject = subjects.entry(incident.check.clone()).or_default();
+                    let is_new = subject.restore((*incident).clone(), now);
+                    is_new | (retry && subject.retry(&incident.id).is_some())
                 });
                 (restored.count() > 0).then_some(())
             })?;
@@ -180,20 +183,23 @@ impl Subject {
         if self.incidents().any(|known| known.id == incident.id) {
             return false;
         }
-        if incident.resolved_at.is_some() {
-            self.closed.insert(0, incident);
-            return true;
-        }
         match &self.open {
+            _ if incident.resolved_at.is_some() => self.add_closed(incident),
             None => self.continue_with(incident),
             Some(open) => {
                 // It has fired anew before: that one continues, under the same key, and this one ends without a word.
                 let mut incident = incident;
                 incident.end(&format!("Continued as incident {}", open.id), now);
                 incident.channels.clear();
-                self.closed.insert(0, incident);
+                self.add_closed(incident);
             }
         }
         true
+    }
+
+    /// Adds one that is over where it belongs: the oldest is the first.
+    fn add_closed(&mut self, incident: Incident) {
+        let position = self.closed.partition_point(|known| known.fired_at <= incident.fired_at);
+        self.closed.insert(position, incident);
     }
 }

@@ -27,7 +27,7 @@ const REPORTED_FAILURES: u32 = 3;
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 const INTERRUPTED: &str = "Interrupted: the process that sent it has ended";
 
-/// What became of one notice on one channel.
+/// How far one notice got on one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
@@ -103,7 +103,7 @@ pub struct ChannelQueue {
     is_reported: bool,
 }
 
-/// What came of an attempt, as the outbox needs it.
+/// The result of an attempt, as the outbox needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryResult {
     Delivered { answer: String, reference: Option<String> },
@@ -143,11 +143,12 @@ impl ChannelQueue {
         self.lease.is_some()
     }
 
-    /// Adds a notice, unless the receiver has no use for it.
+    /// Adds a notice, unless the receiver has no use for it. A reminder of what it does not know is another trigger.
     pub fn push(&mut self, number: u32, kind: NoticeKind) {
         use DeliveryState::Replaced;
         use NoticeKind::{Acknowledged, Reminded, Resolved, Triggered};
         let has_trigger = self.deliveries.iter().any(|delivery| delivery.is_pending() && delivery.kind == Triggered);
+        let kind = if kind == Reminded && self.arrival != Arrival::Yes { Triggered } else { kind };
         match kind {
             // The trigger, once it gets through, says the same.
             Reminded if has_trigger => return,
@@ -241,7 +242,7 @@ impl ChannelQueue {
         true
     }
 
-    /// Records what came of an attempt; `None` if another process has taken it over meanwhile.
+    /// Records the result of an attempt; `None` if another process has taken it over meanwhile.
     pub fn complete(
         &mut self,
         owner: Owner,
@@ -291,6 +292,19 @@ impl ChannelQueue {
         };
         self.drop_needless();
         Some(report)
+    }
+
+    /// Forgets what was sent, and what receivers have answered.
+    pub fn keep_essentials(&mut self) {
+        self.deliveries.retain(Delivery::is_pending);
+        self.deliveries.iter_mut().for_each(|delivery| delivery.last_answer.clear());
+    }
+
+    /// Tries nothing of it any more that is not under way; returns whether anything was pending.
+    pub fn give_up(&mut self) -> bool {
+        let was_pending = self.pending().is_some() && self.lease.is_none();
+        self.end(DeliveryState::Failed, |_| true);
+        was_pending
     }
 
     /// Has what is pending tried within `delay`: something new gives the receiver another chance.

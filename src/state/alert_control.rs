@@ -51,10 +51,11 @@ impl AlertControl {
         self.not_before.get(channel).is_some_and(|until| now.boot < *until)
     }
 
-    /// Sends nothing to a channel for so long.
+    /// Sends nothing to a channel for so long, or longer where its receiver wants that already.
     pub fn hold(&mut self, channel: &str, now: Moment, wait: Duration) {
         self.not_before.retain(|_, until| now.boot < *until);
-        self.not_before.insert(channel.to_owned(), now.after(wait));
+        let until = self.not_before.entry(channel.to_owned()).or_default();
+        *until = now.after(wait).max(*until);
     }
 
     /// Whether the URL is to be requested by this process now: once in `every` of all of them.
@@ -132,6 +133,7 @@ mod tests {
         let start = Moment { boot: 1_000_000_000_000, wall: SystemTime::now() };
         let at = |seconds: u64| Moment { boot: start.after(Duration::from_secs(seconds)), ..start };
         control.hold("chat", start, Duration::from_secs(30));
+        control.hold("chat", start, Duration::from_secs(1));
         let held =
             [("chat", 29), ("chat", 30), ("mail", 0)].map(|(channel, after)| control.is_held(channel, at(after)));
         assert_eq!(held, [true, false, false]);

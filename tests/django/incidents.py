@@ -21,6 +21,7 @@ def incident(identifier: str = "one", revision: int = 1, **changes: Any) -> dict
         "message": "Connection refused",
         "blocked": ["child"],
         "acknowledged_by": None,
+        "comment": None,
         "flapping": False,
         "revision": revision,
         "timeline": [{"at": NOW - 30, "kind": "triggered", "text": "3 failures in a row"}],

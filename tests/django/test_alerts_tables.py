@@ -85,15 +85,18 @@ def test_acknowledgement_comes_back_until_the_engine_has_it() -> None:
     # Also where the engine writes the row meanwhile.
     (row,) = exchanged(incident(revision=2)).acknowledged
     assert (row.check_name, row.acknowledged_by, row.acknowledgement) == ("check_one", "ann", "on it")
-    assert exchanged(incident(revision=3, acknowledged_by="ann")).acknowledged == []
-    assert Incident.objects.get().acknowledged_by == "ann"
+    assert exchanged(incident(revision=3, acknowledged_by="ann", comment="on it")).acknowledged == []
+    row = Incident.objects.get()
+    assert (row.acknowledged_by, row.acknowledgement) == ("ann", "on it")
 
 
 def test_prune_removes_what_was_over_by_then() -> None:
     day = 86_400
     exchanged(incident("old", resolved_at=NOW - 2 * day), incident("new", resolved_at=NOW), incident("open"))
+    exchanged(incident("lost"))
+    Incident.objects.filter(pk="lost").update(mirrored_at=timezone.now() - timedelta(days=2))
     exchanged(silences=[silence("over", start=NOW - 3 * day, end=NOW - 2 * day), silence("quiet")])
-    assert operations.prune(timezone.now() - timedelta(days=1)) == (1, 1)
+    assert operations.prune(timezone.now() - timedelta(days=1)) == (2, 1)
     assert sorted(Incident.objects.values_list("pk", flat=True)) == ["new", "open"]
     assert Delivery.objects.count() == 4
     assert list(Silence.objects.values_list("pk", flat=True)) == ["quiet"]
@@ -109,6 +112,17 @@ def test_retry_comes_back_once() -> None:
     operations.retry(Incident.objects.filter(pk="two"))
     assert exchanged(incident("one"), incident("two")).retries == ["two"]
     assert exchanged(incident("one"), incident("two")).retries == []
+
+
+def test_retry_of_what_the_engine_has_forgotten_comes_back_once_to_its_scope() -> None:
+    exchanged(incident("one", resolved_at=NOW), incident("two", resolved_at=NOW))
+    operations.retry(Incident.objects.filter(pk="two"))
+    assert exchanged(instance="there").retries_of_others == []
+    assert [row.record for row in exchanged().retries_of_others] == [incident("two", resolved_at=NOW)]
+    assert exchanged().retries_of_others == []
+    # Its scope may be gone.
+    Incident.objects.update(retry_requested_at=timezone.now() - ABANDONED_AFTER - timedelta(seconds=1))
+    assert [row.pk for row in exchanged(instance="there").retries_of_others] == ["one", "two"]
 
 
 def aged(pk: str, **changes: Any) -> None:

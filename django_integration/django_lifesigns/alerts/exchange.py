@@ -25,7 +25,7 @@ from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 # How often the owner of an open incident says that it still is, and after how long without that another one takes it.
 RENEWED_EVERY = timedelta(seconds=60)
 ABANDONED_AFTER = timedelta(minutes=3)
-# Of each table, in one exchange: anybody may have written there.
+# Of each table, in one exchange: others may have written there.
 MOST_ROWS = 1_000
 # States of a delivery.
 PENDING, REPLACED = "pending", "replaced"
@@ -41,6 +41,8 @@ class Exchange:
     confirmed: dict[str, int] = field(default_factory=dict)
     acknowledged: list[Incident] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
+    # The same of those that are over, and that the engine has forgotten.
+    retries_of_others: list[Incident] = field(default_factory=list)
     restored: list[Mapping[str, Any]] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     ended_silences: list[str] = field(default_factory=list)
@@ -72,7 +74,8 @@ def _exchange_incidents(
 ) -> None:
     using, now = router.db_for_write(Incident), timezone.now()
     rows = Incident.objects.using(using)
-    wanted = Q(pk__in=list(known)) | Q(application=application, resolved_at=None)
+    open_or_to_retry = Q(resolved_at=None) | Q(retry_requested_at__isnull=False)
+    wanted = Q(pk__in=list(known)) | Q(application=application) & open_or_to_retry
     with transaction.atomic(using=using):
         # Locked, so that of two processes that are late the second sees what the first has written.
         kept = {row.pk: row for row in rows.select_for_update().filter(wanted).order_by("pk")[:MOST_ROWS]}
@@ -80,9 +83,10 @@ def _exchange_incidents(
         _write(changed, kept, using, application, instance, now)
         ours = [row for row in kept.values() if row.pk in known and row.resolved_at is None]
         _renew([row for row in ours if row.mirrored_at < now - RENEWED_EVERY], using, now)
-        result.retries = [row.pk for row in kept.values() if row.pk in known and row.retry_requested_at is not None]
-        if result.retries:
-            rows.filter(pk__in=result.retries).update(retry_requested_at=None)
+        _take_retries(result, kept.values(), known, instance, now)
+        taken = [*result.retries, *(row.pk for row in result.retries_of_others)]
+        if taken:
+            rows.filter(pk__in=taken).update(retry_requested_at=None)
         others = [row for row in kept.values() if row.pk not in known and row.resolved_at is None]
         abandoned = [row for row in others if row.instance == instance or row.mirrored_at < now - ABANDONED_AFTER]
         result.restored = _adopt(abandoned, using, instance, now)
@@ -90,6 +94,19 @@ def _exchange_incidents(
         pk: max(found["revision"], kept[pk].revision if pk in kept else 0) for pk, found in known.items()
     }
     result.acknowledged = [row for row in ours if row.acknowledged_by and not known[row.pk]["acknowledged_by"]]
+
+
+def _take_retries(
+    result: Exchange, kept: Iterable[Incident], known: Mapping[str, object], instance: str, now: datetime
+) -> None:
+    """Take what is to be delivered again of incidents of this scope, or of one that did not, and may be gone."""
+    for row in (row for row in kept if row.retry_requested_at is not None):
+        if row.pk in known:
+            result.retries.append(row.pk)
+        elif row.resolved_at is not None and (
+            row.instance == instance or row.retry_requested_at < now - ABANDONED_AFTER
+        ):
+            result.retries_of_others.append(row)
 
 
 def _write(
@@ -102,9 +119,10 @@ def _write(
 ) -> None:
     rows = [incident_row(found, application, instance, now) for found in changed]
     for row in rows:
-        # Somebody has acknowledged it in the admin, and the engine does not know it yet.
+        # It was acknowledged in the admin, and the engine does not know it yet.
         if not row.acknowledged_by and row.pk in kept:
             row.acknowledged_by = kept[row.pk].acknowledged_by
+            row.acknowledgement = kept[row.pk].acknowledgement
     _upsert(rows, INCIDENT_FIELDS, using)
     deliveries = [row for found in changed for row in delivery_rows(found)]
     _upsert(deliveries, DELIVERY_FIELDS, using)
@@ -150,7 +168,7 @@ def _exchange_silences(result: Exchange, known: Mapping[str, Mapping[str, Any]])
                 result.silences.append(row)
         elif seconds(row.ends_at) < known[pk]["end"] - 1:
             result.ended_silences.append(pk)
-    # Whoever ends one, it ends everywhere.
+    # One that was ended in one place ends everywhere.
     earlier = [row for pk, row in kept.items() if pk in known and known[pk]["end"] < seconds(row.ends_at) - 1]
     for row in earlier:
         row.ends_at = moment(known[row.pk]["end"])

@@ -10,11 +10,13 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from django.db import ProgrammingError, connections, router
 
+from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
@@ -103,8 +105,10 @@ class IncidentMirror:
         for row in found.acknowledged:
             words = (row.check_name, row.acknowledged_by, row.acknowledgement)
             self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
-        for pk in found.retries:
-            self._attempt(f"retry of {pk}", engine.retry_deliveries, pk)
+        restore_and_retry = partial(engine.restore_incidents, retry=True)
+        retries = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
+        retries |= {row.pk: partial(restore_and_retry, [row.record]) for row in found.retries_of_others}
+        self._request_again([pk for pk, do in retries.items() if not self._attempt(f"retry of {pk}", do)])
         for record in found.restored:
             self._attempt(f"incident {record.get('id')}", engine.restore_incidents, [record])
         for silence in found.silences:
@@ -112,15 +116,26 @@ class IncidentMirror:
         for pk in found.ended_silences:
             self._attempt(f"end of silence {pk}", engine.expire_silence, pk)
 
-    def _attempt(self, what: str, do: Callable[..., Any], *arguments: Any) -> None:
+    def _request_again(self, retries: list[str]) -> None:
+        """Have those delivered again by the next exchange: their request is no longer in the tables."""
+        if retries:
+            try:
+                operations.retry(Incident.objects.filter(pk__in=retries))
+            except Exception as error:  # noqa: BLE001  # as above
+                self._log_failure(error)
+
+    def _attempt(self, what: str, do: Callable[..., Any], *arguments: Any) -> bool:
+        """Return False where it is to be done again: another process holds the store."""
         try:
             do(*arguments)
-        except TimeoutError:  # another process holds the store: the next reading of the tables tries again
+        except TimeoutError:
             self._next_look = 0.0
-        except (ValueError, TypeError, LookupError) as error:  # anybody may have written the row
+            return False
+        except (ValueError, TypeError, LookupError) as error:  # the row may be from elsewhere
             if what not in self._refused and len(self._refused) < MOST_ROWS:
                 self._refused.add(what)
                 logger.warning("incidents: the %s in the tables is ignored: %s", what, redact(str(error)))
+        return True
 
     def _log_failure(self, error: Exception) -> None:
         if self._is_failing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_lifesigns.alerts.tables import AUTHOR, DEFAULT_SILENCE, Delivery, Incident, Silence
@@ -44,8 +44,10 @@ def end(silences: QuerySet[Silence]) -> int:
 
 
 def prune(before: datetime) -> tuple[int, int]:
-    """Remove what was over by then, and return how many incidents and silences that were."""
-    incidents, silences = Incident.objects.filter(resolved_at__lt=before), Silence.objects.filter(ends_at__lt=before)
+    """Remove what was over by then, and what no process has had since; return how many incidents and silences."""
+    is_abandoned = Q(resolved_at=None, mirrored_at__lt=before)
+    incidents = Incident.objects.filter(Q(resolved_at__lt=before) | is_abandoned)
+    silences = Silence.objects.filter(ends_at__lt=before)
     counts = incidents.count(), silences.count()
     Delivery.objects.filter(incident__in=incidents).delete()
     incidents.delete()

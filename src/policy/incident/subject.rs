@@ -10,7 +10,7 @@ use super::rules::CountedRuns;
 use crate::model::clock::Moment;
 use crate::model::{Instances, NoticeKind, Severity, Status};
 use crate::policy::flapping::RecentFailures;
-use crate::policy::outbox::ChannelQueue;
+use crate::policy::outbox::{ChannelQueue, DeliveryState};
 
 /// Incidents that are over, of one subject.
 const MAX_CLOSED: usize = 5;
@@ -21,6 +21,8 @@ const MAX_NOTICES: usize = 8;
 /// Bytes of a text.
 const MAX_MESSAGE: usize = 500;
 const MAX_TEXT: usize = 200;
+/// Bytes of a text where there is no room.
+const SHORT_TEXT: usize = 100;
 
 /// Since when something is so: by the time since boot, and for texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +70,7 @@ pub enum TimelineKind {
     Settled,
     Reminded,
     Resolved,
-    /// What came of a delivery.
+    /// A notice was delivered, or refused.
     Delivery,
 }
 
@@ -268,6 +270,27 @@ impl Incident {
         }
     }
 
+    /// Forgets all that is needed neither to judge it nor to send what is pending: there is no room.
+    pub fn keep_essentials(&mut self) {
+        for text in [&mut self.message, &mut self.ended] {
+            *text = truncated(text, SHORT_TEXT);
+        }
+        if let Some(acknowledged) = &mut self.acknowledged {
+            acknowledged.comment.clear();
+        }
+        self.blocked.clear();
+        self.timeline.clear();
+        // What they say is made anew of the incident as it is then.
+        self.notices.clear();
+        self.channels.iter_mut().for_each(ChannelQueue::keep_essentials);
+    }
+
+    /// Whether something could not be sent.
+    fn has_given_up(&self) -> bool {
+        let mut deliveries = self.channels.iter().flat_map(|queue| &queue.deliveries);
+        deliveries.any(|delivery| delivery.state == DeliveryState::Failed)
+    }
+
     /// Whether something has still to be sent.
     pub fn has_pending(&self) -> bool {
         self.channels.iter().any(|queue| queue.pending().is_some())
@@ -307,14 +330,22 @@ impl Subject {
         }
     }
 
-    /// Drops what the tables have, or have had time to get.
-    pub fn prune(&mut self, now: Moment) {
-        self.closed.retain(|incident| {
+    /// Drops what the tables have, or have had time to get. What is still pending after a day is given up: no process has
+    /// its channel any more. Returns whether anything has changed.
+    pub fn prune(&mut self, now: Moment) -> bool {
+        let (before, mut is_changed) = (self.closed.len(), false);
+        self.closed.retain_mut(|incident| {
             let age = incident.resolved_at.map_or(Duration::ZERO, |resolved| now.since(resolved.boot));
-            let is_kept = incident.confirmed < incident.revision && age < KEEP_CLOSED;
-            // What is still pending then is so on a channel that there is no more.
-            is_kept || incident.has_pending() && age < KEEP_CLOSED * 2
+            if age < KEEP_CLOSED {
+                return incident.confirmed < incident.revision || incident.has_pending();
+            }
+            let given_up = incident.channels.iter_mut().map(ChannelQueue::give_up).fold(false, |any, one| any | one);
+            incident.revision += u64::from(given_up);
+            is_changed |= given_up;
+            let is_new = incident.confirmed < incident.revision && incident.has_given_up();
+            is_new && age < KEEP_CLOSED * 2
         });
+        is_changed || self.closed.len() != before
     }
 }
 
