@@ -137,6 +137,14 @@ class Alerting:
         """
         return self._with_alerts().retry(incident_id)
 
+    def trigger_again(self, incident_id: str) -> None:
+        """Send another trigger of an open incident that a receiver was wrongly told to be over, if it still fails.
+
+        Raises:
+            LookupError: there is no such open incident.
+        """
+        self._with_alerts().trigger_again(incident_id)
+
     def _with_alerts(self) -> _core.Alerts:
         if self._alerts is None:
             raise ValueError("This engine has no alerts: make it with Engine(alerts={...})")

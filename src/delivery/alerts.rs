@@ -164,6 +164,19 @@ impl Alerts {
         Ok(None)
     }
 
+    /// Has another trigger sent of an open incident, if it still fails; false if there is none.
+    pub fn trigger_again(&self, id: &str) -> Result<bool, StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(false) };
+        for group in stores.incidents.groups() {
+            let is_open = |subject: &mut Subject| subject.trigger_again(id).then_some(());
+            if self.update(group, |subjects| subjects.values_mut().find_map(is_open))?.is_some() {
+                self.wake();
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Adds a silence, in place of one of the same id.
     pub fn silence(&self, silence: Silence) -> Result<(), AlertError> {
         let author = truncated(&silence.author, MAX_AUTHOR);

@@ -184,8 +184,15 @@ impl Subject {
             return false;
         }
         match &self.open {
-            _ if incident.resolved_at.is_some() => self.add_closed(incident),
-            None => self.continue_with(incident),
+            _ if incident.resolved_at.is_some() => {
+                let mut incident = incident;
+                if self.incidents().any(|known| known.fired_at > incident.fired_at) {
+                    // Its resolve would end the one that has followed, which has the same key.
+                    incident.drop_pending();
+                }
+                self.add_closed(incident);
+            }
+            None => self.continue_with(incident, now),
             Some(open) => {
                 // It has fired anew before: that one continues, under the same key, and this one ends without a word.
                 let mut incident = incident;

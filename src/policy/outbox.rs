@@ -25,6 +25,8 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
 const REPORTED_FAILURES: u32 = 3;
 /// How long after the death of a sender its notice is repeated: what it sent is likely to have been read by then.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
+/// What is shown of deliveries over a channel that is no longer among the settings.
+pub const NO_SUCH_CHANNEL: &str = "No process has this channel any more";
 const INTERRUPTED: &str = "Interrupted: the process that sent it has ended";
 
 /// How far one notice got on one channel.
@@ -300,11 +302,21 @@ impl ChannelQueue {
         self.deliveries.iter_mut().for_each(|delivery| delivery.last_answer.clear());
     }
 
-    /// Tries nothing of it any more that is not under way; returns whether anything was pending.
-    pub fn give_up(&mut self) -> bool {
-        let was_pending = self.pending().is_some() && self.lease.is_none();
-        self.end(DeliveryState::Failed, |_| true);
-        was_pending
+    /// Drops what is pending, and not under way.
+    pub fn drop_pending(&mut self) {
+        self.end(DeliveryState::Dropped, |_| true);
+    }
+
+    /// Gives up what is pending, and was never tried: no process has this channel. Returns whether there was anything.
+    pub fn give_up_untried(&mut self) -> bool {
+        if self.lease.is_some() || !self.pending().is_some_and(|delivery| delivery.attempts == 0) {
+            return false;
+        }
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.is_pending()) {
+            delivery.state = DeliveryState::Failed;
+            NO_SUCH_CHANNEL.clone_into(&mut delivery.last_answer);
+        }
+        true
     }
 
     /// Has what is pending tried within `delay`: something new gives the receiver another chance.

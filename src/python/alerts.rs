@@ -146,6 +146,12 @@ impl PyAlerts {
         pending.ok_or_else(|| PyLookupError::new_err(format!("unknown incident {id:?}")))
     }
 
+    /// Sends another trigger of an open incident, if it still fails.
+    fn trigger_again(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let is_open = py.detach(|| self.inner.trigger_again(id))?;
+        if is_open { Ok(()) } else { Err(PyLookupError::new_err(format!("unknown incident {id:?}"))) }
+    }
+
     /// Sends what is due, for a process that is about to end, for so many seconds at most.
     fn flush(&self, py: Python<'_>, at_most: f64) -> PyResult<()> {
         let at_most = not_negative("at_most", at_most)?;

@@ -32,9 +32,10 @@ impl IncidentTable {
         self.0.values().flat_map(Subject::incidents)
     }
 
-    /// Drops what is to be remembered no longer; returns whether there was anything.
-    pub fn prune(&mut self, now: Moment) -> bool {
-        let pruned = self.0.values_mut().map(|subject| subject.prune(now)).fold(false, |any, one| any | one);
+    /// Drops what is to be remembered no longer, and gives up what no process has the channel for: see
+    /// [`Subject::prune`]. Returns whether there was anything.
+    pub fn prune(&mut self, now: Moment, report: &mut dyn FnMut(&Incident, &str)) -> bool {
+        let pruned = self.0.values_mut().map(|subject| subject.prune(now, report)).fold(false, |any, one| any | one);
         let before = self.0.len();
         self.0.retain(|_, subject| !subject.is_void(now));
         pruned || self.0.len() != before

@@ -314,6 +314,8 @@ def test_host_scope__several_engines__are_one_incident(receiver: Receiver, tmp_p
     for shop in shops:
         shop.broken = True
     wait_until(lambda: receiver.kinds == ["triggered"])
+    # What another process writes at the moment is read the next time.
+    wait_until(lambda: all(shop.incidents() for shop in shops))
     assert len({shop.incidents()[0]["id"] for shop in shops}) == 1
     for shop in shops:
         shop.broken = False

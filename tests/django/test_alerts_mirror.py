@@ -114,7 +114,7 @@ def test_retry_that_a_busy_store_refuses_is_asked_for_again(
     engine: Engine, mirror: IncidentMirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mirror.sync()
-    operations.retry(Incident.objects.all())
+    Incident.objects.update(retry_requested_at=timezone.now())
     mirror._next_look = 0.0
 
     def refuse(_: str) -> int:

@@ -107,18 +107,23 @@ def test_incident_that_is_over_is_not_acknowledged() -> None:
     assert operations.acknowledge(Incident.objects.all(), "ann") == 0
 
 
+REFUSED = [delivery("chat", state="refused")]
+
+
 def test_retry_comes_back_once() -> None:
-    exchanged(incident("one"), incident("two"))
-    operations.retry(Incident.objects.filter(pk="two"))
-    assert exchanged(incident("one"), incident("two")).retries == ["two"]
-    assert exchanged(incident("one"), incident("two")).retries == []
+    both = (incident("one"), incident("two", deliveries=REFUSED))
+    exchanged(*both)
+    assert operations.retry(Incident.objects.all()) == 1, "of the other nothing was refused"
+    assert exchanged(*both).retries == ["two"]
+    assert exchanged(*both).retries == []
 
 
 def test_retry_of_what_the_engine_has_forgotten_comes_back_once_to_its_scope() -> None:
-    exchanged(incident("one", resolved_at=NOW), incident("two", resolved_at=NOW))
+    over: dict[str, Any] = {"resolved_at": NOW, "deliveries": REFUSED}
+    exchanged(incident("one", **over), incident("two", **over))
     operations.retry(Incident.objects.filter(pk="two"))
     assert exchanged(instance="there").retries_of_others == []
-    assert [row.record for row in exchanged().retries_of_others] == [incident("two", resolved_at=NOW)]
+    assert [row.record for row in exchanged().retries_of_others] == [incident("two", **over)]
     assert exchanged().retries_of_others == []
     # Its scope may be gone.
     Incident.objects.update(retry_requested_at=timezone.now() - ABANDONED_AFTER - timedelta(seconds=1))
@@ -144,6 +149,32 @@ def test_open_incident_of_a_scope_that_is_gone_is_taken_by_one_other() -> None:
     assert exchanged(instance="there").restored == [incident()]
     assert Incident.objects.get().instance == "there"
     assert exchanged(instance="elsewhere").restored == []
+
+
+def test_incident_that_is_over_is_taken_while_a_notice_of_it_is_pending() -> None:
+    over: dict[str, Any] = {"state": "resolved", "resolved_at": NOW}
+    exchanged(incident("waits", **over), incident("done", deliveries=[delivery("oncall")], **over))
+    assert exchanged(instance="there").restored == []
+    assert [record["id"] for record in exchanged().restored] == ["waits"]
+    aged("waits")
+    assert [record["id"] for record in exchanged(instance="there").restored] == ["waits"]
+    # Its scope has it, and says so.
+    assert exchanged(incident("waits", **over)).restored == []
+    aged("waits", instance="here")
+    exchanged(incident("waits", **over))
+    assert exchanged(instance="there").restored == []
+
+
+def test_scope_that_was_cut_off_takes_back_what_another_has_resolved() -> None:
+    exchanged(incident())
+    aged("one")
+    assert exchanged(instance="there").restored == [incident()]
+    exchanged(incident(revision=9, state="resolved", resolved_at=NOW), instance="there")
+    found = exchanged(incident(revision=3, message="still"))
+    assert (found.resolved_elsewhere, found.confirmed) == (["one"], {"one": 3})
+    row = Incident.objects.get()
+    assert (row.instance, row.resolved_at, row.revision, row.message) == ("here", None, 3, "still")
+    assert exchanged(incident(revision=3)).resolved_elsewhere == []
 
 
 def test_open_incident_is_renewed_by_its_scope() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import ProgrammingError, connections, router
+from django.utils import timezone
 
-from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
@@ -109,6 +109,8 @@ class IncidentMirror:
         retries = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
         retries |= {row.pk: partial(restore_and_retry, [row.record]) for row in found.retries_of_others}
         self._request_again([pk for pk, do in retries.items() if not self._attempt(f"retry of {pk}", do)])
+        for pk in found.resolved_elsewhere:
+            self._attempt(f"incident {pk}", engine.trigger_again, pk)
         for record in found.restored:
             self._attempt(f"incident {record.get('id')}", engine.restore_incidents, [record])
         for silence in found.silences:
@@ -120,7 +122,7 @@ class IncidentMirror:
         """Have those delivered again by the next exchange: their request is no longer in the tables."""
         if retries:
             try:
-                operations.retry(Incident.objects.filter(pk__in=retries))
+                Incident.objects.filter(pk__in=retries).update(retry_requested_at=timezone.now())
             except Exception as error:  # noqa: BLE001  # as above
                 self._log_failure(error)
 

@@ -19,7 +19,8 @@ def acknowledge(incidents: QuerySet[Incident], author: str, comment: str = "") -
 
 def retry(incidents: QuerySet[Incident]) -> int:
     """Have what was refused or has failed delivered again, and return of how many incidents."""
-    return incidents.update(retry_requested_at=timezone.now())
+    failed = Delivery.objects.filter(state__in=("refused", "failed")).values("incident")
+    return incidents.filter(pk__in=failed).update(retry_requested_at=timezone.now())
 
 
 def new_silence(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from django.db.models.functions import Now
+
 from django_lifesigns.alerts.tables import AUTHOR, MATCHER, NAME, Delivery, Incident, Silence
 from django_lifesigns.checks.timezones import kept, utc
 from django_lifesigns.history.rows import without_nul
@@ -40,7 +42,7 @@ LONGEST = 255
 JOINT = ", "
 
 
-def incident_row(found: Mapping[str, Any], application: str, instance: str, now: datetime) -> Incident:
+def incident_row(found: Mapping[str, Any], application: str, instance: str) -> Incident:
     """Return the row of an incident of the engine."""
     return Incident(
         id=found["id"],
@@ -58,7 +60,7 @@ def incident_row(found: Mapping[str, Any], application: str, instance: str, now:
         revision=found["revision"],
         record=without_nul(found),
         instance=instance[:LONGEST],
-        mirrored_at=now,
+        mirrored_at=Now(),
     )
 
 

@@ -156,6 +156,12 @@ impl Subject {
         Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
     }
 
+    /// Has another trigger sent of an open incident with the next step, if it still fails; false if there is none.
+    pub fn trigger_again(&mut self, id: &str) -> bool {
+        let open = self.open.as_mut().filter(|open| open.id == id);
+        open.map(|open| open.notified = None).is_some()
+    }
+
     /// Acknowledges what is open; false if there is nothing.
     pub fn acknowledge(
         &mut self,

@@ -10,12 +10,14 @@ use super::rules::CountedRuns;
 use crate::model::clock::Moment;
 use crate::model::{Instances, NoticeKind, Severity, Status};
 use crate::policy::flapping::RecentFailures;
-use crate::policy::outbox::{ChannelQueue, DeliveryState};
+use crate::policy::outbox::{Arrival, ChannelQueue};
 
 /// Incidents that are over, of one subject.
 const MAX_CLOSED: usize = 5;
 /// For how long one that is over is kept for tables that have not confirmed it.
 const KEEP_CLOSED: Duration = Duration::from_secs(24 * 3_600);
+/// After so long without an attempt no process has a channel: a receiver can demand a pause of an hour.
+const ORPHANED_AFTER: Duration = Duration::from_secs(2 * 3_600);
 const MAX_TIMELINE: usize = 20;
 const MAX_NOTICES: usize = 8;
 /// Bytes of a text.
@@ -285,10 +287,37 @@ impl Incident {
         self.channels.iter_mut().for_each(ChannelQueue::keep_essentials);
     }
 
-    /// Whether something could not be sent.
-    fn has_given_up(&self) -> bool {
-        let mut deliveries = self.channels.iter().flat_map(|queue| &queue.deliveries);
-        deliveries.any(|delivery| delivery.state == DeliveryState::Failed)
+    /// Sends nothing more of it.
+    pub fn drop_pending(&mut self) {
+        self.channels.iter_mut().for_each(ChannelQueue::drop_pending);
+        self.revision += 1;
+    }
+
+    /// Gives up what waits for channels that no process has; returns whether there are any.
+    fn give_up_untried(&mut self, report: &mut dyn FnMut(&Self, &str)) -> bool {
+        let orphaned =
+            self.channels.iter_mut().filter_map(|queue| queue.give_up_untried().then(|| queue.channel.clone()));
+        let orphaned: Vec<String> = orphaned.collect();
+        for channel in &orphaned {
+            self.revision += 1;
+            report(self, channel);
+        }
+        !orphaned.is_empty()
+    }
+
+    /// Adds channels in the place of those that no process has any more: whether their receivers know of it is not known.
+    pub fn replace_channels(&mut self, routed: &BTreeSet<String>, is_known: impl Fn(&str) -> bool) {
+        let is_orphaned = |queue: &ChannelQueue| queue.arrival != Arrival::No && !is_known(&queue.channel);
+        if !self.channels.iter().any(is_orphaned) {
+            return;
+        }
+        for channel in routed {
+            if !self.channels.iter().any(|queue| queue.channel == *channel) {
+                let mut queue = ChannelQueue::new(channel);
+                queue.arrival = Arrival::Maybe;
+                self.channels.push(queue);
+            }
+        }
     }
 
     /// Whether something has still to be sent.
@@ -308,7 +337,8 @@ impl Subject {
     }
 
     /// Continues with an incident from elsewhere that is open: as one that has failed until now.
-    pub fn continue_with(&mut self, incident: Incident) {
+    pub fn continue_with(&mut self, incident: Incident, now: Moment) {
+        self.last = self.last.max(now.boot);
         self.failures = self.failures.max(1);
         self.successes = 0;
         self.open = Some(incident);
@@ -330,20 +360,17 @@ impl Subject {
         }
     }
 
-    /// Drops what the tables have, or have had time to get. What is still pending after a day is given up: no process has
-    /// its channel any more. Returns whether anything has changed.
-    pub fn prune(&mut self, now: Moment) -> bool {
+    /// Drops what the tables have, or have had time to get, and gives up what no process has the channel for: `report` is
+    /// called with each of these channels. Returns whether anything has changed.
+    pub fn prune(&mut self, now: Moment, report: &mut dyn FnMut(&Incident, &str)) -> bool {
         let (before, mut is_changed) = (self.closed.len(), false);
         self.closed.retain_mut(|incident| {
             let age = incident.resolved_at.map_or(Duration::ZERO, |resolved| now.since(resolved.boot));
-            if age < KEEP_CLOSED {
-                return incident.confirmed < incident.revision || incident.has_pending();
+            if age >= ORPHANED_AFTER {
+                is_changed |= incident.give_up_untried(report);
             }
-            let given_up = incident.channels.iter_mut().map(ChannelQueue::give_up).fold(false, |any, one| any | one);
-            incident.revision += u64::from(given_up);
-            is_changed |= given_up;
-            let is_new = incident.confirmed < incident.revision && incident.has_given_up();
-            is_new && age < KEEP_CLOSED * 2
+            let is_new = incident.confirmed < incident.revision;
+            is_new && age < KEEP_CLOSED || incident.has_pending() && age < KEEP_CLOSED * 2
         });
         is_changed || self.closed.len() != before
     }

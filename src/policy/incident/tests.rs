@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::clock::Moment;
 use crate::model::{Instances, NoticeKind, Owner, Severity, Status};
-use crate::policy::outbox::{DeliveryResult, DeliveryState};
+use crate::policy::outbox::{DeliveryResult, DeliveryState, NO_SUCH_CHANNEL};
 use crate::policy::run_history::{PastRun, RunHistory};
 
 const SECOND: u64 = 1_000_000_000;
@@ -306,18 +306,48 @@ fn refused_resolve_is_retried_unless_another_incident_has_followed() {
 }
 
 #[test]
-fn resolve_of_a_channel_that_is_gone_is_given_up_after_a_day() {
-    let day = Duration::from_secs(24 * 3_600);
+fn resolve_of_a_channel_that_is_gone_is_given_up_and_goes_to_those_in_its_place() {
     let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
-    let at = |age: Duration| Moment { boot: now.after(age), ..now };
+    let at = |hours: u64| Moment { boot: now.after(Duration::from_secs(hours * 3_600)), ..now };
     let mut subject = Subject::default();
     ended(&mut subject, now);
-    assert!(!subject.prune(at(day / 2)));
-    assert!(subject.prune(at(day)), "the tables have to show it");
+    let mut reported = Vec::new();
+    let mut prune =
+        |subject: &mut Subject, now| subject.prune(now, &mut |_, channel| reported.push(channel.to_owned()));
+    assert!(!prune(&mut subject, at(1)));
+    assert!(prune(&mut subject, at(2)) && !prune(&mut subject, at(2)), "the tables have to show it");
     let incident = subject.closed.first_mut().unwrap();
-    assert_eq!(incident.channels.first().unwrap().deliveries.last().unwrap().state, DeliveryState::Failed);
+    let delivery = incident.channels.first().unwrap().deliveries.last().unwrap();
+    assert_eq!((delivery.state, delivery.last_answer.as_str()), (DeliveryState::Failed, NO_SUCH_CHANNEL));
     incident.confirmed = incident.revision;
-    assert!(subject.prune(at(day)) && subject.closed.is_empty());
+    assert!(prune(&mut subject, at(2)) && subject.closed.is_empty());
+    assert_eq!(reported, ["chat"]);
+
+    let routed = BTreeSet::from(["pager".to_owned()]);
+    for (is_known, expected) in [(true, 1), (false, 2)] {
+        ended(&mut subject, now);
+        let incident = subject.closed.last_mut().unwrap();
+        incident.replace_channels(&routed, |_| is_known);
+        incident.send(NoticeKind::Resolved, &routed, now.wall);
+        assert_eq!(incident.channels.iter().filter(|queue| queue.pending().is_some()).count(), expected);
+        subject.closed.clear();
+    }
+}
+
+#[test]
+fn skipped_check_reminds_no_more_and_resolves_after_an_hour() {
+    let mut world = World::new(Rules { reminder: Duration::from_secs(60), ..rules(1, 1, 0) });
+    world.play("x");
+    for _ in 0..59 {
+        world.now += 60 * SECOND;
+        world.run(Status::Skipped);
+        world.look();
+    }
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.now += 120 * SECOND;
+    world.run(Status::Skipped);
+    world.look();
+    assert_eq!(world.kinds(), ["triggered", "resolved"]);
 }
 
 #[test]
