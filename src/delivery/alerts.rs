@@ -13,7 +13,7 @@ use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
-use crate::state::alert_control::ControlStore;
+use crate::state::alert_control::{AlertControl, ControlStore};
 use crate::state::backend::Busy;
 use crate::state::incidents::IncidentStore;
 
@@ -66,6 +66,16 @@ impl Alerts {
             let (incidents, control) = (IncidentStore::new(scope, application), ControlStore::new(scope, application));
             Stores { incidents, control }
         }))
+    }
+
+    /// Allocates what the store needs for incidents: it may be full when there is one.
+    pub(super) fn reserve(&self) {
+        let Some(stores) = self.stores() else { return };
+        for group in stores.incidents.groups() {
+            // Busy: another process does so.
+            let _ = stores.incidents.update(group, LOCK_TIMEOUT, |table| table.0.is_empty());
+        }
+        let _ = stores.control.update(LOCK_TIMEOUT, |control| *control == AlertControl::default());
     }
 
     /// Publishes what happened to incidents.
@@ -184,14 +194,15 @@ impl Alerts {
         let silence = Silence { author, comment, ..silence };
         let stores = self.stores().ok_or(StoreInUse)?;
         let now = SystemTime::now();
-        let mut added = Ok(());
+        let mut is_added = false;
         retry_while_busy(|| {
             stores.control.update(LOCK_TIMEOUT, |control| {
-                added = control.add(silence.clone(), now);
-                added.is_ok()
+                is_added = control.add(silence.clone(), now);
+                is_added
             })
         })?;
-        added.map_err(|most| SpecError(format!("there are {most} silences, and can be no more: expire one")).into())
+        let full = || SpecError("there is no room for another silence: expire one".to_owned());
+        if is_added { Ok(()) } else { Err(full().into()) }
     }
 
     /// Ends a silence; false if there is none of that id, or it is over.

@@ -93,9 +93,9 @@ def test_acknowledgement_comes_back_until_the_engine_has_it() -> None:
 def test_prune_removes_what_was_over_by_then() -> None:
     day = 86_400
     exchanged(incident("old", resolved_at=NOW - 2 * day), incident("new", resolved_at=NOW), incident("open"))
-    exchanged(incident("lost"))
-    Incident.objects.filter(pk="lost").update(mirrored_at=timezone.now() - timedelta(days=2))
     exchanged(silences=[silence("over", start=NOW - 3 * day, end=NOW - 2 * day), silence("quiet")])
+    exchanged(incident("lost", deliveries=[]))
+    Incident.objects.filter(pk="lost").update(mirrored_at=timezone.now() - timedelta(days=2))
     assert operations.prune(timezone.now() - timedelta(days=1)) == (2, 1)
     assert sorted(Incident.objects.values_list("pk", flat=True)) == ["new", "open"]
     assert Delivery.objects.count() == 4
@@ -137,7 +137,7 @@ def aged(pk: str, **changes: Any) -> None:
 
 
 def test_open_incident_is_restored_where_its_scope_was() -> None:
-    exchanged(incident("one"), incident("two", resolved_at=NOW))
+    exchanged(incident("one"), incident("two", resolved_at=NOW, deliveries=[delivery("oncall")]))
     assert exchanged(instance="there").restored == []
     assert exchanged().restored == [incident("one")]
 

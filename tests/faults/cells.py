@@ -312,7 +312,7 @@ FAULTS = (
         gates=False,
         alerts=True,
         checks=("callable",),
-        note="all 16 attempts that a process makes at once hang, and a check fails for that",
+        note="a check fails, and 20 attempts to alert hang",
     ),
     Fault(
         name="mail server of alerts accepts and says nothing",

@@ -177,7 +177,7 @@ def beat_flood(scene: Scene, worker: Worker) -> Iterator[None]:
 
 @contextmanager
 def hanging_receivers(scene: Scene, worker: Worker) -> Iterator[None]:
-    """The receivers of alerts accept and say nothing: as many attempts hang as a process makes at once."""
+    """The receivers of alerts accept and say nothing: 20 attempts hang."""
     worker.evaluate("fail()")
     worker.evaluate("report()")
     scene.receivers.wait_for_webhooks()

@@ -12,9 +12,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-# More than the attempts that a process makes at once, of which one may be the mail.
+# Each channel has an attempt of its own.
 WEBHOOKS = 20
-ATTEMPTS = 15
 
 
 class HangingReceivers:
@@ -40,8 +39,8 @@ class HangingReceivers:
         return {"CHANNELS": channels, "ROUTES": routes, "FAILURES": 1, "SUCCESSES": 1}
 
     def wait_for_webhooks(self) -> None:
-        """Wait until as many requests hang as a process makes at once."""
-        wait_until(lambda: self.webhook.active >= ATTEMPTS, 30, "no alerts were sent")
+        """Wait until the request of each channel hangs."""
+        wait_until(lambda: self.webhook.active >= WEBHOOKS, 30, "no alerts were sent")
 
     def wait_for_mail(self) -> None:
         wait_until(lambda: self.mail.active > 0, 30, "no mail was sent")

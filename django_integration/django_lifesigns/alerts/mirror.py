@@ -112,7 +112,8 @@ class IncidentMirror:
         for pk in found.resolved_elsewhere:
             self._attempt(f"incident {pk}", engine.trigger_again, pk)
         for record in found.restored:
-            self._attempt(f"incident {record.get('id')}", engine.restore_incidents, [record])
+            name = record.get("id") if isinstance(record, dict) else type(record).__name__
+            self._attempt(f"incident {name}", engine.restore_incidents, [record])
         for silence in found.silences:
             self._attempt(f"silence {silence.pk}", add_silence, engine, silence)
         for pk in found.ended_silences:
