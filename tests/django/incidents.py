@@ -6,6 +6,12 @@ import time
 from typing import Any
 
 NOW = time.time()
+RECORDS_FROM_ELSEWHERE: list[Any] = [
+    [],
+    "x",
+    {"timeline": None, "blocked": None, "deliveries": 7},
+    {"timeline": [{"at": 1e20, "kind": "a", "text": "b"}], "blocked": [7], "deliveries": [{}, 7]},
+]
 
 
 def incident(identifier: str = "one", revision: int = 1, **changes: Any) -> dict[str, Any]:

@@ -125,6 +125,19 @@ def test_retry_that_a_busy_store_refuses_is_asked_for_again(
     assert Incident.objects.get().retry_requested_at is not None
 
 
+@pytest.mark.parametrize("record", [[], "x", {"id": "x"}, {"id": "x", "check": "db", "since": 1e19}])
+def test_incident_that_the_engine_refuses_harms_no_silence(
+    engine: Engine, mirror: IncidentMirror, caplog: pytest.LogCaptureFixture, record: Any
+) -> None:
+    row = {"application": "shop", "check_name": "db", "state": "firing", "severity": "critical", "record": record}
+    Incident.objects.create(id="x", since=timezone.now(), instance=instance_name(True), **row)
+    Silence.objects.create(id="right", checks="db", ends_at=timezone.now() + timedelta(hours=1))
+    mirror.sync()
+    assert [found["id"] for found in engine.silences()] == ["right"]
+    if "since" not in record:
+        assert "in the tables is ignored" in caplog.text
+
+
 def test_row_that_the_engine_refuses_is_logged_once_and_harms_no_other(
     engine: Engine, mirror: IncidentMirror, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour
-from django_lifesigns.alerts.rows import moment
+from django_lifesigns.alerts.rows import moment, story
 from django_lifesigns.alerts.silence_admin import say
 from django_lifesigns.alerts.tables import Delivery, Incident
 
@@ -132,11 +132,11 @@ class IncidentAdmin(AlertPage):
 
     @admin.display(description=lazy("blocked behind it"), empty_value="")
     def blocked(self, row: Incident) -> str:
-        return ", ".join(row.record.get("blocked", ()))
+        return ", ".join(story(row)["blocked"])
 
     @admin.display(description=lazy("timeline"))
     def timeline(self, row: Incident) -> SafeString:
         """What has happened, in order."""
-        entries = row.record.get("timeline", ())
+        entries = story(row)["timeline"]
         lines = [(f"{moment(entry['at']):%Y-%m-%d %H:%M:%S}", entry["kind"], entry["text"]) for entry in entries]
         return format_html('<ol class="lifesigns-timeline">{}</ol>', format_html_join("", "<li>{} {}: {}</li>", lines))
