@@ -150,7 +150,8 @@ impl ChannelQueue {
         use DeliveryState::Replaced;
         use NoticeKind::{Acknowledged, Reminded, Resolved, Triggered};
         let has_trigger = self.deliveries.iter().any(|delivery| delivery.is_pending() && delivery.kind == Triggered);
-        let kind = if kind == Reminded && self.arrival != Arrival::Yes { Triggered } else { kind };
+        let is_unknown = self.arrival != Arrival::Yes && !has_trigger;
+        let kind = if kind == Reminded && is_unknown { Triggered } else { kind };
         match kind {
             // The trigger, once it gets through, says the same.
             Reminded if has_trigger => return,
