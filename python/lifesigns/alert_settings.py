@@ -55,7 +55,7 @@ def _function(name: str, channel: Mapping[str, Any]) -> Callable[[dict[str, Any]
         except ValueError as error:
             joint = "" if str(error).startswith(".") else " "
             raise ValueError(f"{where}{joint}{error}") from error
-    function = channel.get("callable")
+    function: Callable[[dict[str, Any]], Any] | None = channel.get("callable")
     if not callable(function):
         raise ValueError(f"{where}.callable must be a callable that takes a notice")
     if unknown := sorted(map(str, channel.keys() - {"type", "callable"})):

@@ -92,7 +92,8 @@ class Alerting:
             silence_id: of the silence that this one replaces. None: a new one.
 
         Raises:
-            ValueError: a matcher is wrong, the end is not after the start, or there is no room: for 200 silences, of 100 KiB.
+            ValueError: a matcher is wrong, the end is not after the start, or there is no room: there is for 200
+                silences, and for 100 KiB.
         """
         silence_id = silence_id or str(uuid.uuid4())
         self._with_alerts().silence(silence_id, dict(matchers), start, end, author, comment)

@@ -106,7 +106,7 @@ class IncidentMirror:
             words = (row.check_name, row.acknowledged_by, row.acknowledgement)
             self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
         restore_and_retry = partial(engine.restore_incidents, retry=True)
-        retries = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
+        retries: dict[str, Callable[[], Any]] = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
         retries |= {row.pk: partial(restore_and_retry, [row.record]) for row in found.retries_of_others}
         self._request_again([pk for pk, do in retries.items() if not self._attempt(f"retry of {pk}", do)])
         for pk in found.resolved_elsewhere:
