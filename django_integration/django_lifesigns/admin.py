@@ -17,7 +17,8 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from django_lifesigns.alerts.admin import DeliveryAdmin, IncidentAdmin
+from django_lifesigns.alerts.delivery_admin import DeliveryAdmin
+from django_lifesigns.alerts.incident_admin import IncidentAdmin
 from django_lifesigns.alerts.silence_admin import SilenceAdmin
 from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.history.json_text import to_json

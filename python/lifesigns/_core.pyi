@@ -25,7 +25,6 @@ __all__ = [
     "check_infos",
     "close_connections",
     "default_store",
-    "deliver",
     "drain",
     "draining",
     "heartbeats_of",
@@ -56,6 +55,7 @@ __all__ = [
     "thread_ends",
     "undrain",
     "uptime",
+    "validate_alerts",
 ]
 
 STORE_SUFFIX: str
@@ -163,15 +163,16 @@ class Alerts:
     ) -> Alerts:
         """Alerts by `settings` from the engine's first run on. ValueError names the wrong key and those that are right.
 
-        ``callables`` are the numbers of the channels that are written in Python, by name.
+        ``application`` is that of settings which name none; ``callables`` are the numbers of the channels that are
+        written in Python, by name.
         """
 
     def incidents(self, open_only: bool) -> list[dict[str, Any]]: ...
     def confirm(self, revisions: Mapping[str, int]) -> None:
         """Notes which revisions of incidents the tables have."""
 
-    def restore(self, incidents: Sequence[Mapping[str, Any]]) -> None:
-        """Takes back incidents that `incidents` has shown before a restart."""
+    def restore(self, incidents: Sequence[Mapping[str, Any]], retry: bool) -> None:
+        """Takes back incidents that `incidents` has shown before a restart; with ``retry`` as `retry` does."""
 
     def acknowledge(self, check: str, author: str, comment: str) -> bool: ...
     def silence(
@@ -181,11 +182,19 @@ class Alerts:
 
     def expire_silence(self, id: str) -> bool: ...
     def silences(self) -> list[dict[str, Any]]: ...
-    def test_channel(self, name: str) -> dict[str, Any]:
-        """Sends a trigger and a resolve of an incident that there is not, and returns what came of it."""
+    def attempt(self, channel: str, notice: Mapping[str, Any], reference: str | None = None) -> dict[str, Any]:
+        """Attempts to deliver a notice once over a channel, beside all that waits for it, and returns the result.
+
+        ``state`` ("delivered", "refused" or "failed") and ``answer``, one line for people. Beside them stands what the
+        next notice of the incident is given as ``reference``, or ``retry_after`` (seconds) and ``may_have_arrived``.
+        LookupError: there is no such channel.
+        """
 
     def retry(self, id: str) -> int:
         """Has everything of an incident tried again that was given up; returns how many notices are pending then."""
+
+    def trigger_again(self, id: str) -> None:
+        """Sends another trigger of an open incident, if it still fails. LookupError: there is none."""
 
     def flush(self, at_most: float) -> None:
         """Sends what is due, for a process that is about to end, for so many seconds at most."""
@@ -376,15 +385,8 @@ def hide(secrets: list[bytes]) -> None:
 def default_store() -> Path:
     """The directory where the processes of this user find each other, unless another one is configured."""
 
-def deliver(
-    channel: Mapping[str, Any], notice: Mapping[str, Any], timeout: float, reference: str | None = None
-) -> dict[str, Any]:
-    """Attempt to deliver a notice once, within ``timeout`` seconds, over the channel that a dict describes.
-
-    Return ``outcome`` ("delivered", "refused" or "failed") and ``answer``, one line for people. Beside them stands what
-    the next notice of the incident is given as ``reference``, or ``retry_after`` (seconds) and ``may_have_arrived``.
-    ValueError names a wrong field.
-    """
+def validate_alerts(settings: Mapping[str, Any], callables: Mapping[str, int]) -> None:
+    """ValueError as `Alerts` would raise it."""
 
 def close_connections() -> None:
     """Closes the connections that this process keeps between runs, once those who use them are done.

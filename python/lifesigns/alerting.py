@@ -10,10 +10,11 @@ from lifesigns import _core, callables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from lifesigns.callable_set import CallableSet
+    from lifesigns.channel_trial import ChannelTrial
 
 # Seconds that pending deliveries get when the process ends; other processes send what is left.
 FLUSH_SECONDS = 2.0
@@ -29,6 +30,7 @@ class Alerting:
     _callables: CallableSet
     _application: str | None
     _alerts: _core.Alerts | None = None
+    _trial: ChannelTrial
 
     def incidents(self, open_only: bool = False) -> list[dict[str, Any]]:
         """Return the incidents that are open, and those of the last 24 hours that no table has confirmed, oldest first.
@@ -46,16 +48,19 @@ class Alerting:
         """Note which revisions of incidents, by their ids, a table has: what is over is kept no longer then."""
         self._with_alerts().confirm(dict(revisions))
 
-    def restore_incidents(self, incidents: Iterable[Mapping[str, Any]]) -> None:
+    def restore_incidents(self, incidents: Iterable[Mapping[str, Any]], *, retry: bool = False) -> None:
         """Continue incidents that `incidents` has returned before the machine was restarted; at start.
 
         Known ones are left as they are. An open one continues without a second trigger, unless its trigger was pending;
         of one that is over what is pending is sent. ``id``, ``check`` and ``since`` are required, the rest is optional.
 
+        Args:
+            retry: try again what was refused or given up of them, too, as `retry_deliveries` does.
+
         Raises:
             ValueError: one of them lacks a key, or has a value of another type.
         """
-        self._with_alerts().restore([dict(incident) for incident in incidents])
+        self._with_alerts().restore([dict(incident) for incident in incidents], retry)
 
     def acknowledge(self, check: str, author: str, comment: str = "") -> bool:
         """Acknowledge the open incident of a check, so that there are no more reminders; False if there is none.
@@ -64,7 +69,7 @@ class Alerting:
             check: its name, or ``readiness`` or ``wedged_worker``.
 
         Raises:
-            UnknownCheckError: there is no such check.
+            UnknownCheckError: there is neither such a check nor an open incident of one.
         """
         return self._with_alerts().acknowledge(check, author, comment)
 
@@ -87,7 +92,8 @@ class Alerting:
             silence_id: of the silence that this one replaces. None: a new one.
 
         Raises:
-            ValueError: a matcher is wrong, the end is not after the start, or there are 200 silences.
+            ValueError: a matcher is wrong, the end is not after the start, or there is no room: there is for 200
+                silences, and for 100 KiB.
         """
         silence_id = silence_id or str(uuid.uuid4())
         self._with_alerts().silence(silence_id, dict(matchers), start, end, author, comment)
@@ -106,25 +112,39 @@ class Alerting:
         return self._with_alerts().silences()
 
     def test_channel(self, name: str) -> dict[str, Any]:
-        """Send a trigger and a resolve of a test incident to a channel, and return what came of it.
+        """Send a trigger and a resolve of a test incident to a channel, and return the result.
 
         Blocks for as long as two attempts may take. The dict has ``state`` (``delivered``, ``refused``, ``failed``),
         ``answer`` (one line for people), and what is beside them in an attempt: ``retry_after`` in seconds,
-        ``may_have_arrived``, ``reference``.
+        ``may_have_arrived``, ``reference``. Where the trigger is not delivered the resolve is not sent.
 
         Raises:
             LookupError: there is no such channel.
         """
+        alerts = self._with_alerts()
         self._callables.start_threads(())
-        return self._with_alerts().test_channel(name)
+        triggered, resolved = self._trial.notices()
+        attempt = alerts.attempt(name, triggered)
+        return alerts.attempt(name, resolved, attempt["reference"]) if attempt["state"] == "delivered" else attempt
 
     def retry_deliveries(self, incident_id: str) -> int:
         """Try again what was refused or given up of an incident, at once; return how many notices are pending then.
+
+        Of an incident that a later one of the same check has followed nothing is: its resolve would end that one, which
+        has the same key.
 
         Raises:
             LookupError: there is no such incident.
         """
         return self._with_alerts().retry(incident_id)
+
+    def trigger_again(self, incident_id: str) -> None:
+        """Send another trigger of an open incident that a receiver was wrongly told to be over, if it still fails.
+
+        Raises:
+            LookupError: there is no such open incident.
+        """
+        self._with_alerts().trigger_again(incident_id)
 
     def _with_alerts(self) -> _core.Alerts:
         if self._alerts is None:
@@ -133,74 +153,24 @@ class Alerting:
 
     def _start_alerts(self, alerts: Mapping[str, Any]) -> None:
         """Alert by these settings from the first run on."""
+        from lifesigns import alert_settings
+        from lifesigns.callable_channel import deliver
+        from lifesigns.channel_trial import ChannelTrial
         from lifesigns.identity import default_application
+        from lifesigns.redaction import hide
 
-        settings, functions = _split(alerts)
-        application = settings.pop("APPLICATION", None) or self._application or default_application()
+        settings, functions = alert_settings.split(alerts)
+        application = self._application or default_application()
         ids = {name: _core.new_callable_id() for name in functions}
         self._alerts = _core.Alerts(self._native, application, settings, ids)
-        _hide_secrets(settings)
+        self._trial = ChannelTrial(settings.get("APPLICATION") or application, settings.get("URL"))
+        hide(alert_settings.secrets_of(alerts))
         for name, callable_id in ids.items():
-            callables.remember(callable_id, partial(_deliver, callable_id, functions[name]), "")
+            callables.remember(callable_id, partial(deliver, callable_id, functions[name]), "")
         if ids:
             self._callables.add_background(ids)
             weakref.finalize(self, callables.forget, list(ids.values())).atexit = False
         _flush_at_exit(self)
-
-
-def _split(alerts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Callable[[dict[str, Any]], Any]]]:
-    """Return the settings without callables, and the callables of channels by name."""
-    settings = dict(alerts)
-    channels, functions = settings.get("CHANNELS"), {}
-    if isinstance(channels, dict):
-        settings["CHANNELS"] = channels = dict(channels)
-        for name, channel in channels.items():
-            if isinstance(channel, dict) and channel.get("type") == "python":
-                function = channel.get("callable")
-                if not callable(function):
-                    raise ValueError(f"alerts: CHANNELS.{name}.callable must be a callable that takes a notice")
-                if unknown := sorted(channel.keys() - {"type", "callable"}):
-                    raise ValueError(f"alerts: CHANNELS.{name} has unknown fields: {', '.join(map(str, unknown))}")
-                functions[name] = function
-                channels[name] = {"type": "python"}
-            elif isinstance(channel, dict) and channel.get("type") == "apprise":
-                functions[name] = _apprise(name, channel)
-                channels[name] = {"type": "python"}
-    return settings, functions
-
-
-def _apprise(name: str, channel: Mapping[str, Any]) -> Callable[[dict[str, Any]], Any]:
-    from lifesigns.apprise_channel import AppriseChannel
-
-    try:
-        return AppriseChannel(channel)
-    except ValueError as error:
-        joint = "" if str(error).startswith(".") else " "
-        raise ValueError(f"alerts: CHANNELS.{name}{joint}{error}") from error
-
-
-def _hide_secrets(settings: Mapping[str, Any]) -> None:
-    """Keep the secrets of channels out of what callables return."""
-    from lifesigns.redaction import hide, secrets_in
-
-    for channel in settings.get("CHANNELS", {}).values():
-        hide(secrets_in(channel))
-
-
-def _deliver(callable_id: int, function: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-    """Call the function of a channel with the notice that is due, and return what came of it as a result."""
-    notice = _core.notice_for(callable_id)
-    returned = None if notice is None else function(notice)
-    if returned is None or returned is True:
-        attempt: dict[str, Any] = {"state": "delivered", "answer": "delivered"}
-    elif returned is False:
-        attempt = {"state": "failed", "answer": "the channel returned False"}
-    elif isinstance(returned, dict) and returned.get("state") in ("delivered", "refused", "failed"):
-        attempt = returned
-    else:
-        attempt = {"state": "failed", "answer": f"the channel returned {type(returned).__name__}, which says nothing"}
-    details = {key: value for key, value in attempt.items() if key != "answer" and value is not None}
-    return {"status": "healthy", "message": str(attempt.get("answer", "")), "details": details}
 
 
 def _flush_at_exit(engine: Alerting) -> None:

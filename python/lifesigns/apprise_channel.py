@@ -32,7 +32,7 @@ class AppriseChannel:
         self._url = url
 
     def __call__(self, notice: Mapping[str, Any]) -> dict[str, Any]:
-        """Attempt to send a notice, and return what came of it."""
+        """Attempt to send a notice, and return the result."""
         from apprise import Apprise
 
         service = Apprise()

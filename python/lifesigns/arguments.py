@@ -53,6 +53,8 @@ def register_options(
         raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
     if not isinstance(server, (str, type(None))):
         raise ValueError(f"{name}: server must be a string, not a {type(server).__name__}")
+    if alert is not None and not hasattr(alert, "keys"):
+        raise ValueError(f"{name}: alert must be a dict, not {type(alert).__name__}")
     return {
         "critical": critical,
         "timeout": timeout,

@@ -13,7 +13,7 @@ use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
-use crate::state::alert_control::ControlStore;
+use crate::state::alert_control::{AlertControl, ControlStore};
 use crate::state::backend::Busy;
 use crate::state::incidents::IncidentStore;
 
@@ -68,6 +68,16 @@ impl Alerts {
         }))
     }
 
+    /// Allocates what the store needs for incidents: it may be full when there is one.
+    pub(super) fn reserve(&self) {
+        let Some(stores) = self.stores() else { return };
+        for group in stores.incidents.groups() {
+            // Busy: another process does so.
+            let _ = stores.incidents.update(group, LOCK_TIMEOUT, |table| table.0.is_empty());
+        }
+        let _ = stores.control.update(LOCK_TIMEOUT, |control| *control == AlertControl::default());
+    }
+
     /// Publishes what happened to incidents.
     pub(super) fn publish(&self, engine: &Engine, changes: Vec<Change>) {
         for (change, incident) in changes {
@@ -83,7 +93,7 @@ impl Alerts {
         mut change: impl FnMut(&mut BTreeMap<String, Subject>) -> Option<R>,
     ) -> Result<Option<R>, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(None) };
-        patiently(|| {
+        retry_while_busy(|| {
             let mut changed = None;
             stores.incidents.update(group, LOCK_TIMEOUT, |table| {
                 changed = change(&mut table.0);
@@ -105,12 +115,10 @@ impl Alerts {
         incidents
     }
 
-    /// Acknowledges the open incident of a subject; false if there is none.
+    /// Acknowledges the open incident of a subject, which another version of the application may have; false if there is
+    /// none.
     pub fn acknowledge(&self, check: &str, author: &str, comment: &str) -> Result<bool, AlertError> {
         let engine = self.engine().ok_or(StoreInUse)?;
-        if ![READINESS, WEDGED_WORKER].contains(&check) {
-            engine.check(check)?;
-        }
         let (author, comment) = (truncated(author, MAX_AUTHOR), truncated(comment, MAX_COMMENT));
         let now = Moment::now();
         let acknowledged = self.update(IncidentStore::group_of(check), |subjects| {
@@ -121,10 +129,15 @@ impl Alerts {
             };
             subjects.get_mut(check)?.acknowledge(&author, &comment, now, &mut notify).then_some(changes)
         })?;
-        let is_open = acknowledged.is_some();
-        self.publish(&engine, acknowledged.unwrap_or_default());
+        let Some(changes) = acknowledged else {
+            if ![READINESS, WEDGED_WORKER].contains(&check) {
+                engine.check(check)?;
+            }
+            return Ok(false);
+        };
+        self.publish(&engine, changes);
         self.wake();
-        Ok(is_open)
+        Ok(true)
     }
 
     /// Notes which revisions the tables have.
@@ -152,19 +165,26 @@ impl Alerts {
     pub fn retry(&self, id: &str) -> Result<Option<usize>, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(None) };
         for group in stores.incidents.groups() {
-            let pending = self.update(group, |subjects| {
-                let mut incidents = subjects.values_mut().flat_map(Subject::incidents_mut);
-                let incident = incidents.find(|incident| incident.id == id)?;
-                incident.revision += 1;
-                let is_resolved = incident.resolved_at.is_some();
-                Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
-            })?;
+            let pending = self.update(group, |subjects| subjects.values_mut().find_map(|subject| subject.retry(id)))?;
             if pending.is_some() {
                 self.wake();
                 return Ok(pending);
             }
         }
         Ok(None)
+    }
+
+    /// Has another trigger sent of an open incident, if it still fails; false if there is none.
+    pub fn trigger_again(&self, id: &str) -> Result<bool, StoreInUse> {
+        let Some(stores) = self.stores() else { return Ok(false) };
+        for group in stores.incidents.groups() {
+            let is_open = |subject: &mut Subject| subject.trigger_again(id).then_some(());
+            if self.update(group, |subjects| subjects.values_mut().find_map(is_open))?.is_some() {
+                self.wake();
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Adds a silence, in place of one of the same id.
@@ -174,14 +194,15 @@ impl Alerts {
         let silence = Silence { author, comment, ..silence };
         let stores = self.stores().ok_or(StoreInUse)?;
         let now = SystemTime::now();
-        let mut added = Ok(());
-        patiently(|| {
+        let mut is_added = false;
+        retry_while_busy(|| {
             stores.control.update(LOCK_TIMEOUT, |control| {
-                added = control.add(silence.clone(), now);
-                added.is_ok()
+                is_added = control.add(silence.clone(), now);
+                is_added
             })
         })?;
-        added.map_err(|most| SpecError(format!("there are {most} silences, and can be no more: expire one")).into())
+        let full = || SpecError("there is no room for another silence: expire one".to_owned());
+        if is_added { Ok(()) } else { Err(full().into()) }
     }
 
     /// Ends a silence; false if there is none of that id, or it is over.
@@ -189,7 +210,7 @@ impl Alerts {
         let Some(stores) = self.stores() else { return Ok(false) };
         let now = SystemTime::now();
         let mut is_expired = false;
-        patiently(|| {
+        retry_while_busy(|| {
             stores.control.update(LOCK_TIMEOUT, |control| {
                 is_expired = control.expire(id, now);
                 is_expired
@@ -246,8 +267,8 @@ pub(super) fn publish(
     });
 }
 
-/// Repeats what could not be locked, for a while.
-fn patiently<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
+/// Repeats a change that could not be locked, for [`GIVE_UP_AFTER`].
+fn retry_while_busy<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
     let started = Instant::now();
     loop {
         match change() {

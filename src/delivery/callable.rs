@@ -55,7 +55,7 @@ impl Channel for CallableChannel {
     }
 }
 
-/// What a reply means: a finding's details say what came of the attempt.
+/// What a reply means: a finding's details are the result of the attempt.
 fn attempt_of(reply: Result<Finding, CheckError>) -> Attempt {
     match reply {
         Ok(Finding { message, details, .. }) => of_details(message, &details),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::alerts::{Alerts, Change, LOCK_TIMEOUT};
+use super::alerts::{Alerts, Change, LOCK_TIMEOUT, publish};
 use super::observe::{Target, targets};
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity};
 use crate::policy::incident::{Incident, Subject, abandon, step};
+use crate::policy::outbox::NO_SUCH_CHANNEL;
 use crate::policy::suppression::{AlertMatcher, Silence};
 use crate::state::incidents::{IncidentStore, IncidentTable};
 
@@ -29,21 +30,28 @@ impl Alerts {
                 |subjects: &mut BTreeMap<String, Subject>| self.judge(subjects, &mut targets, &silences, now);
             let is_due = |table: &IncidentTable| {
                 let mut table = table.clone();
-                judge(&mut table.0).is_some() | table.prune(now)
+                judge(&mut table.0).is_some() | table.prune(now, &mut |_, _| {})
             };
             if !stores.incidents.read(group, snapshot.as_ref(), is_due).unwrap_or_default() {
                 continue;
             }
-            let mut changes = Vec::new();
+            let (mut changes, mut orphaned) = (Vec::new(), Vec::new());
             let updated = stores.incidents.update(group, LOCK_TIMEOUT, |table| {
                 let judged = judge(&mut table.0);
-                let is_pruned = table.prune(now);
+                orphaned.clear();
+                let is_pruned = table.prune(now, &mut |incident, channel| {
+                    orphaned.push((incident.clone(), channel.to_owned()));
+                });
                 let is_changed = judged.is_some();
                 changes = judged.unwrap_or_default();
                 is_changed || is_pruned
             });
             if updated.is_ok() {
                 self.publish(&engine, changes);
+                for (incident, channel) in orphaned {
+                    let answer = NO_SUCH_CHANNEL.to_owned();
+                    publish(&engine, "delivery_given_up", &incident, answer, Some(&channel));
+                }
             }
         }
     }
@@ -65,6 +73,9 @@ impl Alerts {
             target.observed.suppressed = self.suppression(target, severity, silences, now.wall);
             let mut notify = |incident: &mut Incident, kind: NoticeKind| {
                 let routed = self.settings.routed(&incident.check, incident.severity, &target.groups);
+                if kind == NoticeKind::Resolved {
+                    incident.replace_channels(&routed, |channel| self.settings.channel(channel).is_some());
+                }
                 incident.send(kind, &routed, now.wall);
                 if kind != NoticeKind::Reminded {
                     changes.push((kind.as_str(), incident.clone()));

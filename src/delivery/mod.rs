@@ -1,10 +1,11 @@
 //! What is sent about incidents: the outbox of each channel, and what a channel has to be able to do.
 //!
-//! A channel does one attempt to deliver one notice, and says what came of it. It holds no retry, queue, order or memory:
+//! A channel does one attempt to deliver one notice, and returns its result. It holds no retry, queue, order or memory:
 //! the outbox does, so that none of them can be forgotten.
 
 mod alerts;
 mod answer;
+mod attempt;
 mod backoff;
 pub mod callable;
 pub mod config;
@@ -24,7 +25,6 @@ pub mod service;
 pub mod settings;
 pub mod shown;
 mod slack;
-mod trial;
 mod webhook;
 
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub trait Channel: Send + Sync {
     async fn send(&self, context: &Context, notice: &Notice, reference: Option<&str>) -> Attempt;
 }
 
-/// What came of one attempt. Every `answer` is one short line for people, and holds no secret: "202",
+/// The result of one attempt. Every `answer` is one short line for people, and holds no secret: "202",
 /// "429 Too Many Requests", "TimeoutError after 15 s".
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {

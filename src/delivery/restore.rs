@@ -5,10 +5,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-use super::alerts::{Alerts, StoreInUse};
+use super::alerts::{AlertError, Alerts};
 use crate::model::clock::Moment;
-use crate::model::{NoticeKind, Severity, Status};
-use crate::policy::incident::{Acknowledgement, Incident, Since, Subject, TimelineEntry, TimelineKind};
+use crate::model::{NoticeKind, Severity, SpecError, Status, valid_name};
+use crate::policy::incident::{Acknowledgement, Incident, Since, Subject, TimelineEntry, TimelineKind, truncated};
 use crate::policy::outbox::{Arrival, ChannelQueue, Delivery, DeliveryState};
 use crate::state::incidents::IncidentStore;
 
@@ -16,6 +16,12 @@ use crate::state::incidents::IncidentStore;
 const MAX_BLOCKED: usize = 50;
 const MAX_ENTRIES: usize = 20;
 const MAX_DELIVERIES: usize = 100;
+/// Bytes of an id, of a text, and of a name.
+const MAX_ID: usize = 100;
+const MAX_TEXT: usize = 500;
+const MAX_NAME: usize = 100;
+/// No time of a table is later: the year 5138.
+const LATEST: Duration = Duration::from_secs(100_000_000_000);
 
 /// An incident as [`super::shown`] shows it; what is missing is as in a new one.
 #[derive(Deserialize)]
@@ -77,19 +83,28 @@ struct KeptDelivery {
 }
 
 impl Alerts {
-    /// Adds those of them that are not known here: open ones, and others of which something has still to be sent.
-    pub fn restore(&self, kept: Vec<KeptIncident>) -> Result<(), StoreInUse> {
+    /// Adds those of them that are not known here: open ones, and others of which something has still to be sent. With
+    /// `retry` what was given up of them is tried again.
+    pub fn restore(&self, kept: Vec<KeptIncident>, retry: bool) -> Result<(), AlertError> {
+        for incident in &kept {
+            valid_name(&incident.check)?;
+            if incident.id.is_empty() || incident.id.len() > MAX_ID {
+                return Err(SpecError(format!("id must be a str of 1 to {MAX_ID} characters")).into());
+            }
+        }
         let now = Moment::now();
         let mut groups: BTreeMap<usize, Vec<Incident>> = BTreeMap::new();
         for incident in kept.into_iter().map(|kept| kept.incident(now)) {
-            if incident.resolved_at.is_none() || incident.has_pending() {
+            if incident.resolved_at.is_none() || incident.has_pending() || retry {
                 groups.entry(IncidentStore::group_of(&incident.check)).or_default().push(incident);
             }
         }
         for (group, incidents) in groups {
             self.update(group, |subjects| {
                 let restored = incidents.iter().filter(|incident| {
-                    subjects.entry(incident.check.clone()).or_default().restore((*incident).clone(), now)
+                    let subject = subjects.entry(incident.check.clone()).or_default();
+                    let is_new = subject.restore((*incident).clone(), now);
+                    is_new | (retry && subject.retry(&incident.id).is_some())
                 });
                 (restored.count() > 0).then_some(())
             })?;
@@ -100,7 +115,8 @@ impl Alerts {
 }
 
 fn time(seconds: f64) -> SystemTime {
-    UNIX_EPOCH + Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    UNIX_EPOCH.checked_add(since.min(LATEST)).unwrap_or(UNIX_EPOCH)
 }
 
 /// A time of the wall's as one of the time since boot, which may have been before that.
@@ -119,19 +135,24 @@ impl KeptIncident {
         incident.resolved_at = self.resolved_at.map(|at| since(at, now));
         incident.severity = self.severity.unwrap_or(incident.severity);
         incident.describe(self.status.unwrap_or(Status::Error), &self.message);
-        incident.ended = self.ended;
-        incident.blocked = self.blocked.into_iter().take(MAX_BLOCKED).collect();
+        incident.ended = truncated(&self.ended, MAX_TEXT);
+        let blocked = self.blocked.iter().take(MAX_BLOCKED);
+        incident.blocked = blocked.map(|name| truncated(name, MAX_NAME)).collect();
         let at = self.acknowledged_at.map_or(now.wall, time);
-        let comment = self.comment.unwrap_or_default();
-        incident.acknowledged = self.acknowledged_by.map(|author| Acknowledgement { author, comment, at });
+        let comment = truncated(&self.comment.unwrap_or_default(), MAX_TEXT);
+        incident.acknowledged = self.acknowledged_by.map(|author| {
+            let author = truncated(&author, MAX_NAME);
+            Acknowledgement { author, comment, at }
+        });
         incident.timeline = self
             .timeline
             .into_iter()
             .take(MAX_ENTRIES)
-            .map(|entry| TimelineEntry { at: time(entry.at), kind: entry.kind, text: entry.text })
+            .map(|entry| TimelineEntry { at: time(entry.at), kind: entry.kind, text: truncated(&entry.text, MAX_TEXT) })
             .collect();
         (incident.revision, incident.confirmed) = (self.revision.max(1), self.revision);
-        for (index, kept) in self.deliveries.into_iter().take(MAX_DELIVERIES).enumerate() {
+        let named = self.deliveries.into_iter().filter(|kept| kept.channel.len() <= MAX_NAME);
+        for (index, kept) in named.take(MAX_DELIVERIES).enumerate() {
             let position = incident.channels.iter().position(|queue| queue.channel == kept.channel);
             let position = position.unwrap_or_else(|| {
                 incident.channels.push(ChannelQueue::new(&kept.channel));
@@ -158,14 +179,15 @@ impl KeptDelivery {
             _ => Arrival::No,
         };
         queue.arrival = queue.arrival.max(arrival);
-        queue.reference = self.reference.or(queue.reference.take());
+        let reference = self.reference.filter(|reference| reference.len() <= MAX_TEXT);
+        queue.reference = reference.or(queue.reference.take());
         let last_attempt_at = self.last_attempt_at.map(time);
         queue.deliveries.push(Delivery {
             state: self.state,
             attempts: self.attempts,
             may_have_arrived,
             last_attempt_at,
-            last_answer: self.last_answer,
+            last_answer: truncated(&self.last_answer, MAX_TEXT),
             // It is given up a day from now.
             first_attempt: now.boot,
             ..Delivery::new(number, self.kind)
@@ -180,20 +202,30 @@ impl Subject {
         if self.incidents().any(|known| known.id == incident.id) {
             return false;
         }
-        if incident.resolved_at.is_some() {
-            self.closed.insert(0, incident);
-            return true;
-        }
         match &self.open {
-            None => self.continue_with(incident),
+            _ if incident.resolved_at.is_some() => {
+                let mut incident = incident;
+                if self.incidents().any(|known| known.fired_at > incident.fired_at) {
+                    // Its resolve would end the one that has followed, which has the same key.
+                    incident.drop_pending();
+                }
+                self.add_closed(incident);
+            }
+            None => self.continue_with(incident, now),
             Some(open) => {
                 // It has fired anew before: that one continues, under the same key, and this one ends without a word.
                 let mut incident = incident;
                 incident.end(&format!("Continued as incident {}", open.id), now);
                 incident.channels.clear();
-                self.closed.insert(0, incident);
+                self.add_closed(incident);
             }
         }
         true
+    }
+
+    /// Adds one that is over where it belongs: the oldest is the first.
+    fn add_closed(&mut self, incident: Incident) {
+        let position = self.closed.partition_point(|known| known.fired_at <= incident.fired_at);
+        self.closed.insert(position, incident);
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::Channel;
 use crate::runtime::lock;
 
-/// Attempts of one process at once.
+/// Attempts of one process at once, beside the first one of each channel: no channel waits for others that hang.
 const MAX_ATTEMPTS: usize = 16;
 
 /// The attempts of one process that are under way.
@@ -25,7 +25,7 @@ impl Senders {
         let mut under_way = lock(&self.under_way);
         let total: usize = under_way.values().sum();
         let own = under_way.entry(channel.name().to_owned()).or_default();
-        if total >= MAX_ATTEMPTS || *own >= channel.concurrency() {
+        if *own > 0 && (total >= MAX_ATTEMPTS || *own >= channel.concurrency()) {
             return None;
         }
         *own += 1;
@@ -53,19 +53,40 @@ impl Drop for SendSlot {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+
     use super::*;
+    use crate::delivery::Attempt;
     use crate::delivery::callable::CallableChannel;
+    use crate::model::Notice;
+    use crate::runtime::Context;
+
+    /// A channel with as many attempts at once as most have.
+    struct Hanging(&'static str);
+
+    #[async_trait]
+    impl Channel for Hanging {
+        fn name(&self) -> &str {
+            self.0
+        }
+
+        async fn send(&self, _context: &Context, _notice: &Notice, _reference: Option<&str>) -> Attempt {
+            std::future::pending().await
+        }
+    }
 
     #[test]
     fn slots_are_bounded_and_given_back() {
         let senders = Senders::default();
         let channels: Vec<_> = (0..20).map(|index| CallableChannel::new(&index.to_string(), index)).collect();
-        let mut slots: Vec<_> = channels.iter().filter_map(|channel| senders.acquire(channel)).collect();
+        let slots: Vec<_> = channels.iter().filter_map(|channel| senders.acquire(channel)).collect();
+        assert_eq!((slots.len(), senders.is_idle()), (20, false), "one of each channel");
+        drop(slots);
+        let busy: Vec<_> = ["a", "b", "c", "d", "e"].map(Hanging).into_iter().collect();
+        let slots: Vec<_> = (0..4).flat_map(|_| &busy).filter_map(|channel| senders.acquire(channel)).collect();
         assert_eq!(slots.len(), MAX_ATTEMPTS);
-        slots.pop();
-        let again: Vec<_> = channels.iter().rev().filter_map(|channel| senders.acquire(channel)).collect();
-        assert_eq!((again.len(), senders.is_idle()), (1, false));
-        drop((slots, again));
+        assert!(senders.acquire(&Hanging("f")).is_some_and(|_slot| senders.acquire(&Hanging("f")).is_none()));
+        drop(slots);
         let first = channels.first().and_then(|channel| senders.acquire(channel));
         let second = channels.first().and_then(|channel| senders.acquire(channel));
         assert_eq!((first.is_some(), second.is_some()), (true, false), "one at a time");

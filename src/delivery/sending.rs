@@ -1,28 +1,27 @@
 //! Sends what the outboxes hold: each attempt is a task of its own, so that no receiver holds up another, or a check.
 //!
-//! The right to send a notice is stored before it is sent, and what came of it afterwards. A process that dies between the
+//! The right to send a notice is stored before it is sent, and the result afterwards. A process that dies between the
 //! two leaves a lease that is void at once; the notice may have arrived, so another process repeats it.
 
 use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::alerts::{Alerts, publish};
+use super::attempt::attempt;
 use super::senders::{SendSlot, Senders};
 use super::{Attempt, Channel, backoff};
 use crate::model::clock::Moment;
 use crate::model::{Notice, Owner};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
 use crate::policy::outbox::{DeliveryReport, DeliveryResult};
-use crate::runtime::{Context, Process};
+use crate::runtime::Process;
 use crate::state::incidents::IncidentTable;
 
-/// How much longer than an attempt its lease lasts: time to store what came of it.
+/// How much longer than an attempt its lease lasts: time to store its result.
 const MARGIN: Duration = Duration::from_secs(5);
 /// A process that has not started to send by then was stopped: its notice may be out of date.
 const START_WITHIN: Duration = Duration::from_secs(2);
@@ -101,7 +100,7 @@ impl Alerts {
         Some(Claim { group, channel: channel.clone(), owner, claimed, notice, at, _slot: slot })
     }
 
-    /// Stores what came of an attempt; `None`: there was none.
+    /// Stores the result of an attempt; `None`: there was none.
     fn record(&self, claim: &Claim, attempt: Option<Attempt>) {
         let now = Moment::now();
         let id = &claim.claimed.incident.id;
@@ -148,7 +147,7 @@ impl Alerts {
     }
 }
 
-/// Sends one notice, and stores what came of it.
+/// Sends one notice, and stores the result.
 pub async fn send(alerts: Arc<Alerts>, claim: Claim, process: Arc<Process>) {
     let attempt = if claim.at.elapsed() < START_WITHIN {
         let reference = claim.claimed.reference.as_deref();
@@ -164,24 +163,6 @@ pub async fn send(alerts: Arc<Alerts>, claim: Claim, process: Arc<Process>) {
     })
     .await;
     alerts.wake();
-}
-
-/// One attempt within its time, whatever the channel does.
-pub async fn attempt(
-    channel: &dyn Channel,
-    notice: &Notice,
-    reference: Option<&str>,
-    timeout: Duration,
-    process: Arc<Process>,
-) -> Attempt {
-    let context = Context::new(process, timeout);
-    let sending = AssertUnwindSafe(channel.send(&context, notice, reference)).catch_unwind();
-    let lost = |answer: String| Attempt::Failed { answer, retry_after: None, may_have_arrived: true };
-    match timeout_at(context.deadline(), sending).await {
-        Ok(Ok(attempt)) => attempt,
-        Ok(Err(_panic)) => lost("InternalError: the channel failed, which is a bug".to_owned()),
-        Err(_elapsed) => lost(format!("TimeoutError after {} s", timeout.as_secs_f64())),
-    }
 }
 
 /// What the outbox needs of an attempt, bounded; it is tried again after `pause` at the earliest.

@@ -93,6 +93,8 @@ impl BackgroundService for AlertService {
 
 async fn run(alerts: Arc<Alerts>, process: Arc<Process>) {
     let senders = alerts.senders.get_or_init(Senders::default);
+    let reserved = alerts.clone();
+    let _ = spawn_blocking(move || reserved.reserve()).await;
     while let Some(events) = alerts.engine().map(|engine| engine.events()) {
         let judged = alerts.clone();
         // One at a time: a store that blocks holds up no more than this task.

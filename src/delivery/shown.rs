@@ -89,7 +89,7 @@ pub fn silence(silence: &Silence, now: SystemTime) -> Value {
     })
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 pub fn attempt(attempt: &Attempt) -> Value {
     match attempt {
         Attempt::Delivered { answer, reference } => {

@@ -1,9 +1,10 @@
 //! Incidents as the outside learns of them: how urgent, and what each notice of one says.
 
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::status::Status;
 
@@ -64,12 +65,15 @@ pub struct Instances {
     pub names: Vec<String>,
 }
 
-/// One message about an incident, for whichever channel. Bounded in length, and holds no secret.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// One message about an incident, for whichever channel. Bounded in length, and holds no secret. Python has times in
+/// seconds since 1970.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Notice {
     /// The same for all attempts to deliver it: without dots, so that it can be signed.
     pub id: String,
     pub kind: NoticeKind,
+    #[serde(deserialize_with = "seconds_since_1970")]
     pub at: SystemTime,
     /// `lifesigns/<application>/<check>`: by it a receiver knows what belongs together.
     pub dedup_key: String,
@@ -81,17 +85,27 @@ pub struct Notice {
     pub status: Status,
     pub severity: Severity,
     /// Since when the check has failed.
+    #[serde(deserialize_with = "seconds_since_1970")]
     pub since: SystemTime,
     /// The last error, or how it ended.
     pub message: String,
     /// The checks that wait for this one.
+    #[serde(default)]
     pub blocked: Vec<String>,
+    #[serde(default)]
     pub instances: Instances,
     /// Whether the check changes too often for each change to be sent.
+    #[serde(default)]
     pub is_flapping: bool,
     /// Who has acknowledged it.
     pub acknowledged_by: Option<String>,
     pub runbook: Option<String>,
     /// Of the dashboard.
     pub url: Option<String>,
+}
+
+fn seconds_since_1970<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    let since = Duration::try_from_secs_f64(f64::deserialize(deserializer)?).ok();
+    let time = since.and_then(|since| UNIX_EPOCH.checked_add(since));
+    time.ok_or_else(|| D::Error::custom("must be a number of seconds since 1970"))
 }

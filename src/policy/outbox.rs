@@ -25,9 +25,11 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
 const REPORTED_FAILURES: u32 = 3;
 /// How long after the death of a sender its notice is repeated: what it sent is likely to have been read by then.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
+/// What is shown of deliveries over a channel that is no longer among the settings.
+pub const NO_SUCH_CHANNEL: &str = "No process has this channel any more";
 const INTERRUPTED: &str = "Interrupted: the process that sent it has ended";
 
-/// What became of one notice on one channel.
+/// How far one notice got on one channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
@@ -103,7 +105,7 @@ pub struct ChannelQueue {
     is_reported: bool,
 }
 
-/// What came of an attempt, as the outbox needs it.
+/// The result of an attempt, as the outbox needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryResult {
     Delivered { answer: String, reference: Option<String> },
@@ -143,11 +145,13 @@ impl ChannelQueue {
         self.lease.is_some()
     }
 
-    /// Adds a notice, unless the receiver has no use for it.
+    /// Adds a notice, unless the receiver has no use for it. A reminder of what it does not know is another trigger.
     pub fn push(&mut self, number: u32, kind: NoticeKind) {
         use DeliveryState::Replaced;
         use NoticeKind::{Acknowledged, Reminded, Resolved, Triggered};
         let has_trigger = self.deliveries.iter().any(|delivery| delivery.is_pending() && delivery.kind == Triggered);
+        let is_unknown = self.arrival != Arrival::Yes && !has_trigger;
+        let kind = if kind == Reminded && is_unknown { Triggered } else { kind };
         match kind {
             // The trigger, once it gets through, says the same.
             Reminded if has_trigger => return,
@@ -241,7 +245,7 @@ impl ChannelQueue {
         true
     }
 
-    /// Records what came of an attempt; `None` if another process has taken it over meanwhile.
+    /// Records the result of an attempt; `None` if another process has taken it over meanwhile.
     pub fn complete(
         &mut self,
         owner: Owner,
@@ -291,6 +295,29 @@ impl ChannelQueue {
         };
         self.drop_needless();
         Some(report)
+    }
+
+    /// Forgets what was sent, and what receivers have answered.
+    pub fn keep_essentials(&mut self) {
+        self.deliveries.retain(Delivery::is_pending);
+        self.deliveries.iter_mut().for_each(|delivery| delivery.last_answer.clear());
+    }
+
+    /// Drops what is pending, and not under way.
+    pub fn drop_pending(&mut self) {
+        self.end(DeliveryState::Dropped, |_| true);
+    }
+
+    /// Gives up what is pending, and was never tried: no process has this channel. Returns whether there was anything.
+    pub fn give_up_untried(&mut self) -> bool {
+        if self.lease.is_some() || !self.pending().is_some_and(|delivery| delivery.attempts == 0) {
+            return false;
+        }
+        for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.is_pending()) {
+            delivery.state = DeliveryState::Failed;
+            NO_SUCH_CHANNEL.clone_into(&mut delivery.last_answer);
+        }
+        true
     }
 
     /// Has what is pending tried within `delay`: something new gives the receiver another chance.

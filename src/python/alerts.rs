@@ -16,6 +16,7 @@ use crate::delivery::restore::KeptIncident;
 use crate::delivery::service::AlertService;
 use crate::delivery::settings::MatcherFields;
 use crate::delivery::{AlertError, Alerts, StoreInUse, callable, shown};
+use crate::model::Notice;
 use crate::model::clock::Moment;
 use crate::policy::suppression::Silence;
 
@@ -46,8 +47,8 @@ type PyValueResult<'py> = PyResult<Bound<'py, PyAny>>;
 
 #[pymethods]
 impl PyAlerts {
-    /// Alerts of `engine` by `settings`, from its first run on. `callables` are the numbers of the channels that are
-    /// written in Python, by name.
+    /// Alerts of `engine` by `settings`, from its first run on. `application` is that of settings which name none, and
+    /// `callables` are the numbers of the channels that are written in Python, by name.
     #[new]
     fn new(
         engine: &Bound<'_, PyEngine>,
@@ -77,10 +78,10 @@ impl PyAlerts {
         Ok(py.detach(|| self.inner.confirm(&revisions))?)
     }
 
-    /// Takes back incidents that `incidents` has shown before a restart.
-    fn restore(&self, py: Python<'_>, incidents: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Takes back incidents that `incidents` has shown before a restart; `retry`: tries again what was given up of them.
+    fn restore(&self, py: Python<'_>, incidents: &Bound<'_, PyAny>, retry: bool) -> PyResult<()> {
         let kept: Vec<KeptIncident> = parse("incidents", incidents)?;
-        Ok(py.detach(|| self.inner.restore(kept))?)
+        Ok(py.detach(|| self.inner.restore(kept, retry))?)
     }
 
     fn acknowledge(&self, py: Python<'_>, check: &str, author: &str, comment: &str) -> PyResult<bool> {
@@ -121,12 +122,20 @@ impl PyAlerts {
         Ok(pythonize(py, &shown)?)
     }
 
-    /// Sends a trigger and a resolve of an incident that there is not, and returns what came of it.
-    fn test_channel<'py>(&self, py: Python<'py>, name: &str) -> PyValueResult<'py> {
-        let attempt = py.detach(|| self.inner.try_channel(name))?;
+    /// Attempts to deliver a notice once over a channel, beside all that waits for it, and returns the result.
+    #[pyo3(signature = (channel, notice, reference = None))]
+    fn attempt<'py>(
+        &self,
+        py: Python<'py>,
+        channel: &str,
+        notice: &Bound<'py, PyAny>,
+        reference: Option<&str>,
+    ) -> PyValueResult<'py> {
+        let notice: Notice = parse("notice", notice)?;
+        let attempt = py.detach(|| self.inner.attempt(channel, &notice, reference))?;
         let attempt = attempt.ok_or_else(|| {
             let known: Vec<&str> = self.inner.settings.channels.iter().map(|channel| channel.name()).collect();
-            PyLookupError::new_err(format!("unknown channel {name:?}; known are: {}", known.join(", ")))
+            PyLookupError::new_err(format!("unknown channel {channel:?}; known are: {}", known.join(", ")))
         })?;
         Ok(pythonize(py, &shown::attempt(&attempt))?)
     }
@@ -135,6 +144,12 @@ impl PyAlerts {
     fn retry(&self, py: Python<'_>, id: &str) -> PyResult<usize> {
         let pending = py.detach(|| self.inner.retry(id))?;
         pending.ok_or_else(|| PyLookupError::new_err(format!("unknown incident {id:?}")))
+    }
+
+    /// Sends another trigger of an open incident, if it still fails.
+    fn trigger_again(&self, py: Python<'_>, id: &str) -> PyResult<()> {
+        let is_open = py.detach(|| self.inner.trigger_again(id))?;
+        if is_open { Ok(()) } else { Err(PyLookupError::new_err(format!("unknown incident {id:?}"))) }
     }
 
     /// Sends what is due, for a process that is about to end, for so many seconds at most.
@@ -151,4 +166,10 @@ pub fn notice_for(py: Python<'_>, callable: u64) -> PyResult<Option<Bound<'_, Py
     let notice = py.detach(|| callable::notice_for(callable));
     let shown = notice.map(|(notice, reference)| shown::notice(&notice, reference.as_deref()));
     shown.map(|shown| Ok(pythonize(py, &shown)?)).transpose()
+}
+
+/// Fails as `Alerts` would with these settings.
+#[pyfunction]
+pub fn validate_alerts(settings: &Bound<'_, PyAny>, callables: HashMap<String, u64>) -> PyResult<()> {
+    parse_alerts(settings, "application", &callables).map(drop)
 }

@@ -6,7 +6,6 @@
 mod alerts;
 mod breaker;
 mod circuit;
-mod deliver;
 mod dicts;
 mod engine;
 mod events;
@@ -163,13 +162,11 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
-    use super::alerts::{PyAlerts, notice_for};
+    use super::alerts::{PyAlerts, notice_for, validate_alerts};
     #[pymodule_export]
     use super::breaker::PyBreaker;
     #[pymodule_export]
     use super::circuit::{PyCircuit, PyPermit};
-    #[pymodule_export]
-    use super::deliver::deliver;
     #[pymodule_export]
     use super::engine::PyEngine;
     #[pymodule_export]

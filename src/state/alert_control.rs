@@ -14,6 +14,8 @@ use crate::policy::suppression::Silence;
 
 /// Silences that are kept.
 const MAX_SILENCES: usize = 200;
+/// Bytes of them, in all: the rest of the value is for what receivers demand.
+const MAX_BYTES: usize = 100 << 10;
 /// For how long one that is over is shown.
 const KEEP_SILENCE: Duration = Duration::from_secs(24 * 3_600);
 
@@ -29,15 +31,20 @@ pub struct AlertControl {
 }
 
 impl AlertControl {
-    /// Adds a silence, or puts it in the place of the one of the same id; an error if there are too many.
-    pub fn add(&mut self, silence: Silence, now: SystemTime) -> Result<(), usize> {
+    /// Adds a silence, or puts it in the place of the one of the same id; false if there is no room, where nothing changes.
+    pub fn add(&mut self, silence: Silence, now: SystemTime) -> bool {
         let keeps = |known: &Silence| known.end.checked_add(KEEP_SILENCE).is_none_or(|end| now < end);
-        self.silences.retain(|known| known.id != silence.id && keeps(known));
-        if self.silences.len() >= MAX_SILENCES {
-            return Err(MAX_SILENCES);
+        let mut silences = self.silences.clone();
+        silences.retain(|known| known.id != silence.id && keeps(known));
+        silences.push(silence);
+        if !fit(&silences) {
+            silences.retain(|known| now < known.end);
         }
-        self.silences.push(silence);
-        Ok(())
+        let fits = fit(&silences);
+        if fits {
+            self.silences = silences;
+        }
+        fits
     }
 
     /// Ends a silence now; false if there is none of that id, or it is over.
@@ -51,10 +58,11 @@ impl AlertControl {
         self.not_before.get(channel).is_some_and(|until| now.boot < *until)
     }
 
-    /// Sends nothing to a channel for so long.
+    /// Sends nothing to a channel for so long, or longer where its receiver wants that already.
     pub fn hold(&mut self, channel: &str, now: Moment, wait: Duration) {
         self.not_before.retain(|_, until| now.boot < *until);
-        self.not_before.insert(channel.to_owned(), now.after(wait));
+        let until = self.not_before.entry(channel.to_owned()).or_default();
+        *until = now.after(wait).max(*until);
     }
 
     /// Whether the URL is to be requested by this process now: once in `every` of all of them.
@@ -74,6 +82,11 @@ impl AlertControl {
     pub fn note_ping(&mut self, failed: bool) -> bool {
         std::mem::replace(&mut self.ping_failed, failed) != failed
     }
+}
+
+fn fit(silences: &[Silence]) -> bool {
+    let size = postcard::to_allocvec(silences).map_or(usize::MAX, |bytes| bytes.len());
+    silences.len() <= MAX_SILENCES && size <= MAX_BYTES
 }
 
 impl Fits for AlertControl {
@@ -116,14 +129,27 @@ mod tests {
     fn silences_are_bounded_and_expire() {
         let (mut control, now) = (AlertControl::default(), SystemTime::now());
         for index in 0..MAX_SILENCES {
-            assert_eq!(control.add(silence(&index.to_string(), now), now), Ok(()));
-            assert_eq!(control.add(silence(&index.to_string(), now), now), Ok(()), "in the place of the same");
+            assert!(control.add(silence(&index.to_string(), now), now));
+            assert!(control.add(silence(&index.to_string(), now), now), "in the place of the same");
         }
-        assert_eq!(control.add(silence("more", now), now), Err(MAX_SILENCES));
+        assert!(!control.add(silence("more", now), now) && control.silences.len() == MAX_SILENCES);
         assert!(control.expire("7", now) && !control.expire("7", now) && !control.expire("more", now));
         let later = now + KEEP_SILENCE + Duration::from_secs(61);
-        assert_eq!(control.add(silence("later", later), later), Ok(()));
+        assert!(control.add(silence("later", later), later));
         assert_eq!(control.silences.len(), 1);
+    }
+
+    #[test]
+    fn silences_that_do_not_fit_are_refused_and_no_comment_is_lost() {
+        let (mut control, now) = (AlertControl::default(), SystemTime::now());
+        let long = |id: usize| {
+            let checks = vec!["x".repeat(100); 50];
+            Silence { matcher: AlertMatcher { checks, ..AlertMatcher::default() }, ..silence(&id.to_string(), now) }
+        };
+        let added = (0..MAX_SILENCES).filter(|id| control.add(long(*id), now)).count();
+        assert!((10..30).contains(&added) && control.silences.len() == added, "{added}");
+        assert!(control.silences.iter().all(|silence| silence.comment.len() == 200));
+        assert!(control.expire("0", now) && control.add(long(1_000), now), "in the place of one that is over");
     }
 
     #[test]
@@ -132,6 +158,7 @@ mod tests {
         let start = Moment { boot: 1_000_000_000_000, wall: SystemTime::now() };
         let at = |seconds: u64| Moment { boot: start.after(Duration::from_secs(seconds)), ..start };
         control.hold("chat", start, Duration::from_secs(30));
+        control.hold("chat", start, Duration::from_secs(1));
         let held =
             [("chat", 29), ("chat", 30), ("mail", 0)].map(|(channel, after)| control.is_held(channel, at(after)));
         assert_eq!(held, [true, false, false]);

@@ -32,13 +32,13 @@ impl IncidentTable {
         self.0.values().flat_map(Subject::incidents)
     }
 
-    /// Drops what is to be remembered no longer; returns whether there was anything.
-    pub fn prune(&mut self, now: Moment) -> bool {
-        let size = |table: &Self| table.0.values().map(|subject| 1 + subject.incidents().count()).sum::<usize>();
-        let before = size(self);
-        self.0.values_mut().for_each(|subject| subject.prune(now));
+    /// Drops what is to be remembered no longer, and gives up what no process has the channel for: see
+    /// [`Subject::prune`]. Returns whether there was anything.
+    pub fn prune(&mut self, now: Moment, report: &mut dyn FnMut(&Incident, &str)) -> bool {
+        let pruned = self.0.values_mut().map(|subject| subject.prune(now, report)).fold(false, |any, one| any | one);
+        let before = self.0.len();
         self.0.retain(|_, subject| !subject.is_void(now));
-        size(self) != before
+        pruned || self.0.len() != before
     }
 }
 
@@ -59,6 +59,7 @@ impl Fits for IncidentTable {
                     notice.blocked.clear();
                 }
             }),
+            3 => subjects.flat_map(Subject::incidents_mut).for_each(Incident::keep_essentials),
             _ => return false,
         }
         true
@@ -161,9 +162,40 @@ mod tests {
         for round in 0..3 {
             assert!(table.shrink(round));
         }
-        assert!(!table.shrink(3));
         assert!(postcard::to_allocvec(&table).unwrap().len() < CAPACITY);
         assert_eq!(table.incidents().count(), 60, "what is open stays");
+    }
+
+    #[test]
+    fn outboxes_of_every_check_fit_however_much_waits_in_them() {
+        use crate::model::NoticeKind::{Acknowledged, Reminded, Triggered};
+        let mut table = IncidentTable::default();
+        // As there are of 1,280 checks that all have failed, with six channels that take nothing.
+        let channels = (0..6).map(|index| format!("channel-{index}")).collect();
+        let now = Moment::now();
+        for index in 0..40 {
+            let mut incident = incident(&format!("check_{index}"));
+            incident.blocked = vec!["z".repeat(90); 20];
+            for kind in [Triggered, Reminded, Acknowledged, Triggered, Acknowledged] {
+                incident.send(kind, &channels, now.wall);
+            }
+            for queue in &mut incident.channels {
+                queue.deliveries.iter_mut().for_each(|one| one.last_answer = "a".repeat(200));
+            }
+            let subject = table.0.entry(incident.check.clone()).or_default();
+            subject.open = Some(incident);
+        }
+        let pending = |table: &IncidentTable| {
+            table.incidents().flat_map(|incident| &incident.channels).filter_map(|queue| queue.pending()).count()
+        };
+        let before = pending(&table);
+        for round in 0..4 {
+            assert!(postcard::to_allocvec(&table).unwrap().len() > CAPACITY, "round {round}");
+            assert!(table.shrink(round));
+        }
+        assert!(!table.shrink(4));
+        assert!(postcard::to_allocvec(&table).unwrap().len() < CAPACITY);
+        assert_eq!((table.incidents().count(), pending(&table)), (40, before));
     }
 
     #[test]

@@ -77,6 +77,10 @@ class Receiver:
         """What was taken, in order, each notice once."""
         return [body["type"].removeprefix("incident.") for body in self.bodies]
 
+    def of(self, check: str) -> list[str]:
+        """What was taken of a check, in order, each notice once."""
+        return [body["type"].removeprefix("incident.") for body in self.bodies if body["data"]["check"] == check]
+
     def is_open(self, check: str) -> bool:
         """Whether it takes the incident of that check for open."""
         keys = [key for key in self.view if key.endswith(f"/{check}")]

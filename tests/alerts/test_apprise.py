@@ -1,66 +1,47 @@
-"""A channel by `apprise`: what a receiver is sent, and what came of it."""
+"""A channel by `apprise`: what a receiver is sent, and the result."""
 
 from __future__ import annotations
 
 import builtins
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from lifesigns import Engine
 from lifesigns.apprise_channel import AppriseChannel
-from tests.services import free_port
+from tests.services.receivers import Answer, Json, Receiver, Request
 
 
-class Receiver(ThreadingHTTPServer):
-    """Answers each POST with `status`, and keeps what it was sent."""
+class AppriseReceiver(Receiver):
+    """What the service `json` of apprise is sent."""
 
     def __init__(self) -> None:
-        self.status = 200
+        super().__init__()
         self.received: list[str] = []
-        super().__init__(("127.0.0.1", free_port()), _Handler)
+
+    def verify(self, request: Request) -> Json:
+        return request.json()
+
+    def take(self, said: Json) -> Answer:
+        self.received.append(f"{said['title']}\n{said['message']}")
+        return Answer(200)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.server.received.append(self.rfile.read(int(self.headers["content-length"])).decode())
-        self.send_response(self.server.status)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_engine_sends_title_and_text_by_apprise(receiver: Receiver) -> None:
-    url = f"json://127.0.0.1:{receiver.server_port}/"
-    engine = Engine(alerts={"APPLICATION": "shop", "CHANNELS": {"other": {"type": "apprise", "url": url}}})
-    assert engine.test_channel("other") == {"state": "delivered", "answer": "Accepted by apprise", "reference": None}
-    triggered, resolved = receiver.received
-    assert "[shop] WARNING: test is degraded" in triggered
-    assert "This is a test: nothing is wrong" in triggered
-    assert "RESOLVED" in resolved
-    receiver.status = 500
-    attempt = engine.test_channel("other")
-    assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")
+def test_engine_sends_title_and_text_by_apprise() -> None:
+    with AppriseReceiver() as receiver:
+        url = f"json://127.0.0.1:{receiver.port}/"
+        engine = Engine(alerts={"APPLICATION": "shop", "CHANNELS": {"other": {"type": "apprise", "url": url}}})
+        sent = {"state": "delivered", "answer": "Accepted by apprise", "reference": None}
+        assert engine.test_channel("other") == sent
+        triggered, resolved = receiver.received
+        assert "[shop] WARNING: test is degraded" in triggered
+        assert "This is a test: nothing is wrong" in triggered
+        assert "RESOLVED" in resolved
+        receiver.script.append(Answer(500))
+        attempt = engine.test_channel("other")
+        assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")
 
 
 @pytest.mark.parametrize(

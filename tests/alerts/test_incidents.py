@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from lifesigns import Engine, IncidentEvent, UnknownCheckError
-from tests.alerts.receiver import Receiver
+from lifesigns.alert_settings import validate
+from tests.alerts.receiver import SECRET, Receiver
 from tests.process.host import where_shared
 from tests.process.probes import fetch
 from tests.services import wait_until
@@ -38,6 +39,7 @@ class Shop:
     def __init__(self, channels: dict[str, Any], **alerts: Any) -> None:
         # What the callables refer to, which outlive this object otherwise.
         self._state = state = {"broken": False}
+        self._message = message = ["no answer"]
         self.events: list[IncidentEvent] = []
         events = self.events
         options = alerts.pop("options", {})
@@ -46,7 +48,7 @@ class Shop:
 
         def database() -> dict[str, str]:
             if state["broken"]:
-                return {"status": "error", "message": "no answer"}
+                return {"status": "error", "message": message[0]}
             return {"status": "healthy", "message": "fine"}
 
         def take(event: object) -> None:
@@ -65,6 +67,11 @@ class Shop:
     @broken.setter
     def broken(self, broken: bool) -> None:
         self._state["broken"] = broken
+
+    def say(self, message: str) -> None:
+        """Fail with this message."""
+        self._message[0] = message
+        self.broken = True
 
     def incidents(self, check: str = "database") -> list[dict[str, Any]]:
         return [incident for incident in self.engine.incidents() if incident["check"] == check]
@@ -191,6 +198,19 @@ def test_maintenance__no_trigger_within_it(receiver: Receiver) -> None:
     assert receiver.requests == 0
 
 
+def test_silence__that_begins_while_it_fires__lets_the_resolve_through(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, REMINDER=1)
+    shop.broken = True
+    wait_until(lambda: receiver.kinds[:2] == ["triggered", "reminded"])
+    shop.engine.silence({}, time.time(), time.time() + 3_600, "anna")
+    shop.wait_state("silenced")
+    known = len(receiver.kinds)
+    time.sleep(2.5)  # more than twice the time between reminders
+    shop.broken = False
+    wait_until(lambda: receiver.kinds[-1] == "resolved")
+    assert receiver.kinds[known:] in (["resolved"], ["reminded", "resolved"]), "one may have been under way"
+
+
 def test_acknowledge__is_sent_and_ends_reminders(receiver: Receiver) -> None:
     shop = Shop({"hook": receiver.channel}, REMINDER=1)
     assert not shop.engine.acknowledge("database", "anna")
@@ -291,14 +311,18 @@ def test_ping_url__is_requested(receiver: Receiver) -> None:
 def test_host_scope__several_engines__are_one_incident(receiver: Receiver, tmp_path: Path) -> None:
     options = {"share": "host", "store_path": tmp_path}
     shops = [Shop({"hook": receiver.channel}, options=options) for _ in range(3)]
+    wait_until(lambda: all(shop.engine.run(deadline=0)["status"] == "healthy" for shop in shops))
     for shop in shops:
         shop.broken = True
-    wait_until(lambda: receiver.kinds == ["triggered"])
+    wait_until(lambda: receiver.of("database") == ["triggered"])
+    # What another process writes at the moment is read the next time.
+    wait_until(lambda: all(shop.incidents() for shop in shops))
     assert len({shop.incidents()[0]["id"] for shop in shops}) == 1
     for shop in shops:
         shop.broken = False
-    wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
-    assert sum(len(shop.events) for shop in shops) <= 2
+    wait_until(lambda: receiver.of("database") == ["triggered", "resolved"])
+    events = [event.check for shop in shops for event in shop.events]
+    assert events.count("database") <= 2
 
 
 def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Receiver) -> None:
@@ -337,7 +361,12 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
 @pytest.mark.parametrize(
     ("alerts", "expected"),
     [
-        ({"CHANELS": {}}, "alerts: unknown field 'CHANELS'"),
+        (7, "alerts: it must be a dict, not int"),
+        ("CHANNELS", "alerts: it must be a dict, not str"),
+        ({"CHANELS": {}}, "alerts: unknown field 'CHANELS': did you mean 'CHANNELS'?"),
+        ({"CHANNELS": None}, "alerts: CHANNELS must be a dict of channels by name, not None"),
+        ({"APPLICATION": 7}, "alerts: APPLICATION must be a str, not int"),
+        ({"APPLICATION": "my shop"}, 'alerts: APPLICATION: the name "my shop" must be'),
         ({"FAILURES": "3"}, "alerts: FAILURES must be an int, not str"),
         ({"CHANNELS": {"a": {"type": "slak"}}}, "alerts: CHANNELS.a: unknown type 'slak': did you mean 'slack'"),
         ({"CHANNELS": {"a": {}}}, "alerts: CHANNELS.a: type is required, one of "),
@@ -347,9 +376,10 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
         ({"ROUTES": [{"channels": ["x"]}]}, 'ROUTES[0].channels has "x", which is no channel'),
     ],
 )
-def test_settings__wrong__are_named(alerts: dict[str, Any], expected: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(expected)):
-        Engine(alerts=alerts)
+def test_settings__wrong__are_named(alerts: Any, expected: str) -> None:
+    for refuse in (lambda: Engine(alerts=alerts), lambda: validate(alerts)):
+        with pytest.raises(ValueError, match=re.escape(expected)):
+            refuse()
 
 
 def test_settings__wrong__show_no_secret() -> None:
@@ -375,9 +405,45 @@ def test_ping_url__failure__is_logged_once_without_the_url(caplog: pytest.LogCap
     assert line == "PING_URL cannot be requested: HTTP status 500; it is requested again every minute"
 
 
-def test_register__wrong_alert_options__are_named() -> None:
-    engine = Engine()
-    with pytest.raises(ValueError, match=r"x: unknown field 'alert\.failure': did you mean 'alert\.failures'"):
-        engine.register("x", lambda: True, alert={"failure": 3})
+@pytest.mark.parametrize(
+    ("alert", "expected"),
+    [
+        (7, "x: alert must be a dict, not int"),
+        ("failures", "x: alert must be a dict, not str"),
+        ([("failures", 3)], "x: alert must be a dict, not list"),
+        ({"failure": 3}, "x: unknown field 'alert.failure': did you mean 'alert.failures'?"),
+        ({"FAILURES": 0}, "x: unknown field 'alert.FAILURES': did you mean 'alert.failures'?"),
+        ({"failures": 0}, "x: alert.failures must be an int from 1 to 1000, not 0"),
+        ({"seconds": "10"}, "x: alert.seconds must be a number, not str"),
+        ({"severity": "severe"}, "x: alert.severity must be one of 'warning', 'error', 'critical'"),
+        ({"enabled": 1}, "x: alert.enabled must be a bool, not int"),
+        ({7: 3}, "x: the names of its fields must be of type str"),
+    ],
+)
+def test_register__wrong_alert_options__are_named(alert: Any, expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        Engine().register("x", lambda: True, alert=alert)
+
+
+def test_engine_without_alerts__says_so() -> None:
     with pytest.raises(ValueError, match="has no alerts"):
-        engine.incidents()
+        Engine().incidents()
+
+
+@pytest.mark.usefixtures("nothing_hidden")
+def test_secrets_of_channels__are_in_no_alert(receiver: Receiver) -> None:
+    url = "https://hooks.slack.com/services/T0PLANTED/B0PLANTED/plantedXYZ0"
+    routing_key = "0planted0" * 3
+    channels = {
+        "hook": receiver.channel,
+        "chat": {"type": "slack", "webhook_url": url},
+        "oncall": {"type": "pagerduty", "routing_key": routing_key},
+    }
+    ping = "https://ping.example.org/planted-0123"
+    shop = Shop(channels, ROUTES=[{"channels": ["hook"]}], PING_URL=ping)
+    shop.say(f"refused by {url} as {routing_key}, {SECRET} and {ping}")
+    wait_until(lambda: receiver.is_open("database"))
+    shown = repr(receiver.bodies) + repr(shop.engine.incidents())
+    assert "refused by" in shown
+    assert "planted" not in shown.lower()
+    assert SECRET not in shown

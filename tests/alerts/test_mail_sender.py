@@ -48,7 +48,7 @@ def test_message_delivered_over_each_encryption(certificates: Certificates, secu
         settings = with_login(server.port, "On call <ops@example.org>", security=SECURITY[security], **tls)
         attempt = deliver(settings)
         assert attempt == {
-            "outcome": "delivered",
+            "state": "delivered",
             "answer": "250",
             "reference": "<lifesigns.notice-1@shop.example>",
         }
@@ -81,7 +81,7 @@ def test_nothing_can_be_injected(server: Smtp, kind: str) -> None:
     before = len(server.mails())
     dots = EXTREME | {"check": ".\r\n.\r\nQUIT", "message": "x\r\n.\r\nMAIL FROM:<evil@example.org>"}
     for changes in (EXTREME, dots):
-        assert deliver(with_login(server.port), kind, **changes)["outcome"] == "delivered"
+        assert deliver(with_login(server.port), kind, **changes)["state"] == "delivered"
         mail, message = last(server)
         assert mail.recipients == ["ops@example.org"]
         assert message["Bcc"] is None
@@ -94,38 +94,38 @@ def test_recipients_refused_are_named_and_the_others_get_it(server: Smtp) -> Non
     settings = with_login(server.port, "refused@example.org", "Ops <ops@example.org>", "later@example.org")
     attempt = deliver(settings)
     refused = "refused@example.org (SMTP reply 550), later@example.org (SMTP reply 450)"
-    assert (attempt["outcome"], attempt["answer"]) == ("delivered", f"250, but not to {refused}")
+    assert (attempt["state"], attempt["answer"]) == ("delivered", f"250, but not to {refused}")
     assert last(server)[0].recipients == ["ops@example.org"]
     none = deliver(with_login(server.port, "refused@example.org"))
     said = "no recipient was accepted: refused@example.org (SMTP reply 550)"
-    assert none == {"outcome": "refused", "answer": said}
+    assert none == {"state": "refused", "answer": said}
     some = deliver(with_login(server.port, "refused@example.org", "later@example.org"))
-    assert (some["outcome"], some["may_have_arrived"]) == ("failed", False)
+    assert (some["state"], some["may_have_arrived"]) == ("failed", False)
 
 
 def test_login_refused_is_for_good_and_a_server_that_is_not_there_is_not(server: Smtp) -> None:
     wrong = deliver(channel(server.port, username=USER, password="planted"))
-    assert wrong["outcome"] == "refused"
+    assert wrong["state"] == "refused"
     assert wrong["answer"].startswith("AuthenticationError: ")
     with Smtp() as gone:
         port = gone.port
     refused = deliver(channel(port))
-    assert (refused["outcome"], refused["may_have_arrived"]) == ("failed", False)
+    assert (refused["state"], refused["may_have_arrived"]) == ("failed", False)
     assert refused["answer"].startswith("ConnectionRefusedError: ")
 
 
 def test_international_address_only_where_the_server_takes_it(server: Smtp) -> None:
     settings = with_login(server.port, "jürgen@bücher.example")
-    assert deliver(settings)["outcome"] == "delivered"
+    assert deliver(settings)["state"] == "delivered"
     mail, message = last(server)
     assert mail.recipients == ["jürgen@xn--bcher-kva.example"]
     assert {"SMTPUTF8", "BODY=8BITMIME"} <= set(mail.options)
     with Smtp() as older:
         refused = deliver(with_login(older.port, "jürgen@bücher.example"))
-        assert refused["outcome"] == "refused"
+        assert refused["state"] == "refused"
         assert "does not offer SMTPUTF8" in refused["answer"]
         both = deliver(with_login(older.port, "jürgen@bücher.example", "ops@bücher.example"))
-        assert both["outcome"] == "delivered"
+        assert both["state"] == "delivered"
         mail, message = last(older)
         assert mail.recipients == ["ops@xn--bcher-kva.example"]
         assert str(message["To"]) == "ops@xn--bcher-kva.example"
@@ -156,7 +156,7 @@ class Script:
 def test_server_that_offers_nothing_gets_ascii() -> None:
     script = Script("250 ok", "250 ok", "354 go on", "250 taken", "221 bye")
     with script() as running:
-        assert deliver(channel(running.port), message="größer als 80 %")["outcome"] == "delivered"
+        assert deliver(channel(running.port), message="größer als 80 %")["state"] == "delivered"
     hello, sender, recipient, data, rest = script.received.split(b"\r\n", 4)
     assert hello.startswith(b"EHLO ")
     assert (sender, recipient, data) == (b"MAIL FROM:<noreply@shop.example>", b"RCPT TO:<ops@example.org>", b"DATA")
@@ -167,7 +167,7 @@ def test_server_that_offers_nothing_gets_ascii() -> None:
 
 
 @pytest.mark.parametrize(
-    ("replies", "outcome", "may_have_arrived", "answer"),
+    ("replies", "state", "may_have_arrived", "answer"),
     [
         (("451 later",), "failed", False, "UnavailableError"),
         (("550 not from you",), "refused", None, "RequestRejectedError"),
@@ -180,10 +180,10 @@ def test_server_that_offers_nothing_gets_ascii() -> None:
         (("250 ok", "250 ok", "354 go on", "250 taken"), "delivered", None, "250"),
     ],
 )
-def test_reply_at_each_step(replies: tuple[str, ...], outcome: str, may_have_arrived: bool | None, answer: str) -> None:
+def test_reply_at_each_step(replies: tuple[str, ...], state: str, may_have_arrived: bool | None, answer: str) -> None:
     with Script(*replies)() as running:
         # Port and mode are given, so that the greeting is not waited for twice.
         attempt = deliver(channel(running.port), timeout=0.4)
-    assert attempt["outcome"] == outcome
+    assert attempt["state"] == state
     assert attempt.get("may_have_arrived") is may_have_arrived
     assert attempt["answer"].startswith(answer)

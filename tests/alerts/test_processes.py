@@ -16,6 +16,7 @@ from tests.alerts.receiver import Receiver
 from tests.process.host import ROOT, where_shared
 from tests.process.probes import Script
 from tests.services import wait_until
+from tests.services.alert_services import SlackReceiver
 
 # `LIFESIGNS_KILLS=300` for the long run.
 KILLS = int(os.environ.get("LIFESIGNS_KILLS", "100"))
@@ -84,6 +85,24 @@ say(engine.run()["status"])
             assert process.line() == "healthy"
             process.finish()
         assert receiver.kinds == ["triggered", "resolved"], "another version of the check, and its incident"
+
+
+@where_shared
+def test_restart__bot_of_slack_turns_the_message_of_the_former_process_green(tmp_path: Path) -> None:
+    script = """
+engine.register("database", lambda: {well})
+engine.run()
+"""
+    with SlackReceiver("xoxb-1") as slack:
+        channel = {"type": "slack", "bot_token": slack.token, "channel": "C1", "api_url": f"{slack.url}/api"}
+        for well in (False, True):
+            options = json.dumps({"share": "host", "store_path": str(tmp_path)})
+            with Script(SHOP + script.format(well=well), json.dumps(channel), options) as process:
+                process.finish()
+        (message,) = slack.messages.values()
+        assert message["attachments"][0]["color"] == "#2eb886"
+        assert message["text"].startswith("[shop] RESOLVED: database is healthy")
+        assert slack.faults == []
 
 
 def test_fork__child_alerts_by_itself() -> None:

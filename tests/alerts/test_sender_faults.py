@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from lifesigns import _core
-from tests.alerts.sending import deliver, notice
+from tests.alerts.sending import attempt_once, deliver, notice
+from tests.process.host import ROOT
 from tests.servers import misbehaving
 from tests.servers.forward_proxy import ForwardProxy
 from tests.services import Certificates
@@ -29,8 +29,8 @@ SECRET = "whsec_" + base64.b64encode(b"planted-" * 4).decode()
 TYPES = ("pagerduty", "opsgenie", "slack", "slack-bot", "webhook")
 PROGRAM = """
 import json, sys
-from lifesigns import _core
-print(json.dumps(_core.deliver(*json.loads(sys.argv[1]))))
+from tests.alerts.sending import attempt_once
+print(json.dumps(attempt_once(*json.loads(sys.argv[1]))))
 """
 numbers = count()
 
@@ -59,7 +59,7 @@ def channel(kind: str, url: str) -> dict[str, Any]:
 
 
 def answered(receiver: Receiver, kind: str, answer: Answer, timeout: float = 5.0) -> dict[str, Any]:
-    """What comes of an attempt that is answered so; exactly one request was sent."""
+    """The result of an attempt that is answered so; exactly one request was sent."""
     before = len(receiver.requests)
     receiver.script.append(answer)
     attempt = deliver(channel(kind, receiver.url), timeout=timeout)
@@ -74,7 +74,7 @@ def test_status_of_an_answer(kind: str, receivers: dict[str, Receiver]) -> None:
     for status in (400, 401, 403, 404, 405, 410, 413, 422):
         # A body that repeats what it got is shown by none.
         attempt = answered(receiver, kind, Answer(status, f"<h1>{PLANTED}</h1>"))
-        assert attempt["outcome"] == "refused", attempt
+        assert attempt["state"] == "refused", attempt
         assert re.match(rf"{status} [A-Z]", attempt["answer"]), attempt
     later = formatdate(time() + 90, usegmt=True)
     for status, headers, seconds, arrived in (
@@ -90,7 +90,7 @@ def test_status_of_an_answer(kind: str, receivers: dict[str, Receiver]) -> None:
         (503, {}, None, True),
     ):
         attempt = answered(receiver, kind, Answer(status, PLANTED, headers))
-        assert attempt["outcome"] == "failed", attempt
+        assert attempt["state"] == "failed", attempt
         assert attempt["may_have_arrived"] is arrived, attempt
         if seconds is None:
             assert attempt["retry_after"] is None
@@ -105,13 +105,13 @@ def test_answer_that_is_lost_may_have_arrived(kind: str, receivers: dict[str, Re
     receiver = receivers[kind]
     attempt = answered(receiver, kind, Answer(200, mode="silent"), timeout=0.3)
     said = "TimeoutError after 0.3 s (while waiting for the answer)"
-    assert attempt == {"outcome": "failed", "answer": said, "retry_after": None, "may_have_arrived": True}
+    assert attempt == {"state": "failed", "answer": said, "retry_after": None, "may_have_arrived": True}
     attempt = answered(receiver, kind, Answer(200, mode="half"))
     assert attempt["answer"].startswith("ConnectionResetError: ")
     assert attempt["may_have_arrived"] is True
     attempt = answered(receiver, kind, Answer(200, '{"ok": true}', mode="cut"))
-    # Only the Web API of Slack says in the body what became of it.
-    assert attempt["outcome"] == ("failed" if kind == "slack-bot" else "delivered")
+    # Only the Web API of Slack says in the body whether it was accepted.
+    assert attempt["state"] == ("failed" if kind == "slack-bot" else "delivered")
     assert attempt.get("may_have_arrived", True) is True
 
 
@@ -129,7 +129,7 @@ def test_receiver_that_is_not_reached_has_got_nothing(kind: str, certificates: C
         assert stranger["answer"].endswith("the certificate is signed by an unknown authority")
         assert receiver.requests == []
     for attempt in (refused, unknown, silent, stranger):
-        assert (attempt["outcome"], attempt["may_have_arrived"]) == ("failed", False), attempt
+        assert (attempt["state"], attempt["may_have_arrived"]) == ("failed", False), attempt
 
 
 def test_receiver_behind_an_own_authority_and_a_proxy(certificates: Certificates) -> None:
@@ -137,20 +137,24 @@ def test_receiver_behind_an_own_authority_and_a_proxy(certificates: Certificates
         settings = channel("pagerduty", f"https://localhost:{receiver.port}") | {"tls": {"ca": str(certificates.ca)}}
         environment = os.environ | {"HTTPS_PROXY": f"http://user:{PLANTED}@127.0.0.1:{proxy.port}", "NO_PROXY": ""}
         command = [sys.executable, "-c", PROGRAM, json.dumps([settings, notice(), 5.0])]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
-        assert json.loads(result.stdout) == {"outcome": "delivered", "answer": "202", "reference": None}
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
+        assert json.loads(result.stdout) == {"state": "delivered", "answer": "202", "reference": None}
         assert [head.split("\r\n")[0] for head in proxy.heads] == [f"CONNECT localhost:{receiver.port} HTTP/1.1"]
         assert len(receiver.alerts) == 1
     with ForwardProxy(answer=b"HTTP/1.1 407 Login\r\nContent-Length: 0\r\n\r\n") as proxy:
         environment["HTTPS_PROXY"] = f"http://user:{PLANTED}@127.0.0.1:{proxy.port}"
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        result = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT
+        )
         attempt = json.loads(result.stdout)
-        assert (attempt["outcome"], attempt["may_have_arrived"]) == ("failed", False)
+        assert (attempt["state"], attempt["may_have_arrived"]) == ("failed", False)
         assert PLANTED not in result.stdout + result.stderr
 
 
 def test_slack_error_words_decide(receivers: dict[str, Receiver]) -> None:
-    for error, outcome, said in (
+    for error, state, said in (
         ("invalid_auth", "refused", "invalid_auth"),
         ("is_archived", "refused", "is_archived"),
         ("ratelimited", "failed", "ratelimited"),
@@ -159,28 +163,31 @@ def test_slack_error_words_decide(receivers: dict[str, Receiver]) -> None:
     ):
         body = json.dumps({"ok": False, "error": error})
         attempt = answered(receivers["slack-bot"], "slack-bot", Answer(200, body))
-        assert (attempt["outcome"], attempt["answer"]) == (outcome, f"200, but not ok: {said}")
+        assert (attempt["state"], attempt["answer"]) == (state, f"200, but not ok: {said}")
     attempt = answered(receivers["slack"], "slack", Answer(404, "no_service"))
-    assert attempt == {"outcome": "refused", "answer": "404 Not Found: no_service"}
+    assert attempt == {"state": "refused", "answer": "404 Not Found: no_service"}
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ("x", "channel: a channel must be a dict, not str"),
-        ({}, "channel: type is required, one of pagerduty, opsgenie, slack, mail, webhook"),
-        ({"type": 1}, "channel: type must be a str, not int"),
-        ({"type": "pagerdutty"}, "channel: unknown type 'pagerdutty': did you mean 'pagerduty'?"),
-        ({"type": "pagerduty"}, "channel: routing_key is required"),
-        ({"type": "pagerduty", "routing_key": 4711}, "channel: routing_key must be a str, not int"),
+        ("x", "CHANNELS.channel: a channel must be a dict, not str"),
+        ({}, "CHANNELS.channel: type is required, one of pagerduty, opsgenie, slack, mail, webhook"),
+        ({"type": 1}, "CHANNELS.channel: type must be a str, not int"),
+        ({"type": "pagerdutty"}, "CHANNELS.channel: unknown type 'pagerdutty': did you mean 'pagerduty'?"),
+        ({"type": "pagerduty"}, "CHANNELS.channel: routing_key is required"),
+        ({"type": "pagerduty", "routing_key": 4711}, "CHANNELS.channel: routing_key must be a str, not int"),
         ({"type": "pagerduty", "routing_kee": PLANTED}, "unknown field 'routing_kee': did you mean 'routing_key'?"),
         ({"type": "pagerduty", "routing_key": PLANTED, "api_url": PLANTED}, "api_url must start with http:// or https"),
         ({"type": "opsgenie", "api_key": f"{PLANTED}\n"}, "api_key holds characters that an HTTP header cannot carry"),
         ({"type": "slack", "webhook_url": PLANTED}, "webhook_url must start with http:// or https://"),
         ({"type": "slack", "bot_token": PLANTED}, "channel is required with bot_token"),
-        ({"type": "webhook", "url": "http://h", "secrets": PLANTED}, "channel: secrets must be a list, not str"),
+        (
+            {"type": "webhook", "url": "http://h", "secrets": PLANTED},
+            "CHANNELS.channel: secrets must be a list, not str",
+        ),
         ({"type": "webhook", "url": "http://h", "secrets": [PLANTED]}, 'secrets[0] must be "whsec_" and the base64'),
-        ({"type": "mail", "to": "a@b", "from": "a@b", "server": {}}, "channel: to must be a list, not str"),
+        ({"type": "mail", "to": "a@b", "from": "a@b", "server": {}}, "CHANNELS.channel: to must be a list, not str"),
         ({"type": "mail", "to": ["a@b"], "from": "a@b", "server": {"host": "h"}}, "server: security is required"),
         ({"type": "mail", "to": [PLANTED], "from": "a@b", "server": {"url": "smtp://h"}}, "to[0] must be an address"),
         ({"type": "mail", "to": ["a@b"], "from": "a@b", "server": {"url": PLANTED}}, "url must start with smtp://"),
@@ -188,5 +195,5 @@ def test_slack_error_words_decide(receivers: dict[str, Receiver]) -> None:
 )
 def test_wrong_settings_named_without_secrets(settings: Any, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)) as failure:
-        _core.deliver(settings, notice(), 1.0)
+        attempt_once(settings, notice(), 1.0)
     assert PLANTED not in str(failure.value)

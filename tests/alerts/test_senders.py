@@ -40,7 +40,7 @@ def hook(receiver: SlackReceiver, name: str) -> dict[str, Any]:
 def test_pagerduty_opens_acknowledges_and_resolves_by_its_key() -> None:
     with PagerDutyReceiver("planted" + "0" * 25) as receiver:
         channel = {"type": "pagerduty", "routing_key": receiver.routing_key, "api_url": receiver.url}
-        assert deliver(channel) == {"outcome": "delivered", "answer": "202", "reference": None}
+        assert deliver(channel) == {"state": "delivered", "answer": "202", "reference": None}
         assert receiver.alerts == {KEY: "triggered"}
         deliver(channel, "acknowledged")
         assert receiver.alerts == {KEY: "acknowledged"}
@@ -54,7 +54,7 @@ def test_opsgenie_opens_acknowledges_and_closes_by_alias() -> None:
     with OpsgenieReceiver("planted-key") as receiver:
         channel = {"type": "opsgenie", "api_key": receiver.api_key, "api_url": receiver.url}
         alias = KEY.replace("/", ":")
-        assert deliver(channel) == {"outcome": "delivered", "answer": "202", "reference": None}
+        assert deliver(channel) == {"state": "delivered", "answer": "202", "reference": None}
         assert receiver.alerts[alias]["priority"] == "P1"
         deliver(channel, "acknowledged")
         assert receiver.alerts[alias]["status"] == "acknowledged"
@@ -69,7 +69,7 @@ def test_slack_webhook_each_notice_is_a_message() -> None:
     with SlackReceiver() as receiver:
         for number, kind in enumerate(KINDS):
             attempt = deliver(hook(receiver, f"each-{number}"), kind)
-            assert attempt == {"outcome": "delivered", "answer": "200", "reference": None}
+            assert attempt == {"state": "delivered", "answer": "200", "reference": None}
         texts = [message["text"] for message in receiver.messages.values()]
         assert texts[0] == "[shop] CRITICAL: database_connectivity is failing"
         assert texts[3] == "[shop] RESOLVED: database_connectivity is healthy after 12 min"
@@ -78,7 +78,7 @@ def test_slack_webhook_each_notice_is_a_message() -> None:
 
 def test_slack_bot_turns_its_message_green(slack: SlackReceiver) -> None:
     first = deliver(bot(slack, "C-green"))
-    assert first["outcome"] == "delivered"
+    assert first["state"] == "delivered"
     channel, stamp = first["reference"].split()
     assert channel == "C-green"
     assert deliver(bot(slack, "C-green"), "resolved", reference=first["reference"])["reference"] == first["reference"]
@@ -98,24 +98,24 @@ def test_slack_bot_reminds_in_the_thread_for_all_to_see(slack: SlackReceiver) ->
 
 def test_slack_bot_message_that_is_gone_replaced_by_another(slack: SlackReceiver) -> None:
     attempt = deliver(bot(slack, "C-gone"), "resolved", reference="C-gone 1600000000.000001")
-    assert attempt["outcome"] == "delivered"
+    assert attempt["state"] == "delivered"
     stamp = attempt["reference"].split()[1]
     assert slack.messages[stamp]["text"].startswith("[shop] RESOLVED")
 
 
 def test_slack_messages_to_one_channel_a_second_apart(slack: SlackReceiver) -> None:
     channel, started = hook(slack, "pace"), time.monotonic()
-    outcomes: list[str] = []
-    threads = [threading.Thread(target=lambda: outcomes.append(deliver(channel)["outcome"])) for _ in range(2)]
+    states: list[str] = []
+    threads = [threading.Thread(target=lambda: states.append(deliver(channel)["state"])) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert outcomes == ["delivered"] * 2
+    assert states == ["delivered"] * 2
     assert time.monotonic() - started >= 1
     # The next turn is after the deadline: it says so at once.
     late = deliver(channel, timeout=0.3)
-    assert late["outcome"] == "failed"
+    assert late["state"] == "failed"
     assert 0 < late["retry_after"] <= 1
     assert late["may_have_arrived"] is False
     assert late["answer"] == "not sent yet: Slack takes one message a second for each channel"
@@ -126,8 +126,8 @@ def test_webhook_signed_with_every_secret_and_the_same_in_all_attempts() -> None
     for known in ([old], [new], [new_secret(), new]):
         with WebhookReceiver(*known) as receiver:
             channel = {"type": "webhook", "url": f"{receiver.url}/hooks/planted?a=b", "secrets": [new, old]}
-            assert deliver(channel) == {"outcome": "delivered", "answer": "204", "reference": None}
-            assert deliver(channel)["outcome"] == "delivered"
+            assert deliver(channel) == {"state": "delivered", "answer": "204", "reference": None}
+            assert deliver(channel)["state"] == "delivered"
             first, second = receiver.requests
             assert (first.path, first.query) == ("/hooks/planted", {"a": ["b"]})
             assert first.body == second.body
@@ -149,7 +149,7 @@ def test_webhook_with_a_secret_that_the_receiver_has_not_refused() -> None:
             "secrets": [new_secret()],
         }
         answer = "401 Unauthorized: does the receiver have one of the secrets?"
-        assert deliver(channel) == {"outcome": "refused", "answer": answer}
+        assert deliver(channel) == {"state": "refused", "answer": answer}
         login = base64.b64encode(b"user:planted").decode()
         assert receiver.requests[0].headers["authorization"] == f"Basic {login}"
 
@@ -170,6 +170,6 @@ def test_limits_hold_for_extreme_notices(kind: str, slack: SlackReceiver) -> Non
             hook(slack, f"extreme-{kind}"),
         ]
         for channel in channels:
-            assert deliver(channel, kind, **EXTREME)["outcome"] == "delivered", channel["type"]
+            assert deliver(channel, kind, **EXTREME)["state"] == "delivered", channel["type"]
         assert pagerduty.faults == opsgenie.faults == webhook.faults == []
         assert webhook.events[0]["data"]["check"] == EXTREME["check"]

@@ -6,6 +6,12 @@ import time
 from typing import Any
 
 NOW = time.time()
+RECORDS_FROM_ELSEWHERE: list[Any] = [
+    [],
+    "x",
+    {"timeline": None, "blocked": None, "deliveries": 7},
+    {"timeline": [{"at": 1e20, "kind": "a", "text": "b"}], "blocked": [7], "deliveries": [{}, 7]},
+]
 
 
 def incident(identifier: str = "one", revision: int = 1, **changes: Any) -> dict[str, Any]:
@@ -21,6 +27,7 @@ def incident(identifier: str = "one", revision: int = 1, **changes: Any) -> dict
         "message": "Connection refused",
         "blocked": ["child"],
         "acknowledged_by": None,
+        "comment": None,
         "flapping": False,
         "revision": revision,
         "timeline": [{"at": NOW - 30, "kind": "triggered", "text": "3 failures in a row"}],

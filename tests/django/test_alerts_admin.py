@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from django_lifesigns.alerts.exchange import exchange
 from django_lifesigns.models import Delivery, Incident, Silence
-from tests.django.incidents import delivery, incident, silence
+from tests.django.incidents import RECORDS_FROM_ELSEWHERE, delivery, incident, silence
 
 pytestmark = pytest.mark.django_db
 
@@ -84,6 +84,12 @@ def test_list_and_page_show_the_story_and_escape_it() -> None:
     page = client.get(DELIVERIES).content.decode()
     assert "403 &lt;Forbidden&gt;" in page
     assert "check_two" in page
+
+
+@pytest.mark.parametrize("record", RECORDS_FROM_ELSEWHERE)
+def test_page_of_a_row_from_elsewhere(record: Any) -> None:
+    Incident.objects.update(record=record)
+    assert client_of("view_incident").get(f"{INCIDENTS}one/change/").status_code == 200
 
 
 @pytest.mark.parametrize("path", [INCIDENTS, DELIVERIES])

@@ -17,7 +17,7 @@ from django_lifesigns.models import Incident, Silence
 from django_lifesigns.runtime import engine, sharing
 from django_lifesigns.runtime.engine import get_engine, reset
 from tests.django import settings as plain
-from tests.django.incidents import NOW, delivery, incident, silence
+from tests.django.incidents import NOW, RECORDS_FROM_ELSEWHERE, delivery, incident, silence
 from tests.services import free_port
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +81,14 @@ def test_list_as_json_has_the_story_with_times_in_words() -> None:
     assert found["deliveries"][1]["last_answer"] == "403 Forbidden"
     assert shown["silences"][0]["matchers"]["check"] == ["database_*"]
     assert len(json.loads(call("list", "--format", "json", "--all"))["incidents"]) == 2
+
+
+@pytest.mark.usefixtures("configured", "rows")
+@pytest.mark.parametrize("record", RECORDS_FROM_ELSEWHERE)
+def test_list_with_a_row_from_elsewhere(record: Any) -> None:
+    Incident.objects.update(record=record)
+    assert "cpu_load" in call("list")
+    assert len(json.loads(call("list", "--format", "json"))["incidents"]) == 1
 
 
 @pytest.mark.usefixtures("configured")

@@ -14,8 +14,9 @@ from django.utils import timezone
 from django_lifesigns.alerts import mirror as module
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.mirror import IncidentMirror, instance_name
-from django_lifesigns.models import Incident, Silence
+from django_lifesigns.models import Delivery, Incident, Silence
 from lifesigns import CheckFailed, Engine
+from tests.alerts.receiver import Receiver
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -87,7 +88,57 @@ def test_incident_of_the_tables_is_continued_under_its_id(engine: Engine, mirror
     assert Incident.objects.get(pk=known["id"]).state == "resolved"
 
 
-def test_row_that_nobody_can_take_is_said_once_and_harms_no_other(
+def test_refused_resolve_is_delivered_again_though_the_store_has_forgotten_it() -> None:
+    broken = {"db": True}
+    with Receiver() as receiver:
+        settings = {"CHANNELS": {"hook": receiver.channel}, "FAILURES": 1, "SUCCESSES": 1, "APPLICATION": "shop"}
+        engine = Engine(default_ttl=0.05, log=False, alerts=settings)
+        engine.register("db", lambda: not broken["db"])
+        mirror = IncidentMirror(engine, "shop", is_shared=True)
+        engine.start_background()
+        wait_until(lambda: receiver.kinds == ["triggered"], 10)
+        receiver.answer = lambda number: 401
+        broken["db"] = False
+        wait_until(lambda: engine.incidents()[0]["deliveries"][-1]["state"] == "refused", 10)
+        wait_until(lambda: (mirror.sync(), engine.incidents())[1] == [], 10)
+        receiver.answer = lambda number: 202
+        operations.retry(Incident.objects.all())
+        mirror._next_look = 0.0
+        mirror.sync()
+        wait_until(lambda: receiver.kinds == ["triggered", "resolved"], 10)
+        wait_until(lambda: (mirror.sync(), engine.incidents())[1] == [], 10)
+    assert [row.state for row in Delivery.objects.order_by("id")] == ["delivered", "delivered"]
+
+
+def test_retry_that_a_busy_store_refuses_is_asked_for_again(
+    engine: Engine, mirror: IncidentMirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.sync()
+    Incident.objects.update(retry_requested_at=timezone.now())
+    mirror._next_look = 0.0
+
+    def refuse(_: str) -> int:
+        raise TimeoutError
+
+    monkeypatch.setattr(engine, "retry_deliveries", refuse)
+    mirror.sync()
+    assert Incident.objects.get().retry_requested_at is not None
+
+
+@pytest.mark.parametrize("record", [[], "x", {"id": "x"}, {"id": "x", "check": "db", "since": 1e19}])
+def test_incident_that_the_engine_refuses_harms_no_silence(
+    engine: Engine, mirror: IncidentMirror, caplog: pytest.LogCaptureFixture, record: Any
+) -> None:
+    row = {"application": "shop", "check_name": "db", "state": "firing", "severity": "critical", "record": record}
+    Incident.objects.create(id="x", since=timezone.now(), instance=instance_name(True), **row)
+    Silence.objects.create(id="right", checks="db", ends_at=timezone.now() + timedelta(hours=1))
+    mirror.sync()
+    assert [found["id"] for found in engine.silences()] == ["right"]
+    if "since" not in record:
+        assert "in the tables is ignored" in caplog.text
+
+
+def test_row_that_the_engine_refuses_is_logged_once_and_harms_no_other(
     engine: Engine, mirror: IncidentMirror, caplog: pytest.LogCaptureFixture
 ) -> None:
     end = timezone.now() + timedelta(hours=1)

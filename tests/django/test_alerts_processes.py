@@ -7,20 +7,18 @@ import shutil
 import subprocess
 import sys
 import threading
-from base64 import b64encode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from django_lifesigns.targets.catalogue import CATALOGUE
+from tests.alerts.receiver import Receiver
 from tests.django.projects import environment, run, run_json, sqlite
 from tests.django.serving import GUNICORN, send_request, serving
-from tests.services import Postgres, free_port, wait_until
+from tests.services import Postgres, wait_until
 
-SECRET = f"whsec_{b64encode(bytes(range(32))).decode()}"
 ROWS = """
 import json
 from django_lifesigns.models import Delivery, Incident, Silence
@@ -32,49 +30,14 @@ print(json.dumps({
 """
 
 
-class Receiver(ThreadingHTTPServer):
-    """Takes every webhook, and keeps its type and check."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, str]] = []
-        self.bodies: list[dict[str, Any]] = []
-        super().__init__(("127.0.0.1", free_port()), _Handler)
-
-    def of(self, check: str) -> list[str]:
-        """What has happened to a check, in order."""
-        return [kind.removeprefix("incident.") for kind, name in self.received if name == check]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.bodies.append(body)
-        self.server.received.append((body["type"], body["data"]["check"]))
-        self.send_response(202)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Receiver() as receiver:
+        yield receiver
 
 
 def alerts(receiver: Receiver, **more: Any) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{receiver.server_port}/"
-    channels = {"hook": {"type": "webhook", "url": url, "secrets": [SECRET]}}
-    return {"APPLICATION": "shop", "CHANNELS": channels, "FAILURES": 2, "SUCCESSES": 1, **more}
+    return {"APPLICATION": "shop", "CHANNELS": {"hook": receiver.channel}, "FAILURES": 2, "SUCCESSES": 1, **more}
 
 
 def project(folder: Path, receiver: Receiver, *, database: Any = None, keep: Any = (), **lifesigns: Any) -> Any:

@@ -104,7 +104,9 @@ def said(settings: Any, alerts: Any, **lifesigns: Any) -> tuple[list[str], str]:
         ),
         ({"PING_URL": "hunter2"}, ["E002"], "['PING_URL']"),
         ({"PING_URL": "http://ping.example.com/hunter2-0123"}, ["W015"], "['PING_URL']"),
-        ({"APPLICATION": "my shop"}, ["E002"], "['APPLICATION']"),
+        ({"APPLICATION": "my shop"}, ["E002"], "['APPLICATION']: the name"),
+        ({"APPLICATION": 7}, ["E002"], "['APPLICATION']: must be a str, not int"),
+        ({"URL": 7}, ["E002"], "['URL']: must be a str, not int"),
     ],
 )
 def test_system_check_names_mistake_and_the_rest_alerts(settings: Any, wrong: Any, ids: Any, named: str) -> None:
@@ -187,7 +189,7 @@ def test_whole_example_of_the_settings_is_taken(settings: Any) -> None:
     assert set(get_runtime().channels) == set(channels)
 
 
-def test_test_run_of_a_project_alerts_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_run_of_a_project_sends_no_alerts(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.LIFESIGNS = {"ALERTS": {"CHANNELS": {"hook": HOOK}}, "SHARE": "process"}
     assert not _alerts(get_engine())
     monkeypatch.setattr("django_lifesigns.runtime.engine.is_under_test", lambda: False)
@@ -232,9 +234,9 @@ def test_mail_of_an_api_goes_through_its_backend(settings: Any, backend: str) ->
     assert isinstance(channel["callable"], DjangoMailChannel)
 
 
-def test_mail_without_anybody_is_refused(settings: Any) -> None:
+def test_mail_without_a_recipient_is_refused(settings: Any) -> None:
     settings.ADMINS = []
-    with pytest.raises(ValueError, match="ADMINS names nobody"):
+    with pytest.raises(ValueError, match="ADMINS has no address"):
         engine_channel({"type": "mail"})
 
 

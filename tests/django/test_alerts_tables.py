@@ -85,15 +85,18 @@ def test_acknowledgement_comes_back_until_the_engine_has_it() -> None:
     # Also where the engine writes the row meanwhile.
     (row,) = exchanged(incident(revision=2)).acknowledged
     assert (row.check_name, row.acknowledged_by, row.acknowledgement) == ("check_one", "ann", "on it")
-    assert exchanged(incident(revision=3, acknowledged_by="ann")).acknowledged == []
-    assert Incident.objects.get().acknowledged_by == "ann"
+    assert exchanged(incident(revision=3, acknowledged_by="ann", comment="on it")).acknowledged == []
+    row = Incident.objects.get()
+    assert (row.acknowledged_by, row.acknowledgement) == ("ann", "on it")
 
 
 def test_prune_removes_what_was_over_by_then() -> None:
     day = 86_400
     exchanged(incident("old", resolved_at=NOW - 2 * day), incident("new", resolved_at=NOW), incident("open"))
     exchanged(silences=[silence("over", start=NOW - 3 * day, end=NOW - 2 * day), silence("quiet")])
-    assert operations.prune(timezone.now() - timedelta(days=1)) == (1, 1)
+    exchanged(incident("lost", deliveries=[]))
+    Incident.objects.filter(pk="lost").update(mirrored_at=timezone.now() - timedelta(days=2))
+    assert operations.prune(timezone.now() - timedelta(days=1)) == (2, 1)
     assert sorted(Incident.objects.values_list("pk", flat=True)) == ["new", "open"]
     assert Delivery.objects.count() == 4
     assert list(Silence.objects.values_list("pk", flat=True)) == ["quiet"]
@@ -104,11 +107,27 @@ def test_incident_that_is_over_is_not_acknowledged() -> None:
     assert operations.acknowledge(Incident.objects.all(), "ann") == 0
 
 
+REFUSED = [delivery("chat", state="refused")]
+
+
 def test_retry_comes_back_once() -> None:
-    exchanged(incident("one"), incident("two"))
+    both = (incident("one"), incident("two", deliveries=REFUSED))
+    exchanged(*both)
+    assert operations.retry(Incident.objects.all()) == 1, "of the other nothing was refused"
+    assert exchanged(*both).retries == ["two"]
+    assert exchanged(*both).retries == []
+
+
+def test_retry_of_what_the_engine_has_forgotten_comes_back_once_to_its_scope() -> None:
+    over: dict[str, Any] = {"resolved_at": NOW, "deliveries": REFUSED}
+    exchanged(incident("one", **over), incident("two", **over))
     operations.retry(Incident.objects.filter(pk="two"))
-    assert exchanged(incident("one"), incident("two")).retries == ["two"]
-    assert exchanged(incident("one"), incident("two")).retries == []
+    assert exchanged(instance="there").retries_of_others == []
+    assert [row.record for row in exchanged().retries_of_others] == [incident("two", **over)]
+    assert exchanged().retries_of_others == []
+    # Its scope may be gone.
+    Incident.objects.update(retry_requested_at=timezone.now() - ABANDONED_AFTER - timedelta(seconds=1))
+    assert [row.pk for row in exchanged(instance="there").retries_of_others] == ["one", "two"]
 
 
 def aged(pk: str, **changes: Any) -> None:
@@ -118,7 +137,7 @@ def aged(pk: str, **changes: Any) -> None:
 
 
 def test_open_incident_is_restored_where_its_scope_was() -> None:
-    exchanged(incident("one"), incident("two", resolved_at=NOW))
+    exchanged(incident("one"), incident("two", resolved_at=NOW, deliveries=[delivery("oncall")]))
     assert exchanged(instance="there").restored == []
     assert exchanged().restored == [incident("one")]
 
@@ -130,6 +149,32 @@ def test_open_incident_of_a_scope_that_is_gone_is_taken_by_one_other() -> None:
     assert exchanged(instance="there").restored == [incident()]
     assert Incident.objects.get().instance == "there"
     assert exchanged(instance="elsewhere").restored == []
+
+
+def test_incident_that_is_over_is_taken_while_a_notice_of_it_is_pending() -> None:
+    over: dict[str, Any] = {"state": "resolved", "resolved_at": NOW}
+    exchanged(incident("waits", **over), incident("done", deliveries=[delivery("oncall")], **over))
+    assert exchanged(instance="there").restored == []
+    assert [record["id"] for record in exchanged().restored] == ["waits"]
+    aged("waits")
+    assert [record["id"] for record in exchanged(instance="there").restored] == ["waits"]
+    # Its scope has it, and says so.
+    assert exchanged(incident("waits", **over)).restored == []
+    aged("waits", instance="here")
+    exchanged(incident("waits", **over))
+    assert exchanged(instance="there").restored == []
+
+
+def test_scope_that_was_cut_off_takes_back_what_another_has_resolved() -> None:
+    exchanged(incident())
+    aged("one")
+    assert exchanged(instance="there").restored == [incident()]
+    exchanged(incident(revision=9, state="resolved", resolved_at=NOW), instance="there")
+    found = exchanged(incident(revision=3, message="still"))
+    assert (found.resolved_elsewhere, found.confirmed) == (["one"], {"one": 3})
+    row = Incident.objects.get()
+    assert (row.instance, row.resolved_at, row.revision, row.message) == ("here", None, 3, "still")
+    assert exchanged(incident(revision=3)).resolved_elsewhere == []
 
 
 def test_open_incident_is_renewed_by_its_scope() -> None:

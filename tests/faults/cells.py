@@ -44,7 +44,8 @@ _orders = itertools.count()
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """`gates` says that it is made in front of the server, `names` that host names are needed for it.
+    """`gates` says that it is made in front of the server, `names` that host names are needed for it, `alerts` that the
+    project alerts.
 
     `is_noticed`: whether the native checks have to notice it. `bound`: how long the interpreter itself is held up.
     """
@@ -54,6 +55,7 @@ class Fault:
     on: tuple[str, ...] = ALL
     gates: bool = True
     names: bool = False
+    alerts: bool = False
     is_noticed: bool = True
     held: float = 0.0
     checks: tuple[str, ...] = ()
@@ -176,6 +178,22 @@ def _called(misbehaviour: str) -> Apply:
 
 
 @contextmanager
+def _alerting_webhooks(project: Project, dependency: Dependency) -> Iterator[None]:
+    assert project.receivers is not None
+    with _called("raises")(project, dependency):
+        project.receivers.wait_for_webhooks()
+        yield
+
+
+@contextmanager
+def _alerting_by_mail(project: Project, dependency: Dependency) -> Iterator[None]:
+    assert project.receivers is not None
+    with _ordered("fails", lambda project: project.command_order)(project, dependency):
+        project.receivers.wait_for_mail()
+        yield
+
+
+@contextmanager
 def _without_program(project: Project, dependency: Dependency) -> Iterator[None]:
     away = project.program.with_suffix(".away")
     project.program.rename(away)
@@ -288,6 +306,23 @@ FAULTS = (
         )
     ),
     Fault(name="program is gone", apply=_without_program, on=("command",), gates=False),
+    Fault(
+        name="receivers of alerts accept and say nothing",
+        apply=_alerting_webhooks,
+        on=("20 webhooks",),
+        gates=False,
+        alerts=True,
+        checks=("callable",),
+        note="a check fails, and 20 attempts to alert hang",
+    ),
+    Fault(
+        name="mail server of alerts accepts and says nothing",
+        apply=_alerting_by_mail,
+        on=("alert mail",),
+        gates=False,
+        alerts=True,
+        checks=("command",),
+    ),
 )
 
 

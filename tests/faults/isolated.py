@@ -13,7 +13,11 @@ import lifesigns
 logging.getLogger("lifesigns").addHandler(logging.NullHandler())
 options = json.loads(sys.argv[1])
 engine = lifesigns.Engine(
-    default_timeout=options["timeout"], share="host", application="isolation", store_path=options["store"]
+    default_timeout=options["timeout"],
+    share="host",
+    application="isolation",
+    store_path=options["store"],
+    alerts=options.get("alerts"),
 )
 server, tls = options["server"], {"ca": options["ca"]}
 tasks = {"server": server, "tables": ["background_task"]}
@@ -28,6 +32,9 @@ engine.register("tls", {"kind": "http", "url": "https://127.0.0.1:1/", "tls": tl
 engine.register("disk", {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}})
 engine.register("memory", {"kind": "memory", "thresholds": {"degraded_above": 100, "error_above": 100}})
 engine.register("callable", lambda: None)
+alerted = {"web": True, "mail": True}
+engine.register("alerted", lambda: alerted["web"], critical=False)
+engine.register("alerted_by_mail", lambda: alerted["mail"], critical=False)
 engine.register("heartbeat", {"kind": "heartbeat", "name": "nightly", "max_age": 3_600})
 if options.get("background"):
     probe = engine.serve("127.0.0.1:0", wedged_after=options["wedged_after"])
@@ -53,6 +60,11 @@ def slow(sql: str) -> None:
 def hold_interpreter(seconds: int) -> None:
     """Keep the GIL, as a C extension may."""
     ctypes.PyDLL(None).sleep(seconds)
+
+
+def fail() -> None:
+    """Have the two checks fail that alert."""
+    alerted.update(web=False, mail=False)
 
 
 def beats(count: int) -> None:

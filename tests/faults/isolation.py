@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import page
+from tests.faults.receivers import HangingReceivers
 from tests.process.probes import fetch
 from tests.services import Postgres, Redis, wait_until
 from tests.services.certificates import certificates
@@ -85,6 +86,7 @@ class Scene:
     store: Path
     ca: Path
     undo: ExitStack
+    receivers: HangingReceivers
 
     def options(self, **more: Any) -> dict[str, Any]:
         server = {"host": self.postgres.host, "port": self.postgres.port, "user": USER, "dbname": DATABASE}
@@ -174,6 +176,15 @@ def beat_flood(scene: Scene, worker: Worker) -> Iterator[None]:
 
 
 @contextmanager
+def hanging_receivers(scene: Scene, worker: Worker) -> Iterator[None]:
+    """The receivers of alerts accept and say nothing: 20 attempts hang."""
+    worker.evaluate("fail()")
+    worker.evaluate("report()")
+    scene.receivers.wait_for_webhooks()
+    yield
+
+
+@contextmanager
 def full_disk(scene: Scene, worker: Worker) -> Iterator[None]:
     """The disk of the store has no byte left."""
     filler = scene.store / "filler"
@@ -208,6 +219,7 @@ FAULTS = (
     Isolation("no thread left (pids cgroup)", no_threads_left),
     Isolation("container with the same pid", container_with_same_pid),
     Isolation("heartbeats under 5,000 names", beat_flood),
+    Isolation("receivers of alerts that hang", hanging_receivers, ("alerted", "alerted_by_mail")),
     Isolation("store on a full disk", full_disk, small_store=True),
 )
 
@@ -266,8 +278,10 @@ def measure(fault: Isolation, rounds: int = ROUNDS, near: float = NEAR) -> Measu
         shutil.copy(certificates().ca, ca)
         postgres = undo.enter_context(Postgres())
         redis = undo.enter_context(Redis())
-        scene = Scene(postgres, redis, directory, store, ca, undo)
-        worker = scene.worker()
+        receivers = undo.enter_context(HangingReceivers())
+        scene = Scene(postgres, redis, directory, store, ca, undo, receivers)
+        alerts = receivers.alerts(webhook="alerted", mail="alerted_by_mail")
+        worker = scene.worker(alerts=alerts if fault.apply is hanging_receivers else None)
         wait_until(lambda: all(check["status"] == "healthy" for check in worker.evaluate("report()").values()), 30)
         measured = Measured(fault, near, usual=sweeps(worker, rounds))
         with fault.apply(scene, worker):

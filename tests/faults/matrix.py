@@ -37,12 +37,12 @@ def main(words: list[str]) -> int:
     chosen = [cell for cell in CELLS if not words or any(word.lower() in str(cell).lower() for word in words)]
     rows, left_out = [], []
     started = time.monotonic()
-    for gates in (False, True):
-        cells = [cell for cell in chosen if cell.fault.gates == gates]
+    for gates, alerts in ((False, False), (True, False), (False, True)):
+        cells = [cell for cell in chosen if (cell.fault.gates, cell.fault.alerts) == (gates, alerts)]
         if gates and not names.possible():
             left_out += [cell for cell in cells if cell.fault.names]
             cells = [cell for cell in cells if not cell.fault.names]
-        for row in drive(cells, gates=gates):
+        for row in drive(cells, gates=gates, alerts=alerts):
             rows.append(row)
             print(
                 f"[{len(rows)}/{len(chosen)}] {row.cell}: {'; '.join(row.broken) or 'ok'}", file=sys.stderr, flush=True
@@ -65,11 +65,11 @@ def main(words: list[str]) -> int:
     return 1 if broken else 0
 
 
-def drive(cells: list[Cell], *, gates: bool) -> Iterator[Row]:
+def drive(cells: list[Cell], *, gates: bool, alerts: bool) -> Iterator[Row]:
     """Measure the cells on one system, which lives through all of them."""
     if not cells:
         return
-    with running(gates=gates) as system:
+    with running(gates=gates, alerts=alerts) as system:
         for cell in cells:
             # The heartbeat of the worker that `task_workers` counts is good for five minutes.
             system.dependencies.stack.postgres.heartbeat()

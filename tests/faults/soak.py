@@ -129,6 +129,7 @@ def possible(project: Project) -> list[Cell]:
         cell
         for cell in CELLS
         if not cell.fault.held
+        and not cell.fault.alerts
         and (project.names is not None or not cell.fault.names)
         and (cell.fault.name, cell.on) != ("10 GB body", "Redis")
     ]

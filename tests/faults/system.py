@@ -41,11 +41,11 @@ class Answer:
 
 
 @contextmanager
-def running(*, gates: bool) -> Iterator[System]:
+def running(*, gates: bool = False, alerts: bool = False) -> Iterator[System]:
     """The system with its dependencies; behind gates these have names, where that is possible."""
     with (
         Dependencies(gates=gates) as dependencies,
-        Project(dependencies, timeout=TIMEOUT, breaker=BREAKER, by_name=gates) as project,
+        Project(dependencies, timeout=TIMEOUT, breaker=BREAKER, by_name=gates, alerts=alerts) as project,
         System(project) as system,
     ):
         yield system

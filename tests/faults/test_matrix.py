@@ -17,6 +17,7 @@ pytestmark = pytest.mark.services
 # The dependencies in turn; all where a check has to succeed all the same.
 CELLS = [Cell(fault, fault.on[index % len(fault.on)]) for index, fault in enumerate(FAULTS) if fault.is_noticed]
 CELLS += [Cell(fault, dependency) for fault in FAULTS if not fault.is_noticed for dependency in fault.on]
+OF_ALERTS = [cell for cell in CELLS if cell.fault.alerts]
 WIDE = Bounds(ready=3, health=5, unaffected=1, threads=16)
 PROCESSES = 10
 
@@ -27,11 +28,22 @@ def system() -> Iterator[System]:
         yield system
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
+@pytest.fixture(scope="module")
+def alerting_system() -> Iterator[System]:
+    with running(alerts=True) as system:
+        yield system
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if not cell.fault.alerts], ids=str)
 def test_cell__keeps_its_bounds(cell: Cell, system: System) -> None:
     if cell.fault.names and system.project.names is None:
         pytest.skip("needs Linux and root")
     assert measure(system, cell, WIDE, rounds=1).broken == []
+
+
+@pytest.mark.parametrize("cell", OF_ALERTS, ids=str)
+def test_cell_of_alerts__keeps_its_bounds(cell: Cell, alerting_system: System) -> None:
+    assert measure(alerting_system, cell, WIDE, rounds=1).broken == []
 
 
 def test_processes__forked_under_load_and_ending_with_a_hung_callable() -> None:

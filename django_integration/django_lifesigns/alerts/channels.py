@@ -12,8 +12,8 @@ from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.mail import server_of_mail
 from lifesigns.apprise_channel import AppriseChannel
 
-# Django's default, which is nobody's address.
-NOBODY = "root@localhost"
+# Django's default, which is no real address.
+PLACEHOLDER = "root@localhost"
 
 
 def engine_channel(entry: Mapping[str, object]) -> dict[str, object]:
@@ -34,7 +34,7 @@ def _mail(entry: Mapping[str, object]) -> dict[str, object]:
     """Mail as the project sends it: natively where that is by SMTP, through Django's backend where it is not."""
     given = {"from": sender(), "to": administrators(), **entry}
     if not given["to"]:
-        raise ValueError("'to' is missing, and ADMINS names nobody")
+        raise ValueError("'to' is missing, and ADMINS has no address")
     try:
         server = server_of_mail()
     except WrongTargetError as error:
@@ -47,7 +47,7 @@ def _mail(entry: Mapping[str, object]) -> dict[str, object]:
 
 def sender() -> str:
     """Return the address from which Django itself writes to those who run it."""
-    return settings.DEFAULT_FROM_EMAIL if settings.SERVER_EMAIL == NOBODY else settings.SERVER_EMAIL
+    return settings.DEFAULT_FROM_EMAIL if settings.SERVER_EMAIL == PLACEHOLDER else settings.SERVER_EMAIL
 
 
 def administrators() -> list[str]:

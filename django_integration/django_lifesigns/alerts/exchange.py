@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import connections, router, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from django_lifesigns.alerts.rows import (
@@ -22,10 +23,13 @@ from django_lifesigns.alerts.rows import (
 )
 from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 
-# How often the owner of an open incident says that it still is, and after how long without that another one takes it.
+# How often a scope renews the rows of its incidents, and after how long without that another scope takes them. By the
+# clock of the database: those of hosts differ.
 RENEWED_EVERY = timedelta(seconds=60)
-ABANDONED_AFTER = timedelta(minutes=3)
-# Of each table, in one exchange: anybody may have written there.
+ABANDONED_AFTER = timedelta(minutes=10)
+# Of those that are over, how long one is looked at of which a notice is pending, or is to be delivered again.
+PENDING_FOR, RETRIED_FOR = timedelta(days=2), timedelta(days=30)
+# Of each table, in one exchange: others may have written there.
 MOST_ROWS = 1_000
 # States of a delivery.
 PENDING, REPLACED = "pending", "replaced"
@@ -41,6 +45,10 @@ class Exchange:
     confirmed: dict[str, int] = field(default_factory=dict)
     acknowledged: list[Incident] = field(default_factory=list)
     retries: list[str] = field(default_factory=list)
+    # The same of those that are over, and that the engine has forgotten.
+    retries_of_others: list[Incident] = field(default_factory=list)
+    # Open here, and resolved by another scope that had taken them.
+    resolved_elsewhere: list[str] = field(default_factory=list)
     restored: list[Mapping[str, Any]] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     ended_silences: list[str] = field(default_factory=list)
@@ -70,26 +78,71 @@ def exchange(
 def _exchange_incidents(
     result: Exchange, known: Mapping[str, Mapping[str, Any]], application: str, instance: str
 ) -> None:
-    using, now = router.db_for_write(Incident), timezone.now()
+    using = router.db_for_write(Incident)
     rows = Incident.objects.using(using)
-    wanted = Q(pk__in=list(known)) | Q(application=application, resolved_at=None)
     with transaction.atomic(using=using):
         # Locked, so that of two processes that are late the second sees what the first has written.
-        kept = {row.pk: row for row in rows.select_for_update().filter(wanted).order_by("pk")[:MOST_ROWS]}
-        changed = [found for pk, found in known.items() if pk not in kept or kept[pk].revision < found["revision"]]
-        _write(changed, kept, using, application, instance, now)
-        ours = [row for row in kept.values() if row.pk in known and row.resolved_at is None]
-        _renew([row for row in ours if row.mirrored_at < now - RENEWED_EVERY], using, now)
-        result.retries = [row.pk for row in kept.values() if row.pk in known and row.retry_requested_at is not None]
-        if result.retries:
-            rows.filter(pk__in=result.retries).update(retry_requested_at=None)
-        others = [row for row in kept.values() if row.pk not in known and row.resolved_at is None]
-        abandoned = [row for row in others if row.instance == instance or row.mirrored_at < now - ABANDONED_AFTER]
-        result.restored = _adopt(abandoned, using, instance, now)
+        kept = {row.pk: row for row in _wanted(rows.select_for_update(), known, application)}
+        taken_back = [pk for pk, row in kept.items() if _is_resolved_elsewhere(row, known.get(pk), instance)]
+        is_newer = (pk for pk, found in known.items() if pk not in kept or kept[pk].revision < found["revision"])
+        changed = [known[pk] for pk in {*taken_back, *is_newer}]
+        _write(changed, kept, using, application, instance)
+        ours = [row for row in kept.values() if row.pk in known]
+        _renew([row for row in ours if _age(row) > RENEWED_EVERY], using)
+        _take_retries(result, kept.values(), known, instance)
+        taken = [*result.retries, *(row.pk for row in result.retries_of_others)]
+        if taken:
+            rows.filter(pk__in=taken).update(retry_requested_at=None)
+        others = [row for row in kept.values() if row.pk not in known and (row.resolved_at is None or _any(row).waits)]
+        abandoned = [row for row in others if row.instance == instance or _age(row) > ABANDONED_AFTER]
+        result.restored = _adopt(abandoned, using, instance)
+    result.resolved_elsewhere = taken_back
     result.confirmed = {
-        pk: max(found["revision"], kept[pk].revision if pk in kept else 0) for pk, found in known.items()
+        pk: max(found["revision"], kept[pk].revision if pk in kept and pk not in taken_back else 0)
+        for pk, found in known.items()
     }
-    result.acknowledged = [row for row in ours if row.acknowledged_by and not known[row.pk]["acknowledged_by"]]
+    result.acknowledged = [
+        row for row in ours if row.resolved_at is None and row.acknowledged_by and not known[row.pk]["acknowledged_by"]
+    ]
+
+
+def _wanted(rows: QuerySet[Incident], known: Collection[str], application: str) -> QuerySet[Incident]:
+    """Return the rows of what the engine has, and those of the application of which something is still to be done."""
+    now = timezone.now()
+    waits = Exists(Delivery.objects.filter(incident=OuterRef("pk"), state=PENDING))
+    is_open = Q(resolved_at=None)
+    is_pending = Q(resolved_at__gt=now - PENDING_FOR, waits=True)
+    is_to_retry = Q(resolved_at__gt=now - RETRIED_FOR, retry_requested_at__isnull=False)
+    wanted = Q(pk__in=list(known)) | Q(application=application) & (is_open | is_pending | is_to_retry)
+    return rows.annotate(waits=waits, database_now=Now()).filter(wanted).order_by("pk")[:MOST_ROWS]
+
+
+def _any(row: Incident) -> Any:
+    """Return a row as one that has annotations."""
+    return row
+
+
+def _age(row: Incident) -> timedelta:
+    """Return how long ago a row was written or renewed."""
+    age: timedelta = _any(row).database_now - row.mirrored_at
+    return age
+
+
+def _is_resolved_elsewhere(row: Incident, found: Mapping[str, Any] | None, instance: str) -> bool:
+    """Return whether another scope has taken an incident that is open here, and resolved it: this one was cut off."""
+    is_open = found is not None and found["resolved_at"] is None
+    return is_open and row.resolved_at is not None and row.instance != instance
+
+
+def _take_retries(result: Exchange, kept: Iterable[Incident], known: Mapping[str, object], instance: str) -> None:
+    """Take what is to be delivered again of incidents of this scope, or of one that did not, and may be gone."""
+    for row in (row for row in kept if row.retry_requested_at is not None):
+        if row.pk in known:
+            result.retries.append(row.pk)
+        elif row.resolved_at is not None and (
+            row.instance == instance or _any(row).database_now - row.retry_requested_at > ABANDONED_AFTER
+        ):
+            result.retries_of_others.append(row)
 
 
 def _write(
@@ -98,13 +151,13 @@ def _write(
     using: str,
     application: str,
     instance: str,
-    now: datetime,
 ) -> None:
-    rows = [incident_row(found, application, instance, now) for found in changed]
+    rows = [incident_row(found, application, instance) for found in changed]
     for row in rows:
-        # Somebody has acknowledged it in the admin, and the engine does not know it yet.
+        # It was acknowledged in the admin, and the engine does not know it yet.
         if not row.acknowledged_by and row.pk in kept:
             row.acknowledged_by = kept[row.pk].acknowledged_by
+            row.acknowledgement = kept[row.pk].acknowledgement
     _upsert(rows, INCIDENT_FIELDS, using)
     deliveries = [row for found in changed for row in delivery_rows(found)]
     _upsert(deliveries, DELIVERY_FIELDS, using)
@@ -123,16 +176,16 @@ def _upsert(rows: Sequence[Any], fields: Sequence[str], using: str) -> None:
     )
 
 
-def _renew(rows: Collection[Incident], using: str, now: datetime) -> None:
+def _renew(rows: Collection[Incident], using: str) -> None:
     if rows:
-        Incident.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(mirrored_at=now)
+        Incident.objects.using(using).filter(pk__in=[row.pk for row in rows]).update(mirrored_at=Now())
 
 
-def _adopt(abandoned: Collection[Incident], using: str, instance: str, now: datetime) -> list[Mapping[str, Any]]:
-    """Take open incidents whose scope is gone. Where the engine has another one of the same check, it ends this one."""
+def _adopt(abandoned: Collection[Incident], using: str, instance: str) -> list[Mapping[str, Any]]:
+    """Take incidents whose scope is gone. Where the engine has another one of the same check, it ends an open one."""
     if abandoned:
         rows = Incident.objects.using(using).filter(pk__in=[row.pk for row in abandoned])
-        rows.update(instance=instance, mirrored_at=now)
+        rows.update(instance=instance, mirrored_at=Now())
     return [row.record for row in abandoned]
 
 
@@ -150,7 +203,7 @@ def _exchange_silences(result: Exchange, known: Mapping[str, Mapping[str, Any]])
                 result.silences.append(row)
         elif seconds(row.ends_at) < known[pk]["end"] - 1:
             result.ended_silences.append(pk)
-    # Whoever ends one, it ends everywhere.
+    # One that was ended in one place ends everywhere.
     earlier = [row for pk, row in kept.items() if pk in known and known[pk]["end"] < seconds(row.ends_at) - 1]
     for row in earlier:
         row.ends_at = moment(known[row.pk]["end"])

@@ -10,10 +10,12 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from django.db import ProgrammingError, connections, router
+from django.utils import timezone
 
 from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
@@ -103,24 +105,40 @@ class IncidentMirror:
         for row in found.acknowledged:
             words = (row.check_name, row.acknowledged_by, row.acknowledgement)
             self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
-        for pk in found.retries:
-            self._attempt(f"retry of {pk}", engine.retry_deliveries, pk)
+        restore_and_retry = partial(engine.restore_incidents, retry=True)
+        retries: dict[str, Callable[[], Any]] = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
+        retries |= {row.pk: partial(restore_and_retry, [row.record]) for row in found.retries_of_others}
+        self._request_again([pk for pk, do in retries.items() if not self._attempt(f"retry of {pk}", do)])
+        for pk in found.resolved_elsewhere:
+            self._attempt(f"incident {pk}", engine.trigger_again, pk)
         for record in found.restored:
-            self._attempt(f"incident {record.get('id')}", engine.restore_incidents, [record])
+            name = record.get("id") if isinstance(record, dict) else type(record).__name__
+            self._attempt(f"incident {name}", engine.restore_incidents, [record])
         for silence in found.silences:
             self._attempt(f"silence {silence.pk}", add_silence, engine, silence)
         for pk in found.ended_silences:
             self._attempt(f"end of silence {pk}", engine.expire_silence, pk)
 
-    def _attempt(self, what: str, do: Callable[..., Any], *arguments: Any) -> None:
+    def _request_again(self, retries: list[str]) -> None:
+        """Have those delivered again by the next exchange: their request is no longer in the tables."""
+        if retries:
+            try:
+                Incident.objects.filter(pk__in=retries).update(retry_requested_at=timezone.now())
+            except Exception as error:  # noqa: BLE001  # as above
+                self._log_failure(error)
+
+    def _attempt(self, what: str, do: Callable[..., Any], *arguments: Any) -> bool:
+        """Return False where it is to be done again: another process holds the store."""
         try:
             do(*arguments)
-        except TimeoutError:  # another process holds the store: the next reading of the tables tries again
+        except TimeoutError:
             self._next_look = 0.0
-        except (ValueError, TypeError, LookupError) as error:  # anybody may have written the row
+            return False
+        except (ValueError, TypeError, LookupError) as error:  # the row may be from elsewhere
             if what not in self._refused and len(self._refused) < MOST_ROWS:
                 self._refused.add(what)
                 logger.warning("incidents: the %s in the tables is ignored: %s", what, redact(str(error)))
+        return True
 
     def _log_failure(self, error: Exception) -> None:
         if self._is_failing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from django_lifesigns.alerts.tables import AUTHOR, DEFAULT_SILENCE, Delivery, Incident, Silence
@@ -19,7 +19,8 @@ def acknowledge(incidents: QuerySet[Incident], author: str, comment: str = "") -
 
 def retry(incidents: QuerySet[Incident]) -> int:
     """Have what was refused or has failed delivered again, and return of how many incidents."""
-    return incidents.update(retry_requested_at=timezone.now())
+    failed = Delivery.objects.filter(state__in=("refused", "failed")).values("incident")
+    return incidents.filter(pk__in=failed).update(retry_requested_at=timezone.now())
 
 
 def new_silence(
@@ -44,8 +45,10 @@ def end(silences: QuerySet[Silence]) -> int:
 
 
 def prune(before: datetime) -> tuple[int, int]:
-    """Remove what was over by then, and return how many incidents and silences that were."""
-    incidents, silences = Incident.objects.filter(resolved_at__lt=before), Silence.objects.filter(ends_at__lt=before)
+    """Remove what was over by then, and what no process has had since; return how many incidents and silences."""
+    is_abandoned = Q(resolved_at=None, mirrored_at__lt=before)
+    incidents = Incident.objects.filter(Q(resolved_at__lt=before) | is_abandoned)
+    silences = Silence.objects.filter(ends_at__lt=before)
     counts = incidents.count(), silences.count()
     Delivery.objects.filter(incident__in=incidents).delete()
     incidents.delete()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from django.db.models.functions import Now
+
 from django_lifesigns.alerts.tables import AUTHOR, MATCHER, NAME, Delivery, Incident, Silence
 from django_lifesigns.checks.timezones import kept, utc
 from django_lifesigns.history.rows import without_nul
@@ -21,6 +23,7 @@ INCIDENT_FIELDS = (
     "fired_at",
     "resolved_at",
     "acknowledged_by",
+    "acknowledgement",
     "is_flapping",
     "revision",
     "record",
@@ -36,10 +39,14 @@ DELIVERY_FIELDS = (
     "next_attempt_at",
 )
 LONGEST = 255
+# What is shown of a delivery.
+SHOWN = {"channel", "kind", "state", "last_answer"}
+# No time is later: the end of the year 9998.
+LATEST = 253_370_764_799
 JOINT = ", "
 
 
-def incident_row(found: Mapping[str, Any], application: str, instance: str, now: datetime) -> Incident:
+def incident_row(found: Mapping[str, Any], application: str, instance: str) -> Incident:
     """Return the row of an incident of the engine."""
     return Incident(
         id=found["id"],
@@ -52,11 +59,12 @@ def incident_row(found: Mapping[str, Any], application: str, instance: str, now:
         fired_at=moment_if(found["fired_at"]),
         resolved_at=moment_if(found["resolved_at"]),
         acknowledged_by=(found["acknowledged_by"] or "")[:AUTHOR],
+        acknowledgement=without_nul(found["comment"] or ""),
         is_flapping=found["flapping"],
         revision=found["revision"],
         record=without_nul(found),
         instance=instance[:LONGEST],
-        mirrored_at=now,
+        mirrored_at=Now(),
     )
 
 
@@ -91,6 +99,30 @@ def silence_row(found: Mapping[str, Any]) -> Silence:
         author=found["author"][:AUTHOR],
         comment=without_nul(found["comment"]),
     )
+
+
+def story(row: Incident) -> dict[str, Any]:
+    """Return an incident as the engine has it, with what of that can be shown: the row may be from elsewhere."""
+    record = row.record if isinstance(row.record, dict) else {}
+    lists = {key: record[key] for key in ("blocked", "timeline", "deliveries") if isinstance(record.get(key), list)}
+    return {
+        **record,
+        "id": row.pk,
+        "check": row.check_name,
+        "severity": row.severity,
+        "message": row.message,
+        "since": seconds(row.since),
+        "blocked": [name for name in lists.get("blocked", ()) if isinstance(name, str)],
+        "timeline": [entry for entry in lists.get("timeline", ()) if _is_entry(entry)],
+        "deliveries": [one for one in lists.get("deliveries", ()) if isinstance(one, dict) and one.keys() >= SHOWN],
+    }
+
+
+def _is_entry(entry: object) -> bool:
+    """Return whether it is an entry of a timeline."""
+    if not isinstance(entry, dict) or not entry.keys() >= {"at", "kind", "text"}:
+        return False
+    return isinstance(entry["at"], (int, float)) and 0 <= entry["at"] <= LATEST
 
 
 def matchers_of(row: Silence) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ WITHIN = lazy("Every process follows within 30 s.")
 
 
 def say(page: admin.ModelAdmin, request: HttpRequest, text: str, count: int) -> None:  # type: ignore[type-arg]
-    """Tell the user what was done to so many rows."""
+    """Show the user what was done to so many rows."""
     page.message_user(request, f"{text % {'count': count}} {WITHIN}", messages.SUCCESS)
 
 

@@ -87,7 +87,7 @@ class Incident(models.Model):
 
 
 class Delivery(models.Model):
-    """What became of one notice of an incident on one channel."""
+    """One notice of an incident on one channel, and whether it was delivered."""
 
     id = models.CharField(lazy("id"), primary_key=True, max_length=255)
     incident = models.ForeignKey(
@@ -112,7 +112,7 @@ class Delivery(models.Model):
 
 
 class Silence(models.Model):
-    """A time in which incidents that it matches alert nobody. Governs every process within 30 s."""
+    """A time in which incidents that it matches send no alerts. Governs every process within 30 s."""
 
     id = models.CharField(lazy("id"), primary_key=True, max_length=IDENTIFIER, default=new_id, editable=False)
     checks = models.CharField(

@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from django_lifesigns.alerts.exchange import MOST_ROWS
-from django_lifesigns.alerts.rows import matchers_of, seconds
+from django_lifesigns.alerts.rows import matchers_of, seconds, story
 from django_lifesigns.alerts.tables import Incident, Silence
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.management.base import require_history
@@ -69,7 +69,7 @@ def _read_tables(known: Known, application: str, now: float) -> None:
     for row in of_application.filter(wanted)[:MOST_ROWS]:
         resolved = None if row.resolved_at is None else seconds(row.resolved_at)
         own = {"state": row.state, "acknowledged_by": row.acknowledged_by or None, "resolved_at": resolved}
-        known.incidents[row.pk] = {**row.record, **own, "instance": row.instance}
+        known.incidents[row.pk] = {**story(row), **own, "instance": row.instance}
     for silence in Silence.objects.filter(ends_at__gt=at)[:MOST_ROWS]:
         known.silences[silence.pk] = {
             "id": silence.pk,
@@ -81,19 +81,21 @@ def _read_tables(known: Known, application: str, now: float) -> None:
         }
 
 
-def in_both(engine: Engine | None, store: Callable[[Engine], Any], tables: Callable[[], Any]) -> tuple[Any, Any, str]:
-    """Do something in the store of an engine, if there is one, and in the tables: return what each has returned.
+def in_both(engine: Engine | None, store: Callable[[Engine], object], tables: Callable[[], object]) -> str:
+    """Do something in the store of an engine, if there is one, and in the tables.
 
-    The third is why the tables could not be written, where the store could: else that is raised.
+    Return why the tables could not be written, where the store could: else that is raised.
     """
-    by_store = None if engine is None else store(engine)
+    if engine is not None:
+        store(engine)
     try:
         require_history(Incident, WITHIN)
-        return by_store, tables(), ""
+        tables()
     except (Error, ImproperlyConfigured, CommandError) as error:
         if engine is None:
             raise
-        return by_store, None, type(error.__cause__ or error).__name__
+        return type(error.__cause__ or error).__name__
+    return ""
 
 
 def with_times(value: Any, key: str = "") -> Any:
@@ -141,7 +143,7 @@ def silence_table(silences: Iterable[Mapping[str, Any]], paint: Paint) -> Table:
 
 
 def _latest(deliveries: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """Return what became of the latest notice on each channel."""
+    """Return the state of the latest notice on each channel."""
     by_channel = {delivery["channel"]: delivery for delivery in deliveries}
     for channel, delivery in by_channel.items():
         answer = f" ({delivery['last_answer']})" if delivery["state"] != "delivered" and delivery["last_answer"] else ""

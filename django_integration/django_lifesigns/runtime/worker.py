@@ -110,10 +110,11 @@ def _record(runtime: Runtime) -> None:
 
 
 def _mirror(runtime: Runtime) -> None:
-    if runtime.has_alerts:
+    process = os.getpid()
+    if runtime.has_alerts and process not in _mirroring:
         is_shared = bool(scope(runtime.conf))
-        _mirroring["of"] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
-        _mirroring["of"].start()
+        _mirroring[process] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
+        _mirroring[process].start()
 
 
 def _serve_all(addresses: Sequence[str], runtime: Runtime) -> None:
@@ -189,6 +190,6 @@ def _add_post_fork_hook(uwsgi: Any) -> None:
 
 
 _started: dict[str, int] = {}
-# By process: a child has a copy of that of its parent, whose thread it has not.
+# By process: a child has copies of those of its parent, whose threads it has not.
 _recording: dict[int, BackgroundRecording] = {}
-_mirroring: dict[str, IncidentMirror] = {}
+_mirroring: dict[int, IncidentMirror] = {}

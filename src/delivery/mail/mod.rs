@@ -166,7 +166,7 @@ impl Refusals {
         Ok(())
     }
 
-    /// What it means that nobody is left.
+    /// What it means that no recipient is left.
     fn attempt(&self) -> Attempt {
         let answer = format!("no recipient was accepted: {}", self.texts.join(", "));
         match self.may_be_taken_later {

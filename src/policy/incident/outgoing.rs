@@ -97,6 +97,8 @@ impl Subject {
         incident.revision += 1;
         let kept = incident.notices.iter().find(|notice| notice.number == number).cloned();
         let notice = kept.unwrap_or_else(|| incident.notice(number, kind, now.wall));
+        // What is a reminder for others may be the trigger of this channel.
+        let notice = StoredNotice { kind, ..notice };
         Some(ClaimedNotice { incident: incident.clone(), notice, attempt, reference })
     }
 
@@ -107,7 +109,7 @@ impl Subject {
         queues.any(|queue| queue.channel == claimed.channel && queue.give_back(claimed.owner))
     }
 
-    /// Records what came of an attempt, and returns what an operator should know of it; `None` where another process has
+    /// Records the result of an attempt, and returns what an operator should know of it; `None` where another process has
     /// taken it over.
     pub fn complete(
         &mut self,
@@ -139,6 +141,25 @@ impl Subject {
     pub fn hurry(&mut self, now: Moment, delay: Duration) {
         let queues = self.incidents_mut().flat_map(|incident| &mut incident.channels);
         queues.filter(|queue| queue.pending().is_some()).for_each(|queue| queue.hurry(now, delay));
+    }
+
+    /// Has everything of an incident tried again that was given up, and returns how many notices are pending then; `None`
+    /// if there is no such incident. Of one that another has followed nothing is: its resolve would end that one.
+    pub fn retry(&mut self, id: &str) -> Option<usize> {
+        let is_last = self.incidents().last().is_some_and(|last| last.id == id);
+        let incident = self.incidents_mut().find(|incident| incident.id == id)?;
+        if !is_last {
+            return Some(incident.channels.iter().filter(|queue| queue.pending().is_some()).count());
+        }
+        incident.revision += 1;
+        let is_resolved = incident.resolved_at.is_some();
+        Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
+    }
+
+    /// Has another trigger sent of an open incident with the next step, if it still fails; false if there is none.
+    pub fn trigger_again(&mut self, id: &str) -> bool {
+        let open = self.open.as_mut().filter(|open| open.id == id);
+        open.map(|open| open.notified = None).is_some()
     }
 
     /// Acknowledges what is open; false if there is nothing.

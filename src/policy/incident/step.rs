@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(5);
 /// How often that a level is still bad is noted, and that an incident is still judged.
 const NOTE_BAD: Duration = Duration::from_secs(2);
 const NOTE_JUDGED: Duration = Duration::from_secs(600);
-/// After so long without a process that has the check its incident is over.
+/// After so long without a process that has the check, or with results that are skipped alone, its incident is over.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
 
 /// What a step needs beside the subject.
@@ -107,6 +107,10 @@ impl SubjectStep<'_, '_> {
         }
         if runs.is_current(self.now) {
             self.fire_in_time(self.now.boot, runs);
+        }
+        let is_skipped = runs.history.latest(|_| true).is_some_and(|run| run.status == Status::Skipped);
+        if is_skipped && now.since(self.subject.last) >= ABANDONED_AFTER {
+            self.resolve(&format!("The check is skipped: {}", self.observed.message));
         }
     }
 
@@ -271,7 +275,8 @@ impl SubjectStep<'_, '_> {
     /// Brings an open incident up to date, and sends what is due by time. `is_known`: whether what it shows counts.
     fn follow(&mut self, is_known: bool, level: Option<Severity>) {
         let (now, observed) = (self.now, self.observed);
-        let is_failing = self.subject.failures > 0 && is_known;
+        // Of one that is skipped it is not known whether it still fails.
+        let is_failing = self.subject.failures > 0 && is_known && observed.status != Status::Skipped;
         let is_resolving = self.subject.failures == 0 && level.is_none();
         let Some(incident) = self.subject.open.as_mut() else { return };
         let before = incident.clone();

@@ -10,17 +10,21 @@ use super::rules::CountedRuns;
 use crate::model::clock::Moment;
 use crate::model::{Instances, NoticeKind, Severity, Status};
 use crate::policy::flapping::RecentFailures;
-use crate::policy::outbox::ChannelQueue;
+use crate::policy::outbox::{Arrival, ChannelQueue};
 
 /// Incidents that are over, of one subject.
 const MAX_CLOSED: usize = 5;
 /// For how long one that is over is kept for tables that have not confirmed it.
 const KEEP_CLOSED: Duration = Duration::from_secs(24 * 3_600);
+/// After so long without an attempt no process has a channel: a receiver can demand a pause of an hour.
+const ORPHANED_AFTER: Duration = Duration::from_secs(2 * 3_600);
 const MAX_TIMELINE: usize = 20;
 const MAX_NOTICES: usize = 8;
 /// Bytes of a text.
 const MAX_MESSAGE: usize = 500;
 const MAX_TEXT: usize = 200;
+/// Bytes of a text where there is no room.
+const SHORT_TEXT: usize = 100;
 
 /// Since when something is so: by the time since boot, and for texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +72,7 @@ pub enum TimelineKind {
     Settled,
     Reminded,
     Resolved,
-    /// What came of a delivery.
+    /// A notice was delivered, or refused.
     Delivery,
 }
 
@@ -268,6 +272,54 @@ impl Incident {
         }
     }
 
+    /// Forgets all that is needed neither to judge it nor to send what is pending: there is no room.
+    pub fn keep_essentials(&mut self) {
+        for text in [&mut self.message, &mut self.ended] {
+            *text = truncated(text, SHORT_TEXT);
+        }
+        if let Some(acknowledged) = &mut self.acknowledged {
+            acknowledged.comment.clear();
+        }
+        self.blocked.clear();
+        self.timeline.clear();
+        // What they say is made anew of the incident as it is then.
+        self.notices.clear();
+        self.channels.iter_mut().for_each(ChannelQueue::keep_essentials);
+    }
+
+    /// Sends nothing more of it.
+    pub fn drop_pending(&mut self) {
+        self.channels.iter_mut().for_each(ChannelQueue::drop_pending);
+        self.revision += 1;
+    }
+
+    /// Gives up what waits for channels that no process has; returns whether there are any.
+    fn give_up_untried(&mut self, report: &mut dyn FnMut(&Self, &str)) -> bool {
+        let orphaned =
+            self.channels.iter_mut().filter_map(|queue| queue.give_up_untried().then(|| queue.channel.clone()));
+        let orphaned: Vec<String> = orphaned.collect();
+        for channel in &orphaned {
+            self.revision += 1;
+            report(self, channel);
+        }
+        !orphaned.is_empty()
+    }
+
+    /// Adds channels in the place of those that no process has any more: whether their receivers know of it is not known.
+    pub fn replace_channels(&mut self, routed: &BTreeSet<String>, is_known: impl Fn(&str) -> bool) {
+        let is_orphaned = |queue: &ChannelQueue| queue.arrival != Arrival::No && !is_known(&queue.channel);
+        if !self.channels.iter().any(is_orphaned) {
+            return;
+        }
+        for channel in routed {
+            if !self.channels.iter().any(|queue| queue.channel == *channel) {
+                let mut queue = ChannelQueue::new(channel);
+                queue.arrival = Arrival::Maybe;
+                self.channels.push(queue);
+            }
+        }
+    }
+
     /// Whether something has still to be sent.
     pub fn has_pending(&self) -> bool {
         self.channels.iter().any(|queue| queue.pending().is_some())
@@ -285,7 +337,8 @@ impl Subject {
     }
 
     /// Continues with an incident from elsewhere that is open: as one that has failed until now.
-    pub fn continue_with(&mut self, incident: Incident) {
+    pub fn continue_with(&mut self, incident: Incident, now: Moment) {
+        self.last = self.last.max(now.boot);
         self.failures = self.failures.max(1);
         self.successes = 0;
         self.open = Some(incident);
@@ -307,14 +360,19 @@ impl Subject {
         }
     }
 
-    /// Drops what the tables have, or have had time to get.
-    pub fn prune(&mut self, now: Moment) {
-        self.closed.retain(|incident| {
+    /// Drops what the tables have, or have had time to get, and gives up what no process has the channel for: `report` is
+    /// called with each of these channels. Returns whether anything has changed.
+    pub fn prune(&mut self, now: Moment, report: &mut dyn FnMut(&Incident, &str)) -> bool {
+        let (before, mut is_changed) = (self.closed.len(), false);
+        self.closed.retain_mut(|incident| {
             let age = incident.resolved_at.map_or(Duration::ZERO, |resolved| now.since(resolved.boot));
-            let is_kept = incident.confirmed < incident.revision && age < KEEP_CLOSED;
-            // What is still pending then is so on a channel that there is no more.
-            is_kept || incident.has_pending() && age < KEEP_CLOSED * 2
+            if age >= ORPHANED_AFTER {
+                is_changed |= incident.give_up_untried(report);
+            }
+            let is_new = incident.confirmed < incident.revision;
+            is_new && age < KEEP_CLOSED || incident.has_pending() && age < KEEP_CLOSED * 2
         });
+        is_changed || self.closed.len() != before
     }
 }
 

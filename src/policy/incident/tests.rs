@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity)]
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::model::clock::Moment;
-use crate::model::{Instances, NoticeKind, Severity, Status};
+use crate::model::{Instances, NoticeKind, Owner, Severity, Status};
+use crate::policy::outbox::{DeliveryResult, DeliveryState, NO_SUCH_CHANNEL};
 use crate::policy::run_history::{PastRun, RunHistory};
 
 const SECOND: u64 = 1_000_000_000;
@@ -268,6 +270,84 @@ fn switched_off_check_resolves_what_is_open() {
     world.play("x");
     assert_eq!(world.kinds(), ["triggered", "resolved"]);
     assert!(world.subject().open.is_none());
+}
+
+/// Opens an incident that the channel "chat" knows of, and ends it: its resolve is pending.
+fn ended(subject: &mut Subject, now: Moment) -> String {
+    let mut incident = Incident::new("db", Since { boot: now.boot, wall: now.wall }, now);
+    let id = incident.id.clone();
+    incident.send(NoticeKind::Triggered, &BTreeSet::from(["chat".to_owned()]), now.wall);
+    subject.open = Some(incident);
+    answer(subject, &id, now, DeliveryResult::Delivered { answer: "202".to_owned(), reference: None });
+    let mut incident = subject.open.take().unwrap();
+    incident.end("fine", now);
+    incident.send(NoticeKind::Resolved, &BTreeSet::new(), now.wall);
+    subject.close(incident);
+    id
+}
+
+fn answer(subject: &mut Subject, incident: &str, now: Moment, result: DeliveryResult) {
+    let owner = Owner { member: 0, process: 1, lease: 1 };
+    let claimed = subject.claim("chat", owner, now, Duration::from_secs(20), |_| true).unwrap();
+    assert_eq!(claimed.incident.id, incident);
+    subject.complete(Outgoing { incident, channel: "chat", owner }, claimed.attempt, result, now).unwrap();
+}
+
+#[test]
+fn refused_resolve_is_retried_unless_another_incident_has_followed() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let mut subject = Subject::default();
+    let id = ended(&mut subject, now);
+    answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
+    assert_eq!((subject.retry("another"), subject.retry(&id)), (None, Some(1)));
+    answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
+    let next = ended(&mut subject, now);
+    assert_eq!((subject.retry(&id), subject.retry(&next)), (Some(0), Some(1)));
+}
+
+#[test]
+fn resolve_of_a_channel_that_is_gone_is_given_up_and_goes_to_those_in_its_place() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let at = |hours: u64| Moment { boot: now.after(Duration::from_secs(hours * 3_600)), ..now };
+    let mut subject = Subject::default();
+    ended(&mut subject, now);
+    let mut reported = Vec::new();
+    let mut prune =
+        |subject: &mut Subject, now| subject.prune(now, &mut |_, channel| reported.push(channel.to_owned()));
+    assert!(!prune(&mut subject, at(1)));
+    assert!(prune(&mut subject, at(2)) && !prune(&mut subject, at(2)), "the tables have to show it");
+    let incident = subject.closed.first_mut().unwrap();
+    let delivery = incident.channels.first().unwrap().deliveries.last().unwrap();
+    assert_eq!((delivery.state, delivery.last_answer.as_str()), (DeliveryState::Failed, NO_SUCH_CHANNEL));
+    incident.confirmed = incident.revision;
+    assert!(prune(&mut subject, at(2)) && subject.closed.is_empty());
+    assert_eq!(reported, ["chat"]);
+
+    let routed = BTreeSet::from(["pager".to_owned()]);
+    for (is_known, expected) in [(true, 1), (false, 2)] {
+        ended(&mut subject, now);
+        let incident = subject.closed.last_mut().unwrap();
+        incident.replace_channels(&routed, |_| is_known);
+        incident.send(NoticeKind::Resolved, &routed, now.wall);
+        assert_eq!(incident.channels.iter().filter(|queue| queue.pending().is_some()).count(), expected);
+        subject.closed.clear();
+    }
+}
+
+#[test]
+fn skipped_check_reminds_no_more_and_resolves_after_an_hour() {
+    let mut world = World::new(Rules { reminder: Duration::from_secs(60), ..rules(1, 1, 0) });
+    world.play("x");
+    for _ in 0..59 {
+        world.now += 60 * SECOND;
+        world.run(Status::Skipped);
+        world.look();
+    }
+    assert_eq!(world.kinds(), ["triggered"]);
+    world.now += 120 * SECOND;
+    world.run(Status::Skipped);
+    world.look();
+    assert_eq!(world.kinds(), ["triggered", "resolved"]);
 }
 
 #[test]

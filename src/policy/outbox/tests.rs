@@ -104,6 +104,26 @@ fn notices_that_a_newer_one_makes_needless_are_replaced() {
 }
 
 #[test]
+fn reminder_of_what_the_receiver_does_not_know_is_its_trigger() {
+    let day = 24 * 3_600 + 10;
+    let table: [(&[(u64, DeliveryResult)], &str); 4] = [
+        (&[(0, delivered())], "reminded"),
+        (&[(0, refused())], "triggered"),
+        (&[(0, failed(false)), (day, failed(false))], "triggered"),
+        (&[(0, failed(true)), (day, failed(false))], "triggered"),
+    ];
+    for (attempts, expected) in table {
+        let mut queue = ChannelQueue::new("chat");
+        queue.push(1, NoticeKind::Triggered);
+        for (second, sent) in attempts {
+            send(&mut queue, *second, sent.clone());
+        }
+        queue.push(2, NoticeKind::Reminded);
+        assert_eq!(queue.pending().unwrap().kind.as_str(), expected, "{attempts:?}");
+    }
+}
+
+#[test]
 fn lease_of_a_dead_or_overdue_sender_is_void_and_its_notice_repeated() {
     for (second, is_alive, is_void) in [(1, true, false), (1, false, true), (20, true, true)] {
         let mut queue = ChannelQueue::new("chat");

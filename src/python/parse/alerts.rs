@@ -15,7 +15,8 @@ use crate::model::valid_name;
 /// What starts the message of an error.
 const WHAT: &str = "alerts";
 
-/// The settings of alerts. `callables` are the numbers of the channels that are written in Python, by name.
+/// The settings of alerts. `application` is that of settings which name none, and `callables` are the numbers of the
+/// channels that are written in Python, by name.
 pub fn parse_alerts(
     data: &Bound<'_, PyAny>,
     application: &str,
@@ -23,16 +24,13 @@ pub fn parse_alerts(
 ) -> PyResult<AlertSettings> {
     let fields = match Input::read(data, WHAT)? {
         Input::Map(fields) => fields,
-        other => return Err(wrong(WHAT, &format!("it must be a dict, not {}", other.type_name()))),
+        other => return Err(must_be("it", "a dict", &other)),
     };
     let (channels, fields): (Vec<_>, Vec<_>) = fields.into_iter().partition(|(name, _)| name == "CHANNELS");
     let channels = match channels.into_iter().next() {
         None => Vec::new(),
         Some((_, Input::Map(channels))) => channels,
-        Some((_, other)) => {
-            let text = format!("CHANNELS must be a dict of channels by name, not {}", other.type_name());
-            return Err(wrong(WHAT, &text));
-        }
+        Some((_, other)) => return Err(must_be("CHANNELS", "a dict of channels by name", &other)),
     };
     let build = |(name, fields): (String, Input)| -> PyResult<Arc<dyn Channel>> {
         valid_name(&name).map_err(|error| wrong(WHAT, &format!("CHANNELS: {error}")))?;
@@ -43,4 +41,8 @@ pub fn parse_alerts(
     };
     let channels = channels.into_iter().map(build).collect::<PyResult<_>>()?;
     AlertSettings::parse::<&Input>(application, &Input::Map(fields), channels).map_err(|error| wrong(WHAT, &error))
+}
+
+fn must_be(field: &str, expected: &str, given: &Input) -> PyErr {
+    wrong(WHAT, &format!("{field} must be {expected}, not {}", given.type_name()))
 }

@@ -34,10 +34,6 @@ pub(super) fn parse_check(what: &str, data: &Bound<'_, PyAny>) -> PyResult<Arc<d
 }
 
 /// The channel `name` of alerts, `{"type": ..., ...}`.
-pub(super) fn parse_channel(what: &str, name: &str, data: &Bound<'_, PyAny>) -> PyResult<Box<dyn Channel>> {
-    channel(what, name, Input::read(data, what)?)
-}
-
 fn channel(what: &str, name: &str, data: Input) -> PyResult<Box<dyn Channel>> {
     let (kind, fields) = tagged(what, "a channel", "type", TYPES, data)?;
     let channel = config::build::<_, Error>(&kind, name, &fields);

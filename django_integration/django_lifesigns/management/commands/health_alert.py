@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -15,18 +14,16 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
-from django_lifesigns.alerts.config import OTHER_SUBJECTS
-from django_lifesigns.alerts.mirror import add_silence
-from django_lifesigns.alerts.tables import Incident, Silence
+from django_lifesigns.alerts.plausibility import OTHER_SUBJECTS
+from django_lifesigns.alerts.tables import Incident
 from django_lifesigns.history.json_text import to_json
+from django_lifesigns.management.alert_actions import AlertActions
 from django_lifesigns.management.alert_arguments import add_actions
 from django_lifesigns.management.base import HealthCommand, unknown_checks
-from django_lifesigns.management.incidents import Known, find, in_both, incident_table, silence_table, with_times
+from django_lifesigns.management.incidents import Known, incident_table, silence_table, with_times
 from django_lifesigns.management.terminal import Block, Table, show
 from django_lifesigns.runtime.engine import get_runtime
-from django_lifesigns.runtime.sharing import scope
 from django_lifesigns.settings.problems import did_you_mean
-from lifesigns import Engine
 
 STYLES = {
     "firing": "ERROR",
@@ -53,6 +50,7 @@ class Command(HealthCommand):
     def handle(self, *, action: str, **options: Any) -> None:
         """Do what is wanted."""
         self._runtime = get_runtime()
+        self._actions = AlertActions(self._runtime)
         do: Callable[..., None] = getattr(self, f"_{action}")
         do(**options)
 
@@ -108,11 +106,7 @@ class Command(HealthCommand):
             row.full_clean(validate_unique=False)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages), returncode=2) from error
-        *_done, unreached = in_both(
-            self._shared,
-            lambda engine: add_silence(engine, row),
-            lambda: row.save(force_insert=True),
-        )
+        unreached = self._actions.silence(row)
         text = _("%(checks)s silenced until %(end)s (%(id)s)")
         named = {"checks": checks, "end": f"{row.ends_at:%Y-%m-%d %H:%M %Z}", "id": row.pk}
         self._report({"id": row.pk}, text % named, output, unreached)
@@ -123,11 +117,7 @@ class Command(HealthCommand):
             nearest = did_you_mean(identifier, known.silences) if known.silences else _("There is none.")
             text = _("No silence that lasts has the id %(id)r.") % {"id": identifier}
             raise CommandError(f"{text} {nearest}", returncode=2)
-        *_done, unreached = in_both(
-            self._shared,
-            lambda engine: engine.expire_silence(identifier),
-            lambda: operations.end(Silence.objects.filter(pk=identifier)),
-        )
+        unreached = self._actions.end(identifier)
         self._report({"id": identifier}, _("Silence %(id)s ended") % {"id": identifier}, output, unreached)
 
     def _acknowledge(self, *, check: str, author: str, comment: str, output: str, **_options: Any) -> None:
@@ -137,39 +127,20 @@ class Command(HealthCommand):
             nearest = did_you_mean(check, names) if names else _("There are no open incidents.")
             text = _("No open incident of %(check)r.") % {"check": check}
             raise CommandError(f"{text} {nearest}", returncode=2)
-        rows = Incident.objects.filter(application=self._runtime.alerts_as, check_name=check)
-        *_done, unreached = in_both(
-            self._shared,
-            lambda engine: engine.acknowledge(check, author, comment),
-            lambda: operations.acknowledge(rows, author, comment),
-        )
+        unreached = self._actions.acknowledge(check, author, comment)
         self._report({"check": check}, _("%(check)s acknowledged") % {"check": check}, output, unreached)
 
     def _retry(self, *, checks: list[str], output: str, **_options: Any) -> None:
         known = self._find()
         incidents = [found for found in known.incidents.values() if not checks or found["check"] in checks]
         failed = [found["id"] for found in incidents if any(one["state"] in FAILED for one in found["deliveries"])]
-
-        here = {found["id"] for found in self._shared.incidents()} if self._shared else set()
-
-        def by_store(engine: Engine) -> None:
-            for identifier in here.intersection(failed):
-                engine.retry_deliveries(identifier)
-
-        elsewhere = Incident.objects.filter(pk__in=set(failed) - here)
-        *_done, unreached = in_both(self._shared, by_store, lambda: operations.retry(elsewhere))
+        unreached = self._actions.retry(failed)
         text = ngettext("%(count)d incident is retried", "%(count)d incidents are retried", len(failed))
         self._report({"incidents": failed}, text % {"count": len(failed)}, output, unreached)
 
-    @property
-    def _shared(self) -> Engine | None:
-        """Return the engine, if other processes have the same incidents."""
-        runtime = self._runtime
-        return runtime.engine if runtime.has_alerts and scope(runtime.conf) else None
-
     def _find(self) -> Known:
-        known = find(self._shared, self._runtime.alerts_as, time.time())
-        if known.unreadable and self._shared is None:
+        known = self._actions.find()
+        if known.unreadable and self._actions.shared is None:
             text = _("No store is shared, and the tables of incidents cannot be read (%(error)s).")
             raise CommandError(text % {"error": known.unreadable}, returncode=2)
         if known.unreadable:

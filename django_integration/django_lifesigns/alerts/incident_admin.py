@@ -1,4 +1,4 @@
-"""The admin pages of incidents, and of what was delivered of them."""
+"""The admin pages of incidents."""
 
 from __future__ import annotations
 
@@ -15,34 +15,10 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
-from django_lifesigns.alerts.rows import moment
+from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour
+from django_lifesigns.alerts.rows import moment, story
 from django_lifesigns.alerts.silence_admin import say
 from django_lifesigns.alerts.tables import Delivery, Incident
-from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, coloured
-from django_lifesigns.history.search import BoundedPaginator
-
-MESSAGE_LENGTH = 100
-# The colours of states: those of statuses.
-COLOURS = {
-    "firing": "error",
-    "flapping": "error",
-    "refused": "error",
-    "failed": "error",
-    "acknowledged": "degraded",
-    "resolving": "degraded",
-    "pending": "degraded",
-    "silenced": "skipped",
-    "dropped": "skipped",
-    "replaced": "skipped",
-    "critical": "error",
-    "error": "error",
-    "warning": "degraded",
-}
-
-
-def in_colour(word: str) -> SafeString:
-    """Return the word of a state or a severity in its colour."""
-    return coloured(word, COLOURS.get(word, "healthy"))
 
 
 class OpenFilter(admin.SimpleListFilter):
@@ -59,7 +35,7 @@ class OpenFilter(admin.SimpleListFilter):
 
 
 class DeliveryInline(admin.TabularInline):  # type: ignore[type-arg]  # is no generic at run time
-    """What became of each notice of an incident."""
+    """Each notice of an incident, and whether it was delivered."""
 
     model = Delivery
     extra = 0
@@ -74,7 +50,7 @@ class DeliveryInline(admin.TabularInline):  # type: ignore[type-arg]  # is no ge
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whoever may see the incident, whose page this is part of."""
+        """Whether the user may see the incident, whose page this is part of."""
         return request.user.has_perm("lifesigns.view_incident")
 
     @admin.display(description=lazy("state"))
@@ -82,7 +58,7 @@ class DeliveryInline(admin.TabularInline):  # type: ignore[type-arg]  # is no ge
         return in_colour(row.state)
 
 
-class IncidentAdmin(ReadOnlyAdmin):
+class IncidentAdmin(AlertPage):
     """Incidents with what has happened to them. They are acknowledged, silenced and retried from the list."""
 
     list_display = (
@@ -97,9 +73,6 @@ class IncidentAdmin(ReadOnlyAdmin):
     list_filter = (OpenFilter, "severity", "check_name")
     search_fields = ("check_name", "message")
     date_hierarchy = None
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
     fields = (
         "check_name",
         "application",
@@ -131,9 +104,8 @@ class IncidentAdmin(ReadOnlyAdmin):
         """Whether the user may add silences."""
         return request.user.has_perm("lifesigns.add_silence")
 
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may have notices delivered again."""
-        return request.user.has_perm("lifesigns.retry_incident")
+    def incidents(self, rows: QuerySet[Any]) -> QuerySet[Incident]:
+        return rows
 
     @admin.action(description=lazy("Acknowledge"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
@@ -150,16 +122,6 @@ class IncidentAdmin(ReadOnlyAdmin):
         text = ngettext("%(count)d check silenced.", "%(count)d checks silenced.", count)
         say(self, request, text, count)
 
-    @admin.action(description=lazy("Deliver again what was refused or has failed"), permissions=["retry"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
-        count = operations.retry(queryset)
-        text = ngettext("%(count)d incident is retried.", "%(count)d incidents are retried.", count)
-        say(self, request, text, count)
-
-    @admin.display(description=lazy("state"), ordering="state")
-    def shown_state(self, row: Incident) -> SafeString:
-        return in_colour(row.state)
-
     @admin.display(description=lazy("severity"), ordering="severity")
     def shown_severity(self, row: Incident) -> SafeString:
         return in_colour(row.severity)
@@ -170,70 +132,11 @@ class IncidentAdmin(ReadOnlyAdmin):
 
     @admin.display(description=lazy("blocked behind it"), empty_value="")
     def blocked(self, row: Incident) -> str:
-        return ", ".join(row.record.get("blocked", ()))
+        return ", ".join(story(row)["blocked"])
 
     @admin.display(description=lazy("timeline"))
     def timeline(self, row: Incident) -> SafeString:
         """What has happened, in order."""
-        entries = row.record.get("timeline", ())
+        entries = story(row)["timeline"]
         lines = [(f"{moment(entry['at']):%Y-%m-%d %H:%M:%S}", entry["kind"], entry["text"]) for entry in entries]
         return format_html('<ol class="lifesigns-timeline">{}</ol>', format_html_join("", "<li>{} {}: {}</li>", lines))
-
-
-class DeliveryAdmin(ReadOnlyAdmin):
-    """Every notice on every channel: what the receiver has answered, and when it is tried again."""
-
-    list_display = (
-        "last_attempt_at",
-        "incident_check",
-        "channel",
-        "kind",
-        "shown_state",
-        "attempts",
-        "short_answer",
-        "next_attempt_at",
-    )
-    list_display_links = ("last_attempt_at", "incident_check")
-    list_filter = ("state", "channel", "kind")
-    list_select_related = ("incident",)
-    ordering = ("-last_attempt_at",)
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    fields = (
-        "incident",
-        "channel",
-        "kind",
-        "shown_state",
-        "attempts",
-        "last_answer",
-        "last_attempt_at",
-        "next_attempt_at",
-    )
-    actions = ("retry",)
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.defer("incident__record")
-
-    def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Whether the user may have notices delivered again."""
-        return request.user.has_perm("lifesigns.retry_incident")
-
-    @admin.action(description=lazy("Deliver again what was refused or has failed"), permissions=["retry"])
-    def retry(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        count = operations.retry(Incident.objects.filter(deliveries__in=queryset))
-        text = ngettext("%(count)d incident is retried.", "%(count)d incidents are retried.", count)
-        say(self, request, text, count)
-
-    @admin.display(description=lazy("check"), ordering="incident__check_name")
-    def incident_check(self, row: Delivery) -> str:
-        return row.incident.check_name
-
-    @admin.display(description=lazy("state"), ordering="state")
-    def shown_state(self, row: Delivery) -> SafeString:
-        return in_colour(row.state)
-
-    @admin.display(description=lazy("last answer"))
-    def short_answer(self, row: Delivery) -> str:
-        return Truncator(row.last_answer).chars(MESSAGE_LENGTH)

@@ -1,0 +1,196 @@
+//! The settings of alerts as they are written.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::model::{Secret, Severity, SpecError, in_a_row, seconds_from_0, valid_name};
+use crate::policy::cron::Cron;
+use crate::policy::incident::Rules;
+use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
+
+/// The longest maintenance window that repeats.
+const MAX_MINUTES: u32 = 7 * 24 * 60;
+/// The most names in one list of a silence.
+const MAX_MATCHED: usize = 50;
+
+/// The settings as they are written, but for the channels.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "UPPERCASE")]
+pub struct AlertFields {
+    pub application: Option<String>,
+    /// Parsed before: named here, as what a misspelt key may mean.
+    #[serde(rename = "CHANNELS")]
+    _channels: IgnoredAny,
+    pub routes: Vec<RouteFields>,
+    #[serde(deserialize_with = "counted_in_a_row")]
+    pub failures: u32,
+    #[serde(deserialize_with = "counted_in_a_row")]
+    pub successes: u32,
+    #[serde(deserialize_with = "from_0")]
+    pub seconds: Duration,
+    #[serde(deserialize_with = "from_0")]
+    pub reminder: Duration,
+    pub maintenance: Vec<MaintenanceFields>,
+    pub ping_url: Option<Secret>,
+    pub url: Option<String>,
+    pub wedged_after: Option<f64>,
+    pub timeout: Option<f64>,
+    pub retries: Option<Vec<f64>>,
+}
+
+impl Default for AlertFields {
+    fn default() -> Self {
+        let Rules { failures, successes, seconds, reminder, .. } = Rules::default();
+        let (application, routes, maintenance, ping_url, url) = Default::default();
+        let (wedged_after, timeout, retries) = Default::default();
+        Self {
+            application,
+            _channels: IgnoredAny,
+            routes,
+            failures,
+            successes,
+            seconds,
+            reminder,
+            maintenance,
+            ping_url,
+            url,
+            wedged_after,
+            timeout,
+            retries,
+        }
+    }
+}
+
+/// Which alerts go to which channels.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteFields {
+    #[serde(default, deserialize_with = "texts")]
+    pub checks: Vec<String>,
+    #[serde(default, deserialize_with = "severities")]
+    pub severity: Vec<Severity>,
+    #[serde(default, deserialize_with = "texts")]
+    pub group: Vec<String>,
+    #[serde(deserialize_with = "texts")]
+    pub channels: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[derive(Default)]
+pub struct MaintenanceFields {
+    start: Option<String>,
+    end: Option<String>,
+    cron: Option<String>,
+    minutes: Option<u32>,
+    #[serde(deserialize_with = "texts")]
+    checks: Vec<String>,
+}
+
+/// Which alerts a silence means, as it is written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MatcherFields {
+    #[serde(deserialize_with = "texts")]
+    check: Vec<String>,
+    #[serde(deserialize_with = "severities")]
+    severity: Vec<Severity>,
+    #[serde(deserialize_with = "texts")]
+    group: Vec<String>,
+}
+
+impl MatcherFields {
+    pub fn matcher(self) -> Result<AlertMatcher, SpecError> {
+        patterns("check", &self.check)?;
+        for (what, given) in [("check", self.check.len()), ("group", self.group.len())] {
+            if given > MAX_MATCHED {
+                return Err(SpecError(format!("{what} must be a list of {MAX_MATCHED} at most, not of {given}")));
+            }
+        }
+        Ok(AlertMatcher { checks: self.check, severities: self.severity, groups: self.group })
+    }
+}
+
+impl MaintenanceFields {
+    pub fn parse(self) -> Result<Maintenance, SpecError> {
+        patterns("checks", &self.checks)?;
+        let matcher = AlertMatcher { checks: self.checks, ..AlertMatcher::default() };
+        let time = match (self.start, self.end, self.cron, self.minutes) {
+            (Some(start), Some(end), None, None) => {
+                let (start, end) = (time("start", &start)?, time("end", &end)?);
+                if end <= start {
+                    return Err(SpecError("end must be after start".to_owned()));
+                }
+                MaintenanceTime::Once { start, end }
+            }
+            (None, None, Some(cron), Some(minutes)) => {
+                if !(1..=MAX_MINUTES).contains(&minutes) {
+                    return Err(SpecError(format!("minutes must be from 1 to {MAX_MINUTES}, not {minutes}")));
+                }
+                let cron = Cron::parse(&cron).map_err(|error| SpecError(format!("cron {error}")))?;
+                MaintenanceTime::Repeated { cron, minutes }
+            }
+            _ => return Err(SpecError(" must have start and end, or cron and minutes".to_owned())),
+        };
+        Ok(Maintenance { time, matcher })
+    }
+}
+
+fn time(what: &str, text: &str) -> Result<SystemTime, SpecError> {
+    let parsed = text.parse::<Timestamp>().and_then(SystemTime::try_from);
+    parsed.map_err(|_| SpecError(format!("{what} must be a time with its zone, such as \"2026-12-01T22:00Z\"")))
+}
+
+pub fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
+    let wrong = patterns.iter().find(|pattern| valid_name(&pattern.replace(['*', '?'], "x")).is_err());
+    wrong.map_or(Ok(()), |pattern| {
+        Err(SpecError(format!("{what} has {pattern:?}, which is neither a name nor a pattern with '*' or '?'")))
+    })
+}
+
+fn counted_in_a_row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    in_a_row(u32::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    seconds_from_0(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity>, D::Error> {
+    let severity = |name: String| {
+        let all = [Severity::Warning, Severity::Error, Severity::Critical];
+        let known = all.into_iter().find(|severity| severity.as_str() == name);
+        known.ok_or_else(|| D::Error::unknown_variant(&name, &["warning", "error", "critical"]))
+    };
+    texts(deserializer)?.into_iter().map(severity).collect()
+}
+
+/// One text, or a list of them.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct Texts;
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = Vec<String>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a str or a list of them")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
+            Ok(vec![text.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut texts = Vec::new();
+            while let Some(text) = items.next_element()? {
+                texts.push(text);
+            }
+            Ok(texts)
+        }
+    }
+    deserializer.deserialize_any(Texts)
+}
