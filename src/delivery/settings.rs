@@ -1,24 +1,25 @@
 //! The settings of alerts: what is sent to which channel, when, and when not. Validated, immutable values.
 
+mod maintenance;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use url::Url;
 
 use super::Channel;
 use super::backoff::RETRIES;
-use crate::model::{Secret, Severity, SpecError, in_a_row, nearest, positive_seconds, seconds_from_0, valid_name};
-use crate::policy::cron::Cron;
+use crate::model::{
+    Secret, Severity, SpecError, check_of, in_a_row, nearest, positive_seconds, seconds_from_0, valid_name,
+};
 use crate::policy::incident::Rules;
-use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
+use crate::policy::suppression::{AlertMatcher, Maintenance};
+pub use maintenance::{MaintenanceFields, parse_maintenance};
 
-/// The longest maintenance window that repeats.
-const MAX_MINUTES: u32 = 7 * 24 * 60;
 /// The most names in one list of a silence.
 const MAX_MATCHED: usize = 50;
 /// The most pauses between attempts.
@@ -82,18 +83,6 @@ struct RouteFields {
     group: Vec<String>,
     #[serde(deserialize_with = "texts")]
     channels: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-struct MaintenanceFields {
-    start: Option<String>,
-    end: Option<String>,
-    cron: Option<String>,
-    minutes: Option<u32>,
-    #[serde(deserialize_with = "texts")]
-    checks: Vec<String>,
 }
 
 /// Which alerts a silence means, as it is written.
@@ -164,14 +153,7 @@ impl AlertSettings {
             Ok((matcher, route.channels))
         });
         let routes = routes.collect::<Result<_, _>>()?;
-        let windows = fields.maintenance.into_iter().enumerate();
-        let maintenance = windows.map(|(index, window)| {
-            window.parse().map_err(|error| {
-                let joint = if error.0.starts_with(char::is_alphabetic) { '.' } else { ' ' };
-                SpecError(format!("MAINTENANCE[{index}]{joint}{}", error.0.trim_start()))
-            })
-        });
-        let maintenance = maintenance.collect::<Result<_, _>>()?;
+        let maintenance = parse_maintenance(fields.maintenance)?;
         let seconds =
             |what: &str, value: Option<f64>, default| value.map_or(Ok(default), |value| positive_seconds(what, value));
         let retries = fields.retries.unwrap_or_else(|| RETRIES.iter().map(Duration::as_secs_f64).collect());
@@ -220,38 +202,8 @@ impl AlertSettings {
     }
 }
 
-impl MaintenanceFields {
-    fn parse(self) -> Result<Maintenance, SpecError> {
-        patterns("checks", &self.checks)?;
-        let matcher = AlertMatcher { checks: self.checks, ..AlertMatcher::default() };
-        let time = match (self.start, self.end, self.cron, self.minutes) {
-            (Some(start), Some(end), None, None) => {
-                let (start, end) = (time("start", &start)?, time("end", &end)?);
-                if end <= start {
-                    return Err(SpecError("end must be after start".to_owned()));
-                }
-                MaintenanceTime::Once { start, end }
-            }
-            (None, None, Some(cron), Some(minutes)) => {
-                if !(1..=MAX_MINUTES).contains(&minutes) {
-                    return Err(SpecError(format!("minutes must be from 1 to {MAX_MINUTES}, not {minutes}")));
-                }
-                let cron = Cron::parse(&cron).map_err(|error| SpecError(format!("cron {error}")))?;
-                MaintenanceTime::Repeated { cron, minutes }
-            }
-            _ => return Err(SpecError(" must have start and end, or cron and minutes".to_owned())),
-        };
-        Ok(Maintenance { time, matcher })
-    }
-}
-
-fn time(what: &str, text: &str) -> Result<SystemTime, SpecError> {
-    let parsed = text.parse::<Timestamp>().and_then(SystemTime::try_from);
-    parsed.map_err(|_| SpecError(format!("{what} must be a time with its zone, such as \"2026-12-01T22:00Z\"")))
-}
-
 fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
-    let wrong = patterns.iter().find(|pattern| valid_name(&pattern.replace(['*', '?'], "x")).is_err());
+    let wrong = patterns.iter().find(|pattern| valid_name(&check_of(pattern).replace(['*', '?'], "x")).is_err());
     wrong.map_or(Ok(()), |pattern| {
         Err(SpecError(format!("{what} has {pattern:?}, which is neither a name nor a pattern with '*' or '?'")))
     })
