@@ -9,7 +9,7 @@ use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
-use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
+use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError, check_of};
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
@@ -109,7 +109,7 @@ impl Alerts {
     pub fn acknowledge(&self, check: &str, author: &str, comment: &str) -> Result<bool, AlertError> {
         let engine = self.engine().ok_or(StoreInUse)?;
         if ![READINESS, WEDGED_WORKER].contains(&check) {
-            engine.check(check)?;
+            engine.check(check_of(check))?;
         }
         let (author, comment) = (truncated(author, MAX_AUTHOR), truncated(comment, MAX_COMMENT));
         let now = Moment::now();

@@ -60,10 +60,15 @@ def engine_alerts(conf: Conf, names: Collection[str], groups: Collection[str]) -
     except ValueError as error:  # each piece is right, and not all of them together
         return {}, [*problems, _wrong(WHERE, "", error)]
     problems += _of_nobody(given, alerts["ROUTES"])
-    problems += _of_names(given, {*names, *OTHER_SUBJECTS}, groups)
+    problems += _of_names(given, subjects(names), groups)
     problems += _of_application(alerts["APPLICATION"], given)
     problems += _unencrypted(given)
     return alerts, problems
+
+
+def subjects(checks: Collection[str]) -> list[str]:
+    """Return the names of all that opens incidents: these checks, their objectives, and what is beside them."""
+    return [*checks, *OTHER_SUBJECTS, *(f"objective:{name}" for name in checks)]
 
 
 def _channels(given: Alerts, problems: list[Problem]) -> dict[str, Mapping[str, object]]:
