@@ -14,7 +14,7 @@ AT = datetime(2026, 11, 29, 3, 0, tzinfo=timezone.utc).timestamp()  # a Sunday
 
 
 def test_windows_are_whole_merged_and_by_check() -> None:
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"cron": "0 3 * * SUN", "minutes": 60},
         {"start": "2026-11-29T03:30Z", "end": "2026-11-29T05:00+00:00", "checks": ["data*"]},
         {"start": "2026-11-29T23:00+01:00", "end": "2026-11-30T00:00Z", "checks": "cache"},

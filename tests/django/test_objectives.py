@@ -272,7 +272,7 @@ def test_alarm_says_how_urgent_it_is_and_why() -> None:
     ],
 )
 def test_alarm_of_a_pair_is_as_urgent_as_the_pair(windows: dict[str, float], severity: str | None) -> None:
-    found = for_engine([ObjectiveState("mine", budget(0.0005, **windows), {})])
+    found = for_engine([ObjectiveState("mine", budget(0.0005, THREE_NINES, **windows), {})])
     alarm = found["mine"]["alarm"]
     assert (alarm and alarm["severity"]) == severity
 
@@ -363,7 +363,7 @@ def test_set_objectives_names_what_is_wrong() -> None:
 
 def test_engine_is_told_nothing_that_is_unknown() -> None:
     state = ObjectiveState("mine", Budget(THREE_NINES, Spent(1, 0, 0), {"5m": spent(300, 0.001)}), {})
-    expected = {"ratio": 0.999, "budget_remaining": None, "burn_rates": {"5m": pytest.approx(1.0)}, "alarm": None}
+    expected: Any = {"ratio": 0.999, "budget_remaining": None, "burn_rates": {"5m": pytest.approx(1.0)}, "alarm": None}
     assert for_engine([state]) == {"mine": expected}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_ninety_days_equal_the_model_of_each_minute(seed: int, last_day: str, se
             expected = (total(modelled[first:], *good), total(modelled[first:], *bad))
             assert (spent.good, spent.bad) == pytest.approx(expected, abs=0.01), (check, name)
         share = budget.period.bad_seconds / budget.period.bad
-        lost: Counter[date] = Counter()
+        lost: defaultdict[date, float] = defaultdict(float)
         for minute, seconds in enumerate(modelled[first:], first):
             if lost_here := total([seconds], *bad):
                 lost[datetime.fromtimestamp(start + 60 * minute, zone).date()] += lost_here * share
