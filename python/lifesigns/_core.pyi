@@ -38,6 +38,7 @@ __all__ = [
     "known",
     "loop_ended",
     "loop_runs",
+    "maintenance_windows",
     "metrics_format",
     "new_callable_id",
     "next_job",
@@ -365,8 +366,13 @@ def check_infos(engine: Engine) -> dict[str, CheckInfo]:
 def processes(engine: Engine) -> list[ProcessInfo]:
     """The processes that share what they know with this one, itself first."""
 
+def maintenance_windows(
+    maintenance: Sequence[Mapping[str, Any]], checks: Sequence[str], since: float, until: float
+) -> dict[str, list[tuple[float, float]]]:
+    """When each check is in planned maintenance between two times, in seconds since 1970."""
+
 def set_objectives(engine: Engine, objectives: Mapping[str, Objective]) -> None:
-    """Replaces what the metrics say of objectives, in all processes that share with this one, for 5 minutes."""
+    """Replaces what is known of objectives, in all processes that share with this one, for 5 minutes."""
 
 def beat(name: str) -> None:
     """Record a heartbeat of ``name`` for ``heartbeat`` checks here and in processes that share a store with this one.

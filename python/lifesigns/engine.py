@@ -163,9 +163,10 @@ class Engine(Registry, Alerting):
         return _core.processes(self._native)
 
     def set_objectives(self, objectives: Mapping[str, Objective]) -> None:
-        """Replace what the metrics say of objectives, by check: in all processes that share with this one.
+        """Replace what is known of objectives, by check: in all processes that share with this one.
 
-        It is shown for 5 minutes: call it about once a minute, from one of them.
+        The metrics show it, and an ``alarm`` is an incident of ``objective:<check>`` until there is none any more. It
+        is known for 5 minutes: call it about once a minute, from one of them.
 
         Raises:
             ValueError: a key is wrong or missing.

@@ -62,8 +62,9 @@ class CheckCounters(TypedDict):
 
     ``epoch`` is another one once they start again from zero; None before the first run. ``since`` and ``at`` are in
     seconds since 1970: when the first run ended, and of when the totals are. ``stale_after`` is for how many seconds a
-    result holds. ``healthy``, ``degraded``, ``error`` and
-    ``unknown`` are seconds in that status: a result holds until the next one, at most until it is stale. Stretches are
+    result holds, ``holds_for`` for how many the latest does: longer while its circuit is open. ``healthy``,
+    ``degraded``, ``error`` and ``unknown`` are seconds in that status: a result holds until the next one, at most until
+    it is stale. Stretches are
     how often it became an error, and how often degraded or an error. ``durations`` are runs by duration, in the buckets
     of ``health_check_duration_seconds``: not cumulative, in seconds up to `DURATION_BOUNDS`, and longer ones.
     """
@@ -73,6 +74,7 @@ class CheckCounters(TypedDict):
     at: float
     depends_on: list[str]
     stale_after: float
+    holds_for: float
     healthy: float
     degraded: float
     error: float
@@ -136,17 +138,28 @@ class ProcessInfo(TypedDict):
 DURATION_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Objective(TypedDict):
-    """What the metrics say of the objective of one check.
+class BudgetAlarm(TypedDict):
+    """That an error budget is spent too fast: how urgent that is, and a sentence for people."""
 
-    ``ratio`` is the share of time that is to be good, ``budget_remaining`` the share of the error budget that is left,
-    below 0 once it is overspent, None where nothing is known; ``burn_rates`` by window (``5m``): 1 spends the budget
-    within its period.
-    """
+    severity: Literal["critical", "error", "warning"]
+    message: str
 
+
+class _Objective(TypedDict):
     ratio: float
     budget_remaining: float | None
     burn_rates: dict[str, float]
+
+
+class Objective(_Objective, total=False):
+    """What is known of the objective of one check.
+
+    ``ratio`` is the share of time that is to be good, ``budget_remaining`` the share of the error budget that is left,
+    below 0 once it is overspent, None where nothing is known; ``burn_rates`` by window (``5m``): 1 spends the budget
+    within its period. An ``alarm`` opens an incident.
+    """
+
+    alarm: BudgetAlarm | None
 
 
 class Report(TypedDict):

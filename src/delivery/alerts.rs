@@ -9,7 +9,7 @@ use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
-use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError};
+use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError, check_of};
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
@@ -131,7 +131,7 @@ impl Alerts {
         })?;
         let Some(changes) = acknowledged else {
             if ![READINESS, WEDGED_WORKER].contains(&check) {
-                engine.check(check)?;
+                engine.check(check_of(check))?;
             }
             return Ok(false);
         };

@@ -8,7 +8,7 @@ use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::model::{Instances, Notice, NoticeKind, Severity, Status};
+use crate::model::{Instances, Notice, NoticeKind, OBJECTIVE, Severity, Status, check_of};
 use crate::policy::report::timestamp;
 
 /// How many names of a list stand in a text; the data has all.
@@ -20,34 +20,32 @@ pub const BLOCKED: &str = "Blocked behind it";
 
 /// One line: "[shop] CRITICAL: database_connectivity is failing".
 pub fn title(notice: &Notice) -> String {
-    let (check, severity) = (cut(&line(&notice.check), 100), severity_of(notice).to_uppercase());
-    let doing = if notice.is_flapping {
-        "flapping"
-    } else if notice.status == Status::Degraded {
-        "degraded"
-    } else {
-        "failing"
-    };
+    let (subject, severity) = (subject(notice), severity_of(notice).to_uppercase());
+    let doing = if notice.is_flapping { "flapping" } else { state(notice) };
     let time = in_words(duration(notice));
     let said = match notice.kind {
-        NoticeKind::Triggered => format!("{severity}: {check} is {doing}"),
-        NoticeKind::Reminded => format!("{severity}: {check} is still {doing} after {time}"),
-        NoticeKind::Acknowledged => format!("ACKNOWLEDGED by {}: {check} is {doing}", author(notice)),
+        NoticeKind::Triggered => format!("{severity}: {subject} is {doing}"),
+        NoticeKind::Reminded => format!("{severity}: {subject} is still {doing} after {time}"),
+        NoticeKind::Acknowledged => format!("ACKNOWLEDGED by {}: {subject} is {doing}", author(notice)),
         NoticeKind::Resolved if notice.status == Status::Healthy => {
-            format!("RESOLVED: {check} is healthy after {time}")
+            let well = if is_of_objective(notice) { "no longer burning" } else { "healthy" };
+            format!("RESOLVED: {subject} is {well} after {time}")
         }
-        NoticeKind::Resolved => format!("RESOLVED: {check} after {time}"),
+        NoticeKind::Resolved => format!("RESOLVED: {subject} after {time}"),
     };
     format!("[{}] {said}", cut(&line(&notice.application), 60))
 }
 
 /// What is wrong, since when, and the last error, as one paragraph.
 pub fn paragraph(notice: &Notice) -> String {
-    let name = format!("{} of {}", line(&notice.check), line(&notice.application));
+    let name = format!("{} of {}", subject(notice), line(&notice.application));
     let (since, time) = (point_in_time(notice), in_words(duration(notice)));
-    let state = if notice.status == Status::Degraded { "degraded" } else { "failing" };
+    let state = state(notice);
     let what = match notice.kind {
-        NoticeKind::Resolved => format!("{name} has recovered. The incident lasted {time}, from {since}."),
+        NoticeKind::Resolved => {
+            let well = if is_of_objective(notice) { "is no longer burning" } else { "has recovered" };
+            format!("{name} {well}. The incident lasted {time}, from {since}.")
+        }
         _ if notice.is_flapping => format!(
             "{name} changes too often for a notice of each change, since {since} ({time}); there will be one when it ends."
         ),
@@ -61,7 +59,26 @@ pub fn paragraph(notice: &Notice) -> String {
     match notice.kind {
         _ if message.is_empty() => what,
         NoticeKind::Resolved => format!("{what} {message}"),
+        _ if is_of_objective(notice) => format!("{what} {message}"),
         _ => format!("{what} Last error: {message}"),
+    }
+}
+
+/// What a notice is about, in words.
+fn subject(notice: &Notice) -> String {
+    let check = cut(&line(check_of(&notice.check)), 100);
+    if is_of_objective(notice) { format!("error budget of {check}") } else { check }
+}
+
+fn is_of_objective(notice: &Notice) -> bool {
+    notice.check.starts_with(OBJECTIVE)
+}
+
+fn state(notice: &Notice) -> &'static str {
+    match notice.status {
+        _ if is_of_objective(notice) => "burning",
+        Status::Degraded => "degraded",
+        _ => "failing",
     }
 }
 

@@ -1,25 +1,31 @@
-//! The subjects of alerts as this process knows them: every check, readiness, and the workers.
+//! The subjects of alerts as this process knows them: every check and its objective, readiness, and the workers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::settings::AlertSettings;
 use crate::engine::Engine;
 use crate::engine::registry::Registered;
-use crate::model::{CircuitState, Instances, Severity, Status};
+use crate::model::{CircuitState, Instances, OBJECTIVE, Severity, Status};
 use crate::monitor::{Requires, lags_anywhere, wedged};
+use crate::policy::group::Group;
 use crate::policy::incident::{Evidence, Observed, ObservedRuns, Rules, severity_of};
 use crate::runtime::PerProcess;
 use crate::state::TableSnapshot;
+use crate::state::objectives::KnownObjective;
 
 /// The subjects beside the checks.
 pub const READINESS: &str = "readiness";
 pub const WEDGED_WORKER: &str = "wedged_worker";
 /// For how long the application is not ready before that is an incident, where the settings name no time: a check that
 /// fails once has its own counts.
-const NOT_READY_FOR: std::time::Duration = std::time::Duration::from_secs(30);
+const NOT_READY_FOR: Duration = Duration::from_secs(30);
+/// The shortest window of an objective's burn rates: what counts as one good result of it. With each bad stretch that
+/// leaves the window the rate falls, and the next may raise it again.
+const SHORTEST_WINDOW: Duration = Duration::from_secs(300);
 /// How many of the checks that wait for another are named, and in how many bytes.
 const MAX_BLOCKED: usize = 50;
 const MAX_BLOCKED_BYTES: usize = 2_000;
@@ -71,11 +77,15 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
                 suppressed: None,
             };
             let severity = rules.severity.unwrap_or_else(|| severity_of(status, critical));
-            let groups = groups.iter().filter(|group| group.includes(&check.name));
-            let groups = groups.map(|group| group.name.clone()).collect();
+            let groups = groups_of(check, &groups);
             Target { name: check.name.clone(), observed, rules, severity, groups }
         })
         .collect();
+    let objectives = engine.known_objectives(snapshot.as_ref());
+    targets.extend(checks.iter().filter_map(|check| {
+        let objective = objective(check, objectives.get(&*check.name)?, &settings.rules);
+        Some(Target { groups: groups_of(check, &groups), ..objective })
+    }));
     targets.extend(readiness(engine, settings));
     targets.push(workers(engine, settings));
     // A check may have the name of one of them.
@@ -110,6 +120,37 @@ fn blocked_by_root(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) ->
     blocked
 }
 
+/// The names of the groups that a check belongs to.
+fn groups_of(check: &Registered, groups: &[Arc<Group>]) -> Vec<String> {
+    groups.iter().filter(|group| group.includes(&check.name)).map(|group| group.name.clone()).collect()
+}
+
+/// The objective of a check.
+fn objective(check: &Registered, known: &KnownObjective, rules: &Rules) -> Target {
+    let KnownObjective { objective, is_recent } = known;
+    let severity = objective.alarm.as_ref().map_or(Severity::Warning, |alarm| alarm.severity);
+    let (status, message) = match &objective.alarm {
+        Some(alarm) if alarm.severity == Severity::Warning => (Status::Degraded, alarm.message.clone()),
+        Some(alarm) => (Status::Error, alarm.message.clone()),
+        None => {
+            let left = objective.budget_remaining.unwrap_or_default().max(0.0) * 100.0;
+            (Status::Healthy, format!("The error budget is not spent too fast any more; {left:.0}% of it is left"))
+        }
+    };
+    // Its windows are time enough, and say how urgent it is.
+    let rules = Rules { seconds: Duration::ZERO, severity: None, ..rules.of(&check.options.alert) };
+    let evidence = if *is_recent {
+        let calm = SHORTEST_WINDOW.saturating_mul(rules.successes.saturating_sub(1));
+        Evidence::Level { is_bad: objective.alarm.is_some(), severity, calm }
+    } else {
+        Evidence::Unknown
+    };
+    let (last_error, blocks, suppressed, groups) = Default::default();
+    let instances = instances(1, 1, vec![host()]);
+    let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
+    Target { name: format!("{OBJECTIVE}{}", check.name).into(), observed, rules, severity, groups }
+}
+
 fn readiness(engine: &Engine, settings: &AlertSettings) -> Option<Target> {
     let failing = engine.known_failing()?;
     let is_bad = !failing.is_empty();
@@ -134,14 +175,14 @@ fn workers(engine: &Engine, settings: &AlertSettings) -> Target {
         }
     };
     // Its own time has passed already.
-    let rules = Rules { seconds: std::time::Duration::ZERO, ..settings.rules.clone() };
+    let rules = Rules { seconds: Duration::ZERO, ..settings.rules.clone() };
     let severity = if wedged.len() >= lags.len() { Severity::Critical } else { Severity::Error };
     level(WEDGED_WORKER, !wedged.is_empty(), message, severity, rules, instances(wedged.len(), lags.len(), names))
 }
 
 fn level(name: &str, is_bad: bool, message: String, severity: Severity, rules: Rules, instances: Instances) -> Target {
     let status = if is_bad { Status::Error } else { Status::Healthy };
-    let evidence = Evidence::Level { is_bad, severity };
+    let evidence = Evidence::Level { is_bad, severity, calm: Duration::ZERO };
     let (last_error, blocks, suppressed, groups) = Default::default();
     let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
     Target { name: name.into(), observed, rules, severity, groups }

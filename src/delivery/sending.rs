@@ -15,7 +15,7 @@ use super::attempt::attempt;
 use super::senders::{SendSlot, Senders};
 use super::{Attempt, Channel, backoff};
 use crate::model::clock::Moment;
-use crate::model::{Notice, Owner};
+use crate::model::{Notice, Owner, check_of};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
 use crate::policy::outbox::{DeliveryReport, DeliveryResult};
 use crate::runtime::Process;
@@ -94,7 +94,7 @@ impl Alerts {
         stores.incidents.update(group, LOCK_TIMEOUT, claim).ok()?;
         let claimed = claimed?;
         let engine = self.engine()?;
-        let check = engine.check(&claimed.incident.check).ok();
+        let check = engine.check(check_of(&claimed.incident.check)).ok();
         let runbook = check.as_ref().and_then(|check| check.options.runbook.as_deref());
         let notice = claimed.to_send(&self.settings.application, runbook, self.settings.url.as_deref());
         Some(Claim { group, channel: channel.clone(), owner, claimed, notice, at, _slot: slot })

@@ -1,6 +1,7 @@
 //! The settings of alerts: what is sent to which channel, when, and when not. Validated, immutable values.
 
 mod fields;
+mod maintenance;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use url::Url;
 
 use self::fields::AlertFields;
 pub use self::fields::MatcherFields;
+pub use self::maintenance::{MaintenanceFields, parse_maintenance};
 use super::Channel;
 use super::backoff::RETRIES;
 use crate::model::{Severity, SpecError, nearest, positive_seconds, valid_name};
@@ -71,14 +73,7 @@ impl AlertSettings {
             Ok((matcher, route.channels))
         });
         let routes = routes.collect::<Result<_, _>>()?;
-        let windows = fields.maintenance.into_iter().enumerate();
-        let maintenance = windows.map(|(index, window)| {
-            window.parse().map_err(|error| {
-                let joint = if error.0.starts_with(char::is_alphabetic) { '.' } else { ' ' };
-                SpecError(format!("MAINTENANCE[{index}]{joint}{}", error.0.trim_start()))
-            })
-        });
-        let maintenance = maintenance.collect::<Result<_, _>>()?;
+        let maintenance = parse_maintenance(fields.maintenance)?;
         let seconds =
             |what: &str, value: Option<f64>, default| value.map_or(Ok(default), |value| positive_seconds(what, value));
         let retries = fields.retries.unwrap_or_else(|| RETRIES.iter().map(Duration::as_secs_f64).collect());

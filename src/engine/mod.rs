@@ -21,8 +21,8 @@ use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
 use crate::runtime::{Process, diagnostics, lock, uptime};
-use crate::state::Scope;
-use crate::state::objectives::{Objective, Objectives};
+use crate::state::objectives::{KnownObjective, Objective, Objectives};
+use crate::state::{Scope, TableSnapshot};
 
 use events::Events;
 use readiness::ReadinessState;
@@ -185,6 +185,11 @@ impl Engine {
     /// What is known of the objectives of checks, by name.
     pub fn objectives(&self) -> BTreeMap<String, Objective> {
         self.objectives.recent(self.scope())
+    }
+
+    /// What was known of them when they were last worked out.
+    pub fn known_objectives(&self, snapshot: Option<&TableSnapshot>) -> BTreeMap<String, KnownObjective> {
+        self.objectives.known(self.scope(), snapshot)
     }
 
     /// The names of all checks, in the order of registration.

@@ -219,7 +219,8 @@ impl Registered {
         if (is_open || self.blocking_parent(now, None).is_some()) && self.skipped_as(latest.clone()).is_some() {
             return Some(Status::Skipped);
         }
-        let latest = latest.filter(|latest| now.saturating_duration_since(latest.finished) < self.stale_after);
+        let holds_for = self.state().holds_for();
+        let latest = latest.filter(|latest| now.saturating_duration_since(latest.finished) < holds_for);
         latest.map(|latest| latest.status)
     }
 }

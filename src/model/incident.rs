@@ -8,6 +8,14 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::status::Status;
 
+/// What starts the name of a subject of alerts that is the objective of a check. No name of a check has such a sign.
+pub const OBJECTIVE: &str = "objective:";
+
+/// The check that a subject of alerts is about: itself, or the one whose objective it is.
+pub fn check_of(subject: &str) -> &str {
+    subject.strip_prefix(OBJECTIVE).unwrap_or(subject)
+}
+
 /// How urgent an incident is, in PagerDuty's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

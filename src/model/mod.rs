@@ -19,7 +19,7 @@ pub use breaker_options::{BreakerOptions, MAX_WINDOW_CALLS};
 pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
 pub use error::{CheckError, Phase};
 pub use event::{Diagnostic, Event, EventKind, IncidentEvent};
-pub use incident::{Instances, Notice, NoticeKind, Severity};
+pub use incident::{Instances, Notice, NoticeKind, OBJECTIVE, Severity, check_of};
 pub use options::CheckOptions;
 pub use outcome::{Finding, LastError, NotRun, Outcome, pending};
 pub use owner::Owner;

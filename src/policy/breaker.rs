@@ -178,16 +178,20 @@ impl Breaker {
 
     /// How long until a call may proceed at the latest; `None` if one may now, or if only an operator changes that.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
-        let left = match (self.saved.mode, &self.saved.circuit) {
-            (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => {
-                wait.saturating_sub(now.saturating_duration_since(*since))
-            }
-            (CircuitMode::Automatic, CircuitPhase::HalfOpen { trial_since: Some(since) }) => {
-                self.trial_lease.saturating_sub(now.saturating_duration_since(*since))
-            }
-            _ => return None,
-        };
+        let left = self.refuses_until()?.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
+    }
+
+    /// Until when it refuses calls by itself: while it is open, and while a trial is under way. `None` if it refuses none,
+    /// or if only an operator changes that.
+    pub fn refuses_until(&self) -> Option<Instant> {
+        match (self.saved.mode, &self.saved.circuit) {
+            (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => since.checked_add(*wait),
+            (CircuitMode::Automatic, CircuitPhase::HalfOpen { trial_since: Some(since) }) => {
+                since.checked_add(self.trial_lease)
+            }
+            _ => None,
+        }
     }
 
     /// Refuses every call until [`Self::reset`].

@@ -62,22 +62,32 @@ impl Cron {
         has(self.months, day.month()) && is_day
     }
 
+    /// The minutes that it means of a day, if it means the day.
+    fn minutes_of(&self, day: Date) -> impl DoubleEndedIterator<Item = DateTime> {
+        (0..24_i8).filter(|hour| self.hours >> hour & 1 == 1).flat_map(move |hour| {
+            let minutes = (0..60_i8).filter(move |minute| self.minutes >> minute & 1 == 1);
+            minutes.map(move |minute| day.at(hour, minute, 0, 0))
+        })
+    }
+
     /// The latest minute that it means from `earliest` up to `now`.
     pub fn latest(&self, earliest: DateTime, now: DateTime) -> Option<DateTime> {
         let mut day = now.date();
         while day >= earliest.date() {
-            if self.includes(day) {
-                let mut minutes = (0..24_i8).rev().filter(|hour| self.hours >> hour & 1 == 1).flat_map(|hour| {
-                    let minutes = (0..60_i8).rev().filter(|minute| self.minutes >> minute & 1 == 1);
-                    minutes.map(move |minute| day.at(hour, minute, 0, 0))
-                });
-                if let Some(found) = minutes.find(|minute| *minute <= now) {
-                    return (found >= earliest).then_some(found);
-                }
+            let mut minutes = self.minutes_of(day).rev();
+            if let Some(found) = self.includes(day).then(|| minutes.find(|minute| *minute <= now)).flatten() {
+                return (found >= earliest).then_some(found);
             }
             day = day.yesterday().ok()?;
         }
         None
+    }
+
+    /// The minutes that it means from `earliest` up to `latest`, in order.
+    pub fn between(&self, earliest: DateTime, latest: DateTime) -> impl Iterator<Item = DateTime> {
+        let days = earliest.date().series(1.day()).take_while(move |day| *day <= latest.date());
+        let minutes = days.filter(move |day| self.includes(*day)).flat_map(move |day| self.minutes_of(day));
+        minutes.filter(move |minute| earliest <= *minute && *minute <= latest)
     }
 }
 
@@ -147,6 +157,17 @@ mod tests {
         }
         let hourly = Cron::parse("0 * * * *").unwrap();
         assert_eq!(hourly.latest(at("2026-11-29T14:01"), at("2026-11-29T14:59")), None);
+    }
+
+    #[test]
+    fn minutes_between_two_times_are_in_order() {
+        let found = |cron: &str, earliest: &str, latest: &str| -> Vec<DateTime> {
+            Cron::parse(cron).unwrap().between(at(earliest), at(latest)).collect()
+        };
+        let expected = ["2026-12-31T23:30", "2027-01-01T00:00", "2027-01-01T00:30"].map(at);
+        assert_eq!(found("*/30 * * * *", "2026-12-31T23:01", "2027-01-01T00:30"), expected);
+        assert_eq!(found("0 3 * * SUN", "2026-11-22T03:00", "2026-12-06T02:59").len(), 2);
+        assert_eq!(found("0 3 * * SUN", "2026-11-22T03:01", "2026-11-22T03:00"), []);
     }
 
     #[test]

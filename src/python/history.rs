@@ -1,18 +1,24 @@
 //! What the history in time is made of, and what it knows of objectives.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
 use pythonize::pythonize;
 use serde::Serialize;
 
 use super::engine::PyEngine;
+use super::not_negative;
 use super::parse::parse;
+use crate::delivery::settings::parse_maintenance;
 use crate::engine::registry::Registered;
-use crate::model::Status;
+use crate::model::{Severity, Status};
+use crate::policy::suppression::merged;
 use crate::state::counters::{Counters, Epoch};
 use crate::state::objectives::Objective;
+
+/// Beyond what any calendar has.
+const LATEST: Duration = Duration::from_secs(1 << 36);
 
 /// What was counted of one check: totals since its first run.
 #[derive(Serialize)]
@@ -23,8 +29,9 @@ struct CheckCounters {
     since: Option<f64>,
     at: f64,
     depends_on: Vec<String>,
-    /// For how many seconds a result holds.
+    /// For how many seconds a result holds, and for how many the latest one does: while its circuit is open, it does.
     stale_after: f64,
+    holds_for: f64,
     healthy: f64,
     degraded: f64,
     error: f64,
@@ -50,6 +57,7 @@ impl CheckCounters {
             at: unix(at),
             depends_on: check.options.depends_on.clone(),
             stale_after: check.stale_after.as_secs_f64(),
+            holds_for: check.state().holds_for().as_secs_f64(),
             healthy: seconds.healthy,
             degraded: seconds.degraded,
             error: seconds.error,
@@ -83,7 +91,32 @@ pub fn check_counters<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> Py
     Ok(dict.into_any())
 }
 
-/// Replaces what the metrics say of objectives, in all processes that share with this one, for the next 5 minutes.
+/// When each of the checks is in planned maintenance between two times, in seconds since 1970: whole windows, in order and
+/// without overlaps. `maintenance` is as the settings of alerts have it.
+#[pyfunction]
+pub fn maintenance_windows(
+    py: Python<'_>,
+    maintenance: &Bound<'_, PyAny>,
+    checks: Vec<String>,
+    since: f64,
+    until: f64,
+) -> PyResult<BTreeMap<String, Vec<(f64, f64)>>> {
+    let entries = parse_maintenance(parse("maintenance", maintenance)?)?;
+    let time = |what, seconds| Ok::<_, PyErr>(UNIX_EPOCH + not_negative(what, seconds)?.min(LATEST));
+    let (since, until) = (time("since", since)?, time("until", until)?);
+    Ok(py.detach(|| {
+        let entries: Vec<_> = entries.iter().map(|entry| (&entry.matcher, entry.windows(since, until))).collect();
+        let windows_of = |check: &str| {
+            // An entry names checks alone.
+            let own = entries.iter().filter(|(matcher, _)| matcher.matches(check, Severity::Critical, &[]));
+            let windows = merged(own.flat_map(|(_, windows)| windows).copied());
+            windows.into_iter().map(|(start, end)| (unix(start), unix(end))).collect()
+        };
+        checks.into_iter().map(|check| (check.clone(), windows_of(&check))).collect()
+    }))
+}
+
+/// Replaces what is known of objectives, in all processes that share with this one, for the next 5 minutes.
 #[pyfunction]
 pub fn set_objectives(py: Python<'_>, engine: &Bound<'_, PyEngine>, objectives: &Bound<'_, PyAny>) -> PyResult<()> {
     let objectives: BTreeMap<String, Objective> = parse("objectives", objectives)?;

@@ -170,7 +170,7 @@ mod _core {
     #[pymodule_export]
     use super::engine::PyEngine;
     #[pymodule_export]
-    use super::history::{check_counters, set_objectives};
+    use super::history::{check_counters, maintenance_windows, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]

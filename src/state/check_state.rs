@@ -243,6 +243,11 @@ impl CheckState {
         (local.record.latest().cloned(), circuit)
     }
 
+    /// For how long after its run the latest outcome holds, as last read.
+    pub fn holds_for(&self) -> Duration {
+        lock(&self.local).record.holds_for()
+    }
+
     /// What stands beside an outcome in a report, as last read.
     pub fn beside(&self, now: Instant) -> (Option<CircuitStatus>, StatusHistory) {
         let local = lock(&self.local);
@@ -303,7 +308,7 @@ impl CheckState {
         loop {
             let mut local = lock(&self.local);
             let mut change = |record: &mut Record| {
-                let transition = record.operate(operation);
+                let transition = record.operate(operation, Instant::now());
                 applied = Some((transition, transition.map_or(0, |_| record.next_sequence())));
                 true
             };

@@ -54,8 +54,8 @@ pub struct Histogram {
     pub buckets: [u64; BUCKETS.len() + 1],
 }
 
-/// Seconds in each status as it was shown. A result holds until the next one, at most until it is stale; after that the
-/// status is unknown. Time before the first run, and time in which the check is skipped, is not counted.
+/// Seconds in each status as it was shown. A result holds until the next one, at most until it is stale
+/// ([`super::record::Record::holds_for`]); after that the status is unknown. Time before the first run, and time in which the check is skipped, is not counted.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusSeconds {
     pub healthy: f64,
@@ -96,16 +96,16 @@ impl Stretches {
 }
 
 impl StatusSeconds {
-    /// Counts the time until `now`, in which `latest` held for at most `stale_after` since it finished.
-    pub fn advance(&mut self, latest: Option<&Outcome>, stale_after: Duration, now: Instant) {
+    /// Counts the time until `now`, in which `latest` held for at most `holds_for` since it finished.
+    pub fn advance(&mut self, latest: Option<&Outcome>, holds_for: Duration, now: Instant) {
         let Some(latest) = latest else { return };
         let from = self.counted_until.unwrap_or(latest.finished);
         if now <= from {
             return;
         }
         self.counted_until = Some(now);
-        let stale_at = latest.finished.checked_add(stale_after).unwrap_or(now);
-        let held = stale_at.min(now).saturating_duration_since(from).as_secs_f64();
+        let held_until = latest.finished.checked_add(holds_for).unwrap_or(now);
+        let held = held_until.min(now).saturating_duration_since(from).as_secs_f64();
         match latest.status {
             Status::Healthy => self.healthy += held,
             Status::Degraded => self.degraded += held,
@@ -113,7 +113,7 @@ impl StatusSeconds {
             // It counts neither for nor against.
             Status::Skipped => {}
         }
-        self.unknown += now.saturating_duration_since(stale_at.max(from)).as_secs_f64();
+        self.unknown += now.saturating_duration_since(held_until.max(from)).as_secs_f64();
     }
 }
 

@@ -1,19 +1,31 @@
-//! What is known of objectives, for the metrics: worked out by one process, shown by all that share with it.
+//! What is known of objectives, for metrics and alerts: worked out by one process, known to all that share with it.
 //!
-//! The history, which knows them, is in a database; a scrape must not wait for that. So the process that records hands
-//! them over about once a minute, and what was not renewed for [`MAX_AGE`] is not shown any more.
+//! The history, which knows them, is in a database; neither a scrape nor an alert may wait for that. So the process that
+//! records hands them over about once a minute. What was not renewed for [`MAX_AGE`] is not known any more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use super::Scope;
-use crate::model::clock;
+use super::TableSnapshot;
+use super::scope::{Scope, key};
+use super::stored::{Fits, Stored};
+use crate::model::{Severity, clock};
+use crate::policy::incident::truncated;
+use crate::runtime::PerProcess;
 
-/// After which nothing is shown any more.
+/// After which nothing is known any more.
 const MAX_AGE: Duration = Duration::from_secs(300);
+const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
+/// Values that hold the objectives, by the names' hashes.
+const GROUPS: u8 = 16;
+/// Bytes of a message, and where there is no room.
+const MAX_MESSAGE: usize = 500;
+const SHORT_MESSAGE: usize = 100;
+/// Objectives in one value: with names of 100 bytes, short messages and windows as there are they fit.
+const MAX_IN_GROUP: usize = 350;
 
 /// What is known of the objective of one check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +36,22 @@ pub struct Objective {
     pub budget_remaining: Option<f64>,
     /// How fast the budget is spent, by window (`5m`): 1 spends all of it within the period.
     pub burn_rates: BTreeMap<String, f64>,
+    /// Why somebody has to know of it now.
+    pub alarm: Option<BudgetAlarm>,
+}
+
+/// The budget is spent too fast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetAlarm {
+    pub severity: Severity,
+    pub message: String,
+}
+
+/// What was known of an objective, and whether it still is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownObjective {
+    pub objective: Objective,
+    pub is_recent: bool,
 }
 
 /// Objectives by check, and when they were worked out.
@@ -41,127 +69,69 @@ impl ObjectiveTable {
     }
 }
 
-/// The objectives of the checks of one engine.
-pub struct Objectives {
-    own: ArcSwap<ObjectiveTable>,
-    shared: shared::Tables,
-}
-
-impl Default for Objectives {
-    fn default() -> Self {
-        Self { own: ArcSwap::default(), shared: shared::Tables::new() }
+impl Fits for ObjectiveTable {
+    fn shrink(&mut self, round: usize) -> bool {
+        let alarms = self.objectives.values_mut().filter_map(|objective| objective.alarm.as_mut());
+        alarms.for_each(|alarm| alarm.message = truncated(&alarm.message, SHORT_MESSAGE));
+        round == 0
     }
 }
+
+/// The objectives of the checks of one engine.
+#[derive(Default)]
+pub struct Objectives(PerProcess<Vec<Stored<ObjectiveTable>>>);
 
 impl Objectives {
     /// Replaces them, for all that share.
     pub fn set(&self, scope: &Scope, objectives: BTreeMap<String, Objective>) {
-        let table = ObjectiveTable { at: clock::now(), objectives };
-        if let Scope::Host(path) = scope {
-            self.shared.set(path, &table);
+        let mut groups: Vec<BTreeMap<String, Objective>> = (0..GROUPS).map(|_| BTreeMap::new()).collect();
+        for (name, mut objective) in objectives {
+            if let Some(alarm) = objective.alarm.as_mut() {
+                alarm.message = truncated(&alarm.message, MAX_MESSAGE);
+            }
+            if let Some(group) = groups.get_mut(group_of(&name)).filter(|group| group.len() < MAX_IN_GROUP) {
+                group.insert(name, objective);
+            }
         }
-        self.own.store(table.into());
+        let at = clock::now();
+        for (stored, objectives) in self.stored(scope).iter().zip(groups) {
+            // What cannot be stored now is stored a minute later.
+            let _ = stored.update(LOCK_TIMEOUT, |table| {
+                let is_empty = table.objectives.is_empty() && objectives.is_empty();
+                *table = ObjectiveTable { at, objectives: objectives.clone() };
+                !is_empty
+            });
+        }
     }
 
     /// Those that are recent enough, by check.
     pub fn recent(&self, scope: &Scope) -> BTreeMap<String, Objective> {
+        let known = self.known(scope, None).into_iter().filter(|(_, known)| known.is_recent);
+        known.map(|(name, known)| (name, known.objective)).collect()
+    }
+
+    /// All that were known when they were last worked out, by check.
+    pub fn known(&self, scope: &Scope, snapshot: Option<&TableSnapshot>) -> BTreeMap<String, KnownObjective> {
         let now = clock::now();
-        let shared = match scope {
-            Scope::Host(path) => self.shared.recent(path, now),
-            Scope::Process => BTreeMap::new(),
-        };
-        if !shared.is_empty() {
-            return shared;
+        let mut found = BTreeMap::new();
+        for stored in self.stored(scope).iter() {
+            stored.read(snapshot, |table| {
+                let is_recent = table.is_recent(now);
+                let known = |objective: &Objective| KnownObjective { objective: objective.clone(), is_recent };
+                found.extend(table.objectives.iter().map(|(name, objective)| (name.clone(), known(objective))));
+            });
         }
-        let own = self.own.load();
-        if own.is_recent(now) { own.objectives.clone() } else { BTreeMap::new() }
+        found
+    }
+
+    fn stored(&self, scope: &Scope) -> Arc<Vec<Stored<ObjectiveTable>>> {
+        self.0.get_or_init(|| (0..GROUPS).map(|group| Stored::new(scope, &format!("objectives 2 {group}"))).collect())
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "macos"))]
-mod shared {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-    use std::sync::Arc;
-    use std::time::Duration;
-
-    use super::{Objective, ObjectiveTable};
-    use crate::runtime::PerProcess;
-    use crate::state::backend::host::SharedValue;
-    use crate::state::scope::key;
-
-    const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
-    /// Values that hold the objectives, by the names' hashes.
-    pub(super) const GROUPS: u8 = 16;
-    /// Objectives in one of them: with names of 100 bytes and windows as there are they stay below its capacity.
-    pub(super) const MAX_IN_GROUP: usize = 350;
-
-    pub struct Tables(PerProcess<Vec<Arc<SharedValue<ObjectiveTable>>>>);
-
-    impl Tables {
-        pub const fn new() -> Self {
-            Self(PerProcess::new())
-        }
-
-        fn of(&self, path: &Path) -> Vec<Arc<SharedValue<ObjectiveTable>>> {
-            let table = |group| Arc::new(SharedValue::new(path, key(&format!("objectives 1 {group}"))));
-            self.0.get_or_init(|| (0..GROUPS).map(table).collect()).to_vec()
-        }
-
-        pub fn set(&self, path: &Path, table: &ObjectiveTable) {
-            for (group, value) in (0..GROUPS).zip(self.of(path)) {
-                let is_in = |name: &str| group_of(name) == group;
-                let objectives = table.objectives.iter().filter(|(name, _)| is_in(name)).take(MAX_IN_GROUP);
-                let objectives: BTreeMap<_, _> =
-                    objectives.map(|(name, objective)| (name.clone(), objective.clone())).collect();
-                // What cannot be stored now is stored a minute later.
-                let _ = value.update(LOCK_TIMEOUT, |stored| {
-                    let is_empty = stored.objectives.is_empty() && objectives.is_empty();
-                    *stored = ObjectiveTable { at: table.at, objectives: objectives.clone() };
-                    !is_empty
-                });
-            }
-        }
-
-        pub fn recent(&self, path: &Path, now: u64) -> BTreeMap<String, Objective> {
-            let mut found = BTreeMap::new();
-            for value in self.of(path) {
-                value.read(|table| {
-                    if table.is_recent(now) {
-                        found.extend(table.objectives.clone());
-                    }
-                });
-            }
-            found
-        }
-    }
-
-    fn group_of(name: &str) -> u8 {
-        key(name).first().map_or(0, |byte| byte % GROUPS)
-    }
-}
-
-/// No host scope there.
-#[cfg(not(any(target_os = "linux", target_os = "macos")))]
-mod shared {
-    use std::collections::BTreeMap;
-    use std::path::Path;
-
-    use super::{Objective, ObjectiveTable};
-
-    pub struct Tables;
-
-    impl Tables {
-        pub const fn new() -> Self {
-            Self
-        }
-
-        pub fn set(&self, _: &Path, _: &ObjectiveTable) {}
-
-        pub fn recent(&self, _: &Path, _: u64) -> BTreeMap<String, Objective> {
-            BTreeMap::new()
-        }
-    }
+/// Which value holds the objective of a check.
+fn group_of(name: &str) -> usize {
+    key(name).first().map_or(0, |byte| usize::from(byte % GROUPS))
 }
 
 #[cfg(test)]
@@ -173,7 +143,8 @@ mod tests {
     fn objective() -> Objective {
         let windows = ["5m", "30m", "1h", "2h", "6h", "1d", "3d"];
         let burn_rates = windows.map(|window| (window.to_owned(), 1.5)).into();
-        Objective { ratio: 0.999, budget_remaining: Some(0.5), burn_rates }
+        let alarm = Some(BudgetAlarm { severity: Severity::Critical, message: "m".repeat(MAX_MESSAGE) });
+        Objective { ratio: 0.999, budget_remaining: Some(0.5), burn_rates, alarm }
     }
 
     #[test]
@@ -194,11 +165,13 @@ mod tests {
         }
     }
 
-    #[cfg(any(target_os = "linux", target_os = "macos"))]
     #[test]
-    fn full_group_fits_into_a_value() {
-        let names = (0..shared::MAX_IN_GROUP).map(|index| (format!("{index:0>100}"), objective()));
-        let table = ObjectiveTable { at: u64::MAX, objectives: names.collect() };
+    fn full_group_fits_into_a_value_with_short_messages() {
+        let names = (0..MAX_IN_GROUP).map(|index| (format!("{index:0>100}"), objective()));
+        let mut table = ObjectiveTable { at: u64::MAX, objectives: names.collect() };
+        assert!(postcard::to_allocvec(&table).unwrap().len() > CAPACITY);
+        assert!(table.shrink(0));
         assert!(postcard::to_allocvec(&table).unwrap().len() < CAPACITY);
+        assert!(!table.shrink(1));
     }
 }

@@ -106,8 +106,25 @@ impl Record {
     /// What was counted, up to `now`.
     pub fn counters(&self, now: Instant) -> Counters {
         let mut seconds = self.counters.seconds.clone();
-        seconds.advance(self.latest.as_deref(), self.stale_after, now);
+        seconds.advance(self.latest.as_deref(), self.holds_for(), now);
         Counters { seconds, ..self.counters.clone() }
+    }
+
+    /// For how long after its run the latest outcome holds: until it is stale. A bad one cannot become so while the
+    /// breaker refuses runs because of it: it holds until a trial renews it, or none does.
+    pub fn holds_for(&self) -> Duration {
+        let bad = self.latest.as_ref().filter(|latest| matches!(latest.status, Status::Degraded | Status::Error));
+        let refused = bad.and_then(|bad| {
+            let until = self.breaker.as_ref()?.refuses_until()?;
+            Some(until.saturating_duration_since(bad.finished))
+        });
+        self.stale_after.saturating_add(refused.unwrap_or_default())
+    }
+
+    /// Counts the time until `now`: before anything changes that decides how long the latest outcome holds.
+    fn count_time(&mut self, now: Instant) {
+        let holds_for = self.holds_for();
+        self.counters.seconds.advance(self.latest.as_deref(), holds_for, now);
     }
 
     /// The latest outcome, if it is acceptable.
@@ -142,6 +159,7 @@ impl Record {
         if self.is_held(now, alive) {
             return (Acquired::Held, false);
         }
+        self.count_time(now);
         let lost = self.release();
         let permit = match self.breaker.as_mut().map(|breaker| breaker.acquire(now)).transpose() {
             Ok(permit) => permit,
@@ -174,8 +192,8 @@ impl Record {
             let outcome = newer.unwrap_or_else(|| Arc::new(outcome));
             return Settled { outcome, transition: None, status_change: None };
         };
+        self.count_time(now);
         let transition = self.return_permit(held.permit, call_result, outcome.duration, now);
-        self.counters.seconds.advance(self.latest.as_deref(), self.stale_after, now);
         self.recent.count(outcome.status == Status::Error, outcome.finished);
         if let Some(reason) = limits.exceeded(outcome.status, outcome.duration, first, &self.recent) {
             outcome.status = Status::Degraded;
@@ -237,7 +255,8 @@ impl Record {
     }
 
     /// Applies an operator's decision to the breaker, if there is one.
-    pub fn operate(&mut self, operation: Operation) -> Option<Transition> {
+    pub fn operate(&mut self, operation: Operation, now: Instant) -> Option<Transition> {
+        self.count_time(now);
         let breaker = self.breaker.as_mut()?;
         match operation {
             Operation::ForceOpen => breaker.force_open(),

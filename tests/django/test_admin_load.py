@@ -20,7 +20,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, setup_test_environment
 from django.utils import timezone
-from benches.history import CHECKS, DAYS, FILL, RARE
+from benches.histories.data import CHECKS, DAYS, FILL, RARE
 from django_lifesigns.history import search
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 

@@ -203,6 +203,36 @@ def test_store_that_is_lost_is_restored_and_nothing_fires_twice(tmp_path: Path, 
     assert {body["data"]["incident_id"] for body in receiver.bodies} == {identifier}
 
 
+BURNING = """
+import time
+from django_lifesigns.history.rollups.periods import PERIODS
+from django_lifesigns.models import Rollup
+at = time.time() - 120
+bad = {"check_name": "flag", "until": at, "error": 50.0, "error_stretches": 3}
+Rollup.objects.bulk_create(Rollup(period=each.name, start=each.start(at), **bad) for each in PERIODS)
+print("{}")
+"""
+
+
+def test_budget_that_burns_is_an_incident_of_its_own(tmp_path: Path, receiver: Receiver) -> None:
+    settings = project(tmp_path, receiver, BACKGROUND=True, OBJECTIVES={"flag": {"target": 99.9}})
+    migrate(tmp_path, settings)
+    run_json(tmp_path, settings, BURNING)
+    with Worker(tmp_path, settings) as worker:
+        wait_until(lambda: receiver.of("objective:flag") == ["triggered"], 60)
+        [body] = [body for body in receiver.bodies if body["data"]["check"] == "objective:flag"]
+        assert body["data"]["dedup_key"] == "lifesigns/shop/objective:flag"
+        assert body["data"]["severity"] == "critical"
+        assert "is overspent by" in body["data"]["message"]
+        wait_until(lambda: worker.state("objective:flag") == ["firing", None], 10)
+        assert "objective:flag" in command(tmp_path, settings, "list")
+        command(tmp_path, settings, "acknowledge", "objective:flag", "--author", "ann")
+        wait_until(lambda: receiver.of("objective:flag") == ["triggered", "acknowledged"], 30)
+        expected = ["objective:flag", "acknowledged", "ann"]
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [expected], 30)
+    assert receiver.of("flag") == []
+
+
 def test_end_of_a_process_writes_what_waits(tmp_path: Path, receiver: Receiver) -> None:
     settings = project(tmp_path, receiver, SHARE="process")
     migrate(tmp_path, settings)

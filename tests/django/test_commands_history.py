@@ -343,7 +343,7 @@ def test_title_names_the_longest_incident_and_no_mean(history: None) -> None:
 
 def found_incidents(**parents: list[str]) -> list[tuple[str, str, int, int | None, tuple[str, ...]]]:
     until = timezone.now()
-    found = incidents(until - timedelta(hours=2), until, timedelta(seconds=60), parents)
+    found = incidents(until - timedelta(hours=2), until, lambda _check: timedelta(seconds=60), parents)
 
     def minutes(at: Any) -> int:
         return int(round((until - at).total_seconds() / 60))  # noqa: RUF046  # of Any

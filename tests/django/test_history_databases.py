@@ -24,7 +24,7 @@ from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django_lifesigns.history import recent as history
-from django_lifesigns.history import recorder
+from django_lifesigns.history.write_behind import Recorder
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.service import HealthCheckService
 from tests.django.recording import report
@@ -35,7 +35,7 @@ def command(name, *arguments):
     return out.getvalue()
 
 call_command("migrate", verbosity=0)
-sweeps = recorder.Recorder()
+sweeps = Recorder()
 queries = []
 for number in range(4):
     sweeps.add(report(0, number), log=True, availability=True)

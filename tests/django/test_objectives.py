@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from datetime import date
 from io import StringIO
 from pathlib import Path
@@ -17,7 +18,7 @@ import lifesigns
 from django_lifesigns.history.objectives import current
 from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS, Budget, Pair, Spent, pairs_of
 from django_lifesigns.history.objectives.sentence import duration, sentence
-from django_lifesigns.history.objectives.state import ObjectiveState, alarms, for_metrics
+from django_lifesigns.history.objectives.state import ObjectiveState, for_engine
 from django_lifesigns.history.objectives.targets import Target
 from django_lifesigns.history.objectives.yaml import dump
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE
@@ -237,8 +238,6 @@ def roll(check: str, at: float, **figures: float) -> None:
 @pytest.fixture
 def burning(settings: Any) -> None:
     """An hour of a day, of which ten minutes are bad, up to now."""
-    import time
-
     settings.LIFESIGNS = {
         "TOKENS": ["a-token-for-those-who-know"],
         "CHECKS": {"mine": lambda: True, "other": lambda: True},
@@ -254,15 +253,28 @@ def burning(settings: Any) -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("burning")
-def test_burning_is_what_the_alerts_read(django_assert_num_queries: Any) -> None:
-    with django_assert_num_queries(2):
-        [found] = current.burning()
-    assert (found["check"], found["severity"]) == ("mine", "page")
-    assert [pair["pair"] for pair in found["pairs"]] == ["1h/5m", "6h/30m", "1d/2h", "3d/6h"]
-    assert found["pairs"][0]["burn_rates"]["5m"] == pytest.approx(1_000)
-    assert found["message"].startswith("The budget of 4 s in 30 days is overspent by 9 min 56 s")
-    with django_assert_num_queries(0):
-        assert current.burning() == [found]
+def test_alarm_says_how_urgent_it_is_and_why() -> None:
+    found = for_engine(current.states())
+    alarm = found["mine"]["alarm"]
+    assert alarm
+    assert alarm["severity"] == "critical"
+    assert alarm["message"].startswith("The budget of 4 s in 30 days is overspent by 9 min 56 s")
+    assert found["other"]["alarm"] is None
+
+
+@pytest.mark.parametrize(
+    ("windows", "severity"),
+    [
+        ({"_1h": 0.1, "_5m": 0.1}, "critical"),
+        ({"_1d": 0.01, "_2h": 0.01}, "warning"),
+        ({"_1d": 0.01, "_2h": 0.01, "_6h": 0.01, "_30m": 0.01}, "critical"),
+        ({"_1h": 0.1}, None),
+    ],
+)
+def test_alarm_of_a_pair_is_as_urgent_as_the_pair(windows: dict[str, float], severity: str | None) -> None:
+    found = for_engine([ObjectiveState("mine", budget(0.0005, THREE_NINES, **windows), {})])
+    alarm = found["mine"]["alarm"]
+    assert (alarm and alarm["severity"]) == severity
 
 
 @pytest.mark.django_db
@@ -349,11 +361,10 @@ def test_set_objectives_names_what_is_wrong() -> None:
         engine.set_objectives(wrong)
 
 
-def test_metrics_of_states_leave_out_what_is_unknown() -> None:
+def test_engine_is_told_nothing_that_is_unknown() -> None:
     state = ObjectiveState("mine", Budget(THREE_NINES, Spent(1, 0, 0), {"5m": spent(300, 0.001)}), {})
-    found = for_metrics([state])
-    assert found == {"mine": {"ratio": 0.999, "budget_remaining": None, "burn_rates": {"5m": pytest.approx(1.0)}}}
-    assert alarms([state]) == []
+    expected: Any = {"ratio": 0.999, "budget_remaining": None, "burn_rates": {"5m": pytest.approx(1.0)}, "alarm": None}
+    assert for_engine([state]) == {"mine": expected}
 
 
 def test_yaml_is_what_json_is() -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from django.db import OperationalError, connection
 
-from django_lifesigns.history import buffer, recorder, rows
+from django_lifesigns.history import buffer, recorder, rows, write_behind
 from django_lifesigns.history.deduplicator import Deduplicator
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import CheckFailed, Engine
@@ -145,7 +145,7 @@ def test_record__one_or_the_other(log: bool, availability: bool) -> None:
 
 @pytest.mark.parametrize("checks", [1, 22, 100])
 def test_record__at_most_four_queries(checks: int, django_assert_max_num_queries: Any) -> None:
-    sweeps = recorder.Recorder()
+    sweeps = write_behind.Recorder()
     for _ in range(2):  # with and without rows of availability to begin with
         sweeps.add(report(**{f"check_{number}": result() for number in range(checks)}), log=True, availability=True)
         with django_assert_max_num_queries(4):
@@ -206,7 +206,7 @@ def test_failure__nothing_half_written(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failure__written_soon_after_the_next_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(write_behind, "RETRY_SECONDS", 0.01)
 
     def broken(batch: Any) -> None:
         raise OperationalError
@@ -234,7 +234,7 @@ def test_buffer__bounded_oldest_dropped_first(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(buffer, "CAPACITY", 3)
-    sweeps = recorder.Recorder()
+    sweeps = write_behind.Recorder()
     for number in range(5):
         sweeps.add(report(**{f"check_{number}": result()}), log=True, availability=True)
     assert (len(sweeps.buffer), sweeps.buffer.dropped) == (3, 2)

@@ -11,7 +11,7 @@ import pytest
 
 from django_lifesigns.history.rollups.allot import Cursor, Increments, Key, Step, allot, spread, totals
 from django_lifesigns.history.rollups.figures import COUNTS, DURATIONS
-from django_lifesigns.history.rollups.maintenance import Cron, Maintenance
+from django_lifesigns.history.rollups.maintenance import windows
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, TOTAL
 from django_lifesigns.history.rollups.reading import segments
 from django_lifesigns.history.rollups.samples import Samples
@@ -24,7 +24,8 @@ def counters(at: float, epoch: Any = "e", depends_on: Any = (), **values: Any) -
     """Totals of one check."""
     numbers = dict.fromkeys(("healthy", "degraded", "error", "unknown", "duration_seconds"), 0.0)
     counts = dict.fromkeys((name for name in COUNTS if name not in DURATIONS), 0)
-    known = {"epoch": epoch, "since": float(START), "at": at, "depends_on": list(depends_on), "stale_after": 60.0}
+    known = {"epoch": epoch, "since": float(START), "at": at, "depends_on": list(depends_on)}
+    known |= dict.fromkeys(("stale_after", "holds_for"), 60.0)
     return {**numbers, **counts, "durations": [0] * len(DURATIONS), **known, **values}
 
 
@@ -194,29 +195,6 @@ def test_segments_are_the_time_without_gaps_and_overlaps(seed: int) -> None:
 AT = datetime(2026, 11, 29, 3, 0, tzinfo=timezone.utc).timestamp()  # a Sunday
 
 
-@pytest.mark.parametrize(
-    ("expression", "fires"),
-    [
-        ("0 3 * * SUN", True),
-        ("0 3 * * 7", True),
-        ("*/15 1-5 * NOV,DEC *", True),
-        ("0 3 1 * SUN", True),
-        ("0 3 29 11 MON", True),
-        ("0 3 1 * *", False),
-        ("0 3 * * 1-5", False),
-        ("1/2 3 * * *", False),
-    ],
-)
-def test_cron_fires_in_its_minutes(expression: str, fires: bool) -> None:
-    assert Cron(expression).matches(int(AT)) is fires
-
-
-@pytest.mark.parametrize("expression", ["", "0 3 * *", "60 3 * * *", "0 3 * * FOO", "*/0 * * * *", "5-1 * * * *"])
-def test_cron_refuses_what_is_none(expression: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011
-        Cron(expression)
-
-
 def test_maintenance_windows_of_a_check_are_merged(settings: Any) -> None:
     settings.LIFESIGNS = {
         "ALERTS": {
@@ -230,14 +208,13 @@ def test_maintenance_windows_of_a_check_are_merged(settings: Any) -> None:
             ]
         }
     }
-    windows = Maintenance(AT - 60, AT + DAYS)
-    assert windows.of("database") == [(AT, AT + 7_200)]
-    assert windows.of("cache") == [(AT, AT + 3_600)]
+    expected = {"database": [(AT, AT + 7_200)], "cache": [(AT, AT + 3_600)]}
+    assert windows(["database", "cache"], AT - 60, AT + DAYS) == expected
     # One that has started before.
-    assert Maintenance(AT + 1_800, AT + 1_900).of("cache") == [(AT, AT + 3_600)]
+    assert windows(["cache"], AT + 1_800, AT + 1_900) == {"cache": [(AT, AT + 3_600)]}
 
 
 @pytest.mark.parametrize("alerts", [None, [], {"MAINTENANCE": None}, {"MAINTENANCE": 5}])
 def test_maintenance_wrong_settings_are_none(settings: Any, alerts: Any) -> None:
     settings.LIFESIGNS = {"ALERTS": alerts}
-    assert Maintenance(AT, AT + 60).of("a") == []
+    assert windows(["a"], AT, AT + 60) == {"a": []}

@@ -103,7 +103,8 @@ class IncidentMirror:
         engine = self._engine
         self._attempt("confirmation", engine.confirm_incidents, found.confirmed)
         for row in found.acknowledged:
-            words = (row.check_name, row.acknowledged_by, row.acknowledgement)
+            # The column may be shorter than the name.
+            words = (row.record.get("check", row.check_name), row.acknowledged_by, row.acknowledgement)
             self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
         restore_and_retry = partial(engine.restore_incidents, retry=True)
         retries: dict[str, Callable[[], Any]] = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}

@@ -40,9 +40,14 @@ def implausible(
         groups: the names of all groups.
     """
     yield from _of_receivers(given, alerts["ROUTES"])
-    yield from _of_names(given, {*names, *OTHER_SUBJECTS}, groups)
+    yield from _of_names(given, subjects(names), groups)
     yield from _of_application(alerts["APPLICATION"], given)
     yield from _unencrypted(given)
+
+
+def subjects(checks: Collection[str]) -> list[str]:
+    """Return the names of all that opens incidents: these checks, their objectives, and what is beside them."""
+    return [*checks, *OTHER_SUBJECTS, *(f"objective:{name}" for name in checks)]
 
 
 def _of_receivers(given: Alerts, routes: Sequence[Mapping[str, Any]]) -> Iterator[Problem]:

@@ -18,8 +18,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 NAME, IDENTIFIER, AUTHOR, MATCHER = 100, 100, 150, 500
-# A name of a check, or what matches some.
-PATTERN = re.compile(r"[A-Za-z0-9_.*?-]{1,100}")
+# A name of a check or of its objective, or what matches some.
+PATTERN = re.compile(r"(?:objective:)?[A-Za-z0-9_.*?-]{1,100}")
 # How long a silence that names no end lasts.
 DEFAULT_SILENCE = timedelta(hours=1)
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, Literal
 
-from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.history.json_text import to_json
-from django_lifesigns.history.rollups.maintenance import Maintenance
+from django_lifesigns.history.rollups.maintenance import windows
 from django_lifesigns.http.headers import page_headers
 from django_lifesigns.http.negotiation import preferred
 from django_lifesigns.http.templates import project_language, render_template
@@ -39,7 +37,6 @@ SUMMARIES = {
 }
 # That of the whole is the first of these that a group has.
 WORST_FIRST: tuple[State, ...] = ("down", "degraded", "unknown", "maintenance", "operational")
-MINUTE = 60
 # For so many seconds a cache may keep it.
 KEPT_SECONDS = 10
 HEADERS = {
@@ -81,14 +78,7 @@ def _states(runtime: Runtime) -> Iterator[tuple[str, State]]:
 
 
 def _in_maintenance(names: Iterable[str], now: float) -> set[str]:
-    windows = _windows(int(now // MINUTE))
-    return {name for name in names if any(start <= now < end for start, end in windows.of(name))}
-
-
-@lru_cache(1)
-def _windows(minute: int) -> Maintenance:
-    """Return those of a minute since 1970: a window that repeats is looked for in all minutes that it may last."""
-    return Maintenance(MINUTE * minute, MINUTE * (minute + 1))
+    return {name for name, found in windows(names, now, now + 1).items() if found}
 
 
 def state_of(results: Mapping[str, Any], critical: Collection[str], planned: Collection[str]) -> State:
@@ -120,10 +110,3 @@ def _state(statuses: Mapping[str, str | None], critical: Collection[str]) -> Sta
 
 def _known_status(result: Mapping[str, Any]) -> str | None:
     return None if result.get("pending") else str(result["status"])
-
-
-def _reset(**_: object) -> None:
-    _windows.cache_clear()
-
-
-setting_changed.connect(_reset)

@@ -5,6 +5,10 @@
 use super::*;
 use crate::delivery::sample::{notice, resolved};
 
+fn of_objective(notice: Notice) -> Notice {
+    Notice { check: format!("objective:{}", notice.check), message: "4 min of it are left.".to_owned(), ..notice }
+}
+
 #[test]
 fn title_of_each_kind() {
     let degraded = Notice { status: Status::Degraded, severity: Severity::Warning, ..notice() };
@@ -20,6 +24,11 @@ fn title_of_each_kind() {
         (acknowledged, "[shop] ACKNOWLEDGED by Ada: database_connectivity is failing"),
         (resolved(), "[shop] RESOLVED: database_connectivity is healthy after 12 min"),
         (Notice { status: Status::Skipped, ..resolved() }, "[shop] RESOLVED: database_connectivity after 12 min"),
+        (of_objective(notice()), "[shop] CRITICAL: error budget of database_connectivity is burning"),
+        (
+            of_objective(resolved()),
+            "[shop] RESOLVED: error budget of database_connectivity is no longer burning after 12 min",
+        ),
     ] {
         assert_eq!(title(&given), title_of_it);
     }
@@ -43,6 +52,16 @@ fn text_says_what_since_when_why_where_and_what_to_do() {
         text(&over),
         "database_connectivity of shop has recovered. The incident lasted 12 min, from 2026-11-29 14:00:00 UTC. \
          Connected\n\nSeverity: critical"
+    );
+    assert_eq!(
+        paragraph(&of_objective(notice())),
+        "error budget of database_connectivity of shop is burning since 2026-11-29 14:00:00 UTC (12 min). \
+         4 min of it are left."
+    );
+    assert_eq!(
+        paragraph(&of_objective(resolved())),
+        "error budget of database_connectivity of shop is no longer burning. The incident lasted 12 min, \
+         from 2026-11-29 14:00:00 UTC. 4 min of it are left."
     );
     let acknowledged = Notice { kind: NoticeKind::Acknowledged, acknowledged_by: None, ..notice() };
     assert!(

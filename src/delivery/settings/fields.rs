@@ -1,19 +1,16 @@
 //! The settings of alerts as they are written.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{Secret, Severity, SpecError, in_a_row, seconds_from_0, valid_name};
-use crate::policy::cron::Cron;
+use super::maintenance::MaintenanceFields;
+use crate::model::{Secret, Severity, SpecError, check_of, in_a_row, seconds_from_0, valid_name};
 use crate::policy::incident::Rules;
-use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
+use crate::policy::suppression::AlertMatcher;
 
-/// The longest maintenance window that repeats.
-const MAX_MINUTES: u32 = 7 * 24 * 60;
 /// The most names in one list of a silence.
 const MAX_MATCHED: usize = 50;
 
@@ -79,18 +76,6 @@ pub struct RouteFields {
     pub channels: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[derive(Default)]
-pub struct MaintenanceFields {
-    start: Option<String>,
-    end: Option<String>,
-    cron: Option<String>,
-    minutes: Option<u32>,
-    #[serde(deserialize_with = "texts")]
-    checks: Vec<String>,
-}
-
 /// Which alerts a silence means, as it is written.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -115,38 +100,8 @@ impl MatcherFields {
     }
 }
 
-impl MaintenanceFields {
-    pub fn parse(self) -> Result<Maintenance, SpecError> {
-        patterns("checks", &self.checks)?;
-        let matcher = AlertMatcher { checks: self.checks, ..AlertMatcher::default() };
-        let time = match (self.start, self.end, self.cron, self.minutes) {
-            (Some(start), Some(end), None, None) => {
-                let (start, end) = (time("start", &start)?, time("end", &end)?);
-                if end <= start {
-                    return Err(SpecError("end must be after start".to_owned()));
-                }
-                MaintenanceTime::Once { start, end }
-            }
-            (None, None, Some(cron), Some(minutes)) => {
-                if !(1..=MAX_MINUTES).contains(&minutes) {
-                    return Err(SpecError(format!("minutes must be from 1 to {MAX_MINUTES}, not {minutes}")));
-                }
-                let cron = Cron::parse(&cron).map_err(|error| SpecError(format!("cron {error}")))?;
-                MaintenanceTime::Repeated { cron, minutes }
-            }
-            _ => return Err(SpecError(" must have start and end, or cron and minutes".to_owned())),
-        };
-        Ok(Maintenance { time, matcher })
-    }
-}
-
-fn time(what: &str, text: &str) -> Result<SystemTime, SpecError> {
-    let parsed = text.parse::<Timestamp>().and_then(SystemTime::try_from);
-    parsed.map_err(|_| SpecError(format!("{what} must be a time with its zone, such as \"2026-12-01T22:00Z\"")))
-}
-
 pub fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
-    let wrong = patterns.iter().find(|pattern| valid_name(&pattern.replace(['*', '?'], "x")).is_err());
+    let wrong = patterns.iter().find(|pattern| valid_name(&check_of(pattern).replace(['*', '?'], "x")).is_err());
     wrong.map_or(Ok(()), |pattern| {
         Err(SpecError(format!("{what} has {pattern:?}, which is neither a name nor a pattern with '*' or '?'")))
     })
@@ -170,7 +125,7 @@ fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity
 }
 
 /// One text, or a list of them.
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Texts;
 
     impl<'de> Visitor<'de> for Texts {

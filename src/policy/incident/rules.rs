@@ -88,8 +88,10 @@ pub struct Observed {
 pub enum Evidence {
     /// The runs of a check.
     Runs(ObservedRuns),
-    /// A state that lasts, as one process sees it.
-    Level { is_bad: bool, severity: Severity },
+    /// A state that lasts, as one process sees it. It is over once it was not bad for `calm`.
+    Level { is_bad: bool, severity: Severity, calm: Duration },
+    /// Nothing is known of it now.
+    Unknown,
 }
 
 /// The runs of a check, by their numbers in its record.

@@ -49,10 +49,12 @@ pub fn step(
                 step.count(runs);
                 step.follow(runs.is_current(now), None);
             }
-            Evidence::Level { is_bad, severity } => {
-                step.level(*is_bad, *severity);
+            Evidence::Level { is_bad, severity, calm } => {
+                step.level(*is_bad, *severity, *calm);
                 step.follow(*is_bad, Some(*severity));
             }
+            // What is open stays as it is.
+            Evidence::Unknown => {}
         }
     }
     step.note_judged();
@@ -172,7 +174,7 @@ impl SubjectStep<'_, '_> {
     }
 
     /// A state that lasts: bad as long as any process has seen that lately.
-    fn level(&mut self, is_bad: bool, severity: Severity) {
+    fn level(&mut self, is_bad: bool, severity: Severity, calm: Duration) {
         let (now, rules) = (self.now, self.rules);
         let subject = &mut *self.subject;
         let quiet = now.since(subject.last);
@@ -190,7 +192,7 @@ impl SubjectStep<'_, '_> {
                 self.open(self.observed.status, severity, false);
             }
         } else if subject.failures > 0 {
-            let enough = if subject.open.is_some() { QUIET.max(rules.seconds) } else { QUIET };
+            let enough = if subject.open.is_some() { QUIET.max(rules.seconds).max(calm) } else { QUIET };
             if quiet > enough {
                 (subject.failures, subject.successes, subject.bad_since) = (0, 1, None);
                 self.resolve("");
@@ -228,7 +230,7 @@ impl SubjectStep<'_, '_> {
     fn raise(&mut self, status: Status, critical: bool) {
         let severity = match self.observed.evidence {
             Evidence::Level { severity, .. } => severity,
-            Evidence::Runs(_) => severity_of(status, critical),
+            Evidence::Runs(_) | Evidence::Unknown => severity_of(status, critical),
         };
         let Some(incident) = self.subject.open.as_mut() else { return };
         let severity = self.rules.severity.unwrap_or(severity);

@@ -84,9 +84,13 @@ impl World {
     }
 
     fn level(&mut self, is_bad: bool) {
+        self.judge(Evidence::Level { is_bad, severity: Severity::Critical, calm: Duration::ZERO }, is_bad);
+    }
+
+    fn judge(&mut self, evidence: Evidence, is_bad: bool) {
         let mut subject = self.subject();
         let status = if is_bad { Status::Error } else { Status::Healthy };
-        self.step(&mut subject, Evidence::Level { is_bad, severity: Severity::Critical }, status);
+        self.step(&mut subject, evidence, status);
         self.stored = postcard::to_allocvec(&subject).unwrap();
     }
 
@@ -385,6 +389,39 @@ fn level_is_bad_while_any_process_has_seen_that() {
     world.now += SECOND;
     world.level(false);
     assert_eq!(world.kinds(), ["triggered", "resolved"]);
+}
+
+#[test]
+fn level_is_over_once_it_was_calm_for_long_enough() {
+    let mut world = World::new(rules(3, 2, 0));
+    let seen = |world: &mut World, is_bad: bool, severity: Severity| {
+        world.judge(Evidence::Level { is_bad, severity, calm: Duration::from_secs(300) }, is_bad);
+        world.now += 60 * SECOND;
+    };
+    seen(&mut world, true, Severity::Warning);
+    assert_eq!(world.kinds(), ["triggered"]);
+    for _ in 0..3 {
+        seen(&mut world, false, Severity::Warning);
+        seen(&mut world, true, Severity::Warning);
+    }
+    assert_eq!(world.kinds(), ["triggered"], "it is one incident");
+    seen(&mut world, true, Severity::Critical);
+    seen(&mut world, true, Severity::Warning);
+    assert_eq!(world.kinds(), ["triggered", "triggered"], "more severe: once");
+    // Nobody knows: it is neither over nor given up.
+    for _ in 0..120 {
+        world.judge(Evidence::Unknown, false);
+        world.now += 60 * SECOND;
+        let now = Moment { boot: world.now, wall: SystemTime::now() };
+        assert!(!abandon(&mut world.subject(), now, &mut |_, kind| panic!("{kind}")));
+    }
+    seen(&mut world, true, Severity::Warning);
+    for _ in 0..5 {
+        seen(&mut world, false, Severity::Warning);
+    }
+    assert_eq!(world.kinds(), ["triggered", "triggered"]);
+    seen(&mut world, false, Severity::Warning);
+    assert_eq!(world.kinds(), ["triggered", "triggered", "resolved"]);
 }
 
 #[test]

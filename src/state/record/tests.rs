@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::model::{BreakerOptions, CheckError, CircuitMode, Finding};
 use crate::policy::breaker::Refused;
+use crate::state::counters::StatusSeconds;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 const STALE_AFTER: Duration = Duration::from_secs(60);
@@ -168,11 +169,73 @@ fn lease_given_back_counts_for_no_policy() {
 #[test]
 fn operation_reaches_all_processes() {
     let mut host = Host::new();
-    assert_eq!(host.record.operate(Operation::ForceOpen).unwrap().to, CircuitState::Open);
+    assert_eq!(host.record.operate(Operation::ForceOpen, host.now).unwrap().to, CircuitState::Open);
     assert!(matches!(host.acquire(owner(1, 1)), Acquired::Refused(Refused { retry_after: None, .. })));
     assert_eq!(host.record.breaker(host.now).unwrap().1, CircuitMode::ForcedOpen);
-    host.record.operate(Operation::Reset);
+    host.record.operate(Operation::Reset, host.now);
     assert!(is_leader(&host.acquire(owner(1, 1))));
+}
+
+/// Every 10 seconds runs the check if it is time for that and its breaker allows it, and returns the seconds (healthy,
+/// error, unknown) after so many steps. A run takes no time.
+fn seconds_after(host: &mut Host, steps: u64, result: &Result<Finding, CheckError>) -> [f64; 3] {
+    for step in 0..steps {
+        host.now += Duration::from_secs(10);
+        let owner = owner(1, step);
+        if is_leader(&host.acquire(owner)) {
+            host.travel();
+            let mut run = run(result.clone());
+            run.outcome.finished = host.now;
+            host.record.settle(owner, run, &Limits::default(), host.now);
+        }
+    }
+    let seconds = host.record.counters(host.now).seconds;
+    assert_eq!(seconds.degraded, 0.0);
+    [seconds.healthy, seconds.error, seconds.unknown].map(f64::round)
+}
+
+#[test]
+fn seconds_of_a_day_that_is_renewed_add_up_to_it() {
+    let mut host = Host::new();
+    assert_eq!(seconds_after(&mut host, 8_641, &Ok(Finding::healthy("m"))), [86_400.0, 0.0, 0.0]);
+}
+
+#[test]
+fn error_holds_while_its_circuit_is_open() {
+    let mut host = Host::new();
+    let refused = Err(CheckError::Refused { target: "t".to_owned() });
+    // The waits grow to ten times the staleness bound.
+    assert_eq!(seconds_after(&mut host, 8_641, &refused), [0.0, 86_400.0, 0.0]);
+    let settled = host.record.settled();
+    assert!(settled < 200, "{settled} runs");
+    // The next trial ends it.
+    let [healthy, error, unknown] = seconds_after(&mut host, 360, &Ok(Finding::healthy("m")));
+    assert!(healthy > 2_900.0 && error < 87_100.0, "{healthy} {error}");
+    assert_eq!((healthy + error, unknown), (90_000.0, 0.0));
+}
+
+#[test]
+fn result_of_an_open_circuit_is_unknown_once_no_trial_renews_it() {
+    let wait = Duration::from_secs(300);
+    let breaker = BreakerOptions { failures: Some(1), wait, ..BreakerOptions::default() };
+    let options = CheckOptions { breaker: Some(breaker), ..options() };
+    let seconds = |operation: Option<Operation>, result: &Result<Finding, CheckError>| {
+        let mut host = Host::of(options.clone());
+        seconds_after(&mut host, 1, result);
+        host.now += Duration::from_secs(10);
+        if let Some(operation) = operation {
+            host.record.operate(operation, host.now);
+        }
+        host.travel();
+        host.now += Duration::from_secs(990);
+        let StatusSeconds { healthy, error, unknown, .. } = host.record.counters(host.now).seconds;
+        [healthy, error, unknown].map(f64::round)
+    };
+    let refused = Err(CheckError::Refused { target: "t".to_owned() });
+    assert_eq!(seconds(None, &refused), [0.0, 360.0, 640.0]);
+    // What an operator has opened says nothing of the check.
+    assert_eq!(seconds(Some(Operation::ForceOpen), &refused), [0.0, 60.0, 940.0]);
+    assert_eq!(seconds(Some(Operation::ForceOpen), &Ok(Finding::healthy("m"))), [60.0, 0.0, 940.0]);
 }
 
 #[test]

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from django_lifesigns.history.objectives.state import ObjectiveState, alarms, for_metrics, read_states
+from django_lifesigns.history.objectives.state import ObjectiveState, for_engine, read_states
 from django_lifesigns.history.objectives.targets import Target
 from lifesigns import Engine
 
 logger = logging.getLogger("django_lifesigns")
 
-# For so long what this process has worked out last serves the alerts.
-KEPT_SECONDS = 90.0
-
 
 def set_targets(found: Mapping[str, Target]) -> None:
     """Set the target of each check that has one: the engine of this process was built, or forgotten."""
     _latest["targets"] = dict(found)
-    _latest.pop("states", None)
 
 
 def targets() -> dict[str, Target]:
@@ -43,7 +38,7 @@ def as_dicts() -> dict[str, Any]:
 
 
 def publish(engine: Engine) -> None:
-    """Work out the objectives and hand them to the metrics of all processes that share with this one."""
+    """Work out the objectives and hand them to metrics and alerts of all processes that share with this one."""
     if not targets():
         return
     try:
@@ -54,20 +49,7 @@ def publish(engine: Engine) -> None:
         _latest["failed"] = True
         return
     _latest.pop("failed", None)
-    _latest["states"] = (time.monotonic(), found)
-    engine.set_objectives(for_metrics(found))
-
-
-def burning() -> list[dict[str, Any]]:
-    """Return the objectives whose burn rate fires, for the alerts: check, severity, pairs, message.
-
-    As this process has worked them out within the last 90 s, else from the database, whose errors it raises.
-    """
-    at, found = _latest.get("states", (0.0, []))
-    if not at or time.monotonic() - at > KEPT_SECONDS:
-        found = states()
-        _latest["states"] = (time.monotonic(), found)
-    return alarms(found)
+    engine.set_objectives(for_engine(found))
 
 
 _latest: dict[str, Any] = {}

@@ -12,11 +12,12 @@ from typing import Any
 from django.db.models import Q
 from django.utils.timezone import get_default_timezone
 
-from django_lifesigns.history.objectives.budget import WINDOWS, Budget, Spent, pairs_of
+from django_lifesigns.history.objectives.budget import WINDOWS, Budget, Spent
 from django_lifesigns.history.objectives.targets import Target
 from django_lifesigns.history.rollups.figures import STATUSES
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.history.rollups.reading import hours, sums, tiles
+from lifesigns.results import BudgetAlarm, Objective
 
 FIELDS = (*STATUSES, "error_stretches", "unhealthy_stretches")
 
@@ -111,40 +112,26 @@ def _bad_by_day(targets: Mapping[str, Target], now: float) -> dict[str, dict[dat
     return lost
 
 
-def for_metrics(states: list[ObjectiveState]) -> dict[str, Any]:
+def for_engine(states: list[ObjectiveState]) -> dict[str, Objective]:
     """Return what `Engine.set_objectives` takes."""
     return {
         state.check: {
             "ratio": state.budget.target.ratio,
             "budget_remaining": state.budget.remaining,
             "burn_rates": {window: rate for window in WINDOWS if (rate := state.budget.burn(window)) is not None},
+            "alarm": _alarm(state),
         }
         for state in states
     }
 
 
-def alarms(states: list[ObjectiveState]) -> list[dict[str, Any]]:
-    """Return what fires, for the alerts: check, severity, the pairs with their burn rates, and the sentence."""
+def _alarm(state: ObjectiveState) -> BudgetAlarm | None:
+    """Return why somebody has to know of it now, if a pair fires."""
     from django_lifesigns.history.objectives.sentence import sentence
 
-    return [
-        {
-            "check": state.check,
-            "severity": severity(state.budget),
-            "pairs": [
-                {
-                    "pair": pair.name,
-                    "factor": round(pair.factor(state.budget.target.days), 6),
-                    "burn_rates": {name: _rounded(state.budget.burn(name)) for name in (pair.long, pair.short)},
-                }
-                for pair in pairs_of(state.budget.target)
-                if state.budget.fires(pair)
-            ],
-            "message": sentence(state),
-        }
-        for state in states
-        if state.budget.firing
-    ]
+    if not state.budget.firing:
+        return None
+    return {"severity": "critical" if severity(state.budget) == "page" else "warning", "message": sentence(state)}
 
 
 def _rounded(value: float | None, digits: int = 6) -> float | None:

@@ -87,8 +87,13 @@ def complete(history: History, engine: Engine, max_stale: float) -> Report:
     now, since, until = (utc(at).timestamp() for at in (timezone.now(), history.since, history.until))
     found = sums({"all": tiles(since, until, now)}, FIGURES)
     seconds = until - since
-    parents = {name: counters["depends_on"] for name, counters in engine.counters().items()}
-    hold = timedelta(seconds=max_stale + log_every())
+    counted = engine.counters()
+    parents = {name: counters["depends_on"] for name, counters in counted.items()}
+
+    def hold(check: str) -> timedelta:
+        own = counted.get(check)
+        return timedelta(seconds=log_every() + (own["holds_for"] if own else max_stale))
+
     return Report(
         history,
         {name: TimeFigures(windows["all"], seconds) for name, windows in found.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,12 +42,12 @@ class Incident:
 
 
 def incidents(
-    since: datetime, until: datetime, hold: timedelta, parents: Mapping[str, Iterable[str]]
+    since: datetime, until: datetime, hold: Callable[[str], timedelta], parents: Mapping[str, Iterable[str]]
 ) -> list[Incident]:
     """Return the incidents of a time, latest first: two queries.
 
     Args:
-        hold: after the last result for so long nothing else is known.
+        hold: for how long the last result of a check says something.
         parents: of each check that depends on others.
     """
     in_time = HealthCheckLog.objects.filter(checked_at__gte=since, checked_at__lt=until).order_by()
@@ -64,7 +64,7 @@ def incidents(
     found = [
         incident
         for name, own in by_check.items()
-        for incident in _of_check(name, own, min(utc(last[name]) + hold, utc(until)), utc(until))
+        for incident in _of_check(name, own, min(utc(last[name]) + hold(name), utc(until)), utc(until))
     ]
     return sorted(_folded(found, parents, utc(until)), key=lambda incident: incident.since, reverse=True)[:MOST]
 

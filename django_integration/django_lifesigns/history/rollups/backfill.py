@@ -15,7 +15,7 @@ from django_lifesigns.checks.timezones import kept, utc
 from django_lifesigns.history.reports.durations import LONGEST_MS
 from django_lifesigns.history.rollups.allot import Increments, Key, Step, spread
 from django_lifesigns.history.rollups.figures import DURATIONS, STATUSES
-from django_lifesigns.history.rollups.maintenance import Interval, Maintenance
+from django_lifesigns.history.rollups.maintenance import Interval, windows
 from django_lifesigns.history.rollups.periods import PERIODS, TOTAL
 from django_lifesigns.history.rollups.upsert import add
 from django_lifesigns.history.rollups.writer import LIVE, LOG
@@ -56,24 +56,24 @@ def backfill(
     # So that there is a row to lock.
     mark = Rollup(check_name=check, period=TOTAL, start=0, source=LOG, until=0.0)
     Rollup.objects.using(using).bulk_create([mark], ignore_conflicts=True)
-    count, windows = 0, None
+    count, planned = 0, None
     while True:
         with transaction.atomic(using=using):
             marks = Rollup.objects.using(using).filter(check_name=check, period=TOTAL, source__in=[LIVE, LOG])
             until = dict(marks.select_for_update().values_list("source", "until"))
             end = min(until.get(LIVE, now), now)
             results = _results(check, until[LOG], end)
-            if windows is None:
+            if planned is None:
                 first = results[0].at if results else end
-                windows = Maintenance(min(first, until[LOG] or first), end).of(check)
+                planned = windows([check], min(first, until[LOG] or first), end)[check]
             is_last = len(results) < CHUNK
             ends = end if is_last else results[-1].at
             before = _before(check, until[LOG]) if until[LOG] else None
             increments = Increments()
             known = [*([before] if before else []), *results]
             for step in _steps(known, until[LOG], ends, hold):
-                spread(increments, check, step, windows, now)
-            _count_runs(increments, check, known, until[LOG], windows, now)
+                spread(increments, check, step, planned, now)
+            _count_runs(increments, check, known, until[LOG], planned, now)
             reached = _reached(results or ([before] if before else []), end, hold, is_last, LIVE in until)
             increments.add(Key(check, TOTAL, 0, LOG), reached, {})
             add(increments, using)

@@ -37,4 +37,4 @@ PERIODS = (MINUTE, HOUR, DAY)
 
 def finest(at: float, now: float) -> Period:
     """Return the shortest period of which there are still roll-ups of a time that long ago."""
-    return next((period for period in PERIODS if at >= now - period.kept), DAY)
+    return next((period for period in PERIODS if at >= period.kept_since(now)), DAY)

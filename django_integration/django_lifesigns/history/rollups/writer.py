@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from django_lifesigns.history.rollups.allot import Cursor, Increments, Key, allot, totals
 from django_lifesigns.history.rollups.figures import FIGURES
-from django_lifesigns.history.rollups.maintenance import Maintenance
+from django_lifesigns.history.rollups.maintenance import windows
 from django_lifesigns.history.rollups.periods import HOUR, PERIODS, TOTAL
 from django_lifesigns.history.rollups.samples import Sample, Samples
 from django_lifesigns.history.rollups.upsert import add
@@ -132,8 +132,7 @@ def roll_up(samples: Sequence[Sample], using: str) -> bool:
         _start(samples, cursors, using)
         return False
     since = min((cursor.until for cursor in cursors.values()), default=time.time())
-    windows = Maintenance(since, time.time())
-    increments = allot(samples, cursors, {name: windows.of(name) for name in {*chain(*samples)}})
+    increments = allot(samples, cursors, windows({*chain(*samples)}, since, time.time()))
     add(increments, using)
     return True
 

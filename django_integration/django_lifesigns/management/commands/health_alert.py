@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
-from django_lifesigns.alerts.plausibility import OTHER_SUBJECTS
+from django_lifesigns.alerts.plausibility import subjects
 from django_lifesigns.alerts.tables import Incident
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.alert_actions import AlertActions
@@ -161,7 +161,7 @@ class Command(HealthCommand):
         """Raise CommandError for a name that is none; a pattern may match what comes later."""
         engine = self._runtime.engine
         exact = [name.strip() for name in checks.split(",") if not set("*?") & set(name)]
-        unknown_checks(exact, [*engine.names, *OTHER_SUBJECTS])
+        unknown_checks(exact, subjects(engine.names))
         if group and group not in engine.groups:
             nearest = did_you_mean(group, engine.groups) if engine.groups else _("LIFESIGNS['GROUPS'] names none.")
             raise CommandError(f"{_('Unknown group %(name)r.') % {'name': group}} {nearest}", returncode=2)
