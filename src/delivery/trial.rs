@@ -41,7 +41,7 @@ impl Alerts {
                 is_flapping: false,
                 acknowledged_by: None,
                 runbook: None,
-                url: self.settings.url.clone(),
+                url: self.settings.url_of(CHECK),
             }
         };
         let notices = [notice(NoticeKind::Triggered, 1), notice(NoticeKind::Resolved, 2)];
