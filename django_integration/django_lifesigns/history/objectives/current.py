@@ -58,16 +58,25 @@ def publish(engine: Engine) -> None:
     engine.set_objectives(for_metrics(found))
 
 
-def burning() -> list[dict[str, Any]]:
-    """Return the objectives whose burn rate fires, for the alerts: check, severity, pairs, message.
+def recent_states() -> list[ObjectiveState]:
+    """Return the state of each objective, as this process has worked it out within the last 90 s.
 
-    As this process has worked them out within the last 90 s, else from the database, whose errors it raises.
+    Else from the database, whose errors it raises.
     """
+    found: list[ObjectiveState]
     at, found = _latest.get("states", (0.0, []))
     if not at or time.monotonic() - at > KEPT_SECONDS:
         found = states()
         _latest["states"] = (time.monotonic(), found)
-    return alarms(found)
+    return found
+
+
+def burning() -> list[dict[str, Any]]:
+    """Return the objectives whose burn rate fires, for the alerts: check, severity, pairs, message.
+
+    As `recent_states` has them.
+    """
+    return alarms(recent_states())
 
 
 _latest: dict[str, Any] = {}
