@@ -94,7 +94,8 @@ fmt: $(VENV)/.dev ## Formats everything
 	$(BIN)/ruff check --fix --quiet
 	$(BIN)/ruff format --quiet
 
-docs: $(VENV)/.dev ## Builds the documentation's site into target/site, with its links checked
+docs: $(VENV)/.dev ## Builds the documentation's site into target/site, with its links checked; renews the picture of the dashboard
+	$(BIN)/python scripts/dashboard-picture
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # Criterion's first: it is built without the feature `python`, and either build of the library takes the other's place.

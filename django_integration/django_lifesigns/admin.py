@@ -24,6 +24,7 @@ from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, StatusMedia, coloured
 from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
+from django_lifesigns.http.links import site_link
 from django_lifesigns.models import (
     AlertThreshold,
     Delivery,
@@ -130,6 +131,10 @@ class ServiceAvailabilityAdmin(ReadOnlyAdmin):
     search_fields = ("service_name",)
     date_hierarchy = "last_check_at"
 
+    def view_on_site(self, obj: ServiceAvailability) -> str | None:
+        """Link to the check on the dashboard."""
+        return site_link("dashboard_check", check=obj.service_name)
+
     @admin.display(description=lazy("uptime"), ordering="uptime_percentage")
     def uptime(self, row: ServiceAvailability) -> SafeString:
         share = row.uptime_percentage
@@ -187,6 +192,14 @@ class AlertThresholdAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no 
         return {**threshold.texts(), "url": url, "action": action}
 
 
-admin.site.register(Incident, IncidentAdmin)
+@admin.register(Incident)
+class LinkedIncidentAdmin(IncidentAdmin):
+    """Incidents with a link to their check on the dashboard."""
+
+    def view_on_site(self, obj: Incident) -> str | None:
+        """Link to the check on the dashboard."""
+        return site_link("dashboard_check", check=obj.check_name)
+
+
 admin.site.register(Delivery, DeliveryAdmin)
 admin.site.register(Silence, SilenceAdmin)

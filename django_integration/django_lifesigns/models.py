@@ -55,6 +55,10 @@ class HealthCheckLog(models.Model):
         )
         verbose_name = lazy("health check result")
         verbose_name_plural = lazy("health check results")
+        permissions = (
+            ("run_check", "Can run checks now"),
+            ("force_breaker", "Can reset and force circuit breakers"),
+        )
         # Without it Django 6.1 queries the database in `manage.py check` for whether it has JSON fields.
         required_db_features = ("supports_json_field",)
 

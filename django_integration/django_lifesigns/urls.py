@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from django_lifesigns import views
+from django_lifesigns.dashboard.views import dashboard, dashboard_check
 from django_lifesigns.http.assets import health_asset
 
 urlpatterns = [
@@ -14,6 +15,8 @@ urlpatterns = [
     path("health/", views.health_check, name="health_check"),
     path("health/detailed/", views.detailed_health_check, name="detailed_health_check"),
     path("metrics/", views.metrics, name="metrics"),
+    path("health/dashboard/", dashboard, name="dashboard"),
+    path("health/dashboard/<str:check>/", dashboard_check, name="dashboard_check"),
     path("health/status/", views.public_status, name="public_status"),
     path("health/assets/<str:digest>/<str:name>", health_asset, name="health_asset"),
     path("health/group/<str:group>/", views.group_check, name="group_check"),

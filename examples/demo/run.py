@@ -12,7 +12,7 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PAGES = ("health/", "ready/", "alive/", "startup/", "health/disk_space/")
+PAGES = ("health/dashboard/", "health/", "ready/", "alive/", "startup/", "health/disk_space/")
 
 
 def main() -> None:
@@ -20,10 +20,13 @@ def main() -> None:
     import django
     from django.core.management import call_command
 
+    from examples.demo.demo.history import make_up
+
     os.environ["DJANGO_SETTINGS_MODULE"] = "demo.settings"
     django.setup()
     # The full demo's database has a table of sessions already.
     call_command("migrate", verbosity=0, fake_initial=True)
+    make_up()
     with suppress(SystemExit):  # its exit code says what its table shows
         call_command("health_check", "--all")
     address = f"127.0.0.1:{os.environ.get('PORT', '8000')}"

@@ -96,7 +96,8 @@ impl Alerts {
         let engine = self.engine()?;
         let check = engine.check(check_of(&claimed.incident.check)).ok();
         let runbook = check.as_ref().and_then(|check| check.options.runbook.as_deref());
-        let notice = claimed.to_send(&self.settings.application, runbook, self.settings.url.as_deref());
+        let url = self.settings.url_of(check_of(&claimed.incident.check));
+        let notice = claimed.to_send(&self.settings.application, runbook, url.as_deref());
         Some(Claim { group, channel: channel.clone(), owner, claimed, notice, at, _slot: slot })
     }
 

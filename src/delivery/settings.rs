@@ -35,8 +35,8 @@ pub struct AlertSettings {
     pub rules: Rules,
     pub maintenance: Vec<Maintenance>,
     pub ping_url: Option<Url>,
-    /// Of the dashboard.
-    pub url: Option<String>,
+    /// Of the dashboard, or with `{check}` that of a page for each check.
+    url: Option<String>,
     pub wedged_after: Duration,
     /// Of one attempt.
     pub timeout: Duration,
@@ -114,6 +114,11 @@ impl AlertSettings {
             Some(_) => matching.flat_map(|(_, channels)| channels).cloned().collect(),
             None => self.channels.iter().map(|channel| channel.name().to_owned()).collect(),
         }
+    }
+
+    /// The URL of the page about a check.
+    pub fn url_of(&self, check: &str) -> Option<String> {
+        self.url.as_ref().map(|url| url.replace("{check}", check))
     }
 
     /// The channel of that name.

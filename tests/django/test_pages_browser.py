@@ -98,8 +98,8 @@ def test_hostile_text__is_text(chromium: Chromium, site: str) -> None:
 def test_keyboard__reaches_everything_in_order(chromium: Chromium, site: str) -> None:
     with chromium.tab(f"{site}/health/") as tab:
         order = tab.tab_order()
-    assert order[:4] == ["Skip to content", "Health", "Detailed", "JSON"]
-    assert order[4:] == [
+    assert order[:5] == ["Skip to content", "Health", "Detailed", "Dashboard", "JSON"]
+    assert order[5:] == [
         "root",
         "Blocks 1 check: child",
         "slow",

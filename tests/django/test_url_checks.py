@@ -84,7 +84,7 @@ def test_other_page__before_a_probe(settings: Any, first: list[str]) -> None:
     middleware = [*first, *plain.MIDDLEWARE]
     assert found(settings, middleware, [path("health/", page), path("", LIFESIGNS)]) == ["W021 /health/"]
     everything = [re_path(".*", page), path("", LIFESIGNS)]
-    assert len(found(settings, middleware, everything)) == 6
+    assert len(found(settings, middleware, everything)) == 7
     assert found(settings, middleware, [path("", LIFESIGNS), path("health/", page), re_path(".*", page)]) == []
     assert found(settings, middleware, [path("metrics", page), path("", LIFESIGNS)]) == []
 

@@ -33,12 +33,12 @@ class Caller:
 
 async def identify(request: HttpRequest, conf: Conf, wait: Wait) -> Caller:
     """Return what the caller may do; a session is looked up where neither token nor network decide."""
-    return _caller(is_authorized(request, conf) or await is_staff(request, wait), conf)
+    return caller_of(is_authorized(request, conf) or await is_staff(request, wait), conf)
 
 
 def identify_without_session(request: HttpRequest, conf: Conf) -> Caller:
     """Return what the caller may do whatever its session, for answers that have a budget."""
-    return _caller(is_authorized(request, conf), conf)
+    return caller_of(is_authorized(request, conf), conf)
 
 
 def is_authorized(request: HttpRequest, conf: Conf) -> bool:
@@ -62,7 +62,8 @@ def client_address(request: HttpRequest, proxies: tuple[Proxy, ...]) -> IPv4Addr
     return _address(next((hop for hop in reversed(hops) if not _is_proxy(hop, proxies)), hops[0]))
 
 
-def _caller(authorized: bool, conf: Conf) -> Caller:
+def caller_of(authorized: bool, conf: Conf) -> Caller:
+    """Return what a caller may do that is authorized or not."""
     details = authorized if conf.show_details == "authorized" else conf.show_details == "always"
     hint = {} if details or conf.show_details == "never" else {"hint": HINT}
     return Caller(authorized, details, hint)

@@ -76,7 +76,7 @@ def listing(results: Results, url_of: Callable[[str], str | None], critical: Col
     """
     below: dict[str, list[str]] = {}
     for name in results:
-        if (root := _root(name, results)) != name:
+        if (root := root_of(name, results)) != name:
             below.setdefault(root, []).append(name)
     blocked = {name for names in below.values() for name in names}
 
@@ -100,7 +100,7 @@ def _worst_first(rows: Iterable[CheckRow]) -> list[CheckRow]:
     return sorted(rows, key=lambda row: (not row.is_critical, row.since.iso if row.since else LATEST))
 
 
-def _root(name: str, results: Results) -> str:
+def root_of(name: str, results: Results) -> str:
     """Return the check that blocks this one, or that which blocks that one, and so on, as far as they are shown."""
     seen, root = {name}, name
     while (parent := str(results[root].get("blocked_by", ""))) in results:

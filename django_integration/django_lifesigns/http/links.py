@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.http import HttpRequest
+from django.urls import get_script_prefix
 from django.urls.resolvers import RoutePattern
 from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
@@ -28,6 +29,18 @@ def link(request: HttpRequest, view: str, **arguments: str) -> str | None:
         end = _path(url.parts[-1][0], arguments)
         if prefix is not None and end is not None:
             return escape_leading_slashes(escape_uri_path(f"{_script_name(request)}/{prefix}{end}"))
+    return None
+
+
+def site_link(view: str, **arguments: str) -> str | None:
+    """Return the URL of the view of that name, for a page that is none of ours.
+
+    None where the project has none, or none without arguments in its prefix.
+    """
+    for url in probe_urls():
+        prefix, end = _prefix(url), _path(url.parts[-1][0], arguments)
+        if url.view.__name__ == view and prefix is not None and end is not None:
+            return escape_leading_slashes(escape_uri_path(f"{get_script_prefix().rstrip('/')}/{prefix}{end}"))
     return None
 
 

@@ -34,27 +34,34 @@ class EveryAlias(set[str]):
 
 
 class ProbeView:
-    """A view from a coroutine function `(request, wait)`, for GET and HEAD.
+    """A view from a coroutine function `(request, wait)`.
 
     In an event loop, and so under ASGI, it is a coroutine function and holds no thread while it waits; elsewhere it is
     an ordinary function, since under WSGI Django would start an event loop and a thread for each request (0.5 ms).
 
     Its attributes are copied by decorators that use `functools.wraps`. Django reads them:
 
-    - `csrf_exempt`: a probe sends no cookie and changes nothing, so a POST gets 405 and no page about CSRF.
+    - `csrf_exempt`: a probe sends no cookie and changes nothing, so a POST gets 405 and no page about CSRF. What takes
+      a POST checks that by itself, since the middleware that would is not there where it is answered before all others.
     - `login_required`: `LoginRequiredMiddleware` would redirect, and kubelet takes a redirect for success.
     - `_non_atomic_requests`: with ATOMIC_REQUESTS a transaction would be opened first, and hang with the database.
     """
 
-    def __init__(self, view: View, vary: tuple[str, ...]) -> None:
+    def __init__(self, view: View, vary: tuple[str, ...], methods: tuple[str, ...] = METHODS) -> None:
         update_wrapper(self, view)
         self._view = view
+        self._methods = methods
         self._vary = ", ".join(("Accept", *vary))
         # A prefix such as `<tenant>/` in the project's URLs has arguments that are not for the probe.
         self._takes = frozenset(inspect.signature(view).parameters) - {"request", "wait"}
         self.csrf_exempt = True
         self.login_required = False
         self._non_atomic_requests = EveryAlias()
+
+    @property
+    def methods_with_body(self) -> frozenset[str]:
+        """The methods that it takes beside those of a probe."""
+        return frozenset(self._methods) - {*METHODS}
 
     def __getattr__(self, name: str) -> Any:
         if name in MARKS and is_in_event_loop():
@@ -77,9 +84,9 @@ class ProbeView:
         return {name: value for name, value in arguments.items() if name in self._takes}
 
     def _refuse(self, request: HttpRequest) -> HttpResponse | None:
-        if request.method in METHODS:
+        if request.method in self._methods:
             return None
-        response = HttpResponseNotAllowed(METHODS, headers={**NOT_KEPT, "Content-Length": "0"})
+        response = HttpResponseNotAllowed(self._methods, headers={**NOT_KEPT, "Content-Length": "0"})
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response
 
@@ -92,9 +99,9 @@ class ProbeView:
         return response
 
 
-def probe(*vary: str) -> Callable[[View], ProbeView]:
+def probe(*vary: str, methods: tuple[str, ...] = METHODS) -> Callable[[View], ProbeView]:
     """Make a probe of a coroutine function whose answer depends on these headers, besides the query."""
-    return lambda view: ProbeView(view, vary)
+    return lambda view: ProbeView(view, vary, methods)
 
 
 def probe_of(view: object) -> ProbeView | None:

@@ -21,6 +21,8 @@ WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
+# Of the body of a request.
+MOST_BYTES = 65_536
 AsgiApplication = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -44,7 +46,7 @@ class WsgiProbes:
             return self.application(environ, start_response)
         respond: Any = convert_exception_to_response(route.respond)
         response: HttpResponse = respond(WSGIRequest(environ))
-        start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        start_response(f"{response.status_code} {response.reason_phrase}", _headers(response))
         return [_body(response, environ["REQUEST_METHOD"])]
 
 
@@ -63,15 +65,31 @@ class AsgiProbes:
             await self.application(scope, receive, send)
             return
         respond: Any = convert_exception_to_response(route.arespond)
+        content = await _received(receive) if scope["method"] in route.view.methods_with_body else b""
         try:
-            request = ASGIRequest(scope, BytesIO())
+            request = ASGIRequest(scope, BytesIO(content))
         except UnicodeDecodeError:  # a query that is not percent-encoded; Django's own handler answers so, too
             response: HttpResponse = HttpResponseBadRequest()
         else:
             response = await respond(request)
-        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.items()]
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in _headers(response)]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": _body(response, scope["method"])})
+
+
+def _headers(response: HttpResponse) -> list[tuple[str, str]]:
+    cookies = [("Set-Cookie", cookie.output(header="").strip()) for cookie in response.cookies.values()]
+    return [*response.items(), *cookies]
+
+
+async def _received(receive: Receive) -> bytes:
+    """Return the body of a request, as much of it as our forms may have."""
+    content, is_more = b"", True
+    while is_more and len(content) < MOST_BYTES:
+        message = await receive()
+        content += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return content[:MOST_BYTES]
 
 
 def _body(response: HttpResponse, method: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 Value = TypeVar("Value")
@@ -29,6 +30,11 @@ async def awaiting(
 ) -> Value:
     """Wait in the event loop, without a thread."""
     return await asynchronous(*args, **kwargs)
+
+
+async def in_thread(wait: Wait, function: Callable[..., Value], *arguments: Any) -> Value:
+    """Call what may block: on this thread, or beside the event loop on another one."""
+    return await wait(function, partial(asyncio.to_thread, function), *arguments)
 
 
 def run(coroutine: Coroutine[Any, Any, Value]) -> Value:

@@ -45,6 +45,16 @@ fn alerts_go_to_the_channels_of_every_route_that_matches_or_to_all() {
 }
 
 #[test]
+fn url_is_that_of_the_dashboard_or_of_a_page_for_each_check() {
+    let url_of =
+        |url: Value| parse(json!({"URL": url})).unwrap_or_else(|error| unreachable!("{error}")).url_of("cache");
+    assert_eq!(url_of(json!(null)), None);
+    let whole = "https://shop.example/health/dashboard/";
+    assert_eq!(url_of(json!(whole)).as_deref(), Some(whole));
+    assert_eq!(url_of(json!(format!("{whole}{{check}}/"))), Some(format!("{whole}cache/")));
+}
+
+#[test]
 fn wrong_settings_are_named() {
     let (start, end) = ("2026-12-01T22:00Z", "2026-12-02T01:00Z");
     assert!(

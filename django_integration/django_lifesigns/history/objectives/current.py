@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +16,14 @@ from lifesigns import Engine
 
 logger = logging.getLogger("django_lifesigns")
 
+# For so long what this process has worked out last serves pages.
+KEPT_SECONDS = 90.0
+
 
 def set_targets(found: Mapping[str, Target]) -> None:
     """Set the target of each check that has one: the engine of this process was built, or forgotten."""
     _latest["targets"] = dict(found)
+    _latest.pop("states", None)
 
 
 def targets() -> dict[str, Target]:
@@ -49,7 +54,21 @@ def publish(engine: Engine) -> None:
         _latest["failed"] = True
         return
     _latest.pop("failed", None)
+    _latest["states"] = (time.monotonic(), found)
     engine.set_objectives(for_engine(found))
+
+
+def recent_states() -> list[ObjectiveState]:
+    """Return the state of each objective, as this process has worked it out within the last 90 s.
+
+    Else from the database, whose errors it raises.
+    """
+    found: list[ObjectiveState]
+    at, found = _latest.get("states", (0.0, []))
+    if not at or time.monotonic() - at > KEPT_SECONDS:
+        found = states()
+        _latest["states"] = (time.monotonic(), found)
+    return found
 
 
 _latest: dict[str, Any] = {}

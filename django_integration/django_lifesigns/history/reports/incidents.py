@@ -42,15 +42,22 @@ class Incident:
 
 
 def incidents(
-    since: datetime, until: datetime, hold: Callable[[str], timedelta], parents: Mapping[str, Iterable[str]]
+    since: datetime,
+    until: datetime,
+    hold: Callable[[str], timedelta],
+    parents: Mapping[str, Iterable[str]],
+    check: str | None = None,
 ) -> list[Incident]:
     """Return the incidents of a time, latest first: two queries.
 
     Args:
         hold: for how long the last result of a check says something.
         parents: of each check that depends on others.
+        check: of this one alone.
     """
     in_time = HealthCheckLog.objects.filter(checked_at__gte=since, checked_at__lt=until).order_by()
+    if check is not None:
+        in_time = in_time.filter(check_name=check)
     order: Any = {"partition_by": [F("check_name")], "order_by": [F("checked_at").asc(), F("pk").asc()]}
     changes = in_time.annotate(before=Window(Lag("status"), **order)).filter(
         ~Q(before=F("status")) | Q(before=None, status__in=BAD)

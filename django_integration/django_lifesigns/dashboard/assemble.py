@@ -1,0 +1,186 @@
+"""From what is known now and the history to what the dashboard shows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from hashlib import sha256
+from typing import Any
+
+from django_lifesigns.dashboard.history import History
+from django_lifesigns.dashboard.live import Live
+from django_lifesigns.dashboard.order import STATUSES, in_order, overall, shown_status
+from django_lifesigns.dashboard.sentences import message_of, strip_sentence
+from django_lifesigns.dashboard.shapes import (
+    AvailabilityEntry,
+    CheckEntry,
+    DashboardData,
+    IncidentEntry,
+    StripEntry,
+    SummaryEntry,
+    WorkerEntry,
+)
+from django_lifesigns.dashboard.strips import DAYS, STATES, Strip, availability, coverage
+from django_lifesigns.history.json_text import to_json
+from lifesigns.results import ProcessInfo
+
+LETTERS = {letter: name for name, letter in STATES.items()}
+# Which change as time passes, and with each run of a check that finds the same.
+PASSING = frozenset(["at", "retry_after_seconds", "duration_seconds", "lag_seconds"])
+VOLATILE = PASSING | {"timestamp", "duration_ms"}
+# Seconds that a program may wait for the interpreter without anybody noticing.
+NOTICED_LAG = 1.0
+
+
+def dashboard_data(live: Live, history: History) -> DashboardData:
+    """Return the whole."""
+    results = live.report["checks"]
+    checks = [check_entry(name, blocks, live, history) for name, blocks in in_order(results, live.infos)]
+    status, incidents = overall(results, live.infos), incidents_of(live, history)
+    data: DashboardData = {
+        "status": status,
+        "message": message_of(status, len(checks)),
+        "at": iso(live.now),
+        "revision": "",
+        "days": DAYS,
+        "summary": _summary(checks),
+        "history_error": history.error,
+        "checks": checks,
+        "incidents": None if live.incidents is None else [incident_entry(each, live.now) for each in incidents],
+        "workers": [_worker(process) for process in live.processes],
+    }
+    data["revision"] = revision(data)
+    return data
+
+
+def check_entry(name: str, blocks: Sequence[str], live: Live, history: History) -> CheckEntry:
+    """Return one check, which blocks these others."""
+    result, info, strip = live.report["checks"][name], live.infos[name], history.strips.get(name)
+    breaker = info["breaker"]
+    is_run = not result.get("pending") and "blocked_by" not in result
+    return {
+        "name": name,
+        "status": shown_status(result),  # type: ignore[typeddict-item]  # one of these words
+        "critical": info["critical"],
+        "message": result["message"],
+        "since": result.get("since"),
+        "timestamp": result["timestamp"] if is_run else None,
+        "duration_ms": result["duration_ms"] if is_run else None,
+        "error_type": result.get("error_type"),
+        "raw_status": result.get("raw_status"),
+        "depends_on": info["depends_on"],
+        "blocked_by": result.get("blocked_by"),
+        "blocks": list(blocks),
+        "circuit": None if breaker is None else {"state": breaker["state"], "mode": breaker["mode"]},
+        "retry_after_seconds": result.get("retry_after_seconds"),
+        "last_error": dict(result["last_error"]) if "last_error" in result else None,
+        "runbook": info["runbook"],
+        "silenced_until": iso(live.silenced[name]) if name in live.silenced else None,
+        "strip": _strip(strip),
+        "availability": _availability(strip, live.now),
+        "objective": history.objectives.get(name),
+    }
+
+
+def incidents_of(live: Live, history: History) -> list[Mapping[str, Any]]:
+    """Return the incidents of the store and the tables as the engine has them, open ones first, then the latest."""
+    found: dict[str, Mapping[str, Any]] = {incident["id"]: incident for incident in history.incidents}
+    # Those of the store are newer than what the tables have of them.
+    found |= {incident["id"]: incident for incident in live.incidents or ()}
+
+    def place(incident: Mapping[str, Any]) -> tuple[bool, float]:
+        return incident["resolved_at"] is not None, -(incident["resolved_at"] or incident["since"])
+
+    return sorted(found.values(), key=place)
+
+
+def revision(data: Mapping[str, Any]) -> str:
+    """Return what is another text once something has changed that does not change by itself."""
+    return sha256(to_json(_without(data, VOLATILE)).encode()).hexdigest()[:16]
+
+
+def fingerprint(data: Mapping[str, Any]) -> str:
+    """Return what is the same as long as nothing was found anew: only time has passed."""
+    return sha256(to_json(_without(data, PASSING)).encode()).hexdigest()[:16]
+
+
+def iso(at: float) -> str:
+    """Return seconds since 1970 as ISO 8601."""
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _without(value: Any, keys: frozenset[str], depth: int = 2) -> Any:
+    """Return the data without these keys, which are those of the whole and of its entries."""
+    if isinstance(value, Mapping) and depth:
+        return {key: _without(each, keys, depth - 1) for key, each in value.items() if key not in keys}
+    return [_without(each, keys, depth) for each in value] if isinstance(value, list) and depth else value
+
+
+def _summary(checks: Iterable[CheckEntry]) -> SummaryEntry:
+    counts = dict.fromkeys(STATUSES, 0)
+    for check in checks:
+        counts[check["status"]] += 1
+    return {"total": sum(counts.values()), **counts}  # type: ignore[typeddict-item]  # these are the statuses
+
+
+def _strip(strip: Strip | None) -> StripEntry | None:
+    if strip is None:
+        return None
+    return {
+        "first_day": strip.date_of(0).isoformat(),
+        "states": "".join(strip.states),
+        "summary": strip_sentence(strip),
+        "days": [
+            {
+                "date": strip.date_of(number).isoformat(),
+                "state": LETTERS.get(strip.states[number], "unknown"),
+                "error_seconds": round(strip.seconds(number, "error"), 1),
+                "degraded_seconds": round(strip.seconds(number, "degraded"), 1),
+                "maintenance_seconds": round(strip.seconds(number, "maintenance"), 1),
+                "blocked_seconds": round(strip.seconds(number, "blocked"), 1),
+            }
+            for number in sorted(strip.days)
+        ],
+    }
+
+
+def _availability(strip: Strip | None, now: float) -> AvailabilityEntry | None:
+    if strip is None:
+        return None
+    ratio = availability(strip)
+    bad = sum(strip.seconds(number, "error") for number in strip.days)
+    return {
+        "ratio": None if ratio is None else round(ratio, 6),
+        "known_ratio": round(coverage(strip, now), 4),
+        "bad_seconds": round(bad, 1),
+    }
+
+
+def incident_entry(incident: Mapping[str, Any], now: float) -> IncidentEntry:
+    """Return one incident, as the engine has it, as it is shown."""
+    since, resolved = incident["since"], incident["resolved_at"]
+    return {
+        "id": incident["id"],
+        "check": incident["check"],
+        "state": incident["state"],
+        "severity": incident["severity"],
+        "since": iso(since),
+        "resolved_at": None if resolved is None else iso(resolved),
+        "duration_seconds": round((now if resolved is None else resolved) - since, 1),
+        "message": incident["message"],
+        "blocked": list(incident.get("blocked", ())),
+        "acknowledged_by": incident.get("acknowledged_by"),
+        "is_flapping": bool(incident.get("flapping")),
+    }
+
+
+def _worker(process: ProcessInfo) -> WorkerEntry:
+    lag = max(process["interpreter_lag"], process["event_loop_lag"] or 0.0)
+    return {
+        "pid": process["pid"],
+        "lag_seconds": round(lag, 3),
+        "is_late": lag >= NOTICED_LAG,
+        "is_ready": process["ready"],
+        "is_draining": process["draining"],
+        "served": process["served"],
+    }
