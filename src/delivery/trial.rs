@@ -37,6 +37,7 @@ impl Alerts {
                 since: now,
                 message: if is_over { "The test is over" } else { "This is a test: nothing is wrong" }.to_owned(),
                 blocked: Vec::new(),
+                actions: Vec::new(),
                 instances: Instances::default(),
                 is_flapping: false,
                 acknowledged_by: None,

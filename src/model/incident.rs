@@ -86,6 +86,9 @@ pub struct Notice {
     pub message: String,
     /// The checks that wait for this one.
     pub blocked: Vec<String>,
+    /// What was done about it, and what came of that.
+    #[serde(default)]
+    pub actions: Vec<String>,
     pub instances: Instances,
     /// Whether the check changes too often for each change to be sent.
     pub is_flapping: bool,

@@ -34,6 +34,8 @@ const MAX_PROCESSES: usize = 500;
 pub struct ProcessStatus {
     id: u64,
     container: u64,
+    /// The process that has started this one.
+    parent: u32,
     /// Nanoseconds since boot.
     at: u64,
     pub lag: Lag,
@@ -93,6 +95,7 @@ fn heartbeat(engine: &Engine) {
     let status = ProcessStatus {
         id: process_id(),
         container: container(),
+        parent: parent(),
         at: clock::now(),
         lag,
         ready,
@@ -130,6 +133,23 @@ pub(super) fn others_anywhere(share: &Scope) -> Vec<ProcessStatus> {
     let mut others = current(statuses.to_vec(), clock::now());
     others.retain(|status| status.id != process_id());
     others
+}
+
+/// The statuses of the other processes that have the same parent: the workers of one server. Touches no store.
+pub fn siblings(share: &Scope) -> Vec<ProcessStatus> {
+    let (mut others, parent) = (others(share), parent());
+    others.retain(|status| status.parent == parent);
+    others
+}
+
+#[cfg(unix)]
+fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+#[cfg(not(unix))]
+fn parent() -> u32 {
+    0
 }
 
 /// Those that have not expired.
@@ -175,7 +195,7 @@ mod store {
     fn at(path: &Path) -> Arc<Statuses> {
         static VALUES: PerProcess<Mutex<HashMap<PathBuf, Arc<Statuses>>>> = PerProcess::new();
         let values = VALUES.get_or_init(Mutex::default);
-        let new = || Arc::new(SharedValue::new(path, key("process statuses")));
+        let new = || Arc::new(SharedValue::new(path, key("process statuses 2")));
         lock(&values).entry(path.to_owned()).or_insert_with(new).clone()
     }
 
@@ -218,7 +238,7 @@ mod tests {
     fn status(id: u64, seconds: u64) -> ProcessStatus {
         let lag = Lag { pid: id as u32, interpreter: Duration::ZERO, event_loop: None };
         let at = seconds * 1_000_000_000;
-        ProcessStatus { id, container: 1, at, lag, ready: true, draining: false, served: Vec::new() }
+        ProcessStatus { id, container: 1, parent: 1, at, lag, ready: true, draining: false, served: Vec::new() }
     }
 
     #[test]

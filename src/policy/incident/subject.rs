@@ -70,6 +70,8 @@ pub enum TimelineKind {
     Resolved,
     /// What came of a delivery.
     Delivery,
+    /// What an action has done about it.
+    Action,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -187,6 +189,12 @@ impl Incident {
     /// How many notices there have been.
     pub fn notice_count(&self) -> u32 {
         self.next_notice - 1
+    }
+
+    /// What actions have done about it, the oldest first.
+    pub fn actions(&self) -> Vec<String> {
+        let actions = self.timeline.iter().filter(|entry| entry.kind == TimelineKind::Action);
+        actions.map(|entry| entry.text.clone()).collect()
     }
 
     /// Numbers further notices after that one.
