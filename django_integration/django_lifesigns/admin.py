@@ -1,4 +1,4 @@
-"""Django's admin: the history, thresholds, incidents and silences."""
+"""Django's admin: the history, thresholds, incidents, silences and actions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from django_lifesigns.actions.admin import ActionRunAdmin, ActionSwitchAdmin
 from django_lifesigns.alerts.admin import DeliveryAdmin, IncidentAdmin
 from django_lifesigns.alerts.silence_admin import SilenceAdmin
 from django_lifesigns.history.date_hierarchy import ByIndex
@@ -24,6 +25,8 @@ from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, StatusMedia, coloured
 from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
 from django_lifesigns.models import (
+    ActionRun,
+    ActionSwitch,
     AlertThreshold,
     Delivery,
     HealthCheckLog,
@@ -189,3 +192,5 @@ class AlertThresholdAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no 
 admin.site.register(Incident, IncidentAdmin)
 admin.site.register(Delivery, DeliveryAdmin)
 admin.site.register(Silence, SilenceAdmin)
+admin.site.register(ActionRun, ActionRunAdmin)
+admin.site.register(ActionSwitch, ActionSwitchAdmin)

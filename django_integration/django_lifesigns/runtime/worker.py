@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from django_lifesigns.actions.mirror import ActionMirror
 from django_lifesigns.alerts.mirror import IncidentMirror
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history.background import BackgroundRecording
@@ -114,6 +115,9 @@ def _mirror(runtime: Runtime) -> None:
         is_shared = bool(scope(runtime.conf))
         _mirroring["of"] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
         _mirroring["of"].start()
+    if runtime.has_actions:
+        _mirroring_actions["of"] = ActionMirror(runtime.engine, runtime.alerts_as)
+        _mirroring_actions["of"].start()
 
 
 def _serve_all(addresses: Sequence[str], runtime: Runtime) -> None:
@@ -192,3 +196,4 @@ _started: dict[str, int] = {}
 # By process: a child has a copy of that of its parent, whose thread it has not.
 _recording: dict[int, BackgroundRecording] = {}
 _mirroring: dict[str, IncidentMirror] = {}
+_mirroring_actions: dict[str, ActionMirror] = {}
