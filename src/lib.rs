@@ -9,7 +9,8 @@
 //!                                                               │
 //!                                                               ├─► Event (a status changed, once per scope) ──► log,
 //!                                                               │   subscribers, history
-//!                                                               └─► Incident ──► outbox ──► channels (delivery/)
+//!                                                               ├─► Incident ──► outbox ──► channels (delivery/)
+//!                                                               └─► Action (actions/): runs beside the checks, verified by them
 //!
 //!  runner, top to bottom:  lease (one run for all) ─► breaker permit ─► deadline ─► catch panic ─► Check::run ─► settle
 //!  computed per answer, never stored:  fresh? · blocked by a parent · still running · pending · circuit open · unknown
@@ -19,8 +20,9 @@
 //! One direction: nothing on the left knows what is on its right. Rust never calls Python; Python requests work from Rust.
 //!
 //! The floors, from the ground; each module imports only from floors below its own (`tests/unit/test_structure.py`):
-//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `delivery` · `metrics` · `probe_server` · `python`.
+//! `model` · `policy`, `runtime` · `net`, `state` · `checks` · `engine` · `monitor` · `delivery` · `actions` · `metrics` · `probe_server` · `python`.
 
+pub mod actions;
 pub mod checks;
 pub mod delivery;
 pub mod engine;

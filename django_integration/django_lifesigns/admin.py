@@ -1,4 +1,4 @@
-"""Django's admin: the history, thresholds, incidents and silences."""
+"""Django's admin: the history, thresholds, incidents, silences and actions."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from django_lifesigns.actions.admin import ActionRunAdmin, ActionSwitchAdmin
 from django_lifesigns.alerts.delivery_admin import DeliveryAdmin
 from django_lifesigns.alerts.incident_admin import IncidentAdmin
 from django_lifesigns.alerts.silence_admin import SilenceAdmin
@@ -26,6 +27,8 @@ from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, StatusMedia,
 from django_lifesigns.history.search import BoundedPaginator, by_name_or_sweep, check_names, latest, sweep_of
 from django_lifesigns.http.links import site_link
 from django_lifesigns.models import (
+    ActionRun,
+    ActionSwitch,
     AlertThreshold,
     Delivery,
     HealthCheckLog,
@@ -203,3 +206,5 @@ class LinkedIncidentAdmin(IncidentAdmin):
 
 admin.site.register(Delivery, DeliveryAdmin)
 admin.site.register(Silence, SilenceAdmin)
+admin.site.register(ActionRun, ActionRunAdmin)
+admin.site.register(ActionSwitch, ActionSwitchAdmin)

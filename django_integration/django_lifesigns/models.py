@@ -1,4 +1,4 @@
-"""What is kept: every result, each service's availability, the thresholds that operators save, incidents and silences.
+"""What is kept: results, each service's availability, the thresholds that operators save, incidents, silences, actions.
 
 The first three have the tables and columns of the application that Lifesigns replaces, so that its history goes on.
 """
@@ -17,13 +17,24 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
+from django_lifesigns.actions.tables import ActionRun, ActionSwitch
 from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
 from django_lifesigns.history.rollups.model import Rollup as Rollup  # for Django to find it here
 from django_lifesigns.runtime.threshold_rules import wanted_instead
 
-__all__ = ["AlertThreshold", "Delivery", "HealthCheckLog", "Incident", "ServiceAvailability", "Silence", "Status"]
+__all__ = [
+    "ActionRun",
+    "ActionSwitch",
+    "AlertThreshold",
+    "Delivery",
+    "HealthCheckLog",
+    "Incident",
+    "ServiceAvailability",
+    "Silence",
+    "Status",
+]
 
 
 class Status(models.TextChoices):

@@ -10,6 +10,7 @@ from lifesigns.results import CheckCounters, CheckInfo, Objective, ProcessInfo, 
 
 __all__ = [
     "STORE_SUFFIX",
+    "Actions",
     "Alerts",
     "Breaker",
     "Circuit",
@@ -199,6 +200,40 @@ class Alerts:
 
     def flush(self, at_most: float) -> None:
         """Sends what is due, for a process that is about to end, for so many seconds at most."""
+
+@final
+class Actions:
+    """The actions of one engine. Safe to use from any thread and after a fork."""
+
+    def __new__(
+        cls,
+        engine: Engine,
+        application: str,
+        settings: Mapping[str, Any],
+        callables: Mapping[str, int],
+        alerts: Alerts | None,
+        off: str | None,
+    ) -> Actions:
+        """Actions by `settings` from the engine's first run on. ValueError names what is wrong.
+
+        ``callables`` are the numbers of those that are written in Python, by name; ``off`` is what has switched all of
+        them off in this process.
+        """
+
+    def configured(self) -> dict[str, Any]:
+        """All actions, and what has switched them off."""
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What has run, and what was stopped, the oldest first."""
+
+    def request(self, name: str, author: str) -> None:
+        """Has an action run once, in the first process that can."""
+
+    def switch(self, name: str | None, is_on: bool, author: str) -> bool:
+        """Switches an action off or on, or all of them; False if that has changed nothing."""
+
+    def confirm(self, revisions: Mapping[str, int]) -> None:
+        """Notes which revisions of entries the tables have."""
 
 @final
 class Breaker:

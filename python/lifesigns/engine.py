@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from lifesigns import _core
+from lifesigns.acting import Acting
 from lifesigns.alerting import Alerting
 from lifesigns.publisher import Publisher
 from lifesigns.registry import Registry
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _modules = sys.modules
 
 
-class Engine(Registry, Alerting):
+class Engine(Registry, Alerting, Acting):
     """A set of checks that are run together, and their latest results.
 
     Cheap to make: threads, connections and the store start with the first run. Safe to use from any thread, from async
@@ -50,6 +51,11 @@ class Engine(Registry, Alerting):
             with any of the keys ``CHANNELS``, ``ROUTES``, ``FAILURES``, ``SUCCESSES``, ``SECONDS``, ``REMINDER``,
             ``MAINTENANCE``, ``PING_URL``, ``URL``, ``APPLICATION``, ``WEDGED_AFTER``, ``TIMEOUT``, ``RETRIES``: see the
             guide to alerts. With ``share="host"`` there is one incident for all processes.
+        actions: act on checks that fail, from the first run on: a dict of actions by name, each with ``action`` (a
+            callable, or ``close_stale_connections``, ``reload_gunicorn``, ``reset_breaker``, ``restart_wedged_worker``,
+            ``run_command``) and any of the keys ``arguments``, ``when``, ``limit``, ``cooldown``, ``verify``,
+            ``timeout``, ``scope``, ``then``, ``dry_run``: see the guide to self-healing. Unless ``dry_run`` is False an
+            action only says what it would have done. With ``share="host"`` one of all processes acts.
 
     Raises:
         ValueError: an argument is wrong.
@@ -66,6 +72,7 @@ class Engine(Registry, Alerting):
         store_path: str | PathLike[str] | None = None,
         log: bool = True,
         alerts: Mapping[str, Any] | None = None,
+        actions: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(
             default_timeout,
@@ -79,6 +86,8 @@ class Engine(Registry, Alerting):
         self._publisher = Publisher(self._native, log)
         if alerts is not None:
             self._start_alerts(alerts)
+        if actions is not None:
+            self._start_actions(actions)
 
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.

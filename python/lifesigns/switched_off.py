@@ -149,6 +149,28 @@ class Engine:
     limit = take_events = start_background = resume = _nothing
 
 
+class Actions:
+    """Actions that are run by the interpreter that runs the checks."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def configured(self) -> dict[str, Any]:
+        """Return none, and why."""
+        return {"off": MESSAGE, "actions": []}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return none."""
+        return []
+
+    def _refuse(self, *_: object) -> Any:
+        raise ValueError(MESSAGE)
+
+    request = switch = _refuse
+
+    def confirm(self, *_: object) -> None:
+        """Confirm nothing."""
+
+
 class Alerts:
     """Alerts that are sent by the interpreter that runs the checks."""
 

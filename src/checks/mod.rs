@@ -4,7 +4,7 @@ mod amqp;
 mod anthropic;
 mod api;
 pub mod callable;
-mod command;
+pub mod command;
 mod dns;
 pub mod fields;
 mod filesystem;

@@ -17,6 +17,7 @@ const NAMED: usize = 20;
 /// Labels of facts.
 pub const INSTANCES: &str = "Failing instances";
 pub const BLOCKED: &str = "Blocked behind it";
+pub const ACTIONS: &str = "Actions";
 
 /// One line: "[shop] CRITICAL: database_connectivity is failing".
 pub fn title(notice: &Notice) -> String {
@@ -91,6 +92,7 @@ pub fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
         ("Severity", severity_of(notice).to_owned()),
         (INSTANCES, if *total == 0 { String::new() } else { format!("{failing} of {total}{on}") }),
         (BLOCKED, list(&notice.blocked)),
+        (ACTIONS, history(&notice.actions)),
         ("Acknowledged by", given(&notice.acknowledged_by)),
         ("Runbook", given(&notice.runbook)),
         ("Dashboard", given(&notice.url)),
@@ -127,6 +129,9 @@ pub fn data(notice: &Notice) -> Map<String, Value> {
     }) else {
         return Map::new();
     };
+    if !notice.actions.is_empty() {
+        data.insert("actions".to_owned(), json!(notice.actions));
+    }
     if notice.is_flapping {
         data.insert("is_flapping".to_owned(), true.into());
     }
@@ -226,6 +231,12 @@ fn list(names: &[String]) -> String {
         None | Some(0) => named.join(", "),
         Some(more) => format!("{} and {more} more", named.join(", ")),
     }
+}
+
+/// What was done, in order.
+fn history(actions: &[String]) -> String {
+    let actions: Vec<String> = actions.iter().map(|text| cut(&line(text), 200)).collect();
+    actions.join("; ")
 }
 
 /// Who has acknowledged it.

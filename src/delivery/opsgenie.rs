@@ -144,6 +144,7 @@ fn details(notice: &Notice) -> Value {
     let texts = message::data(notice).into_iter().map(|(key, value)| {
         let text = match (key.as_str(), &value) {
             ("blocked", _) => fact(message::BLOCKED).unwrap_or_default().to_owned(),
+            ("actions", _) => fact(message::ACTIONS).unwrap_or_default().to_owned(),
             ("instances", _) => fact(message::INSTANCES).unwrap_or_default().to_owned(),
             (_, Value::String(text)) => text.clone(),
             (_, Value::Null) => String::new(),

@@ -20,6 +20,7 @@ pub fn notice() -> Notice {
         since,
         message: "127.0.0.1:5432 refused the connection".to_owned(),
         blocked: vec!["postgis_extension".to_owned(), "connection_pool".to_owned()],
+        actions: Vec::new(),
         instances: Instances { failing: 2, total: 3, names: vec!["web-1".to_owned(), "web-2".to_owned()] },
         is_flapping: false,
         acknowledged_by: None,
@@ -36,6 +37,7 @@ pub fn resolved() -> Notice {
         status: Status::Healthy,
         message: "Connected".to_owned(),
         blocked: Vec::new(),
+        actions: Vec::new(),
         instances: Instances { failing: 0, total: 3, names: Vec::new() },
         ..notice()
     }

@@ -100,6 +100,9 @@ pub struct Notice {
     /// The checks that wait for this one.
     #[serde(default)]
     pub blocked: Vec<String>,
+    /// What was done about it, and what came of that.
+    #[serde(default)]
+    pub actions: Vec<String>,
     #[serde(default)]
     pub instances: Instances,
     /// Whether the check changes too often for each change to be sent.

@@ -34,6 +34,8 @@ const MAX_PROCESSES: usize = 500;
 pub struct ProcessStatus {
     id: u64,
     container: u64,
+    /// The process that has started this one.
+    parent: u32,
     /// Nanoseconds since boot.
     at: u64,
     pub lag: Lag,
@@ -92,7 +94,7 @@ fn own_status(engine: &Engine) -> Option<ProcessStatus> {
     let draining = process::draining();
     let ready = !draining && engine.is_ready();
     let (id, container, at) = (process_id(), container(), clock::now());
-    Some(ProcessStatus { id, container, at, lag, ready, draining, served: served() })
+    Some(ProcessStatus { id, container, parent: parent(), at, lag, ready, draining, served: served() })
 }
 
 /// The statuses of all processes that use the store of an engine, in whichever container, this one first. Those of the
@@ -134,6 +136,23 @@ pub(super) fn others_anywhere(share: &Scope) -> Vec<ProcessStatus> {
     let mut others = current(statuses.to_vec(), clock::now());
     others.retain(|status| status.id != process_id());
     others
+}
+
+/// The statuses of the other processes that have the same parent: the workers of one server. Touches no store.
+pub fn siblings(share: &Scope) -> Vec<ProcessStatus> {
+    let (mut others, parent) = (others(share), parent());
+    others.retain(|status| status.parent == parent);
+    others
+}
+
+#[cfg(unix)]
+fn parent() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+#[cfg(not(unix))]
+fn parent() -> u32 {
+    0
 }
 
 /// Those that have not expired.
@@ -179,7 +198,7 @@ mod store {
     fn at(path: &Path) -> Arc<Statuses> {
         static VALUES: PerProcess<Mutex<HashMap<PathBuf, Arc<Statuses>>>> = PerProcess::new();
         let values = VALUES.get_or_init(Mutex::default);
-        let new = || Arc::new(SharedValue::new(path, key("process statuses")));
+        let new = || Arc::new(SharedValue::new(path, key("process statuses 2")));
         lock(&values).entry(path.to_owned()).or_insert_with(new).clone()
     }
 
@@ -222,7 +241,7 @@ mod tests {
     fn status(id: u64, seconds: u64) -> ProcessStatus {
         let lag = Lag { pid: id as u32, interpreter: Duration::ZERO, event_loop: None };
         let at = seconds * 1_000_000_000;
-        ProcessStatus { id, container: 1, at, lag, ready: true, draining: false, served: Vec::new() }
+        ProcessStatus { id, container: 1, parent: 1, at, lag, ready: true, draining: false, served: Vec::new() }
     }
 
     #[test]

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 pub use interpreter::InterpreterMonitor;
-pub use membership::{Membership, ProcessStatus, read_statuses, statuses};
+pub use membership::{Membership, ProcessStatus, read_statuses, siblings, statuses};
 pub use served::{Served, announce_served};
 #[cfg(unix)]
-pub use signal::signal_when_wedged;
+pub use signal::{raise_if_handled, signal_when_wedged};
 
 use crate::runtime::PerProcess;
 use crate::state::Scope;
@@ -42,7 +42,8 @@ pub struct Lag {
 }
 
 impl Lag {
-    fn worst(&self) -> Duration {
+    /// How long it has served nothing.
+    pub fn worst(&self) -> Duration {
         self.interpreter.max(self.event_loop.unwrap_or_default())
     }
 }

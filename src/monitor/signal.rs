@@ -10,14 +10,21 @@ pub async fn signal_when_wedged(signal: i32, after: Duration) {
     loop {
         tokio::time::sleep(ACQUIRE_INTERVAL).await;
         let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
-        if is_wedged && !was_wedged && is_handled(signal) {
-            // SAFETY: raises a signal that has a handler.
-            #[allow(unsafe_code, reason = "there is no safe way to send a signal to oneself")]
-            unsafe {
-                libc::raise(signal);
-            }
+        if is_wedged && !was_wedged {
+            raise_if_handled(signal);
         }
         was_wedged = is_wedged;
+    }
+}
+
+/// Sends the calling thread a signal; its handler has returned then.
+pub fn raise_if_handled(signal: i32) {
+    if is_handled(signal) {
+        // SAFETY: raises a signal that has a handler.
+        #[allow(unsafe_code, reason = "there is no safe way to send a signal to oneself")]
+        unsafe {
+            libc::raise(signal);
+        }
     }
 }
 

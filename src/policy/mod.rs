@@ -1,5 +1,6 @@
 //! Pure decisions: each is given the facts and the time, and holds no clock, lock, log or thread.
 
+pub mod action;
 pub mod breaker;
 pub mod cron;
 pub mod dependencies;

@@ -43,6 +43,12 @@ pub struct PyAlerts {
     service: Arc<AlertService>,
 }
 
+impl PyAlerts {
+    pub(super) fn inner(&self) -> Arc<Alerts> {
+        self.inner.clone()
+    }
+}
+
 type PyValueResult<'py> = PyResult<Bound<'py, PyAny>>;
 
 #[pymethods]

@@ -3,6 +3,7 @@
 //! Every call here came from Python. No thread of the engine's attaches to the interpreter, since that aborts the
 //! process when it happens during interpreter exit; `interpreter.rs` has the one exception and says why it is safe.
 
+mod actions;
 mod alerts;
 mod breaker;
 mod circuit;
@@ -161,6 +162,8 @@ fn owns_engine() -> bool {
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use super::actions::PyActions;
     #[pymodule_export]
     use super::alerts::{PyAlerts, notice_for, validate_alerts};
     #[pymodule_export]

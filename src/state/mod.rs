@@ -7,6 +7,7 @@
 //! Every decision is made on a [`record::Record`] in this process's memory. A backend brings the record up to date before
 //! and stores what has changed; where it cannot, the record stays this process's own.
 
+pub mod actions;
 pub mod alert_control;
 pub mod backend;
 mod check_state;

@@ -17,7 +17,15 @@ REPLACED = Path(__file__).with_name("replaced")
 TABLES = ["core_alert_threshold", "core_health_check_log", "core_service_availability"]
 CREATED = "lifesigns_created_table"
 # Those that the replaced application does not have.
-OWN = [CREATED, "lifesigns_delivery", "lifesigns_incident", "lifesigns_rollup", "lifesigns_silence"]
+OWN = [
+    "lifesigns_action",
+    "lifesigns_action_switch",
+    CREATED,
+    "lifesigns_delivery",
+    "lifesigns_incident",
+    "lifesigns_rollup",
+    "lifesigns_silence",
+]
 PRELUDE = """
 import json
 from io import StringIO
@@ -302,7 +310,7 @@ class Router:
             return False
         return None
 """
-REFUSED = "healthchecklog serviceavailability alertthreshold incident delivery rollup silence"
+REFUSED = "healthchecklog serviceavailability alertthreshold incident delivery rollup silence actionrun actionswitch"
 
 
 def test_back__after_a_router_said_no_drops_nothing(

@@ -85,9 +85,13 @@ def test_another_projects_database__does_not_count(tmp_path: Path, routers: str)
 def test_database_of_a_router__counts(tmp_path: Path) -> None:
     further = {"history": sqlite(tmp_path / "history")}
     code, message, details = started(tmp_path, ["default"], further, ROUTER)
-    assert (code, message) == (503, "3 migrations are not applied")
+    assert (code, message) == (503, "4 migrations are not applied")
     assert details == {
-        "unapplied": {"history": [f"lifesigns.{name}" for name in ("0001_initial", "0002_incidents", "0003_rollup")]}
+        "unapplied": {
+            "history": [
+                f"lifesigns.{name}" for name in ("0001_initial", "0002_incidents", "0003_rollup", "0004_actions")
+            ]
+        }
     }
     assert started(tmp_path, ["default", "history"], further, ROUTER) == [200, APPLIED, {}]
 

@@ -37,7 +37,7 @@ def add_actions(parser: ArgumentParser) -> None:
     acknowledged.add_argument("check", metavar="CHECK", help=_("the check whose incident is meant"))
     for action in (silenced, acknowledged):
         action.add_argument("--comment", default="", help=_("why"))
-        action.add_argument("--author", default=_user(), help=_("who (the user of the system)"))
+        action.add_argument("--author", default=user(), help=_("who (the user of the system)"))
     retried = add("retry", _("deliver again what was refused or has failed"))
     retried.add_argument("checks", nargs="*", metavar="CHECK", help=_("only of incidents of these checks"))
 
@@ -53,7 +53,8 @@ def _hours(text: str) -> float:
     return value
 
 
-def _user() -> str:
+def user() -> str:
+    """Return the user of the system, as the author of what a command does."""
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # a container whose user has no name

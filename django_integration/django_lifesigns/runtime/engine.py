@@ -12,6 +12,7 @@ from django.core.signals import setting_changed
 from django.db.backends.base.base import NO_DB_ALIAS, BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
+from django_lifesigns.actions.config import engine_actions
 from django_lifesigns.alerts.config import engine_alerts
 from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -60,6 +61,8 @@ class Runtime:
     has_alerts: bool
     alerts_as: str
     channels: tuple[str, ...]
+    # Whether the engine acts.
+    has_actions: bool
 
 
 def get_engine() -> Engine:
@@ -110,11 +113,14 @@ def build(conf: Conf) -> Runtime:
     shared = scope(conf)
     declared = _declared()
     found, problems = discover(conf)
-    alerts, wrong_alerts = engine_alerts(conf, {*known_checks(conf), *(check.name for check in found)}, [*conf.groups])
-    problems += wrong_alerts
-    # What fails in a test run of the project's alerts nobody.
-    sent: dict[str, Any] = {"alerts": alerts} if alerts and not is_under_test() else {}
-    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared, **sent)
+    checks = {*known_checks(conf), *(check.name for check in found)}
+    alerts, wrong_alerts = engine_alerts(conf, checks, [*conf.groups])
+    actions, wrong_actions = engine_actions(conf, checks)
+    problems += [*wrong_alerts, *wrong_actions]
+    # What fails in a test run of the project's alerts nobody, and nothing acts on it.
+    given: dict[str, Any] = {} if is_under_test() else {"alerts": alerts, "actions": actions}
+    given = {key: value for key, value in given.items() if value}
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared, **given)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
         names |= _register(engine, check, conf, problems)
@@ -133,9 +139,10 @@ def build(conf: Conf) -> Runtime:
         critical=_critical(found),
         declared=declared,
         shortest_period=min([conf.ready_max_age, conf.default_ttl, *_ttls(found)]),
-        has_alerts=bool(sent),
+        has_alerts="alerts" in given,
         alerts_as=alerts.get("APPLICATION", project_name()),
         channels=tuple(alerts.get("CHANNELS", ())),
+        has_actions="actions" in given,
     )
 
 

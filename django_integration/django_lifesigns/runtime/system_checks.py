@@ -57,7 +57,8 @@ def _problems(built: Runtime) -> Iterator[Problem]:
         hint = "Move it to the top. Where something else has to be there: see django_lifesigns.probes()."
         yield Problem(NOT_FIRST, message, hint)
     if built.conf.runs_in_background and not is_loaded():
-        key = "PROBE_SERVER" if built.conf.probe_server else "BACKGROUND" if built.conf.background else "ALERTS"
+        keys = ("PROBE_SERVER", "BACKGROUND", "ALERTS", "ACTIONS")
+        key = next(key for key in keys if getattr(built.conf, key.lower()))
         message = f"LIFESIGNS[{key!r}] has no effect: {MIDDLEWARE}, with which workers begin it, is not in MIDDLEWARE."
         yield Problem(NOT_BEGUN, message, "Put it at the top of MIDDLEWARE.")
     if built.conf.celery_signals and not find_spec("celery"):

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from django_lifesigns.actions.mirror import ActionMirror
 from django_lifesigns.alerts.mirror import IncidentMirror
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history.background import BackgroundRecording
@@ -115,6 +116,9 @@ def _mirror(runtime: Runtime) -> None:
         is_shared = bool(scope(runtime.conf))
         _mirroring[process] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
         _mirroring[process].start()
+    if runtime.has_actions and process not in _mirroring_actions:
+        _mirroring_actions[process] = ActionMirror(runtime.engine, runtime.alerts_as)
+        _mirroring_actions[process].start()
 
 
 def _serve_all(addresses: Sequence[str], runtime: Runtime) -> None:
@@ -193,3 +197,4 @@ _started: dict[str, int] = {}
 # By process: a child has copies of those of its parent, whose threads it has not.
 _recording: dict[int, BackgroundRecording] = {}
 _mirroring: dict[int, IncidentMirror] = {}
+_mirroring_actions: dict[int, ActionMirror] = {}

@@ -49,13 +49,14 @@ class Conf:
     expected_workers: int = 1
     google_maps_base_url: str | None = None
     alerts: Mapping[object, object] = field(default_factory=dict, repr=False)
+    actions: Mapping[str, object] = field(default_factory=dict, repr=False)
     public_page: bool = False
     problems: tuple[Problem, ...] = ()
 
     @property
     def runs_in_background(self) -> bool:
-        """Whether checks are run without a request, as probes and alerts need it."""
-        return bool(self.background or self.probe_server or self.alerts)
+        """Whether checks are run without a request, as probes, alerts and actions need it."""
+        return bool(self.background or self.probe_server or self.alerts or self.actions)
 
     def requires(self, check: str) -> bool:
         """Return whether `REQUIRED` names this check, or all of the 22, of which it is one."""
@@ -108,7 +109,7 @@ def _by_text(setting: str, entries: Mapping[object, object], problems: list[Prob
 
 
 # Dicts with names as keys.
-NAMED = frozenset(["CHECKS", "GROUPS", "OBJECTIVES"])
+NAMED = frozenset(["ACTIONS", "CHECKS", "GROUPS", "OBJECTIVES"])
 READERS: dict[str, Callable[[object], object]] = {
     "CHECKS": values.by_name("checks"),
     "DISABLED": values.names,
@@ -141,5 +142,6 @@ READERS: dict[str, Callable[[object], object]] = {
     "EXPECTED_WORKERS": values.count,
     "GOOGLE_MAPS_BASE_URL": values.url,
     "ALERTS": values.options,
+    "ACTIONS": values.by_name("actions"),
     "PUBLIC_PAGE": values.flag,
 }

@@ -86,6 +86,15 @@ fn lists_name_twenty_and_count_the_others() {
 }
 
 #[test]
+fn actions_are_told_in_order() {
+    let actions = vec!["warm started: it fails".to_owned(), "warm did not help".to_owned()];
+    let given = Notice { actions: actions.clone(), ..notice() };
+    assert!(text(&given).contains("\nActions: warm started: it fails; warm did not help\n"));
+    assert_eq!(data(&given).get("actions"), Some(&json!(actions)));
+    assert_eq!(data(&notice()).get("actions"), None);
+}
+
+#[test]
 fn data_has_the_documented_keys() {
     let keys = |notice: &Notice| data(notice).keys().cloned().collect::<Vec<_>>();
     let documented = [

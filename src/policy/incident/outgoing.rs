@@ -35,6 +35,7 @@ impl ClaimedNotice {
             since: incident.since,
             message: notice.message.clone(),
             blocked: notice.blocked.clone(),
+            actions: incident.actions(),
             instances: notice.instances.clone(),
             is_flapping: notice.is_flapping,
             acknowledged_by: notice.acknowledged_by.clone(),

@@ -74,6 +74,8 @@ pub enum TimelineKind {
     Resolved,
     /// A notice was delivered, or refused.
     Delivery,
+    /// What an action has done about it.
+    Action,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -191,6 +193,12 @@ impl Incident {
     /// How many notices there have been.
     pub fn notice_count(&self) -> u32 {
         self.next_notice - 1
+    }
+
+    /// What actions have done about it, the oldest first.
+    pub fn actions(&self) -> Vec<String> {
+        let actions = self.timeline.iter().filter(|entry| entry.kind == TimelineKind::Action);
+        actions.map(|entry| entry.text.clone()).collect()
     }
 
     /// Numbers further notices after that one.

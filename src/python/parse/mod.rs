@@ -3,6 +3,7 @@
 //! Every error names the field, what was given and what would be right: the name of a type where the type is wrong, a
 //! number where it is out of range, never a string, since that may be a secret in the wrong place.
 
+mod actions;
 mod alerts;
 mod error;
 mod fields;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use crate::checks::{self, Check, KINDS};
 use crate::delivery::Channel;
 use crate::delivery::config::{self, TYPES};
+pub(super) use actions::parse_actions;
 pub(super) use alerts::parse_alerts;
 use error::{Error, nearest};
 use input::Input;

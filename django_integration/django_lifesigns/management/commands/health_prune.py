@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
+from django_lifesigns.actions import exchange
 from django_lifesigns.alerts import operations
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.management.base import HealthCommand, require_history
@@ -65,11 +66,16 @@ class Command(HealthCommand):
         self._prune_incidents()
 
     def _prune_incidents(self) -> None:
-        """Remove incidents and silences that were over long ago. They are few, and tell what has happened in a year."""
-        incidents, silences = operations.prune(timezone.now() - timedelta(days=INCIDENT_DAYS))
+        """Remove incidents, silences and runs of actions that are long over: few, and they tell of a whole year."""
+        before = timezone.now() - timedelta(days=INCIDENT_DAYS)
+        incidents, silences = operations.prune(before)
+        runs = exchange.prune(before)
         if incidents or silences:
             text = _("over for more than %(days)d days, and removed: incidents %(incidents)d, silences %(silences)d")
             self.stdout.write(text % {"incidents": incidents, "silences": silences, "days": INCIDENT_DAYS})
+        if runs:
+            text = ngettext("%(count)d run of an action removed", "%(count)d runs of actions removed", runs)
+            self.stdout.write(text % {"count": runs})
 
     def _remove_some(self, old: QuerySet[HealthCheckLog]) -> int:
         """Remove by a range of time, which the index finds, and which every database can delete by."""

@@ -1,0 +1,102 @@
+//! Says what was done: in the log, and in the incident that it was done about.
+
+use std::time::Duration;
+
+use super::control::Actions;
+use super::scope::ActionScope;
+use crate::delivery::Alerts;
+use crate::model::clock::Moment;
+use crate::policy::action::{ActionEntry, EntryState};
+use crate::policy::incident::{Subject, TimelineKind};
+use crate::runtime::diagnostics;
+use crate::state::incidents::IncidentStore;
+
+/// The logger of actions.
+const LOGGER: &str = "lifesigns.actions";
+/// How long after it an incident may open that an action was about.
+const NOTED_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// What of an entry is worth a line: each of its states, but that it is still to be verified only as the first of them.
+fn is_told(entry: &ActionEntry, seen: u64) -> bool {
+    entry.state != EntryState::Verifying || seen == 0
+}
+
+impl Actions {
+    /// Says what has changed since it was last said: once in the scope.
+    pub(super) fn report(&self, now: Moment) {
+        for scope in [ActionScope::Process, ActionScope::Host] {
+            for (entry, _) in self.take_new(scope, |entry| &mut entry.logged, |_| true) {
+                let is_good = matches!(entry.state, EntryState::Healed | EntryState::Done);
+                diagnostics::publish_to(LOGGER, !is_good, entry.in_words());
+            }
+            let Some(alerts) = &self.alerts else { continue };
+            // Until its incident opens, which takes more failures than the action.
+            let is_due = |entry: &ActionEntry| {
+                let is_recent = now.wall.duration_since(entry.at).is_ok_and(|ago| ago < NOTED_WITHIN);
+                is_recent && entry.check.as_deref().is_some_and(|check| has_open(alerts, check))
+            };
+            for (entry, is_first) in self.take_new(scope, |entry| &mut entry.noted, is_due) {
+                note(alerts, &entry, is_first, now);
+            }
+        }
+    }
+
+    /// The entries that have changed since the revision that `seen` names, which is the present one from now on; each
+    /// with whether it was never seen before.
+    fn take_new(
+        &self,
+        scope: ActionScope,
+        seen: impl Fn(&mut ActionEntry) -> &mut u64,
+        is_due: impl Fn(&ActionEntry) -> bool,
+    ) -> Vec<(ActionEntry, bool)> {
+        let Some(stores) = self.stores() else { return Vec::new() };
+        let is_new = |entry: &ActionEntry| {
+            let known = *seen(&mut entry.clone());
+            known < entry.revision && is_told(entry, known) && is_due(entry)
+        };
+        let ids = |entries: &[ActionEntry]| -> Vec<String> {
+            entries.iter().filter(|entry| is_new(entry)).map(|entry| entry.id.clone()).collect()
+        };
+        let due = stores.of(scope).read(|table| ids(&table.entries));
+        if due.is_empty() {
+            return Vec::new();
+        }
+        let taken = self.change(scope, |table| {
+            let mut new = Vec::new();
+            for entry in table.entries.iter_mut().filter(|entry| due.contains(&entry.id)) {
+                let revision = entry.revision;
+                // Another process may have been quicker.
+                let known = std::mem::replace(seen(entry), revision);
+                if known < revision {
+                    new.push((entry.clone(), known == 0));
+                }
+            }
+            new
+        });
+        taken.unwrap_or_default()
+    }
+}
+
+fn has_open(alerts: &Alerts, check: &str) -> bool {
+    let Some(stores) = alerts.stores() else { return false };
+    let is_open = stores.incidents.read(IncidentStore::group_of(check), None, |table| {
+        table.0.get(check).is_some_and(|subject| subject.open.is_some())
+    });
+    is_open.unwrap_or_default()
+}
+
+/// Notes it in the open incident of its check. A store that is in use for a second keeps one line out of one incident.
+fn note(alerts: &Alerts, entry: &ActionEntry, is_first: bool, now: Moment) {
+    let Some(check) = &entry.check else { return };
+    let text = match entry.state {
+        EntryState::Running | EntryState::WouldAct | EntryState::Stopped => entry.in_words(),
+        // It was started before the incident was opened.
+        _ if is_first => format!("{}; started since {}", entry.in_words(), entry.reason),
+        _ => entry.in_words(),
+    };
+    let _ = alerts.update(IncidentStore::group_of(check), |subjects| {
+        let subject: &mut Subject = subjects.get_mut(check)?;
+        subject.open.as_mut()?.note(TimelineKind::Action, &text, now.wall);
+        Some(())
+    });
+}

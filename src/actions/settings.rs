@@ -1,0 +1,78 @@
+//! All actions of an engine, and how they refer to each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::config::ActionConfig;
+use super::scope::ActionScope;
+use crate::model::{SpecError, nearest, valid_name};
+use crate::policy::action::{ActionPlan, Trigger};
+
+/// The most actions of one engine: all of them must fit into one value of the store.
+const MAX_ACTIONS: usize = 50;
+
+/// The actions of an engine.
+pub struct ActionSettings {
+    pub application: String,
+    all: BTreeMap<String, ActionConfig>,
+    triggers: Vec<Trigger>,
+}
+
+impl ActionSettings {
+    pub fn new(application: &str, mut all: BTreeMap<String, ActionConfig>) -> Result<Self, SpecError> {
+        valid_name(application)?;
+        if all.len() > MAX_ACTIONS {
+            return Err(SpecError(format!("there can be {MAX_ACTIONS} actions at most, not {}", all.len())));
+        }
+        let scopes: BTreeMap<String, ActionScope> =
+            all.iter().map(|(name, config)| (name.clone(), config.scope)).collect();
+        for (name, config) in &mut all {
+            let Some(next) = &config.plan.then else { continue };
+            let Some(scope) = scopes.get(next) else {
+                let known: Vec<&str> = scopes.keys().map(String::as_str).collect();
+                let hint = nearest(next, &known).map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
+                return Err(SpecError(format!("{name}.then names {next:?}, which is no action{hint}")));
+            };
+            config.plan.then_elsewhere = *scope != config.scope;
+        }
+        if let Some(name) = all.keys().find(|name| is_circular(name, &all)) {
+            return Err(SpecError(format!("{name}.then leads back to it: a ladder must end with a person")));
+        }
+        let triggers = all.values().filter_map(|config| config.plan.trigger.clone()).collect();
+        Ok(Self { application: application.to_owned(), all, triggers })
+    }
+
+    pub fn get(&self, name: &str) -> Option<&ActionConfig> {
+        self.all.get(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &ActionConfig> {
+        self.all.values()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all.keys().map(String::as_str)
+    }
+
+    /// The plans of a scope, by name.
+    pub fn plans(&self, scope: ActionScope) -> BTreeMap<String, ActionPlan> {
+        let own = self.all.iter().filter(|(_, config)| config.scope == scope);
+        own.map(|(name, config)| (name.clone(), config.plan.clone())).collect()
+    }
+
+    /// The triggers of all scopes: a rung follows in one what failed in another.
+    pub fn triggers(&self) -> &[Trigger] {
+        &self.triggers
+    }
+}
+
+fn is_circular(name: &str, all: &BTreeMap<String, ActionConfig>) -> bool {
+    let mut seen = BTreeSet::from([name]);
+    let mut current = name;
+    while let Some(next) = all.get(current).and_then(|config| config.plan.then.as_deref()) {
+        if !seen.insert(next) {
+            return true;
+        }
+        current = next;
+    }
+    false
+}

@@ -1,0 +1,145 @@
+"""A worker whose interpreter is held for ever is replaced by its server, while the other one answers all along."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.host import on_linux
+from tests.process.test_servers import environment
+from tests.services import free_port, wait_until
+
+# Starts servers: not for the interpreters of the test matrix.
+pytestmark = [pytest.mark.services, on_linux]
+
+WEDGED_AFTER = 1.5
+APP = """
+import ctypes, json, os
+import lifesigns
+
+restart = {"action": "restart_wedged_worker", "arguments": {"wedged_after": 1.5}, "limit": {"per_hour": 5}}
+engine = lifesigns.Engine(
+    share="host", store_path=os.environ["STORE"], application="shop",
+    actions={"restart": {**restart, "dry_run": False, "cooldown": 1}},
+)
+engine.register("native", {"kind": "disk", "paths": ["/"], "thresholds": {"degraded_above": 100, "error_above": 100}})
+engine.start_background()
+
+def hold_the_interpreter():
+    ctypes.PyDLL(None).sleep(600)
+
+def answer(path):
+    if path == "/wedge":
+        hold_the_interpreter()
+    return json.dumps({"pid": os.getpid(), "ready": engine.run()["status"], "log": engine.action_log()}).encode()
+
+def application(environ, start_response):
+    body = answer(environ["PATH_INFO"])
+    start_response("200 OK", [("Content-Type", "application/json"), ("Connection", "close")])
+    return [body]
+
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    body = answer(scope["path"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})
+"""
+GUNICORN = ("gunicorn", "app:application", "--bind", "127.0.0.1:{port}", "--timeout", "300", "--no-control-socket")
+UVICORN = ("uvicorn", "app:asgi", "--port", "{port}")
+
+
+def fetch(port: int, path: str = "/") -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
+        return json.load(response)
+
+
+@contextmanager
+def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[tuple[int, Path]]:
+    """A server with so many workers, on a port, and its log."""
+    (directory / "app.py").write_text(APP)
+    port, log = free_port(), directory / "log"
+    words = [*(word.format(port=port) for word in command), "--workers", str(workers)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words],
+            cwd=directory,
+            env={**environment(directory), "STORE": str(directory / "store")},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        wait_until(lambda: len(pids(port)) == workers, 60, f"the workers answer: {log.read_text()}")
+        yield port, log
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+
+
+def pids(port: int) -> set[int]:
+    found = set()
+    for _ in range(20):
+        with suppress(OSError):
+            found.add(fetch(port)["pid"])
+    return found
+
+
+def wedge_one(port: int) -> None:
+    """Send a request that holds the interpreter of whichever worker takes it."""
+
+    def ask() -> None:
+        with suppress(OSError):
+            fetch(port, "/wedge")
+
+    threading.Thread(target=ask, daemon=True).start()
+
+
+@pytest.mark.parametrize("command", [GUNICORN, UVICORN], ids=["gunicorn", "uvicorn"])
+def test_wedged_worker__is_replaced_while_the_other_one_answers(command: tuple[str, ...], tmp_path: Path) -> None:
+    with served(tmp_path, command, 2) as (port, log):
+        before = pids(port)
+        # Both have told each other that they serve.
+        time.sleep(2)
+        wedge_one(port)
+        started = time.monotonic()
+        answers: list[Any] = []
+
+        def is_replaced() -> bool:
+            answers.extend(fetch(port) for _ in range(10))
+            return any(answer["pid"] not in before for answer in answers[-10:])
+
+        wait_until(is_replaced, 60, f"another worker: {log.read_text()}")
+        print(f"replaced within {time.monotonic() - started:.1f} s; {len(answers)} requests answered meanwhile")
+        wait_until(lambda: not all(Path(f"/proc/{pid}").exists() for pid in before), 10, "the wedged one has ended")
+        (other,) = (pid for pid in before if Path(f"/proc/{pid}").exists())
+        assert other in {answer["pid"] for answer in answers}
+        wait_until(lambda: [entry["state"] for entry in fetch(port)["log"]] == ["healed"], 60, "it is verified")
+        (entry,) = fetch(port)["log"]
+        assert entry["reason"].startswith("wedged_worker fails: the interpreter of process ")
+        assert entry["text"] == "the process has ended"
+    text = log.read_text()
+    assert "it ends, so that" in text
+    assert "hold_the_interpreter" in text, "the stacks name the function"
+
+
+def test_wedged_worker__the_last_one_that_serves_is_left_alone(tmp_path: Path) -> None:
+    with served(tmp_path, GUNICORN, 1) as (port, log):
+        (only,) = pids(port)
+        wedge_one(port)
+        time.sleep(WEDGED_AFTER + 5)
+        assert Path(f"/proc/{only}").exists()
+        assert "it ends, so that" not in log.read_text()
