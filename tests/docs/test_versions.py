@@ -21,8 +21,10 @@ OF_QUEUES = ("celery_beat", "celery_brokers", "celery_redis", "django_q2", "dram
 TOOLS = frozenset(
     [
         "aiosmtpd",
+        "check-jsonschema",
         "django-health-check",
         "django-stubs",
+        "fastapi",
         "grpcio",
         "grpcio-health-checking",
         "httpx",
@@ -31,6 +33,7 @@ TOOLS = frozenset(
         "mkdocstrings",
         "moto",
         "mypy",
+        "nox",
         "paho-mqtt",
         "pytest",
         "pytest-django",
@@ -41,9 +44,11 @@ TOOLS = frozenset(
         "ruff",
         "schemathesis",
         "standardwebhooks",
+        "towncrier",
         "trustme",
         "types-pyyaml",
         "uv",
+        "zizmor",
     ]
 )
 
@@ -92,7 +97,7 @@ def test_every_package_that_is_installed_for_the_tests_is_listed() -> None:
 
 
 def test_pythons_are_those_of_the_matrix() -> None:
-    matrix = re.findall(r'"(3\.\d+)": \("([\d.]+)"', (ROOT / "scripts/test-matrix").read_text())
+    matrix = re.findall(r'"(3\.\d+)": "([\d.]+)"', (ROOT / "noxfile.py").read_text())
     assert rows("# Versions that are tested", "| Python | Django |") == [list(pair) for pair in matrix]
 
 
