@@ -55,13 +55,14 @@ REDIS = {"old": ["redis==5.2.1", "celery==5.5.*"], "newest": ["redis", "celery"]
 WHEELS = Path("target/wheels-dev")
 
 nox.options.default_venv_backend = "uv|virtualenv"
-# Nothing is downloaded unless it is wanted: a missing interpreter is skipped, and named at the end.
-nox.options.download_python = os.environ.get("NOX_DOWNLOAD_PYTHON", "never")
+# Unless NOX_DOWNLOAD_PYTHON=auto, a missing interpreter is skipped, and named.
+nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 # The shims of pyenv fail for versions that are not selected: its interpreters themselves go before them.
 _PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 os.environ["PATH"] = os.pathsep.join([*map(str, sorted(_PYENV.glob("3.*/bin"))), os.environ["PATH"]])
-_HERE = [version for version in MATRIX if shutil.which(f"python{version}")]
+_DOWNLOADS = os.environ.get("NOX_DOWNLOAD_PYTHON", "never") != "never"
+_HERE = [version for version in MATRIX if _DOWNLOADS or shutil.which(f"python{version}")]
 
 
 @cache
