@@ -41,18 +41,23 @@ def _listed(config: MkDocsConfig) -> str:
     lines = [f"# {config.site_name}", "", f"> {config.site_description}"]
     section = None
     for page in _pages:
-        parent = page.parent.title if page.parent else "Overview"
+        parent = page.parent.title if page.parent else "Overview" if section in (None, "Overview") else "Further"
         if parent != section:
             section = parent
             lines += ["", f"## {section}", ""]
-        about = _first_sentence(_texts[page.file.src_uri])
+        about = _summary(_texts[page.file.src_uri])
         lines.append(f"- [{page.title}]({page.url or './'})" + (f": {about}" if about else ""))
     return "\n".join(lines) + "\n"
 
 
-def _first_sentence(markdown: str) -> str:
-    """Return the first sentence of the first paragraph, without links."""
-    paragraphs = (paragraph.strip() for paragraph in markdown.split("\n\n"))
-    prose = next((text for text in paragraphs if re.match(r"[\w`*\[]", text)), "")
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(prose.split()))
-    return re.split(r"(?<=[.:])\s", text)[0].rstrip(":")
+def _summary(markdown: str) -> str:
+    """Return the first sentences of a page's prose, without links: as many as make 60 characters."""
+    blocks = re.sub(r"^ *```.*?^ *```$", "", markdown, flags=re.MULTILINE | re.DOTALL).split("\n\n")
+    prose = [" ".join(block.split()) for block in blocks if re.match(r"\s*(?!\d+\.)[\w`*\[]", block)]
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", " ".join(prose))
+    summary = ""
+    for sentence in re.split(r"(?<=[.])\s", text):
+        if len(summary) >= 60:
+            break
+        summary = f"{summary} {sentence}".strip()
+    return summary.rstrip(":")
