@@ -105,7 +105,7 @@ def test_fork__while_a_callable_runs_does_not_leave_it_running_in_the_child() ->
 import logging
 logging.getLogger("lifesigns").addHandler(logging.NullHandler())
 hold = threading.Event()
-engine.register("held", lambda: hold.wait(60) and None or None, timeout=0.05)
+engine.register("held", lambda: hold.wait(60) and None or None, timeout=1)
 assert engine.check("held")["error_type"] == "TimeoutError"
 assert engine.check("held", refresh=True)["error_type"] == "StillRunningError"
 pid = os.fork()
