@@ -83,12 +83,12 @@ def install(session: nox.Session, *packages: str) -> None:
 
 @nox.session(python=list(MATRIX))
 def tests(session: nox.Session) -> None:
-    """Run the tests that need no server."""
+    """Run the tests that need no server, or those that are named."""
     constraints = os.environ.get("CONSTRAINTS", "--constraint constraints.txt").split()
     install(session, *constraints, *REQUIREMENTS)
     folders = ALL if session.python in (_HERE[0], _HERE[-1]) else SMOKE
     parallel = ["--numprocesses", "3", "--dist", "loadfile"]
-    session.run("pytest", "--quiet", *parallel, "-m", "not services", *folders)
+    session.run("pytest", "--quiet", *parallel, "-m", "not services", *(session.posargs or folders))
 
 
 @nox.session(python=list(MATRIX))
