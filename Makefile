@@ -4,11 +4,16 @@ PYTHON ?= python3
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# Versions of what the tests and linters need; `make test-latest` takes the newest instead.
+export CONSTRAINTS ?= --constraint constraints.txt
 
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
+# What tries again and again, in `make test` a few times.
+LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py
 
-.PHONY: help build demo test test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs bench bench-check clean services
+.PHONY: help build demo test test-latest test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs \
+	bench bench-check changelog constraints clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,8 +28,9 @@ $(VENV)/.demo: django_integration/pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --editable './django_integration[cli]'
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+$(VENV)/.dev: requirements-dev.txt constraints.txt $(VENV)/.demo
+	$(BIN)/pip install --quiet $(CONSTRAINTS) uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $(CONSTRAINTS) --requirement requirements-dev.txt
 	@touch $@
 
 build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
@@ -38,16 +44,20 @@ ifdef FULL
 	scripts/install-debian
 	$(MAKE) --no-print-directory $(VENV)/.dev
 endif
-	PORT=$(PORT) $(BIN)/python examples/demo/run.py $(if $(FULL),--full)
+	PORT=$(PORT) $(BIN)/python $(if $(FULL),-m tests.services.demo,examples/demo/run.py)
 
 test: services $(VENV)/.dev test-rust test-matrix test-python ## Runs all tests; pytest's closing line is the last
 
 test-rust:
 	cargo test --quiet --no-default-features --all-targets
 
-# Python 3.10 to 3.13 with the Django versions they are meant for, as far as these interpreters are here.
+test-latest: ## Runs all tests with the newest release of everything they need
+	rm -f $(VENV)/.dev
+	$(MAKE) test CONSTRAINTS=--upgrade; status=$$?; rm -f $(VENV)/.dev; exit $$status
+
+# Every supported Python with the Django versions that it is meant for, as far as these interpreters are here.
 test-matrix: $(VENV)/.dev
-	$(BIN)/python scripts/test-matrix
+	$(BIN)/nox --envdir target/nox --session tests
 
 # What measures time or load has the machine for itself, and comes last. PYTEST=... runs only what it names.
 test-python: $(VENV)/.dev
@@ -68,18 +78,19 @@ faults: services $(VENV)/.dev ## Drives every fault against every dependency; pr
 	$(BIN)/python -W error -m tests.faults.matrix $(CELLS)
 	$(BIN)/python -W error -m tests.faults.isolation $(CELLS)
 
-soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random: nothing may be left of them
+soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random, and hundreds of exits and forks: nothing may be left of them
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
+	LIFESIGNS_LOOPS=whole $(BIN)/python -m pytest $(LOOPS)
 
 forks: $(VENV)/.dev ## 200 processes forked under load, 200 exits with a hung callable
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.forks
 
 first-use: services $(VENV)/.dev ## First sweeps of 200 fresh processes on each Python of the matrix, oldest and newest redis-py: none may fail
-	$(BIN)/python scripts/test-matrix --first-use $(or $(FIRST_USE),40)
+	$(BIN)/nox --envdir target/nox --session first_use -- $(or $(FIRST_USE),40)
 
-lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
+lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest, workflows: warnings are errors
 	$(MATURIN)
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- --deny warnings
@@ -88,6 +99,10 @@ lint: $(VENV)/.dev ## Format, clippy, ruff, mypy, stubtest: warnings are errors
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest lifesigns._core
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/zizmor --quiet --offline .github
 
 fmt: $(VENV)/.dev ## Formats everything
 	cargo fmt
@@ -111,6 +126,14 @@ bench: services $(VENV)/.dev ## All benchmarks of a release build, as ratios in 
 bench-check: services $(VENV)/.dev ## Says which ratios are worse by more than 20 % than in benches/baseline.json
 	@$(MATURIN) --release >&2
 	@$(BIN)/python -m benches.compare --check
+
+changelog: $(VENV)/.dev ## Moves the fragments of changelog.d into CHANGELOG.md: VERSION=0.2.0
+	$(BIN)/towncrier build --yes --version $(VERSION)
+
+# Django's version is that of each session of the matrix.
+constraints: $(VENV)/.dev ## Renews constraints.txt: the newest versions that agree, for every supported Python
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --no-header --no-annotate --no-emit-package django \
+		--output-file constraints.txt requirements-dev.txt
 
 clean: ## Removes what was built
 	rm -rf target $(VENV)

@@ -1,17 +1,11 @@
-"""Shows the checks of the demo project in the terminal, then serves it on 127.0.0.1:$PORT until Ctrl-C.
-
-With --full it runs on a PostgreSQL, Redis, MQTT broker, mail server and APIs of its own (see full.py).
-"""
+"""Shows the checks of the demo project in the terminal, then serves it on 127.0.0.1:$PORT until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
-from contextlib import nullcontext, suppress
-from pathlib import Path
+from contextlib import suppress
 
-HERE = Path(__file__).resolve().parent
 PAGES = ("health/dashboard/", "health/", "ready/", "alive/", "startup/", "health/disk_space/")
 
 
@@ -20,7 +14,7 @@ def main() -> None:
     import django
     from django.core.management import call_command
 
-    from examples.demo.demo.history import make_up
+    from demo.history import make_up
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "demo.settings"
     django.setup()
@@ -34,15 +28,7 @@ def main() -> None:
     call_command("runserver", address, use_reloader=False)
 
 
-def interrupt(*_: object) -> None:
-    """End as with Ctrl-C."""
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, interrupt)
-    sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-    from examples.demo.full import services
-
-    with suppress(KeyboardInterrupt), services() if "--full" in sys.argv[1:] else nullcontext():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
         main()

@@ -85,11 +85,18 @@ def test_another_projects_database__does_not_count(tmp_path: Path, routers: str)
 def test_database_of_a_router__counts(tmp_path: Path) -> None:
     further = {"history": sqlite(tmp_path / "history")}
     code, message, details = started(tmp_path, ["default"], further, ROUTER)
-    assert (code, message) == (503, "4 migrations are not applied")
+    assert (code, message) == (503, "5 migrations are not applied")
     assert details == {
         "unapplied": {
             "history": [
-                f"lifesigns.{name}" for name in ("0001_initial", "0002_incidents", "0003_rollup", "0004_actions")
+                f"lifesigns.{name}"
+                for name in (
+                    "0001_initial",
+                    "0002_incidents",
+                    "0003_rollup",
+                    "0004_dashboard_permissions",
+                    "0005_actions",
+                )
             ]
         }
     }

@@ -65,6 +65,10 @@ def test_site__builds_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
     assert (tmp_path / "site/checks/disk_space/index.html").is_file()
+    listed = re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", (tmp_path / "site/llms.txt").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed)) == len([*(ROOT / "docs").glob("**/*.md")])
+    assert [path for path in listed if not (tmp_path / "site" / path / "index.html").is_file()] == []
+    assert "degraded_above" in (tmp_path / "site/llms-full.txt").read_text()
 
 
 def test_pages__one_for_each_check_of_the_catalogue() -> None:

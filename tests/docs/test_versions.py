@@ -22,8 +22,10 @@ TOOLS = frozenset(
     [
         "aiosmtpd",
         "axe-playwright-python",
+        "check-jsonschema",
         "django-health-check",
         "django-stubs",
+        "fastapi",
         "grpcio",
         "grpcio-health-checking",
         "httpx",
@@ -32,6 +34,7 @@ TOOLS = frozenset(
         "mkdocstrings",
         "moto",
         "mypy",
+        "nox",
         "paho-mqtt",
         "playwright",
         "pytest",
@@ -43,9 +46,11 @@ TOOLS = frozenset(
         "ruff",
         "schemathesis",
         "standardwebhooks",
+        "towncrier",
         "trustme",
         "types-pyyaml",
         "uv",
+        "zizmor",
     ]
 )
 
@@ -94,7 +99,7 @@ def test_every_package_that_is_installed_for_the_tests_is_listed() -> None:
 
 
 def test_pythons_are_those_of_the_matrix() -> None:
-    matrix = re.findall(r'"(3\.\d+)": \("([\d.]+)"', (ROOT / "scripts/test-matrix").read_text())
+    matrix = re.findall(r'"(3\.\d+)": "([\d.]+)"', (ROOT / "noxfile.py").read_text())
     assert rows("# Versions that are tested", "| Python | Django |") == [list(pair) for pair in matrix]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lifesigns import BreakerEvent, Engine
+from tests.loops import times
 from tests.process.probes import Script
 from tests.servers import misbehaving
 from tests.servers.misbehaving import MisbehavingServer
@@ -250,6 +251,6 @@ engine.register("callable", lambda: None, ttl=0.01)
 engine.start_background()
 {EXITS[name]}
 """
-    for _ in range(12):
+    for _ in range(times(3, 24)):
         with Script(script) as process:
             process.finish(timeout=10)

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.loops import times
+
 PREAMBLE = """
 import asyncio, os, signal, sys, threading, time
 import lifesigns
@@ -62,7 +64,7 @@ def test_exit__is_clean_and_prompt(name: str) -> None:
         return run(EXITS[name])
 
     with ThreadPoolExecutor(2) as pool:
-        for result in pool.map(once, range(12)):
+        for result in pool.map(once, range(times(4, 24))):
             assert (result.returncode, result.stderr) == (0, "")
 
 

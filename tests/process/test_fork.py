@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.loops import times
 from tests.servers.forward_proxy import ForwardProxy
 from tests.services import Certificates, HttpApis, Proxy, wait_until
 
@@ -77,7 +78,8 @@ check()
 
 def test_fork__under_load_hangs_no_child() -> None:
     run(
-        """
+        f"rounds = {times(10, 100)}"
+        + """
 stop = threading.Event()
 def load():
     while not stop.is_set():
@@ -86,7 +88,7 @@ threads = [threading.Thread(target=load) for _ in range(3)]
 for thread in threads:
     thread.start()
 try:
-    for _ in range(50):
+    for _ in range(rounds):
         assert fork_and_check(4)
 finally:
     stop.set()
@@ -103,7 +105,7 @@ def test_fork__while_a_callable_runs_does_not_leave_it_running_in_the_child() ->
 import logging
 logging.getLogger("lifesigns").addHandler(logging.NullHandler())
 hold = threading.Event()
-engine.register("held", lambda: hold.wait(60) and None or None, timeout=0.05)
+engine.register("held", lambda: hold.wait(60) and None or None, timeout=1)
 assert engine.check("held")["error_type"] == "TimeoutError"
 assert engine.check("held", refresh=True)["error_type"] == "StillRunningError"
 pid = os.fork()

@@ -61,7 +61,9 @@ class MisbehavingServer:
         # Connections that asyncio has accepted and is still setting up, though their clients may have left already.
         await asyncio.gather(*asyncio.all_tasks() - self._tasks - {asyncio.current_task()})
         await stop_tasks(self._tasks)
-        await asyncio.sleep(0)  # the loop closes the sockets
+        # Callbacks of the tasks abort their transports, and the loop closes their sockets: one turn after the other.
+        for _ in range(3):
+            await asyncio.sleep(0)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

@@ -1,5 +1,6 @@
-"""A project as small as it gets, on SQLite and local memory; with LIFESIGNS_DEMO_FULL=1 on the services of full.py.
+"""A project as small as it gets, on SQLite and local memory.
 
+With LIFESIGNS_DEMO_FULL=1 the settings in the file LIFESIGNS_DEMO_STACK come on top: `make demo FULL=1`.
 For a look on one's own machine only: the key is public.
 """
 

@@ -1,0 +1,99 @@
+"""The tests that need no server on every supported Python that is here: one wheel, made once, installed by all.
+
+`make test-matrix` runs the session `tests`, `make first-use` the session `first_use`. With uv where it is there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import nox
+
+# Each Python with the Django that is tested on it.
+MATRIX = {"3.10": "5.2", "3.11": "5.2", "3.12": "6.0", "3.13": "6.1", "3.14": "6.1"}
+# All is run on the oldest and the newest of both; the others, of which the main run has one in full, get what differs
+# between them most.
+ALL = ["tests/unit", "tests/process/test_exit.py", "tests/process/test_fork.py", "tests/django"]
+SMOKE = [
+    "tests/unit",
+    "tests/process/test_exit.py",
+    "tests/django/test_admin.py",
+    "tests/django/test_asgi.py",
+    "tests/django/test_command.py",
+    "tests/django/test_first_use.py",
+    "tests/django/test_migrations.py",
+    "tests/django/test_views.py",
+]
+REQUIREMENTS = [
+    "pytest",
+    "pytest-django",
+    "pytest-timeout",
+    "pytest-xdist",
+    "apprise",
+    "boto3",
+    "celery",
+    "channels",
+    "django-anymail",
+    "django-celery-email",
+    "django-mailer",
+    "django-post-office",
+    "django-ses",
+    "httpx",
+    "psycopg[binary]",
+    "redis",
+    "rich",
+    "trustme",
+]
+# Clients of Redis beside redis-py, and its releases: an old one with the Celery of its time, and the newest.
+CLIENTS = ["channels-redis", "django-redis"]
+REDIS = {"old": ["redis==5.2.1", "celery==5.5.*"], "newest": ["redis", "celery"]}
+WHEELS = Path("target/wheels-dev")
+
+nox.options.default_venv_backend = "uv|virtualenv"
+# Unless NOX_DOWNLOAD_PYTHON=auto, a missing interpreter is skipped, and named.
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+# The shims of pyenv fail for versions that are not selected: its interpreters themselves go before them.
+_PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
+os.environ["PATH"] = os.pathsep.join([*map(str, sorted(_PYENV.glob("3.*/bin"))), os.environ["PATH"]])
+_DOWNLOADS = os.environ.get("NOX_DOWNLOAD_PYTHON", "never") != "never"
+_HERE = [version for version in MATRIX if _DOWNLOADS or shutil.which(f"python{version}")]
+
+
+@cache
+def wheel(maturin: Path) -> str:
+    """Return the path of the engine's wheel, built as for the tests: what is compiled is not compiled again."""
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    subprocess.run([maturin, "build", "--quiet", "--profile", "dev", "--out", WHEELS], check=True)
+    (path,) = WHEELS.glob("*.whl")
+    return str(path)
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install both distributions, Django, and the packages."""
+    django = MATRIX[str(session.python)]
+    engine = wheel(Path(sys.executable).with_name("maturin"))
+    session.install("--quiet", engine, "./django_integration", f"Django~={django}.0", *packages)
+
+
+@nox.session(python=list(MATRIX))
+def tests(session: nox.Session) -> None:
+    """Run the tests that need no server, or those that are named."""
+    constraints = os.environ.get("CONSTRAINTS", "--constraint constraints.txt").split()
+    install(session, *constraints, *REQUIREMENTS)
+    folders = ALL if session.python in (_HERE[0], _HERE[-1]) else SMOKE
+    parallel = ["--numprocesses", "3", "--dist", "loadfile"]
+    session.run("pytest", "--quiet", *parallel, "-m", "not services", *(session.posargs or folders))
+
+
+@nox.session(python=list(MATRIX))
+@nox.parametrize("redis", list(REDIS))
+def first_use(session: nox.Session, redis: str) -> None:
+    """Fail if a first sweep of as many fresh processes in each mode as the argument says does."""
+    install(session, *REQUIREMENTS, *CLIENTS, *REDIS[redis])
+    session.run("python", "-m", "tests.django.test_first_use", *session.posargs)
