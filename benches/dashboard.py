@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benches.rollups import fill
+from benches.histories.data import fill
 
 RUNS = 7
 HOME = "/health/dashboard/"

@@ -12,9 +12,8 @@ PAGES = ("health/dashboard/", "health/", "ready/", "alive/", "startup/", "health
 def main() -> None:
     """Migrate, show, serve."""
     import django
+    from demo.history import make_up  # type: ignore[import-not-found]  # beside this file
     from django.core.management import call_command
-
-    from demo.history import make_up
 
     os.environ["DJANGO_SETTINGS_MODULE"] = "demo.settings"
     django.setup()

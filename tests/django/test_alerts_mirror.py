@@ -95,18 +95,23 @@ def test_refused_resolve_is_delivered_again_though_the_store_has_forgotten_it() 
         engine = Engine(default_ttl=0.05, log=False, alerts=settings)
         engine.register("db", lambda: not broken["db"])
         mirror = IncidentMirror(engine, "shop", is_shared=True)
+
+        def is_over() -> bool:
+            mirror.sync()
+            return not engine.incidents()
+
         engine.start_background()
         wait_until(lambda: receiver.kinds == ["triggered"], 10)
         receiver.answer = lambda number: 401
         broken["db"] = False
         wait_until(lambda: engine.incidents()[0]["deliveries"][-1]["state"] == "refused", 10)
-        wait_until(lambda: (mirror.sync(), engine.incidents())[1] == [], 10)
+        wait_until(is_over, 10)
         receiver.answer = lambda number: 202
         operations.retry(Incident.objects.all())
         mirror._next_look = 0.0
         mirror.sync()
         wait_until(lambda: receiver.kinds == ["triggered", "resolved"], 10)
-        wait_until(lambda: (mirror.sync(), engine.incidents())[1] == [], 10)
+        wait_until(is_over, 10)
     assert [row.state for row in Delivery.objects.order_by("id")] == ["delivered", "delivered"]
 
 

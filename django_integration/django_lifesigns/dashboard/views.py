@@ -9,7 +9,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import urlencode
 
-from django_lifesigns.alerts.config import OTHER_SUBJECTS
+from django_lifesigns.alerts.plausibility import OTHER_SUBJECTS
 from django_lifesigns.dashboard.actions import DONE, PERMISSIONS, act
 from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.csrf import is_forged
