@@ -310,7 +310,7 @@ impl ChannelQueue {
 
     /// Gives up what is pending, and was never tried: no process has this channel. Returns whether there was anything.
     pub fn give_up_untried(&mut self) -> bool {
-        if self.lease.is_some() || !self.pending().is_some_and(|delivery| delivery.attempts == 0) {
+        if self.lease.is_some() || self.pending().is_none_or(|delivery| delivery.attempts != 0) {
             return false;
         }
         for delivery in self.deliveries.iter_mut().filter(|delivery| delivery.is_pending()) {
