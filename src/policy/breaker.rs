@@ -178,17 +178,23 @@ impl Breaker {
 
     /// How long until a call may proceed at the latest; `None` if one may now, or if only an operator changes that.
     pub fn retry_after(&self, now: Instant) -> Option<Duration> {
-        let left = self.refuses_until()?.saturating_duration_since(now);
+        let (since, length) = self.refuses()?;
+        let left = length.saturating_sub(now.saturating_duration_since(since));
         (!left.is_zero()).then_some(left)
     }
 
     /// Until when it refuses calls by itself: while it is open, and while a trial is under way. `None` if it refuses none,
     /// or if only an operator changes that.
     pub fn refuses_until(&self) -> Option<Instant> {
+        self.refuses().and_then(|(since, length)| since.checked_add(length))
+    }
+
+    /// Since when, and for how long.
+    fn refuses(&self) -> Option<(Instant, Duration)> {
         match (self.saved.mode, &self.saved.circuit) {
-            (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => since.checked_add(*wait),
+            (CircuitMode::Automatic, CircuitPhase::Open { since, wait }) => Some((*since, *wait)),
             (CircuitMode::Automatic, CircuitPhase::HalfOpen { trial_since: Some(since) }) => {
-                since.checked_add(self.trial_lease)
+                Some((*since, self.trial_lease))
             }
             _ => None,
         }
