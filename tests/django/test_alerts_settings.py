@@ -126,10 +126,6 @@ def test_system_check_names_mistake_and_the_rest_alerts(settings: Any, wrong: An
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"alert": {"failurs": 1}}, "failures"),
-        ({"alert": {"failures": 0}}, "failures"),
-        ({"alert": {"severity": "severe"}}, "severity"),
-        ({"alert": 7}, "alert"),
         ({"runbook": 7}, "runbook"),
         ({"runbok": "https://x"}, "'runbook'"),
     ],
@@ -138,6 +134,33 @@ def test_system_check_names_mistake_of_a_check(settings: Any, options: Any, name
     ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS={"memory_usage": options})
     assert ids == ["E004"]
     assert named in text
+
+
+@pytest.mark.parametrize(
+    ("alert", "named"),
+    [
+        ({"failurs": 1}, "did you mean 'alert.failures'?"),
+        ({"failures": 0}, "failures"),
+        ({"severity": "severe"}, "severity"),
+        ("severe", "alert must be a dict"),
+        (7, "alert must be a dict"),
+    ],
+)
+def test_mistake_in_how_a_check_alerts_does_not_keep_it_from_running(settings: Any, alert: Any, named: str) -> None:
+    checks = {"mine": {"check": lambda: True, "critical": True, "alert": alert}}
+    ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS=checks)
+    assert ids == ["E004"]
+    assert named in text
+    assert "LIFESIGNS['CHECKS']['mine']: " in text
+    assert "the check runs, and alerts by the counts of LIFESIGNS['ALERTS']." in text
+    assert get_engine().check("mine")["status"] == "healthy"
+
+
+def test_check_that_is_wrong_in_more_than_how_it_alerts_is_an_error(settings: Any) -> None:
+    checks = {"mine": {"check": lambda: True, "timeout": -1, "alert": {"failurs": 1}}}
+    ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS=checks)
+    assert (ids, "It is reported as an error" in text) == (["E004"], True)
+    assert get_engine().check("mine")["status"] == "error"
 
 
 def test_alert_of_a_check_is_taken(settings: Any) -> None:

@@ -35,6 +35,7 @@ HANDLERS_LOST = "W022"
 SHADOWED = "W023"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
+DEFAULT_RULE = "Until it is put right the check runs, and alerts by the counts of LIFESIGNS['ALERTS']."
 
 
 @dataclass(frozen=True, slots=True)
