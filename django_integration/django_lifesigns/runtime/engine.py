@@ -114,7 +114,7 @@ def build(conf: Conf) -> Runtime:
         names |= register(engine, check, conf, problems)
     register_lost(engine, conf)
     problems += add_groups(engine, conf, names, known_checks(conf), _skippable(found))
-    targets, wrong = read_targets(conf, names, engine.names, known_checks(conf))
+    targets, wrong = read_targets(conf, names, engine.names, known_checks(conf), _skippable(found))
     set_targets(targets)
     problems += wrong
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
@@ -185,7 +185,7 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
             names |= register(runtime.engine, check, runtime.conf, problems)
     if late:
         add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf), _skippable(found))
-        set_targets(read_targets(runtime.conf, names, runtime.engine.names, ())[0])
+        set_targets(read_targets(runtime.conf, names, runtime.engine.names, (), _skippable(found))[0])
         logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
     return replace(runtime, names=names, critical=_critical(found), declared=declared)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from django_lifesigns.settings.conf import Conf
@@ -31,6 +31,8 @@ class Target:
     target: float
     days: int = 30
     degraded_is_bad: bool = False
+    # Whether the check may be skipped, as where it has no target, and the settings do not name it itself.
+    may_be_skipped: bool = False
 
     @property
     def ratio(self) -> float:
@@ -55,7 +57,11 @@ class Target:
 
 
 def read_targets(
-    conf: Conf, names: Mapping[str, str], shown: Collection[str], known: Collection[str]
+    conf: Conf,
+    names: Mapping[str, str],
+    shown: Collection[str],
+    known: Collection[str],
+    skippable: Collection[str] = (),
 ) -> tuple[dict[str, Target], list[Problem]]:
     """Return the targets by check, and what is wrong with the settings.
 
@@ -66,6 +72,7 @@ def read_targets(
         names: the names of the checks in the report, by those in the settings.
         shown: the checks that have an objective if one is meant for them.
         known: all names that the settings may use, also of checks that are not run here.
+        skippable: the checks that may be skipped.
     """
     entries: dict[str, Target] = {}
     problems: list[Problem] = []
@@ -85,9 +92,11 @@ def read_targets(
     patterns = sorted((key for key in entries if "*" in key or "?" in key), key=lambda key: key == "*")
     targets = {}
     for name in shown:
-        found = [name] if name in entries else [key for key in patterns if fnmatchcase(name, key)]
-        if found:
-            targets[name] = entries[found[0]]
+        pattern = next((key for key in patterns if fnmatchcase(name, key)), None)
+        if name in entries:
+            targets[name] = entries[name]
+        elif pattern is not None:
+            targets[name] = replace(entries[pattern], may_be_skipped=name in skippable)
     return targets, problems
 
 
