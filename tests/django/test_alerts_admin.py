@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -139,6 +140,33 @@ def test_silence_is_added_as_that_of_the_user() -> None:
     over = client.post(f"{SILENCES}add/", {**form, **times, "ends_at_0": "2025-01-01"})
     assert over.status_code == 200
     assert b"Must be after the start" in over.content
+
+
+FORM = {"checks": "redis_*", "severity": "", "group": "", "comment": ""}
+TIMES = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00", "ends_at_0": "2100-01-01", "ends_at_1": "00:00"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"checks": "cpu_load, disk_spce"}, "There is no &#x27;disk_spce&#x27;. Did you mean &#x27;disk_space&#x27;?"),
+        ({"group": "wrker"}, "There is no &#x27;wrker&#x27;."),
+    ],
+)
+def test_silence_of_what_there_is_not_is_refused_with_the_nearest(wrong: dict[str, str], text: str) -> None:
+    answer = client_of("view_silence", "add_silence").post(f"{SILENCES}add/", {**FORM, **TIMES, **wrong})
+    assert answer.status_code == 200
+    assert text in answer.content.decode()
+
+
+def test_silence_for_which_there_is_no_room_is_refused() -> None:
+    """It would be shown as if it were in force."""
+    client, later = client_of("view_silence", "add_silence"), timezone.now() + timedelta(days=1)
+    Silence.objects.bulk_create(Silence(ends_at=later) for _ in range(200 - Silence.objects.count()))
+    full = client.post(f"{SILENCES}add/", {**FORM, **TIMES})
+    assert (full.status_code, b"room for no more" in full.content) == (200, True)
+    Silence.objects.exclude(pk="quiet").first().delete()
+    assert client.post(f"{SILENCES}add/", {**FORM, **TIMES}).status_code == 302
 
 
 def test_silence_is_ended_with_permission_and_neither_changed_nor_deleted() -> None:

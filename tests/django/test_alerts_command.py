@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from io import StringIO
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_silence_reaches_this_host_by_its_store_under_the_same_id() -> None:
     assert Silence.objects.get().pk == added
     call("silence", "--end", added)
     assert [found["active"] for found in get_engine().silences()] == [False]
+
+
+@pytest.mark.usefixtures("shared")
+def test_silence_for_which_there_is_no_room_is_one_line() -> None:
+    now = time.time()
+    for _ in range(200):
+        get_engine().silence({"check": "cpu_load"}, now, now + 3_600, "ann")
+    with pytest.raises(CommandError, match="no room for another silence") as error:
+        call("silence", "--check", "disk_space")
+    assert error.value.returncode == 2
+    assert not Silence.objects.exists()
 
 
 @pytest.mark.usefixtures("shared")
