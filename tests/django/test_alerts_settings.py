@@ -178,6 +178,34 @@ def test_alerts_without_a_channel_or_with_a_name_of_others(settings: Any) -> Non
     assert engine_alerts(parse({"ALERTS": named}), ["cpu_load"], [])[1] == []
 
 
+def test_routes_that_lead_to_nobody_are_warned_of(settings: Any) -> None:
+    channels = {"hook": HOOK}
+    ids, text = said(settings, {"CHANNELS": channels, "ROUTES": [{"channels": []}]})
+    assert (ids, "no alert is sent" in text) == (["W009"], True)
+    # Of some checks nobody is to know; the others go to all channels.
+    assert said(settings, {"CHANNELS": channels, "ROUTES": [{"checks": ["cpu_load"], "channels": []}]}) == ([], "")
+    both = [{"channels": []}, {"checks": ["cpu_load"], "channels": ["hook"]}]
+    assert said(settings, {"CHANNELS": channels, "ROUTES": both}) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_debug", "ids"),
+    [
+        ("console", False, ["W009"]),
+        ("dummy", False, ["W009"]),
+        ("filebased", False, ["W009"]),
+        ("console", True, []),
+        ("smtp", False, []),
+    ],
+)
+def test_mail_that_nobody_gets_is_warned_of(settings: Any, backend: str, is_debug: bool, ids: list[str]) -> None:
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    settings.DEBUG, settings.ADMINS, settings.EMAIL_FILE_PATH = is_debug, ["ops@example.com"], "/nowhere"
+    found, text = said(settings, {"CHANNELS": {"mail": {"type": "mail"}}})
+    assert [each for each in found if each == "W009"] == ids
+    assert not ids or f"through django.core.mail.backends.{backend}.EmailBackend, which sends nothing" in text
+
+
 def test_alerts_without_the_middleware_have_no_effect(settings: Any) -> None:
     settings.MIDDLEWARE = plain.MIDDLEWARE
     ids, text = said(settings, {"CHANNELS": {"hook": HOOK}})

@@ -210,7 +210,7 @@ def test_sentence_says_what_is_left_what_spent_it_and_when_it_is_gone() -> None:
 # Settings
 
 
-def problems(**objectives: Any) -> list[str]:
+def problems() -> list[str]:
     return [message.msg for message in run_checks() if "OBJECTIVES" in message.msg]
 
 
@@ -234,13 +234,41 @@ def problems(**objectives: Any) -> list[str]:
     ],
 )
 def test_setting_that_is_wrong_is_named(settings: Any, objective: Any, said_of_it: str) -> None:
-    settings.LIFESIGNS = {"OBJECTIVES": {"default_cache": objective}}
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": {"default_cache": objective}}
     found = problems()
     assert (said_of_it in found[0] and len(found) == 1) if said_of_it else found == []
 
 
+@pytest.mark.parametrize(("target", "is_meant"), [(0.999, False), (1, False), (49, False), (50, True), (99.9, True)])
+def test_target_that_is_a_share_of_1_is_hardly_meant(settings: Any, target: float, is_meant: bool) -> None:
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": {"default_cache": {"target": target}}}
+    found = [message for message in run_checks() if "OBJECTIVES" in message.msg]
+    assert [message.id for message in found] == ([] if is_meant else ["lifesigns.W017"])
+    if not is_meant:
+        assert f"['default_cache']: a target of {target}%" in found[0].msg
+        get_runtime()
+        assert current.targets()["default_cache"].target == target
+
+
+@pytest.mark.parametrize(
+    ("more", "said_of_it"),
+    [
+        ({"BACKGROUND": True}, ""),
+        ({"ALERTS": {"FAILURES": 3}}, ""),
+        ({}, "no check is run without a request"),
+        ({"BACKGROUND": True, "RECORD": False}, "has no effect: with RECORD set to False"),
+    ],
+)
+def test_objectives_of_which_nothing_will_be_known_are_warned_of(settings: Any, more: Any, said_of_it: str) -> None:
+    settings.LIFESIGNS = {"OBJECTIVES": {"*": {"target": 99.9}}, **more}
+    found = [message for message in run_checks() if "OBJECTIVES" in message.msg]
+    assert [message.id for message in found] == (["lifesigns.W013"] if said_of_it else [])
+    assert not found or said_of_it in found[0].msg
+
+
 def test_setting_of_an_unknown_check_is_named_with_the_nearest(settings: Any) -> None:
-    settings.LIFESIGNS = {"OBJECTIVES": {"default_cash": {"target": 99}, "nothing_*": {"target": 99}}}
+    wrong = {"default_cash": {"target": 99}, "nothing_*": {"target": 99}}
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": wrong}
     found = {message.id: message for message in run_checks() if "OBJECTIVES" in message.msg}
     assert found.keys() == {"lifesigns.E003", "lifesigns.W002"}
     assert found["lifesigns.E003"].hint == "Did you mean 'default_cache'?"
@@ -354,6 +382,20 @@ def test_command_shows_and_exports() -> None:
     assert (mine["firing"], other["budget_remaining"]) == (["1h/5m"], None)
     assert "slo:sli_error:ratio_rate28d" in run("prometheus-rules")
     assert run("openslo").count('kind: "SLO"') == 2
+
+
+@pytest.mark.parametrize(("form", "line"), [("prometheus-rules", 'sloth_service: "shop"'), ("openslo", '"shop-mine"')])
+def test_exports_name_the_application_of_the_alerts(settings: Any, form: str, line: str) -> None:
+    settings.ROOT_URLCONF = "config.urls"
+    settings.LIFESIGNS = {
+        "CHECKS": {"mine": lambda: True},
+        "OBJECTIVES": {"mine": {"target": 99.9}},
+        "ALERTS": {"APPLICATION": "shop"},
+    }
+    out = StringIO()
+    call_command("health_objectives", "--format", form, stdout=out)
+    assert line in out.getvalue()
+    assert "config" not in out.getvalue()
 
 
 @pytest.mark.django_db

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -11,6 +11,7 @@ from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import (
     TARGET_IN_PART,
     UNKNOWN_CHECK,
+    UNLIKELY_TARGET,
     WRONG_OPTION,
     Problem,
     did_you_mean,
@@ -21,6 +22,8 @@ KEYS = ("target", "days", "degraded_is_bad")
 # Of days, of which roll-ups are kept for 400.
 MOST_DAYS = 365
 DAY_SECONDS = 86_400
+# Of percent: below it a share of 1 was written, most likely.
+LEAST_LIKELY = 50
 WRONG = "Until it is put right these checks have no such objective."
 
 
@@ -83,6 +86,8 @@ def read_targets(
             entries[names.get(key, key)] = _read(entry)
         except ValueError as error:
             problems.append(Problem(WRONG_OPTION, sentences(f"{where}: {error}"), WRONG))
+        else:
+            problems += _unlikely(where, entries[names.get(key, key)])
         if key == "*" or any(fnmatchcase(name, key) for name in everything):
             continue
         if "*" in key or "?" in key:
@@ -119,6 +124,12 @@ def _read(entry: object) -> Target:
     if not isinstance(degraded_is_bad, bool):
         raise ValueError("'degraded_is_bad' must be True or False")
     return Target(float(target), days, degraded_is_bad)
+
+
+def _unlikely(where: str, target: Target) -> Iterator[Problem]:
+    if target.target < LEAST_LIKELY:
+        message = f"{where}: a target of {target.target:g}% lets the check be bad for most of its time."
+        yield Problem(UNLIKELY_TARGET, message, "It is in percent: 99.9 for 99.9%.")
 
 
 def _is_number(value: object) -> bool:
