@@ -107,6 +107,7 @@ def said(settings: Any, alerts: Any, **lifesigns: Any) -> tuple[list[str], str]:
         ({"APPLICATION": "my shop"}, ["E002"], "['APPLICATION']: the name"),
         ({"APPLICATION": 7}, ["E002"], "['APPLICATION']: must be a str, not int"),
         ({"URL": 7}, ["E002"], "['URL']: must be a str, not int"),
+        ({"URL": "/health/"}, ["E002"], "['URL']: must begin with https:// or http://"),
     ],
 )
 def test_system_check_names_mistake_and_the_rest_alerts(settings: Any, wrong: Any, ids: Any, named: str) -> None:
