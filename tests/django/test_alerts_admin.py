@@ -79,8 +79,11 @@ def test_list_and_page_show_the_story_and_escape_it() -> None:
     assert "it is &lt;down&gt;" in page
     page = client.get(f"{INCIDENTS}one/change/").content.decode()
     assert "403 &lt;Forbidden&gt;" in page
-    assert "triggered: 3 failures in a row</li>" in page
+    zone = f"{timezone.localtime():%Z}"
+    assert f" {zone} triggered: 3 failures in a row</li>" in page
     assert ">child<" in page
+    row = Incident.objects.get(pk="one")
+    assert str(row) == f"check_one: firing, began {row.since:%Y-%m-%d %H:%M:%S} UTC"
     assert "style=" not in page
     page = client.get(DELIVERIES).content.decode()
     assert "403 &lt;Forbidden&gt;" in page
@@ -132,6 +135,7 @@ def test_silence_is_added_as_that_of_the_user() -> None:
     client = client_of("view_silence", "add_silence")
     page = client.get(f"{SILENCES}add/").content.decode()
     assert 'name="author"' not in page
+    assert ">Severity:</label>" in page
     form = {"checks": "redis_*", "severity": "", "group": "", "comment": "upgrade", "author": "somebody else"}
     times = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00", "ends_at_0": "2100-01-01", "ends_at_1": "00:00"}
     assert client.post(f"{SILENCES}add/", {**form, **times}).status_code == 302

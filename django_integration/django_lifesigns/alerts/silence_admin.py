@@ -10,6 +10,7 @@ from django.db.models import Model, QuerySet
 from django.forms import ChoiceField, ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
@@ -65,7 +66,7 @@ class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic
         """Offer the three severities that there are."""
         if db_field.name == "severity":
             choices, texts = [("", "---------"), *Severity.choices], (db_field.verbose_name, db_field.help_text)
-            return ChoiceField(choices=choices, required=False, label=texts[0], help_text=texts[1])
+            return ChoiceField(choices=choices, required=False, label=capfirst(texts[0]), help_text=texts[1])
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
