@@ -243,7 +243,7 @@ def test_setting_that_is_wrong_is_named(settings: Any, objective: Any, said_of_i
 def test_target_that_is_a_share_of_1_is_hardly_meant(settings: Any, target: float, is_meant: bool) -> None:
     settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": {"default_cache": {"target": target}}}
     found = [message for message in run_checks() if "OBJECTIVES" in message.msg]
-    assert [message.id for message in found] == ([] if is_meant else ["lifesigns.W017"])
+    assert [message.id for message in found] == ([] if is_meant else ["lifesigns.W018"])
     if not is_meant:
         assert f"['default_cache']: a target of {target}%" in found[0].msg
         get_runtime()
