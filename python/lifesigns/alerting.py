@@ -159,12 +159,13 @@ class Alerting:
         from lifesigns.identity import default_application
         from lifesigns.redaction import hide
 
+        # Before anything reads them: apprise logs the URL that it loads.
+        hide(alert_settings.secrets_of(alerts))
         settings, functions = alert_settings.split(alerts)
         application = self._application or default_application()
         ids = {name: _core.new_callable_id() for name in functions}
         self._alerts = _core.Alerts(self._native, application, settings, ids)
         self._trial = ChannelTrial(settings.get("APPLICATION") or application, settings.get("URL"))
-        hide(alert_settings.secrets_of(alerts))
         for name, callable_id in ids.items():
             callables.remember(callable_id, partial(deliver, callable_id, functions[name]), "")
         if ids:

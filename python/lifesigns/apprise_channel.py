@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+
+from lifesigns.redaction import redact
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -10,6 +14,8 @@ if TYPE_CHECKING:
 # What `apprise` calls each kind of notice.
 KINDS = {"triggered": "failure", "reminded": "failure", "acknowledged": "info", "resolved": "success"}
 FIELDS = {"type", "url"}
+# What apprise and its HTTP client write about a notice, each URL with the tokens in its path.
+LOGGERS = ("apprise", "urllib3.connectionpool")
 
 
 class AppriseChannel:
@@ -25,6 +31,8 @@ class AppriseChannel:
     def __init__(self, channel: Mapping[str, Any]) -> None:
         if unknown := sorted(map(str, channel.keys() - FIELDS)):
             raise ValueError(f"has unknown fields: {', '.join(unknown)}; known is: url")
+        for name in LOGGERS:
+            logging.getLogger(name).addFilter(without_secrets)
         url = channel.get("url")
         if not isinstance(url, str) or not _is_known(url):
             raise ValueError(".url must be a URL that apprise knows, such as 'ntfy://topic'")
@@ -44,6 +52,15 @@ class AppriseChannel:
         if is_sent:
             return {"state": "delivered", "answer": "Accepted by apprise"}
         return {"state": "failed", "answer": "apprise could not send it"}
+
+
+def without_secrets(record: logging.LogRecord) -> bool:
+    """Take what is hidden out of a record, as a filter of a logger; it is logged all the same."""
+    text = record.getMessage()
+    clean = redact(text)
+    if clean != text:
+        record.msg, record.args = clean, ()
+    return True
 
 
 def _is_known(url: str) -> bool:

@@ -44,6 +44,18 @@ def test_engine_sends_title_and_text_by_apprise() -> None:
         assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")
 
 
+@pytest.mark.usefixtures("nothing_hidden")
+def test_log_of_apprise_has_no_token_at_any_level(caplog: pytest.LogCaptureFixture) -> None:
+    with AppriseReceiver() as receiver, caplog.at_level(1), caplog.at_level(1, "apprise"):
+        url = f"json://user:PLANTED-password-1@127.0.0.1:{receiver.port}/PLANTED-token-7?key=PLANTED-key-42"
+        engine = Engine(alerts={"APPLICATION": "shop", "CHANNELS": {"other": {"type": "apprise", "url": url}}})
+        assert engine.test_channel("other")["state"] == "delivered"
+        receiver.script.append(Answer(500))
+        assert engine.test_channel("other")["state"] == "failed"
+    assert {"apprise", "urllib3.connectionpool"} <= {record.name for record in caplog.records}
+    assert "PLANTED" not in caplog.text
+
+
 @pytest.mark.parametrize(
     ("channel", "text"),
     [

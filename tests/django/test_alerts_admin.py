@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -78,8 +79,11 @@ def test_list_and_page_show_the_story_and_escape_it() -> None:
     assert "it is &lt;down&gt;" in page
     page = client.get(f"{INCIDENTS}one/change/").content.decode()
     assert "403 &lt;Forbidden&gt;" in page
-    assert "triggered: 3 failures in a row</li>" in page
+    zone = f"{timezone.localtime():%Z}"
+    assert f" {zone} triggered: 3 failures in a row</li>" in page
     assert ">child<" in page
+    row = Incident.objects.get(pk="one")
+    assert str(row) == f"check_one: firing, began {row.since:%Y-%m-%d %H:%M:%S} UTC"
     assert "style=" not in page
     page = client.get(DELIVERIES).content.decode()
     assert "403 &lt;Forbidden&gt;" in page
@@ -131,6 +135,7 @@ def test_silence_is_added_as_that_of_the_user() -> None:
     client = client_of("view_silence", "add_silence")
     page = client.get(f"{SILENCES}add/").content.decode()
     assert 'name="author"' not in page
+    assert ">Severity:</label>" in page
     form = {"checks": "redis_*", "severity": "", "group": "", "comment": "upgrade", "author": "somebody else"}
     times = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00", "ends_at_0": "2100-01-01", "ends_at_1": "00:00"}
     assert client.post(f"{SILENCES}add/", {**form, **times}).status_code == 302
@@ -139,6 +144,33 @@ def test_silence_is_added_as_that_of_the_user() -> None:
     over = client.post(f"{SILENCES}add/", {**form, **times, "ends_at_0": "2025-01-01"})
     assert over.status_code == 200
     assert b"Must be after the start" in over.content
+
+
+FORM = {"checks": "redis_*", "severity": "", "group": "", "comment": ""}
+TIMES = {"starts_at_0": "2026-01-01", "starts_at_1": "00:00", "ends_at_0": "2100-01-01", "ends_at_1": "00:00"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"checks": "cpu_load, disk_spce"}, "There is no &#x27;disk_spce&#x27;. Did you mean &#x27;disk_space&#x27;?"),
+        ({"group": "wrker"}, "There is no &#x27;wrker&#x27;."),
+    ],
+)
+def test_silence_of_what_there_is_not_is_refused_with_the_nearest(wrong: dict[str, str], text: str) -> None:
+    answer = client_of("view_silence", "add_silence").post(f"{SILENCES}add/", {**FORM, **TIMES, **wrong})
+    assert answer.status_code == 200
+    assert text in answer.content.decode()
+
+
+def test_silence_for_which_there_is_no_room_is_refused() -> None:
+    """It would be shown as if it were in force."""
+    client, later = client_of("view_silence", "add_silence"), timezone.now() + timedelta(days=1)
+    Silence.objects.bulk_create(Silence(ends_at=later) for _ in range(200 - Silence.objects.count()))
+    full = client.post(f"{SILENCES}add/", {**FORM, **TIMES})
+    assert (full.status_code, b"room for no more" in full.content) == (200, True)
+    Silence.objects.filter(pk="quiet").delete()
+    assert client.post(f"{SILENCES}add/", {**FORM, **TIMES}).status_code == 302
 
 
 def test_silence_is_ended_with_permission_and_neither_changed_nor_deleted() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from base64 import b64encode
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from django_lifesigns.alerts.exchange import exchange
+from django_lifesigns.management.incidents import with_times
 from django_lifesigns.models import Incident, Silence
 from django_lifesigns.runtime import engine, sharing
 from django_lifesigns.runtime.engine import get_engine, reset
@@ -78,6 +80,7 @@ def test_list_as_json_has_the_story_with_times_in_words() -> None:
     (found,) = shown["incidents"]
     assert (found["check"], found["state"], found["instance"]) == ("cpu_load", "firing", "elsewhere")
     assert found["since"].endswith("+00:00")
+    assert with_times({"acknowledged_at": 0.5}) == {"acknowledged_at": "1970-01-01T00:00:00.500000+00:00"}
     assert found["deliveries"][1]["last_answer"] == "403 Forbidden"
     assert shown["silences"][0]["matchers"]["check"] == ["database_*"]
     assert len(json.loads(call("list", "--format", "json", "--all"))["incidents"]) == 2
@@ -92,6 +95,15 @@ def test_list_with_a_row_from_elsewhere(record: Any) -> None:
 
 
 @pytest.mark.usefixtures("configured")
+@pytest.mark.usefixtures("configured")
+def test_list_says_what_a_receiver_was_not_sent() -> None:
+    by_itself = delivery("oncall", kind="reminded", last_answer="not sent: PagerDuty reminds by itself")
+    exchange([incident(deliveries=[by_itself, delivery("chat")])], [], application="shop", instance="elsewhere")
+    shown = call("list")
+    assert "oncall: reminded delivered (not sent: PagerDuty reminds by itself)" in shown
+    assert "chat: triggered delivered " in shown
+
+
 def test_list_of_nothing() -> None:
     assert call("list") == "No open incidents.\n"
 
@@ -121,6 +133,17 @@ def test_silence_reaches_this_host_by_its_store_under_the_same_id() -> None:
     assert Silence.objects.get().pk == added
     call("silence", "--end", added)
     assert [found["active"] for found in get_engine().silences()] == [False]
+
+
+@pytest.mark.usefixtures("shared")
+def test_silence_for_which_there_is_no_room_is_one_line() -> None:
+    now = time.time()
+    for _ in range(200):
+        get_engine().silence({"check": "cpu_load"}, now, now + 3_600, "ann")
+    with pytest.raises(CommandError, match="no room for another silence") as error:
+        call("silence", "--check", "disk_space")
+    assert error.value.returncode == 2
+    assert not Silence.objects.exists()
 
 
 @pytest.mark.usefixtures("shared")

@@ -67,6 +67,34 @@ def test_what_people_wrote_reaches_the_engine(engine: Engine, mirror: IncidentMi
     assert not engine.silences()[0]["active"]
 
 
+def test_acknowledgement_goes_to_that_incident_and_to_no_later_one() -> None:
+    """It is over, and another one of the same check is open, when the next exchange reads what was acknowledged."""
+    is_bad = True
+
+    def check() -> None:
+        if is_bad:
+            fail()
+
+    engine = Engine(log=False, alerts={"APPLICATION": "shop", "FAILURES": 1, "SUCCESSES": 1})
+    engine.register("db", check, ttl=0.05)
+
+    def states() -> list[str]:
+        engine.run()
+        return [found["state"] for found in engine.incidents()]
+
+    mirror = IncidentMirror(engine, "shop", is_shared=True)
+    wait_until(lambda: states() == ["firing"], 30)
+    mirror.sync()
+    is_bad = False
+    wait_until(lambda: states() == ["resolved"], 30)
+    is_bad = True
+    wait_until(lambda: states() == ["resolved", "firing"], 30)
+    assert operations.acknowledge(Incident.objects.all(), "ann") == 1
+    mirror._next_look = 0.0
+    mirror.sync()
+    assert [found["acknowledged_by"] for found in engine.incidents(open_only=True)] == [None]
+
+
 def test_incident_of_the_tables_is_continued_under_its_id(engine: Engine, mirror: IncidentMirror) -> None:
     mirror.sync()
     (known,) = engine.incidents()

@@ -208,7 +208,7 @@ import time
 from django_lifesigns.history.rollups.periods import PERIODS
 from django_lifesigns.models import Rollup
 at = time.time() - 120
-bad = {"check_name": "flag", "until": at, "error": 50.0, "error_stretches": 3}
+bad = {"check_name": "flag", "until": at, "healthy": 1_950.0, "error": 50.0, "error_stretches": 3}
 Rollup.objects.bulk_create(Rollup(period=each.name, start=each.start(at), **bad) for each in PERIODS)
 print("{}")
 """
@@ -223,7 +223,7 @@ def test_budget_that_burns_is_an_incident_of_its_own(tmp_path: Path, receiver: R
         [body] = [body for body in receiver.bodies if body["data"]["check"] == "objective:flag"]
         assert body["data"]["dedup_key"] == "lifesigns/shop/objective:flag"
         assert body["data"]["severity"] == "critical"
-        assert "is overspent by" in body["data"]["message"]
+        assert "of the budget of 43 min" in body["data"]["message"]
         wait_until(lambda: worker.state("objective:flag") == ["firing", None], 10)
         assert "objective:flag" in command(tmp_path, settings, "list")
         command(tmp_path, settings, "acknowledge", "objective:flag", "--author", "ann")

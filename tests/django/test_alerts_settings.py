@@ -107,6 +107,7 @@ def said(settings: Any, alerts: Any, **lifesigns: Any) -> tuple[list[str], str]:
         ({"APPLICATION": "my shop"}, ["E002"], "['APPLICATION']: the name"),
         ({"APPLICATION": 7}, ["E002"], "['APPLICATION']: must be a str, not int"),
         ({"URL": 7}, ["E002"], "['URL']: must be a str, not int"),
+        ({"URL": "/health/"}, ["E002"], "['URL']: must begin with https:// or http://"),
     ],
 )
 def test_system_check_names_mistake_and_the_rest_alerts(settings: Any, wrong: Any, ids: Any, named: str) -> None:
@@ -126,10 +127,6 @@ def test_system_check_names_mistake_and_the_rest_alerts(settings: Any, wrong: An
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"alert": {"failurs": 1}}, "failures"),
-        ({"alert": {"failures": 0}}, "failures"),
-        ({"alert": {"severity": "severe"}}, "severity"),
-        ({"alert": 7}, "alert"),
         ({"runbook": 7}, "runbook"),
         ({"runbok": "https://x"}, "'runbook'"),
     ],
@@ -138,6 +135,33 @@ def test_system_check_names_mistake_of_a_check(settings: Any, options: Any, name
     ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS={"memory_usage": options})
     assert ids == ["E004"]
     assert named in text
+
+
+@pytest.mark.parametrize(
+    ("alert", "named"),
+    [
+        ({"failurs": 1}, "did you mean 'alert.failures'?"),
+        ({"failures": 0}, "failures"),
+        ({"severity": "severe"}, "severity"),
+        ("severe", "alert must be a dict"),
+        (7, "alert must be a dict"),
+    ],
+)
+def test_mistake_in_how_a_check_alerts_does_not_keep_it_from_running(settings: Any, alert: Any, named: str) -> None:
+    checks = {"mine": {"check": lambda: True, "critical": True, "alert": alert}}
+    ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS=checks)
+    assert ids == ["E004"]
+    assert named in text
+    assert "LIFESIGNS['CHECKS']['mine']: " in text
+    assert "the check runs, and alerts by the counts of LIFESIGNS['ALERTS']." in text
+    assert get_engine().check("mine")["status"] == "healthy"
+
+
+def test_check_that_is_wrong_in_more_than_how_it_alerts_is_an_error(settings: Any) -> None:
+    checks = {"mine": {"check": lambda: True, "timeout": -1, "alert": {"failurs": 1}}}
+    ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS=checks)
+    assert (ids, "It is reported as an error" in text) == (["E004"], True)
+    assert get_engine().check("mine")["status"] == "error"
 
 
 def test_alert_of_a_check_is_taken(settings: Any) -> None:
@@ -153,6 +177,34 @@ def test_alerts_without_a_channel_or_with_a_name_of_others(settings: Any) -> Non
     assert (alerts["APPLICATION"], [problem.id for problem in problems]) == ("config", ["W016"])
     named = {"APPLICATION": "shop", "CHANNELS": {"hook": HOOK}}
     assert engine_alerts(parse({"ALERTS": named}), ["cpu_load"], [])[1] == []
+
+
+def test_routes_that_lead_to_nobody_are_warned_of(settings: Any) -> None:
+    channels = {"hook": HOOK}
+    ids, text = said(settings, {"CHANNELS": channels, "ROUTES": [{"channels": []}]})
+    assert (ids, "no alert is sent" in text) == (["W009"], True)
+    # Of some checks nobody is to know; the others go to all channels.
+    assert said(settings, {"CHANNELS": channels, "ROUTES": [{"checks": ["cpu_load"], "channels": []}]}) == ([], "")
+    both = [{"channels": []}, {"checks": ["cpu_load"], "channels": ["hook"]}]
+    assert said(settings, {"CHANNELS": channels, "ROUTES": both}) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_debug", "ids"),
+    [
+        ("console", False, ["W009"]),
+        ("dummy", False, ["W009"]),
+        ("filebased", False, ["W009"]),
+        ("console", True, []),
+        ("smtp", False, []),
+    ],
+)
+def test_mail_that_nobody_gets_is_warned_of(settings: Any, backend: str, is_debug: bool, ids: list[str]) -> None:
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    settings.DEBUG, settings.ADMINS, settings.EMAIL_FILE_PATH = is_debug, ["ops@example.com"], "/nowhere"
+    found, text = said(settings, {"CHANNELS": {"mail": {"type": "mail"}}})
+    assert [each for each in found if each == "W009"] == ids
+    assert not ids or f"through django.core.mail.backends.{backend}.EmailBackend, which sends nothing" in text
 
 
 def test_alerts_without_the_middleware_have_no_effect(settings: Any) -> None:

@@ -18,7 +18,7 @@ import lifesigns
 from django_lifesigns.history.objectives import current
 from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS, Budget, Pair, Spent, pairs_of
 from django_lifesigns.history.objectives.sentence import duration, sentence
-from django_lifesigns.history.objectives.state import ObjectiveState, for_engine
+from django_lifesigns.history.objectives.state import ObjectiveState, for_engine, read_states
 from django_lifesigns.history.objectives.targets import Target
 from django_lifesigns.history.objectives.yaml import dump
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE
@@ -68,6 +68,46 @@ def test_burn_rate_and_time_to_exhaustion_of_the_workbook(
     found = budget(_1h=error_rate)
     assert found.burn("1h") == pytest.approx(burn_rate)
     assert found.exhausted_in == pytest.approx(exhausted_days * DAYS)
+
+
+def of_the_first(seconds: float, bad_share: float) -> Budget:
+    """A check that is known since so many seconds."""
+    used = {name: spent(length, bad_share) for name, length in WINDOWS.items() if length <= seconds}
+    known = spent(seconds, bad_share, stretches=1)
+    longer = {name: Spent(length, known.good, known.bad, 1) for name, length in WINDOWS.items() if length > seconds}
+    return Budget(THREE_NINES, Spent(30 * DAYS, known.good, known.bad, 1), {**used, **longer})
+
+
+def test_first_minutes_spend_as_much_of_the_budget_as_later_ones() -> None:
+    """Four bad minutes of the first six are not the end of a budget of 43."""
+    found = of_the_first(360, 0.7)
+    assert found.seconds == pytest.approx(43.2 * 60)
+    assert found.remaining == pytest.approx(1 - 252 / 2_592)
+    assert found.availability == pytest.approx(0.3)
+    assert said(found) == "39 min of the budget of 43 min in 30 days are left (90%); it is known for 6 min so far."
+
+
+@pytest.mark.parametrize(
+    ("known", "windows", "firing"),
+    [
+        (360, {"5m"}, []),
+        (1_799, {"5m", "30m"}, []),  # half an hour is half of 1 h
+        (1_800, {"5m", "30m", "1h"}, ["1h/5m"]),
+        (6 * HOURS, {"5m", "30m", "1h", "2h", "6h"}, ["1h/5m", "6h/30m"]),
+        (1.5 * DAYS, set(WINDOWS), ["1h/5m", "6h/30m", "1d/2h", "3d/6h"]),
+    ],
+)
+def test_no_pace_of_a_window_that_is_mostly_unknown_and_no_alarm(
+    known: float, windows: set[str], firing: list[str]
+) -> None:
+    found = of_the_first(known, 0.7)
+    assert {window for window in WINDOWS if found.burn(window) is not None} == windows
+    assert [pair.name for pair in found.firing] == firing
+
+
+def test_share_that_is_left_has_a_floor_and_the_time_has_none() -> None:
+    assert budget(1.0).remaining == -1.0
+    assert said(budget(1.0)) == "The budget of 43 min in 30 days is overspent by 29 d 23 h."
 
 
 def test_budget_of_a_month_at_three_nines_is_43_minutes() -> None:
@@ -163,16 +203,14 @@ def test_sentence_says_what_is_left_what_spent_it_and_when_it_is_gone() -> None:
         "6 Nov (6 min) and 3 other days."
     )
     of_a_day = Budget(THREE_NINES, Spent(30 * DAYS, DAYS - 43.2, 43.2), {})
-    assert (
-        said(of_a_day) == "43 s of the budget of 1 min 26 s in 30 days are left (50%); only 1 d of that time is known."
-    )
+    assert said(of_a_day) == "42 min of the budget of 43 min in 30 days are left (98%); it is known for 1 d so far."
     assert said(Budget(Target(99.9, 1), Spent(DAYS, 0, 0), {})) == "Nothing is known of the last 1 day yet."
 
 
 # Settings
 
 
-def problems(**objectives: Any) -> list[str]:
+def problems() -> list[str]:
     return [message.msg for message in run_checks() if "OBJECTIVES" in message.msg]
 
 
@@ -196,13 +234,41 @@ def problems(**objectives: Any) -> list[str]:
     ],
 )
 def test_setting_that_is_wrong_is_named(settings: Any, objective: Any, said_of_it: str) -> None:
-    settings.LIFESIGNS = {"OBJECTIVES": {"default_cache": objective}}
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": {"default_cache": objective}}
     found = problems()
     assert (said_of_it in found[0] and len(found) == 1) if said_of_it else found == []
 
 
+@pytest.mark.parametrize(("target", "is_meant"), [(0.999, False), (1, False), (49, False), (50, True), (99.9, True)])
+def test_target_that_is_a_share_of_1_is_hardly_meant(settings: Any, target: float, is_meant: bool) -> None:
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": {"default_cache": {"target": target}}}
+    found = [message for message in run_checks() if "OBJECTIVES" in message.msg]
+    assert [message.id for message in found] == ([] if is_meant else ["lifesigns.W018"])
+    if not is_meant:
+        assert f"['default_cache']: a target of {target}%" in found[0].msg
+        get_runtime()
+        assert current.targets()["default_cache"].target == target
+
+
+@pytest.mark.parametrize(
+    ("more", "said_of_it"),
+    [
+        ({"BACKGROUND": True}, ""),
+        ({"ALERTS": {"FAILURES": 3}}, ""),
+        ({}, "no check is run without a request"),
+        ({"BACKGROUND": True, "RECORD": False}, "has no effect: with RECORD set to False"),
+    ],
+)
+def test_objectives_of_which_nothing_will_be_known_are_warned_of(settings: Any, more: Any, said_of_it: str) -> None:
+    settings.LIFESIGNS = {"OBJECTIVES": {"*": {"target": 99.9}}, **more}
+    found = [message for message in run_checks() if "OBJECTIVES" in message.msg]
+    assert [message.id for message in found] == (["lifesigns.W013"] if said_of_it else [])
+    assert not found or said_of_it in found[0].msg
+
+
 def test_setting_of_an_unknown_check_is_named_with_the_nearest(settings: Any) -> None:
-    settings.LIFESIGNS = {"OBJECTIVES": {"default_cash": {"target": 99}, "nothing_*": {"target": 99}}}
+    wrong = {"default_cash": {"target": 99}, "nothing_*": {"target": 99}}
+    settings.LIFESIGNS = {"BACKGROUND": True, "OBJECTIVES": wrong}
     found = {message.id: message for message in run_checks() if "OBJECTIVES" in message.msg}
     assert found.keys() == {"lifesigns.E003", "lifesigns.W002"}
     assert found["lifesigns.E003"].hint == "Did you mean 'default_cache'?"
@@ -220,6 +286,26 @@ def test_targets_name_before_pattern_before_all(settings: Any) -> None:
     settings.LIFESIGNS = {}
     get_runtime()
     assert current.targets() == {}
+
+
+def test_check_that_may_be_skipped_has_no_objective_unless_it_is_named(settings: Any) -> None:
+    """With `*`, a project without Celery is not told that nothing is known of its workers."""
+    settings.LIFESIGNS = {"OBJECTIVES": {"*": {"target": 99}}}
+    get_runtime()
+    found = current.targets()
+    assert found["task_workers"].may_be_skipped
+    assert not found["cpu_load"].may_be_skipped
+    settings.LIFESIGNS = {"OBJECTIVES": {"task_workers": {"target": 99}}}
+    get_runtime()
+    assert not current.targets()["task_workers"].may_be_skipped
+
+
+@pytest.mark.django_db
+def test_objective_of_a_check_that_may_be_skipped_is_shown_once_it_is_known() -> None:
+    may_be_skipped = Target(99, may_be_skipped=True)
+    targets = {"mine": Target(99), "other": may_be_skipped, "third": may_be_skipped}
+    roll("third", time.time(), healthy=60.0)
+    assert [state.check for state in read_states(targets)] == ["mine", "third"]
 
 
 # From roll-ups to every place where they are shown
@@ -258,7 +344,9 @@ def test_alarm_says_how_urgent_it_is_and_why() -> None:
     alarm = found["mine"]["alarm"]
     assert alarm
     assert alarm["severity"] == "critical"
-    assert alarm["message"].startswith("The budget of 4 s in 30 days is overspent by 9 min 56 s")
+    assert alarm["message"].startswith(
+        "33 min of the budget of 43 min in 30 days are left (77%); it is known for 1 h so far; it was lost on "
+    )
     assert found["other"]["alarm"] is None
 
 
@@ -286,13 +374,28 @@ def test_command_shows_and_exports() -> None:
         return out.getvalue()
 
     text = run("text")
-    assert re.search(r"^mine +99.9 +30 +83.333 +-16566.7 +166.7", text, re.MULTILINE)
-    assert "mine: The budget of 4 s in 30 days is overspent by 9 min 56 s" in text
+    assert re.search(r"^mine +99.9 +30 +83.333 +76.9 +166.7", text, re.MULTILINE)
+    assert "mine: 33 min of the budget of 43 min in 30 days are left (77%)" in text
+    assert "It is spent too fast in both 1h and 5m (page)." in text
     assert "other: Nothing is known of the last 28 days yet." in text
     [mine, other] = json.loads(run("json"))["objectives"]
-    assert (mine["firing"], other["budget_remaining"]) == (["1h/5m", "6h/30m", "1d/2h", "3d/6h"], None)
+    assert (mine["firing"], other["budget_remaining"]) == (["1h/5m"], None)
     assert "slo:sli_error:ratio_rate28d" in run("prometheus-rules")
     assert run("openslo").count('kind: "SLO"') == 2
+
+
+@pytest.mark.parametrize(("form", "line"), [("prometheus-rules", 'sloth_service: "shop"'), ("openslo", '"shop-mine"')])
+def test_exports_name_the_application_of_the_alerts(settings: Any, form: str, line: str) -> None:
+    settings.ROOT_URLCONF = "config.urls"
+    settings.LIFESIGNS = {
+        "CHECKS": {"mine": lambda: True},
+        "OBJECTIVES": {"mine": {"target": 99.9}},
+        "ALERTS": {"APPLICATION": "shop"},
+    }
+    out = StringIO()
+    call_command("health_objectives", "--format", form, stdout=out)
+    assert line in out.getvalue()
+    assert "config" not in out.getvalue()
 
 
 @pytest.mark.django_db
@@ -324,9 +427,9 @@ def test_metrics_tell_what_was_published() -> None:
     current.publish(engine)
     text = lifesigns.metrics(engine)
     assert 'health_objective_ratio{check_name="mine"} 0.999' in text
-    assert re.search(r'health_error_budget_remaining_ratio\{check_name="mine"\} -165\.', text)
+    assert re.search(r'health_error_budget_remaining_ratio\{check_name="mine"\} 0\.7685', text)
     rates = dict(re.findall(r'health_burn_rate\{check_name="mine",window="(\w+)"\} ([\d.]+)', text))
-    assert rates.keys() == WINDOWS.keys()
+    assert rates.keys() <= {"5m", "30m", "1h", "2h"}
     assert float(rates["5m"]) == pytest.approx(1_000)
     # Nothing is known of it: no budget and no rate, but the objective.
     assert 'health_objective_ratio{check_name="other"} 0.99' in text

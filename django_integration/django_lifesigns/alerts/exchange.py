@@ -197,7 +197,8 @@ def _exchange_silences(result: Exchange, known: Mapping[str, Mapping[str, Any]])
     if new:
         # Another process may have written the same; one that is long over is not looked for above.
         rows.bulk_create(new, ignore_conflicts=True)
-    for pk, row in kept.items():
+    # There may be no room for all: first those in force, then those that start soonest.
+    for pk, row in sorted(kept.items(), key=lambda item: max(item[1].starts_at, now)):
         if pk not in known:
             if row.ends_at > now:
                 result.silences.append(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -10,13 +11,14 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
+from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour
-from django_lifesigns.alerts.rows import moment, story
+from django_lifesigns.alerts.rows import story
 from django_lifesigns.alerts.silence_admin import say
 from django_lifesigns.alerts.tables import Delivery, Incident
 
@@ -138,5 +140,10 @@ class IncidentAdmin(AlertPage):
     def timeline(self, row: Incident) -> SafeString:
         """What has happened, in order."""
         entries = story(row)["timeline"]
-        lines = [(f"{moment(entry['at']):%Y-%m-%d %H:%M:%S}", entry["kind"], entry["text"]) for entry in entries]
+        lines = [(_shown(entry["at"]), entry["kind"], entry["text"]) for entry in entries]
         return format_html('<ol class="lifesigns-timeline">{}</ol>', format_html_join("", "<li>{} {}: {}</li>", lines))
+
+
+def _shown(at: float) -> str:
+    """Return a time in the zone of the page, as its other times are, with its name."""
+    return f"{datetime.fromtimestamp(at, get_current_timezone()):%Y-%m-%d %H:%M:%S %Z}"

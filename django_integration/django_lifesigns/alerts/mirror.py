@@ -102,7 +102,7 @@ class IncidentMirror:
         """Have the engine do what stands in the tables, each piece whatever becomes of the others."""
         engine = self._engine
         self._attempt("confirmation", engine.confirm_incidents, found.confirmed)
-        for row in found.acknowledged:
+        for row in self._still_open(found.acknowledged):
             # The column may be shorter than the name.
             words = (row.record.get("check", row.check_name), row.acknowledged_by, row.acknowledgement)
             self._attempt(f"acknowledgement of {row.pk}", engine.acknowledge, *words)
@@ -119,6 +119,13 @@ class IncidentMirror:
             self._attempt(f"silence {silence.pk}", add_silence, engine, silence)
         for pk in found.ended_silences:
             self._attempt(f"end of silence {pk}", engine.expire_silence, pk)
+
+    def _still_open(self, rows: list[Incident]) -> list[Incident]:
+        """Return those that are open now: the engine acknowledges by check, which may have another one by then."""
+        if not rows:
+            return []
+        now_open = {found["id"] for found in self._engine.incidents(open_only=True)}
+        return [row for row in rows if row.pk in now_open]
 
     def _request_again(self, retries: list[str]) -> None:
         """Have those delivered again by the next exchange: their request is no longer in the tables."""

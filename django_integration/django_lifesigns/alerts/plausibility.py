@@ -8,6 +8,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
 from django_lifesigns.settings.alerts import WHERE, Alerts, place_of_channel
 from django_lifesigns.settings.problems import (
     ALERTS_NOBODY,
@@ -18,6 +20,7 @@ from django_lifesigns.settings.problems import (
     Problem,
     did_you_mean,
 )
+from django_lifesigns.targets.mail import keeps_mail
 
 # What opens incidents beside the checks.
 OTHER_SUBJECTS = ("readiness", "wedged_worker")
@@ -26,6 +29,8 @@ GENERIC = frozenset(
     ["app", "backend", "conf", "config", "core", "django", "main", "mysite", "project", "server", "src"]
 )
 URLS = ("url", "api_url", "webhook_url")
+# What keeps a route to some of the incidents.
+MATCHERS = frozenset(["checks", "severity", "group"])
 
 
 def implausible(
@@ -40,6 +45,7 @@ def implausible(
         groups: the names of all groups.
     """
     yield from _of_receivers(given, alerts["ROUTES"])
+    yield from _kept_mail(given)
     yield from _of_names(given, subjects(names), groups)
     yield from _of_application(alerts["APPLICATION"], given)
     yield from _unencrypted(given)
@@ -55,9 +61,24 @@ def _of_receivers(given: Alerts, routes: Sequence[Mapping[str, Any]]) -> Iterato
     if not given.channels:
         message = f"{WHERE} has no CHANNELS: incidents are kept, and no alert is sent."
         yield Problem(ALERTS_NOBODY, message, "Name at least one, or leave ALERTS out.")
+    if (
+        routes
+        and not any(route["channels"] for route in routes)
+        and any(not MATCHERS & route.keys() for route in routes)
+    ):
+        message = f"{WHERE}['ROUTES'] leads to no channel: incidents are kept, and no alert is sent."
+        yield Problem(ALERTS_NOBODY, message, "Name a channel in one of them.")
     if given.channels and given.routes and not routes:
         message = f"{WHERE}['ROUTES'] leads to no channel: every incident goes to all of them."
         yield Problem(ALERTS_NOBODY, message, "Correct the routes.")
+
+
+def _kept_mail(given: Alerts) -> Iterator[Problem]:
+    """Mail that Django's backends for development show or forget."""
+    for name, channel in given.channels.items():
+        if channel.get("type") == "mail" and "server" not in channel and not settings.DEBUG and (kept := keeps_mail()):
+            message = f"{place_of_channel(name)} sends mail through {kept}, which sends nothing."
+            yield Problem(ALERTS_NOBODY, message, "Use a mail backend that sends, or name a 'server'.")
 
 
 def _of_names(given: Alerts, names: Collection[str], groups: Collection[str]) -> Iterator[Problem]:

@@ -5,21 +5,51 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
-from django.forms import ChoiceField
+from django.forms import ChoiceField, ModelForm
 from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
+from django_lifesigns.alerts.plausibility import subjects
+from django_lifesigns.alerts.rows import matchers_of
 from django_lifesigns.alerts.tables import Severity, Silence
+from django_lifesigns.runtime.engine import get_engine
+from django_lifesigns.settings.problems import did_you_mean
 
 WITHIN = lazy("Every process follows within 30 s.")
+# That have not ended: the engine has room for no more.
+MOST_SILENCES = 200
 
 
 def say(page: admin.ModelAdmin, request: HttpRequest, text: str, count: int) -> None:  # type: ignore[type-arg]
     """Show the user what was done to so many rows."""
     page.message_user(request, f"{text % {'count': count}} {WITHIN}", messages.SUCCESS)
+
+
+class SilenceForm(ModelForm):  # type: ignore[type-arg]  # is no generic at run time
+    """A new silence, which matches something and for which there is room."""
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        if Silence.objects.filter(ends_at__gt=timezone.now()).count() >= MOST_SILENCES:
+            text = _("There are %(count)d silences that have not ended, and room for no more: end some of them.")
+            raise ValidationError(text % {"count": MOST_SILENCES})
+        engine = get_engine()
+        row = Silence(checks=given.get("checks", "*"), group=given.get("group", ""))
+        known = {"check": subjects(engine.names), "group": list(engine.groups)}
+        for field, key in (("checks", "check"), ("group", "group")):
+            # A pattern may match what comes later.
+            for name in (name for name in matchers_of(row)[key] if not set("*?") & set(name)):
+                if name not in known[key]:
+                    nearest = did_you_mean(name, known[key]) if known[key] else ""
+                    self.add_error(field, f"{_('There is no %(name)r.') % {'name': name}} {nearest}".strip())
+        return given
 
 
 class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
@@ -30,12 +60,13 @@ class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic
     search_fields = ("checks", "author", "comment")
     fields = ("checks", "severity", "group", "starts_at", "ends_at", "comment")
     actions = ("end",)
+    form = SilenceForm
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer the three severities that there are."""
         if db_field.name == "severity":
             choices, texts = [("", "---------"), *Severity.choices], (db_field.verbose_name, db_field.help_text)
-            return ChoiceField(choices=choices, required=False, label=texts[0], help_text=texts[1])
+            return ChoiceField(choices=choices, required=False, label=capfirst(texts[0]), help_text=texts[1])
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:

@@ -83,7 +83,7 @@ class Incident(models.Model):
         required_db_features = ("supports_json_field",)
 
     def __str__(self) -> str:
-        return f"{self.check_name}: {self.state} since {self.since}"
+        return f"{self.check_name}: {self.state}, began {self.since:%Y-%m-%d %H:%M:%S %Z}".rstrip()
 
 
 class Delivery(models.Model):

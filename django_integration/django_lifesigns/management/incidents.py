@@ -25,7 +25,18 @@ from lifesigns import Engine
 WITHIN = 2.0
 # Of those that are over.
 SHOWN = 50
-TIMES = ("since", "fired_at", "resolved_at", "at", "last_attempt_at", "next_attempt_at", "start", "end")
+TIMES = (
+    "since",
+    "fired_at",
+    "acknowledged_at",
+    "resolved_at",
+    "at",
+    "last_attempt_at",
+    "next_attempt_at",
+    "start",
+    "end",
+)
+NOT_SENT = "not sent"
 SHOWN_TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -146,8 +157,10 @@ def _latest(deliveries: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """Return the state of the latest notice on each channel."""
     by_channel = {delivery["channel"]: delivery for delivery in deliveries}
     for channel, delivery in by_channel.items():
-        answer = f" ({delivery['last_answer']})" if delivery["state"] != "delivered" and delivery["last_answer"] else ""
-        yield f"{channel}: {delivery['kind']} {delivery['state']}{answer}"
+        answer = delivery["last_answer"] or ""
+        # Of what the receiver does by itself, as PagerDuty reminds, nothing is sent.
+        is_said = answer and (delivery["state"] != "delivered" or answer.startswith(NOT_SENT))
+        yield f"{channel}: {delivery['kind']} {delivery['state']}{f' ({answer})' if is_said else ''}"
 
 
 def _time(at: float) -> str:

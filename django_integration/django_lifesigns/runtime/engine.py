@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,17 +13,13 @@ from django.db.backends.signals import connection_created
 
 from django_lifesigns.actions.config import engine_actions
 from django_lifesigns.alerts.config import engine_alerts
-from django_lifesigns.checks.connections import identity, runnable
-from django_lifesigns.checks.fixed_result import FixedResult
-from django_lifesigns.checks.imports import imports
-from django_lifesigns.checks.servers import server_of
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import recorder
 from django_lifesigns.history.objectives.current import set_targets
 from django_lifesigns.history.objectives.targets import read_targets
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
-from django_lifesigns.runtime.refused_checks import problem_of
+from django_lifesigns.runtime.registration import register, register_lost
 from django_lifesigns.runtime.sharing import scope
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
@@ -35,7 +30,6 @@ from django_lifesigns.targets.discovered import DiscoveredCheck, parents_first
 from django_lifesigns.targets.discovery import discover, known_checks
 from lifesigns import Engine, close_connections, specs
 from lifesigns import checks as registry
-from lifesigns.arguments import refuse_arguments
 from lifesigns.redaction import hide
 from lifesigns.shutdown import wrap_sigterm
 
@@ -123,10 +117,10 @@ def build(conf: Conf) -> Runtime:
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared, **given)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
-        names |= _register(engine, check, conf, problems)
-    _register_lost(engine, conf)
+        names |= register(engine, check, conf, problems)
+    register_lost(engine, conf)
     problems += add_groups(engine, conf, names, known_checks(conf), _skippable(found))
-    targets, wrong = read_targets(conf, names, engine.names, known_checks(conf))
+    targets, wrong = read_targets(conf, names, engine.names, known_checks(conf), _skippable(found))
     set_targets(targets)
     problems += wrong
     thresholds = ThresholdSync(engine, {check.key: check.check for check in found}, names, **shared)
@@ -187,37 +181,6 @@ connection_created.connect(close_for_test_databases)
 _current: dict[str, Runtime] = {}
 
 
-def _register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list[Problem]) -> dict[str, str]:
-    """Register a check, or the error that it cannot be, and return its name in the report by that in the settings."""
-    try:
-        options: dict[str, Any] = check.options
-        options = options | {
-            "imports": [*options.get("imports", ()), *imports(check.check)],
-            "server": server_of(check.check),
-        }
-        if callable(check.check):  # what runs it takes any
-            refuse_arguments(check.name, check.check)
-        engine.register(check.name, runnable(check.check), identity=identity(check.check), **options)
-    except ValueError as error:
-        problem = problem_of(check, conf, str(error), engine.names)
-        problems.append(problem)
-        with suppress(ValueError):  # another check of that name
-            wrong = FixedResult("error", problem.message)
-            engine.register(check.name, wrong, critical=check.is_critical, identity=identity(wrong))
-    return {check.key: check.name}
-
-
-def _register_lost(engine: Engine, conf: Conf) -> None:
-    """Have the report say that checks are missing which the settings were to add.
-
-    Not as a critical one: which those are is unknown, and health checking is to stop no application.
-    """
-    lost = [problem.text for problem in conf.problems if problem.loses_checks]
-    if lost:
-        check = FixedResult("error", " ".join(lost))
-        engine.register("settings.LIFESIGNS", check, critical=False, identity=identity(check))
-
-
 def _with_late_checks(runtime: Runtime) -> Runtime:
     """Register the checks that modules have declared since the runtime was built: with the engine that there is."""
     declared = _declared()
@@ -226,10 +189,10 @@ def _with_late_checks(runtime: Runtime) -> Runtime:
     names = dict(runtime.names)
     for check in late:
         if check.name not in runtime.engine.names:  # by another thread
-            names |= _register(runtime.engine, check, runtime.conf, problems)
+            names |= register(runtime.engine, check, runtime.conf, problems)
     if late:
         add_groups(runtime.engine, runtime.conf, names, known_checks(runtime.conf), _skippable(found))
-        set_targets(read_targets(runtime.conf, names, runtime.engine.names, ())[0])
+        set_targets(read_targets(runtime.conf, names, runtime.engine.names, (), _skippable(found))[0])
         logger.info("checks declared after the first request: %s", ", ".join(check.name for check in late))
     return replace(runtime, names=names, critical=_critical(found), declared=declared)
 

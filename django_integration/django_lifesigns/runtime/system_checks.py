@@ -78,6 +78,12 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     if built.conf.public_page and not built.conf.runs_in_background:
         message = "LIFESIGNS['PUBLIC_PAGE'] shows what is known, and no check is run for it or without a request."
         yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['BACKGROUND'] to True.")
+    if built.conf.objectives and not built.conf.record:
+        message = "LIFESIGNS['OBJECTIVES'] has no effect: with RECORD set to False nothing is known of the past."
+        yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['RECORD'] to True.")
+    elif built.conf.objectives and not built.conf.runs_in_background:
+        message = "LIFESIGNS['OBJECTIVES'] knows what ran, and no check is run without a request: little is known."
+        yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['BACKGROUND'] to True.")
     pages = PAGES | ({PUBLIC_PAGE} if built.conf.public_page else set())
     for name in sorted(pages & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."

@@ -120,8 +120,6 @@ def parse(entry: object) -> Options:
         raise ValueError("has a 'name' that is not a string.")
     if not isinstance(arguments, Mapping) or not all(isinstance(key, str) for key in arguments):
         raise ValueError("has 'arguments' that are not a dict of keyword arguments.")
-    if not isinstance(rest.get("alert", {}), Mapping):
-        raise ValueError("has an 'alert' that is not a dict.")
     parents = rest.get("depends_on", ())
     if not isinstance(parents, (list, tuple)) or not all(isinstance(name, str) for name in parents):
         raise ValueError("has a 'depends_on' that is not a list of names.")

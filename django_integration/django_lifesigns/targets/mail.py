@@ -26,6 +26,8 @@ OPTIONS = {
     "ssl_certfile": "EMAIL_SSL_CERTFILE",
     "ssl_keyfile": "EMAIL_SSL_KEYFILE",
 }
+# Backends that send nothing. A test run has a third one.
+KEEPING = frozenset(f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased"))
 # Those of Django's SMTP backend.
 SMTP_OPTIONS = frozenset([*OPTIONS, "timeout"])
 # The ports on which a server speaks TLS from the first byte, and those on which it speaks it after STARTTLS.
@@ -66,6 +68,15 @@ def server_of_mail() -> specs.Smtp | None:
     except (CannotCheckError, NoTargetError):
         return None
     return smtp_of(options, where)
+
+
+def keeps_mail() -> str:
+    """Return the backend of the project's mail if that is one of Django's for development; empty if it is not."""
+    try:
+        backend = sending_backend(_configured("default")[1])
+    except (CannotCheckError, NoTargetError, WrongTargetError):
+        return ""
+    return backend if backend in KEEPING else ""
 
 
 def mailers() -> list[str]:

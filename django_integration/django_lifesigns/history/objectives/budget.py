@@ -1,6 +1,7 @@
 """The arithmetic of objectives, as in the SRE workbook's chapter on alerting, with time in place of events: pure.
 
-    burn(W) = bad share in W / (1 - target)        budget left = 1 - burn(P)
+    burn(W) = bad share of the known time in W / (1 - target)
+    budget = (1 - target) * P                      budget left = 1 - bad time in P / budget
     a pair fires <=> burn(long) > F and burn(short) > F, where F = share * P / long
     exhausted in = budget left * P / burn(1 h)
 
@@ -20,6 +21,10 @@ LEAST_BAD_SECONDS = 120.0
 LEAST_STRETCHES = 3
 # With a lower factor the budget lasts for the period: nothing to be woken up for. That of 3 days in 28 is 0.93.
 LEAST_FACTOR = 0.9
+# Of a window; of one of which less is known there is no pace, and no alarm: the first minutes are not three days.
+LEAST_COVERAGE = 0.5
+# Of the budget: how much it is overspent beyond that is said in time.
+LEAST_REMAINING = -1.0
 # The pace at which the rest is spent.
 PACE = "1h"
 
@@ -111,21 +116,29 @@ class Budget:
         return None if share is None else 1 - share
 
     @property
+    def spent_share(self) -> float:
+        """The share of the budget that is spent: more than 1 once it is overspent."""
+        return self.period.bad_seconds / self.seconds
+
+    @property
     def remaining(self) -> float | None:
-        """The share of the budget that is left; below 0 once it is overspent, None if nothing is known."""
-        share = self.period.bad_share
-        return None if share is None else 1 - share / self.target.budget
+        """The share of the budget that is left, None if nothing is known.
+
+        Below 0 once it is overspent, and not below -1: then it was spent twice, or more.
+        """
+        return max(LEAST_REMAINING, 1 - self.spent_share) if self.period.known > 0 else None
 
     @property
     def seconds(self) -> float:
-        """The budget: the bad time that the known time of the period allows."""
-        return self.target.budget * self.period.known_seconds
+        """The budget: the bad time that the whole period allows."""
+        return self.target.budget * self.target.seconds
 
     def burn(self, window: str) -> float | None:
-        """Return the pace in a window: 1 spends the budget within the period; None if nothing is known."""
+        """Return the pace in a window: 1 spends the budget within the period; None if most of it is unknown."""
         spent = self.windows.get(window)
-        share = spent.bad_share if spent else None
-        return None if share is None else share / self.target.budget
+        if spent is None or spent.bad_share is None or spent.coverage < LEAST_COVERAGE:
+            return None
+        return spent.bad_share / self.target.budget
 
     def fires(self, pair: Pair) -> bool:
         """Return whether a pair fires."""

@@ -43,8 +43,12 @@ def text(states: Sequence[ObjectiveState]) -> str:
     table = lines([columns(), *map(cells, states)], NUMBERS)
     said = []
     for state in states:
-        firing = [_("burns as %(pair)s fires") % {"pair": pair.name} for pair in state.budget.firing]
-        said.append(f"{state.check}: {' '.join([sentence(state), *(f'{each}.' for each in firing)])}")
+        too_fast = _("It is spent too fast in both %(long)s and %(short)s (%(severity)s).")
+        firing = [
+            too_fast % {"long": pair.long, "short": pair.short, "severity": pair.severity}
+            for pair in state.budget.firing
+        ]
+        said.append(" ".join([f"{state.check}: {sentence(state)}", *firing]))
     return "\n".join([*table, "", *said]) + "\n"
 
 

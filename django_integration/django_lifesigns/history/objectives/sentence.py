@@ -56,7 +56,7 @@ def sentence(state: ObjectiveState) -> str:
         first = _("The budget of %(budget)s in %(period)s is overspent by %(left)s")
     parts = [first % values]
     if budget.period.coverage < FULL:
-        parts.append(_("only %(known)s of that time is known") % values)
+        parts.append(_("it is known for %(known)s so far") % values)
     if state.lost_on:
         parts.append(_("it was lost on %(days)s") % {"days": _days(state)})
     text = f"{'; '.join(parts)}."

@@ -61,7 +61,10 @@ def severity(budget: Budget) -> str | None:
 
 
 def read_states(targets: Mapping[str, Target], now: float | None = None) -> list[ObjectiveState]:
-    """Return the state of each objective, by check, those with the least budget left first: two queries."""
+    """Return the state of each objective, those with the least budget left first: two queries.
+
+    A check that may be skipped has none before anything was known of it.
+    """
     if not targets:
         return []
     now = time.time() if now is None else now
@@ -73,17 +76,14 @@ def read_states(targets: Mapping[str, Target], now: float | None = None) -> list
     for check, target in targets.items():
         spent = {name: _spent(target, lengths[name], figures) for name, figures in found.get(check, {}).items()}
         period = spent.get(target.window, Spent(target.seconds, 0, 0))
+        if target.may_be_skipped and not period.known:
+            continue
         used = {name: spent.get(name, Spent(seconds, 0, 0)) for name, seconds in WINDOWS.items()}
         # In the mean over the sources, as all that is said of the period.
         share = period.bad_seconds / period.bad if period.bad else 0.0
         lost_on = {day: bad * share for day, bad in lost.get(check, {}).items()}
         states.append(ObjectiveState(check, Budget(target, period, used), lost_on))
-    return sorted(states, key=lambda state: (_left(state), state.check))
-
-
-def _left(state: ObjectiveState) -> float:
-    remaining = state.budget.remaining
-    return 1.0 if remaining is None else remaining
+    return sorted(states, key=lambda state: (-state.budget.spent_share, state.check))
 
 
 def _spent(target: Target, length: float, figures: Mapping[str, float]) -> Spent:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import (
     TARGET_IN_PART,
     UNKNOWN_CHECK,
+    UNLIKELY_TARGET,
     WRONG_OPTION,
     Problem,
     did_you_mean,
@@ -21,6 +22,8 @@ KEYS = ("target", "days", "degraded_is_bad")
 # Of days, of which roll-ups are kept for 400.
 MOST_DAYS = 365
 DAY_SECONDS = 86_400
+# Of percent: below it a share of 1 was written, most likely.
+LEAST_LIKELY = 50
 WRONG = "Until it is put right these checks have no such objective."
 
 
@@ -31,6 +34,8 @@ class Target:
     target: float
     days: int = 30
     degraded_is_bad: bool = False
+    # Whether the check may be skipped, as where it has no target, and the settings do not name it itself.
+    may_be_skipped: bool = False
 
     @property
     def ratio(self) -> float:
@@ -55,7 +60,11 @@ class Target:
 
 
 def read_targets(
-    conf: Conf, names: Mapping[str, str], shown: Collection[str], known: Collection[str]
+    conf: Conf,
+    names: Mapping[str, str],
+    shown: Collection[str],
+    known: Collection[str],
+    skippable: Collection[str] = (),
 ) -> tuple[dict[str, Target], list[Problem]]:
     """Return the targets by check, and what is wrong with the settings.
 
@@ -66,6 +75,7 @@ def read_targets(
         names: the names of the checks in the report, by those in the settings.
         shown: the checks that have an objective if one is meant for them.
         known: all names that the settings may use, also of checks that are not run here.
+        skippable: the checks that may be skipped.
     """
     entries: dict[str, Target] = {}
     problems: list[Problem] = []
@@ -76,6 +86,8 @@ def read_targets(
             entries[names.get(key, key)] = _read(entry)
         except ValueError as error:
             problems.append(Problem(WRONG_OPTION, sentences(f"{where}: {error}"), WRONG))
+        else:
+            problems += _unlikely(where, entries[names.get(key, key)])
         if key == "*" or any(fnmatchcase(name, key) for name in everything):
             continue
         if "*" in key or "?" in key:
@@ -85,9 +97,11 @@ def read_targets(
     patterns = sorted((key for key in entries if "*" in key or "?" in key), key=lambda key: key == "*")
     targets = {}
     for name in shown:
-        found = [name] if name in entries else [key for key in patterns if fnmatchcase(name, key)]
-        if found:
-            targets[name] = entries[found[0]]
+        pattern = next((key for key in patterns if fnmatchcase(name, key)), None)
+        if name in entries:
+            targets[name] = entries[name]
+        elif pattern is not None:
+            targets[name] = replace(entries[pattern], may_be_skipped=name in skippable)
     return targets, problems
 
 
@@ -110,6 +124,12 @@ def _read(entry: object) -> Target:
     if not isinstance(degraded_is_bad, bool):
         raise ValueError("'degraded_is_bad' must be True or False")
     return Target(float(target), days, degraded_is_bad)
+
+
+def _unlikely(where: str, target: Target) -> Iterator[Problem]:
+    if target.target < LEAST_LIKELY:
+        message = f"{where}: a target of {target.target:g}% lets the check be bad for most of its time."
+        yield Problem(UNLIKELY_TARGET, message, "It is in percent: 99.9 for 99.9%.")
 
 
 def _is_number(value: object) -> bool:

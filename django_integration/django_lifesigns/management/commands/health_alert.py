@@ -106,7 +106,10 @@ class Command(HealthCommand):
             row.full_clean(validate_unique=False)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages), returncode=2) from error
-        unreached = self._actions.silence(row)
+        try:
+            unreached = self._actions.silence(row)
+        except ValueError as error:  # there are too many
+            raise CommandError(str(error), returncode=2) from error
         text = _("%(checks)s silenced until %(end)s (%(id)s)")
         named = {"checks": checks, "end": f"{row.ends_at:%Y-%m-%d %H:%M %Z}", "id": row.pk}
         self._report({"id": row.pk}, text % named, output, unreached)

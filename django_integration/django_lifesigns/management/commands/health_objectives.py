@@ -14,7 +14,6 @@ from django_lifesigns.history.objectives.current import states, targets
 from django_lifesigns.history.objectives.formats import json_, text
 from django_lifesigns.management.base import HealthCommand, require_history
 from django_lifesigns.runtime.engine import get_runtime
-from django_lifesigns.settings.project import project_name
 
 SHOWN = {"text": text, "json": json_}
 EXPORTED = {"openslo": openslo.documents, "prometheus-rules": prometheus.rules}
@@ -31,12 +30,12 @@ class Command(HealthCommand):
 
     def handle(self, *, output: str, **_options: Any) -> None:
         """Write the objectives in that format."""
-        get_runtime()  # which finds the targets
+        runtime = get_runtime()  # which finds the targets
         if output in EXPORTED:
             found = targets()
             if not found:
                 raise CommandError(_("LIFESIGNS['OBJECTIVES'] names no check of this project."), returncode=2)
-            self.stdout.write(EXPORTED[output](project_name(), found), ending="")
+            self.stdout.write(EXPORTED[output](runtime.alerts_as, found), ending="")
             return
         require_history()
         self.stdout.write(SHOWN[output](states()), ending="")
