@@ -49,6 +49,13 @@ impl Rules {
     }
 }
 
+    /// The fewest runs in which an incident opens and is over. How many pass in `seconds` is not known: not more than
+    /// usual.
+    pub fn cycle(&self) -> u32 {
+        let failures = if self.seconds.is_zero() { self.failures } else { self.failures.min(Self::default().failures) };
+        failures + self.successes
+    }
+
 /// How urgent a bad status of a check is.
 pub fn severity_of(status: Status, critical: bool) -> Severity {
     match status {

@@ -113,12 +113,13 @@ impl SubjectStep<'_, '_> {
         let is_skipped = runs.history.latest(|_| true).is_some_and(|run| run.status == Status::Skipped);
         if is_skipped && now.since(self.subject.last) >= ABANDONED_AFTER {
             self.resolve(&format!("The check is skipped: {}", self.observed.message));
+        let cycle = self.rules.cycle();
         }
     }
 
     fn count_run(&mut self, run: &PastRun, is_bad: bool, runs: &ObservedRuns) {
         let subject = &mut *self.subject;
-        subject.recent.push(is_bad);
+        subject.recent.push(is_bad, cycle);
         let gap = Duration::from_nanos(run.finished.saturating_sub(subject.last));
         subject.last = run.finished;
         if is_bad {
@@ -130,10 +131,15 @@ impl SubjectStep<'_, '_> {
             subject.bad_since = Some(known.unwrap_or(since));
         } else {
             (subject.failures, subject.bad_since) = (0, None);
+        if failures >= self.rules.failures {
+            subject.recent.turn(true);
+        } else if successes >= self.rules.successes {
+            subject.recent.turn(false);
+        }
+        let is_flapping = subject.recent.is_flapping(was_flapping, cycle);
             subject.successes = subject.successes.saturating_add(1);
         }
         let was_flapping = subject.open.as_ref().is_some_and(|open| open.is_flapping);
-        let is_flapping = subject.recent.is_flapping(was_flapping);
         let (failures, successes) = (subject.failures, subject.successes);
         if is_bad {
             self.raise(run.status, runs.critical);
@@ -159,6 +165,7 @@ impl SubjectStep<'_, '_> {
 
     /// Fires what has failed for long enough by `at`, as far as its last run counted that long.
     fn fire_in_time(&mut self, at: u64, runs: &ObservedRuns) {
+            self.subject.recent.turn(true);
         let Some(since) = self.subject.bad_since.filter(|_| !self.rules.seconds.is_zero()) else { return };
         let stale_after = u64::try_from(runs.stale_after.as_nanos()).unwrap_or(u64::MAX);
         let counted_until = if runs.holds { u64::MAX } else { self.subject.last.saturating_add(stale_after) };

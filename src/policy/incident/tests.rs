@@ -267,6 +267,37 @@ fn flapping_is_one_notice_until_it_ends() {
 }
 
 #[test]
+fn cycle_as_fast_as_the_counts_allow_is_flapping() {
+    for (failures, successes) in [(3, 2), (5, 2), (10, 5), (40, 20)] {
+        let mut world = World::new(rules(failures, successes, 0));
+        let cycle = "x".repeat(failures as usize) + &".".repeat(successes as usize);
+        world.play(&cycle.repeat(12));
+        let incident = world.subject().open.unwrap();
+        assert_eq!(world.kinds(), ["triggered", "resolved", "triggered", "reminded"], "{failures} {successes}");
+        assert!(incident.is_flapping);
+        world.play(&".".repeat(4 * cycle.len()));
+        assert_eq!(world.kinds().last(), Some(&"resolved"));
+        assert_eq!((world.kinds().len(), world.subject().open), (5, None));
+    }
+}
+
+#[test]
+fn rare_failures_and_slow_cycles_are_not_flapping() {
+    for history in ["x.........".repeat(10), "xx........".repeat(10)] {
+        let mut world = World::new(rules(3, 2, 0));
+        world.play(&history);
+        assert!(world.kinds().is_empty(), "{history}");
+    }
+    let mut world = World::new(rules(3, 2, 0));
+    world.play(&("xxxxxxxxx".to_owned() + "..........").repeat(5));
+    assert_eq!(world.kinds(), ["triggered", "resolved"].repeat(5));
+    // Few failures suffice where time decides: the number of runs that open an incident is not known.
+    let mut world = World::new(rules(1_000, 1, 20));
+    world.play(&"x99999......................".repeat(5));
+    assert_eq!(world.kinds(), ["triggered", "resolved"].repeat(5));
+}
+
+#[test]
 fn switched_off_check_resolves_what_is_open() {
     let mut world = World::new(rules(1, 1, 0));
     world.play("x");
@@ -457,12 +488,16 @@ struct Reference {
     is_flapping: bool,
     opened: usize,
     resolved: usize,
+    is_failing: bool,
+    /// After how many runs it turned.
+    turns: Vec<usize>,
 }
 
 impl Reference {
     fn pass(&mut self, now: u64, rules: &Rules) {
         let is_over = self.since.is_some_and(|since| now - since >= rules.seconds.as_nanos() as u64);
         if !rules.seconds.is_zero() && is_over {
+            self.turn(true);
             self.open();
         }
     }
@@ -478,7 +513,17 @@ impl Reference {
         let weights = (0..20).map(|place| 0.8 + 0.4 * f64::from(place) / 19.0);
         let share: f64 =
             window.windows(2).zip(weights).filter(|(pair, _)| pair.first() != pair.last()).map(|(_, w)| w).sum();
-        let share = share / 20.0;
+        if failures >= rules.failures as usize {
+            self.turn(true);
+        } else if successes >= rules.successes as usize {
+            self.turn(false);
+        }
+        let failures_counted = if rules.seconds.is_zero() { rules.failures } else { rules.failures.min(3) };
+        let cycle = (failures_counted + rules.successes) as usize;
+        let runs = 20.max(4 * cycle);
+        let ages = self.turns.iter().map(|turn| self.bad.len() - turn).filter(|age| *age < runs);
+        let turned: f64 = ages.map(|age| 1.2 - 0.4 * age as f64 / (runs - 1) as f64).sum();
+        let share = (share / 20.0).max(turned * cycle as f64 / (2 * runs) as f64);
         self.is_flapping = if self.is_flapping && self.is_open { share >= 0.25 } else { share >= 0.5 };
         if self.is_flapping || failures >= rules.failures as usize {
             self.open();
@@ -486,6 +531,12 @@ impl Reference {
         if self.is_open && !self.is_flapping && successes >= rules.successes as usize {
             self.is_open = false;
             self.resolved += 1;
+        }
+    }
+
+    fn turn(&mut self, is_failing: bool) {
+        if std::mem::replace(&mut self.is_failing, is_failing) != is_failing {
+            self.turns.push(self.bad.len());
         }
     }
 
