@@ -36,7 +36,7 @@ pub fn resolved() -> Notice {
         status: Status::Healthy,
         message: "Connected".to_owned(),
         blocked: Vec::new(),
-        instances: Instances { failing: 0, total: 3, names: Vec::new() },
+        instances: Instances { failing: 0, ..notice().instances },
         ..notice()
     }
 }

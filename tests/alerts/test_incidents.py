@@ -105,6 +105,8 @@ def test_incident__failing_check__triggers_once_and_resolves(receiver: Receiver)
     wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
     shop.wait_deliveries("delivered", "delivered")
     (incident,) = shop.incidents()
+    over = receiver.bodies[1]["data"]
+    assert (over["blocked"], over["instances"]) == ([], {**data["instances"], "failing": 0})
     assert (incident["state"], incident["message"], incident["ended"]) == ("resolved", "no answer", "fine")
     assert [entry["kind"] for entry in incident["timeline"]] == ["triggered", "delivery", "resolved", "delivery"]
     assert [(one["kind"], one["attempts"], one["last_answer"][:3]) for one in incident["deliveries"]] == [
@@ -165,6 +167,31 @@ def test_delivery__retry_after__holds_the_whole_channel(receiver: Receiver) -> N
 
 def test_incident__resolved_before_its_trigger_was_sent__sends_nothing(receiver: Receiver) -> None:
     receiver.answer = lambda number: 429
+def test_retry__lifts_the_pause_that_the_receiver_demands(receiver: Receiver) -> None:
+    receiver.answer = lambda number: (429, {"Retry-After": "3600"}) if number == 1 else 202
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    wait_until(lambda: receiver.requests == 1)
+    wait_until(lambda: shop.deliveries()[0]["next_attempt_at"] is not None)
+    wait_until(lambda: shop.deliveries()[0]["next_attempt_at"] > time.time() + 3_000)
+    assert shop.engine.retry_deliveries(shop.incidents()[0]["id"]) == 1
+    wait_until(lambda: receiver.kinds == ["triggered"])
+
+
+def test_retry__acknowledged_incident__triggers_as_things_are_now(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 401
+    shop = Shop({"hook": receiver.channel})
+    shop.say("before")
+    shop.wait_deliveries("refused")
+    assert shop.engine.acknowledge("database", "anna")
+    shop.say("now")
+    wait_until(lambda: shop.incidents()[0]["message"] == "now")
+    receiver.answer = lambda number: 202
+    assert shop.engine.retry_deliveries(shop.incidents()[0]["id"]) == 2
+    wait_until(lambda: receiver.kinds == ["triggered", "acknowledged"])
+    assert receiver.bodies[-2]["data"]["message"] == "now"
+
+
     shop = Shop({"hook": receiver.channel}, RETRIES=[60])
     shop.broken = True
     wait_until(lambda: receiver.requests == 1)

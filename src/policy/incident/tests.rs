@@ -298,6 +298,48 @@ fn rare_failures_and_slow_cycles_are_not_flapping() {
 }
 
 #[test]
+fn retry_of_an_acknowledged_incident_sends_a_trigger_as_things_are_now() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let later = Moment { wall: now.wall + Duration::from_secs(60), ..now };
+    let mut subject = Subject::default();
+    let mut incident = Incident::new("db", Since { boot: now.boot, wall: now.wall }, now);
+    incident.describe(Status::Error, "before");
+    let id = incident.id.clone();
+    incident.send(NoticeKind::Triggered, &BTreeSet::from(["chat".to_owned()]), now.wall);
+    subject.open = Some(incident);
+    let refused = || DeliveryResult::Refused { answer: "401".to_owned() };
+    answer(&mut subject, &id, now, refused());
+    subject.open.as_mut().unwrap().send(NoticeKind::Reminded, &BTreeSet::new(), now.wall);
+    answer(&mut subject, &id, now, refused());
+    subject.acknowledge("anna", "", now, &mut |incident, kind| incident.send(kind, &BTreeSet::new(), now.wall));
+    subject.open.as_mut().unwrap().describe(Status::Error, "now");
+    assert_eq!(subject.retry(&id, later.wall), Some(Retried { pending: 2, channels: vec!["chat".to_owned()] }));
+    let mut sent = Vec::new();
+    for lease in 1..4 {
+        let owner = Owner { member: 0, process: 1, lease };
+        let Some(claimed) = subject.claim("chat", owner, later, Duration::from_secs(20), |_| true) else { break };
+        sent.push((claimed.notice.kind.as_str(), claimed.notice.message.clone(), claimed.notice.at == later.wall));
+        let result = DeliveryResult::Delivered { answer: "200".to_owned(), reference: None };
+        subject.complete(Outgoing { incident: &id, channel: "chat", owner }, claimed.attempt, result, later).unwrap();
+    }
+    let expected = ["triggered", "acknowledged"].map(|kind| (kind, "now".to_owned(), true));
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn notice_of_what_is_over_says_where_it_failed_and_that_nothing_waits_for_it() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let mut incident = Incident::new("db", Since { boot: now.boot, wall: now.wall }, now);
+    incident.blocked = vec!["child".to_owned()];
+    incident.instances = Instances { failing: 1, total: 2, names: vec!["web-1".to_owned()] };
+    let [open, over] = [NoticeKind::Reminded, NoticeKind::Resolved].map(|kind| incident.notice(1, kind, now.wall));
+    assert_eq!((open.blocked.len(), &open.instances), (1, &incident.instances));
+    assert!(over.blocked.is_empty());
+    assert_eq!(over.instances, Instances { failing: 0, ..incident.instances.clone() });
+    assert_eq!(incident.blocked.len(), 1, "the tables keep it");
+}
+
+#[test]
 fn switched_off_check_resolves_what_is_open() {
     let mut world = World::new(rules(1, 1, 0));
     world.play("x");
@@ -334,10 +376,11 @@ fn refused_resolve_is_retried_unless_another_incident_has_followed() {
     let mut subject = Subject::default();
     let id = ended(&mut subject, now);
     answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
-    assert_eq!((subject.retry("another"), subject.retry(&id)), (None, Some(1)));
+    let pending = |subject: &mut Subject, id: &str| subject.retry(id, now.wall).map(|retried| retried.pending);
+    assert_eq!((pending(&mut subject, "another"), pending(&mut subject, &id)), (None, Some(1)));
     answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
     let next = ended(&mut subject, now);
-    assert_eq!((subject.retry(&id), subject.retry(&next)), (Some(0), Some(1)));
+    assert_eq!((pending(&mut subject, &id), pending(&mut subject, &next)), (Some(0), Some(1)));
 }
 
 #[test]
