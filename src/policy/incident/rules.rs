@@ -10,6 +10,7 @@ use crate::policy::run_history::RunHistory;
 /// When a subject fires and resolves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
+    /// False: this process neither opens nor ends an incident of it.
     pub enabled: bool,
     /// Failures in a row after which it fires, and successes in a row after which it resolves.
     pub failures: u32,
@@ -47,7 +48,6 @@ impl Rules {
             severity: options.severity.or(self.severity),
         }
     }
-}
 
     /// The fewest runs in which an incident opens and is over. How many pass in `seconds` is not known: not more than
     /// usual.
@@ -55,6 +55,7 @@ impl Rules {
         let failures = if self.seconds.is_zero() { self.failures } else { self.failures.min(Self::default().failures) };
         failures + self.successes
     }
+}
 
 /// How urgent a bad status of a check is.
 pub fn severity_of(status: Status, critical: bool) -> Severity {

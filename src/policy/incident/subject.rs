@@ -365,6 +365,11 @@ impl Subject {
         self.closed.iter_mut().chain(&mut self.open)
     }
 
+    /// Whether an incident is open, or about to open: it has failed for less than `within`.
+    pub fn has_incident_within(&self, within: Duration, now: Moment) -> bool {
+        self.open.is_some() || self.bad_since.is_some_and(|since| now.since(since.boot) < within)
+    }
+
     /// Continues with an incident from elsewhere that is open: as one that has failed until now.
     pub fn continue_with(&mut self, incident: Incident, now: Moment) {
         self.last = self.last.max(now.boot);

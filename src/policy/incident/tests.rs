@@ -298,6 +298,22 @@ fn rare_failures_and_slow_cycles_are_not_flapping() {
 }
 
 #[test]
+fn incident_is_about_to_open_while_it_has_failed_for_a_short_time() {
+    let mut world = World::new(rules(3, 1, 0));
+    let within = |world: &World, seconds: u64| {
+        let now = Moment { boot: world.now, wall: SystemTime::UNIX_EPOCH };
+        world.subject().has_incident_within(Duration::from_secs(seconds), now)
+    };
+    assert!(!within(&world, 60));
+    world.play("x9");
+    assert_eq!([within(&world, 10), within(&world, 9)], [true, false]);
+    world.play("xx");
+    assert!(within(&world, 0), "it is open");
+    world.play(".");
+    assert!(!within(&world, 60));
+}
+
+#[test]
 fn retry_of_an_acknowledged_incident_sends_a_trigger_as_things_are_now() {
     let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
     let later = Moment { wall: now.wall + Duration::from_secs(60), ..now };
@@ -337,16 +353,6 @@ fn notice_of_what_is_over_says_where_it_failed_and_that_nothing_waits_for_it() {
     assert!(over.blocked.is_empty());
     assert_eq!(over.instances, Instances { failing: 0, ..incident.instances.clone() });
     assert_eq!(incident.blocked.len(), 1, "the tables keep it");
-}
-
-#[test]
-fn switched_off_check_resolves_what_is_open() {
-    let mut world = World::new(rules(1, 1, 0));
-    world.play("x");
-    world.rules.enabled = false;
-    world.play("x");
-    assert_eq!(world.kinds(), ["triggered", "resolved"]);
-    assert!(world.subject().open.is_none());
 }
 
 /// Opens an incident that the channel "chat" knows of, and ends it: its resolve is pending.
