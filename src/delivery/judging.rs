@@ -22,11 +22,12 @@ impl Alerts {
         let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
         // Before anything is read: what was known then cannot have become old since.
         let now = Moment::now();
+        let mut targets = targets(&engine, &self.settings);
+        // After what is judged: a silence that was added before a check failed is known.
         let snapshot = stores.incidents.snapshot();
         let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
         let mut groups: BTreeMap<usize, Vec<Target>> =
             stores.incidents.groups().map(|group| (group, Vec::new())).collect();
-        let mut targets = targets(&engine, &self.settings);
         self.leave_to_roots(&mut targets, &stores, snapshot.as_ref(), &silences, now);
         for target in targets {
             groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
