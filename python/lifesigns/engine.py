@@ -96,8 +96,8 @@ class Engine(Registry, Alerting, Acting):
         run. It also watches whether the interpreter runs; with ``share="host"`` other processes, and ``python -m
         lifesigns probe``, see whether this one is alive and ready.
 
-        It continues for the life of this engine; in a forked child it starts again with the first run there. Serving
-        probes starts it, too.
+        It continues for the life of this engine; in a forked child it starts again with the first run there, or
+        when this is called there. Serving probes starts it, too.
 
         Args:
             critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
@@ -107,6 +107,8 @@ class Engine(Registry, Alerting, Acting):
         if self._publisher.start():
             self._callables.add_background(self._publisher.ids)
             self._callables.add_background(self._callables.ids)
+        # A fork has ended them.
+        self._callables.start_threads(())
         self._native.start_background(critical_max_age, self._publisher.ids["publisher"])
 
     def serve(self, address: str, **options: Any) -> ProbeServer:

@@ -160,15 +160,18 @@ impl Alerts {
         Ok(())
     }
 
-    /// Has everything of an incident tried again that was given up; returns how many notices are pending then, and `None`
-    /// if there is no such incident.
+    /// Has everything of an incident tried again that was given up, at once; returns how many notices are pending then, and
+    /// `None` if there is no such incident.
     pub fn retry(&self, id: &str) -> Result<Option<usize>, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(None) };
+        let now = SystemTime::now();
         for group in stores.incidents.groups() {
-            let pending = self.update(group, |subjects| subjects.values_mut().find_map(|subject| subject.retry(id)))?;
-            if pending.is_some() {
+            let retry = |subject: &mut Subject| subject.retry(id, now);
+            if let Some(retried) = self.update(group, |subjects| subjects.values_mut().find_map(retry))? {
+                // Also what the receiver has demanded: it is a person who wants it sent now.
+                retry_while_busy(|| stores.control.update(LOCK_TIMEOUT, |control| control.release(&retried.channels)))?;
                 self.wake();
-                return Ok(pending);
+                return Ok(Some(retried.pending));
             }
         }
         Ok(None)
@@ -219,8 +222,13 @@ impl Alerts {
         Ok(is_expired)
     }
 
+    /// What receivers demand, and the silences, as they are now.
+    pub fn control(&self) -> AlertControl {
+        self.stores().map(|stores| stores.control.read(None, AlertControl::clone)).unwrap_or_default()
+    }
+
     pub fn silences(&self) -> Vec<Silence> {
-        self.stores().map(|stores| stores.control.read(None, |control| control.silences.clone())).unwrap_or_default()
+        self.control().silences
     }
 
     /// Has the service send at once what is due.

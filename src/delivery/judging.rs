@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::alerts::{Alerts, Change, LOCK_TIMEOUT, publish};
+use super::alerts::{Alerts, Change, LOCK_TIMEOUT, Stores, publish};
 use super::observe::{Target, targets};
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity};
-use crate::policy::incident::{Incident, Subject, abandon, step};
+use crate::policy::incident::{Evidence, Incident, Subject, abandon, step};
 use crate::policy::outbox::NO_SUCH_CHANNEL;
 use crate::policy::suppression::{AlertMatcher, Silence};
+use crate::state::TableSnapshot;
 use crate::state::incidents::{IncidentStore, IncidentTable};
+
+/// For how many times as long as a subject fails before it fires it leaves that to a root whose incident is about to open.
+const PENDING: u32 = 10;
 
 impl Alerts {
     /// Judges all subjects once, and publishes what has changed. What cannot be locked is left to the next step.
@@ -18,11 +22,14 @@ impl Alerts {
         let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
         // Before anything is read: what was known then cannot have become old since.
         let now = Moment::now();
+        let mut targets = targets(&engine, &self.settings);
+        // After what is judged: a silence that was added before a check failed is known.
         let snapshot = stores.incidents.snapshot();
         let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
         let mut groups: BTreeMap<usize, Vec<Target>> =
             stores.incidents.groups().map(|group| (group, Vec::new())).collect();
-        for target in targets(&engine, &self.settings) {
+        self.leave_to_roots(&mut targets, &stores, snapshot.as_ref(), &silences, now);
+        for target in targets {
             groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
         }
         for (group, mut targets) in groups {
@@ -52,6 +59,39 @@ impl Alerts {
                     let answer = NO_SUCH_CHANNEL.to_owned();
                     publish(&engine, "delivery_given_up", &incident, answer, Some(&channel));
                 }
+            }
+        }
+    }
+
+    /// Has a subject open nothing while the incident of each of its roots is open or about to open, is suppressed, or is
+    /// not wanted. What it has open stays until it is well.
+    fn leave_to_roots(
+        &self,
+        targets: &mut [Target],
+        stores: &Stores,
+        snapshot: Option<&TableSnapshot>,
+        silences: &[Silence],
+        now: Moment,
+    ) {
+        let known = |name: &str, is: &dyn Fn(&Subject) -> bool| {
+            let of = |table: &IncidentTable| table.0.get(name).is_some_and(is);
+            stores.incidents.read(IncidentStore::group_of(name), snapshot, of).unwrap_or_default()
+        };
+        let is_left = |target: &Target| {
+            let mut roots = target.roots.iter().filter_map(|root| targets.iter().find(|one| one.name == *root));
+            let within = target.rules.seconds.saturating_mul(PENDING);
+            !target.roots.is_empty()
+                && !known(&target.name, &|subject| subject.open.is_some())
+                && roots.all(|root| {
+                    let within = within.max(root.rules.seconds);
+                    self.suppression(root, root.severity, silences, now.wall).is_some()
+                        || known(&root.name, &|subject| subject.has_incident_within(within, now))
+                })
+        };
+        let left: Vec<bool> = targets.iter().map(is_left).collect();
+        for (target, _) in targets.iter_mut().zip(left).filter(|(_, is_left)| *is_left) {
+            if let Evidence::Level { is_bad, .. } = &mut target.observed.evidence {
+                *is_bad = false;
             }
         }
     }

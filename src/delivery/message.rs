@@ -16,6 +16,7 @@ const NAMED: usize = 20;
 
 /// Labels of facts.
 pub const INSTANCES: &str = "Failing instances";
+const FAILED_ON: &str = "Failed on";
 pub const BLOCKED: &str = "Blocked behind it";
 pub const ACTIONS: &str = "Actions";
 
@@ -87,10 +88,15 @@ fn state(notice: &Notice) -> &'static str {
 pub fn facts(notice: &Notice) -> Vec<(&'static str, String)> {
     let Instances { failing, total, names } = &notice.instances;
     let on = if names.is_empty() { String::new() } else { format!(": {}", list(names)) };
+    let instances = match notice.kind {
+        NoticeKind::Resolved => (FAILED_ON, list(names)),
+        _ if *total == 0 => (INSTANCES, String::new()),
+        _ => (INSTANCES, format!("{failing} of {total}{on}")),
+    };
     let given = |text: &Option<String>| text.as_deref().map(line).unwrap_or_default();
     let facts = [
         ("Severity", severity_of(notice).to_owned()),
-        (INSTANCES, if *total == 0 { String::new() } else { format!("{failing} of {total}{on}") }),
+        instances,
         (BLOCKED, list(&notice.blocked)),
         (ACTIONS, history(&notice.actions)),
         ("Acknowledged by", given(&notice.acknowledged_by)),

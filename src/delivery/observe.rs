@@ -39,9 +39,11 @@ pub struct Target {
     pub severity: Severity,
     /// The groups that a check belongs to.
     pub groups: Vec<String>,
+    /// Of readiness: the checks that it fails by, whose own incidents say so.
+    pub roots: Vec<Arc<str>>,
 }
 
-/// All subjects of an engine, brought up to date.
+/// All subjects of an engine that alert, brought up to date.
 pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
     let checks = engine.checks();
     let snapshot = checks.first().and_then(|check| check.state().snapshot());
@@ -50,7 +52,12 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
     views.reverse();
     let now = Instant::now();
     let blocking: Vec<_> = checks.iter().map(|check| blocking_parent(check, now, snapshot.as_ref())).collect();
-    let blocks = blocked_by_root(&checks, &blocking);
+    let roots = roots(&checks, &blocking);
+    let readiness = readiness(engine, settings, &roots);
+    let mut blocks = blocked_by_root(&roots);
+    for root in readiness.iter().flat_map(|readiness| &readiness.roots) {
+        blocks.entry(root.clone()).or_default().insert(0, READINESS.to_owned());
+    }
     let groups: Vec<_> = engine.groups().iter().filter_map(|name| engine.group(name).ok()).collect();
 
     let each = checks.iter().zip(views).zip(blocking);
@@ -78,7 +85,7 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
             };
             let severity = rules.severity.unwrap_or_else(|| severity_of(status, critical));
             let groups = groups_of(check, &groups);
-            Target { name: check.name.clone(), observed, rules, severity, groups }
+            Target { name: check.name.clone(), observed, rules, severity, groups, roots: Vec::new() }
         })
         .collect();
     let objectives = engine.known_objectives(snapshot.as_ref());
@@ -86,11 +93,12 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
         let objective = objective(check, objectives.get(&*check.name)?, &settings.rules);
         Some(Target { groups: groups_of(check, &groups), ..objective })
     }));
-    targets.extend(readiness(engine, settings));
+    targets.extend(readiness);
     targets.push(workers(engine, settings));
     // A check may have the name of one of them.
     targets.sort_by(|a, b| a.name.cmp(&b.name));
     targets.dedup_by(|later, first| later.name == first.name);
+    targets.retain(|target| target.rules.enabled);
     targets
 }
 
@@ -100,17 +108,25 @@ fn blocking_parent(check: &Registered, now: Instant, snapshot: Option<&TableSnap
     check.skipped(snapshot).is_none().then(|| parent.name.clone())
 }
 
-/// The checks that wait for each check that is not blocked itself, directly or through others.
-fn blocked_by_root(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) -> BTreeMap<Arc<str>, Vec<String>> {
+/// For each blocked check the one that it waits for, directly or through others, and that is not blocked itself.
+fn roots(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) -> BTreeMap<Arc<str>, Arc<str>> {
     let parents: BTreeMap<&Arc<str>, &Arc<str>> =
         checks.iter().zip(blocking).filter_map(|(check, parent)| Some((&check.name, parent.as_ref()?))).collect();
-    let mut blocked: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
-    for (child, parent) in &parents {
-        let mut root = *parent;
+    let root_of = |parent| {
+        let mut root: &Arc<str> = parent;
         // There is no circle: parents are registered before their children.
         while let Some(above) = parents.get(root) {
             root = above;
         }
+        root.clone()
+    };
+    parents.iter().map(|(child, parent)| ((*child).clone(), root_of(*parent))).collect()
+}
+
+/// The checks that wait for each root.
+fn blocked_by_root(roots: &BTreeMap<Arc<str>, Arc<str>>) -> BTreeMap<Arc<str>, Vec<String>> {
+    let mut blocked: BTreeMap<Arc<str>, Vec<String>> = BTreeMap::new();
+    for (child, root) in roots {
         let names = blocked.entry(root.clone()).or_default();
         let bytes: usize = names.iter().map(String::len).sum();
         if names.len() < MAX_BLOCKED && bytes + child.len() <= MAX_BLOCKED_BYTES {
@@ -148,16 +164,25 @@ fn objective(check: &Registered, known: &KnownObjective, rules: &Rules) -> Targe
     let (last_error, blocks, suppressed, groups) = Default::default();
     let instances = instances(1, 1, vec![host()]);
     let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
-    Target { name: format!("{OBJECTIVE}{}", check.name).into(), observed, rules, severity, groups }
+    let name = format!("{OBJECTIVE}{}", check.name).into();
+    Target { name, observed, rules, severity, groups, roots: Vec::new() }
 }
 
-fn readiness(engine: &Engine, settings: &AlertSettings) -> Option<Target> {
+fn readiness(engine: &Engine, settings: &AlertSettings, roots: &BTreeMap<Arc<str>, Arc<str>>) -> Option<Target> {
+    if engine.check(READINESS).is_ok() {
+        // The check of that name is meant.
+        return None;
+    }
     let failing = engine.known_failing()?;
+    let mut failing_roots: Vec<_> = failing.iter().map(|check| roots.get(check).unwrap_or(check).clone()).collect();
+    failing_roots.sort_unstable();
+    failing_roots.dedup();
     let is_bad = !failing.is_empty();
     let message = if is_bad { format!("Not ready: {}", failing.join(", ")) } else { "Ready".to_owned() };
     let seconds = if settings.rules.seconds.is_zero() { NOT_READY_FOR } else { settings.rules.seconds };
     let rules = Rules { seconds, ..settings.rules.clone() };
-    Some(level(READINESS, is_bad, message, Severity::Critical, rules, instances(1, 1, vec![host()])))
+    let readiness = level(READINESS, is_bad, message, Severity::Critical, rules, instances(1, 1, vec![host()]));
+    Some(Target { roots: failing_roots, ..readiness })
 }
 
 fn workers(engine: &Engine, settings: &AlertSettings) -> Target {
@@ -183,9 +208,9 @@ fn workers(engine: &Engine, settings: &AlertSettings) -> Target {
 fn level(name: &str, is_bad: bool, message: String, severity: Severity, rules: Rules, instances: Instances) -> Target {
     let status = if is_bad { Status::Error } else { Status::Healthy };
     let evidence = Evidence::Level { is_bad, severity, calm: Duration::ZERO };
-    let (last_error, blocks, suppressed, groups) = Default::default();
+    let (last_error, blocks, suppressed, groups, roots) = Default::default();
     let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
-    Target { name: name.into(), observed, rules, severity, groups }
+    Target { name: name.into(), observed, rules, severity, groups, roots }
 }
 
 fn instances(failing: usize, total: usize, names: Vec<String>) -> Instances {

@@ -104,7 +104,7 @@ impl Alerts {
                 let restored = incidents.iter().filter(|incident| {
                     let subject = subjects.entry(incident.check.clone()).or_default();
                     let is_new = subject.restore((*incident).clone(), now);
-                    is_new | (retry && subject.retry(&incident.id).is_some())
+                    is_new | (retry && subject.retry(&incident.id, now.wall).is_some())
                 });
                 (restored.count() > 0).then_some(())
             })?;

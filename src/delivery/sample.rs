@@ -38,7 +38,7 @@ pub fn resolved() -> Notice {
         message: "Connected".to_owned(),
         blocked: Vec::new(),
         actions: Vec::new(),
-        instances: Instances { failing: 0, total: 3, names: Vec::new() },
+        instances: Instances { failing: 0, ..notice().instances },
         ..notice()
     }
 }

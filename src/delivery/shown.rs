@@ -11,6 +11,7 @@ use crate::model::clock::Moment;
 use crate::policy::incident::{Incident, dedup_key};
 use crate::policy::outbox::{ChannelQueue, Delivery};
 use crate::policy::suppression::Silence;
+use crate::state::alert_control::AlertControl;
 
 /// Seconds since 1970.
 pub fn seconds(at: SystemTime) -> f64 {
@@ -18,7 +19,7 @@ pub fn seconds(at: SystemTime) -> f64 {
 }
 
 /// One incident with its timeline and deliveries.
-pub fn incident(incident: &Incident, application: &str, now: Moment) -> Value {
+pub fn incident(incident: &Incident, application: &str, control: &AlertControl, now: Moment) -> Value {
     let timeline: Vec<Value> = incident
         .timeline
         .iter()
@@ -27,7 +28,7 @@ pub fn incident(incident: &Incident, application: &str, now: Moment) -> Value {
     let deliveries: Vec<Value> = incident
         .channels
         .iter()
-        .flat_map(|queue| queue.deliveries.iter().map(|one| delivery(queue, one, now)))
+        .flat_map(|queue| queue.deliveries.iter().map(|one| delivery(queue, one, control, now)))
         .collect();
     let acknowledged = incident.acknowledged.as_ref();
     json!({
@@ -55,9 +56,10 @@ pub fn incident(incident: &Incident, application: &str, now: Moment) -> Value {
     })
 }
 
-fn delivery(queue: &ChannelQueue, delivery: &Delivery, now: Moment) -> Value {
+fn delivery(queue: &ChannelQueue, delivery: &Delivery, control: &AlertControl, now: Moment) -> Value {
     let is_next = queue.pending().is_some_and(|pending| pending.number == delivery.number);
-    let wait = Duration::from_nanos(queue.not_before.saturating_sub(now.boot));
+    let not_before = queue.not_before.max(control.held_until(&queue.channel));
+    let wait = Duration::from_nanos(not_before.saturating_sub(now.boot));
     let next = (is_next && !queue.is_leased()).then(|| seconds(now.wall + wait));
     json!({
         "channel": queue.channel,

@@ -65,7 +65,7 @@ impl fmt::Display for NoticeKind {
     }
 }
 
-/// On how many of the known instances a check fails, and on which.
+/// On how many of the known instances a check fails, and on which: of an incident that is over, on which it has failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instances {
     pub failing: u32,

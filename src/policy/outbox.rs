@@ -160,7 +160,7 @@ impl ChannelQueue {
                 delivery.kind == Reminded || delivery.kind == Triggered && !delivery.may_have_arrived
             }),
             Acknowledged if self.arrival == Arrival::No && !has_trigger && self.lease.is_none() => return,
-            Acknowledged => self.end(Replaced, |delivery| delivery.kind == Acknowledged),
+            Acknowledged => self.end(Replaced, |delivery| matches!(delivery.kind, Acknowledged | Reminded)),
             Resolved => {}
         }
         self.deliveries.push(Delivery::new(number, kind));
@@ -325,20 +325,48 @@ impl ChannelQueue {
         self.not_before = self.not_before.min(now.after(delay));
     }
 
-    /// Has everything tried now, and again what was given up after the last delivery: of a resolved incident only that it
-    /// is. Returns how many are pending then.
-    pub fn retry(&mut self, is_resolved: bool) -> usize {
+    /// Has what is pending tried now; of a resolved incident also that it is resolved, if that was given up.
+    pub fn retry(&mut self, is_resolved: bool) {
         self.not_before = 0;
-        // The one that is under way is the first of those that are pending.
-        let until_delivered = self.deliveries.iter_mut().rev().take_while(|one| one.state != DeliveryState::Delivered);
-        for delivery in until_delivered.filter(|_| self.lease.is_none()) {
-            let is_given_up = matches!(delivery.state, DeliveryState::Refused | DeliveryState::Failed);
-            if is_given_up && (!is_resolved || delivery.kind == NoticeKind::Resolved) {
+        if is_resolved {
+            for delivery in self.given_up().filter(|delivery| delivery.kind == NoticeKind::Resolved) {
                 delivery.state = DeliveryState::Pending;
                 delivery.attempts = 0;
             }
+            self.drop_needless();
         }
-        self.drop_needless();
+    }
+
+    /// The notices of how things are now that go in the place of those which were given up, in order: a receiver that
+    /// does not know of the incident gets its trigger first.
+    pub fn replace_given_up(&mut self, is_acknowledged: bool) -> Vec<NoticeKind> {
+        use NoticeKind::{Acknowledged, Reminded, Triggered};
+        let mut kinds = Vec::new();
+        for delivery in self.given_up() {
+            delivery.state = DeliveryState::Replaced;
+            kinds.push(delivery.kind);
+        }
+        if kinds.is_empty() {
+            return kinds;
+        }
+        let first = match () {
+            () if self.arrival != Arrival::Yes || kinds.contains(&Triggered) => Some(Triggered),
+            () if kinds.contains(&Reminded) && !is_acknowledged => Some(Reminded),
+            () => None,
+        };
+        first.into_iter().chain(is_acknowledged.then_some(Acknowledged)).collect()
+    }
+
+    /// What was given up after the last delivery; nothing while one is under way.
+    fn given_up(&mut self) -> impl Iterator<Item = &mut Delivery> {
+        let is_idle = self.lease.is_none();
+        let until_delivered = self.deliveries.iter_mut().rev().take_while(|one| one.state != DeliveryState::Delivered);
+        until_delivered
+            .filter(move |one| is_idle && matches!(one.state, DeliveryState::Refused | DeliveryState::Failed))
+    }
+
+    /// How many notices are pending.
+    pub fn pending_count(&self) -> usize {
         self.deliveries.iter().filter(|delivery| delivery.is_pending()).count()
     }
 }

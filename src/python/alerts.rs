@@ -73,8 +73,9 @@ impl PyAlerts {
         let shown = py.detach(|| {
             let now = Moment::now();
             let application = &self.inner.settings.application;
-            let incidents = self.inner.incidents(open_only);
-            incidents.iter().map(|incident| shown::incident(incident, application, now)).collect::<Vec<Value>>()
+            let (incidents, control) = (self.inner.incidents(open_only), self.inner.control());
+            let shown = |incident| shown::incident(incident, application, &control, now);
+            incidents.iter().map(shown).collect::<Vec<Value>>()
         });
         Ok(pythonize(py, &shown)?)
     }

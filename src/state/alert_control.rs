@@ -55,7 +55,7 @@ impl AlertControl {
 
     /// Whether a channel's receiver wants nothing yet.
     pub fn is_held(&self, channel: &str, now: Moment) -> bool {
-        self.not_before.get(channel).is_some_and(|until| now.boot < *until)
+        now.boot < self.held_until(channel)
     }
 
     /// Sends nothing to a channel for so long, or longer where its receiver wants that already.
@@ -63,6 +63,18 @@ impl AlertControl {
         self.not_before.retain(|_, until| now.boot < *until);
         let until = self.not_before.entry(channel.to_owned()).or_default();
         *until = now.after(wait).max(*until);
+    }
+
+    /// Lifts the holds of these channels; returns whether there was any.
+    pub fn release(&mut self, channels: &[String]) -> bool {
+        let before = self.not_before.len();
+        self.not_before.retain(|channel, _| !channels.contains(channel));
+        self.not_before.len() != before
+    }
+
+    /// Until when a channel's receiver wants nothing, in nanoseconds since boot; 0: it does.
+    pub fn held_until(&self, channel: &str) -> u64 {
+        self.not_before.get(channel).copied().unwrap_or_default()
     }
 
     /// Whether the URL is to be requested by this process now: once in `every` of all of them.
@@ -162,6 +174,10 @@ mod tests {
         let held =
             [("chat", 29), ("chat", 30), ("mail", 0)].map(|(channel, after)| control.is_held(channel, at(after)));
         assert_eq!(held, [true, false, false]);
+        assert_eq!(control.held_until("chat"), at(30).boot);
+        let (chat, mail) = (["chat".to_owned()], ["mail".to_owned()]);
+        assert_eq!([control.release(&mail), control.release(&chat), control.release(&chat)], [false, true, false]);
+        assert!(!control.is_held("chat", start) && control.held_until("chat") == 0);
         let minute = Duration::from_secs(60);
         let claimed = [0, 0, 59, 60, 60].map(|after| control.claim_ping(at(after), minute));
         assert_eq!(claimed, [true, false, false, true, false]);

@@ -43,6 +43,7 @@ class Shop:
         self.events: list[IncidentEvent] = []
         events = self.events
         options = alerts.pop("options", {})
+        alert = alerts.pop("alert", None)
         settings = {"CHANNELS": channels, **FAST, **alerts}
         self.engine = Engine(default_ttl=0.05, application="shop", alerts=settings, **options)
 
@@ -55,7 +56,7 @@ class Shop:
             if isinstance(event, IncidentEvent):
                 events.append(event)
 
-        self.engine.register("database", database, runbook="https://wiki.example/database")
+        self.engine.register("database", database, alert=alert, runbook="https://wiki.example/database")
         self.engine.register("child", lambda: not state["broken"], depends_on=["database"])
         self.engine.subscribe(take)
         self.engine.start_background()
@@ -94,7 +95,8 @@ def test_incident__failing_check__triggers_once_and_resolves(receiver: Receiver)
     (incident,) = shop.engine.incidents(open_only=True)
     data = receiver.bodies[0]["data"]
     assert (data["dedup_key"], data["check"], data["status"]) == ("lifesigns/shop/database", "database", "error")
-    assert (data["severity"], data["message"], data["blocked"]) == ("critical", "no answer", ["child"])
+    assert (data["severity"], data["message"]) == ("critical", "no answer")
+    assert set(data["blocked"]) <= {"readiness", "child"}
     assert (data["runbook"], data["url"]) == ("https://wiki.example/database", "https://shop.example/health/")
     assert data["incident_id"] == incident["id"]
     assert (incident["state"], incident["since"] <= incident["fired_at"] <= time.time()) == ("firing", True)
@@ -103,6 +105,8 @@ def test_incident__failing_check__triggers_once_and_resolves(receiver: Receiver)
     assert receiver.kinds == ["triggered"]
     shop.broken = False
     wait_until(lambda: receiver.kinds == ["triggered", "resolved"])
+    over = receiver.bodies[1]["data"]
+    assert (over["blocked"], over["instances"]) == ([], {**data["instances"], "failing": 0})
     shop.wait_deliveries("delivered", "delivered")
     (incident,) = shop.incidents()
     assert (incident["state"], incident["message"], incident["ended"]) == ("resolved", "no answer", "fine")
@@ -161,6 +165,31 @@ def test_delivery__retry_after__holds_the_whole_channel(receiver: Receiver) -> N
     started = time.monotonic()
     wait_until(lambda: receiver.kinds == ["triggered"])
     assert time.monotonic() - started > 2.5
+
+
+def test_retry__lifts_the_pause_that_the_receiver_demands(receiver: Receiver) -> None:
+    receiver.answer = lambda number: (429, {"Retry-After": "3600"}) if number == 1 else 202
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    wait_until(lambda: receiver.requests == 1)
+    wait_until(lambda: shop.deliveries()[0]["next_attempt_at"] is not None)
+    wait_until(lambda: shop.deliveries()[0]["next_attempt_at"] > time.time() + 3_000)
+    assert shop.engine.retry_deliveries(shop.incidents()[0]["id"]) == 1
+    wait_until(lambda: receiver.kinds == ["triggered"])
+
+
+def test_retry__acknowledged_incident__triggers_as_things_are_now(receiver: Receiver) -> None:
+    receiver.answer = lambda number: 401
+    shop = Shop({"hook": receiver.channel})
+    shop.say("before")
+    shop.wait_deliveries("refused")
+    assert shop.engine.acknowledge("database", "anna")
+    shop.say("now")
+    wait_until(lambda: shop.incidents()[0]["message"] == "now")
+    receiver.answer = lambda number: 202
+    assert shop.engine.retry_deliveries(shop.incidents()[0]["id"]) == 2
+    wait_until(lambda: receiver.kinds == ["triggered", "acknowledged"])
+    assert receiver.bodies[-2]["data"]["message"] == "now"
 
 
 def test_incident__resolved_before_its_trigger_was_sent__sends_nothing(receiver: Receiver) -> None:
@@ -240,14 +269,54 @@ def test_routes__alert_goes_to_the_channels_that_match(receiver: Receiver) -> No
         assert not other.is_open("database")
 
 
-def test_readiness__not_ready_for_its_time__is_an_incident(receiver: Receiver) -> None:
-    shop = Shop({"hook": receiver.channel}, SECONDS=1)
+def test_readiness__failing_check_without_an_incident__is_an_incident(receiver: Receiver) -> None:
+    # Of the check there is none for long; readiness leaves it to it for ten times as long as it has itself.
+    shop = Shop({"hook": receiver.channel}, SECONDS=0.2, alert={"failures": 1_000, "seconds": 0})
     shop.broken = True
     wait_until(lambda: receiver.is_open("readiness"))
     body = next(body for body in receiver.bodies if body["data"]["check"] == "readiness")
     assert body["data"]["message"].startswith("Not ready: ")
     shop.broken = False
     wait_until(lambda: not receiver.is_open("readiness"), timeout=20)
+
+
+def test_readiness__check_with_an_incident__lists_it_and_opens_nothing_else(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, SECONDS=0.5)
+    shop.broken = True
+    wait_until(lambda: receiver.is_open("database"))
+    wait_until(lambda: shop.incidents()[0]["blocked"] == ["readiness", "child"])
+    assert shop.engine.acknowledge("database", "anna")
+    time.sleep(3.5)  # more than readiness takes, and three steps of the service
+    assert [incident["check"] for incident in shop.engine.incidents()] == ["database"]
+
+
+@pytest.mark.parametrize(
+    "alerts",
+    [
+        {"MAINTENANCE": [{"cron": "* * * * *", "minutes": 5, "checks": ["database"]}]},
+        {"alert": {"enabled": False}},
+    ],
+)
+def test_readiness__check_in_maintenance_or_without_alerts__opens_nothing(
+    receiver: Receiver, alerts: dict[str, Any]
+) -> None:
+    shop = Shop({"hook": receiver.channel}, SECONDS=0.5, **alerts)
+    wait_until(lambda: shop.engine.run(deadline=0)["status"] == "healthy")
+    shop.broken = True
+    wait_until(lambda: shop.engine.run(deadline=0)["status"] != "healthy")
+    time.sleep(3.5)  # more than readiness takes, and three steps of the service
+    assert [one["check"] for one in shop.engine.incidents() if one["state"] != "silenced"] == []
+    assert receiver.requests == 0
+
+
+def test_readiness__silenced_check__opens_nothing(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, SECONDS=0.5)
+    shop.engine.silence({"check": "database"}, time.time(), time.time() + 3_600, "anna")
+    shop.broken = True
+    shop.wait_state("silenced")
+    time.sleep(3.5)  # more than readiness takes, and three steps of the service
+    assert [incident["check"] for incident in shop.engine.incidents()] == ["database"]
+    assert receiver.requests == 0
 
 
 def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
@@ -325,6 +394,21 @@ def test_host_scope__several_engines__are_one_incident(receiver: Receiver, tmp_p
     assert events.count("database") <= 2
 
 
+@where_shared
+def test_host_scope__version_that_does_not_alert__leaves_the_incident_to_those_that_do(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    options = {"share": "host", "store_path": tmp_path}
+    before = Shop({"hook": receiver.channel}, options=options)
+    after = Shop({"hook": receiver.channel}, options=options, alert={"enabled": False})
+    before.broken = after.broken = True
+    wait_until(lambda: receiver.of("database") == ["triggered"])
+    time.sleep(3.5)  # three steps of both services
+    assert receiver.of("database") == ["triggered"]
+    before.broken = False
+    wait_until(lambda: receiver.of("database") == ["triggered", "resolved"])
+
+
 def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Receiver) -> None:
     before = Shop({"hook": receiver.channel})
     before.broken = True
@@ -369,7 +453,13 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
         ({"APPLICATION": "my shop"}, 'alerts: APPLICATION: the name "my shop" must be'),
         ({"FAILURES": "3"}, "alerts: FAILURES must be an int, not str"),
         ({"CHANNELS": {"a": {"type": "slak"}}}, "alerts: CHANNELS.a: unknown type 'slak': did you mean 'slack'"),
-        ({"CHANNELS": {"a": {}}}, "alerts: CHANNELS.a: type is required, one of "),
+        ([], "alerts: it must be a dict, not list"),
+        (
+            {"CHANNELS": {"a": {}}},
+            "a: type is required, one of pagerduty, opsgenie, slack, mail, webhook, apprise, python",
+        ),
+        ({"CHANNELS": {"a": {"type": "appris"}}}, "alerts: CHANNELS.a: unknown type 'appris': did you mean 'apprise'"),
+        ({"X": 1}, "alerts: unknown field 'X': known are APPLICATION, CHANNELS, ROUTES, "),
         ({"CHANNELS": {"a": {"type": "webhook", "url": "http://h"}}}, "alerts: CHANNELS.a: secrets is required"),
         ({"CHANNELS": {"a b": {"type": "webhook"}}}, "alerts: CHANNELS: the name"),
         ({"CHANNELS": {"a": {"type": "python"}}}, "CHANNELS.a.callable must be a callable"),

@@ -60,6 +60,24 @@ def test_fork__leaves_a_working_engine_in_parent_and_child(before: str) -> None:
     run(f"{before}\nassert fork_and_check(5)\ncheck()\nassert fork_and_check(5)\ncheck()")
 
 
+def test_fork__start_background_in_the_child_runs_callables_without_a_request() -> None:
+    run("""
+import time
+runs = []
+background = lifesigns.Engine(default_ttl=0.1)
+background.register("callable", lambda: runs.append(os.getpid()))
+background.start_background()
+pid = os.fork()
+if pid == 0:
+    background.start_background()
+    end = time.monotonic() + 30
+    while os.getpid() not in runs and time.monotonic() < end:
+        time.sleep(0.05)
+    os._exit(0 if os.getpid() in runs else 1)
+assert have_checked([pid])
+""")
+
+
 def test_fork__of_a_fork() -> None:
     run(
         """

@@ -53,6 +53,7 @@ fn text_says_what_since_when_why_where_and_what_to_do() {
         "database_connectivity of shop has recovered. The incident lasted 12 min, from 2026-11-29 14:00:00 UTC. \
          Connected\n\nSeverity: critical"
     );
+    assert!(text(&resolved()).contains("Severity: critical\nFailed on: web-1, web-2\nRunbook: "));
     assert_eq!(
         paragraph(&of_objective(notice())),
         "error budget of database_connectivity of shop is burning since 2026-11-29 14:00:00 UTC (12 min). \

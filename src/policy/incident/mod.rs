@@ -19,7 +19,7 @@ mod subject;
 mod tests;
 
 pub use notice::{StoredNotice, dedup_key};
-pub use outgoing::{ClaimedNotice, Outgoing};
+pub use outgoing::{ClaimedNotice, Outgoing, Retried};
 pub use rules::{Evidence, Observed, ObservedRuns, Rules, severity_of};
 pub use step::{abandon, step};
 pub use subject::{Acknowledgement, Incident, IncidentState, Since, Subject, TimelineEntry, TimelineKind, truncated};

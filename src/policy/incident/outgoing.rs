@@ -1,12 +1,12 @@
 //! What a subject sends: in order for each channel, also from one incident to the next, which have the same key.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::notice::{StoredNotice, dedup_key};
 use super::subject::{Acknowledgement, Incident, Subject, TimelineKind};
 use crate::model::clock::Moment;
 use crate::model::{Notice, NoticeKind, Owner};
-use crate::policy::outbox::{DeliveryReport, DeliveryResult};
+use crate::policy::outbox::{ChannelQueue, DeliveryReport, DeliveryResult};
 
 /// A notice that a process has acquired the right to send.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +43,15 @@ impl ClaimedNotice {
             url: url.map(str::to_owned),
         }
     }
+}
+
+/// What is pending of an incident that is tried again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retried {
+    /// How many notices.
+    pub pending: usize,
+    /// On which channels.
+    pub channels: Vec<String>,
 }
 
 /// Which claim an answer belongs to.
@@ -144,17 +153,17 @@ impl Subject {
         queues.filter(|queue| queue.pending().is_some()).for_each(|queue| queue.hurry(now, delay));
     }
 
-    /// Has everything of an incident tried again that was given up, and returns how many notices are pending then; `None`
-    /// if there is no such incident. Of one that another has followed nothing is: its resolve would end that one.
-    pub fn retry(&mut self, id: &str) -> Option<usize> {
+    /// Has everything of an incident tried again that was given up, and returns what is pending then; `None` if there is
+    /// no such incident. Of one that another has followed nothing is: its resolve would end that one.
+    pub fn retry(&mut self, id: &str, at: SystemTime) -> Option<Retried> {
         let is_last = self.incidents().last().is_some_and(|last| last.id == id);
         let incident = self.incidents_mut().find(|incident| incident.id == id)?;
-        if !is_last {
-            return Some(incident.channels.iter().filter(|queue| queue.pending().is_some()).count());
+        if is_last {
+            incident.retry(at);
         }
-        incident.revision += 1;
-        let is_resolved = incident.resolved_at.is_some();
-        Some(incident.channels.iter_mut().map(|queue| queue.retry(is_resolved)).sum())
+        let waiting = incident.channels.iter().filter(|queue| queue.pending().is_some());
+        let channels = waiting.clone().map(|queue| queue.channel.clone()).collect();
+        Some(Retried { pending: waiting.map(ChannelQueue::pending_count).sum(), channels })
     }
 
     /// Has another trigger sent of an open incident with the next step, if it still fails; false if there is none.

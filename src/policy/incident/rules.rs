@@ -10,6 +10,7 @@ use crate::policy::run_history::RunHistory;
 /// When a subject fires and resolves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
+    /// False: this process neither opens nor ends an incident of it.
     pub enabled: bool,
     /// Failures in a row after which it fires, and successes in a row after which it resolves.
     pub failures: u32,
@@ -46,6 +47,13 @@ impl Rules {
             reminder: options.reminder.unwrap_or(self.reminder),
             severity: options.severity.or(self.severity),
         }
+    }
+
+    /// The fewest runs in which an incident opens and is over. How many pass in `seconds` is not known: not more than
+    /// usual.
+    pub fn cycle(&self) -> u32 {
+        let failures = if self.seconds.is_zero() { self.failures } else { self.failures.min(Self::default().failures) };
+        failures + self.successes
     }
 }
 

@@ -40,22 +40,18 @@ pub fn step(
     notify: &mut dyn FnMut(&mut Incident, NoticeKind),
 ) {
     let mut step = SubjectStep { subject, check, observed, rules, now, notify };
-    if !rules.enabled {
-        step.switch_off();
-    } else {
-        match &observed.evidence {
-            Evidence::Runs(runs) if runs.is_blocked => step.skip(runs),
-            Evidence::Runs(runs) => {
-                step.count(runs);
-                step.follow(runs.is_current(now), None);
-            }
-            Evidence::Level { is_bad, severity, calm } => {
-                step.level(*is_bad, *severity, *calm);
-                step.follow(*is_bad, Some(*severity));
-            }
-            // What is open stays as it is.
-            Evidence::Unknown => {}
+    match &observed.evidence {
+        Evidence::Runs(runs) if runs.is_blocked => step.skip(runs),
+        Evidence::Runs(runs) => {
+            step.count(runs);
+            step.follow(runs.is_current(now), None);
         }
+        Evidence::Level { is_bad, severity, calm } => {
+            step.level(*is_bad, *severity, *calm);
+            step.follow(*is_bad, Some(*severity));
+        }
+        // What is open stays as it is.
+        Evidence::Unknown => {}
     }
     step.note_judged();
 }
@@ -117,8 +113,9 @@ impl SubjectStep<'_, '_> {
     }
 
     fn count_run(&mut self, run: &PastRun, is_bad: bool, runs: &ObservedRuns) {
+        let cycle = self.rules.cycle();
         let subject = &mut *self.subject;
-        subject.recent.push(is_bad);
+        subject.recent.push(is_bad, cycle);
         let gap = Duration::from_nanos(run.finished.saturating_sub(subject.last));
         subject.last = run.finished;
         if is_bad {
@@ -133,8 +130,13 @@ impl SubjectStep<'_, '_> {
             subject.successes = subject.successes.saturating_add(1);
         }
         let was_flapping = subject.open.as_ref().is_some_and(|open| open.is_flapping);
-        let is_flapping = subject.recent.is_flapping(was_flapping);
         let (failures, successes) = (subject.failures, subject.successes);
+        if failures >= self.rules.failures {
+            subject.recent.turn(true);
+        } else if successes >= self.rules.successes {
+            subject.recent.turn(false);
+        }
+        let is_flapping = subject.recent.is_flapping(was_flapping, cycle);
         if is_bad {
             self.raise(run.status, runs.critical);
         }
@@ -163,6 +165,7 @@ impl SubjectStep<'_, '_> {
         let stale_after = u64::try_from(runs.stale_after.as_nanos()).unwrap_or(u64::MAX);
         let counted_until = if runs.holds { u64::MAX } else { self.subject.last.saturating_add(stale_after) };
         if Duration::from_nanos(at.min(counted_until).saturating_sub(since.boot)) >= self.rules.seconds {
+            self.subject.recent.turn(true);
             let status = self.last_bad_status(runs);
             self.open(status, severity_of(status, runs.critical), false);
         }
@@ -268,12 +271,6 @@ impl SubjectStep<'_, '_> {
         self.subject.close(incident);
     }
 
-    fn switch_off(&mut self) {
-        (self.subject.failures, self.subject.bad_since) = (0, None);
-        self.subject.recent = Default::default();
-        self.resolve("Alerts of this check are switched off");
-    }
-
     /// Brings an open incident up to date, and sends what is due by time. `is_known`: whether what it shows counts.
     fn follow(&mut self, is_known: bool, level: Option<Severity>) {
         let (now, observed) = (self.now, self.observed);
@@ -322,13 +319,13 @@ impl SubjectStep<'_, '_> {
     }
 }
 
-/// Resolves an incident whose check no process has any more; returns whether it did. To be called by processes that do not
-/// have it.
+/// Resolves an incident whose check no process alerts on any more; returns whether it did. To be called by processes that
+/// do not: while a new version is rolled out, others may.
 pub fn abandon(subject: &mut Subject, now: Moment, notify: &mut dyn FnMut(&mut Incident, NoticeKind)) -> bool {
     let Some(mut incident) = subject.open.take_if(|open| now.since(open.judged_at) >= ABANDONED_AFTER) else {
         return false;
     };
-    incident.end("No process has this check any more", now);
+    incident.end("No process alerts on this check any more", now);
     notify(&mut incident, NoticeKind::Resolved);
     subject.close(incident);
     true

@@ -254,9 +254,38 @@ impl Incident {
         self.forget_notices();
     }
 
+    /// Has everything sent now, and what was given up as things are now.
+    pub fn retry(&mut self, at: SystemTime) {
+        let (is_resolved, is_acknowledged) = (self.resolved_at.is_some(), self.acknowledged.is_some());
+        self.revision += 1;
+        let mut wanted = Vec::new();
+        for queue in &mut self.channels {
+            queue.retry(is_resolved);
+            let kinds = if is_resolved { Vec::new() } else { queue.replace_given_up(is_acknowledged) };
+            wanted.push(kinds);
+        }
+        for kind in [NoticeKind::Triggered, NoticeKind::Reminded, NoticeKind::Acknowledged] {
+            if !wanted.iter().any(|kinds| kinds.contains(&kind)) {
+                continue;
+            }
+            let number = self.next_notice;
+            self.next_notice += 1;
+            self.notices.push(self.notice(number, kind, at));
+            for (queue, _) in self.channels.iter_mut().zip(&wanted).filter(|(_, kinds)| kinds.contains(&kind)) {
+                queue.push(number, kind);
+            }
+        }
+        self.forget_notices();
+    }
+
     /// What there is to say of it now.
     pub fn notice(&self, number: u32, kind: NoticeKind, at: SystemTime) -> StoredNotice {
-        let message = if kind == NoticeKind::Resolved { &self.ended } else { &self.message };
+        let is_over = kind == NoticeKind::Resolved;
+        let message = if is_over { &self.ended } else { &self.message };
+        let mut instances = self.instances.clone();
+        if is_over {
+            instances.failing = 0;
+        }
         StoredNotice {
             number,
             kind,
@@ -264,8 +293,8 @@ impl Incident {
             status: self.status,
             severity: self.severity,
             message: message.clone(),
-            blocked: self.blocked.clone(),
-            instances: self.instances.clone(),
+            blocked: if is_over { Vec::new() } else { self.blocked.clone() },
+            instances,
             is_flapping: self.is_flapping,
             acknowledged_by: self.acknowledged.as_ref().map(|acknowledged| acknowledged.author.clone()),
         }
@@ -342,6 +371,11 @@ impl Subject {
 
     pub fn incidents_mut(&mut self) -> impl Iterator<Item = &mut Incident> {
         self.closed.iter_mut().chain(&mut self.open)
+    }
+
+    /// Whether an incident is open, or about to open: it has failed for less than `within`.
+    pub fn has_incident_within(&self, within: Duration, now: Moment) -> bool {
+        self.open.is_some() || self.bad_since.is_some_and(|since| now.since(since.boot) < within)
     }
 
     /// Continues with an incident from elsewhere that is open: as one that has failed until now.

@@ -267,13 +267,92 @@ fn flapping_is_one_notice_until_it_ends() {
 }
 
 #[test]
-fn switched_off_check_resolves_what_is_open() {
-    let mut world = World::new(rules(1, 1, 0));
-    world.play("x");
-    world.rules.enabled = false;
-    world.play("x");
-    assert_eq!(world.kinds(), ["triggered", "resolved"]);
-    assert!(world.subject().open.is_none());
+fn cycle_as_fast_as_the_counts_allow_is_flapping() {
+    for (failures, successes) in [(3, 2), (5, 2), (10, 5), (40, 20)] {
+        let mut world = World::new(rules(failures, successes, 0));
+        let cycle = "x".repeat(failures as usize) + &".".repeat(successes as usize);
+        world.play(&cycle.repeat(12));
+        let incident = world.subject().open.unwrap();
+        assert_eq!(world.kinds(), ["triggered", "resolved", "triggered", "reminded"], "{failures} {successes}");
+        assert!(incident.is_flapping);
+        world.play(&".".repeat(4 * cycle.len()));
+        assert_eq!(world.kinds().last(), Some(&"resolved"));
+        assert_eq!((world.kinds().len(), world.subject().open), (5, None));
+    }
+}
+
+#[test]
+fn rare_failures_and_slow_cycles_are_not_flapping() {
+    for history in ["x.........".repeat(10), "xx........".repeat(10)] {
+        let mut world = World::new(rules(3, 2, 0));
+        world.play(&history);
+        assert!(world.kinds().is_empty(), "{history}");
+    }
+    let mut world = World::new(rules(3, 2, 0));
+    world.play(&("xxxxxxxxx".to_owned() + "..........").repeat(5));
+    assert_eq!(world.kinds(), ["triggered", "resolved"].repeat(5));
+    // Few failures suffice where time decides: the number of runs that open an incident is not known.
+    let mut world = World::new(rules(1_000, 1, 20));
+    world.play(&"x99999......................".repeat(5));
+    assert_eq!(world.kinds(), ["triggered", "resolved"].repeat(5));
+}
+
+#[test]
+fn incident_is_about_to_open_while_it_has_failed_for_a_short_time() {
+    let mut world = World::new(rules(3, 1, 0));
+    let within = |world: &World, seconds: u64| {
+        let now = Moment { boot: world.now, wall: SystemTime::UNIX_EPOCH };
+        world.subject().has_incident_within(Duration::from_secs(seconds), now)
+    };
+    assert!(!within(&world, 60));
+    world.play("x9");
+    assert_eq!([within(&world, 10), within(&world, 9)], [true, false]);
+    world.play("xx");
+    assert!(within(&world, 0), "it is open");
+    world.play(".");
+    assert!(!within(&world, 60));
+}
+
+#[test]
+fn retry_of_an_acknowledged_incident_sends_a_trigger_as_things_are_now() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let later = Moment { wall: now.wall + Duration::from_secs(60), ..now };
+    let mut subject = Subject::default();
+    let mut incident = Incident::new("db", Since { boot: now.boot, wall: now.wall }, now);
+    incident.describe(Status::Error, "before");
+    let id = incident.id.clone();
+    incident.send(NoticeKind::Triggered, &BTreeSet::from(["chat".to_owned()]), now.wall);
+    subject.open = Some(incident);
+    let refused = || DeliveryResult::Refused { answer: "401".to_owned() };
+    answer(&mut subject, &id, now, refused());
+    subject.open.as_mut().unwrap().send(NoticeKind::Reminded, &BTreeSet::new(), now.wall);
+    answer(&mut subject, &id, now, refused());
+    subject.acknowledge("anna", "", now, &mut |incident, kind| incident.send(kind, &BTreeSet::new(), now.wall));
+    subject.open.as_mut().unwrap().describe(Status::Error, "now");
+    assert_eq!(subject.retry(&id, later.wall), Some(Retried { pending: 2, channels: vec!["chat".to_owned()] }));
+    let mut sent = Vec::new();
+    for lease in 1..4 {
+        let owner = Owner { member: 0, process: 1, lease };
+        let Some(claimed) = subject.claim("chat", owner, later, Duration::from_secs(20), |_| true) else { break };
+        sent.push((claimed.notice.kind.as_str(), claimed.notice.message.clone(), claimed.notice.at == later.wall));
+        let result = DeliveryResult::Delivered { answer: "200".to_owned(), reference: None };
+        subject.complete(Outgoing { incident: &id, channel: "chat", owner }, claimed.attempt, result, later).unwrap();
+    }
+    let expected = ["triggered", "acknowledged"].map(|kind| (kind, "now".to_owned(), true));
+    assert_eq!(sent, expected);
+}
+
+#[test]
+fn notice_of_what_is_over_says_where_it_failed_and_that_nothing_waits_for_it() {
+    let now = Moment { boot: 1_000_000 * SECOND, wall: SystemTime::UNIX_EPOCH };
+    let mut incident = Incident::new("db", Since { boot: now.boot, wall: now.wall }, now);
+    incident.blocked = vec!["child".to_owned()];
+    incident.instances = Instances { failing: 1, total: 2, names: vec!["web-1".to_owned()] };
+    let [open, over] = [NoticeKind::Reminded, NoticeKind::Resolved].map(|kind| incident.notice(1, kind, now.wall));
+    assert_eq!((open.blocked.len(), &open.instances), (1, &incident.instances));
+    assert!(over.blocked.is_empty());
+    assert_eq!(over.instances, Instances { failing: 0, ..incident.instances.clone() });
+    assert_eq!(incident.blocked.len(), 1, "the tables keep it");
 }
 
 /// Opens an incident that the channel "chat" knows of, and ends it: its resolve is pending.
@@ -303,10 +382,11 @@ fn refused_resolve_is_retried_unless_another_incident_has_followed() {
     let mut subject = Subject::default();
     let id = ended(&mut subject, now);
     answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
-    assert_eq!((subject.retry("another"), subject.retry(&id)), (None, Some(1)));
+    let pending = |subject: &mut Subject, id: &str| subject.retry(id, now.wall).map(|retried| retried.pending);
+    assert_eq!((pending(&mut subject, "another"), pending(&mut subject, &id)), (None, Some(1)));
     answer(&mut subject, &id, now, DeliveryResult::Refused { answer: "401".to_owned() });
     let next = ended(&mut subject, now);
-    assert_eq!((subject.retry(&id), subject.retry(&next)), (Some(0), Some(1)));
+    assert_eq!((pending(&mut subject, &id), pending(&mut subject, &next)), (Some(0), Some(1)));
 }
 
 #[test]
@@ -457,12 +537,16 @@ struct Reference {
     is_flapping: bool,
     opened: usize,
     resolved: usize,
+    is_failing: bool,
+    /// After how many runs it turned.
+    turns: Vec<usize>,
 }
 
 impl Reference {
     fn pass(&mut self, now: u64, rules: &Rules) {
         let is_over = self.since.is_some_and(|since| now - since >= rules.seconds.as_nanos() as u64);
         if !rules.seconds.is_zero() && is_over {
+            self.turn(true);
             self.open();
         }
     }
@@ -478,7 +562,17 @@ impl Reference {
         let weights = (0..20).map(|place| 0.8 + 0.4 * f64::from(place) / 19.0);
         let share: f64 =
             window.windows(2).zip(weights).filter(|(pair, _)| pair.first() != pair.last()).map(|(_, w)| w).sum();
-        let share = share / 20.0;
+        if failures >= rules.failures as usize {
+            self.turn(true);
+        } else if successes >= rules.successes as usize {
+            self.turn(false);
+        }
+        let failures_counted = if rules.seconds.is_zero() { rules.failures } else { rules.failures.min(3) };
+        let cycle = (failures_counted + rules.successes) as usize;
+        let runs = 20.max(4 * cycle);
+        let ages = self.turns.iter().map(|turn| self.bad.len() - turn).filter(|age| *age < runs);
+        let turned: f64 = ages.map(|age| 1.2 - 0.4 * age as f64 / (runs - 1) as f64).sum();
+        let share = (share / 20.0).max(turned * cycle as f64 / (2 * runs) as f64);
         self.is_flapping = if self.is_flapping && self.is_open { share >= 0.25 } else { share >= 0.5 };
         if self.is_flapping || failures >= rules.failures as usize {
             self.open();
@@ -486,6 +580,12 @@ impl Reference {
         if self.is_open && !self.is_flapping && successes >= rules.successes as usize {
             self.is_open = false;
             self.resolved += 1;
+        }
+    }
+
+    fn turn(&mut self, is_failing: bool) {
+        if std::mem::replace(&mut self.is_failing, is_failing) != is_failing {
+            self.turns.push(self.bad.len());
         }
     }
 

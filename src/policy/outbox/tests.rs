@@ -97,7 +97,7 @@ fn notices_that_a_newer_one_makes_needless_are_replaced() {
         ("triggered", Replaced),
         ("triggered", Delivered),
         ("reminded", Replaced),
-        ("reminded", Pending),
+        ("reminded", Replaced),
         ("acknowledged", Pending),
     ];
     assert_eq!(states(&queue), expected);
@@ -155,15 +155,43 @@ fn retry_tries_again_what_was_given_up() {
     let mut queue = ChannelQueue::new("chat");
     queue.push(1, NoticeKind::Triggered);
     send(&mut queue, 0, refused());
-    assert_eq!(queue.retry(true), 0, "what is over needs no trigger");
-    assert_eq!(queue.retry(false), 1);
+    queue.retry(true);
+    assert_eq!(queue.pending_count(), 0, "what is over needs no trigger");
+    assert_eq!(queue.replace_given_up(false), [NoticeKind::Triggered]);
+    queue.push(2, NoticeKind::Triggered);
     send(&mut queue, 1, delivered());
-    queue.push(2, NoticeKind::Resolved);
+    queue.push(3, NoticeKind::Resolved);
     send(&mut queue, 2, refused());
-    assert_eq!((queue.retry(true), queue.is_due(at(3))), (1, true));
+    queue.retry(true);
+    assert_eq!((queue.pending_count(), queue.is_due(at(3))), (1, true));
     send(&mut queue, 4, failed(true));
     assert!(!queue.is_due(at(5)));
-    assert_eq!((queue.retry(true), queue.is_due(at(5))), (1, true));
+    queue.retry(true);
+    assert_eq!((queue.pending_count(), queue.is_due(at(5))), (1, true));
+}
+
+#[test]
+fn given_up_notices_are_replaced_by_how_things_are_now() {
+    use NoticeKind::{Acknowledged, Reminded, Triggered};
+    let table: [(&[(NoticeKind, bool)], bool, &[NoticeKind]); 7] = [
+        (&[(Triggered, true)], false, &[]),
+        (&[(Triggered, false), (Reminded, false)], false, &[Triggered]),
+        // It was acknowledged when the receiver knew nothing of it.
+        (&[(Triggered, false)], true, &[Triggered, Acknowledged]),
+        (&[(Triggered, true), (Reminded, false)], false, &[Reminded]),
+        (&[(Triggered, true), (Reminded, false)], true, &[Acknowledged]),
+        (&[(Triggered, true), (Triggered, false), (Acknowledged, false)], true, &[Triggered, Acknowledged]),
+        (&[(Triggered, false), (Triggered, true)], true, &[]),
+    ];
+    for (history, is_acknowledged, expected) in table {
+        let mut queue = ChannelQueue::new("chat");
+        for (number, (kind, is_taken)) in (1..).zip(history) {
+            queue.push(number, *kind);
+            send(&mut queue, u64::from(number), if *is_taken { delivered() } else { refused() });
+        }
+        assert_eq!(queue.replace_given_up(is_acknowledged), expected, "{history:?}");
+        assert!(queue.replace_given_up(is_acknowledged).is_empty(), "once");
+    }
 }
 
 #[derive(Clone, Debug)]

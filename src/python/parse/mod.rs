@@ -23,6 +23,9 @@ pub(super) use alerts::parse_alerts;
 use error::{Error, nearest};
 use input::Input;
 
+/// The types of channels that are callables, and come by their numbers.
+const TYPES_IN_PYTHON: [&str; 2] = ["apprise", "python"];
+
 /// Data from Python as a Rust value. `what` starts the message of an error.
 pub(super) fn parse<T: DeserializeOwned>(what: &str, data: &Bound<'_, PyAny>) -> PyResult<T> {
     T::deserialize(&Input::read(data, what)?).map_err(|error| wrong(what, &error))
@@ -37,9 +40,10 @@ pub(super) fn parse_check(what: &str, data: &Bound<'_, PyAny>) -> PyResult<Arc<d
 
 /// The channel `name` of alerts, `{"type": ..., ...}`.
 fn channel(what: &str, name: &str, data: Input) -> PyResult<Box<dyn Channel>> {
-    let (kind, fields) = tagged(what, "a channel", "type", TYPES, data)?;
+    let known = [TYPES, &TYPES_IN_PYTHON].concat();
+    let (kind, fields) = tagged(what, "a channel", "type", &known, data)?;
     let channel = config::build::<_, Error>(&kind, name, &fields);
-    channel.ok_or_else(|| unknown(what, "type", &kind, TYPES))?.map_err(|error| wrong(what, &error))
+    channel.ok_or_else(|| unknown(what, "type", &kind, &known))?.map_err(|error| wrong(what, &error))
 }
 
 /// The word that a dict has under `tag`, and its other fields.
