@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django_lifesigns.actions.admin import ActionRunAdmin, ActionSwitchAdmin
 from django_lifesigns.alerts.delivery_admin import DeliveryAdmin
 from django_lifesigns.alerts.incident_admin import IncidentAdmin
-from django_lifesigns.alerts.silence_admin import SilenceAdmin
+from django_lifesigns.alerts.silence_admin import SilenceAdmin, SilenceForm
 from django_lifesigns.history.date_hierarchy import ByIndex
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, StatusMedia, coloured
@@ -36,6 +36,7 @@ from django_lifesigns.models import (
     ServiceAvailability,
     Silence,
 )
+from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.runtime.in_force import ThresholdInForce, thresholds_in_force, with_unit
 
 # Below these, in percent, a service's availability is shown in the colour.
@@ -204,7 +205,22 @@ class LinkedIncidentAdmin(IncidentAdmin):
         return site_link("dashboard_check", check=obj.check_name)
 
 
+class SilenceOfProjectForm(SilenceForm):
+    """A silence of checks and groups that this project has."""
+
+    def known(self) -> tuple[list[str], list[str]]:
+        """Return the names of all checks and groups."""
+        engine = get_engine()
+        return list(engine.names), list(engine.groups)
+
+
+@admin.register(Silence)
+class SilenceOfProjectAdmin(SilenceAdmin):
+    """Silences of what this project has."""
+
+    form = SilenceOfProjectForm
+
+
 admin.site.register(Delivery, DeliveryAdmin)
-admin.site.register(Silence, SilenceAdmin)
 admin.site.register(ActionRun, ActionRunAdmin)
 admin.site.register(ActionSwitch, ActionSwitchAdmin)

@@ -2,6 +2,7 @@
 
 mod fields;
 mod maintenance;
+mod texts;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,7 +62,7 @@ impl AlertSettings {
         let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
         let routes = fields.routes.into_iter().enumerate().map(|(index, route)| {
             let what = format!("ROUTES[{index}]");
-            fields::patterns(&format!("{what}.checks"), &route.checks)?;
+            texts::patterns(&format!("{what}.checks"), &route.checks)?;
             if let Some(unknown) = route.channels.iter().find(|channel| !names.contains(&channel.as_str())) {
                 let known = match nearest(unknown, &names) {
                     Some(name) => format!("did you mean {name:?}?"),

@@ -42,7 +42,8 @@ class Shop:
         self.engine.register("cache", cache)
         self.engine.start_background()
         if starts:
-            wait_until(lambda: self.engine.run()["status"] == "healthy")
+            # As a probe of `/startup` does: the service looks once a second, and may come too late to see it pass.
+            wait_until(lambda: self.engine.has_started(self.engine.run()["status"] == "healthy"))
 
     def break_down(self) -> None:
         self._state["broken"] = True

@@ -86,7 +86,7 @@ print(json.dumps({
 
 def documented_migration() -> str:
     """Return the migration that the documentation shows."""
-    shown = re.search(r"```python\n( +class Migration.*?)```", PAGE.read_text(), re.DOTALL)
+    shown = re.search(r"```python\n(?: +from .*\n\s*)?( +class Migration.*?)```", PAGE.read_text(), re.DOTALL)
     assert shown
     migration = textwrap.dedent(shown[1]).replace("0042_", "0001_")
     return f"from django.db import migrations\n{migration}"

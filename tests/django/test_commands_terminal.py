@@ -249,9 +249,10 @@ def test_require_history__answers() -> None:
 
 
 def test_rich__is_the_extra_cli() -> None:
-    text = (Path(__file__).resolve().parents[2] / "django_integration/pyproject.toml").read_text()
-    dependencies, extras = (re.search(rf"^{key} = (.*)$", text, re.M) for key in ("dependencies", "cli"))
-    assert dependencies is not None
-    assert extras is not None
-    assert "rich" not in dependencies.group(1)
-    assert "rich" in extras.group(1)
+    root = Path(__file__).resolve().parents[2]
+    for folder, extra in ((root, "rich>="), (root / "django_integration", "lifesigns[cli]")):
+        text = (folder / "pyproject.toml").read_text()
+        assert "rich" not in (re.search(r"^dependencies = .*$", text, re.M) or [""])[0]
+        extras = re.search(r"^cli = (.*)$", text, re.M)
+        assert extras is not None
+        assert extra in extras.group(1)

@@ -19,7 +19,6 @@ from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.plausibility import subjects
 from django_lifesigns.alerts.rows import matchers_of
 from django_lifesigns.alerts.tables import Severity, Silence
-from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.problems import did_you_mean
 
 WITHIN = lazy("Every process follows within 30 s.")
@@ -40,9 +39,9 @@ class SilenceForm(ModelForm):  # type: ignore[type-arg]  # is no generic at run 
         if Silence.objects.filter(ends_at__gt=timezone.now()).count() >= MOST_SILENCES:
             text = _("There are %(count)d silences that have not ended, and room for no more: end some of them.")
             raise ValidationError(text % {"count": MOST_SILENCES})
-        engine = get_engine()
         row = Silence(checks=given.get("checks", "*"), group=given.get("group", ""))
-        known = {"check": subjects(engine.names), "group": list(engine.groups)}
+        checks, groups = self.known()
+        known = {"check": subjects(checks), "group": groups}
         for field, key in (("checks", "check"), ("group", "group")):
             # A pattern may match what comes later.
             for name in (name for name in matchers_of(row)[key] if not set("*?") & set(name)):
@@ -50,6 +49,10 @@ class SilenceForm(ModelForm):  # type: ignore[type-arg]  # is no generic at run 
                     nearest = did_you_mean(name, known[key]) if known[key] else ""
                     self.add_error(field, f"{_('There is no %(name)r.') % {'name': name}} {nearest}".strip())
         return given
+
+    def known(self) -> tuple[list[str], list[str]]:
+        """Return the names of all checks and groups."""
+        raise NotImplementedError
 
 
 class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic at run time
@@ -60,7 +63,6 @@ class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic
     search_fields = ("checks", "author", "comment")
     fields = ("checks", "severity", "group", "starts_at", "ends_at", "comment")
     actions = ("end",)
-    form = SilenceForm
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Offer the three severities that there are."""

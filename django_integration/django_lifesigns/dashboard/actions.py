@@ -33,9 +33,9 @@ PERMISSIONS = {
     "breaker-force-close": "lifesigns.force_breaker",
 }
 BREAKERS: dict[str, Callable[[Breaker], None]] = {
-    "breaker-reset": Breaker.reset,
-    "breaker-force-open": Breaker.force_open,
-    "breaker-force-close": Breaker.force_closed,
+    "breaker-reset": lambda breaker: breaker.reset(),
+    "breaker-force-open": lambda breaker: breaker.force_open(),
+    "breaker-force-close": lambda breaker: breaker.force_closed(),
 }
 # What the page says afterwards, by the value of `?done=`.
 DONE = {

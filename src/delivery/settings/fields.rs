@@ -1,13 +1,13 @@
 //! The settings of alerts as they are written.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::maintenance::MaintenanceFields;
-use crate::model::{Secret, Severity, SpecError, check_of, in_a_row, seconds_from_0, valid_name};
+use super::texts::{patterns, texts};
+use crate::model::{Secret, Severity, SpecError, in_a_row, seconds_from_0};
 use crate::policy::incident::Rules;
 use crate::policy::suppression::AlertMatcher;
 
@@ -100,13 +100,6 @@ impl MatcherFields {
     }
 }
 
-pub fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
-    let wrong = patterns.iter().find(|pattern| valid_name(&check_of(pattern).replace(['*', '?'], "x")).is_err());
-    wrong.map_or(Ok(()), |pattern| {
-        Err(SpecError(format!("{what} has {pattern:?}, which is neither a name nor a pattern with '*' or '?'")))
-    })
-}
-
 fn counted_in_a_row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     in_a_row(u32::deserialize(deserializer)?).map_err(D::Error::custom)
 }
@@ -122,30 +115,4 @@ fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity
         known.ok_or_else(|| D::Error::unknown_variant(&name, &["warning", "error", "critical"]))
     };
     texts(deserializer)?.into_iter().map(severity).collect()
-}
-
-/// One text, or a list of them.
-pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    struct Texts;
-
-    impl<'de> Visitor<'de> for Texts {
-        type Value = Vec<String>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("a str or a list of them")
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Vec<String>, E> {
-            Ok(vec![text.to_owned()])
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
-            let mut texts = Vec::new();
-            while let Some(text) = items.next_element()? {
-                texts.push(text);
-            }
-            Ok(texts)
-        }
-    }
-    deserializer.deserialize_any(Texts)
 }

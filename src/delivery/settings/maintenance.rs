@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::fields::{patterns, texts};
+use super::texts::{patterns, texts};
 use crate::model::SpecError;
 use crate::policy::cron::Cron;
 use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
