@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::control::Actions;
 use super::running::act;
-use crate::runtime::background::BackgroundService;
+use crate::runtime::background::{BackgroundService, BackgroundTask};
 use crate::runtime::{PerProcess, Process};
 
 /// How often actions are judged.
@@ -18,15 +18,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// The actions of one engine, in every process that uses it.
 pub struct ActionService {
     actions: Arc<Actions>,
-    running: PerProcess<ActionTask>,
-}
-
-struct ActionTask(AbortHandle);
-
-impl Drop for ActionTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    running: PerProcess<BackgroundTask>,
 }
 
 impl ActionService {
@@ -39,8 +31,7 @@ impl ActionService {
 impl BackgroundService for ActionService {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
-        let start = || ActionTask(process.runtime.spawn(run(self.actions.clone(), process.clone())).abort_handle());
-        self.running.get_or_init(start);
+        self.running.get_or_init(|| BackgroundTask::start(&process, run(self.actions.clone(), process.clone())));
         Ok(())
     }
 

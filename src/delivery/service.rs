@@ -8,14 +8,14 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::select;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::alerts::Alerts;
 use super::ping::ping_if_due;
 use super::senders::Senders;
 use super::sending::{Claim, send};
-use crate::runtime::background::BackgroundService;
+use crate::runtime::background::{BackgroundService, BackgroundTask};
 use crate::runtime::{PerProcess, Process};
 
 /// How often subjects are judged.
@@ -28,15 +28,7 @@ const FLUSH_TICK: Duration = Duration::from_millis(20);
 /// The alerts of one engine, in every process that uses it.
 pub struct AlertService {
     alerts: Arc<Alerts>,
-    running: PerProcess<AlertTask>,
-}
-
-struct AlertTask(AbortHandle);
-
-impl Drop for AlertTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    running: PerProcess<BackgroundTask>,
 }
 
 impl AlertService {
@@ -81,8 +73,7 @@ async fn send_all(alerts: &Arc<Alerts>, process: &Arc<Process>, deadline: Instan
 impl BackgroundService for AlertService {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
-        let start = || AlertTask(process.runtime.spawn(run(self.alerts.clone(), process.clone())).abort_handle());
-        self.running.get_or_init(start);
+        self.running.get_or_init(|| BackgroundTask::start(&process, run(self.alerts.clone(), process.clone())));
         Ok(())
     }
 

@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::registry::{Answer, CheckRequest, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
-use crate::runtime::background::BackgroundService;
+use crate::runtime::background::{BackgroundService, BackgroundTask};
 use crate::runtime::{PerProcess, Process};
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
@@ -33,15 +32,7 @@ pub struct Refresh {
     critical_max_age: Arc<AtomicU64>,
     /// The callable that hands events to the log and to subscribers.
     publisher: u64,
-    running: PerProcess<RefreshTask>,
-}
-
-struct RefreshTask(AbortHandle);
-
-impl Drop for RefreshTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    running: PerProcess<BackgroundTask>,
 }
 
 impl Refresh {
@@ -63,7 +54,7 @@ impl BackgroundService for Refresh {
         let process = Process::current()?;
         let start = || {
             let renewing = renew(self.engine.clone(), self.critical_max_age.clone(), self.publisher, process.clone());
-            RefreshTask(process.runtime.spawn(renewing).abort_handle())
+            BackgroundTask::start(&process, renewing)
         };
         self.running.get_or_init(start);
         Ok(())

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::identity::{container, process_id};
@@ -19,7 +19,7 @@ use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
 use crate::model::clock;
-use crate::runtime::background::BackgroundService;
+use crate::runtime::background::{BackgroundService, BackgroundTask};
 use crate::runtime::{PerProcess, Process, process};
 use crate::state::Scope;
 
@@ -48,15 +48,7 @@ pub struct ProcessStatus {
 /// The membership of this process, for one engine, in every process that uses it.
 pub struct Membership {
     engine: Weak<Engine>,
-    running: PerProcess<MembershipTask>,
-}
-
-struct MembershipTask(AbortHandle);
-
-impl Drop for MembershipTask {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    running: PerProcess<BackgroundTask>,
 }
 
 impl Membership {
@@ -70,7 +62,7 @@ impl BackgroundService for Membership {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
         let engine = self.engine.clone();
-        self.running.get_or_init(|| MembershipTask(process.runtime.spawn(send_heartbeats(engine)).abort_handle()));
+        self.running.get_or_init(|| BackgroundTask::start(&process, send_heartbeats(engine)));
         Ok(())
     }
 

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::task::AbortHandle;
 
-use super::{PerProcess, diagnostics};
+use super::{PerProcess, Process, diagnostics};
 use crate::model::clock;
 use crate::runtime;
 
@@ -27,6 +28,21 @@ pub trait BackgroundService: Send + Sync {
     /// Whether clients reach this process by it: a child that is a helper of its parent does not start it by itself.
     fn is_server(&self) -> bool {
         false
+    }
+}
+
+/// The task of a service in one process. It ends with this value.
+pub struct BackgroundTask(AbortHandle);
+
+impl BackgroundTask {
+    pub fn start(process: &Process, task: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(process.runtime.spawn(task).abort_handle())
+    }
+}
+
+impl Drop for BackgroundTask {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
