@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from django.core.management import call_command
 
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.targets.catalogue import CATALOGUE
-from tests.services import Chromium, Tab
+from tests.django.browsing import assert_accessible_unfolded, assert_clean
+from tests.services import Chromium
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,15 +50,6 @@ def site(settings: Any, live_server: Any) -> str:
     return url
 
 
-def assert_clean(tab: Tab, url: str) -> None:
-    """Nothing wider than the window, nothing that breaks the policy or is missing, nothing from elsewhere."""
-    assert tab.overflow() <= 0
-    assert tab.messages == []
-    assert {urlsplit(request).netloc for request in tab.requests if not request.startswith("data:")} == {
-        urlsplit(url).netloc
-    }
-
-
 @pytest.mark.parametrize("path", PATHS)
 def test_page__in_each_look(chromium: Chromium, look: dict[str, Any], site: str, path: str) -> None:
     with chromium.tab(f"{site}{path}", **look) as tab:
@@ -69,9 +60,7 @@ def test_page__in_each_look(chromium: Chromium, look: dict[str, Any], site: str,
         red = int(background.partition("(")[2].partition(",")[0])
         assert red < 64 if look["scheme"] == "dark" else red > 192
         if look["javascript"]:
-            tab.run(lambda page: page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)"))
-            assert tab.overflow() <= 0
-            assert tab.violations() == []
+            assert_accessible_unfolded(tab)
 
 
 def test_health__without_javascript_is_complete(chromium: Chromium, site: str) -> None:

@@ -9,11 +9,11 @@ import logging
 import time
 from datetime import datetime
 
-from django.db import connections, router
+from django.db import router
 
 from django_lifesigns.actions.exchange import switches, write
 from django_lifesigns.actions.tables import ALL, ActionRun
-from django_lifesigns.checks.connections import returning_connections
+from django_lifesigns.checks.connections import has_database, returning_connections
 from django_lifesigns.history.at_exit import before_exit
 from lifesigns import Engine, Job
 from lifesigns.weak import weakly
@@ -58,7 +58,7 @@ class ActionMirror:
         """Exchange now, if the engine has anything new or the switches were not read for a while."""
         new = [entry for entry in self._engine.action_log() if entry["confirmed"] < entry["revision"]]
         is_due = time.monotonic() >= self._next_look
-        if not (new or is_due) or not _has_tables():
+        if not (new or is_due) or not has_database(router.db_for_write(ActionRun)):
             return
         try:
             revisions = write(new, self._application)
@@ -98,9 +98,3 @@ class ActionMirror:
             self._is_failing = True
             name = type(error).__name__
             logger.warning("actions: cannot be written (%s; run migrate?); the store keeps them until then", name)
-
-
-def _has_tables() -> bool:
-    """Return whether there is a database to have them: Django's engine for projects without one can do nothing."""
-    engine = connections.settings[router.db_for_write(ActionRun)]["ENGINE"]
-    return bool(engine != "django.db.backends.dummy")

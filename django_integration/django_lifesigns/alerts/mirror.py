@@ -14,13 +14,13 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from django.db import ProgrammingError, connections, router
+from django.db import ProgrammingError, router
 from django.utils import timezone
 
 from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
-from django_lifesigns.checks.connections import returning_connections
+from django_lifesigns.checks.connections import has_database, returning_connections
 from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.history.at_exit import before_exit
 from lifesigns import Engine, Job
@@ -74,7 +74,7 @@ class IncidentMirror:
         if not (is_new or time.monotonic() >= self._next_look):
             return
         try:
-            if not _has_tables():
+            if not has_database(router.db_for_write(Incident)):
                 return
             found = exchange(incidents, silences, application=self._application, instance=self._instance)
         except Exception as error:  # noqa: BLE001  # whatever a driver, or a router of the project's, raises
@@ -169,12 +169,6 @@ def instance_name(is_shared: bool) -> str:
     user = os.getuid() if hasattr(os, "getuid") else 0
     own = "" if is_shared else f":{uuid4().hex}"
     return f"{socket.gethostname()}:{user}{own}"
-
-
-def _has_tables() -> bool:
-    """Return whether there is a database to have them: Django's engine for projects without one can do nothing."""
-    engine = connections.settings[router.db_for_write(Incident)]["ENGINE"]
-    return bool(engine != "django.db.backends.dummy")
 
 
 def _reason(error: Exception) -> str:

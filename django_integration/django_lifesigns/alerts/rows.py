@@ -118,6 +118,13 @@ def story(row: Incident) -> dict[str, Any]:
     }
 
 
+def known_incident(row: Incident) -> dict[str, Any]:
+    """Return the same with what others have written into the row since."""
+    resolved = None if row.resolved_at is None else seconds(row.resolved_at)
+    own = {"state": row.state, "acknowledged_by": row.acknowledged_by or None, "resolved_at": resolved}
+    return {**story(row), **own}
+
+
 def _is_entry(entry: object) -> bool:
     """Return whether it is an entry of a timeline."""
     if not isinstance(entry, dict) or not entry.keys() >= {"at", "kind", "text"}:

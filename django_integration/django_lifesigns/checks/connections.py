@@ -55,6 +55,11 @@ async def _finish(check: Coroutine[object, object, object]) -> object:
             await sync_to_async(close)()
 
 
+def has_database(alias: str) -> bool:
+    """Return whether there is a database of that alias: Django's engine for projects without one can do nothing."""
+    return bool(connections.settings[alias]["ENGINE"] != "django.db.backends.dummy")
+
+
 def close() -> None:
     """Close what the current thread has open."""
     connections.close_all()

@@ -16,7 +16,7 @@ from django.db import Error
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from django_lifesigns.alerts.rows import seconds
+from django_lifesigns.alerts.rows import known_incident
 from django_lifesigns.alerts.tables import Incident
 from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.under_test import is_under_test
@@ -135,14 +135,7 @@ def _incidents(runtime: Runtime, check: str | None) -> list[Mapping[str, Any]]:
     else:
         rows, most = rows.filter(check_name=check), OF_CHECK
     rows = rows.order_by(F("resolved_at").desc(nulls_first=True), "-since")
-    return [_as_engine_has_it(row) for row in rows[:most]]
-
-
-def _as_engine_has_it(row: Incident) -> Mapping[str, Any]:
-    """Return an incident of the tables with what others have written into the row since."""
-    resolved = None if row.resolved_at is None else seconds(row.resolved_at)
-    own = {"state": row.state, "acknowledged_by": row.acknowledged_by or None, "resolved_at": resolved}
-    return {**row.record, **own}
+    return [known_incident(row) for row in rows[:most]]
 
 
 def _outages(runtime: Runtime, check: str) -> list[Outage]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -31,6 +32,9 @@ class HealthCommand(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012  # BaseCommand's type
     # Whose table it reads.
     model: type[Model] = HealthCheckLog
+    # Of the tables that it shows: which column is the state, and in what style each state is.
+    state_column = 0
+    state_styles: Mapping[str, str] = MappingProxyType({})
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Make the parser, with the help in the language of now: argparse takes no lazy text."""
@@ -52,6 +56,13 @@ class HealthCommand(BaseCommand):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
         return output
+
+    def _paint(self, row: int, column: int, cell: str) -> str:
+        """Return a cell of a table in the colour of its state; the header in one of its own."""
+        states = self.state_styles if column == self.state_column else {}
+        style = "MIGRATE_LABEL" if row == 0 else states.get(cell.strip())
+        painted: str = getattr(self.style, style)(cell) if style else cell
+        return painted
 
 
 def require_history(model: type[Model] = HealthCheckLog, within: float = CONNECT_SECONDS) -> None:

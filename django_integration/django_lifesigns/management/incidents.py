@@ -14,7 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from django_lifesigns.alerts.exchange import MOST_ROWS
-from django_lifesigns.alerts.rows import matchers_of, seconds, story
+from django_lifesigns.alerts.rows import known_incident, matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.management.base import require_history
@@ -78,9 +78,7 @@ def _read_tables(known: Known, application: str, now: float) -> None:
     latest = of_application.filter(resolved_at__isnull=False).order_by("-since").values("pk")[:SHOWN]
     wanted = Q(resolved_at=None) | Q(pk__in=[row["pk"] for row in latest])
     for row in of_application.filter(wanted)[:MOST_ROWS]:
-        resolved = None if row.resolved_at is None else seconds(row.resolved_at)
-        own = {"state": row.state, "acknowledged_by": row.acknowledged_by or None, "resolved_at": resolved}
-        known.incidents[row.pk] = {**story(row), **own, "instance": row.instance}
+        known.incidents[row.pk] = {**known_incident(row), "instance": row.instance}
     for silence in Silence.objects.filter(ends_at__gt=at)[:MOST_ROWS]:
         known.silences[silence.pk] = {
             "id": silence.pk,

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, cast
 
-from django.db import DatabaseError, connections, router
+from django.db import DatabaseError, router
 
-from django_lifesigns.checks.connections import returning_connections, runnable
+from django_lifesigns.checks.connections import has_database, returning_connections, runnable
 from django_lifesigns.checks.kinds import Check, is_record
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
@@ -56,10 +56,10 @@ def _is_outdated(result: Mapping[str, Any]) -> bool:
 
 
 def _has_table() -> bool:
-    """Return whether there is a database to have a table: Django's engine for projects without one can do nothing."""
+    """Return whether there is a database to have a table."""
     from django_lifesigns.models import AlertThreshold
 
-    return bool(connections.settings[router.db_for_read(AlertThreshold)]["ENGINE"] != "django.db.backends.dummy")
+    return has_database(router.db_for_read(AlertThreshold))
 
 
 class ThresholdSync:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.services import Redis
+from tests.services import RabbitMq, Redis
 
 Install = Callable[..., Path | None]
 
@@ -40,3 +40,13 @@ def redis(redis_server: Redis) -> Redis:
     """An empty database 8 for the queue of one test."""
     redis_server.command("-n", "8", "FLUSHDB")
     return redis_server
+
+
+@pytest.fixture
+def broker_url(request: pytest.FixtureRequest, broker: str) -> str:
+    """An empty place on the broker that the test's parameter `broker` names."""
+    if broker == "redis":
+        redis: Redis = request.getfixturevalue("redis")
+        return redis.url_for(8)
+    rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq")
+    return rabbitmq.url(rabbitmq.new_vhost())

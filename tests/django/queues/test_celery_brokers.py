@@ -10,7 +10,7 @@ import pytest
 from tests.django.queues.conftest import Install
 from tests.django.queues.project import QueueProject
 from tests.django.queues.test_celery_redis import APP, WORKER
-from tests.services import Postgres, RabbitMq, Redis
+from tests.services import Postgres, RabbitMq
 from tests.services.sqs import FakeSqs
 
 pytest.importorskip("celery")
@@ -69,7 +69,7 @@ def test_sqs_depth(tmp_path: Path, install: Install, release: tuple[str, ...]) -
 
 @pytest.mark.parametrize(("broker", "release"), [("redis", ()), ("rabbitmq", ()), ("rabbitmq", OLDEST)])
 def test_flow_and_failures_of_tasks_whose_results_are_in_postgresql(
-    request: pytest.FixtureRequest,
+    broker_url: str,
     postgres: Postgres,
     tmp_path: Path,
     install: Install,
@@ -77,19 +77,13 @@ def test_flow_and_failures_of_tasks_whose_results_are_in_postgresql(
     release: tuple[str, ...],
 ) -> None:
     pytest.importorskip("django_celery_results")
-    if broker == "redis":
-        redis: Redis = request.getfixturevalue("redis")
-        url = redis.url_for(8)
-    else:
-        rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq")
-        url = rabbitmq.url(rabbitmq.new_vhost())
     name = f"flow_{broker}_{'oldest' if release else 'newest'}"
     postgres.sql(f"CREATE DATABASE {name} OWNER app TEMPLATE template0")
     settings: dict[str, Any] = {
         "USE_TZ": True,
         "DATABASES": {"default": {**postgres.database(engine="django.db.backends.postgresql"), "NAME": name}},
         "INSTALLED_APPS": ["django_celery_results"],
-        "CELERY_BROKER_URL": url,
+        "CELERY_BROKER_URL": broker_url,
         "CELERY_RESULT_BACKEND": "django-db",
     }
     with QueueProject(tmp_path, settings, {"project": APP}, install(*release)) as project:

@@ -12,7 +12,7 @@ import pytest
 from tests.django.queues.project import QueueProject
 from tests.django.queues.test_celery_redis import APP, WORKER
 from tests.django.queues.test_rq import JOBS
-from tests.services import RabbitMq, Redis, wait_until
+from tests.services import Redis, wait_until
 
 pytestmark = pytest.mark.services
 
@@ -54,12 +54,6 @@ def test_deploy_of_rq(redis: Redis, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
-def test_deploy_of_celery(request: pytest.FixtureRequest, tmp_path: Path, broker: str) -> None:
+def test_deploy_of_celery(broker_url: str, tmp_path: Path, broker: str) -> None:
     pytest.importorskip("celery")
-    if broker == "redis":
-        redis: Redis = request.getfixturevalue("redis")
-        url = redis.url_for(8)
-    else:
-        rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq")
-        url = rabbitmq.url(rabbitmq.new_vhost())
-    deploy(tmp_path, {"CELERY_BROKER_URL": url}, {"project": APP}, "[queues]", *WORKER)
+    deploy(tmp_path, {"CELERY_BROKER_URL": broker_url}, {"project": APP}, "[queues]", *WORKER)

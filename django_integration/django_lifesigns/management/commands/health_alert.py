@@ -40,6 +40,7 @@ class Command(HealthCommand):
     """Acts on the processes of this host by their store, where they share one, and on all others by the tables, which
     each host reads every 10 s."""
 
+    state_column, state_styles = STATE, STYLES
     help = lazy("Show incidents, try channels, silence, acknowledge, and have notices delivered again.")
     model = Incident
 
@@ -171,8 +172,3 @@ class Command(HealthCommand):
 
     def _write_json(self, value: Any) -> None:
         self.stdout.write(to_json(with_times(value), indent=2))
-
-    def _paint(self, row: int, column: int, cell: str) -> str:
-        style = "MIGRATE_LABEL" if row == 0 else STYLES.get(cell.strip()) if column == STATE else None
-        painted: str = getattr(self.style, style)(cell) if style else cell
-        return painted

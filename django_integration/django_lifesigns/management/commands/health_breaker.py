@@ -31,6 +31,7 @@ STATE, WAIT = 1, 3
 class Command(HealthCommand):
     """Acts on all processes of the project on this host, unless `SHARE` says that each is on its own."""
 
+    state_column, state_styles = STATE, STYLES
     help = gettext_lazy("List the circuit breakers of health checks, reset them, or force them open or closed.")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -63,11 +64,6 @@ class Command(HealthCommand):
         if result["status"] == "skipped":
             text = str(SKIPPED) % {"name": name, "reason": result["message"]}
             self.stderr.write(self.style.WARNING(text))
-
-    def _paint(self, row: int, column: int, cell: str) -> str:
-        style = "MIGRATE_LABEL" if row == 0 else STYLES.get(cell.strip()) if column == STATE else None
-        painted: str = getattr(self.style, style)(cell) if style else cell
-        return painted
 
     def _breakers(self, names: list[str]) -> dict[str, Breaker]:
         """Return those of the names, or of all checks that have one."""
