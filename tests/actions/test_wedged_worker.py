@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.services, on_linux]
 
 WEDGED_AFTER = 1.5
 APP = """
-import ctypes, json, os
+import ctypes, json, os, pathlib
 import lifesigns
 
 restart = {"action": "restart_wedged_worker", "arguments": {"wedged_after": 1.5}, "limit": {"per_hour": 5}}
@@ -38,6 +38,7 @@ engine.register("native", {"kind": "disk", "paths": ["/"], "thresholds": {"degra
 engine.start_background()
 
 def hold_the_interpreter():
+    pathlib.Path("held").touch()
     ctypes.PyDLL(None).sleep(600)
 
 def answer(path):
@@ -67,8 +68,8 @@ def fetch(port: int, path: str = "/") -> Any:
 
 
 @contextmanager
-def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[tuple[int, Path]]:
-    """A server with so many workers, on a port, and its log."""
+def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[tuple[int, set[int], Path]]:
+    """A server with so many workers: its port, their pids once each has answered, and its log."""
     (directory / "app.py").write_text(APP)
     port, log = free_port(), directory / "log"
     words = [*(word.format(port=port) for word in command), "--workers", str(workers)]
@@ -81,40 +82,42 @@ def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[
             stderr=output,
             start_new_session=True,
         )
+    found: set[int] = set()
+
+    def all_answered() -> bool:
+        with suppress(OSError):
+            found.add(fetch(port)["pid"])
+        return len(found) == workers
+
     try:
-        wait_until(lambda: len(pids(port)) == workers, 60, f"the workers answer: {log.read_text()}")
-        yield port, log
+        wait_until(all_answered, 60, f"the workers answer: {log.read_text()}")
+        yield port, found, log
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
 
 
-def pids(port: int) -> set[int]:
-    found = set()
-    for _ in range(20):
-        with suppress(OSError):
-            found.add(fetch(port)["pid"])
-    return found
+def wedge_one(port: int, directory: Path) -> None:
+    """Send a request that holds the interpreter of whichever worker takes it, and wait until it does.
 
-
-def wedge_one(port: int) -> None:
-    """Send a request that holds the interpreter of whichever worker takes it."""
+    What an event loop accepted in the same turn as that request is lost with the worker, under every server.
+    """
 
     def ask() -> None:
         with suppress(OSError):
             fetch(port, "/wedge")
 
     threading.Thread(target=ask, daemon=True).start()
+    wait_until((directory / "held").exists, 30, "a worker holds its interpreter")
 
 
 @pytest.mark.parametrize("command", [GUNICORN, UVICORN], ids=["gunicorn", "uvicorn"])
 def test_wedged_worker__is_replaced_while_the_other_one_answers(command: tuple[str, ...], tmp_path: Path) -> None:
-    with served(tmp_path, command, 2) as (port, log):
-        before = pids(port)
+    with served(tmp_path, command, 2) as (port, before, log):
         # Both have told each other that they serve.
         time.sleep(2)
-        wedge_one(port)
+        wedge_one(port, tmp_path)
         started = time.monotonic()
         answers: list[Any] = []
 
@@ -137,9 +140,8 @@ def test_wedged_worker__is_replaced_while_the_other_one_answers(command: tuple[s
 
 
 def test_wedged_worker__the_last_one_that_serves_is_left_alone(tmp_path: Path) -> None:
-    with served(tmp_path, GUNICORN, 1) as (port, log):
-        (only,) = pids(port)
-        wedge_one(port)
+    with served(tmp_path, GUNICORN, 1) as (port, (only,), log):
+        wedge_one(port, tmp_path)
         time.sleep(WEDGED_AFTER + 5)
         assert Path(f"/proc/{only}").exists()
         assert "it ends, so that" not in log.read_text()
