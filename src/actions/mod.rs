@@ -11,6 +11,8 @@ mod note;
 mod observe;
 mod running;
 mod scope;
+#[cfg(unix)]
+mod server;
 pub mod service;
 mod settings;
 pub mod shown;

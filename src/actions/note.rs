@@ -32,7 +32,8 @@ impl Actions {
             let Some(alerts) = &self.alerts else { continue };
             // Until its incident opens, which takes more failures than the action.
             let is_due = |entry: &ActionEntry| {
-                let is_recent = now.wall.duration_since(entry.at).is_ok_and(|ago| ago < NOTED_WITHIN);
+                // Where the clock was set back, it was just now.
+                let is_recent = now.wall.duration_since(entry.at).unwrap_or_default() < NOTED_WITHIN;
                 is_recent && entry.check.as_deref().is_some_and(|check| has_open(alerts, check))
             };
             for (entry, is_first) in self.take_new(scope, |entry| &mut entry.noted, is_due) {

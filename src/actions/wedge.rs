@@ -5,14 +5,13 @@
 use std::io::Write;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, getppid, kill_process};
+use rustix::process::{Signal, getppid, kill_process};
 
+use super::server::{handles_hangup, server_name};
 use crate::engine::Engine;
 use crate::monitor::{Lag, own_lag, raise_if_handled, siblings};
 use crate::policy::action::{ActionResult, Situation};
 
-/// Servers that start another worker when one has ended.
-const SERVERS: [&str; 5] = ["gunicorn", "granian", "hypercorn", "uvicorn", "uwsgi"];
 /// With what a worker ends: an error of the software, by `sysexits.h`. gunicorn takes 3 and 4 for a failed start.
 const EXIT_CODE: i32 = 70;
 
@@ -56,26 +55,18 @@ pub fn end_process(signal: Option<i32>) -> ActionResult {
     }
 }
 
-/// Whether the parent of this process is gunicorn's master.
+/// Whether the parent of this process is gunicorn's master: not a worker that has forked it, nor a shell.
 pub fn is_under_gunicorn() -> bool {
-    server_name() == Some("gunicorn")
+    server_name() == Some("gunicorn") && handles_hangup()
 }
 
 /// Has gunicorn start new workers and end the present ones, each once it has served its requests.
 pub fn reload_master() -> ActionResult {
     match getppid().filter(|_| is_under_gunicorn()) {
-        None => ActionResult::Failed("the parent of this process is not gunicorn".to_owned()),
+        None => ActionResult::Failed("the parent of this process is not gunicorn's master".to_owned()),
         Some(master) => match kill_process(master, Signal::HUP) {
             Ok(()) => ActionResult::Done(format!("gunicorn's master {} reloads its workers", master.as_raw_pid())),
             Err(error) => ActionResult::Failed(format!("gunicorn's master cannot be signalled ({})", error.kind())),
         },
     }
-}
-
-/// The server that has started this process, by its parent's command line.
-fn server_name() -> Option<&'static str> {
-    let parent: Pid = getppid()?;
-    let line = std::fs::read(format!("/proc/{}/cmdline", parent.as_raw_pid())).ok()?;
-    let line = String::from_utf8_lossy(&line);
-    SERVERS.into_iter().find(|server| line.contains(server))
 }

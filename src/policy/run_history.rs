@@ -11,6 +11,8 @@ pub struct PastRun {
     pub status: Status,
     /// In nanoseconds since boot.
     pub finished: u64,
+    /// Distinguishes the processes of a scope; 0 where each knows only its own runs.
+    pub process: u32,
 }
 
 /// The latest runs of a record. Its number distinguishes it from a record that has taken its place.
@@ -53,7 +55,7 @@ mod tests {
     fn runs_after_a_number_are_those_that_are_known() {
         let mut history = RunHistory::new(7);
         for finished in 1..=30 {
-            history.push(PastRun { status: Status::Error, finished });
+            history.push(PastRun { status: Status::Error, finished, process: 0 });
         }
         let finished = |seen, last| history.after(seen, last).iter().map(|run| run.finished).collect::<Vec<_>>();
         assert_eq!(finished(28, 30), [29, 30]);

@@ -8,6 +8,8 @@ use super::stored::{Fits, Stored};
 use crate::model::Owner;
 use crate::policy::action::ActionTable;
 
+/// What they are kept as: with another number for each layout, see [`super::layout`].
+pub(super) const KEY: &str = "actions 1";
 /// Entries that are kept where there is no room, by round.
 const FEWER_ENTRIES: [usize; 3] = [50, 10, 0];
 
@@ -32,7 +34,7 @@ pub struct ActionStore {
 
 impl ActionStore {
     pub fn new(scope: &Scope, application: &str) -> Self {
-        let stored = Stored::new(scope, &format!("actions 1 {application}"));
+        let stored = Stored::new(scope, &format!("{KEY} {application}"));
         Self { stored, is_shared: *scope != Scope::Process }
     }
 

@@ -12,6 +12,8 @@ use super::stored::{Fits, Stored};
 use crate::model::clock::Moment;
 use crate::policy::suppression::Silence;
 
+/// What it is kept as: with another number for each layout, see [`super::layout`].
+pub(super) const KEY: &str = "alert control 1";
 /// Silences that are kept.
 const MAX_SILENCES: usize = 200;
 /// Bytes of them, in all: the rest of the value is for what receivers demand.
@@ -113,7 +115,7 @@ pub struct ControlStore(Stored<AlertControl>);
 
 impl ControlStore {
     pub fn new(scope: &Scope, application: &str) -> Self {
-        Self(Stored::new(scope, &format!("alert control 1 {application}")))
+        Self(Stored::new(scope, &format!("{KEY} {application}")))
     }
 
     pub fn read<R>(&self, snapshot: Option<&TableSnapshot>, read: impl FnOnce(&AlertControl) -> R) -> R {

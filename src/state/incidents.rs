@@ -16,6 +16,8 @@ use crate::model::Owner;
 use crate::model::clock::Moment;
 use crate::policy::incident::{Incident, Subject, truncated};
 
+/// What they are kept as: with another number for each layout, see [`super::layout`].
+pub(super) const KEY: &str = "incidents 1";
 /// Values that hold the incidents.
 const GROUPS: u8 = 32;
 /// What a message is cut to where there is no room.
@@ -71,7 +73,7 @@ pub struct IncidentStore(Vec<Stored<IncidentTable>>);
 
 impl IncidentStore {
     pub fn new(scope: &Scope, application: &str) -> Self {
-        let name = |group| format!("incidents 1 {group} {application}");
+        let name = |group| format!("{KEY} {group} {application}");
         Self((0..GROUPS).map(|group| Stored::new(scope, &name(group))).collect())
     }
 

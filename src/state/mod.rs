@@ -17,6 +17,8 @@ pub mod heartbeats;
 pub mod history_marks;
 mod in_flight;
 pub mod incidents;
+#[cfg(test)]
+mod layout;
 mod lease;
 pub mod objectives;
 pub mod record;

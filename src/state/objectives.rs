@@ -16,6 +16,8 @@ use crate::model::{Severity, clock};
 use crate::policy::incident::truncated;
 use crate::runtime::PerProcess;
 
+/// What they are kept as: with another number for each layout, see [`super::layout`].
+pub(super) const KEY: &str = "objectives 2";
 /// After which nothing is known any more.
 const MAX_AGE: Duration = Duration::from_secs(300);
 const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
@@ -56,7 +58,7 @@ pub struct KnownObjective {
 
 /// Objectives by check, and when they were worked out.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct ObjectiveTable {
+pub(super) struct ObjectiveTable {
     /// Nanoseconds since boot.
     at: u64,
     objectives: BTreeMap<String, Objective>,
@@ -125,7 +127,7 @@ impl Objectives {
     }
 
     fn stored(&self, scope: &Scope) -> Arc<Vec<Stored<ObjectiveTable>>> {
-        self.0.get_or_init(|| (0..GROUPS).map(|group| Stored::new(scope, &format!("objectives 2 {group}"))).collect())
+        self.0.get_or_init(|| (0..GROUPS).map(|group| Stored::new(scope, &format!("{KEY} {group}"))).collect())
     }
 }
 

@@ -210,7 +210,11 @@ impl Record {
         }
         self.counters.stretches.change(self.latest.as_ref().map(|latest| latest.status), outcome.status);
         let status_change = self.change_status(&outcome);
-        self.runs.push(PastRun { status: outcome.status, finished: clock::from_instant(outcome.finished) });
+        self.runs.push(PastRun {
+            status: outcome.status,
+            finished: clock::from_instant(outcome.finished),
+            process: u32::try_from(owner.process >> 32).unwrap_or_default(),
+        });
         let outcome = Arc::new(outcome);
         self.latest = Some(outcome.clone());
         self.settled += 1;

@@ -1,6 +1,7 @@
 //! A value that all processes of a scope change together, wherever the scope keeps it.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,13 +10,14 @@ use serde::de::DeserializeOwned;
 use super::TableSnapshot;
 use super::backend::{Backend, Busy};
 use super::scope::Scope;
-use crate::runtime::lock;
+use crate::runtime::{diagnostics, lock};
 
 /// A value of a scope, and what this process knows of it.
 pub struct Stored<T> {
     pub(super) backend: Box<dyn Backend>,
     known: Mutex<T>,
     name: String,
+    is_undecodable: AtomicBool,
 }
 
 /// How a value is stored in at most so many bytes.
@@ -27,7 +29,8 @@ pub trait Fits: Default + Serialize + DeserializeOwned {
 impl<T: Fits + Clone> Stored<T> {
     /// The value of that name, which must distinguish values of different shape.
     pub fn new(scope: &Scope, name: &str) -> Self {
-        Self { backend: scope.backend_of(name), known: Mutex::default(), name: name.to_owned() }
+        let (known, is_undecodable) = Default::default();
+        Self { backend: scope.backend_of(name), known, name: name.to_owned(), is_undecodable }
     }
 
     /// A snapshot of this value and all beside it.
@@ -38,7 +41,7 @@ impl<T: Fits + Clone> Stored<T> {
     /// Reads it: as it is in the store, or was last known where that cannot be read now. Waits for no other process.
     pub fn read<R>(&self, snapshot: Option<&TableSnapshot>, read: impl FnOnce(&T) -> R) -> R {
         let known = &mut *lock(&self.known);
-        decode(known, self.backend.read_if_changed(snapshot));
+        self.decode(known, self.backend.read_if_changed(snapshot));
         read(known)
     }
 
@@ -46,7 +49,7 @@ impl<T: Fits + Clone> Stored<T> {
     pub fn update(&self, lock_timeout: Duration, mut change: impl FnMut(&mut T) -> bool) -> Result<(), Busy> {
         let known = &mut *lock(&self.known);
         self.backend.transact(lock_timeout, &mut |bytes| {
-            decode(known, bytes);
+            self.decode(known, bytes);
             if !change(known) {
                 return None;
             }
@@ -57,11 +60,18 @@ impl<T: Fits + Clone> Stored<T> {
             bytes
         })
     }
-}
 
-fn decode<T: Fits>(value: &mut T, bytes: Option<Vec<u8>>) {
-    if let Some(bytes) = bytes {
-        *value = postcard::from_bytes(&bytes).unwrap_or_default();
+    /// Brings it up to date. What cannot be decoded is replaced by what this process knows with its next change, which
+    /// is said once.
+    fn decode(&self, known: &mut T, bytes: Option<Vec<u8>>) {
+        match bytes.map(|bytes| postcard::from_bytes(&bytes)) {
+            None => {}
+            Some(Ok(value)) => *known = value,
+            Some(Err(_)) if self.is_undecodable.swap(true, Ordering::Relaxed) => {}
+            Some(Err(_)) => {
+                diagnostics::publish(true, format!("{:?} in the store cannot be decoded, and is replaced", self.name));
+            }
+        }
     }
 }
 
@@ -81,4 +91,66 @@ fn encode<T: Fits + Clone>(value: &T, limit: usize) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "macos")))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde::Deserialize;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum NewKind {
+        Known,
+        Added,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    enum OldKind {
+        Known,
+    }
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct New(Vec<NewKind>);
+
+    #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    struct Old(Vec<OldKind>);
+
+    impl Fits for New {
+        fn shrink(&mut self, _: usize) -> bool {
+            false
+        }
+    }
+
+    impl Fits for Old {
+        fn shrink(&mut self, _: usize) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn value_of_a_version_with_more_variants_is_left_until_it_is_replaced() {
+        let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
+        let scope = Scope::Host(directory.join("store"));
+        let (new, old) = (Stored::<New>::new(&scope, "kinds 1"), Stored::<Old>::new(&scope, "kinds 1"));
+        let change = |value: New| {
+            new.update(SECOND, |known| {
+                *known = value.clone();
+                true
+            })
+        };
+        change(New(vec![NewKind::Known])).unwrap();
+        assert_eq!(old.read(None, Clone::clone), Old(vec![OldKind::Known]));
+        change(New(vec![NewKind::Known, NewKind::Added])).unwrap();
+        assert_eq!(old.read(None, Clone::clone), Old(vec![OldKind::Known]), "as it was last known");
+        assert!(old.is_undecodable.load(Ordering::Relaxed), "is said");
+        old.update(SECOND, |_| false).unwrap();
+        assert_eq!(new.read(None, |known| known.0.len()), 2);
+        old.update(SECOND, |_| true).unwrap();
+        assert_eq!(new.read(None, Clone::clone), New(vec![NewKind::Known]));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
 }

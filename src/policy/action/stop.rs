@@ -23,12 +23,30 @@ pub struct Situation {
 /// Why an action that is due does not start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stop {
-    SwitchedOff { by: String },
-    Disabled { by: String },
-    Everywhere { failing: u32, total: u32 },
-    Forbidden { why: String },
-    PerHour { limit: u32 },
-    PerIncident { limit: u32 },
+    SwitchedOff {
+        by: String,
+    },
+    Disabled {
+        by: String,
+    },
+    Everywhere {
+        failing: u32,
+        total: u32,
+    },
+    /// It ran as often as it may, and its check fails in each process that has run it since.
+    InEachProcess {
+        processes: u32,
+        runs: u32,
+    },
+    Forbidden {
+        why: String,
+    },
+    PerHour {
+        limit: u32,
+    },
+    PerIncident {
+        limit: u32,
+    },
 }
 
 impl Stop {
@@ -43,6 +61,13 @@ impl Stop {
             Self::Disabled { by } => format!("stopped: disabled by {by}"),
             Self::Everywhere { failing, total } => {
                 format!("stopped: the dependency fails everywhere ({failing} of {total} instances)")
+            }
+            Self::InEachProcess { processes, runs } => {
+                let times = times(*runs);
+                format!(
+                    "stopped: the dependency fails everywhere (in each of {processes} processes), though it ran {times}; \
+                     a person is needed"
+                )
             }
             Self::Forbidden { why } => format!("stopped: {why}"),
             Self::PerHour { limit } => {

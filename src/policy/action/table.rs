@@ -209,7 +209,7 @@ impl ActionTable {
         self.entries.retain(|entry| !is_old(entry));
         self.actions.retain(|_, action| !action.is_void(now));
         // Its runs that were counted may be shown for that long.
-        self.watches.retain(|_, watch| !watch.is_void() || now.since(watch.last) < KEEP_WATCH);
+        self.watches.retain(|_, watch| !watch.is_void() || watch.idle(now) < KEEP_WATCH);
         size(self) != before
     }
 }

@@ -57,6 +57,10 @@ pub struct World {
     pub dead: BTreeSet<u64>,
     pub is_blocked: bool,
     pub situation: Situation,
+    /// Which process runs the check.
+    pub runner: u32,
+    /// By how many seconds the wall clock was set.
+    pub skew: i64,
 }
 
 impl World {
@@ -70,16 +74,19 @@ impl World {
             dead: BTreeSet::new(),
             is_blocked: false,
             situation: fine(),
+            runner: 1,
+            skew: 0,
         }
     }
 
     pub fn moment(&self) -> Moment {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_nanos(self.now);
-        Moment { boot: self.now, wall }
+        let skew = seconds(self.skew.unsigned_abs());
+        Moment { boot: self.now, wall: if self.skew < 0 { wall - skew } else { wall + skew } }
     }
 
     pub fn run(&mut self, status: Status) {
-        self.history.push(PastRun { status, finished: self.now });
+        self.history.push(PastRun { status, finished: self.now, process: self.runner });
         self.last += 1;
     }
 
@@ -252,6 +259,30 @@ fn hard_stops_keep_a_due_action_from_starting() {
 }
 
 #[test]
+fn check_that_fails_in_each_process_is_the_dependency_once_its_limit_is_reached() {
+    let table: [(&[u32], &str, &str); 4] = [
+        (&[1], "xxxxxxxx", "stopped: it ran twice in this incident; a person is needed"),
+        (
+            &[1, 2, 3],
+            "xxxxxxxx",
+            "stopped: the dependency fails everywhere (in each of 3 processes), though it ran twice; a person is needed",
+        ),
+        // It has passed since it failed in the first of them.
+        (&[2, 1, 1, 1, 1, 1, 1, 1, 1, 1], "x.xxxxxxxx", "stopped: it ran twice in this incident; a person is needed"),
+        (&[1], "xxxxx.xxxxxx", "stopped: it ran twice in this incident; a person is needed"),
+    ];
+    for (processes, runs, expected) in table {
+        let mut world = World::new([plan("warm", None)]);
+        for (run, process) in runs.chars().zip(processes.iter().cycle()) {
+            world.runner = *process;
+            world.play(&run.to_string());
+        }
+        let stopped = world.table().entries.into_iter().find(|entry| entry.state == EntryState::Stopped);
+        assert_eq!(stopped.map(|entry| entry.text).unwrap_or_default(), expected, "{processes:?} {runs}");
+    }
+}
+
+#[test]
 fn stale_or_blocked_results_start_nothing() {
     let mut world = World::new([plan("warm", None)]);
     world.pass(10);
@@ -265,6 +296,7 @@ fn stale_or_blocked_results_start_nothing() {
     world.is_blocked = true;
     world.play("xxxx");
     world.is_blocked = false;
+    assert_eq!(world.look(1), None, "what was found while it was blocked says nothing later");
     world.play("x");
     assert_eq!(world.states(), [] as [&str; 0]);
     world.play("x");

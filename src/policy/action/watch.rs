@@ -10,6 +10,8 @@ use crate::policy::run_history::{PastRun, RunHistory};
 
 /// Records of one check that are remembered: several are alive while a new version is rolled out.
 const MAX_RECORDS: usize = 4;
+/// Processes that are remembered in which a check has failed.
+const MAX_PROCESSES: usize = 32;
 /// Good runs in a row after which an incident is over.
 const GOOD_IN_A_ROW: u32 = 2;
 /// How long no process may have seen a level to be bad before it counts as good, and how often that it is bad is noted.
@@ -51,6 +53,8 @@ impl CheckEvidence {
 pub struct Watch {
     /// The number of a record, and of its latest run that was counted.
     counted: Vec<(u64, u64)>,
+    /// When the latest of them ended, whether or not it says anything.
+    counted_at: u64,
     pub failures: u32,
     pub failing_since: Option<u64>,
     successes: u32,
@@ -62,6 +66,8 @@ pub struct Watch {
     /// How many incidents there were, and whether the last of them is open.
     pub incidents: u64,
     pub is_open: bool,
+    /// In which processes it has failed since it last passed in any.
+    failed_in: Vec<u32>,
 }
 
 impl Watch {
@@ -96,9 +102,20 @@ impl Watch {
         now.since(self.last) < evidence.current_for()
     }
 
+    /// In how many processes it has failed, if in more than one and if it passes in none: the fault is in what they
+    /// share.
+    pub fn fails_in_each(&self) -> Option<u32> {
+        u32::try_from(self.failed_in.len()).ok().filter(|number| *number > 1)
+    }
+
     /// Whether there is nothing to remember of it.
     pub fn is_void(&self) -> bool {
         !self.is_open && self.failures == 0
+    }
+
+    /// For how long nothing of it was seen.
+    pub fn idle(&self, now: Moment) -> Duration {
+        now.since(self.counted_at.max(self.last))
     }
 
     fn new_runs<'r>(&mut self, history: &'r RunHistory, last: u64, threshold: Threshold) -> &'r [PastRun] {
@@ -113,6 +130,7 @@ impl Watch {
             self.counted.remove(0);
         }
         self.counted.push((history.record, last));
+        self.counted_at = new.last().map_or(self.counted_at, |run| self.counted_at.max(run.finished));
         new
     }
 
@@ -123,7 +141,10 @@ impl Watch {
             self.interrupt();
         }
         match threshold.is_bad(run.status) {
-            Some(is_bad) => self.take(is_bad, run.finished),
+            Some(is_bad) => {
+                self.take(is_bad, run.finished);
+                self.note_process(is_bad, run.process);
+            }
             None => self.interrupt(),
         }
     }
@@ -145,6 +166,14 @@ impl Watch {
         }
     }
 
+    fn note_process(&mut self, is_bad: bool, process: u32) {
+        if !is_bad {
+            self.failed_in.clear();
+        } else if self.failed_in.len() < MAX_PROCESSES && !self.failed_in.contains(&process) {
+            self.failed_in.push(process);
+        }
+    }
+
     fn level(&mut self, is_bad: bool, now: Moment) {
         if is_bad && self.failures == 0 {
             self.take(true, now.boot);
@@ -161,5 +190,6 @@ impl Watch {
     /// What is seen next does not continue what was seen before.
     fn interrupt(&mut self) {
         (self.failures, self.failing_since, self.successes) = (0, None, 0);
+        self.failed_in.clear();
     }
 }

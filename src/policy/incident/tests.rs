@@ -51,7 +51,7 @@ impl World {
     }
 
     fn run(&mut self, status: Status) {
-        self.history.push(PastRun { status, finished: self.now });
+        self.history.push(PastRun { status, finished: self.now, process: 0 });
         self.last += 1;
     }
 

@@ -10,8 +10,13 @@ const PROCESSES: u64 = 3;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Run(Status),
+    /// Of the check, by a process.
+    Run(Status, u32),
+    /// A parent of the check fails, or no longer.
+    Block(bool),
     Pass(u64),
+    /// The wall clock is set.
+    Clock(i64),
     Look(u64),
     /// A look with the view that there was before the last run.
     LateLook(u64),
@@ -35,7 +40,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let seconds = prop_oneof![8 => 1..30_u64, 2 => 90..130_u64, 1 => 600..4_000_u64];
     let done = prop_oneof![3 => Just(Some(true)), 2 => Just(Some(false)), 1 => Just(None)];
     let step = prop_oneof![
-        12 => status.prop_map(Step::Run),
+        12 => (status, 0..3_u32).prop_map(|(status, process)| Step::Run(status, process)),
+        1 => proptest::bool::weighted(0.3).prop_map(Step::Block),
+        1 => (-200_000..200_000_i64).prop_map(Step::Clock),
         12 => seconds.prop_map(Step::Pass),
         12 => process.clone().prop_map(Step::Look),
         2 => process.clone().prop_map(Step::LateLook),
@@ -81,14 +88,23 @@ impl Schedule {
     fn step(&mut self, step: &Step) {
         let world = &mut self.world;
         match step {
-            Step::Run(status) => {
+            Step::Run(status, process) => {
                 self.late = (world.history.clone(), world.last);
                 // No two runs end in the same nanosecond.
                 world.now += 1;
+                world.runner = *process;
                 world.run(*status);
-                self.reference.runs.push((*status, world.now));
+                let says = if world.is_blocked { Status::Skipped } else { *status };
+                self.reference.runs.push((says, world.now));
+            }
+            Step::Block(is_blocked) => {
+                world.is_blocked = *is_blocked;
+                if *is_blocked {
+                    self.reference.runs.push((Status::Skipped, world.now));
+                }
             }
             Step::Pass(number) => world.pass(*number),
+            Step::Clock(skew) => world.skew = *skew,
             Step::Look(process) => self.look(*process, false),
             Step::LateLook(process) => self.look(*process, true),
             Step::Complete(process, is_done) => self.complete(*process, *is_done),
@@ -137,6 +153,9 @@ impl Schedule {
         let new = new.filter(|entry| matches!(entry.state, EntryState::Running | EntryState::WouldAct));
         let names: Vec<String> = new.map(|entry| entry.action.clone()).collect();
         assert_eq!(names, expected);
+        if !names.is_empty() {
+            self.check_situation(&situation);
+        }
         if let Some(started) = started {
             assert!(started.fence > self.fence, "numbers of leases grow");
             self.fence = started.fence;
@@ -155,6 +174,15 @@ impl Schedule {
         assert_eq!(self.world.complete(&started, &result), expected, "only the holder completes a run");
     }
 
+    /// What must be so where anything starts, whatever the reference says.
+    fn check_situation(&self, situation: &Situation) {
+        assert!(!situation.is_draining, "draining");
+        assert!(situation.has_started, "starting");
+        assert!(!self.world.is_blocked, "unknown");
+        let bad = self.world.history.latest(|run| matches!(run.status, Status::Degraded | Status::Error)).unwrap();
+        assert!(self.world.now - bad.finished < STALE_AFTER.as_secs() * SECOND, "stale");
+    }
+
     /// What no schedule may break, whatever the reference says.
     fn check_limits(&self) {
         let starts = &self.reference.starts;
@@ -167,6 +195,10 @@ impl Schedule {
             for window in times.windows(most + 1) {
                 assert!(window[most] - window[0] >= 3_600 * SECOND, "more than {most} in an hour");
             }
+            let own = starts.iter().filter(|start| start.action == plan.name);
+            let mut each = BTreeMap::<_, u32>::new();
+            own.for_each(|start| *each.entry(start.incident).or_default() += 1);
+            assert!(each.values().all(|number| *number <= plan.per_incident), "too many in an incident");
         }
     }
 }

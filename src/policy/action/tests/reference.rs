@@ -7,7 +7,7 @@ use super::{SECOND, STALE_AFTER, World};
 use crate::model::Status;
 
 /// An incident: what counts as a failure, and its first run.
-type Incident = (Threshold, usize);
+pub type Incident = (Threshold, usize);
 
 /// How one start has continued.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Fate {
 pub struct Start {
     pub action: String,
     pub at: u64,
-    incident: Incident,
+    pub incident: Incident,
     pub ended: u64,
     pub fate: Fate,
 }
