@@ -6,6 +6,8 @@ returns holds up neither the others nor the end of the process.
 
 from __future__ import annotations
 
+import os
+
 from lifesigns import _core
 from lifesigns.arguments import unwrapped
 
@@ -84,12 +86,19 @@ def _log_shortage(error: BaseException) -> None:
 
 
 def _run_calls() -> None:
-    """Run calls, one after the other, for the life of the process."""
+    """Run calls, one after the other, for the life of the process.
+
+    A callable that forks and returns in the child returns to here, where no thread is left beside this one: it ends, and
+    so does the child, which would keep the sockets of the application open for ever.
+    """
+    process = os.getpid()
     token, callable_id, timeout = _core.next_job()
     while True:
         try:
             complete, answer = _run(callable_id, timeout)
         except (SystemExit, KeyboardInterrupt) as error:
+            if os.getpid() != process:
+                raise
             # They end this thread, as they would end any. Another replaces it, since the engine, which may start the
             # next run by itself, cannot start one.
             _replace_this_thread()
@@ -97,6 +106,8 @@ def _run_calls() -> None:
 
             _core.thread_ends(token, callable_id, raised(error))
             raise
+        if os.getpid() != process:
+            return
         token, callable_id, timeout = complete(token, callable_id, answer)
 
 
