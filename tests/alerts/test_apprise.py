@@ -36,9 +36,9 @@ def test_engine_sends_title_and_text_by_apprise() -> None:
         sent = {"state": "delivered", "answer": "Accepted by apprise", "reference": None}
         assert engine.test_channel("other") == sent
         triggered, resolved = receiver.received
-        assert "[shop] WARNING: test is degraded" in triggered
+        assert "[shop] TEST: nothing is wrong" in triggered
         assert "This is a test: nothing is wrong" in triggered
-        assert "RESOLVED" in resolved
+        assert "[shop] TEST: it is over" in resolved
         receiver.script.append(Answer(500))
         attempt = engine.test_channel("other")
         assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")
