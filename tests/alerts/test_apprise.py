@@ -11,22 +11,8 @@ import pytest
 
 from lifesigns import Engine
 from lifesigns.apprise_channel import AppriseChannel
-from tests.services.receivers import Answer, Json, Receiver, Request
-
-
-class AppriseReceiver(Receiver):
-    """What the service `json` of apprise is sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: list[str] = []
-
-    def verify(self, request: Request) -> Json:
-        return request.json()
-
-    def take(self, said: Json) -> Answer:
-        self.received.append(f"{said['title']}\n{said['message']}")
-        return Answer(200)
+from tests.services.alert_services import AppriseReceiver
+from tests.services.receivers import Answer
 
 
 def test_engine_sends_title_and_text_by_apprise() -> None:
