@@ -33,6 +33,7 @@ class ChannelTrial:
             "since": now,
             "at": now,
             "url": self.url,
+            "is_test": True,
         }
         triggered = {"kind": "triggered", "status": "degraded", "message": "This is a test: nothing is wrong"}
         resolved = {"kind": "resolved", "status": "healthy", "message": "The test is over"}

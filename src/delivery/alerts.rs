@@ -15,6 +15,7 @@ use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
 use crate::state::alert_control::{AlertControl, ControlStore};
 use crate::state::backend::Busy;
+use crate::state::delivery_counts::DeliveryCountStore;
 use crate::state::incidents::IncidentStore;
 
 /// How long a thread may wait for another process to unlock a value.
@@ -38,6 +39,7 @@ pub struct Alerts {
 pub struct Stores {
     pub incidents: IncidentStore,
     pub control: ControlStore,
+    pub counts: DeliveryCountStore,
 }
 
 /// Another process holds what is to be changed.
@@ -63,8 +65,11 @@ impl Alerts {
         let engine = self.engine()?;
         Some(self.stores.get_or_init(|| {
             let (scope, application) = (engine.scope(), self.settings.application.as_str());
-            let (incidents, control) = (IncidentStore::new(scope, application), ControlStore::new(scope, application));
-            Stores { incidents, control }
+            Stores {
+                incidents: IncidentStore::new(scope, application),
+                control: ControlStore::new(scope, application),
+                counts: DeliveryCountStore::new(scope, application),
+            }
         }))
     }
 
@@ -76,6 +81,7 @@ impl Alerts {
             let _ = stores.incidents.update(group, LOCK_TIMEOUT, |table| table.0.is_empty());
         }
         let _ = stores.control.update(LOCK_TIMEOUT, |control| *control == AlertControl::default());
+        let _ = stores.counts.reserve(LOCK_TIMEOUT);
     }
 
     /// Publishes what happened to incidents.

@@ -64,7 +64,7 @@ impl Alerts {
     }
 
     /// Has a subject open nothing while the incident of each of its roots is open or about to open, is suppressed, or is
-    /// not wanted. What it has open stays until it is well.
+    /// not wanted. What it has open stays until it is well, and is suppressed while each of its roots is.
     fn leave_to_roots(
         &self,
         targets: &mut [Target],
@@ -88,10 +88,17 @@ impl Alerts {
                         || known(&root.name, &|subject| subject.has_incident_within(within, now))
                 })
         };
-        let left: Vec<bool> = targets.iter().map(is_left).collect();
-        for (target, _) in targets.iter_mut().zip(left).filter(|(_, is_left)| *is_left) {
-            if let Evidence::Level { is_bad, .. } = &mut target.observed.evidence {
-                *is_bad = false;
+        let suppression = |target: &Target| {
+            let roots = target.roots.iter().map(|root| targets.iter().find(|one| one.name == *root));
+            let each = roots.map(|root| self.suppression(root?, root?.severity, silences, now.wall));
+            each.collect::<Option<Vec<_>>>()?.into_iter().next()
+        };
+        let left: Vec<_> = targets.iter().map(|target| (is_left(target), suppression(target))).collect();
+        for (target, (is_left, suppression)) in targets.iter_mut().zip(left) {
+            target.suppressed_by_roots = suppression;
+            match &mut target.observed.evidence {
+                Evidence::Level { is_bad, .. } if is_left => *is_bad = false,
+                _ => {}
             }
         }
     }
@@ -110,7 +117,8 @@ impl Alerts {
             let known = subjects.get(&*target.name);
             let mut subject = known.cloned().unwrap_or_default();
             let severity = subject.open.as_ref().map_or(target.severity, |open| open.severity.max(target.severity));
-            target.observed.suppressed = self.suppression(target, severity, silences, now.wall);
+            let suppressed = self.suppression(target, severity, silences, now.wall);
+            target.observed.suppressed = suppressed.or_else(|| target.suppressed_by_roots.clone());
             let mut notify = |incident: &mut Incident, kind: NoticeKind| {
                 let routed = self.settings.routed(&incident.check, incident.severity, &target.groups);
                 if kind == NoticeKind::Resolved {

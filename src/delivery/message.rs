@@ -35,7 +35,20 @@ pub fn title(notice: &Notice) -> String {
         }
         NoticeKind::Resolved => format!("RESOLVED: {subject} after {time}"),
     };
+    let said = match notice.kind {
+        _ if !notice.is_test => said,
+        NoticeKind::Resolved => "TEST: it is over".to_owned(),
+        _ => "TEST: nothing is wrong".to_owned(),
+    };
     format!("[{}] {said}", cut(&line(&notice.application), 60))
+}
+
+/// The title and the error, as one line: what a locked phone shows.
+pub fn summary(notice: &Notice) -> String {
+    match line(&notice.message) {
+        error if error.is_empty() || notice.is_test || notice.kind == NoticeKind::Resolved => title(notice),
+        error => format!("{}: {error}", title(notice)),
+    }
 }
 
 /// What is wrong, since when, and the last error, as one paragraph.
@@ -59,6 +72,7 @@ pub fn paragraph(notice: &Notice) -> String {
     };
     let message = line(&notice.message);
     match notice.kind {
+        _ if notice.is_test => message,
         _ if message.is_empty() => what,
         NoticeKind::Resolved => format!("{what} {message}"),
         _ if is_of_objective(notice) => format!("{what} {message}"),
@@ -137,6 +151,9 @@ pub fn data(notice: &Notice) -> Map<String, Value> {
     };
     if !notice.actions.is_empty() {
         data.insert("actions".to_owned(), json!(notice.actions));
+    }
+    if notice.is_test {
+        data.insert("is_test".to_owned(), true.into());
     }
     if notice.is_flapping {
         data.insert("is_flapping".to_owned(), true.into());

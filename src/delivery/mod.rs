@@ -25,6 +25,7 @@ pub mod service;
 pub mod settings;
 pub mod shown;
 mod slack;
+mod summary;
 mod webhook;
 
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::model::Notice;
 use crate::runtime::Context;
 pub use alerts::{AlertError, Alerts, StoreInUse};
 pub use observe::{READINESS, WEDGED_WORKER};
+pub use summary::{AlertSummary, ChannelSummary};
 
 /// One configured receiver of notices.
 #[async_trait]

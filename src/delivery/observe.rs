@@ -41,6 +41,8 @@ pub struct Target {
     pub groups: Vec<String>,
     /// Of readiness: the checks that it fails by, whose own incidents say so.
     pub roots: Vec<Arc<str>>,
+    /// The silence or the maintenance in which each of these is, in words.
+    pub suppressed_by_roots: Option<String>,
 }
 
 /// All subjects of an engine that alert, brought up to date.
@@ -85,7 +87,15 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
             };
             let severity = rules.severity.unwrap_or_else(|| severity_of(status, critical));
             let groups = groups_of(check, &groups);
-            Target { name: check.name.clone(), observed, rules, severity, groups, roots: Vec::new() }
+            Target {
+                name: check.name.clone(),
+                observed,
+                rules,
+                severity,
+                groups,
+                roots: Vec::new(),
+                suppressed_by_roots: None,
+            }
         })
         .collect();
     let objectives = engine.known_objectives(snapshot.as_ref());
@@ -165,7 +175,7 @@ fn objective(check: &Registered, known: &KnownObjective, rules: &Rules) -> Targe
     let instances = instances(1, 1, vec![host()]);
     let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
     let name = format!("{OBJECTIVE}{}", check.name).into();
-    Target { name, observed, rules, severity, groups, roots: Vec::new() }
+    Target { name, observed, rules, severity, groups, roots: Vec::new(), suppressed_by_roots: None }
 }
 
 fn readiness(engine: &Engine, settings: &AlertSettings, roots: &BTreeMap<Arc<str>, Arc<str>>) -> Option<Target> {
@@ -210,7 +220,7 @@ fn level(name: &str, is_bad: bool, message: String, severity: Severity, rules: R
     let evidence = Evidence::Level { is_bad, severity, calm: Duration::ZERO };
     let (last_error, blocks, suppressed, groups, roots) = Default::default();
     let observed = Observed { evidence, status, message, last_error, blocks, instances, suppressed };
-    Target { name: name.into(), observed, rules, severity, groups, roots }
+    Target { name: name.into(), observed, rules, severity, groups, roots, suppressed_by_roots: None }
 }
 
 fn instances(failing: usize, total: usize, names: Vec<String>) -> Instances {

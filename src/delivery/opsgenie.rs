@@ -126,7 +126,7 @@ fn alert(notice: &Notice, source: String) -> Value {
         Severity::Warning => "P3",
     };
     json!({
-        "message": cut(&message::title(notice), 130),
+        "message": cut(&message::summary(notice), 130),
         "alias": alias(notice),
         "description": cut(&message::text(notice), 15_000),
         "details": details(notice),
@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(
             body,
             json!({
-                "message": "[shop] CRITICAL: database_connectivity is failing",
+                "message": "[shop] CRITICAL: database_connectivity is failing: 127.0.0.1:5432 refused the connection",
                 "alias": "lifesigns:shop:database_connectivity",
                 "description": message::text(&notice()),
                 "details": {

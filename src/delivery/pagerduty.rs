@@ -25,6 +25,8 @@ const US: &str = "https://events.pagerduty.com";
 const EU: &str = "https://events.eu.pagerduty.com";
 /// The longest event that PagerDuty takes, in bytes.
 const MAX_EVENT: usize = 512_000;
+/// How long a routing key is.
+const KEY_LENGTH: usize = 32;
 
 /// A service of PagerDuty.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -42,9 +44,6 @@ pub struct PagerDutySpec {
 impl PagerDutySpec {
     pub fn build(self, name: &str) -> Result<PagerDutyChannel, SpecError> {
         let Self { routing_key, api_url, tls } = self;
-        if routing_key.is_empty() {
-            return Err(SpecError::new("routing_key must not be empty"));
-        }
         let base = match api_url.as_ref().map_or(US, Secret::expose) {
             "us" => US,
             "eu" => EU,
@@ -53,7 +52,25 @@ impl PagerDutySpec {
         // As PagerDuty's own pages show it.
         let base = base.strip_suffix("/v2/enqueue").unwrap_or(base);
         let url = fields::url_below("api_url", base, &["v2", "enqueue"])?;
+        check_key(routing_key.expose(), &url)?;
         Ok(PagerDutyChannel { name: name.to_owned(), url, routing_key, tls })
+    }
+}
+
+/// An error is about a key that PagerDuty refuses for good: a placeholder, a part of one, or one with a line end. What
+/// another receiver at `url` takes is its own affair.
+fn check_key(key: &str, url: &Url) -> Result<(), SpecError> {
+    let is_whole = key.len() == KEY_LENGTH && key.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_of_pagerduty = url.host_str().is_some_and(|host| host.ends_with("pagerduty.com"));
+    match key.chars().next() {
+        None => Err(SpecError::new("routing_key must not be empty")),
+        Some(_) if key.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            Err(SpecError::new("routing_key must not have a space or a line end"))
+        }
+        Some(first) if is_of_pagerduty && (!is_whole || key.chars().all(|c| c == first)) => Err(SpecError(format!(
+            "routing_key must be the {KEY_LENGTH} letters and digits of an integration of the type \"Events API v2\""
+        ))),
+        Some(_) => Ok(()),
     }
 }
 
@@ -113,10 +130,6 @@ impl PagerDutyChannel {
 
 /// Adds to an event what opens an alert.
 fn open(event: &mut Map<String, Value>, notice: &Notice, details: Map<String, Value>) {
-    let summary = match message::line(&notice.message) {
-        error if error.is_empty() => message::title(notice),
-        error => format!("{}: {error}", message::title(notice)),
-    };
     let text = |text: &str| cut(&message::line(text), 255);
     // Where it happens: an instance, if it is one.
     let source = match notice.instances.names.as_slice() {
@@ -124,7 +137,7 @@ fn open(event: &mut Map<String, Value>, notice: &Notice, details: Map<String, Va
         _ => text(&notice.application),
     };
     let payload = json!({
-        "summary": cut(&summary, 1024),
+        "summary": cut(&message::summary(notice), 1024),
         "source": if source.is_empty() { "lifesigns".to_owned() } else { source },
         "severity": message::severity_of(notice),
         "timestamp": timestamp(notice.at),
@@ -158,13 +171,15 @@ mod tests {
     use super::super::sample::{notice, resolved};
     use super::*;
 
+    const KEY: &str = "R0123456789abcdef0123456789abcde";
+
     fn channel(fields: Value) -> Result<PagerDutyChannel, String> {
         let spec: PagerDutySpec = serde_json::from_value(fields).unwrap();
         spec.build("oncall").map_err(|error| error.0)
     }
 
     fn event(notice: &Notice) -> Option<Value> {
-        let channel = channel(json!({"routing_key": "R".repeat(32)})).unwrap();
+        let channel = channel(json!({"routing_key": KEY})).unwrap();
         channel.body(notice).map(|body| serde_json::from_slice(&body).unwrap())
     }
 
@@ -173,7 +188,7 @@ mod tests {
         assert_eq!(
             event(&notice()).unwrap(),
             json!({
-                "routing_key": "R".repeat(32),
+                "routing_key": KEY,
                 "event_action": "trigger",
                 "dedup_key": "lifesigns/shop/database_connectivity",
                 "payload": {
@@ -201,7 +216,7 @@ mod tests {
         for (kind, action) in [(NoticeKind::Acknowledged, "acknowledge"), (NoticeKind::Resolved, "resolve")] {
             let sent = event(&Notice { kind, ..resolved() }).unwrap();
             let key = "lifesigns/shop/database_connectivity";
-            assert_eq!(sent, json!({"routing_key": "R".repeat(32), "event_action": action, "dedup_key": key}));
+            assert_eq!(sent, json!({"routing_key": KEY, "event_action": action, "dedup_key": key}));
         }
     }
 
@@ -240,7 +255,7 @@ mod tests {
         assert!(length(&sent["payload"]["source"]) <= 255);
         assert_eq!(sent["payload"]["custom_details"]["blocked"], json!(many));
         given.blocked = vec!["b".repeat(1000); 600];
-        let body = channel(json!({"routing_key": "R"})).unwrap().body(&given).unwrap();
+        let body = channel(json!({"routing_key": KEY})).unwrap().body(&given).unwrap();
         assert!(body.len() <= MAX_EVENT);
         let sent: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(sent["payload"]["custom_details"].get("blocked"), None);
@@ -255,14 +270,30 @@ mod tests {
             (json!("https://events.eu.pagerduty.com/v2/enqueue"), "https://events.eu.pagerduty.com/v2/enqueue"),
             (json!("http://127.0.0.1:8000/"), "http://127.0.0.1:8000/v2/enqueue"),
         ] {
-            let fields = json!({"routing_key": "R", "api_url": api_url});
+            let fields = json!({"routing_key": KEY, "api_url": api_url});
             assert_eq!(channel(fields).unwrap().url.as_str(), url);
         }
         for (fields, said) in [
             (json!({"routing_key": ""}), "routing_key must not be empty"),
-            (json!({"routing_key": "R", "api_url": "mars"}), "api_url must start with http:// or https://"),
+            (
+                json!({"routing_key": format!("{KEY}\n"), "api_url": "http://127.0.0.1"}),
+                "routing_key must not have a space or a line end",
+            ),
+            (json!({"routing_key": KEY, "api_url": "mars"}), "api_url must start with http:// or https://"),
         ] {
             assert_eq!(channel(fields).err().unwrap(), said);
+        }
+    }
+
+    #[test]
+    fn key_that_pagerduty_would_refuse_is_no_key() {
+        let error = "routing_key must be the 32 letters and digits of an integration of the type \"Events API v2\"";
+        for key in ["0".repeat(32).as_str(), "abc", "...", &KEY[1..], "R0123456789-bcdef0123456789abcde"] {
+            for api_url in [json!(null), json!("eu")] {
+                let fields = json!({"routing_key": key, "api_url": api_url});
+                assert_eq!(channel(fields).err().unwrap(), error, "{key}");
+            }
+            assert!(channel(json!({"routing_key": key, "api_url": "https://events.example.org"})).is_ok(), "{key}");
         }
     }
 }

@@ -23,6 +23,7 @@ pub fn notice() -> Notice {
         actions: Vec::new(),
         instances: Instances { failing: 2, total: 3, names: vec!["web-1".to_owned(), "web-2".to_owned()] },
         is_flapping: false,
+        is_test: false,
         acknowledged_by: None,
         runbook: Some("https://wiki.example.org/db".to_owned()),
         url: Some("https://shop.example.org/health/dashboard/".to_owned()),

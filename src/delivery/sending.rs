@@ -19,6 +19,7 @@ use crate::model::{Notice, Owner, check_of};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
 use crate::policy::outbox::{DeliveryReport, DeliveryResult};
 use crate::runtime::Process;
+use crate::state::delivery_counts::DeliveryOutcome;
 use crate::state::incidents::IncidentTable;
 
 /// How much longer than an attempt its lease lasts: time to store its result.
@@ -124,11 +125,15 @@ impl Alerts {
         let random = uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64;
         let pause = backoff::pause(&self.settings.retries, claim.claimed.attempt, random);
         let sent = sent(attempt, pause);
-        let answer = match &sent {
-            DeliveryResult::Delivered { answer, .. }
-            | DeliveryResult::Refused { answer }
-            | DeliveryResult::Failed { answer, .. } => answer.clone(),
+        let (outcome, answer) = match &sent {
+            DeliveryResult::Delivered { answer, .. } => (DeliveryOutcome::Delivered, answer.clone()),
+            DeliveryResult::Refused { answer } => (DeliveryOutcome::Refused, answer.clone()),
+            DeliveryResult::Failed { answer, .. } => (DeliveryOutcome::Failed, answer.clone()),
         };
+        if let Some(stores) = self.stores() {
+            // One that cannot be counted now is missing from the metrics.
+            let _ = stores.counts.count(LOCK_TIMEOUT, claim.channel.name(), outcome);
+        }
         let completed = self.update(claim.group, |subjects| {
             let subject = subjects.get_mut(&claim.claimed.incident.check)?;
             let report = subject.complete(claim.outgoing(), claim.claimed.attempt, sent.clone(), now)?;

@@ -117,7 +117,7 @@ pub fn notice(notice: &Notice, reference: Option<&str>) -> Value {
         ("is_flapping", json!(notice.is_flapping)),
         ("acknowledged_by", json!(notice.acknowledged_by)),
         ("reference", json!(reference)),
-        ("title", json!(message::title(notice))),
+        ("title", json!(message::summary(notice))),
         ("text", json!(message::text(notice))),
     ];
     shown.extend(more.map(|(key, value)| (key.to_owned(), value)));

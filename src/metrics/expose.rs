@@ -11,10 +11,10 @@ use prometheus_client::registry::Registry;
 
 use super::findings::DETAIL_METRICS;
 use super::{CheckMetrics, MetricsSnapshot};
-use crate::model::CircuitState;
-use crate::model::Status;
+use crate::model::{CircuitState, Severity, Status};
 use crate::policy::report::Health;
 use crate::state::counters::{BUCKETS, Histogram, StatusSeconds};
+use crate::state::delivery_counts::DeliveryCounts;
 
 /// In which text metrics are given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,6 +74,7 @@ impl Collector for Exposition {
         self.runs(encoder)?;
         self.durations(encoder)?;
         self.objectives(encoder)?;
+        self.alerts(encoder)?;
         self.lags(encoder)?;
         self.findings(encoder)
     }
@@ -192,6 +193,24 @@ impl Exposition {
             rates.map(move |(window, rate)| (vec![("check_name", name.as_str()), ("window", window.as_str())], *rate))
         });
         gauge(encoder, "health_burn_rate", "Speed at which the error budget is spent: 1 spends it in its period", rates)
+    }
+
+    fn alerts(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let Some(alerts) = &self.snapshot.alerts else { return Ok(()) };
+        let open = Severity::ALL.map(|severity| {
+            let count = alerts.open.get(&severity).copied().unwrap_or_default();
+            (vec![("severity", severity.as_str())], count as f64)
+        });
+        gauge(encoder, "health_incidents_open", "Incidents that are open", open)?;
+        let pending =
+            alerts.channels.iter().map(|(name, channel)| (vec![("channel", name.as_str())], channel.pending as f64));
+        gauge(encoder, "health_alert_deliveries_pending", "Notices of alerts that wait to be delivered", pending)?;
+        let attempts = alerts.channels.iter().flat_map(|(name, channel)| {
+            let DeliveryCounts { delivered, failed, refused } = channel.attempts;
+            let by_outcome = [("delivered", delivered), ("failed", failed), ("refused", refused)];
+            by_outcome.map(|(outcome, count)| (vec![("channel", name.as_str()), ("outcome", outcome)], count as f64))
+        });
+        self.counter(encoder, "health_alert_deliveries", "Attempts to deliver notices of alerts", attempts)
     }
 
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

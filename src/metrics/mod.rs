@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 pub use expose::{Format, expose};
 
+use crate::delivery::{AlertSummary, Alerts};
 use crate::engine::Engine;
 use crate::engine::registry::Registered;
 use crate::model::{CircuitStatus, Status};
@@ -63,15 +64,18 @@ pub struct MetricsSnapshot {
     pub lags: Vec<Lag>,
     /// By check.
     pub objectives: BTreeMap<String, Objective>,
+    /// Where the engine alerts.
+    pub alerts: Option<AlertSummary>,
     pub draining: bool,
 }
 
 impl MetricsSnapshot {
-    pub fn of(engine: &Engine) -> Self {
+    pub fn of(engine: &Engine, alerts: Option<&Alerts>) -> Self {
         let now = Instant::now();
         let checks = engine.checks().iter().map(|check| CheckMetrics::of(check, now)).collect();
         let (lags, objectives) = (monitor::lags(engine.scope()), engine.objectives());
-        Self { checks, lags, objectives, draining: process::draining() }
+        let alerts = alerts.map(Alerts::summary);
+        Self { checks, lags, objectives, alerts, draining: process::draining() }
     }
 
     /// Whether every critical check passes, and this process is not about to end.

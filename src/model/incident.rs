@@ -29,6 +29,8 @@ pub enum Severity {
 }
 
 impl Severity {
+    pub const ALL: [Self; 3] = [Self::Warning, Self::Error, Self::Critical];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
@@ -108,6 +110,9 @@ pub struct Notice {
     /// Whether the check changes too often for each change to be sent.
     #[serde(default)]
     pub is_flapping: bool,
+    /// Whether it only tries a channel.
+    #[serde(default)]
+    pub is_test: bool,
     /// Who has acknowledged it.
     pub acknowledged_by: Option<String>,
     pub runbook: Option<String>,

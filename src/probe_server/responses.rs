@@ -14,6 +14,7 @@ use super::address::ProbeAddress;
 use super::media::MediaType;
 use super::render::render;
 use super::route::Probe;
+use crate::delivery::Alerts;
 use crate::engine::sweep::Sweep;
 use crate::engine::{Engine, Selection, UnknownCheck};
 use crate::metrics::{Format, MetricsSnapshot, expose};
@@ -98,6 +99,8 @@ pub struct Sources {
     pub engine: Arc<Engine>,
     /// Checks that have to pass once, beside the critical ones, for the start to be over.
     pub startup: Option<Arc<Engine>>,
+    /// Those of the engine, for its metrics.
+    pub alerts: Option<Arc<Alerts>>,
     /// How long a response may take.
     pub budget: Duration,
     /// How old a result may be on which readiness rests.
@@ -255,7 +258,10 @@ impl Probes {
             Shown::Everything => ProbeResponse {
                 code: 200,
                 content_type: request.metrics.content_type(),
-                body: expose(MetricsSnapshot::of(&self.sources.engine), request.metrics),
+                body: expose(
+                    MetricsSnapshot::of(&self.sources.engine, self.sources.alerts.as_deref()),
+                    request.metrics,
+                ),
             },
             Shown::Statuses => {
                 let message = "Metrics require a bearer token or an allowed network";

@@ -66,6 +66,7 @@ impl PyAlerts {
         let inner = Arc::new(Alerts::new(&engine.get().inner(), settings));
         let service = Arc::new(AlertService::of(inner.clone()));
         engine.get().services().add_later(service.clone());
+        engine.get().set_alerts(inner.clone());
         Ok(Self { inner, service })
     }
 

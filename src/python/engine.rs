@@ -18,6 +18,7 @@ use super::sweep::{Done, PySweep, budget};
 use super::waker::PyWaker;
 use crate::checks::Check;
 use crate::checks::callable::CallableCheck;
+use crate::delivery::Alerts;
 use crate::engine::refresh::Refresh;
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
@@ -35,6 +36,7 @@ pub struct PyEngine {
     inner: Arc<engine::Engine>,
     services: BackgroundServices,
     refresh: OnceLock<Arc<Refresh>>,
+    alerts: OnceLock<Arc<Alerts>>,
     default_timeout: Duration,
     default_ttl: Duration,
 }
@@ -52,6 +54,7 @@ impl PyEngine {
             inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share)),
             services: BackgroundServices::default(),
             refresh: OnceLock::new(),
+            alerts: OnceLock::new(),
             default_timeout: positive_seconds("default_timeout", default_timeout)?,
             default_ttl: positive_seconds("default_ttl", default_ttl)?,
         })
@@ -138,7 +141,7 @@ impl PyEngine {
     /// The metrics as Prometheus text or as OpenMetrics.
     fn metrics(&self, py: Python<'_>, openmetrics: bool) -> String {
         let format = if openmetrics { Format::OpenMetrics } else { Format::Prometheus };
-        py.detach(|| metrics::expose(MetricsSnapshot::of(&self.inner), format))
+        py.detach(|| metrics::expose(MetricsSnapshot::of(&self.inner, self.alerts.get().map(Arc::as_ref)), format))
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
@@ -247,6 +250,16 @@ impl PyEngine {
 
     pub(super) fn services(&self) -> &BackgroundServices {
         &self.services
+    }
+
+    /// Its alerts, if it has any.
+    pub(super) fn alerts(&self) -> Option<Arc<Alerts>> {
+        self.alerts.get().cloned()
+    }
+
+    /// Shows these alerts in its metrics; an engine has one.
+    pub(super) fn set_alerts(&self, alerts: Arc<Alerts>) {
+        let _ = self.alerts.set(alerts);
     }
 
     /// Whether this process is a helper of the one that multiprocessing has forked it from. Looks only where services

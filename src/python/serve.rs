@@ -51,6 +51,7 @@ impl PyServer {
         let sources = Sources {
             engine: engine.get().inner(),
             startup: startup.map(|engine| engine.get().inner()),
+            alerts: engine.get().alerts(),
             budget: positive_seconds("ready_budget", options.ready_budget)?,
             ready_max_age: positive_seconds("ready_max_age", options.ready_max_age)?,
             wedged_after: positive_seconds("wedged_after", options.wedged_after)?,

@@ -13,6 +13,7 @@ pub mod backend;
 mod check_state;
 mod completion;
 pub mod counters;
+pub mod delivery_counts;
 pub mod heartbeats;
 pub mod history_marks;
 mod in_flight;

@@ -11,22 +11,8 @@ import pytest
 
 from lifesigns import Engine
 from lifesigns.apprise_channel import AppriseChannel
-from tests.services.receivers import Answer, Json, Receiver, Request
-
-
-class AppriseReceiver(Receiver):
-    """What the service `json` of apprise is sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received: list[str] = []
-
-    def verify(self, request: Request) -> Json:
-        return request.json()
-
-    def take(self, said: Json) -> Answer:
-        self.received.append(f"{said['title']}\n{said['message']}")
-        return Answer(200)
+from tests.services.alert_services import AppriseReceiver
+from tests.services.receivers import Answer
 
 
 def test_engine_sends_title_and_text_by_apprise() -> None:
@@ -36,9 +22,9 @@ def test_engine_sends_title_and_text_by_apprise() -> None:
         sent = {"state": "delivered", "answer": "Accepted by apprise", "reference": None}
         assert engine.test_channel("other") == sent
         triggered, resolved = receiver.received
-        assert "[shop] WARNING: test is degraded" in triggered
+        assert "[shop] TEST: nothing is wrong" in triggered
         assert "This is a test: nothing is wrong" in triggered
-        assert "RESOLVED" in resolved
+        assert "[shop] TEST: it is over" in resolved
         receiver.script.append(Answer(500))
         attempt = engine.test_channel("other")
         assert (attempt["state"], attempt["answer"]) == ("failed", "apprise could not send it")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import lifesigns
 from lifesigns import Engine, IncidentEvent, UnknownCheckError
 from lifesigns.alert_settings import validate
 from tests.alerts.receiver import SECRET, Receiver
@@ -319,6 +320,50 @@ def test_readiness__silenced_check__opens_nothing(receiver: Receiver) -> None:
     assert receiver.requests == 0
 
 
+def test_readiness__check_silenced_after_it_opened__reminds_no_more(receiver: Receiver) -> None:
+    alert = {"failures": 1_000, "seconds": 0}
+    shop = Shop({"hook": receiver.channel}, SECONDS=0.2, REMINDER=0.1, alert=alert)
+    shop.broken = True
+    wait_until(lambda: "reminded" in receiver.of("readiness"))
+    end = time.time() + 3_600
+    silence = shop.engine.silence({"check": "database"}, time.time(), end, "anna")
+    wait_until(lambda: shop.incidents("readiness")[0]["state"] == "silenced")
+    wait_until(lambda: all(one["state"] != "pending" for one in shop.incidents("readiness")[0]["deliveries"]))
+    before = receiver.of("readiness")
+    time.sleep(3.5)  # three steps of the service
+    assert receiver.of("readiness") == before
+    assert shop.engine.expire_silence(silence)
+    wait_until(lambda: len(receiver.of("readiness")) > len(before))
+    assert set(receiver.of("readiness")[len(before) :]) == {"reminded"}, "it was triggered before"
+
+
+def test_metrics__count_incidents_and_deliveries(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel, "idle": receiver.channel}, ROUTES=[{"channels": "hook"}], RETRIES=[0.1])
+
+    def value(sample: str) -> float | None:
+        lines = lifesigns.metrics(shop.engine).splitlines()
+        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{sample} ")), None)
+
+    def deliveries(channel: str) -> dict[str, float | None]:
+        name = f'health_alert_deliveries_total{{channel="{channel}",outcome='
+        return {outcome: value(f'{name}"{outcome}"}}') for outcome in ("delivered", "failed", "refused")}
+
+    pending, opened = 'health_alert_deliveries_pending{channel="hook"}', 'health_incidents_open{severity="critical"}'
+    assert (value(opened), value(pending), value('health_incidents_open{severity="warning"}')) == (0, 0, 0)
+    receiver.answer = lambda number: 503
+    shop.broken = True
+    wait_until(lambda: (deliveries("hook")["failed"] or 0) >= 2)
+    assert (value(opened), value(pending), deliveries("hook")["delivered"]) == (1, 1, 0)
+    receiver.answer = lambda number: 202
+    wait_until(lambda: (value(pending), deliveries("hook")["delivered"]) == (0, 1))
+    receiver.answer = lambda number: 401
+    shop.broken = False
+    wait_until(lambda: deliveries("hook")["refused"] == 1)
+    wait_until(lambda: (value(opened), value(pending)) == (0, 0))
+    assert deliveries("idle") == {"delivered": 0, "failed": 0, "refused": 0}
+    assert "health_alert_deliveries" not in lifesigns.metrics(Engine())
+
+
 def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
     notices: list[dict[str, Any]] = []
 
@@ -523,7 +568,7 @@ def test_engine_without_alerts__says_so() -> None:
 @pytest.mark.usefixtures("nothing_hidden")
 def test_secrets_of_channels__are_in_no_alert(receiver: Receiver) -> None:
     url = "https://hooks.slack.com/services/T0PLANTED/B0PLANTED/plantedXYZ0"
-    routing_key = "0planted0" * 3
+    routing_key = "0planted0" * 3 + "abcde"
     channels = {
         "hook": receiver.channel,
         "chat": {"type": "slack", "webhook_url": url},

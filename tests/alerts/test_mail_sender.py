@@ -54,7 +54,8 @@ def test_message_delivered_over_each_encryption(certificates: Certificates, secu
         }
         mail, message = last(server)
         assert (mail.sender, mail.recipients) == ("noreply@shop.example", ["ops@example.org"])
-        assert message["Subject"] == "[shop] CRITICAL: database_connectivity is failing"
+        error = "127.0.0.1:5432 refused the connection"
+        assert message["Subject"] == f"[shop] CRITICAL: database_connectivity is failing: {error}"
         assert message["To"] == "On call <ops@example.org>"
         assert message["Auto-Submitted"] == "auto-generated"
         assert parsedate_to_datetime(message["Date"]).timestamp() == SINCE + 750

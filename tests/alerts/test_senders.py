@@ -71,7 +71,7 @@ def test_slack_webhook_each_notice_is_a_message() -> None:
             attempt = deliver(hook(receiver, f"each-{number}"), kind)
             assert attempt == {"state": "delivered", "answer": "200", "reference": None}
         texts = [message["text"] for message in receiver.messages.values()]
-        assert texts[0] == "[shop] CRITICAL: database_connectivity is failing"
+        assert texts[0] == "[shop] CRITICAL: database_connectivity is failing: 127.0.0.1:5432 refused the connection"
         assert texts[3] == "[shop] RESOLVED: database_connectivity is healthy after 12 min"
         assert receiver.faults == []
 

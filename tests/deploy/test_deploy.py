@@ -24,7 +24,7 @@ DASHBOARD = DEPLOY / "grafana" / "lifesigns.json"
 
 
 # As the source names them: Prometheus text has them with `_total`.
-COUNTERS = ("health_check_runs", "health_check_errors", "health_check_status_seconds")
+COUNTERS = ("health_check_runs", "health_check_errors", "health_check_status_seconds", "health_alert_deliveries")
 
 
 def metrics() -> set[str]:

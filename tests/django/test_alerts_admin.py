@@ -77,9 +77,13 @@ def test_list_and_page_show_the_story_and_escape_it() -> None:
     page = client.get(INCIDENTS).content.decode()
     assert '<b class="lifesigns-error">firing</b>' in page
     assert "it is &lt;down&gt;" in page
+    assert 'oncall: triggered <b class="lifesigns-healthy">delivered</b>' in page
+    assert 'chat: triggered <b class="lifesigns-error">refused</b>' in page
+    zone = f"{timezone.localtime():%Z}"
+    began = timezone.localtime(Incident.objects.get(pk="one").since)
+    assert f"{began:%Y-%m-%d %H:%M:%S} {zone}</td>" in page
     page = client.get(f"{INCIDENTS}one/change/").content.decode()
     assert "403 &lt;Forbidden&gt;" in page
-    zone = f"{timezone.localtime():%Z}"
     assert f" {zone} triggered: 3 failures in a row</li>" in page
     assert ">child<" in page
     row = Incident.objects.get(pk="one")

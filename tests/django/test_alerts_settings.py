@@ -77,7 +77,11 @@ def said(settings: Any, alerts: Any, **lifesigns: Any) -> tuple[list[str], str]:
         ({"CHANNELS": {"x": {"type": "python", "callable": print}}}, ["E002"], "'type' is none of"),
         ({"ROUTES": {"channels": ["hook"]}}, ["E002"], "Write it in brackets"),
         ({"ROUTES": ["hunter2"]}, ["E002"], "['ROUTES'][0] must be a dict"),
+        ({"CHANNELS": {"x": {"type": "pagerduty", "routing_key": "0" * 32}}}, ["E002"], "32 letters and digits"),
+        ({"CHANNELS": {"x": {"type": "pagerduty", "routing_key": "hunter2"}}}, ["E002"], "32 letters and digits"),
         ({"ROUTES": [{"checks": ["cpu_load"]}]}, ["E002", "W009"], "'channels' must be"),
+        ({"ROUTES": [{"checks": "cpu_load", "severity": "error", "group": "worker", "channels": "hook"}]}, [], ""),
+        ({"ROUTES": [{"channels": "hok"}]}, ["E006", "W009"], "Did you mean 'hook'?"),
         (
             {"ROUTES": [{"chanels": ["hook"], "channels": ["hook"]}]},
             ["E002", "W009"],
@@ -179,6 +183,21 @@ def test_alerts_without_a_channel_or_with_a_name_of_others(settings: Any) -> Non
     assert engine_alerts(parse({"ALERTS": named}), ["cpu_load"], [])[1] == []
 
 
+@pytest.mark.parametrize(
+    ("runbook", "is_meant"),
+    [
+        ("https://wiki.example.com/cpu", True),
+        ("see 'CPU' in the wiki", True),
+        ("wiki", False),
+        ("wiki.example.com/cpu", False),
+        ("/cpu ", False),
+    ],
+)
+def test_runbook_that_leads_nowhere_is_warned_of(settings: Any, runbook: str, is_meant: bool) -> None:
+    ids, text = said(settings, {"CHANNELS": {"hook": HOOK}}, CHECKS={"cpu_load": {"runbook": runbook}})
+    assert (ids, "['CHECKS']['cpu_load'] has a 'runbook'" in text) == ([] if is_meant else ["W018"], not is_meant)
+
+
 def test_routes_that_lead_to_nobody_are_warned_of(settings: Any) -> None:
     channels = {"hook": HOOK}
     ids, text = said(settings, {"CHANNELS": channels, "ROUTES": [{"channels": []}]})
@@ -216,7 +235,11 @@ def test_alerts_without_the_middleware_have_no_effect(settings: Any) -> None:
 def test_whole_example_of_the_settings_is_taken(settings: Any) -> None:
     settings.ADMINS = ["ops@example.com"]
     channels = {
-        "oncall": {"type": "pagerduty", "routing_key": "0" * 32, "api_url": "https://events.pagerduty.com"},
+        "oncall": {
+            "type": "pagerduty",
+            "routing_key": "0123456789abcdef" * 2,
+            "api_url": "https://events.pagerduty.com",
+        },
         "ops": {"type": "opsgenie", "api_key": "key", "api_url": "https://api.atlassian.com/jsm/ops/integration"},
         "chat": {"type": "slack", "webhook_url": "https://hooks.slack.com/services/T0/B0/x"},
         "mail": {"type": "mail"},
@@ -324,7 +347,7 @@ def test_mail_goes_to_admins_in_both_forms(settings: Any, admins: Any) -> None:
 # Secrets
 
 PLANTED = {
-    "oncall": {"type": "pagerduty", "routing_key": "planted0123456789routing0123456"},
+    "oncall": {"type": "pagerduty", "routing_key": "planted0123456789routing01234567"},
     "ops": {"type": "opsgenie", "api_key": "planted-opsgenie-1"},
     "chat": {"type": "slack", "webhook_url": "https://hooks.slack.com/services/T0PLANTED/B0PLANTED/plantedXYZ0"},
     "bot": {"type": "slack", "bot_token": "xoxb-planted-1", "channel": "#ops"},
@@ -332,7 +355,7 @@ PLANTED = {
     "other": {"type": "apprise", "url": "tgram://123456789:plantedABC/987654321/"},
 }
 MUST_HIDE = [
-    "planted0123456789routing0123456",
+    "planted0123456789routing01234567",
     "planted-opsgenie-1",
     "https://hooks.slack.com/services/T0PLANTED/B0PLANTED/plantedXYZ0",
     "plantedXYZ0",

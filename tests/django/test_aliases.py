@@ -348,3 +348,14 @@ def test_imports__are_those_of_the_loading_thread(tmp_path: Path, lifesigns: Any
     caches = {"default": LOCAL, "sessions": {"BACKEND": REDIS, "LOCATION": "redis://h"}}
     settings = {"DATABASES": sqlite(tmp_path), "CACHES": caches, "STORAGES": {"default": REMOTE, "staticfiles": MEDIA}}
     assert run_json(tmp_path, {**settings, "LIFESIGNS": lifesigns}, IMPORTED) == expected
+
+
+def test_sqlite_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    settings = {"DATABASES": {"default": {"ENGINE": SQLITE, "NAME": str(tmp_path / "gone" / "db.sqlite3")}}}
+    program = """
+import json
+from django_lifesigns.runtime.engine import get_engine
+print(json.dumps(get_engine().run(["database_connectivity"])["checks"]["database_connectivity"]))
+"""
+    found = run_json(tmp_path, settings, program)
+    assert (found["status"], found["message"]) == ("error", "DATABASES['default']: unable to open database file")

@@ -1,4 +1,5 @@
-"""Stand-ins for PagerDuty, Opsgenie and Slack that enforce their documented fields, limits and authentication."""
+"""Stand-ins for PagerDuty, Opsgenie and Slack that enforce their documented fields, limits and authentication; and one
+for any service of apprise."""
 
 from __future__ import annotations
 
@@ -118,6 +119,21 @@ class OpsgenieReceiver(Receiver):
         elif alias in self.alerts:
             self.alerts[alias]["status"] = "acknowledged"
         return Answer(202, json.dumps({"result": "Request will be processed", "took": 0.1, "requestId": "r"}))
+
+
+class AppriseReceiver(Receiver):
+    """What the service `json` of apprise is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received: list[str] = []
+
+    def verify(self, request: Request) -> Json:
+        return request.json()
+
+    def take(self, said: Json) -> Answer:
+        self.received.append(f"{said['title']}\n{said['message']}")
+        return Answer(200)
 
 
 class SlackReceiver(Receiver):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from django_lifesigns.alerts.channels import engine_channel
-from django_lifesigns.alerts.plausibility import implausible
+from django_lifesigns.alerts.plausibility import implausible, odd_runbooks
 from django_lifesigns.settings.alerts import WHERE, Alerts, parse, place_of_channel
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import UNKNOWN_CHANNEL, WRONG_VALUE, Problem, did_you_mean, sentences
@@ -37,7 +37,7 @@ def engine_alerts(conf: Conf, names: Collection[str], groups: Collection[str]) -
         validate(alerts)
     except ValueError as error:  # each piece is right, and not all of them together
         return {}, [*problems, _wrong(WHERE, "", error)]
-    return alerts, [*problems, *implausible(given, alerts, names, groups)]
+    return alerts, [*problems, *implausible(given, alerts, names, groups), *odd_runbooks(conf.checks)]
 
 
 def _channels(given: Alerts, problems: list[Problem]) -> dict[str, Mapping[str, object]]:
@@ -74,9 +74,11 @@ def _routes(
     found = []
     for where, route in given.routes.items():
         wanted = route.get("channels")
+        # As the engine reads all lists of a route.
+        wanted = [wanted] if isinstance(wanted, str) else wanted
         try:
             if not isinstance(wanted, (list, tuple)) or not all(isinstance(name, str) for name in wanted):
-                raise ValueError("'channels' must be a list of names of CHANNELS")
+                raise ValueError("'channels' must be a name of CHANNELS or a list of them")
             for name in (name for name in wanted if name not in given.channels):
                 message = f"{where} names an unknown channel {name!r}."
                 problems.append(Problem(UNKNOWN_CHANNEL, message, _nearest_channel(name, given)))

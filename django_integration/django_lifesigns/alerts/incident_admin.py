@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
-from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
-from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour
+from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour, with_zone
 from django_lifesigns.alerts.rows import story
 from django_lifesigns.alerts.silence_admin import say
 from django_lifesigns.alerts.tables import Delivery, Incident
@@ -42,7 +41,7 @@ class DeliveryInline(admin.TabularInline):  # type: ignore[type-arg]  # is no ge
     model = Delivery
     extra = 0
     can_delete = False
-    fields = ("channel", "kind", "shown_state", "attempts", "last_answer", "last_attempt_at", "next_attempt_at")
+    fields = ("channel", "kind", "shown_state", "attempts", "last_answer", "last_attempt", "next_attempt")
     readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -59,6 +58,14 @@ class DeliveryInline(admin.TabularInline):  # type: ignore[type-arg]  # is no ge
     def shown_state(self, row: Delivery) -> SafeString:
         return in_colour(row.state)
 
+    @admin.display(description=lazy("last attempt at"))
+    def last_attempt(self, row: Delivery) -> str | None:
+        return with_zone(row.last_attempt_at)
+
+    @admin.display(description=lazy("next attempt at"))
+    def next_attempt(self, row: Delivery) -> str | None:
+        return with_zone(row.next_attempt_at)
+
 
 class IncidentAdmin(AlertPage):
     """Incidents with what has happened to them. They are acknowledged, silenced and retried from the list."""
@@ -67,10 +74,11 @@ class IncidentAdmin(AlertPage):
         "check_name",
         "shown_state",
         "shown_severity",
-        "since",
-        "resolved_at",
+        "began",
+        "ended",
         "short_message",
         "acknowledged_by",
+        "delivered",
     )
     list_filter = (OpenFilter, "severity", "check_name")
     search_fields = ("check_name", "message")
@@ -81,9 +89,9 @@ class IncidentAdmin(AlertPage):
         "shown_state",
         "shown_severity",
         "message",
-        "since",
-        "fired_at",
-        "resolved_at",
+        "began",
+        "fired",
+        "ended",
         "acknowledged_by",
         "acknowledgement",
         "blocked",
@@ -96,7 +104,8 @@ class IncidentAdmin(AlertPage):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
         is_list = request.resolver_match is not None and str(request.resolver_match.url_name).endswith("_changelist")
-        return rows.defer("record") if is_list else rows
+        latest = Delivery.objects.order_by("channel", "pk").only("incident", "channel", "kind", "state")
+        return rows.defer("record").prefetch_related(Prefetch("deliveries", latest)) if is_list else rows
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         """Whether the user may acknowledge."""
@@ -128,6 +137,25 @@ class IncidentAdmin(AlertPage):
     def shown_severity(self, row: Incident) -> SafeString:
         return in_colour(row.severity)
 
+    @admin.display(description=lazy("since"), ordering="since")
+    def began(self, row: Incident) -> str | None:
+        return with_zone(row.since)
+
+    @admin.display(description=lazy("fired at"))
+    def fired(self, row: Incident) -> str | None:
+        return with_zone(row.fired_at)
+
+    @admin.display(description=lazy("resolved at"), ordering="resolved_at")
+    def ended(self, row: Incident) -> str | None:
+        return with_zone(row.resolved_at)
+
+    @admin.display(description=lazy("delivered"))
+    def delivered(self, row: Incident) -> SafeString:
+        """The state of the latest notice on each channel."""
+        latest = {delivery.channel: delivery for delivery in row.deliveries.all()}
+        shown = ((name, delivery.kind, in_colour(delivery.state)) for name, delivery in latest.items())
+        return format_html_join(mark_safe("<br>"), "{}: {} {}", shown)
+
     @admin.display(description=lazy("message"))
     def short_message(self, row: Incident) -> str:
         return Truncator(row.message).chars(MESSAGE_LENGTH)
@@ -145,5 +173,4 @@ class IncidentAdmin(AlertPage):
 
 
 def _shown(at: float) -> str:
-    """Return a time in the zone of the page, as its other times are, with its name."""
-    return f"{datetime.fromtimestamp(at, get_current_timezone()):%Y-%m-%d %H:%M:%S %Z}"
+    return with_zone(datetime.fromtimestamp(at, timezone.utc)) or ""

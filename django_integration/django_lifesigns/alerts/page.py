@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.timezone import get_current_timezone
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.silence_admin import say
 from django_lifesigns.alerts.tables import Incident
+from django_lifesigns.checks.timezones import utc
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, coloured
 from django_lifesigns.history.search import BoundedPaginator
 
@@ -39,6 +42,11 @@ COLOURS = {
 def in_colour(word: str) -> SafeString:
     """Return the word of a state or a severity in its colour."""
     return coloured(word, COLOURS.get(word, "healthy"))
+
+
+def with_zone(at: datetime | None) -> str | None:
+    """Return a time of the tables in the zone of the page, with the name of that."""
+    return None if at is None else f"{utc(at).astimezone(get_current_timezone()):%Y-%m-%d %H:%M:%S %Z}"
 
 
 class AlertPage(ReadOnlyAdmin):

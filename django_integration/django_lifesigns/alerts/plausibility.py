@@ -17,6 +17,7 @@ from django_lifesigns.settings.problems import (
     TARGET_IN_PART,
     UNENCRYPTED,
     UNKNOWN_CHECK,
+    UNLIKELY_VALUE,
     Problem,
     did_you_mean,
 )
@@ -116,6 +117,15 @@ def _unencrypted(given: Alerts) -> Iterator[Problem]:
         if isinstance(url, str) and url.startswith("http://") and not _is_loopback(url):
             message = f"{where} begins with http://: anyone on the network path can read alerts, and send others."
             yield Problem(UNENCRYPTED, message, "Use https://.")
+
+
+def odd_runbooks(checks: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield the runbooks of `CHECKS` that are a path or the name of a page: of which site, an alert does not say."""
+    for name, entry in checks.items():
+        runbook = entry.get("runbook") if isinstance(entry, Mapping) else None
+        if isinstance(runbook, str) and not runbook.startswith(("https://", "http://")) and " " not in runbook.strip():
+            message = f"LIFESIGNS['CHECKS'][{name!r}] has a 'runbook' that is neither a URL nor a sentence."
+            yield Problem(UNLIKELY_VALUE, message, "Begin it with https://, so that alerts have a link.")
 
 
 def _is_loopback(url: str) -> bool:

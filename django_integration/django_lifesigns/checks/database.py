@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from django_lifesigns.checks.servers import database_server
+from lifesigns import CheckFailed
 
 # As the native check does it: a count of all rows would be the most expensive thing that a probe does.
 COUNTED = 10_000
+# The whole of what SQLite says, whatever is wrong with the file, its directory or their permissions.
+CANNOT_OPEN = "unable to open database file"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +33,12 @@ class DatabaseConnectivity:
         connection = connections[self.alias]
         if self.alias != DEFAULT_DB_ALIAS and _is_missing_file(connection):
             return {"status": "error", "message": f"The file of DATABASES[{self.alias!r}] does not exist"}
-        connection.ensure_connection()
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            if str(error) != CANNOT_OPEN:
+                raise
+            raise CheckFailed(f"DATABASES[{self.alias!r}]: {CANNOT_OPEN}") from error
         answer, version = _select(connection), _version(connection)
         if answer is None and version is None:
             message = f"The backend of DATABASES[{self.alias!r}] has neither SQL nor get_database_version()"

@@ -35,7 +35,7 @@ REFUSED = "W020"
 ANSWERED_BY_OTHERS = "W021"
 HANDLERS_LOST = "W022"
 SHADOWED = "W023"
-UNLIKELY_TARGET = "W018"
+UNLIKELY_VALUE = "W018"
 
 OTHERS_RUN = "It is reported as an error until it is put right; the other checks run all the same."
 DEFAULT_RULE = "Until it is put right the check runs, and alerts by the counts of LIFESIGNS['ALERTS']."

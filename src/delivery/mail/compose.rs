@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
 
 use super::address::Mailbox;
-use crate::delivery::message::{cut, id, line, plain_or_hashed, text, title};
+use crate::delivery::message::{cut, id, line, plain_or_hashed, summary, text};
 use crate::model::{Notice, NoticeKind};
 
 /// The longest line that mail may have is of 998 bytes.
@@ -38,7 +38,7 @@ pub fn compose(from: &Mailbox, to: &[Mailbox], notice: &Notice, reference: Optio
     let mut header = |name: &str, value: &str| _ = write!(headers, "{name}: {value}\r\n");
     header("From", &shown(from));
     header("To", &recipients.join(",\r\n "));
-    header("Subject", &unstructured("Subject: ".len(), &cut(&title(notice), 200)));
+    header("Subject", &unstructured("Subject: ".len(), &cut(&summary(notice), 200)));
     header("Date", &date(notice));
     header("Message-ID", &own);
     if first.is_some() || notice.kind != NoticeKind::Triggered {

@@ -35,6 +35,24 @@ fn title_of_each_kind() {
 }
 
 #[test]
+fn summary_has_the_error_of_what_fails() {
+    let title_of = "[shop] CRITICAL: database_connectivity is failing";
+    assert_eq!(summary(&notice()), format!("{title_of}: 127.0.0.1:5432 refused the connection"));
+    assert_eq!(summary(&Notice { message: " \n".to_owned(), ..notice() }), title_of);
+    assert_eq!(summary(&resolved()), title(&resolved()));
+}
+
+#[test]
+fn test_of_a_channel_is_no_alarm() {
+    let message = "This is a test: nothing is wrong".to_owned();
+    let trial = Notice { is_test: true, message: message.clone(), ..notice() };
+    assert_eq!(summary(&trial), "[shop] TEST: nothing is wrong");
+    assert_eq!(paragraph(&trial), message);
+    assert_eq!(data(&trial).get("is_test"), Some(&json!(true)));
+    assert_eq!(summary(&Notice { is_test: true, ..resolved() }), "[shop] TEST: it is over");
+}
+
+#[test]
 fn text_says_what_since_when_why_where_and_what_to_do() {
     assert_eq!(
         text(&notice()),

@@ -110,8 +110,7 @@ fn from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Err
 
 fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity>, D::Error> {
     let severity = |name: String| {
-        let all = [Severity::Warning, Severity::Error, Severity::Critical];
-        let known = all.into_iter().find(|severity| severity.as_str() == name);
+        let known = Severity::ALL.into_iter().find(|severity| severity.as_str() == name);
         known.ok_or_else(|| D::Error::unknown_variant(&name, &["warning", "error", "critical"]))
     };
     texts(deserializer)?.into_iter().map(severity).collect()

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::delivery::message::{cut, facts, length, link, paragraph, severity_of, title};
+use crate::delivery::message::{cut, facts, length, link, paragraph, severity_of, summary};
 use crate::model::{Notice, NoticeKind};
 
 /// The longest text of a section, and of a field of one, in characters.
@@ -21,7 +21,7 @@ pub fn message(notice: &Notice) -> Map<String, Value> {
     let what = json!({"type": "section", "text": {"type": "mrkdwn", "text": escaped(&paragraph(notice), MAX_SECTION)}});
     let blocks = json!([what, {"type": "section", "fields": fields}]);
     Map::from_iter([
-        ("text".to_owned(), escaped(&title(notice), MAX_SECTION).into()),
+        ("text".to_owned(), escaped(&summary(notice), MAX_SECTION).into()),
         ("attachments".to_owned(), json!([{"color": colour(notice), "blocks": blocks}])),
         ("unfurl_links".to_owned(), false.into()),
     ])
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(
             Value::from(message(&notice())),
             json!({
-                "text": "[shop] CRITICAL: database_connectivity is failing",
+                "text": "[shop] CRITICAL: database_connectivity is failing: 127.0.0.1:5432 refused the connection",
                 "attachments": [{
                     "color": "#cc0000",
                     "blocks": [

@@ -38,6 +38,7 @@ impl ClaimedNotice {
             actions: incident.actions(),
             instances: notice.instances.clone(),
             is_flapping: notice.is_flapping,
+            is_test: false,
             acknowledged_by: notice.acknowledged_by.clone(),
             runbook: runbook.map(str::to_owned),
             url: url.map(str::to_owned),

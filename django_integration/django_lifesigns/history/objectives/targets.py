@@ -11,7 +11,7 @@ from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import (
     TARGET_IN_PART,
     UNKNOWN_CHECK,
-    UNLIKELY_TARGET,
+    UNLIKELY_VALUE,
     WRONG_OPTION,
     Problem,
     did_you_mean,
@@ -129,7 +129,7 @@ def _read(entry: object) -> Target:
 def _unlikely(where: str, target: Target) -> Iterator[Problem]:
     if target.target < LEAST_LIKELY:
         message = f"{where}: a target of {target.target:g}% lets the check be bad for most of its time."
-        yield Problem(UNLIKELY_TARGET, message, "It is in percent: 99.9 for 99.9%.")
+        yield Problem(UNLIKELY_VALUE, message, "It is in percent: 99.9 for 99.9%.")
 
 
 def _is_number(value: object) -> bool:

@@ -28,7 +28,7 @@ fn message_of_a_trigger() {
         sent.text,
         "From: Shop <noreply@shop.example>\r\n\
          To: ops@example.org,\r\n \"Ops, second\" <ops2@example.org>\r\n\
-         Subject: [shop] CRITICAL: database_connectivity is failing\r\n\
+         Subject: [shop] CRITICAL: database_connectivity is failing: 127.0.0.1:5432\r\n refused the connection\r\n\
          Date: Sun, 29 Nov 2026 14:12:30 +0000\r\n\
          Message-ID: <lifesigns.notice-1@shop.example>\r\n\
          References: <lifesigns.incident-7@shop.example>\r\n\
