@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from django_lifesigns.checks.celery_app import application, is_configured
 from django_lifesigns.checks.celery_broker import queue_states, unacked
-from django_lifesigns.checks.celery_connection import connected
+from django_lifesigns.checks.celery_connection import BrokerConnection, kind_of_broker, with_broker
 from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.task_results import DEPTH, pending
 from lifesigns.specs import Thresholds
@@ -34,8 +34,7 @@ class CeleryBroker(CeleryCheck):
     def __call__(self) -> dict[str, object]:
         if not is_configured():
             return SKIPPED
-        with connected() as connection:
-            backend = f"celery ({connection.transport.driver_type})"
+        backend = f"celery ({kind_of_broker()})"
         details = {"task_tables_available": True, "table_count": 0, "backend": backend}
         return {"status": "healthy", "message": "Celery's broker answers", "details": details}
 
@@ -49,11 +48,18 @@ class CeleryPending(CeleryCheck):
     def __call__(self) -> dict[str, object]:
         if not is_configured():
             return SKIPPED
-        with connected() as connection:
-            depths = {name: depth(connection, name) for name in application().amqp.queues}
-            taken = unacked(connection)
+        depths, taken = with_broker(_measure)
         result = pending(depths, self.thresholds, None)
         return {**result, "details": {**cast("dict[str, object]", result["details"]), **taken}}
+
+
+def _measure(broker: BrokerConnection) -> tuple[dict[str, int], dict[str, object]]:
+    return depths_of(broker.kombu), unacked(broker.kombu)
+
+
+def depths_of(connection: Any) -> dict[str, int]:
+    """Return how many messages wait in each configured queue."""
+    return {name: depth(connection, name) for name in application().amqp.queues}
 
 
 def depth(connection: Any, queue: str) -> int:

@@ -27,8 +27,9 @@ def queue_states(connection: Any, queues: Iterable[str]) -> dict[str, QueueState
     """Return the queues that exist, by a passive declaration of each: none is made."""
     states = {}
     for queue in queues:
-        # A channel for each: AMQP closes the one on which it answers that there is no such queue.
-        with connection.channel() as channel:
+        # A channel for each: AMQP closes the one on which it answers that there is no such queue. On Redis each is a
+        # connection.
+        with _channel(connection) as channel:
             try:
                 found = channel.queue_declare(queue, passive=True)
             except connection.channel_errors:
@@ -50,15 +51,6 @@ def unacked(connection: Any) -> dict[str, object]:
         oldest = client.zrange(channel.unacked_index_key, 0, 0, withscores=True)
     seconds = round(max(0.0, time.time() - oldest[0][1]), 1) if count and oldest else None
     return {"unacked_count": count, "oldest_unacked_seconds": seconds}
-
-
-def is_connected(connection: Any) -> bool:
-    """Return whether a worker may be connected, though too busy to answer; True where the broker does not show."""
-    if connection.transport.driver_type == REDIS:
-        # Each worker listens for questions, by a pattern. Those of other applications may be counted, too.
-        with _client(connection) as (_, client):
-            return int(client.pubsub_numpat()) > 0
-    return True
 
 
 def wait_in_short_steps(connection: Any) -> None:
@@ -99,6 +91,16 @@ def with_stuck(result: dict[str, Any], stuck_after: float) -> dict[str, Any]:
 
 
 @contextmanager
+def _channel(connection: Any) -> Iterator[Any]:
+    if connection.transport.driver_type == REDIS:
+        yield connection.default_channel
+        return
+    with connection.channel() as channel:
+        yield channel
+
+
+@contextmanager
 def _client(connection: Any) -> Iterator[tuple[Any, Any]]:
-    with connection.channel() as channel, channel.conn_or_acquire() as client:
+    channel = connection.default_channel
+    with channel.conn_or_acquire() as client:
         yield channel, client

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django_lifesigns.checks.celery_app import application
 from django_lifesigns.checks.celery_broker import QueueState, queue_states, running, with_stuck
-from django_lifesigns.checks.celery_connection import connected
+from django_lifesigns.checks.celery_connection import BrokerConnection, with_broker
+from django_lifesigns.checks.celery_questions import ask_workers
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.celery_workers import PING_SECONDS, CeleryStaff, heartbeats
+from django_lifesigns.checks.task_results import with_unserved
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,14 +25,7 @@ class CeleryRabbitWorkers(CeleryStaff):
     remote_control: bool = True
 
     def _workers(self) -> dict[str, Any]:
-        with connected() as connection:
-            answers: Mapping[str, Any] = {}
-            if self.remote_control:
-                inspect = application().control.inspect(connection=connection, timeout=PING_SECONDS)
-                answers = inspect.active(safe=True) or {}
-            states = queue_states(connection, self.queues)
-            pending = sum(state.messages for state in states.values())
-            still = standing_still(connection, answers, self.stalled_after_seconds, lambda: pending)
+        answers, states, still = with_broker(self._look)
         ages = [age for age in heartbeats().values() if age <= self.window_seconds]
         # Of workers of this host, which send heartbeats where they have `CELERY_SIGNALS`.
         last = {"last_heartbeat_seconds": round(min(ages), 1)} if ages else {}
@@ -41,6 +35,13 @@ class CeleryRabbitWorkers(CeleryStaff):
         result = self.after_last_seen(judge(answered, states, self.expected_workers, details), ages)
         return with_standstill(with_stuck(result, self.stuck_after_seconds), still)
 
+    def _look(self, broker: BrokerConnection) -> tuple[dict[str, Any], dict[str, QueueState], dict[str, float]]:
+        """Return the answers by worker, the queues, and the workers that stand still."""
+        answers = ask_workers(broker, "active", PING_SECONDS, safe=True).by_worker if self.remote_control else {}
+        states = queue_states(broker.kombu, self.queues)
+        pending = sum(state.messages for state in states.values())
+        return answers, states, standing_still(broker, answers, self.stalled_after_seconds, lambda: pending)
+
 
 def judge(
     answered: int | None, states: Mapping[str, QueueState], expected: int, details: Mapping[str, object]
@@ -49,16 +50,11 @@ def judge(
     consumers = {name: state.consumers for name, state in states.items()}
     # Each worker is one consumer of each of its queues.
     active = max(answered or 0, *consumers.values(), 0)
-    unserved = [name for name, state in states.items() if state.messages and not state.consumers]
-    if active >= expected:
-        status = "degraded" if unserved and expected else "healthy"
-    else:
-        status = "degraded" if active else "error"
+    unserved = {name: state.messages for name, state in states.items() if state.messages and not state.consumers}
+    status = "healthy" if active >= expected else "degraded" if active else "error"
     message = f"{active} of {expected} expected workers {'answered' if answered else 'are connected'}"
     if active and answered == 0:
         message += f"; none answered within {PING_SECONDS:g} s: they are busy"
-    if unserved and expected:
-        waiting = sum(states[name].messages for name in unserved)
-        message += f"; no worker consumes {', '.join(unserved[:5])}, where {waiting} messages wait"
     found = {"active_workers": active, "expected_workers": expected, "consumers": consumers}
-    return {"status": status, "message": message, "details": {**found, **details}}
+    result = {"status": status, "message": message, "details": {**found, **details}}
+    return with_unserved(result, unserved) if expected else result

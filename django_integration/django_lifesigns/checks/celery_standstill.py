@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from django_lifesigns.checks.celery_app import application
+from django_lifesigns.checks.celery_connection import BrokerConnection
+from django_lifesigns.checks.celery_questions import ask_workers
 
 # Workers that have started something within so many seconds are not asked what waits in them.
 QUIET_SECONDS = 60.0
@@ -24,14 +25,16 @@ _waiting: dict[str, tuple[float, float, float]] = {}
 Answers = Mapping[str, Iterable[Mapping[str, Any]]]
 
 
-def standing_still(connection: Any, answers: Answers, limit: float, depth: Callable[[], int]) -> dict[str, float]:
+def standing_still(
+    broker: BrokerConnection, answers: Answers, limit: float, depth: Callable[[], int]
+) -> dict[str, float]:
     """Return, by name, for how many seconds workers have started nothing, if for `limit` while tasks waited for them.
 
     `depth` counts the messages that wait in the broker.
     """
     now = time.time()
     quiet = {name: at for name, at in _youngest(answers).items() if now - at >= min(QUIET_SECONDS, limit)}
-    waiting = _with_waiting(connection, answers, list(quiet), depth) if limit and quiet else {}
+    waiting = _with_waiting(broker, answers, list(quiet), depth) if limit and quiet else {}
     return {name: now - quiet[name] for name in _waiting_for(limit, quiet, waiting, answers.keys())}
 
 
@@ -70,19 +73,17 @@ def _youngest(answers: Answers) -> dict[str, float]:
 
 
 def _with_waiting(
-    connection: Any, answers: Answers, names: list[str], depth: Callable[[], int]
+    broker: BrokerConnection, answers: Answers, names: list[str], depth: Callable[[], int]
 ) -> dict[str, bool | None]:
     """Return for which workers tasks wait: fetched by them, or in the broker while their pools are full.
 
     None is not known: a worker did not answer in time.
     """
-    options = {"connection": connection, "timeout": REPLY_SECONDS}
-    control = application().control
-    reserved = control.inspect(destination=names, limit=len(names), **options).reserved() or {}
+    reserved = ask_workers(broker, "reserved", REPLY_SECONDS, names=names).by_worker
     waiting: dict[str, bool | None] = {name: bool(reserved[name]) if name in reserved else None for name in names}
     others = [name for name, waits in waiting.items() if waits is False]
     if others and depth():
-        stats = control.inspect(destination=others, limit=len(others), **options).stats() or {}
+        stats = ask_workers(broker, "stats", REPLY_SECONDS, names=others).by_worker
         for name in others:
             places = stats.get(name, {}).get("pool", {}).get("max-concurrency")
             waiting[name] = len(list(answers[name])) >= places if isinstance(places, int) else None

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 from django_lifesigns.checks import celery, celery_beat
-from django_lifesigns.checks.celery_app import application, is_configured
-from django_lifesigns.checks.celery_broker import is_connected, running, wait_in_short_steps, with_stuck
-from django_lifesigns.checks.celery_connection import connected
+from django_lifesigns.checks.celery_app import is_configured
+from django_lifesigns.checks.celery_broker import running, with_stuck
+from django_lifesigns.checks.celery_connection import BrokerConnection, with_broker
+from django_lifesigns.checks.celery_questions import ask_workers
 from django_lifesigns.checks.celery_standstill import standing_still, with_standstill
 from django_lifesigns.checks.imports import celery_modules
-from django_lifesigns.checks.task_results import after_last_seen, workers
+from django_lifesigns.checks.task_results import after_last_seen, with_unserved, workers
 from lifesigns.worker_sightings import note_workers
 
 # Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
@@ -73,6 +74,17 @@ class CeleryStaff(celery.CeleryCheck):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """What the broker and the workers themselves have told."""
+
+    answers: Mapping[str, Any]
+    may_be_busy: bool
+    # Where no worker is connected, how many messages wait in each queue.
+    unserved: Mapping[str, int]
+    stalled: Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CeleryWorkers(CeleryStaff):
     """Workers that answer, and the age of what they have been running for longest.
 
@@ -86,23 +98,26 @@ class CeleryWorkers(CeleryStaff):
     def _workers(self) -> dict[str, Any]:
         if self.unreachable:
             return self._of_heartbeats(heartbeats())
-        with connected() as connection:
-            wait_in_short_steps(connection)
-            app = application()
-            # In place of a ping, which the main process answers even if all of its children hang.
-            inspect = app.control.inspect(connection=connection, timeout=PING_SECONDS)
-            answers = inspect.active(safe=True) or {}
-            # Only a broker that knows of no worker decides that there is none.
-            may_be_busy = bool(answers) or is_connected(connection)
-            still = standing_still(connection, answers, self.stalled_after_seconds, partial(_depth, connection))
+        found = with_broker(self._look)
+        answers = found.answers
         ages = heartbeats()
-        busy = self._busy(ages, answers) if may_be_busy and len(answers) < self.expected_workers else []
-        if not (answers or busy) and may_be_busy and self.expected_workers:
+        busy = self._busy(ages, answers) if found.may_be_busy and len(answers) < self.expected_workers else []
+        if not (answers or busy) and found.may_be_busy and self.expected_workers:
             message = f"No worker answered within {PING_SECONDS:g} s, but some are connected: they may be busy"
             return {"status": "skipped", "message": message, "details": UNKNOWN}
-        found = self._result(len(answers), "answered", busy, **running(answers, self.stuck_after_seconds))
-        found = self.after_last_seen(found, ages.values())
-        return with_standstill(with_stuck(found, self.stuck_after_seconds), still)
+        result = self._result(len(answers), "answered", busy, **running(answers, self.stuck_after_seconds))
+        result = with_unserved(self.after_last_seen(result, ages.values()), found.unserved)
+        return with_standstill(with_stuck(result, self.stuck_after_seconds), found.stalled)
+
+    def _look(self, broker: BrokerConnection) -> Sight:
+        # In place of a ping, which the main process answers even if all of its children hang.
+        found = ask_workers(broker, "active", PING_SECONDS, safe=True)
+        answers = found.by_worker
+        # Only a broker that knows of no worker decides that there is none.
+        may_be_busy = bool(answers) or found.reached != 0
+        unserved = {} if may_be_busy or not self.expected_workers else celery.depths_of(broker.kombu)
+        stalled = standing_still(broker, answers, self.stalled_after_seconds, partial(_depth, broker.kombu))
+        return Sight(answers=answers, may_be_busy=may_be_busy, unserved=unserved, stalled=stalled)
 
     def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
         """Return how long ago each worker that did not answer sent its last heartbeat, if within the window."""
@@ -131,7 +146,7 @@ class CeleryWorkers(CeleryStaff):
 
 
 def _depth(connection: Any) -> int:
-    return sum(celery.depth(connection, name) for name in application().amqp.queues)
+    return sum(celery.depths_of(connection).values())
 
 
 def heartbeats() -> dict[str, float]:

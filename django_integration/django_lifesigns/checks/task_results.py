@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django_lifesigns.checks.task_statements import FurtherRows
@@ -10,6 +11,8 @@ from lifesigns.specs import Thresholds
 QUEUES_SHOWN = 100
 # Few queues are meant to hold a task for longer that could run.
 DAY = 86_400.0
+# How many seconds a task may be due before it is overdue: longer than a deploy takes.
+OVERDUE_AFTER = 300.0
 DEPTH = Thresholds(degraded_above=100, error_above=500)
 FAILURES = Thresholds(degraded_above=5, error_above=20)
 
@@ -78,6 +81,19 @@ def after_last_seen(result: dict[str, Any], seconds: float | None, window_second
     return {**result, "status": "degraded", "message": f"{result['message']}, {when}"}
 
 
+def with_unserved(result: dict[str, Any], waiting: Mapping[str, int]) -> dict[str, Any]:
+    """Return the result, degraded at least if messages wait in queues that no worker consumes."""
+    depths = {name: count for name, count in waiting.items() if count}
+    if not depths:
+        return result
+    total, names = sum(depths.values()), ", ".join(list(depths)[:5]) + (" and others" if len(depths) > 5 else "")
+    verb = "waits" if total == 1 else "wait"
+    message = f"{result['message']}; no worker consumes {names}, where {counted(total, 'message')} {verb}"
+    details = {**result["details"], "queues_without_worker": list(depths)[:20]}
+    status = "error" if result["status"] == "error" else "degraded"
+    return {**result, "status": status, "message": message, "details": details}
+
+
 def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[str, Any]:
     """Return the result, saying when the last heartbeat was sent where no worker is left."""
     if seconds is None or result["status"] not in ("degraded", "error") or result["details"]["active_workers"]:
@@ -88,6 +104,12 @@ def with_last_heartbeat(result: dict[str, Any], seconds: float | None) -> dict[s
 def with_schedules(result: dict[str, object], further: FurtherRows) -> dict[str, object]:
     """Return the result, degraded at least if schedules are overdue."""
     return _worse(result, "overdue", further.count("overdue_schedules"), "schedule")
+
+
+def with_overdue(result: dict[str, Any], number: int) -> dict[str, object]:
+    """Return the result with the number of overdue schedules, degraded at least if there is any."""
+    details = {**result["details"], "overdue_schedules": number}
+    return _worse({**result, "details": details}, "overdue", number, "schedule")
 
 
 def with_stuck(result: dict[str, object], further: FurtherRows) -> dict[str, object]:

@@ -158,6 +158,9 @@ class RedisPendingTasks(Spec):
     """The key of a queue of the layout "lists": `{queue}` stands for its name."""
     scheduled_key: str | None = None
     """The key of the sorted set of its tasks that are to run later."""
+    scheduled_zone: str | None = None
+    """The zone as whose local time its scores have UTC: "UTC" where they are seconds since 1970; huey's are by the
+    zone of the process. Without it no task is overdue."""
     sorted: bool | None = None
     """Its keys are sorted sets instead of lists."""
     thresholds: Thresholds | None = None

@@ -36,6 +36,24 @@ for _ in range(2):
     django_rq.get_queue("default").enqueue_at(datetime.now(timezone.utc) - timedelta(hours=1), jobs.quick)
 django_rq.get_queue("default").enqueue_in(timedelta(hours=1), jobs.quick)
 """
+# By the package rq-scheduler: two that were due an hour ago, and one that is in an hour.
+SCHEDULER = """
+from datetime import datetime, timedelta, timezone
+import django_rq, jobs
+from rq_scheduler import Scheduler
+scheduler = Scheduler("default", connection=django_rq.get_connection("default"))
+"""
+SCHEDULE_ALL = f"""{SCHEDULER}
+now = datetime.now(timezone.utc).replace(tzinfo=None)
+for minutes in (-60, -60, 60):
+    scheduler.enqueue_at(now + timedelta(minutes=minutes), jobs.quick)
+"""
+RUN_SCHEDULER = f"""
+import django
+django.setup()
+{SCHEDULER}
+scheduler.run(burst=True)
+"""
 # The newest releases, and the oldest that are supported.
 RELEASES = [(), ("rq==1.16.2", "django-rq==2.10.3")]
 
@@ -108,6 +126,25 @@ def test_rq_overdue_jobs_until_a_scheduler_runs(
         project.start("-m", "django", "rqworker", "default", "--with-scheduler")
         pending = project.wait("pending_tasks", lambda details: details["overdue_schedules"] == 0)
         assert (pending["status"], pending["details"]["scheduled_tasks"]) == ("healthy", 1)
+
+
+@pytest.mark.parametrize("release", RELEASES, ids=lambda release: release[0] if release else "installed")
+def test_rq_scheduler_overdue_jobs_until_it_runs(
+    redis: Redis, tmp_path: Path, install: Install, release: tuple[str, ...]
+) -> None:
+    settings = {"INSTALLED_APPS": ["django_rq"], "RQ_QUEUES": {"default": {"URL": redis.url_for(8)}}}
+    packages = install(*release, "rq-scheduler==0.14.0", "crontab==1.0.5")
+    with QueueProject(tmp_path, settings, {"jobs": JOBS}, packages) as project:
+        project.do(SCHEDULE_ALL)
+        pending = project.checks("pending_tasks")["pending_tasks"]
+        assert (pending["details"]["scheduled_tasks"], pending["details"]["overdue_schedules"]) == (1, 2)
+        assert pending["status"] == "degraded"
+        assert pending["message"].endswith("2 schedules are overdue")
+
+        project.start("-c", RUN_SCHEDULER)
+        pending = project.wait("pending_tasks", lambda details: details["overdue_schedules"] == 0)
+        assert pending["status"] == "healthy"
+        assert (pending["details"]["scheduled_tasks"], pending["details"]["total_pending"]) == (1, 2)
 
 
 def expire(redis: Redis) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
+
 from django_lifesigns.checks.huey import HueyPending
 from django_lifesigns.targets.queues.redis_client import server_of_pool
 from django_lifesigns.targets.queues.task_queue import TaskQueue
@@ -42,8 +44,17 @@ def huey() -> TaskQueue:
                 queues=(storage.name,),
                 key=storage.queue_key,
                 scheduled_key=storage.schedule_key,
+                scheduled_zone=_zone_of_scores(HUEY),
                 sorted=bool(storage.priority),
             ),
         },
         unknown=UNKNOWN,
     )
+
+
+def _zone_of_scores(huey: Any) -> str | None:
+    """Return the zone as whose local time huey takes UTC: that of the process, which Django sets to `TIME_ZONE`.
+
+    With local times (`utc=False`) its scores are right.
+    """
+    return settings.TIME_ZONE if huey.utc else "UTC"

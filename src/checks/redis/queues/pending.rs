@@ -9,7 +9,7 @@ use super::depths::Depths;
 use super::discovery::Discovery;
 use super::flow::Flow;
 use super::lists::ListKeys;
-use super::overdue::with_overdue;
+use super::overdue::{due_before, with_overdue};
 use super::{QueueLayout, Queues, celery, dramatiq, lists, rq, with_not_measured};
 use crate::checks::Check;
 use crate::checks::fields::{counted, printable};
@@ -60,6 +60,10 @@ pub struct RedisPendingTasksCheck {
     /// The key of the sorted set of its tasks that are to run later.
     #[serde(default)]
     pub scheduled_key: Option<String>,
+    /// The zone as whose local time its scores have UTC: "UTC" where they are seconds since 1970; huey's are by the zone of
+    /// the process. Without it no task is overdue.
+    #[serde(default)]
+    pub scheduled_zone: Option<String>,
     /// Its keys are sorted sets instead of lists.
     #[serde(default)]
     pub sorted: bool,
@@ -88,8 +92,12 @@ impl RedisPendingTasksCheck {
         }
     }
 
-    fn list_keys(&self) -> ListKeys<'_> {
-        ListKeys { queue: &self.key, scheduled: self.scheduled_key.as_deref(), sorted: self.sorted }
+    async fn list_keys(&self, context: &Context) -> ListKeys<'_> {
+        let due_before = match &self.scheduled_zone {
+            Some(zone) => due_before(context, zone).await,
+            None => None,
+        };
+        ListKeys { queue: &self.key, scheduled: self.scheduled_key.as_deref(), sorted: self.sorted, due_before }
     }
 
     async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Depths, CheckError> {
@@ -100,7 +108,7 @@ impl RedisPendingTasksCheck {
             QueueLayout::Celery => celery::pending(&self.celery_keys(), &link, &queues, &discovery).await,
             QueueLayout::Rq => rq::pending(&link, &queues, &discovery, &Flow::new(context, server, &queues)).await,
             QueueLayout::Dramatiq => dramatiq::pending(&link, &queues, &discovery).await,
-            QueueLayout::Lists => lists::pending(&self.list_keys(), &link, &queues).await,
+            QueueLayout::Lists => lists::pending(&self.list_keys(context).await, &link, &queues).await,
         }
     }
 }

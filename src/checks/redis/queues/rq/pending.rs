@@ -11,14 +11,18 @@ use crate::checks::redis::queues::depths::Depths;
 use crate::checks::redis::queues::discovery::{Discovery, MEMBERS};
 use crate::checks::redis::queues::flow::{Counts, Flow};
 use crate::checks::redis::queues::overdue::{OVERDUE_AFTER, Overdue};
-use crate::checks::redis::queues::{Queues, age, now};
+use crate::checks::redis::queues::{QueueLayout, Queues, age, now};
 use crate::model::CheckError;
 
-/// What was sent for the jobs of one queue that are to run later.
+/// The jobs of the package rq-scheduler, of all queues: RQ's prefix, as it is by default, is fixed there.
+const RQ_SCHEDULER: &str = "scheduler:scheduled_jobs";
+
+/// What was sent for the jobs of one queue, or of rq-scheduler, that are to run later.
 struct ScheduledSent {
     all: Sent,
     overdue: Sent,
-    scheduler: Sent,
+    /// The lock of the scheduler of a queue.
+    lock: Option<Sent>,
 }
 
 /// Ready jobs are in lists; the age of each list's head is in the hash of the job.
@@ -39,9 +43,12 @@ pub async fn pending(
         let key = format!("{prefix}:queue:{name}");
         ready.push((name.clone(), vec![batch.add("LLEN", &[&key])]));
         heads.push(batch.add("LINDEX", &[&key, "0"]));
-        scheduled.push((name, add_scheduled(&mut batch, prefix, name, &due_before)));
+        scheduled.push((name.as_str(), add_scheduled(&mut batch, prefix, name, &due_before)));
         taken.push(batch.add("ZCARD", &[&format!("{prefix}:wip:{name}")]));
         members.push(batch.add("SRANDMEMBER", &[&format!("{prefix}:workers:{name}"), MEMBERS]));
+    }
+    if prefix == QueueLayout::Rq.prefix() {
+        scheduled.push((RQ_SCHEDULER, add_due(&mut batch, &format!("{prefix}:{RQ_SCHEDULER}"), &due_before)));
     }
     let replies = batch.send(link).await?;
     let mut depths = Depths::default();
@@ -92,13 +99,16 @@ pub async fn pending(
 }
 
 fn add_scheduled(batch: &mut Batch, prefix: &str, name: &str, due_before: &str) -> ScheduledSent {
-    let key = format!("{prefix}:scheduled:{name}");
-    ScheduledSent {
-        all: batch.add("ZCARD", &[&key]),
-        overdue: batch.add("ZCOUNT", &[&key, "-inf", due_before]),
-        // Expires a minute after the scheduler that holds it has died.
-        scheduler: batch.add("EXISTS", &[&format!("{prefix}:scheduler-lock:{name}")]),
-    }
+    let sent = add_due(batch, &format!("{prefix}:scheduled:{name}"), due_before);
+    // Expires a minute after the scheduler that holds it has died.
+    let lock = batch.add("EXISTS", &[&format!("{prefix}:scheduler-lock:{name}")]);
+    ScheduledSent { lock: Some(lock), ..sent }
+}
+
+/// Adds the counts of a sorted set of jobs by the second at which they are due.
+fn add_due(batch: &mut Batch, key: &str, due_before: &str) -> ScheduledSent {
+    let all = batch.add("ZCARD", &[key]);
+    ScheduledSent { all, overdue: batch.add("ZCOUNT", &[key, "-inf", due_before]), lock: None }
 }
 
 /// Counts jobs that are not due yet, and apart from them those that are overdue.
@@ -109,7 +119,9 @@ fn note_scheduled(depths: &mut Depths, replies: &Replies, name: &str, sent: &Sch
         count = replies.count(sent.overdue)?;
         let overdue = depths.overdue.get_or_insert_with(Overdue::default);
         overdue.count += count;
-        if count > 0 && replies.is_known(sent.scheduler, &mut depths.forbidden)? && replies.count(sent.scheduler)? == 0
+        if let Some(lock) = sent.lock.filter(|_| count > 0)
+            && replies.is_known(lock, &mut depths.forbidden)?
+            && replies.count(lock)? == 0
         {
             overdue.without_scheduler.push(name.to_owned());
         }
