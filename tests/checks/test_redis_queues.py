@@ -446,3 +446,45 @@ def test_wrong_fields(fields: dict[str, Any], words: str) -> None:
     spec = {"kind": "redis_failed_tasks", "server": {"url": "redis://h"}, **CELERY}
     with pytest.raises(ValueError, match="layout must be 'rq' or 'dramatiq'"):
         engine.register("queue", spec)
+
+
+def test_lists__what_is_overdue_by_the_scores_of_a_zone(server: Configured) -> None:
+    shift = 9 * 3600  # of Asia/Tokyo, all the year
+    now = time.time()
+    for name, at in (("past", now - 3600), ("just", now - 60), ("ahead", now + 3600)):
+        server.command("ZADD", "later", str(at - shift), name)
+    fields: dict[str, Any] = {"layout": "lists", "queues": ["q"], "scheduled_key": "later"}
+    for zone, scheduled, overdue in (("Asia/Tokyo", 2, 1), ("UTC", 0, 3), (None, 3, None)):
+        result = pending(server, scheduled_zone=zone, **fields)
+        assert result["details"]["scheduled_tasks"] == scheduled, result
+        assert result["details"].get("overdue_schedules") == overdue, result
+        assert result["status"] == ("degraded" if overdue else "healthy")
+    result = pending(server, scheduled_zone="Mars/Crater", **fields)
+    assert (result["status"], result["details"]["scheduled_tasks"]) == ("healthy", 3)
+    reason = 'the time zone "Mars/Crater" is not known here'
+    assert result["details"]["unavailable"] == {"overdue_schedules": reason}
+
+
+def test_dramatiq__delayed_messages_of_any_content(server: Configured) -> None:
+    key = "dramatiq:mail.DQ"
+    past = json.dumps({"message_timestamp": 1000, "options": {"eta": 2000}})
+    contents = {
+        "gone": None,
+        "pickle": "\x80no",
+        "text": '{"message_timestamp": 1, "options": {"eta": "x"}}',
+        "past": past,
+    }
+    contents["large"] = json.dumps({"message_timestamp": 1000, "options": {"eta": 2000}, "args": ["x" * 9000]})
+    for name, content in contents.items():
+        server.command("RPUSH", key, name)
+        if content is not None:
+            server.command("HSET", f"{key}.msgs", name, content)
+    spec = specs.RedisPendingTasks(server=specs.RedisServer(url=server.url), layout="dramatiq", queues=["mail"])
+    result = run(spec)
+    # Of four messages that are there one can be read, and is overdue.
+    assert (result["details"]["scheduled_tasks"], result["details"]["overdue_schedules"]) == (3, 1), result
+    assert result["status"] == "degraded"
+    server.command("HDEL", f"{key}.msgs", "past")
+    result = run(spec)
+    # What cannot be read is not said to be in time.
+    assert (result["status"], "overdue_schedules" in result["details"]) == ("healthy", False), result

@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 
 from django.core.signals import setting_changed
 
+from lifesigns.threads import is_monkey_patched
+
 # As long as the engine keeps its own connections: firewalls drop idle ones after 350 s and more, silently.
 IDLE_SECONDS = 300.0
 
@@ -41,7 +43,8 @@ class ConnectionCache(Generic[T]):
         except BaseException:  # whatever ends the run, the thing is in an unknown state
             self._close(thing)
             raise
-        if self._reusable(thing):
+        # A socket of gevent or eventlet belongs to the thread that has made it.
+        if self._reusable(thing) and not is_monkey_patched():
             self._give_back(key, thing)
         else:
             self._close(thing)

@@ -91,7 +91,7 @@ def sentences(*texts: str) -> str:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The nearest right name, or all of them."""
     known = sorted(known)
-    return nearest_of(name, known) or f"Known are: {', '.join(known)}."
+    return nearest_of(name, known) or (f"Known are: {', '.join(known)}." if known else "There is none.")
 
 
 def nearest_of(name: str, known: Iterable[str]) -> str:

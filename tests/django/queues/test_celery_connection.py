@@ -48,6 +48,34 @@ result = os.read(reading, 100).decode()
 os.waitpid(child, 0)
 """
 
+# Of each run in a real thread of its own, as the engine has them.
+IN_THREADS = """
+import time
+from gevent import monkey
+from django_lifesigns.checks.celery_workers import CeleryWorkers
+
+def look():
+    try:
+        found.append(CeleryWorkers()()["status"])
+    except BaseException as error:
+        found.append(repr(error))
+
+found = []
+for run in range(3):
+    monkey.get_original("_thread", "start_new_thread")(look, ())
+    end = time.monotonic() + 20
+    while len(found) == run and time.monotonic() < end:
+        monkey.get_original("time", "sleep")(0.01)
+result = found
+"""
+# Done before anything else is imported.
+PATCH = """
+import os
+if os.environ.get("PATCHED"):
+    from gevent import monkey
+    monkey.patch_all()
+"""
+
 
 def connections(redis: Redis) -> int:
     """Return how many clients the server has ever accepted, without the one that asks."""
@@ -109,6 +137,18 @@ def test_workers_on_rabbitmq_are_asked_over_one_kept_connection(broker_url: str,
         project.do(LOSE)
         assert project.checks("task_workers")["task_workers"]["status"] == "healthy"
         assert project.do(PORT) != port
+
+
+def test_workers_are_asked_from_any_thread_under_gevent(redis: Redis, tmp_path: Path) -> None:
+    pytest.importorskip("gevent")
+    modules = {**MODULES, "sitecustomize": PATCH}
+    with QueueProject(tmp_path, {"CELERY_BROKER_URL": redis.url_for(8)}, modules) as project:
+        project.start(*WORKER)
+        wait_until(lambda: "[queues]" in project.log(), 30, project.log())
+        wait_until(lambda: redis.command("PUBSUB", "NUMPAT") != "0", 30, project.log())
+        wait_until(lambda: is_quiet(redis), 60)
+        project.environment["PATCHED"] = "1"
+        assert project.do(IN_THREADS) == ["healthy"] * 3
 
 
 def test_workers_that_are_gone_beside_clients_of_other_applications(redis: Redis, tmp_path: Path) -> None:

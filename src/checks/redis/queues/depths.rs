@@ -15,6 +15,8 @@ pub struct Depths {
     /// Tasks that are not due yet.
     pub scheduled: Option<u64>,
     pub overdue: Option<Overdue>,
+    /// Why it is not known what is overdue, if something is wrong.
+    pub overdue_unknown: Option<String>,
     pub taken: Option<u64>,
     pub oldest_taken: Option<f64>,
     pub finished_per_minute: Option<f64>,

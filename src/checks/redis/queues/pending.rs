@@ -92,12 +92,17 @@ impl RedisPendingTasksCheck {
         }
     }
 
-    async fn list_keys(&self, context: &Context) -> ListKeys<'_> {
+    async fn measure_lists(&self, context: &Context, link: &Link<'_>) -> Result<Depths, CheckError> {
         let due_before = match &self.scheduled_zone {
             Some(zone) => due_before(context, zone).await,
             None => None,
         };
-        ListKeys { queue: &self.key, scheduled: self.scheduled_key.as_deref(), sorted: self.sorted, due_before }
+        let scheduled = self.scheduled_key.as_deref();
+        let keys = ListKeys { queue: &self.key, scheduled, sorted: self.sorted, due_before };
+        let mut depths = lists::pending(&keys, link, &self.names()).await?;
+        let unknown = self.scheduled_zone.as_ref().filter(|_| scheduled.is_some() && due_before.is_none());
+        depths.overdue_unknown = unknown.map(|zone| format!("the time zone {:?} is not known here", printable(zone)));
+        Ok(depths)
     }
 
     async fn measure(&self, context: &Context, server: &RedisServerOptions) -> Result<Depths, CheckError> {
@@ -108,7 +113,7 @@ impl RedisPendingTasksCheck {
             QueueLayout::Celery => celery::pending(&self.celery_keys(), &link, &queues, &discovery).await,
             QueueLayout::Rq => rq::pending(&link, &queues, &discovery, &Flow::new(context, server, &queues)).await,
             QueueLayout::Dramatiq => dramatiq::pending(&link, &queues, &discovery).await,
-            QueueLayout::Lists => lists::pending(&self.list_keys(context).await, &link, &queues).await,
+            QueueLayout::Lists => self.measure_lists(context, &link).await,
         }
     }
 }
@@ -162,6 +167,9 @@ fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding
     }
     if let Some(overdue) = &depths.overdue {
         finding = with_overdue(finding, overdue);
+    }
+    if let Some(reason) = depths.overdue_unknown {
+        finding = finding.with("unavailable", json!({"overdue_schedules": reason}));
     }
     if let Some(taken) = depths.taken {
         finding = finding.with("taken_tasks", taken);
@@ -257,6 +265,16 @@ mod tests {
         let finding = judge(QueueLayout::Rq, depth_thresholds(), depths);
         assert_eq!(finding.message, "1 task pending in 1 queue, at most 1 in one; 1 queue not measured");
         assert_eq!(finding.details["queues_not_measured"], 1);
+    }
+
+    #[test]
+    fn judge_says_why_overdue_tasks_are_not_known() {
+        let depths = Depths { overdue_unknown: Some("no zone".to_owned()), ..ready(&[("a", 1)]) };
+        let finding = judge(QueueLayout::Lists, depth_thresholds(), depths);
+        assert_eq!(
+            (finding.status, &finding.details["unavailable"]["overdue_schedules"]),
+            (Status::Healthy, &json!("no zone"))
+        );
     }
 
     #[test]
