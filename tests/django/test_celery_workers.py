@@ -15,7 +15,7 @@ import pytest
 
 from django_lifesigns.checks import celery_workers
 from django_lifesigns.checks.celery_broker import wait_in_short_steps
-from django_lifesigns.checks.celery_workers import CeleryWorkers, Sight
+from django_lifesigns.checks.celery_workers import CeleryWorkers, Observation
 from django_lifesigns.targets.queues.celery import checks_of_celery, unknown_of_celery
 from tests.django.projects import run_json
 from tests.django.test_celery import Project
@@ -149,16 +149,16 @@ def test_workers__that_do_not_answer(
     monkeypatch: pytest.MonkeyPatch, ages: Any, answered: list[str], expected: int, status: str, message: str
 ) -> None:
     answers: dict[str, Any] = {name: [] for name in answered}
-    sight = Sight(answers=answers, may_be_busy=True, unserved={}, stalled={})
+    observation = Observation(answers=answers, may_be_busy=True, unserved={}, stalled={})
     monkeypatch.setattr(celery_workers, "is_configured", lambda: True)
-    monkeypatch.setattr(celery_workers, "with_broker", lambda _: sight)
+    monkeypatch.setattr(celery_workers, "with_broker", lambda _: observation)
     monkeypatch.setattr(celery_workers, "heartbeats", lambda: ages)
     monkeypatch.setattr(celery_workers, "note_workers", lambda *_: None)
     result = CeleryWorkers(expected_workers=expected)()
     assert (result["status"], bool(re.match(message, str(result["message"])))) == (status, True), result
     # No worker is alive that the broker does not know; it may have stopped for a deploy.
     if not answered:
-        gone = Sight(answers={}, may_be_busy=False, unserved={"celery": 3, "mail": 0}, stalled={})
+        gone = Observation(answers={}, may_be_busy=False, unserved={"celery": 3, "mail": 0}, stalled={})
         monkeypatch.setattr(celery_workers, "with_broker", lambda _: gone)
         in_deploy = ages["a_h"] < 300
         result = CeleryWorkers(expected_workers=expected)()

@@ -309,6 +309,7 @@ def entry_of(entry: dict[str, Any]) -> dict[str, Any]:
         ({"kind": "database", "tmeout": 2}, "has an unknown option 'tmeout'. Did you mean 'timeout'?"),
         ({"kind": "migrations", "qqq": 2}, "Known are: alert, breaker, critical, databases, depends_on, enabled, "),
         ({"check": {"kind": "database", "qqq": 2}}, "has an unknown option 'qqq'. Known are: alias."),
+        ({"kind": "channel_layer", "alias": "a"}, "names 'a', which CHANNEL_LAYERS does not have. There is none."),
         ({"kind": "http", "url": "u:hunter2@h"}, "url must start with http:// or https://"),
         ({"kind": "http", "url": "http://h", "expect_status": 99}, "expect_status must be an HTTP status from 100 to"),
         ({"kind": "http", "url": "http://h", "timeout": 0}, "timeout"),

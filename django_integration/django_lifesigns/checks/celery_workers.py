@@ -17,8 +17,8 @@ from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.task_results import after_last_seen, with_unserved, workers
 from lifesigns.worker_sightings import note_workers
 
-# Workers answer at once; those that have not by then are too busy or gone. They are always waited for to the end,
-# so it is less than the response time (1 s) that makes a check degraded.
+# Workers answer at once; those that have not by then are too busy or gone. Where the broker does not count workers all of
+# it is waited for, so it is less than the response time (1 s) that makes a check degraded.
 PING_SECONDS = 0.6
 # Marks a skipped result that says nothing about the settings: see `policy/dependencies.rs`.
 UNKNOWN = {"unknown": True}
@@ -74,8 +74,8 @@ class CeleryStaff(celery.CeleryCheck):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sight:
-    """What the broker and the workers themselves have told."""
+class Observation:
+    """What was found of the workers of one broker."""
 
     answers: Mapping[str, Any]
     may_be_busy: bool
@@ -109,7 +109,7 @@ class CeleryWorkers(CeleryStaff):
         result = with_unserved(self.after_last_seen(result, ages.values()), found.unserved)
         return with_standstill(with_stuck(result, self.stuck_after_seconds), found.stalled)
 
-    def _look(self, broker: BrokerConnection) -> Sight:
+    def _look(self, broker: BrokerConnection) -> Observation:
         # In place of a ping, which the main process answers even if all of its children hang.
         found = ask_workers(broker, "active", PING_SECONDS, safe=True)
         answers = found.by_worker
@@ -117,7 +117,7 @@ class CeleryWorkers(CeleryStaff):
         may_be_busy = bool(answers) or found.reached != 0
         unserved = {} if may_be_busy or not self.expected_workers else celery.depths_of(broker.kombu)
         stalled = standing_still(broker, answers, self.stalled_after_seconds, partial(_depth, broker.kombu))
-        return Sight(answers=answers, may_be_busy=may_be_busy, unserved=unserved, stalled=stalled)
+        return Observation(answers=answers, may_be_busy=may_be_busy, unserved=unserved, stalled=stalled)
 
     def _busy(self, ages: Mapping[str, float], answered: Iterable[str]) -> list[float]:
         """Return how long ago each worker that did not answer sent its last heartbeat, if within the window."""
