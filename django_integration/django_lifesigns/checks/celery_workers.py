@@ -17,8 +17,8 @@ from django_lifesigns.checks.imports import celery_modules
 from django_lifesigns.checks.task_results import after_last_seen, with_unserved, workers
 from lifesigns.worker_sightings import note_workers
 
-# Workers answer at once; those that have not by then are too busy or gone. Where the broker does not count workers all of
-# it is waited for, so it is less than the response time (1 s) that makes a check degraded.
+# Workers answer at once; those that have not by then are too busy or gone. It passes in full where the broker does not
+# count workers, so it is less than the response time (1 s) that makes a check degraded.
 PING_SECONDS = 0.6
 # Marks a skipped result that says nothing about the settings: see `policy/dependencies.rs`.
 UNKNOWN = {"unknown": True}
