@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import sys
@@ -170,13 +171,36 @@ def test_switch__keeps_all_or_one_from_running() -> None:
     assert calls == ["heal"]
 
 
-def test_environment__switches_all_actions_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIFESIGNS_ACTIONS", "off")
+@pytest.mark.parametrize("value", ["off", "disabled", "0"])
+def test_environment__switches_all_actions_off(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFESIGNS_ACTIONS", value)
     shop, calls = shop_with(heal={})
     shop.break_down()
     shop.wait("heal stopped")
     assert calls == []
     assert shop.engine.actions()["off"] == "the environment (LIFESIGNS_ACTIONS)"
+
+
+@pytest.mark.parametrize("value", ["", "on", "True"])
+def test_environment__leaves_actions_on(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFESIGNS_ACTIONS", value)
+    assert Engine(actions={"a": {"action": print}}).actions()["off"] is None
+
+
+def test_coroutine__is_awaited_within_the_timeout() -> None:
+    async def warm() -> str:
+        await asyncio.sleep(0)
+        return "warmed"
+
+    async def hung() -> None:
+        await asyncio.sleep(600)
+
+    shop = Shop({"warm": {"action": warm}, "hung": {"action": hung, "timeout": 0.5}})
+    shop.engine.run_action("warm", "anna")
+    shop.wait("warm done")
+    shop.engine.run_action("hung", "anna")
+    shop.wait("warm done", "hung failed")
+    assert [entry["text"] for entry in shop.engine.action_log()] == ["warmed", "Timed out after 0.5 s"]
 
 
 def test_run_action__runs_a_dry_one_by_hand() -> None:
@@ -208,6 +232,24 @@ def test_native_actions__command_and_breaker(tmp_path: Path) -> None:
     assert engine.breaker("guarded").state == "closed"
     with pytest.raises(ValueError, match="connections acts in each process for itself"):
         engine.run_action("connections", "anna")
+
+
+def test_incident__says_what_a_dry_run_would_have_done_and_so_does_its_alert() -> None:
+    with Receiver() as receiver:
+        alerts = {"CHANNELS": {"hook": receiver.channel}, "FAILURES": 2, "SUCCESSES": 1, "RETRIES": [0.1]}
+        shop = Shop({"warm": {"action": print, "when": WHEN}}, alerts=alerts)
+        shop.break_down()
+
+        def noted() -> list[str]:
+            found = [one["timeline"] for one in shop.engine.incidents() if one["check"] == "cache"]
+            return [entry["text"] for timeline in found for entry in timeline if entry["kind"] == "action"]
+
+        wait_until(lambda: len(noted()) == 1, 30)
+        assert noted()[0].startswith("warm would have acted (dry run): cache failed ")
+        shop.heal()
+        wait_until(lambda: "resolved" in receiver.kinds, 30)
+        sent = [body["data"] for body in receiver.bodies if body["data"]["check"] == "cache"]
+        assert sent[-1]["actions"] == noted()
 
 
 def test_incident__says_what_was_done_and_so_does_its_alert() -> None:
@@ -259,6 +301,7 @@ def test_host__one_of_several_engines_acts(tmp_path: Path) -> None:
         ({"action": "reload_gunicorn", "limit": {"per_hour": 0}}, "limit.per_hour must be an int from 1 to 60"),
         ({"action": "reset_breaker", "arguments": {}}, "arguments"),
         ({"action": "close_stale_connections", "scope": "host"}, 'scope must be "process"'),
+        ({"action": print, "scope": "fleet"}, "a.scope must be one of 'process', 'host'"),
         ({"action": print, "when": {"check": "x", "runs": 0}}, "when.runs"),
         ({"action": print, "when": {"check": "x", "state": "error"}}, "state"),
         ({"action": print, "then": "a"}, "leads back to it"),
