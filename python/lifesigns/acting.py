@@ -62,7 +62,7 @@ class Acting:
 
         Raises:
             LookupError: there is no such action.
-            ValueError: each process runs it for itself.
+            ValueError: each process runs it for itself, or it is about a worker that is wedged.
         """
         self._with_actions().request(name, author)
 

@@ -213,6 +213,12 @@ def test_run_action__runs_a_dry_one_by_hand() -> None:
         shop.engine.run_action("x", "anna")
 
 
+def test_run_action__refuses_what_only_a_wedged_worker_does() -> None:
+    engine = Engine(actions={"wedged": {"action": "restart_wedged_worker", "limit": {"per_hour": 1}}})
+    with pytest.raises(ValueError, match="wedged acts by itself, in a worker that is wedged"):
+        engine.run_action("wedged", "anna")
+
+
 def test_native_actions__command_and_breaker(tmp_path: Path) -> None:
     made = tmp_path / "made"
     command = [sys.executable, "-c", f"open({str(made)!r}, 'w')"]
