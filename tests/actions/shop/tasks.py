@@ -12,12 +12,14 @@ app = Celery("shop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 
-@app.task
 def stick() -> None:
     note("stuck")
     time.sleep(600)
 
 
-@app.task
 def pack() -> None:
     note("done")
+
+
+for task in (stick, pack):
+    app.task(task)
