@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
+from collections.abc import Coroutine
 from functools import partial
 
 from lifesigns import _core, callables
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 # Switches all actions of a process off, read when its engine is made.
 ENVIRONMENT = "LIFESIGNS_ACTIONS"
-OFF = frozenset(["0", "false", "no", "off"])
+# Its values that do not: a switch that is mistyped is off.
+ON = frozenset(["", "1", "true", "yes", "on"])
 RESTART_WEDGED = "restart_wedged_worker"
 
 
@@ -60,7 +62,7 @@ class Acting:
 
         Raises:
             LookupError: there is no such action.
-            ValueError: each process runs it for itself.
+            ValueError: each process runs it for itself, or it is about a worker that is wedged.
         """
         self._with_actions().request(name, author)
 
@@ -104,9 +106,8 @@ class Acting:
 
 
 def _switched_off() -> str | None:
-    if os.environ.get(ENVIRONMENT, "").strip().lower() in OFF:
-        return f"the environment ({ENVIRONMENT})"
-    return None
+    is_on = os.environ.get(ENVIRONMENT, "").strip().lower() in ON
+    return None if is_on else f"the environment ({ENVIRONMENT})"
 
 
 def _split(actions: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Callable[[], Any]]]:
@@ -146,11 +147,19 @@ def _dump_signal() -> int | None:
         return None
 
 
-def _act(function: Callable[[], Any]) -> dict[str, Any]:
-    """Call the function of an action, and return what it says as a result."""
+def _act(function: Callable[[], Any]) -> Any:
+    """Call the function of an action, and return what it says as a result, or a coroutine of that."""
+    returned = function()
+    return _awaited(returned) if isinstance(returned, Coroutine) else _said(returned)
+
+
+async def _awaited(coroutine: Coroutine[Any, Any, Any]) -> dict[str, Any]:
+    return _said(await coroutine)
+
+
+def _said(returned: Any) -> dict[str, Any]:
     from lifesigns.exceptions import CheckFailed
 
-    returned = function()
     if returned is False:
         raise CheckFailed("the action returned False")
     if returned is not None and returned is not True and not isinstance(returned, str):

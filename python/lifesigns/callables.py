@@ -88,8 +88,8 @@ def _log_shortage(error: BaseException) -> None:
 def _run_calls() -> None:
     """Run calls, one after the other, for the life of the process.
 
-    A callable that forks and returns in the child returns to here, where no thread is left beside this one: it ends, and
-    so does the child, which would keep the sockets of the application open for ever.
+    A callable that forks may return in the child, too, where this is the only thread: it ends, and the child with it,
+    which would keep the sockets of the application open for ever.
     """
     process = os.getpid()
     token, callable_id, timeout = _core.next_job()

@@ -147,9 +147,13 @@ impl Actions {
     /// Has an action run once whatever its trigger and its limits say, in the first process that can.
     pub fn request(&self, name: &str, author: &str) -> Result<(), ActionError> {
         let config = self.named(name)?;
-        if config.scope == ActionScope::Process {
-            let text = format!("{name} acts in each process for itself, when its trigger says so");
-            return Err(SpecError(text).into());
+        let refused = match config.scope {
+            _ if config.plan.ends_process => Some("acts by itself, in a worker that is wedged"),
+            ActionScope::Process => Some("acts in each process for itself, when its trigger says so"),
+            ActionScope::Host => None,
+        };
+        if let Some(why) = refused {
+            return Err(SpecError(format!("{name} {why}")).into());
         }
         let (author, until) = (truncated(author, MAX_AUTHOR), Moment::now().after(TAKEN_WITHIN));
         self.change(ActionScope::Host, |table| table.request(name, &author, until))

@@ -75,7 +75,7 @@ mod tests {
             ("/usr/bin/python3.12\0-u\0-X\0dev\0-m\0gunicorn\0shop.wsgi\0", Some("gunicorn")),
             ("gunicorn: master [/srv/shop]\0", Some("gunicorn")),
             ("uWSGI master\0", Some("uwsgi")),
-            ("/venv/bin/python\0-m\0uvicorn\0shop.asgi:application\0--workers\02\0", Some("uvicorn")),
+            ("/venv/bin/python\0-m\0uvicorn\0shop.asgi:application\0--workers=2\0", Some("uvicorn")),
             ("python\0-m\0gunicorn.app.wsgiapp\0shop.wsgi\0", Some("gunicorn")),
             ("/usr/bin/uwsgi\0--ini\0uwsgi.ini\0", Some("uwsgi")),
             ("/venv/bin/python\0/venv/bin/pyuwsgi\0--ini\0x.ini\0", Some("uwsgi")),

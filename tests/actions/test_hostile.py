@@ -6,7 +6,6 @@ import json
 import resource
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,7 @@ engine = lifesigns.Engine(share="host", store_path=sys.argv[1], application="sho
         name: {"action": "run_command", "arguments": {"argv": argv}, "limit": {"per_hour": 1}, "timeout": 1.5}
         for name, argv in {"endless": ENDLESS, "flood": FLOOD, "leaves": LEAVES, "missing": ["/nowhere"]}.items()
     },
+    "reload": {"action": "reload_gunicorn", "limit": {"per_hour": 1}},
 })
 engine.register("callable", lambda: True)
 engine.run()
@@ -67,7 +67,11 @@ def act(name):
         time.sleep(0.01)
     return engine.action_log()[-1]
 
-if sys.argv[2] == "log":
+if sys.argv[2] == "reload":
+    engine.run_action("reload", "anna")
+    time.sleep(4)
+    found = engine.action_log()
+elif sys.argv[2] == "log":
     time.sleep(float(sys.argv[3]))
     found = engine.action_log()
 else:
@@ -78,8 +82,7 @@ print(json.dumps(found), flush=True)
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    program = textwrap.dedent(PROGRAM)
-    command = [sys.executable, "-W", "ignore", "-c", program, str(directory / "store"), *arguments]
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(directory / "store"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -133,6 +136,13 @@ def test_action__that_ends_its_process_is_lost(tmp_path: Path) -> None:
         return bool(entry["state"] == "lost")
 
     wait_until(is_lost, 60)
+
+
+def test_reload__signals_no_shell_that_happens_to_be_called_gunicorn(tmp_path: Path) -> None:
+    (tmp_path / "gunicorn").write_text('"$@"\necho it lives\n')
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(tmp_path / "store"), "reload"]
+    done = subprocess.run(["/bin/sh", str(tmp_path / "gunicorn"), *command], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["[]", "it lives"], done.stderr
 
 
 def _command_lines() -> list[bytes]:

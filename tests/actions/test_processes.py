@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.actions.noted import ROUNDS, actions_of, acted, break_down, log, noted, repair, started
+from tests.actions.noted import ROUNDS, acted, actions_of, break_down, log, noted, repair, started
 from tests.alerts.receiver import Receiver
 from tests.process.host import Start, Worker, needs_root, runs, store, where_shared
 from tests.services import wait_until
@@ -110,7 +110,7 @@ def test_store_full_later__nothing_acts_without_a_lease(
     mounted: Callable[[str], None], workers: Callable[..., list[Worker]], directory: Path
 ) -> None:
     mounted("size=256k")
-    found = workers(2)
+    workers(2)
     with pytest.raises(OSError, match="space"):
         (directory / "store" / "filler").write_bytes(bytes(1 << 20))
     # What no slot has yet needs room that is not there.

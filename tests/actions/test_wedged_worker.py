@@ -11,13 +11,14 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.process.host import on_linux
+from tests.process.host import ROOT, on_linux
 from tests.process.test_servers import environment
 from tests.services import free_port, wait_until
 
@@ -60,6 +61,16 @@ async def asgi(scope, receive, send):
 """
 GUNICORN = ("gunicorn", "app:application", "--bind", "127.0.0.1:{port}", "--timeout", "300", "--no-control-socket")
 UVICORN = ("uvicorn", "app:asgi", "--port", "{port}")
+UWSGI = (
+    "tests.django.uwsgi",
+    "--http-socket=127.0.0.1:{port}",
+    "--module=app:application",
+    "--master",
+    "--enable-threads",
+    "--die-on-term",
+)
+# Probes that are answered at least, by clients that ask at the same time.
+PROBES, CLIENTS = 2_000, 4
 
 
 def fetch(port: int, path: str = "/") -> Any:
@@ -77,7 +88,7 @@ def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[
         process = subprocess.Popen(
             [sys.executable, "-m", *words],
             cwd=directory,
-            env={**environment(directory), "STORE": str(directory / "store")},
+            env={**environment(directory), "STORE": str(directory / "store"), "PYTHONPATH": f"{directory}:{ROOT}"},
             stdout=output,
             stderr=output,
             start_new_session=True,
@@ -112,7 +123,7 @@ def wedge_one(port: int, directory: Path) -> None:
     wait_until((directory / "held").exists, 30, "a worker holds its interpreter")
 
 
-@pytest.mark.parametrize("command", [GUNICORN, UVICORN], ids=["gunicorn", "uvicorn"])
+@pytest.mark.parametrize("command", [GUNICORN, UVICORN, UWSGI], ids=["gunicorn", "uvicorn", "uwsgi"])
 def test_wedged_worker__is_replaced_while_the_other_one_answers(command: tuple[str, ...], tmp_path: Path) -> None:
     with served(tmp_path, command, 2) as (port, before, log):
         # Both have told each other that they serve.
@@ -122,11 +133,14 @@ def test_wedged_worker__is_replaced_while_the_other_one_answers(command: tuple[s
         answers: list[Any] = []
 
         def is_replaced() -> bool:
-            answers.extend(fetch(port) for _ in range(10))
-            return any(answer["pid"] not in before for answer in answers[-10:])
+            with ThreadPoolExecutor(CLIENTS) as clients:
+                # A probe that fails fails this test.
+                answers.extend(clients.map(lambda _: fetch(port), range(50)))
+            is_new = any(answer["pid"] not in before for answer in answers[-50:])
+            return is_new and len(answers) >= PROBES
 
-        wait_until(is_replaced, 60, f"another worker: {log.read_text()}")
-        print(f"replaced within {time.monotonic() - started:.1f} s; {len(answers)} requests answered meanwhile")
+        wait_until(is_replaced, 300, f"another worker: {log.read_text()}")
+        print(f"{len(answers)} probes answered in {time.monotonic() - started:.1f} s")
         wait_until(lambda: not all(Path(f"/proc/{pid}").exists() for pid in before), 10, "the wedged one has ended")
         (other,) = (pid for pid in before if Path(f"/proc/{pid}").exists())
         assert other in {answer["pid"] for answer in answers}

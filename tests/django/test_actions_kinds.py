@@ -29,6 +29,10 @@ def refuses() -> bool:
     return False
 
 
+async def waits() -> str:
+    return "awaited"
+
+
 HERE = __name__
 
 
@@ -52,6 +56,7 @@ def test_warm_cache__sets_keys_and_reads_them_back() -> None:
 def test_callables__what_they_return_says_what_they_did() -> None:
     assert made(f"{HERE}.value", {})() == "made"
     assert made(f"{HERE}.nothing", {})() == f"{HERE}.nothing has run"
+    assert made(f"{HERE}.waits", {})() == "awaited"
     with pytest.raises(CheckFailed, match="returned False"):
         made(f"{HERE}.refuses", {})()
 

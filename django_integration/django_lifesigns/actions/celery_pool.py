@@ -1,7 +1,11 @@
-"""Has Celery's workers replace their pools of processes: a quarter of the workers at a time."""
+"""Has Celery's workers replace their pools of processes: a quarter of the workers at a time.
+
+Celery replaces a process once its task is done, which it never is where it hangs: such a task is ended.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +15,16 @@ from lifesigns import CheckFailed
 
 # Seconds to wait for the answers of workers.
 ANSWER_SECONDS = 2.0
+# How long the tasks that run have to end by themselves.
+GRACE_SECONDS = 2.0
+POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CeleryPool:
     """Restarts the pools of all workers that answer, or of those that are named.
 
-    It needs `worker_pool_restarts`. What a pool runs is ended, and delivered again only with `acks_late`.
+    It needs `worker_pool_restarts`. Tasks that still run `GRACE_SECONDS` later are ended, and not delivered again.
     """
 
     workers: Sequence[str] = ()
@@ -39,8 +46,9 @@ class CeleryPool:
         if not names:
             raise CheckFailed("No worker answered")
         restarted: list[str] = []
-        refused: dict[str, str] = {}
+        refused = ended = 0
         for batch in quarters(names):
+            running = _running(app, batch)
             answers = app.control.broadcast(
                 "pool_restart",
                 arguments={"reload": False},
@@ -49,16 +57,36 @@ class CeleryPool:
                 timeout=ANSWER_SECONDS,
                 limit=len(batch),
             )
-            for name, answer in _each(answers):
-                if isinstance(answer, dict) and "ok" in answer:
-                    restarted.append(name)
-                else:
-                    refused[name] = "refused"
-        missing = len(names) - len(restarted) - len(refused)
+            done = [name for name, answer in _each(answers) if isinstance(answer, dict) and "ok" in answer]
+            restarted += done
+            refused += len(answers or ()) - len(done)
+            ended += _end(app, done, running)
+        missing = len(names) - len(restarted) - refused
         if not restarted:
-            raise CheckFailed(f"{len(refused)} workers refused, {missing} did not answer")
-        rest = f"; {len(refused)} refused, {missing} did not answer" if refused or missing else ""
-        return f"restarted the pools of {len(restarted)} of {len(names)} workers{rest}"
+            raise CheckFailed(f"{refused} workers refused, {missing} did not answer")
+        text = f"restarted the pools of {len(restarted)} of {len(names)} workers"
+        if ended:
+            text += f", ended {ended} task{'' if ended == 1 else 's'}"
+        return f"{text}; {refused} refused, {missing} did not answer" if refused or missing else text
+
+
+def _end(app: Any, workers: list[str], running: set[str]) -> int:
+    """End those tasks that do not end by themselves in time, and return how many that were."""
+    until = time.monotonic() + GRACE_SECONDS
+    while running and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+        running = running & _running(app, workers)
+    if running and workers:
+        app.control.revoke(sorted(running), destination=workers, terminate=True, signal="SIGKILL")
+    return len(running)
+
+
+def _running(app: Any, workers: list[str]) -> set[str]:
+    """Return the ids of the tasks that these workers run now."""
+    if not workers:
+        return set()
+    answers = app.control.inspect(destination=workers, timeout=ANSWER_SECONDS, limit=len(workers)).active()
+    return {task["id"] for tasks in (answers or {}).values() for task in tasks or ()}
 
 
 def quarters(names: Sequence[str]) -> Iterator[list[str]]:

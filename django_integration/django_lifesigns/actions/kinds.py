@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any
@@ -133,6 +134,8 @@ def _wrong_path(path: object, arguments: Mapping[str, object]) -> str | None:
 
 def _said(returned: object, path: str) -> str:
     """Return what a project's own callable says of what it did; a result dict in error has failed."""
+    if isinstance(returned, Coroutine):
+        returned = asyncio.run(returned)
     if isinstance(returned, Mapping):
         text = str(returned.get("message", ""))
         if returned.get("status") == "error":

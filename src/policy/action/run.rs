@@ -126,6 +126,7 @@ impl ActionTable {
         let per_incident = (runs >= plan.per_incident).then_some(Stop::PerIncident { limit: plan.per_incident });
         let recent = action.map_or(0, |action| action.recent(now));
         let per_hour = (recent >= plan.per_hour as usize).then_some(Stop::PerHour { limit: plan.per_hour });
+        let runs = if per_incident.is_some() { runs } else { plan.per_hour };
         let limit = per_incident.or(per_hour);
         let everywhere = limit.as_ref().and_then(|_| self.watches.get(&incident.watch)?.fails_in_each());
         let everywhere = everywhere.map(|processes| Stop::InEachProcess { processes, runs });

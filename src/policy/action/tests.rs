@@ -283,6 +283,18 @@ fn check_that_fails_in_each_process_is_the_dependency_once_its_limit_is_reached(
 }
 
 #[test]
+fn check_that_fails_in_each_process_is_the_dependency_whichever_limit_is_reached() {
+    let mut world = World::new([ActionPlan { per_hour: 1, ..plan("warm", None) }]);
+    world.play("xx..");
+    for process in [1, 2, 3] {
+        world.runner = process;
+        world.play("x");
+    }
+    let entry = world.table().entries.pop().unwrap();
+    assert!(entry.text.ends_with("(in each of 2 processes), though it ran once; a person is needed"), "{}", entry.text);
+}
+
+#[test]
 fn stale_or_blocked_results_start_nothing() {
     let mut world = World::new([plan("warm", None)]);
     world.pass(10);
