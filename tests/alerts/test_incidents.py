@@ -219,6 +219,13 @@ def test_silence__no_trigger_until_it_ends(receiver: Receiver) -> None:
     wait_until(lambda: receiver.kinds == ["triggered"])
 
 
+def test_silence__of_an_empty_list__is_refused() -> None:
+    engine = Engine(alerts={})
+    with pytest.raises(ValueError, match="check must name a check or a pattern; left out it means all"):
+        engine.silence({"check": []}, time.time(), time.time() + 60, "anna")
+    assert engine.silences() == []
+
+
 def test_maintenance__no_trigger_within_it(receiver: Receiver) -> None:
     shop = Shop({"hook": receiver.channel}, MAINTENANCE=[{"cron": "* * * * *", "minutes": 5, "checks": ["database"]}])
     shop.broken = True
@@ -497,6 +504,7 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
         ({"APPLICATION": 7}, "alerts: APPLICATION must be a str, not int"),
         ({"APPLICATION": "my shop"}, 'alerts: APPLICATION: the name "my shop" must be'),
         ({"FAILURES": "3"}, "alerts: FAILURES must be an int, not str"),
+        ({"FAILURES": 2**32}, f"FAILURES must be an int from 1 to 1000, not {2**32}"),
         ({"CHANNELS": {"a": {"type": "slak"}}}, "alerts: CHANNELS.a: unknown type 'slak': did you mean 'slack'"),
         ([], "alerts: it must be a dict, not list"),
         (

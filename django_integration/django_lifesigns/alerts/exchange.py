@@ -28,7 +28,7 @@ from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 RENEWED_EVERY = timedelta(seconds=60)
 ABANDONED_AFTER = timedelta(minutes=10)
 # Of those that are over, how long one is looked at of which a notice is pending, or is to be delivered again.
-PENDING_FOR, RETRIED_FOR = timedelta(days=2), timedelta(days=30)
+PENDING_FOR, RETRIED_FOR = timedelta(days=8), timedelta(days=30)
 # Of each table, in one exchange: others may have written there.
 MOST_ROWS = 1_000
 # States of a delivery.
