@@ -6,6 +6,7 @@ import gc
 import re
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -369,6 +370,25 @@ def test_metrics__count_incidents_and_deliveries(receiver: Receiver) -> None:
     wait_until(lambda: (value(opened), value(pending)) == (0, 0))
     assert deliveries("idle") == {"delivered": 0, "failed": 0, "refused": 0}
     assert "health_alert_deliveries" not in lifesigns.metrics(Engine())
+
+
+@pytest.mark.parametrize("limit", [{"response_time": 0.01}, {"error_rate": 10.0}])
+def test_limit__that_is_exceeded__is_a_warning(receiver: Receiver, limit: dict[str, float]) -> None:
+    alerts = {"CHANNELS": {"hook": receiver.channel}, **FAST}
+    engine = Engine(default_ttl=0.05, application="shop", alerts=alerts)
+    runs = count()
+
+    def slow() -> bool:
+        time.sleep(0.05)
+        # One in four fails, which is no error until two in a row do.
+        return "error_rate" not in limit or next(runs) % 4 != 3
+
+    engine.register("slow", slow, failures_before_error=2)
+    engine.limit(**limit)
+    engine.start_background()
+    wait_until(lambda: receiver.is_open("slow"))
+    body = next(body for body in receiver.bodies if body["data"]["check"] == "slow")
+    assert (body["data"]["status"], body["data"]["severity"]) == ("degraded", "warning")
 
 
 def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
