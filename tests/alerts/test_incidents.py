@@ -370,6 +370,10 @@ def test_metrics__count_incidents_and_deliveries(receiver: Receiver) -> None:
     wait_until(lambda: (value(opened), value(pending)) == (0, 0))
     assert deliveries("idle") == {"delivered": 0, "failed": 0, "refused": 0}
     assert "health_alert_deliveries" not in lifesigns.metrics(Engine())
+    with shop.engine.serve("127.0.0.1:0", show_details="always") as server:
+        served = fetch(server.address, "/metrics").body.decode().splitlines()
+    assert 'health_alert_deliveries_total{channel="hook",outcome="refused"} 1.0' in served
+    assert 'health_incidents_open{severity="critical"} 0.0' in served
 
 
 @pytest.mark.parametrize("limit", [{"response_time": 0.01}, {"error_rate": 10.0}])
