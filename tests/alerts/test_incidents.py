@@ -503,6 +503,23 @@ def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Rec
     assert receiver.violations == []
 
 
+def test_restore__notice_that_was_sent_since_it_was_kept__keeps_its_id(receiver: Receiver) -> None:
+    before = Shop({"hook": receiver.channel})
+    before.broken = True
+    before.wait_deliveries("delivered")
+    kept = before.engine.incidents()
+    before.engine.acknowledge("database", "anna")
+    before.wait_deliveries("delivered", "delivered")
+    del before
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    shop.engine.restore_incidents(kept)
+    shop.wait_state("firing")
+    shop.broken = False
+    # The receiver ignores what it has had.
+    wait_until(lambda: receiver.kinds == ["triggered", "acknowledged", "resolved"])
+
+
 def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
     receiver.answer = lambda number: 202 if number == 1 else 503
     before = Shop({"hook": receiver.channel})
