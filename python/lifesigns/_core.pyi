@@ -195,8 +195,11 @@ class Alerts:
     def retry(self, id: str) -> int:
         """Has everything of an incident tried again that was given up; returns how many notices are pending then."""
 
-    def trigger_again(self, id: str) -> None:
-        """Sends another trigger of an open incident, if it still fails. LookupError: there is none."""
+    def trigger_again(self, id: str, after: int) -> None:
+        """Sends another trigger of an open incident, if it still fails. LookupError: there is none.
+
+        ``after`` is the number of the last notice of it that another scope has sent.
+        """
 
     def flush(self, at_most: float) -> None:
         """Sends what is due, for a process that is about to end, for so many seconds at most."""

@@ -138,13 +138,17 @@ class Alerting:
         """
         return self._with_alerts().retry(incident_id)
 
-    def trigger_again(self, incident_id: str) -> None:
+    def trigger_again(self, incident_id: str, after: int = 0) -> None:
         """Send another trigger of an open incident that a receiver was wrongly told to be over, if it still fails.
+
+        Args:
+            after: the number of the last of the deliveries of those that have said so: a notice of a number that was
+                sent before is one that the receiver has had.
 
         Raises:
             LookupError: there is no such open incident.
         """
-        self._with_alerts().trigger_again(incident_id)
+        self._with_alerts().trigger_again(incident_id, after)
 
     def _with_alerts(self) -> _core.Alerts:
         if self._alerts is None:

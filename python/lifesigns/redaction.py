@@ -44,7 +44,7 @@ _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]{0,8192}"), MASK),
     (
         re.compile(
-            rf"((?:{_WORDS})\w{{0,20}}[\"']?\s{{0,3}}[=:]\s{{0,3}})"
+            rf"((?:{_WORDS})\w{{0,20}}[\"']?\s{{0,3}}[=:]\s{{0,3}})(?!did you mean )"
             r"(?:\"[^\"]{0,1024}\"?|'[^']{0,1024}'?|(?:(?:bearer|basic|token|digest)\s{1,3})?[^\s,;&)}\]'\"]{1,1024})",
             re.IGNORECASE,
         ),

@@ -183,11 +183,12 @@ impl Alerts {
         Ok(None)
     }
 
-    /// Has another trigger sent of an open incident, if it still fails; false if there is none.
-    pub fn trigger_again(&self, id: &str) -> Result<bool, StoreInUse> {
+    /// Has another trigger sent of an open incident, if it still fails; false if there is none. `after`: the number of the
+    /// last notice of it that another scope has sent.
+    pub fn trigger_again(&self, id: &str, after: u32) -> Result<bool, StoreInUse> {
         let Some(stores) = self.stores() else { return Ok(false) };
         for group in stores.incidents.groups() {
-            let is_open = |subject: &mut Subject| subject.trigger_again(id).then_some(());
+            let is_open = |subject: &mut Subject| subject.trigger_again(id, after).then_some(());
             if self.update(group, |subjects| subjects.values_mut().find_map(is_open))?.is_some() {
                 self.wake();
                 return Ok(true);

@@ -123,11 +123,12 @@ fn judge(answered: &Answered, advice: impl Fn(&Answered) -> Option<Cow<'static, 
     }
     match status {
         200..=299 => None,
-        300..=399 | 408 | 425 | 429 | 500.. => {
+        // An answer of 1xx is none: what comes after it is not known.
+        100..=199 | 300..=399 | 408 | 425 | 429 | 500.. => {
             if let Some(pause) = retry_after {
                 answer += &format!(", again in {}", in_words(pause));
             }
-            Some(Attempt::Failed { answer, retry_after, may_have_arrived: status >= 500 })
+            Some(Attempt::Failed { answer, retry_after, may_have_arrived: !(200..500).contains(&status) })
         }
         _ => Some(Attempt::Refused { answer }),
     }
@@ -174,6 +175,7 @@ mod tests {
             assert_eq!(judged(status, Some(5)), Some(Attempt::Refused { answer: answer.to_owned() }));
         }
         for (status, pause, answer, may_have_arrived) in [
+            (101, None, "101 Switching Protocols", true),
             (302, None, "302 Found", false),
             (408, None, "408 Request Timeout", false),
             (425, None, "425 Too Early", false),

@@ -16,6 +16,9 @@ use crate::state::incidents::IncidentStore;
 const MAX_BLOCKED: usize = 50;
 const MAX_ENTRIES: usize = 20;
 const MAX_DELIVERIES: usize = 100;
+/// Numbers of notices that may be taken: by what was sent after it was kept, or is sent by a scope that still has it. A
+/// receiver ignores a notice whose id it has had.
+const SKIPPED_NUMBERS: u32 = 1_000;
 /// Bytes of an id, of a text, and of a name.
 const MAX_ID: usize = 100;
 const MAX_TEXT: usize = 500;
@@ -151,6 +154,7 @@ impl KeptIncident {
             .map(|entry| TimelineEntry { at: time(entry.at), kind: entry.kind, text: truncated(&entry.text, MAX_TEXT) })
             .collect();
         (incident.revision, incident.confirmed) = (self.revision.max(1), self.revision);
+        let mut last = 0;
         let named = self.deliveries.into_iter().filter(|kept| kept.channel.len() <= MAX_NAME);
         for (index, kept) in named.take(MAX_DELIVERIES).enumerate() {
             let position = incident.channels.iter().position(|queue| queue.channel == kept.channel);
@@ -159,11 +163,12 @@ impl KeptIncident {
                 incident.channels.len() - 1
             });
             let number = kept.number.unwrap_or_else(|| u32::try_from(index + 1).unwrap_or(u32::MAX));
-            incident.continue_after(number);
+            last = number.max(last);
             if let Some(queue) = incident.channels.get_mut(position) {
                 kept.add_to(queue, number, now);
             }
         }
+        incident.continue_after(last.saturating_add(SKIPPED_NUMBERS));
         incident.continue_notified();
         incident
     }

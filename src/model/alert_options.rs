@@ -35,7 +35,7 @@ pub struct AlertOptions {
 }
 
 fn optional_in_a_row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
-    Option::<u32>::deserialize(deserializer)?.map(in_a_row).transpose().map_err(serde::de::Error::custom)
+    Option::<i64>::deserialize(deserializer)?.map(in_a_row).transpose().map_err(serde::de::Error::custom)
 }
 
 fn optional_seconds_from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -43,9 +43,10 @@ fn optional_seconds_from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// A number of results in a row.
-pub fn in_a_row(number: u32) -> Result<u32, SpecError> {
-    match number {
-        1..=MAX_IN_A_ROW => Ok(number),
+pub fn in_a_row(number: impl Into<i64>) -> Result<u32, SpecError> {
+    let number = number.into();
+    match u32::try_from(number) {
+        Ok(number @ 1..=MAX_IN_A_ROW) => Ok(number),
         _ => Err(SpecError(format!("must be an int from 1 to {MAX_IN_A_ROW}, not {number}"))),
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!   pending ──claim──► leased ──Delivered──► delivered
 //!      ▲                 ├─────Refused────► refused: shown, and not tried again
-//!      │                 ├─────Failed─────► pending again after a while; failed for good after a day
+//!      │                 ├─────Failed─────► pending again after a while; failed for good after a day, or a week
 //!      └─────────────────┴─ its process died or was stopped: may have arrived, so it is repeated
 //! ```
 //!
@@ -19,8 +19,9 @@ use crate::model::{NoticeKind, Owner};
 
 /// Deliveries of one channel that are kept for an incident.
 const MAX_DELIVERIES: usize = 8;
-/// For how long a notice is tried.
+/// For how long a notice is tried: longer than a weekend where it says that something fails, or no longer does.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(24 * 3_600);
+const GIVE_UP_CHANGE_AFTER: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// After so many failures in a row an operator should know.
 const REPORTED_FAILURES: u32 = 3;
 /// How long after the death of a sender its notice is repeated: what it sent is likely to have been read by then.
@@ -37,7 +38,7 @@ pub enum DeliveryState {
     Delivered,
     /// The receiver will never take it.
     Refused,
-    /// It was tried for a day.
+    /// It was tried for too long.
     Failed,
     /// There was no need for it any more.
     Dropped,
@@ -70,6 +71,13 @@ impl Delivery {
 
     pub fn is_pending(&self) -> bool {
         self.state == DeliveryState::Pending
+    }
+
+    fn give_up_after(&self) -> Duration {
+        match self.kind {
+            NoticeKind::Triggered | NoticeKind::Resolved => GIVE_UP_CHANGE_AFTER,
+            NoticeKind::Acknowledged | NoticeKind::Reminded => GIVE_UP_AFTER,
+        }
     }
 }
 
@@ -280,7 +288,7 @@ impl ChannelQueue {
                     self.arrival = self.arrival.max(Arrival::Maybe);
                 }
                 self.not_before = now.after(again_after);
-                if now.since(delivery.first_attempt) >= GIVE_UP_AFTER {
+                if now.since(delivery.first_attempt) >= delivery.give_up_after() {
                     delivery.state = DeliveryState::Failed;
                     self.not_before = 0;
                     self.is_reported = true;

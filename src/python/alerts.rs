@@ -154,9 +154,10 @@ impl PyAlerts {
         pending.ok_or_else(|| PyLookupError::new_err(format!("unknown incident {id:?}")))
     }
 
-    /// Sends another trigger of an open incident, if it still fails.
-    fn trigger_again(&self, py: Python<'_>, id: &str) -> PyResult<()> {
-        let is_open = py.detach(|| self.inner.trigger_again(id))?;
+    /// Sends another trigger of an open incident, if it still fails. `after`: the number of the last notice of it that
+    /// another scope has sent.
+    fn trigger_again(&self, py: Python<'_>, id: &str, after: u32) -> PyResult<()> {
+        let is_open = py.detach(|| self.inner.trigger_again(id, after))?;
         if is_open { Ok(()) } else { Err(PyLookupError::new_err(format!("unknown incident {id:?}"))) }
     }
 

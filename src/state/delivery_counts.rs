@@ -86,7 +86,7 @@ impl DeliveryCountStore {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
     use crate::state::backend::CAPACITY;
 

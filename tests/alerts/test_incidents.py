@@ -6,6 +6,7 @@ import gc
 import re
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,13 @@ def test_silence__no_trigger_until_it_ends(receiver: Receiver) -> None:
     wait_until(lambda: receiver.kinds == ["triggered"])
 
 
+def test_silence__of_an_empty_list__is_refused() -> None:
+    engine = Engine(alerts={})
+    with pytest.raises(ValueError, match="check must name a check or a pattern; left out it means all"):
+        engine.silence({"check": []}, time.time(), time.time() + 60, "anna")
+    assert engine.silences() == []
+
+
 def test_maintenance__no_trigger_within_it(receiver: Receiver) -> None:
     shop = Shop({"hook": receiver.channel}, MAINTENANCE=[{"cron": "* * * * *", "minutes": 5, "checks": ["database"]}])
     shop.broken = True
@@ -362,6 +370,29 @@ def test_metrics__count_incidents_and_deliveries(receiver: Receiver) -> None:
     wait_until(lambda: (value(opened), value(pending)) == (0, 0))
     assert deliveries("idle") == {"delivered": 0, "failed": 0, "refused": 0}
     assert "health_alert_deliveries" not in lifesigns.metrics(Engine())
+    with shop.engine.serve("127.0.0.1:0", show_details="always") as server:
+        served = fetch(server.address, "/metrics").body.decode().splitlines()
+    assert 'health_alert_deliveries_total{channel="hook",outcome="refused"} 1.0' in served
+    assert 'health_incidents_open{severity="critical"} 0.0' in served
+
+
+@pytest.mark.parametrize("limit", [{"response_time": 0.01}, {"error_rate": 10.0}])
+def test_limit__that_is_exceeded__is_a_warning(receiver: Receiver, limit: dict[str, float]) -> None:
+    alerts = {"CHANNELS": {"hook": receiver.channel}, **FAST}
+    engine = Engine(default_ttl=0.05, application="shop", alerts=alerts)
+    runs = count()
+
+    def slow() -> bool:
+        time.sleep(0.05)
+        # One in four fails, which is no error until two in a row do.
+        return "error_rate" not in limit or next(runs) % 4 != 3
+
+    engine.register("slow", slow, failures_before_error=2)
+    engine.limit(**limit)
+    engine.start_background()
+    wait_until(lambda: receiver.is_open("slow"))
+    body = next(body for body in receiver.bodies if body["data"]["check"] == "slow")
+    assert (body["data"]["status"], body["data"]["severity"]) == ("degraded", "warning")
 
 
 def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
@@ -472,6 +503,23 @@ def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Rec
     assert receiver.violations == []
 
 
+def test_restore__notice_that_was_sent_since_it_was_kept__keeps_its_id(receiver: Receiver) -> None:
+    before = Shop({"hook": receiver.channel})
+    before.broken = True
+    before.wait_deliveries("delivered")
+    kept = before.engine.incidents()
+    before.engine.acknowledge("database", "anna")
+    before.wait_deliveries("delivered", "delivered")
+    del before
+    shop = Shop({"hook": receiver.channel})
+    shop.broken = True
+    shop.engine.restore_incidents(kept)
+    shop.wait_state("firing")
+    shop.broken = False
+    # The receiver ignores what it has had.
+    wait_until(lambda: receiver.kinds == ["triggered", "acknowledged", "resolved"])
+
+
 def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
     receiver.answer = lambda number: 202 if number == 1 else 503
     before = Shop({"hook": receiver.channel})
@@ -497,6 +545,7 @@ def test_restore__pending_resolve_is_sent(receiver: Receiver) -> None:
         ({"APPLICATION": 7}, "alerts: APPLICATION must be a str, not int"),
         ({"APPLICATION": "my shop"}, 'alerts: APPLICATION: the name "my shop" must be'),
         ({"FAILURES": "3"}, "alerts: FAILURES must be an int, not str"),
+        ({"FAILURES": 2**32}, f"FAILURES must be an int from 1 to 1000, not {2**32}"),
         ({"CHANNELS": {"a": {"type": "slak"}}}, "alerts: CHANNELS.a: unknown type 'slak': did you mean 'slack'"),
         ([], "alerts: it must be a dict, not list"),
         (

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
@@ -21,6 +22,13 @@ ACTIONS = {
     "acknowledge": ["acknowledge_incident"],
     "silence": ["add_silence"],
     "retry": ["retry_incident"],
+}
+
+
+LOGGED = {
+    "acknowledge": "Acknowledge",
+    "silence": "Silence the checks for an hour",
+    "retry": "Deliver again what was refused or has failed",
 }
 
 
@@ -67,8 +75,11 @@ def test_action_needs_its_permission(action: str) -> None:
     User.objects.all().delete()
     client = client_of("view_incident", *ACTIONS[action])
     assert f'<option value="{action}"' in client.get(INCIDENTS).content.decode()
+    assert not LogEntry.objects.exists()
     act(client, INCIDENTS, action, "one")
     assert done() == {**dict.fromkeys(ACTIONS, False), action: True}
+    (logged,) = LogEntry.objects.all()
+    assert (logged.user.get_username(), logged.object_id, logged.change_message) == ("ann", "one", LOGGED[action])
     assert Incident.objects.get(pk="two").acknowledged_by == ""
 
 

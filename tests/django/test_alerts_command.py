@@ -203,6 +203,15 @@ def test_mistake_is_one_line_with_the_nearest_right_name(arguments: list[str], t
     assert "\n" not in str(error.value)
 
 
+def test_channel_that_is_left_out_says_why(settings: Any) -> None:
+    settings.ADMINS = []
+    settings.LIFESIGNS = {"ALERTS": {"CHANNELS": {"mail": {"type": "mail"}}}, "SHARE": "process"}
+    with pytest.raises(
+        CommandError, match=r"^Channel 'mail' is left out\. .*'to' is missing, and ADMINS has no address"
+    ):
+        call("test", "--channel", "mail")
+
+
 def test_without_channels_test_says_so(settings: Any) -> None:
     settings.LIFESIGNS = {}
     with pytest.raises(CommandError, match="names none that can be used"):

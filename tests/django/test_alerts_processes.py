@@ -8,6 +8,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +133,42 @@ def _is_ready(port: int) -> bool:
         return send_request(port, "/ready/", host="localhost")[0] == 200
     except OSError:
         return False
+
+
+HOLDING = """
+import ctypes
+from django.http import HttpResponse
+from django.urls import path
+from demo.urls import urlpatterns as demo
+
+def hold(request):
+    ctypes.PyDLL(None).sleep(12)  # which keeps the GIL
+    return HttpResponse("over")
+
+urlpatterns = [path("hold/", hold), *demo]
+"""
+
+
+def test_workers_that_are_all_stuck_in_c_code_are_alerted_by_themselves(tmp_path: Path, receiver: Receiver) -> None:
+    (tmp_path / "holding.py").write_text(HOLDING)
+    settings = {**project(tmp_path, receiver, WEDGED_AFTER=2), "ROOT_URLCONF": "holding"}
+    migrate(tmp_path, settings)
+    with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as served:
+        wait_until(lambda: _is_ready(served.port), 30, served.log())
+        # More than there are workers: each of them has one, and none answers anything else.
+        with ThreadPoolExecutor(4) as requests:
+            held = [requests.submit(_hold, served.port) for _ in range(4)]
+            wait_until(lambda: receiver.is_open("wedged_worker"), 60, served.log())
+            found = [body["data"] for body in receiver.bodies if body["data"]["check"] == "wedged_worker"]
+            assert found[0]["message"].endswith("for 2 s")
+            assert found[0]["instances"]["failing"] >= 1
+            assert not any(one.done() for one in held)
+        wait_until(lambda: not receiver.is_open("wedged_worker"), 60, served.log())
+
+
+def _hold(port: int) -> None:
+    with suppress(OSError):  # it waits for longer than the client
+        send_request(port, "/hold/", host="localhost")
 
 
 def test_command_reaches_the_workers_of_the_host_by_their_store(tmp_path: Path, receiver: Receiver) -> None:

@@ -169,12 +169,13 @@ def test_scope_that_was_cut_off_takes_back_what_another_has_resolved() -> None:
     exchanged(incident())
     aged("one")
     assert exchanged(instance="there").restored == [incident()]
-    exchanged(incident(revision=9, state="resolved", resolved_at=NOW), instance="there")
+    sent = [delivery("oncall"), delivery("oncall", 1_002, kind="resolved")]
+    exchanged(incident(revision=9, state="resolved", resolved_at=NOW, deliveries=sent), instance="there")
     found = exchanged(incident(revision=3, message="still"))
-    assert (found.resolved_elsewhere, found.confirmed) == (["one"], {"one": 3})
+    assert (found.resolved_elsewhere, found.confirmed) == ({"one": 1_002}, {"one": 3})
     row = Incident.objects.get()
     assert (row.instance, row.resolved_at, row.revision, row.message) == ("here", None, 3, "still")
-    assert exchanged(incident(revision=3)).resolved_elsewhere == []
+    assert exchanged(incident(revision=3)).resolved_elsewhere == {}
 
 
 def test_open_incident_is_renewed_by_its_scope() -> None:

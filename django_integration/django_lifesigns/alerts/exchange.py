@@ -17,6 +17,7 @@ from django_lifesigns.alerts.rows import (
     INCIDENT_FIELDS,
     delivery_rows,
     incident_row,
+    last_number,
     moment,
     seconds,
     silence_row,
@@ -28,7 +29,7 @@ from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 RENEWED_EVERY = timedelta(seconds=60)
 ABANDONED_AFTER = timedelta(minutes=10)
 # Of those that are over, how long one is looked at of which a notice is pending, or is to be delivered again.
-PENDING_FOR, RETRIED_FOR = timedelta(days=2), timedelta(days=30)
+PENDING_FOR, RETRIED_FOR = timedelta(days=8), timedelta(days=30)
 # Of each table, in one exchange: others may have written there.
 MOST_ROWS = 1_000
 # States of a delivery.
@@ -47,8 +48,8 @@ class Exchange:
     retries: list[str] = field(default_factory=list)
     # The same of those that are over, and that the engine has forgotten.
     retries_of_others: list[Incident] = field(default_factory=list)
-    # Open here, and resolved by another scope that had taken them.
-    resolved_elsewhere: list[str] = field(default_factory=list)
+    # Open here, and resolved by another scope that had taken them: the number of its last notice, by the id.
+    resolved_elsewhere: dict[str, int] = field(default_factory=dict)
     restored: list[Mapping[str, Any]] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     ended_silences: list[str] = field(default_factory=list)
@@ -96,7 +97,7 @@ def _exchange_incidents(
         others = [row for row in kept.values() if row.pk not in known and (row.resolved_at is None or _any(row).waits)]
         abandoned = [row for row in others if row.instance == instance or _age(row) > ABANDONED_AFTER]
         result.restored = _adopt(abandoned, using, instance)
-    result.resolved_elsewhere = taken_back
+    result.resolved_elsewhere = {pk: last_number(kept[pk]) for pk in taken_back}
     result.confirmed = {
         pk: max(found["revision"], kept[pk].revision if pk in kept and pk not in taken_back else 0)
         for pk, found in known.items()

@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.page import MESSAGE_LENGTH, AlertPage, in_colour, with_zone
 from django_lifesigns.alerts.rows import story
-from django_lifesigns.alerts.silence_admin import say
+from django_lifesigns.alerts.silence_admin import chosen, say
 from django_lifesigns.alerts.tables import Delivery, Incident
 
 
@@ -120,18 +120,20 @@ class IncidentAdmin(AlertPage):
 
     @admin.action(description=lazy("Acknowledge"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
+        rows = chosen(queryset)
         count = operations.acknowledge(queryset, request.user.get_username())
         text = ngettext("%(count)d incident acknowledged.", "%(count)d incidents acknowledged.", count)
-        say(self, request, text, count)
+        say(self, request, text, count, rows)
 
     @admin.action(description=lazy("Silence the checks for an hour"), permissions=["silence"])
     def silence(self, request: HttpRequest, queryset: QuerySet[Incident]) -> None:
-        names, comment = sorted(set(queryset.values_list("check_name", flat=True))), _("From the list of incidents")
+        rows, comment = chosen(queryset), _("From the list of incidents")
+        names = sorted(set(queryset.values_list("check_name", flat=True)))
         for name in names:
             operations.new_silence(name, author=request.user.get_username(), comment=comment).save(force_insert=True)
         count = len(names)
         text = ngettext("%(count)d check silenced.", "%(count)d checks silenced.", count)
-        say(self, request, text, count)
+        say(self, request, text, count, rows)
 
     @admin.display(description=lazy("severity"), ordering="severity")
     def shown_severity(self, row: Incident) -> SafeString:

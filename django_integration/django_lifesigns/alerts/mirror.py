@@ -110,8 +110,8 @@ class IncidentMirror:
         retries: dict[str, Callable[[], Any]] = {pk: partial(engine.retry_deliveries, pk) for pk in found.retries}
         retries |= {row.pk: partial(restore_and_retry, [row.record]) for row in found.retries_of_others}
         self._request_again([pk for pk, do in retries.items() if not self._attempt(f"retry of {pk}", do)])
-        for pk in found.resolved_elsewhere:
-            self._attempt(f"incident {pk}", engine.trigger_again, pk)
+        for pk, number in found.resolved_elsewhere.items():
+            self._attempt(f"incident {pk}", engine.trigger_again, pk, number)
         for record in found.restored:
             name = record.get("id") if isinstance(record, dict) else type(record).__name__
             self._attempt(f"incident {name}", engine.restore_incidents, [record])

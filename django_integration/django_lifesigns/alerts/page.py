@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import ngettext
 
 from django_lifesigns.alerts import operations
-from django_lifesigns.alerts.silence_admin import say
+from django_lifesigns.alerts.silence_admin import chosen, say
 from django_lifesigns.alerts.tables import Incident
 from django_lifesigns.checks.timezones import utc
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, coloured
@@ -67,9 +67,10 @@ class AlertPage(ReadOnlyAdmin):
 
     @admin.action(description=lazy("Deliver again what was refused or has failed"), permissions=["retry"])
     def retry(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        rows = chosen(queryset)
         count = operations.retry(self.incidents(queryset))
         text = ngettext("%(count)d incident is retried.", "%(count)d incidents are retried.", count)
-        say(self, request, text, count)
+        say(self, request, text, count, rows)
 
     @admin.display(description=lazy("state"), ordering="state")
     def shown_state(self, row: Any) -> SafeString:

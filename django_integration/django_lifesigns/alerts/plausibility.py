@@ -29,6 +29,8 @@ OTHER_SUBJECTS = ("readiness", "wedged_worker")
 GENERIC = frozenset(
     ["app", "backend", "conf", "config", "core", "django", "main", "mysite", "project", "server", "src"]
 )
+# Seconds: nobody wants more reminders than that.
+LEAST_REMINDER = 60
 URLS = ("url", "api_url", "webhook_url")
 # What keeps a route to some of the incidents.
 MATCHERS = frozenset(["checks", "severity", "group"])
@@ -50,6 +52,10 @@ def implausible(
     yield from _of_names(given, subjects(names), groups)
     yield from _of_application(alerts["APPLICATION"], given)
     yield from _unencrypted(given)
+    reminder = given.options.get("REMINDER")
+    if isinstance(reminder, (int, float)) and 0 < reminder < LEAST_REMINDER:
+        message = f"{WHERE}['REMINDER'] has every incident sent again after {reminder} s."
+        yield Problem(UNLIKELY_VALUE, message, "It is in seconds: 14400 for four hours; 0 for none.")
 
 
 def subjects(checks: Collection[str]) -> list[str]:

@@ -39,6 +39,8 @@ DELIVERY_FIELDS = (
     "next_attempt_at",
 )
 LONGEST = 255
+# No notice has a larger number.
+LARGEST_NUMBER = 1 << 31
 # What is shown of a delivery.
 SHOWN = {"channel", "kind", "state", "last_answer"}
 # No time is later: the end of the year 9998.
@@ -116,6 +118,12 @@ def story(row: Incident) -> dict[str, Any]:
         "timeline": [entry for entry in lists.get("timeline", ()) if _is_entry(entry)],
         "deliveries": [one for one in lists.get("deliveries", ()) if isinstance(one, dict) and one.keys() >= SHOWN],
     }
+
+
+def last_number(row: Incident) -> int:
+    """Return the number of the last notice of an incident, 0 where there is none."""
+    numbers = (delivery.get("number") for delivery in story(row)["deliveries"])
+    return max((number for number in numbers if isinstance(number, int) and 0 <= number < LARGEST_NUMBER), default=0)
 
 
 def known_incident(row: Incident) -> dict[str, Any]:

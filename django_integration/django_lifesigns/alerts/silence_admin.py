@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.forms import ChoiceField, ModelForm
@@ -24,10 +26,21 @@ from django_lifesigns.settings.problems import did_you_mean
 WITHIN = lazy("Every process follows within 30 s.")
 # That have not ended: the engine has room for no more.
 MOST_SILENCES = 200
+# Rows of one action in whose history it is noted.
+MOST_LOGGED = 1_000
 
 
-def say(page: admin.ModelAdmin, request: HttpRequest, text: str, count: int) -> None:  # type: ignore[type-arg]
-    """Show the user what was done to so many rows."""
+def chosen(rows: QuerySet[Any]) -> list[Any]:
+    """Return the rows of an action, as they are before it."""
+    return list(rows[:MOST_LOGGED])
+
+
+def say(page: Any, request: HttpRequest, text: str, count: int, rows: Sequence[Model]) -> None:
+    """Show the user what was done to so many rows, and log that the user has done so in the history of each."""
+    words = request.POST.get("action", "")
+    action = str(page.get_actions(request).get(words, (None, words, words))[2])
+    user: Any = request.user.pk
+    LogEntry.objects.log_actions(user, rows, CHANGE, action)
     page.message_user(request, f"{text % {'count': count}} {WITHIN}", messages.SUCCESS)
 
 
@@ -93,6 +106,7 @@ class SilenceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # is no generic
 
     @admin.action(description=lazy("End now"), permissions=["end"])
     def end(self, request: HttpRequest, queryset: QuerySet[Silence]) -> None:
+        rows = chosen(queryset)
         count = operations.end(queryset)
         text = ngettext("%(count)d silence ended.", "%(count)d silences ended.", count)
-        say(self, request, text, count)
+        say(self, request, text, count, rows)

@@ -48,7 +48,9 @@ def place_of_channel(name: str) -> str:
 
 def _unknown_keys(raw: Mapping[object, object]) -> Iterator[Problem]:
     for key in raw:
-        if key not in KEYS:
+        if key == "WEDGED_AFTER":
+            yield Problem(UNKNOWN_KEY, f"{WHERE} has an unknown key {key!r}.", f"Set LIFESIGNS[{key!r}].")
+        elif key not in KEYS:
             yield Problem(UNKNOWN_KEY, f"{WHERE} has an unknown key {str(key)!r}.", did_you_mean(str(key), KEYS))
 
 

@@ -80,8 +80,8 @@ pub struct RouteFields {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MatcherFields {
-    #[serde(deserialize_with = "texts")]
-    check: Vec<String>,
+    #[serde(deserialize_with = "given_texts")]
+    check: Option<Vec<String>>,
     #[serde(deserialize_with = "severities")]
     severity: Vec<Severity>,
     #[serde(deserialize_with = "texts")]
@@ -90,22 +90,33 @@ pub struct MatcherFields {
 
 impl MatcherFields {
     pub fn matcher(self) -> Result<AlertMatcher, SpecError> {
-        patterns("check", &self.check)?;
-        for (what, given) in [("check", self.check.len()), ("group", self.group.len())] {
+        let checks = match self.check {
+            // Such as of a comprehension that has found none.
+            Some(checks) if checks.is_empty() => {
+                return Err(SpecError::new("check must name a check or a pattern; left out it means all"));
+            }
+            checks => checks.unwrap_or_default(),
+        };
+        patterns("check", &checks)?;
+        for (what, given) in [("check", checks.len()), ("group", self.group.len())] {
             if given > MAX_MATCHED {
                 return Err(SpecError(format!("{what} must be a list of {MAX_MATCHED} at most, not of {given}")));
             }
         }
-        Ok(AlertMatcher { checks: self.check, severities: self.severity, groups: self.group })
+        Ok(AlertMatcher { checks, severities: self.severity, groups: self.group })
     }
 }
 
 fn counted_in_a_row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
-    in_a_row(u32::deserialize(deserializer)?).map_err(D::Error::custom)
+    in_a_row(i64::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
 fn from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     seconds_from_0(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+fn given_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    texts(deserializer).map(Some)
 }
 
 fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity>, D::Error> {

@@ -168,9 +168,12 @@ impl Subject {
     }
 
     /// Has another trigger sent of an open incident with the next step, if it still fails; false if there is none.
-    pub fn trigger_again(&mut self, id: &str) -> bool {
-        let open = self.open.as_mut().filter(|open| open.id == id);
-        open.map(|open| open.notified = None).is_some()
+    /// `after`: the number of the last notice of it that another scope has sent.
+    pub fn trigger_again(&mut self, id: &str, after: u32) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| open.id == id) else { return false };
+        open.continue_after(after);
+        open.notified = None;
+        true
     }
 
     /// Acknowledges what is open; false if there is nothing.

@@ -16,6 +16,8 @@ use crate::policy::outbox::{Arrival, ChannelQueue};
 const MAX_CLOSED: usize = 5;
 /// For how long one that is over is kept for tables that have not confirmed it.
 const KEEP_CLOSED: Duration = Duration::from_secs(24 * 3_600);
+/// The same of one of which something has still to be sent: longer than that is tried.
+const KEEP_PENDING: Duration = Duration::from_secs(8 * 24 * 3_600);
 /// After so long without an attempt no process has a channel: a receiver can demand a pause of an hour.
 const ORPHANED_AFTER: Duration = Duration::from_secs(2 * 3_600);
 const MAX_TIMELINE: usize = 20;
@@ -412,7 +414,7 @@ impl Subject {
                 is_changed |= incident.give_up_untried(report);
             }
             let is_new = incident.confirmed < incident.revision;
-            is_new && age < KEEP_CLOSED || incident.has_pending() && age < KEEP_CLOSED * 2
+            is_new && age < KEEP_CLOSED || incident.has_pending() && age < KEEP_PENDING
         });
         is_changed || self.closed.len() != before
     }

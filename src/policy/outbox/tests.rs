@@ -42,14 +42,14 @@ fn send(queue: &mut ChannelQueue, second: u64, sent: DeliveryResult) -> Option<D
 #[test]
 fn resolve_goes_where_its_trigger_may_have_arrived() {
     use DeliveryState::{Delivered, Dropped, Failed, Pending, Refused};
-    let day = 24 * 3_600 + 10;
+    let week = 7 * 24 * 3_600 + 10;
     let table: [(&str, &[(u64, DeliveryResult)], &[DeliveryState]); 6] = [
         ("never sent", &[], &[Dropped, Dropped]),
         ("delivered", &[(0, delivered())], &[Delivered, Pending]),
         ("has not arrived", &[(0, failed(false))], &[Dropped, Dropped]),
         ("may have arrived", &[(0, failed(true)), (10, failed(false))], &[Pending, Pending]),
         ("refused", &[(0, refused())], &[Refused, Dropped]),
-        ("given up", &[(0, failed(true)), (day, failed(false))], &[Failed, Pending]),
+        ("given up", &[(0, failed(true)), (week, failed(false))], &[Failed, Pending]),
     ];
     for (name, attempts, expected) in table {
         let mut queue = ChannelQueue::new("chat");
@@ -60,6 +60,32 @@ fn resolve_goes_where_its_trigger_may_have_arrived() {
         queue.push(2, NoticeKind::Resolved);
         let found: Vec<_> = states(&queue).into_iter().map(|(_, state)| state).collect();
         assert_eq!(found, expected, "{name}");
+    }
+}
+
+#[test]
+fn notice_is_given_up_after_a_week_or_where_another_follows_after_a_day() {
+    use DeliveryState::{Failed, Pending};
+    let hours = |hours: u64| hours * 3_600 + 10;
+    for (kind, after, expected) in [
+        (NoticeKind::Triggered, hours(167), Pending),
+        (NoticeKind::Triggered, hours(168), Failed),
+        (NoticeKind::Reminded, hours(23), Pending),
+        (NoticeKind::Reminded, hours(24), Failed),
+        (NoticeKind::Acknowledged, hours(24), Failed),
+        (NoticeKind::Resolved, hours(167), Pending),
+        (NoticeKind::Resolved, hours(168), Failed),
+    ] {
+        let mut queue = ChannelQueue::new("chat");
+        if kind != NoticeKind::Triggered {
+            queue.push(1, NoticeKind::Triggered);
+            send(&mut queue, 0, delivered());
+        }
+        queue.push(2, kind);
+        send(&mut queue, 1, failed(false));
+        let report = send(&mut queue, after, failed(false));
+        assert_eq!(queue.deliveries.last().unwrap().state, expected, "{kind} after {after} s");
+        assert_eq!(report == Some(DeliveryReport::GivenUp), expected == Failed, "{kind} after {after} s");
     }
 }
 
@@ -105,12 +131,12 @@ fn notices_that_a_newer_one_makes_needless_are_replaced() {
 
 #[test]
 fn reminder_of_what_the_receiver_does_not_know_is_its_trigger() {
-    let day = 24 * 3_600 + 10;
+    let week = 7 * 24 * 3_600 + 10;
     let table: [(&[(u64, DeliveryResult)], &str); 4] = [
         (&[(0, delivered())], "reminded"),
         (&[(0, refused())], "triggered"),
-        (&[(0, failed(false)), (day, failed(false))], "triggered"),
-        (&[(0, failed(true)), (day, failed(false))], "triggered"),
+        (&[(0, failed(false)), (week, failed(false))], "triggered"),
+        (&[(0, failed(true)), (week, failed(false))], "triggered"),
     ];
     for (attempts, expected) in table {
         let mut queue = ChannelQueue::new("chat");

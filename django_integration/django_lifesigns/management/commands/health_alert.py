@@ -23,6 +23,7 @@ from django_lifesigns.management.base import HealthCommand, unknown_checks
 from django_lifesigns.management.incidents import Known, incident_table, silence_table, with_times
 from django_lifesigns.management.terminal import Block, Table, show
 from django_lifesigns.runtime.engine import get_runtime
+from django_lifesigns.settings.alerts import place_of_channel
 from django_lifesigns.settings.problems import did_you_mean
 
 STYLES = {
@@ -70,6 +71,9 @@ class Command(HealthCommand):
         known = self._runtime.channels
         none = _("LIFESIGNS['ALERTS']['CHANNELS'] names none that can be used.")
         for name in channels or ():
+            wrong = (one.message for one in self._runtime.problems if one.message.startswith(place_of_channel(name)))
+            if name not in known and (why := next(wrong, "")):
+                raise CommandError(f"{_('Channel %(name)r is left out.') % {'name': name}} {why}", returncode=2)
             if name not in known:
                 nearest = did_you_mean(name, known) if known else none
                 raise CommandError(f"{_('Unknown channel %(name)r.') % {'name': name}} {nearest}", returncode=2)
