@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.cache import caches
 from django.core.signals import request_started
 from django.db import connections
 
+from django_lifesigns.actions import celery_pool
 from django_lifesigns.actions.celery_pool import quarters
 from django_lifesigns.actions.kinds import made
 from django_lifesigns.actions.stale_connections import DISPATCH, StaleConnections
@@ -104,3 +106,25 @@ def test_celery_pool__a_quarter_at_a_time(number: int, most: int) -> None:
     batches = list(quarters([str(index) for index in range(number)]))
     assert max(map(len, batches)) == most
     assert [name for batch in batches for name in batch] == [str(index) for index in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("size", "before", "after", "expected"),
+    [
+        (2, ["a", "b"], ["a", "b"], {"a", "b"}),
+        (2, ["a", "b"], ["b", "c"], None),  # one has ended
+        (2, ["a", "b"], [], None),
+        (2, ["a", "b"], None, None),  # it did not answer this once
+        (3, ["a", "b"], ["a", "b"], None),  # a process is free
+        (None, ["a", "b"], ["a", "b"], None),
+        (2, [], [], None),
+    ],
+)
+def test_celery_pool__is_stuck_where_no_process_is_free_and_nothing_moves(
+    size: int | None, before: list[str], after: list[str] | None, expected: set[str] | None, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(celery_pool, "STILL_SECONDS", 0.0)
+    answers = [{"w": [{"id": task} for task in tasks]} if tasks is not None else None for tasks in (before, after)]
+    inspect = SimpleNamespace(stats=lambda: {"w": {"pool": {"max-concurrency": size}}}, active=lambda: answers.pop(0))
+    app = SimpleNamespace(control=SimpleNamespace(inspect=lambda **_: inspect))
+    assert celery_pool._stuck(app, ["w"]) == ({} if expected is None else {"w": expected})

@@ -1,6 +1,7 @@
 """Has Celery's workers replace their pools of processes: a quarter of the workers at a time.
 
-Celery replaces a process once its task is done, which it never is where it hangs: such a task is ended.
+Celery replaces a process once its task is done, which it never is where it hangs. So the tasks of a worker are ended
+where each of its processes runs one, and the same for some time.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from lifesigns import CheckFailed
 
 # Seconds to wait for the answers of workers.
 ANSWER_SECONDS = 2.0
-# How long the tasks that run have to end by themselves.
-GRACE_SECONDS = 2.0
-POLL_SECONDS = 0.5
+# For how long nothing has moved in a worker that is stuck.
+STILL_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CeleryPool:
     """Restarts the pools of all workers that answer, or of those that are named.
 
-    It needs `worker_pool_restarts`. Tasks that still run `GRACE_SECONDS` later are ended, and not delivered again.
+    It needs `worker_pool_restarts`. Tasks of a worker in which nothing moves are ended, and not delivered again.
     """
 
     workers: Sequence[str] = ()
@@ -45,10 +45,10 @@ class CeleryPool:
         names = list(self.workers) or sorted(_names(app.control.ping(timeout=ANSWER_SECONDS)))
         if not names:
             raise CheckFailed("No worker answered")
+        stuck = _stuck(app, names)
         restarted: list[str] = []
         refused = ended = 0
         for batch in quarters(names):
-            running = _running(app, batch)
             answers = app.control.broadcast(
                 "pool_restart",
                 arguments={"reload": False},
@@ -60,7 +60,10 @@ class CeleryPool:
             done = [name for name, answer in _each(answers) if isinstance(answer, dict) and "ok" in answer]
             restarted += done
             refused += len(answers or ()) - len(done)
-            ended += _end(app, done, running)
+            hanging = [task for name in done for task in stuck.get(name, ())]
+            if hanging:
+                app.control.revoke(hanging, destination=done, terminate=True, signal="SIGKILL")
+            ended += len(hanging)
         missing = len(names) - len(restarted) - refused
         if not restarted:
             raise CheckFailed(f"{refused} workers refused, {missing} did not answer")
@@ -70,23 +73,27 @@ class CeleryPool:
         return f"{text}; {refused} refused, {missing} did not answer" if refused or missing else text
 
 
-def _end(app: Any, workers: list[str], running: set[str]) -> int:
-    """End those tasks that do not end by themselves in time, and return how many that were."""
-    until = time.monotonic() + GRACE_SECONDS
-    while running and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
-        running = running & _running(app, workers)
-    if running and workers:
-        app.control.revoke(sorted(running), destination=workers, terminate=True, signal="SIGKILL")
-    return len(running)
+def _stuck(app: Any, workers: Sequence[str]) -> dict[str, set[str]]:
+    """Return the tasks of each worker that has no free process, and in which none starts or ends for a while."""
+    inspect = app.control.inspect(destination=workers, timeout=ANSWER_SECONDS, limit=len(workers))
+    sizes = {name: _size(stats) for name, stats in (inspect.stats() or {}).items()}
+    full = {name: tasks for name, tasks in _running(inspect).items() if 0 < sizes.get(name, 0) <= len(tasks)}
+    if not full:
+        return {}
+    time.sleep(STILL_SECONDS)
+    now = _running(inspect)
+    return {name: tasks for name, tasks in full.items() if now.get(name) == tasks}
 
 
-def _running(app: Any, workers: list[str]) -> set[str]:
-    """Return the ids of the tasks that these workers run now."""
-    if not workers:
-        return set()
-    answers = app.control.inspect(destination=workers, timeout=ANSWER_SECONDS, limit=len(workers)).active()
-    return {task["id"] for tasks in (answers or {}).values() for task in tasks or ()}
+def _size(stats: Any) -> int:
+    """Return how many tasks a worker runs at once; 0 where it does not say."""
+    size = (stats.get("pool") or {}).get("max-concurrency")
+    return size if isinstance(size, int) else 0
+
+
+def _running(inspect: Any) -> dict[str, set[str]]:
+    """Return the ids of the tasks that each worker runs now."""
+    return {name: {task["id"] for task in tasks or ()} for name, tasks in (inspect.active() or {}).items()}
 
 
 def quarters(names: Sequence[str]) -> Iterator[list[str]]:
