@@ -37,8 +37,8 @@ def chosen(rows: QuerySet[Any]) -> list[Any]:
 
 def say(page: Any, request: HttpRequest, text: str, count: int, rows: Sequence[Model]) -> None:
     """Show the user what was done to so many rows, and log that the user has done so in the history of each."""
-    words = request.POST.get("action", "")
-    action = str(page.get_actions(request).get(words, (None, words, words))[2])
+    name = request.POST.get("action", "")
+    action = str(page.get_actions(request).get(name, (None, name, name))[2])
     user: Any = request.user.pk
     LogEntry.objects.log_actions(user, rows, CHANGE, action)
     page.message_user(request, f"{text % {'count': count}} {WITHIN}", messages.SUCCESS)
