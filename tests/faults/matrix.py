@@ -51,13 +51,14 @@ def main(words: list[str]) -> int:
     for cell in left_out:
         print(f"Not driven here (needs Linux and root): {cell}")
     broken = sum(bool(row.broken) for row in rows)
+    print(f"\n{time.monotonic() - started:.0f} s on {os.cpu_count()} cores")
     summary = (
-        f"{len(rows)} cells in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores; {broken} broke a bound. "
+        f"{len(rows)} cells; {broken} broke a bound. "
         f"Bounds: /ready/ {BOUNDS.ready} s, /health/ {BOUNDS.health} s, another check's median within "
         f"{BOUNDS.unaffected * 1000:.0f} ms of its usual one, healed without a restart, threads and connections back "
         f"(Django's Redis caches: up to {REDIS_SPARE} more until Python's garbage collector comes by)."
     )
-    print(f"\n{summary}")
+    print(summary)
     if accepted and words:
         page.accept_rows("matrix", [cells_of(row) for row in rows])
     elif accepted:
@@ -95,7 +96,7 @@ def cells_of(row: Row) -> tuple[str, ...]:
         " → ".join(str(load.on_server) for load in loads),
         row.seen,
         "never" if row.healed is None else f"{row.healed:.1f}",
-        "; ".join(row.broken) or "kept",
+        "; ".join(row.broken) or page.KEPT,
     )
 
 
