@@ -17,7 +17,7 @@ def measure_rollups(checks: int) -> None:
     from django_lifesigns.history.objectives.targets import Target
     from django_lifesigns.history.rollups.backfill import backfill
     from django_lifesigns.history.rollups.figures import DURATIONS, FIGURES
-    from django_lifesigns.history.rollups.reading import sums, tiles
+    from django_lifesigns.history.rollups.reading import segments, sums
     from django_lifesigns.history.rollups.writer import prune, roll_up
     from django_lifesigns.models import Rollup
 
@@ -52,7 +52,7 @@ def measure_rollups(checks: int) -> None:
     targets = {name: Target(99.9, 30) for name in names}
     show("all objectives", lambda: read_states(targets, now))
     for days in (30, 90, 400):
-        windows = {"all": tiles(now - days * 86_400, now, now)}
+        windows = {"all": segments(now - days * 86_400, now, now)}
         show(f"all figures of {days} days", partial(sums, windows, FIGURES))
     recent = Rollup.objects.filter(period="day", start__gte=int(now) - 90 * 86_400)
     strips = recent.values_list("check_name", "start", "error")

@@ -12,6 +12,7 @@ from django_lifesigns.dashboard.strips import DAYS, first_day
 from django_lifesigns.history.rollups.periods import DAY, HOUR
 
 WHEN = "2026-11-29T10:00:00.000000Z"
+WELL = ("healthy", "covered")
 OFTEN = {"healthy": 0.75, "error": 0.1, "degraded": 0.1, "maintenance": 0.05, "blocked": 0.05}
 
 
@@ -46,7 +47,11 @@ def random_days(now: float, name: str, seed: int) -> list[dict[str, Any]]:
             continue
         figures = {key: chance.uniform(1, 80_000) for key, share in OFTEN.items() if chance.random() < share}
         start = first_day(now) + number * DAY.seconds
-        rows.append({"check_name": name, "period": "day", "start": start, "until": start, **figures})
+        # By up to three hosts.
+        covered = min(86_400.0, sum(figures.values()) / chance.uniform(1, 3))
+        rows.append(
+            {"check_name": name, "period": "day", "start": start, "until": start, "covered": covered, **figures}
+        )
     return rows
 
 
@@ -60,7 +65,7 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
         if plain:
             starts = range(first_day(now), int(now), DAY.seconds)
             days: list[dict[str, Any]] = [
-                {"check_name": name, "period": "day", "start": start, "until": start, "healthy": 80_000.0}
+                {"check_name": name, "period": "day", "start": start, "until": start, **dict.fromkeys(WELL, 80_000.0)}
                 for start in starts
             ]
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -362,13 +363,50 @@ def test_incidents_start_and_end_with_the_status(django_assert_num_queries: Any)
     add("c", "error", minutes=30)
     add("c", "error", minutes=0.5)
     add("d", "error", minutes=30, message="nothing is known after it")
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(1):
         found = found_incidents()
     assert sorted(found) == [
         ("a", "error", 60, 40, ()),
         ("a", "error", 110, 90, ()),
         ("c", "error", 30, None, ()),
         ("d", "error", 30, 29, ()),
+    ]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_incidents_equal_the_model_of_each_result(seed: int) -> None:
+    """Of three checks, whose results come at random times; some before and some after the time of the report."""
+    chance, until = random.Random(seed), timezone.now()
+    since = until - timedelta(hours=2)
+    rows: list[HealthCheckLog] = []
+    for name in "abc":
+        at = until - timedelta(hours=2.2)
+        while (at := at + timedelta(seconds=chance.choice([5, 60, 240]))) < until + timedelta(minutes=5):
+            status = chance.choice(["healthy", "healthy", "degraded", "error", rows[-1].status if rows else "error"])
+            message = f"{status} {len(rows)}"
+            rows.append(HealthCheckLog(check_name=name, status=status, message=message, checked_at=at, duration_ms=1))
+    HealthCheckLog.objects.bulk_create(rows)
+    expected = []
+    for name in "abc":
+        own = [row for row in rows if row.check_name == name and since <= row.checked_at < until]
+        started: Any = None
+        for before, row in zip([None, *own], own, strict=False):
+            if row.status == "healthy":
+                expected += [(name, *started, row.checked_at)] if started else []
+                started = None
+            elif started is None:
+                started = row.checked_at, row.status, row.message
+            elif row.status == "error" and before is not None and before.status != "error":
+                started = started[0], row.status, row.message
+        if started:
+            end = own[-1].checked_at + timedelta(seconds=60)
+            expected.append((name, *started, end if end < until else None))
+    found = incidents(since, until, lambda _check: timedelta(seconds=60), {})
+    shown = [(each.check, each.since, each.status, each.cause, each.until) for each in found]
+    assert sorted(shown, key=str) == sorted(expected, key=str)
+    assert [each for each in shown if each[0] == "b"] == [
+        (each.check, each.since, each.status, each.cause, each.until)
+        for each in incidents(since, until, lambda _check: timedelta(seconds=60), {}, "b")
     ]
 
 
@@ -389,10 +427,19 @@ def test_incidents_of_children_are_folded_into_their_cause() -> None:
 def test_report_of_time_has_availability_objective_and_percentiles_of_all_runs(settings: Any) -> None:
     settings.LIFESIGNS = {"CHECKS": {"mine": lambda: True}, "OBJECTIVES": {"mine": {"target": 99.0, "days": 7}}}
     start = HOUR.start(timezone.now().timestamp() - 7_200)
-    figures = {"healthy": 3_400.0, "error": 20.0, "maintenance": 180.0, "duration_3": 99, "duration_9": 1}
+    figures = {
+        "healthy": 3_400.0,
+        "error": 20.0,
+        "maintenance": 180.0,
+        "duration_3": 99,
+        "duration_9": 1,
+        "covered": 3_600.0,
+    }
     for period in ("hour", "day"):
         start = HOUR.start(start) if period == "hour" else DAY.start(start)
         Rollup.objects.create(check_name="mine", period=period, start=start, until=0, healthy_runs=100, **figures)
+        # A check that was skipped all the time.
+        Rollup.objects.create(check_name="skipped", period=period, start=start, until=0, duration_0=100)
     found = json.loads(report("--format", "json", "--hours", "48"))
     [mine] = found["checks"]
     assert mine["availability_percentage"] == pytest.approx(100 * 3_400 / 3_420, abs=0.001)

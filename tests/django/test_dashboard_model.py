@@ -11,19 +11,22 @@ from xml.etree import ElementTree
 
 import pytest
 
-from django_lifesigns.dashboard.assemble import dashboard_data, fingerprint
+from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.detail import check_data
 from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.order import in_order, overall, roots
-from django_lifesigns.dashboard.present import percent
+from django_lifesigns.dashboard.revision import fingerprint
+from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
 from django_lifesigns.dashboard.strips import DAYS, Strip, availability, coverage, first_day, read_strips
 from django_lifesigns.dashboard.svg import HEIGHT, strip_svg
+from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.models import Rollup
 from tests.django.dashboards import NOTHING, info, live, random_days, result
 
 WORST = ("error", "degraded", "maintenance", "blocked", "healthy")
+NO_SECONDS = dict.fromkeys(WORST, 0.0)
 LETTERS = {"error": "e", "degraded": "d", "maintenance": "m", "blocked": "b", "healthy": "h"}
 
 
@@ -38,17 +41,17 @@ def test_strips__against_a_brute_force_model() -> None:
     assert sorted(strips) == [f"check_{number}" for number in range(6)]
     for name, strip in strips.items():
         expected: list[str] = []
-        totals = dict.fromkeys(WORST, 0.0)
+        totals = dict.fromkeys((*WORST, "covered"), 0.0)
         for number in range(DAYS):
             start = first_day(now) + number * DAY.seconds
             day: dict[str, Any] = next((row for row in rows if (row["check_name"], row["start"]) == (name, start)), {})
             expected.append(next((LETTERS[state] for state in WORST if day.get(state)), "-"))
-            for state in WORST:
+            for state in totals:
                 totals[state] += day.get(state, 0.0)
             if expected[-1] in "edmb":
                 counted = sum(day.get(state, 0.0) for state in WORST)
                 for state in WORST:
-                    mean = day.get(state, 0.0) * min(1.0, 86_400 / counted)
+                    mean = day.get(state, 0.0) / max(1.0, counted / day["covered"])
                     assert strip.seconds(number, state) == pytest.approx(mean)
             else:
                 assert number not in strip.days
@@ -56,7 +59,7 @@ def test_strips__against_a_brute_force_model() -> None:
         assert strip.total == pytest.approx(totals)
         known = totals["healthy"] + totals["degraded"] + totals["error"]
         assert availability(strip) == pytest.approx(1 - totals["error"] / known)
-        assert coverage(strip, now) == pytest.approx(min(1.0, sum(totals.values()) / (now - strip.first)))
+        assert coverage(strip, now) == pytest.approx(min(1.0, totals["covered"] / (now - strip.first)))
     assert read_strips(now, "check_3") == {"check_3": strips["check_3"]}
 
 
@@ -71,9 +74,14 @@ def test_strips__each_day_alone_is_in_its_place() -> None:
     assert strip.date_of(DAYS - 1) == datetime.fromtimestamp(now, timezone.utc).date()
 
 
-def test_strip__of_several_hosts_is_their_mean() -> None:
-    strip = Strip(0, days={3: {"healthy": 2 * 86_400.0, "error": 86_400.0}})
-    assert strip.seconds(3, "error") == pytest.approx(86_400 / 3)
+@pytest.mark.django_db
+@pytest.mark.parametrize("covered", [86_400.0, 3_600.0])
+def test_strip__of_several_hosts_is_their_mean(covered: float) -> None:
+    """Three hosts are known for as long, of which one fails: a third of that, be it a day or an hour."""
+    now = time.time()
+    figures = {"healthy": 2 * covered, "error": covered, "covered": covered}
+    Rollup.objects.create(check_name="mine", period="day", start=DAY.start(now), until=0, **figures)
+    assert read_strips(now)["mine"].seconds(DAYS - 1, "error") == pytest.approx(covered / 3)
 
 
 def test_availability__of_nothing_is_none() -> None:
@@ -137,7 +145,7 @@ def test_overall__table(results: Any, minor: list[str], expected: str) -> None:
 
 def strip_of(states: str, **seconds: float) -> Strip:
     """A strip that ends so, whose last day has these seconds."""
-    figures = {**dict.fromkeys(WORST, 0.0), "healthy": 3_600.0, **seconds}
+    figures = {**NO_SECONDS, "healthy": 3_600.0, **seconds}
     letters = list(states.rjust(DAYS, "-"))
     days: dict[int, Mapping[str, float]] = {at: figures for at, letter in enumerate(letters) if letter in "edmb"}
     return Strip(first_day(time.time()), letters, days)
@@ -159,14 +167,14 @@ def strip_of(states: str, **seconds: float) -> Strip:
     ],
 )
 def test_sentence__says_what_is_seen(strip: Strip | None, text: str) -> None:
-    assert strip_sentence(strip) == text
+    assert strip_sentence(strip, Phrases()) == text
 
 
 def test_svg__no_data_and_maintenance_are_never_green() -> None:
     history = History(strips={"mine": strip_of("h" * 20 + "me", error=60, maintenance=5)})
     (check,) = dashboard_data(live({"mine": result()}), history)["checks"]
     assert check["strip"] is not None
-    drawn = ElementTree.fromstring(strip_svg(check["strip"]))
+    drawn = ElementTree.fromstring(strip_svg(check["strip"], Phrases()))
     bars = [(bar.get("class"), int(bar.get("x", 0)), int(bar.get("width", 0))) for bar in drawn]
     assert bars == [("unknown", 0, 68), ("healthy", 68, 20), ("maintenance", 88, 1), ("error", 89, 1)]
     assert drawn.get("aria-label") == check["strip"]["summary"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import time
 from collections import Counter, defaultdict
@@ -16,9 +17,10 @@ import pytest
 
 from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS
 from django_lifesigns.history.objectives.prometheus import rules
+from django_lifesigns.history.objectives.sentence import sentence
 from django_lifesigns.history.objectives.state import ObjectiveState, read_states
 from django_lifesigns.history.objectives.targets import Target
-from django_lifesigns.history.rollups.allot import Cursor, Increments, allot
+from django_lifesigns.history.rollups.allot import Cursor, Increments, allot, totals
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, PERIODS, TOTAL
 from django_lifesigns.history.rollups.reading import segments
 from django_lifesigns.history.rollups.upsert import add
@@ -39,6 +41,8 @@ class Host:
 
     def __init__(self, parent: str, child: str) -> None:
         self.checks = {"parent": parent, "child": child}
+        # Minutes before which it is rolled up, too.
+        self.also: set[int] = set()
 
     def samples(self, start: int, name: str) -> Iterator[dict[str, Any]]:
         """Yield the engine's counters, as it has them: from zero after each restart, the child's without a run."""
@@ -58,8 +62,13 @@ class Host:
                 before = self.checks[check][minute - 1] if minute else "."
                 totals[check]["error_stretches"] += letter == "e" != before
             following = tuple(own[minute + 1 : minute + 2] for own in self.checks.values())
-            # Where a status changes, each half hour, and each minute of the last day.
-            if following != letters or minute % 30 == 29 or minute > len(self.checks["parent"]) - 26 * 60:
+            # Where a status changes, where a host starts or ends, each half hour, and each minute of the last day.
+            if (
+                following != letters
+                or minute + 1 in self.also
+                or minute % 30 == 29
+                or minute > len(self.checks["parent"]) - 26 * 60
+            ):
                 parents = {"parent": (), "child": ("parent",)}
                 yield {
                     check: counters(at, f"{epoch}{check}", parents[check], since=since, **totals[check])
@@ -68,20 +77,47 @@ class Host:
 
 
 def roll_up_all(hosts: Sequence[Host], start: int, maintenance: Sequence[tuple[float, float]]) -> None:
-    """Write the roll-ups of the whole time that are still kept at its end."""
-    found = Increments()
-    for number, host in enumerate(hosts):
-        samples = list(host.samples(start, f"{number}-"))
-        cursors = {
-            each["epoch"]: Cursor(int(each["since"]), each["since"], {})
-            for sample in samples
-            for each in sample.values()
+    """Write the roll-ups that are still kept at the end: host by host, from one start or end of one to the next."""
+    presence = _changes_of_presence(hosts, start)
+    for host in hosts:
+        host.also = {int(at - start) // 60 for at in presence}
+    samples = [list(host.samples(start, f"{number}-")) for number, host in enumerate(hosts)]
+    cursors = {
+        each["epoch"]: Cursor(int(each["since"]), each["since"], {})
+        for own in samples
+        for sample in own
+        for each in sample.values()
+    }
+    end = float(start + 60 * len(hosts[0].checks["parent"]))
+    for until in [*presence, math.inf]:
+        for number, own in enumerate(samples):
+            turn = [sample for sample in own if sample["parent"]["at"] <= until]
+            samples[number] = own[len(turn) :]
+            if turn:
+                _roll_up(turn, cursors, dict.fromkeys(hosts[0].checks, maintenance), end)
+
+
+def _changes_of_presence(hosts: Sequence[Host], start: int) -> list[float]:
+    """Return when a host has started or ended: between two of these each has counted all the time, or not at all."""
+    found = set()
+    for host in hosts:
+        letters = host.checks["parent"]
+        found |= {
+            float(start + 60 * minute)
+            for minute in range(1, len(letters))
+            if (letters[minute] == ".") != (letters[minute - 1] == ".")
         }
-        increments = allot(samples, cursors, dict.fromkeys(host.checks, maintenance))
-        for key, figures in increments.rows.items():
-            if key.period != TOTAL:
-                found.add(key, increments.until[key], figures)
-    add(found, "default")
+    return sorted(found)
+
+
+def _roll_up(turn: Sequence[Any], cursors: dict[str, Cursor], maintenance: Any, end: float) -> None:
+    increments = allot(turn, cursors, maintenance)
+    for sample in turn:
+        for each in sample.values():
+            cursors[each["epoch"]] = Cursor(int(each["since"]), each["at"], totals(each))
+    kept = {period.name: period.kept_since(end) for period in PERIODS}
+    increments.rows = {key: row for key, row in increments.rows.items() if key.start >= kept.get(key.period, math.inf)}
+    add(increments, "default")
 
 
 def random_host(minutes: int, seed: int) -> Host:
@@ -104,7 +140,7 @@ def random_host(minutes: int, seed: int) -> Host:
     return Host("".join(parent), "".join(child))
 
 
-FIGURES = ("healthy", "degraded", "error", "blocked", "maintenance")
+FIGURES = ("healthy", "degraded", "error", "blocked", "maintenance", "covered")
 
 
 def model(hosts: Sequence[Host], check: str, planned: Sequence[bool]) -> list[Counter[str]]:
@@ -119,6 +155,8 @@ def model(hosts: Sequence[Host], check: str, planned: Sequence[bool]) -> list[Co
             is_blocked = check == "child" and host.checks["parent"][minute] == "e"
             found = "blocked" if is_blocked else {"h": "healthy", "d": "degraded", "e": "error"}.get(letter)
             seconds["maintenance" if is_planned else found or "unknown"] += 60
+        # However many hosts know it, a minute is one.
+        seconds["covered"] = 60 * bool(seconds.keys() - {"unknown"})
         minutes.append(seconds)
     return minutes
 
@@ -156,12 +194,35 @@ def test_ninety_days_equal_the_model_of_each_minute(seed: int, last_day: str, se
             first = (segments(end - lengths[name], end, end)[0][1] - start) // 60
             expected = (total(modelled[first:], *good), total(modelled[first:], *bad))
             assert (spent.good, spent.bad) == pytest.approx(expected, abs=0.01), (check, name)
+            counted = total(modelled[first:], *(set(FIGURES) - {"covered"}))
+            known = sum(expected) * total(modelled[first:], "covered") / counted
+            assert spent.known_seconds == pytest.approx(min(known, spent.length), abs=0.01), (check, name)
         share = budget.period.bad_seconds / budget.period.bad
         lost: defaultdict[date, float] = defaultdict(float)
         for minute, seconds in enumerate(modelled[first:], first):
             if lost_here := total([seconds], *bad):
                 lost[datetime.fromtimestamp(start + 60 * minute, zone).date()] += lost_here * share
         assert states[check].lost_on == pytest.approx(lost, abs=0.01)
+
+
+@pytest.mark.parametrize("hours", [1, 20])
+def test_known_time_of_several_hosts_is_not_theirs_together(hours: int) -> None:
+    """In the first hours two hosts that fail for six minutes know of an hour, and have spent six minutes."""
+    minutes = 60 * hours
+    end = HOUR.start(time.time())
+    start = end - 60 * minutes
+    letters = outages(minutes, (30, 6))
+    roll_up_all([Host(letters, letters) for _ in range(2)], start, [])
+    target = Target(99.9, 30)
+    [state] = read_states({"parent": target}, float(end))
+    period = state.budget.period
+    assert period.known == pytest.approx(2 * 3_600 * hours)
+    assert (period.known_seconds, period.bad_seconds) == pytest.approx((3_600 * hours, 360))
+    assert state.budget.remaining == pytest.approx(1 - 360 / state.budget.seconds)
+    assert f"it is known for {hours} h so far" in sentence(state)
+    assert sum(state.lost_on.values()) == pytest.approx(360)
+    # Half of three days are not known after twenty hours of two hosts, and nothing is said of their pace.
+    assert state.budget.burn("3d") is None
 
 
 def _compare_rows(check: str, modelled: Sequence[Counter[str]], start: int) -> None:

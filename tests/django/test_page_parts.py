@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.http.check_rows import CheckRow, listing
 from django_lifesigns.http.tables import DEEPEST, MOST_ROWS, cell, table_of
 from django_lifesigns.http.words import ago, milliseconds
@@ -85,7 +86,7 @@ def test_row__what_is_known_of_a_check() -> None:
     ("seconds", "said"), [(-3, "just now"), (0.4, "just now"), (12, "12 s ago"), (7_500, "2 h 5 min ago")]
 )
 def test_ago__in_words(seconds: float, said: str) -> None:
-    assert ago(seconds) == said
+    assert ago(seconds, Phrases()) == said
 
 
 @pytest.mark.parametrize(("value", "said"), [(0.04, "0.0 ms"), (12.34, "12.3 ms"), (2_500, "2.5 s"), (None, "")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import random
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError, connection, transaction
 from django.db.models import Sum
 
 from django_lifesigns.history import background, recorder, rows, write_behind
@@ -271,15 +272,18 @@ def test_log_every_counts_each_result_all_the_same(settings: Any) -> None:
 PROGRAM = """
 import json, time
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 from django_lifesigns.history.rollups import writer
-from django_lifesigns.history.rollups.reading import sums, tiles
+from django_lifesigns.history.rollups.reading import segments, sums
 from django_lifesigns.history.write_behind import Recorder
 from django_lifesigns.models import Rollup
+from django_lifesigns.history.objectives.state import read_states
+from django_lifesigns.history.objectives.targets import Target
 from lifesigns import Engine
 from tests.django.recording import report
+from tests.django.test_rollups_allot import counters
 
 call_command("migrate", verbosity=0)
 writer.ROLL_SECONDS = writer.RETRY_SECONDS = 0.0
@@ -297,9 +301,25 @@ for number in range(4):
     assert not mine.rollups._refused
 now = time.time()
 writer.prune(now, "default")
-windows = {"5m": tiles(now - 300, now, now), "30d": tiles(now - 30 * 86_400, now, now)}
+windows = {"5m": segments(now - 300, now, now), "30d": segments(now - 30 * 86_400, now, now)}
 counted = mine.rollups._samples.all()[-1]["mine"]["healthy"]
-print(json.dumps({"queries": queries, "counted": counted, "found": sums(windows, ["healthy"], ["mine"])}))
+found = sums(windows, ["healthy", "healthy_runs"], ["mine"])
+
+# Two hosts, of which the second starts in the middle, is always five seconds later, and fails for a minute.
+at = float(int(now) // 86_400 * 86_400 - 2 * 86_400)
+for seconds in range(0, 3_601, 60):
+    for host, since, later in (("1", 0.0, 0), ("2", 1_800.0, 5)):
+        known = max(0.0, seconds - since)
+        error = 60.0 * (host == "2" and seconds >= 2_400)
+        common = {"since": at + since + later, "healthy": known - error, "error": error, "error_stretches": bool(error)}
+        if known or not since:
+            sample = {"two": counters(at + seconds + later, host * 16, **common)}
+            for _ in range(2):  # a new source is only started by the first
+                with transaction.atomic():
+                    writer.roll_up([sample], "default")
+targets = {"two": Target(99.0, 30), "none": Target(99.0, 30)}
+states = {state.check: state.as_dict() for state in read_states(targets, at + 86_400)}
+print(json.dumps({"queries": queries, "counted": counted, "found": found, "states": states}))
 """
 
 
@@ -315,6 +335,13 @@ def test_roll_ups_in_each_database(new_database: NewDatabase, tmp_path: Path, zo
     assert found["counted"] > 0.3  # three pauses
     assert found["found"]["mine"]["30d"]["healthy"] == pytest.approx(found["counted"], abs=0.001)
     assert found["found"]["mine"]["5m"] == found["found"]["mine"]["30d"]
+    assert found["found"]["mine"]["5m"]["healthy_runs"] == 4
+    two = found["states"]["two"]
+    assert two["known_ratio"] == pytest.approx(3_605 / (30 * DAY.seconds), abs=1e-6)
+    # A minute of an hour and a half of both: 40 s of the hour that is known.
+    assert two["bad_seconds"] == pytest.approx(60 * 3_605 / 5_400, abs=0.1)
+    assert sum(day["seconds"] for day in two["lost_on"]) == pytest.approx(two["bad_seconds"], abs=0.1)
+    assert found["states"]["none"]["known_ratio"] == 0
 
 
 HOSTS = """
@@ -366,7 +393,7 @@ print(json.dumps(days))
 
 
 def test_check_that_is_renewed_in_the_background_is_known_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A day of it adds up to 86,400 s within 1 s: to a hundred-thousandth."""
+    """All the time since its first run, with real clocks."""
     monkeypatch.setattr(background, "SHORTEST_PAUSE", 0.1)
     engine = Engine(default_ttl=0.5, log=False)
     engine.register("mine", lambda: True)
@@ -381,6 +408,32 @@ def test_check_that_is_renewed_in_the_background_is_known_all_the_time(monkeypat
     row = Rollup.objects.exclude(source=LIVE).get(period="total")
     since = Rollup.objects.get(source=LIVE).until
     assert row.healthy == pytest.approx(row.until - since, abs=0.005)
+
+
+def test_seconds_of_a_day_add_up_to_it() -> None:
+    """Within 1 s, of a check that is renewed all the time, sampled at odd times in fractions of a second."""
+    chance = random.Random(1)
+    day = float(DAY.start(time.time()) - 2 * DAY.seconds)
+    since = at = day - 1_234.567
+    known = dict.fromkeys(("healthy", "degraded", "error"), 0.0)
+    waiting: list[Any] = []
+    while at < day + 1.1 * DAY.seconds:
+        status = chance.choices(list(known), [90, 5, 5])[0]
+        length = chance.uniform(10, 130)
+        at += length
+        known[status] += length
+        waiting.append({"mine": counters(at, since=since, **known)})
+        # Now and then the database was gone for a while.
+        if len(waiting) > chance.choice([0, 1, 100]):
+            for _ in range(2):
+                with transaction.atomic():
+                    roll_up(waiting, "default")
+            waiting = []
+    row = Rollup.objects.get(period="day", start=int(day))
+    assert row.healthy + row.degraded + row.error == pytest.approx(DAY.seconds, abs=1)
+    assert row.covered == pytest.approx(DAY.seconds, abs=1)
+    hours = Rollup.objects.filter(period="hour", start__gte=day, start__lt=day + DAY.seconds)
+    assert [each.covered for each in hours] == pytest.approx([HOUR.seconds] * 24, abs=1)
 
 
 SHARING = """

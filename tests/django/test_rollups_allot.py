@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from django_lifesigns.history.rollups.allot import Cursor, Increments, Key, Step, allot, spread, totals
-from django_lifesigns.history.rollups.figures import COUNTS, DURATIONS
+from django_lifesigns.history.rollups.figures import COUNTS, COVERED, DURATIONS, SECONDS, sources
 from django_lifesigns.history.rollups.maintenance import windows
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, TOTAL
-from django_lifesigns.history.rollups.reading import segments
+from django_lifesigns.history.rollups.reading import cells, segments
 from django_lifesigns.history.rollups.samples import Samples
 
 START = 1_800_000_000 // 86_400 * 86_400
@@ -35,7 +35,7 @@ def cursor(until: float = START, **values: float) -> Cursor:
 
 def rows(increments: Increments, period: str = "minute", name: str = "a") -> dict[int, dict[str, float]]:
     return {
-        key.start - START: {field: value for field, value in row.items() if value}
+        key.start - START: {field: value for field, value in row.items() if value and field != COVERED}
         for key, row in increments.rows.items()
         if (key.period, key.check_name) == (period, name)
     }
@@ -147,11 +147,30 @@ def test_allot_equals_the_model_of_each_second(seed: int) -> None:
                 found[key.period, key.start, field] += value  # type: ignore[assignment]
         known["e"] = Cursor(START, batch[-1]["a"]["at"], totals(batch[-1]["a"]))
         position += step
+    for key, row in increments.rows.items():
+        if key.period != TOTAL:
+            assert row[COVERED] == pytest.approx(sum(row.get(name, 0) for name in SECONDS)), key
     for period, tolerance in ((DAY, 1e-6), (HOUR, 60), (MINUTE, 60)):
         for start in range(START, START + len(seconds), period.seconds):
             part = Counter(seconds[start - START : start - START + period.seconds])
             for state in states[:3]:
                 assert found[period.name, start, state] == pytest.approx(part[state], abs=tolerance), (period, start)
+
+
+@pytest.mark.parametrize(
+    ("figures", "length", "expected"),
+    [
+        ({"healthy": 3_600.0, "covered": 3_600.0}, 30 * DAYS, 1),
+        ({"healthy": 7_000.0, "error": 200.0, "covered": 3_600.0}, 30 * DAYS, 2),
+        ({"healthy": 100.0, "maintenance": 50.0, "blocked": 50.0, "covered": 100.0}, 200, 2),
+        # Rounding, and nothing at all.
+        ({"healthy": 60.0, "covered": 60.000001}, 60, 1),
+        ({}, 60, 1),
+        ({}, 0, 1),
+    ],
+)
+def test_sources_are_those_that_counted_at_a_time(figures: dict[str, float], length: float, expected: float) -> None:
+    assert sources({**dict.fromkeys(SECONDS, 0.0), **figures}, length) == pytest.approx(expected)
 
 
 def test_samples_that_wait_become_coarser_and_keep_their_ends() -> None:
@@ -190,6 +209,26 @@ def test_segments_are_the_time_without_gaps_and_overlaps(seed: int) -> None:
         else:
             assert end is None if until == now else (end or 0) >= until - 1
     assert len([part for part in parts if part[0] == "minute"]) <= 2
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_cells_are_the_rows_of_each_window_once(seed: int) -> None:
+    chance = random.Random(seed)
+    now = START + chance.randrange(DAYS) + chance.random()
+    lengths = [300, 1_800, 3_600, 21_600, DAYS, 3 * DAYS, 30 * DAYS, 90 * DAYS]
+    windows = [segments(now - length, now, now) for length in chance.sample(lengths, chance.randint(1, 5))]
+    windows.append(segments(now - 5 * DAYS, now - chance.randrange(4 * DAYS), now))
+    parts = cells(windows)
+    for (period, start, end), _ in parts:
+        others = [own for own, _ in parts if own[0] == period and own != (period, start, end)]
+        assert all(first >= (end or now + DAYS) or (to or now + DAYS) <= start for _, first, to in others)
+    for number, window in enumerate(windows):
+        own = {segment for segment, inside in parts if number in inside}
+        for period in ("minute", "hour", "day"):
+            rows = {"minute": 60, "hour": 3_600, "day": DAYS}[period]
+            for at in range(int(now - 91 * DAYS) // DAYS * DAYS, int(now), rows if period != "minute" else 420):
+                wanted = any(one == period and first <= at < (to or now) for one, first, to in window)
+                assert sum(one == period and first <= at < (to or now) for one, first, to in own) == wanted
 
 
 AT = datetime(2026, 11, 29, 3, 0, tzinfo=timezone.utc).timestamp()  # a Sunday

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
-from hashlib import sha256
 from typing import Any
 
 from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.live import Live
 from django_lifesigns.dashboard.order import STATUSES, in_order, overall, shown_status
+from django_lifesigns.dashboard.revision import in_words, revision
+from django_lifesigns.dashboard.self_healing import actions_entry, latest_runs
 from django_lifesigns.dashboard.sentences import message_of, strip_sentence
 from django_lifesigns.dashboard.shapes import (
     AvailabilityEntry,
     CheckEntry,
     DashboardData,
     IncidentEntry,
+    StripDay,
     StripEntry,
     SummaryEntry,
     WorkerEntry,
 )
 from django_lifesigns.dashboard.strips import DAYS, STATES, Strip, availability, coverage
-from django_lifesigns.history.json_text import to_json
+from django_lifesigns.history.objectives.sentence import Phrases
 from lifesigns.results import ProcessInfo
 
 LETTERS = {letter: name for name, letter in STATES.items()}
-# Which change as time passes, and with each run of a check that finds the same.
-PASSING = frozenset(["at", "retry_after_seconds", "duration_seconds", "lag_seconds"])
-VOLATILE = PASSING | {"timestamp", "duration_ms"}
 # Seconds that a program may wait for the interpreter without anybody noticing.
 NOTICED_LAG = 1.0
 
@@ -35,7 +34,8 @@ NOTICED_LAG = 1.0
 def dashboard_data(live: Live, history: History) -> DashboardData:
     """Return the whole."""
     results = live.report["checks"]
-    checks = [check_entry(name, blocks, live, history) for name, blocks in in_order(results, live.infos)]
+    facts = Facts(live, history)
+    checks = [check_entry(name, blocks, facts) for name, blocks in in_order(results, live.infos)]
     status, incidents = overall(results, live.infos), incidents_of(live, history)
     data: DashboardData = {
         "status": status,
@@ -47,14 +47,26 @@ def dashboard_data(live: Live, history: History) -> DashboardData:
         "history_error": history.error,
         "checks": checks,
         "incidents": None if live.incidents is None else [incident_entry(each, live.now) for each in incidents],
+        "actions": None if live.actions is None else actions_entry(live.actions, live.action_log),
         "workers": [_worker(process) for process in live.processes],
     }
-    data["revision"] = revision(data)
+    data["revision"] = revision({**data, "checks": [in_words(check) for check in checks]})
     return data
 
 
-def check_entry(name: str, blocks: Sequence[str], live: Live, history: History) -> CheckEntry:
+class Facts:
+    """What checks are shown from."""
+
+    def __init__(self, live: Live, history: History) -> None:
+        self.live = live
+        self.history = history
+        self.phrases = Phrases()
+        self.runs = latest_runs(live.action_log)
+
+
+def check_entry(name: str, blocks: Sequence[str], facts: Facts) -> CheckEntry:
     """Return one check, which blocks these others."""
+    live, history = facts.live, facts.history
     result, info, strip = live.report["checks"][name], live.infos[name], history.strips.get(name)
     breaker = info["breaker"]
     is_run = not result.get("pending") and "blocked_by" not in result
@@ -76,9 +88,10 @@ def check_entry(name: str, blocks: Sequence[str], live: Live, history: History) 
         "last_error": dict(result["last_error"]) if "last_error" in result else None,
         "runbook": info["runbook"],
         "silenced_until": iso(live.silenced[name]) if name in live.silenced else None,
-        "strip": _strip(strip),
+        "strip": _strip(strip, facts.phrases),
         "availability": _availability(strip, live.now),
         "objective": history.objectives.get(name),
+        "last_action": facts.runs.get(name),
     }
 
 
@@ -94,26 +107,9 @@ def incidents_of(live: Live, history: History) -> list[Mapping[str, Any]]:
     return sorted(found.values(), key=place)
 
 
-def revision(data: Mapping[str, Any]) -> str:
-    """Return what is another text once something has changed that does not change by itself."""
-    return sha256(to_json(_without(data, VOLATILE)).encode()).hexdigest()[:16]
-
-
-def fingerprint(data: Mapping[str, Any]) -> str:
-    """Return what is the same as long as nothing was found anew: only time has passed."""
-    return sha256(to_json(_without(data, PASSING)).encode()).hexdigest()[:16]
-
-
 def iso(at: float) -> str:
     """Return seconds since 1970 as ISO 8601."""
     return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _without(value: Any, keys: frozenset[str], depth: int = 2) -> Any:
-    """Return the data without these keys, which are those of the whole and of its entries."""
-    if isinstance(value, Mapping) and depth:
-        return {key: _without(each, keys, depth - 1) for key, each in value.items() if key not in keys}
-    return [_without(each, keys, depth) for each in value] if isinstance(value, list) and depth else value
 
 
 def _summary(checks: Iterable[CheckEntry]) -> SummaryEntry:
@@ -123,24 +119,28 @@ def _summary(checks: Iterable[CheckEntry]) -> SummaryEntry:
     return {"total": sum(counts.values()), **counts}  # type: ignore[typeddict-item]  # these are the statuses
 
 
-def _strip(strip: Strip | None) -> StripEntry | None:
+def _strip(strip: Strip | None, phrases: Phrases) -> StripEntry | None:
     if strip is None:
         return None
+    if strip.entry is None:
+        strip.entry = {
+            "first_day": strip.date_of(0).isoformat(),
+            "states": "".join(strip.states),
+            "summary": strip_sentence(strip, phrases),
+            "days": [_day(strip, number) for number in sorted(strip.days)],
+        }
+    return strip.entry
+
+
+def _day(strip: Strip, number: int) -> StripDay:
+    figures = strip.days[number]
     return {
-        "first_day": strip.date_of(0).isoformat(),
-        "states": "".join(strip.states),
-        "summary": strip_sentence(strip),
-        "days": [
-            {
-                "date": strip.date_of(number).isoformat(),
-                "state": LETTERS.get(strip.states[number], "unknown"),
-                "error_seconds": round(strip.seconds(number, "error"), 1),
-                "degraded_seconds": round(strip.seconds(number, "degraded"), 1),
-                "maintenance_seconds": round(strip.seconds(number, "maintenance"), 1),
-                "blocked_seconds": round(strip.seconds(number, "blocked"), 1),
-            }
-            for number in sorted(strip.days)
-        ],
+        "date": strip.date_of(number).isoformat(),
+        "state": LETTERS.get(strip.states[number], "unknown"),
+        "error_seconds": round(figures["error"], 1),
+        "degraded_seconds": round(figures["degraded"], 1),
+        "maintenance_seconds": round(figures["maintenance"], 1),
+        "blocked_seconds": round(figures["blocked"], 1),
     }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django_lifesigns.dashboard.assemble import check_entry, incident_entry, incidents_of, iso, revision
+from django_lifesigns.dashboard.assemble import Facts, check_entry, incident_entry, incidents_of, iso
 from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.live import Live
 from django_lifesigns.dashboard.order import in_order
+from django_lifesigns.dashboard.revision import revision
+from django_lifesigns.dashboard.self_healing import actions_entry
 from django_lifesigns.dashboard.shapes import CheckData, DurationsEntry, IncidentStory, OutageEntry
 from django_lifesigns.dashboard.strips import DAYS
 from django_lifesigns.history.reports.in_time import TimeFigures
@@ -21,15 +23,20 @@ def check_data(name: str, live: Live, history: History) -> CheckData:
     if live.incidents is not None:
         own = [incident for incident in incidents_of(live, history) if incident["check"] == name]
         incidents = [_story(incident, live.now) for incident in own]
+    actions = None
+    if live.actions is not None:
+        # Of the same run the store has what is newer.
+        actions = actions_entry(live.actions, [*history.action_runs, *live.action_log], name)
     data: CheckData = {
         "at": iso(live.now),
         "revision": "",
         "days": DAYS,
         "history_error": history.error,
-        "check": check_entry(name, blocks, live, history),
+        "check": check_entry(name, blocks, Facts(live, history)),
         "durations": [_durations(window, figures) for window, figures in history.durations.items()],
         "outages": [_outage(outage, live.now) for outage in history.outages],
         "incidents": incidents,
+        "actions": actions,
         # It has neither targets nor credentials.
         "configuration": dict(live.infos[name]),
     }

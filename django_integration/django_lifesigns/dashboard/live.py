@@ -1,11 +1,11 @@
-"""What is known without the database: results, circuits, workers, and the incidents and silences of the store."""
+"""What is known without the database: results, circuits, workers; the store's incidents, silences and actions."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -26,6 +26,9 @@ class Live:
     incidents: Sequence[Mapping[str, Any]] | None
     # Until when each check is silenced.
     silenced: Mapping[str, float]
+    # As the engine has them, None without any; and what they did, oldest first.
+    actions: Mapping[str, Any] | None = None
+    action_log: Sequence[Mapping[str, Any]] = ()
 
 
 def read_live(runtime: Runtime) -> Live:
@@ -37,7 +40,11 @@ def read_live(runtime: Runtime) -> Live:
         with suppress(TimeoutError):  # another process holds the store
             incidents = engine.incidents()
             silenced = _silenced(engine, now)
-    return Live(now, engine.known(), engine.infos(), engine.processes(), incidents, silenced)
+    live = Live(now, engine.known(), engine.infos(), engine.processes(), incidents, silenced)
+    if runtime.has_actions:
+        with suppress(TimeoutError):
+            return replace(live, actions=engine.actions(), action_log=engine.action_log())
+    return live
 
 
 def _silenced(engine: Engine, now: float) -> dict[str, float]:

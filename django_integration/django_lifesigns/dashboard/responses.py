@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.text import compress_string
 
-from django_lifesigns.dashboard.assemble import fingerprint
 from django_lifesigns.dashboard.csrf import csrf_token, finish
+from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.history.json_text import to_json
 from django_lifesigns.http.headers import NOT_KEPT
 from django_lifesigns.http.negotiation import preferred

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop as noop
 
 from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN, Strip
-from django_lifesigns.history.objectives.sentence import duration
+from django_lifesigns.history.objectives.sentence import Phrases
 
 MESSAGES = {
     "healthy": lazy("All systems operational"),
@@ -18,37 +17,45 @@ MESSAGES = {
     "unknown": lazy("Not all critical checks have a result yet"),
 }
 OF_DAY = {
-    "error": lazy("%(time)s in error"),
-    "degraded": lazy("%(time)s degraded"),
-    "maintenance": lazy("%(time)s in maintenance"),
-    "blocked": lazy("%(time)s blocked"),
+    "error": noop("%(time)s in error"),
+    "degraded": noop("%(time)s degraded"),
+    "maintenance": noop("%(time)s in maintenance"),
+    "blocked": noop("%(time)s blocked"),
 }
 NO_CHECKS = lazy("No checks are registered")
 
 
-def strip_sentence(strip: Strip | None) -> str:
+def strip_sentence(strip: Strip | None, _: Phrases) -> str:
     """Return one sentence about the days of a check."""
     values = {"days": DAYS}
-    if strip is None or not set(strip.states) - {UNKNOWN}:
+    unknown = DAYS if strip is None else strip.states.count(UNKNOWN)
+    if strip is None or unknown == DAYS:
         return _("Nothing is known of the last %(days)d days.") % values
-    parts = []
-    if number := strip.states.count(STATES["error"]):
-        text = ngettext("%(time)s in error on %(count)d day", "%(time)s in error on %(count)d days", number)
-        parts.append(text % {"time": duration(_seconds(strip, "error")), "count": number})
-    if number := sum(figures["degraded"] > 0 for figures in strip.days.values()):
-        text = ngettext("%(time)s degraded on %(count)d day", "%(time)s degraded on %(count)d days", number)
-        parts.append(text % {"time": duration(_seconds(strip, "degraded")), "count": number})
-    if number := sum(figures["maintenance"] > 0 for figures in strip.days.values()):
-        text = ngettext("maintenance on %(count)d day", "maintenance on %(count)d days", number)
-        parts.append(text % {"count": number})
-    if number := sum(figures["blocked"] > 0 for figures in strip.days.values()):
-        text = ngettext("blocked on %(count)d day", "blocked on %(count)d days", number)
-        parts.append(text % {"count": number})
+    parts = [*_bad_days(strip, _)] if strip.days else []
     parts = parts or [_("healthy")]
-    if number := strip.states.count(UNKNOWN):
-        text = ngettext("nothing known of %(count)d day", "nothing known of %(count)d days", number)
-        parts.append(text % {"count": number})
+    if unknown:
+        text = _.ngettext("nothing known of %(count)d day", "nothing known of %(count)d days", unknown)
+        parts.append(text % {"count": unknown})
     return _("Last %(days)d days: %(parts)s.") % {**values, "parts": ", ".join(parts)}
+
+
+def _bad_days(strip: Strip, _: Phrases) -> Iterator[str]:
+    if number := strip.states.count(STATES["error"]):
+        text = _.ngettext("%(time)s in error on %(count)d day", "%(time)s in error on %(count)d days", number)
+        yield text % {"time": _.duration(_seconds(strip, "error")), "count": number}
+    if number := _days_with(strip, "degraded"):
+        text = _.ngettext("%(time)s degraded on %(count)d day", "%(time)s degraded on %(count)d days", number)
+        yield text % {"time": _.duration(_seconds(strip, "degraded")), "count": number}
+    if number := _days_with(strip, "maintenance"):
+        text = _.ngettext("maintenance on %(count)d day", "maintenance on %(count)d days", number)
+        yield text % {"count": number}
+    if number := _days_with(strip, "blocked"):
+        text = _.ngettext("blocked on %(count)d day", "blocked on %(count)d days", number)
+        yield text % {"count": number}
+
+
+def _days_with(strip: Strip, name: str) -> int:
+    return sum(figures[name] > 0 for figures in strip.days.values())
 
 
 def _seconds(strip: Strip, name: str) -> float:
@@ -60,6 +67,8 @@ def message_of(status: str, count: int) -> str:
     return str(MESSAGES[status]) if count else str(NO_CHECKS)
 
 
-def day_words(seconds: Mapping[str, float]) -> str:
+def day_words(seconds: Mapping[str, float], _: Phrases) -> str:
     """Return what a day was that was not plainly healthy, in words."""
-    return ", ".join(text % {"time": duration(seconds[name])} for name, text in OF_DAY.items() if seconds[name] > 0)
+    return ", ".join(
+        _(text) % {"time": _.duration(seconds[name])} for name, text in OF_DAY.items() if seconds[name] > 0
+    )

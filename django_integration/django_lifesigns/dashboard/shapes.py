@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypedDict
 
+from django_lifesigns.dashboard.self_healing import ActionRunEntry, ActionsEntry
+
 # Unknown: it has not run yet, or its last result is stale.
 ShownStatus = Literal["healthy", "degraded", "error", "skipped", "unknown"]
 
@@ -68,6 +70,8 @@ class CheckEntry(TypedDict):
     strip: StripEntry | None
     availability: AvailabilityEntry | None
     objective: dict[str, Any] | None
+    # What self-healing did last about it, in the last 24 hours.
+    last_action: ActionRunEntry | None
 
 
 class IncidentEntry(TypedDict):
@@ -137,6 +141,8 @@ class DashboardData(TypedDict):
     checks: list[CheckEntry]
     # None without `ALERTS`.
     incidents: list[IncidentEntry] | None
+    # None without `ACTIONS`.
+    actions: ActionsEntry | None
     workers: list[WorkerEntry]
 
 
@@ -171,4 +177,5 @@ class CheckData(TypedDict):
     durations: list[DurationsEntry]
     outages: list[OutageEntry]
     incidents: list[IncidentStory] | None
+    actions: ActionsEntry | None
     configuration: dict[str, Any]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
 from itertools import groupby
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString
 
 from django_lifesigns.dashboard.sentences import day_words
 from django_lifesigns.dashboard.shapes import StripDay, StripEntry
 from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN
+from django_lifesigns.history.objectives.sentence import Phrases
 
 HEIGHT = 16
 # Of the bar of a day.
@@ -18,9 +19,13 @@ HEIGHTS = {"e": 16, "d": 12, "m": 12, "b": 8, "h": 8, UNKNOWN: 2}
 PATTERNS = {"m": ' fill="url(#maintenance)"', "b": ' fill="url(#blocked)"'}
 PLAIN = (STATES["healthy"], UNKNOWN)
 NAMES = {letter: name for name, letter in STATES.items()} | {UNKNOWN: "unknown"}
+SHAPES = {
+    letter: f'class="{name}" y="{HEIGHT - HEIGHTS[letter]}" height="{HEIGHTS[letter]}"{PATTERNS.get(letter, "")}'
+    for letter, name in NAMES.items()
+}
 
 
-def strip_svg(strip: StripEntry) -> SafeString:
+def strip_svg(strip: StripEntry, phrases: Phrases) -> SafeString:
     """Return the strip, whose summary stands in for it where it is not seen."""
     days = {day["date"]: day for day in strip["days"]}
     notable = iter(sorted(days))
@@ -31,7 +36,8 @@ def strip_svg(strip: StripEntry) -> SafeString:
         if letter in PLAIN:
             bars.append(_bar(letter, position, count))
         else:
-            bars += [_bar(letter, number, 1, days[next(notable)]) for number in range(position, position + count)]
+            for number in range(position, position + count):
+                bars.append(_bar(letter, number, 1, day_title(days[next(notable)], phrases)))
         position += count
     label = escape(strip["summary"])
     text = (
@@ -41,16 +47,12 @@ def strip_svg(strip: StripEntry) -> SafeString:
     return SafeString(text)
 
 
-def _bar(letter: str, start: int, width: int, day: StripDay | None = None) -> str:
-    height = HEIGHTS[letter]
-    shape = f'class="{NAMES[letter]}" x="{start}" y="{HEIGHT - height}" width="{width}" height="{height}"'
-    pattern = PATTERNS.get(letter, "")
-    if day is None:
-        return f"<rect {shape}{pattern}/>"
-    return f"<rect {shape}{pattern}><title>{escape(day_title(day))}</title></rect>"
+def _bar(letter: str, start: int, width: int, title: str = "") -> str:
+    text = f'<rect {SHAPES[letter]} x="{start}" width="{width}"'
+    return f"{text}><title>{escape(title)}</title></rect>" if title else f"{text}/>"
 
 
-def day_title(day: StripDay) -> str:
+def day_title(day: StripDay, phrases: Phrases) -> str:
     """Return what a day was, with its date."""
     seconds = {
         "error": day["error_seconds"],
@@ -58,4 +60,4 @@ def day_title(day: StripDay) -> str:
         "maintenance": day["maintenance_seconds"],
         "blocked": day["blocked_seconds"],
     }
-    return f"{day['date']}: {day_words(seconds)}"
+    return f"{day['date']}: {day_words(seconds, phrases)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -58,7 +59,7 @@ async def dashboard(request: HttpRequest, wait: Wait) -> HttpResponse:
     def data() -> Any:
         return dashboard_data(read_live(runtime), history)
 
-    shown = Shown(data, "lifesigns/dashboard.html", dashboard_context)
+    shown = Shown(data, "lifesigns/dashboard.html", partial(dashboard_context, drawing=history.drawing))
     return await in_thread(wait, _respond, request, shown, runtime, user)
 
 
@@ -80,7 +81,7 @@ async def dashboard_check(request: HttpRequest, wait: Wait, check: str) -> HttpR
     def data() -> Any:
         return check_data(check, read_live(runtime), history)
 
-    shown = Shown(data, "lifesigns/dashboard_check.html", check_context)
+    shown = Shown(data, "lifesigns/dashboard_check.html", partial(check_context, drawing=history.drawing))
     return await in_thread(wait, _respond, request, shown, runtime, user)
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 from django.apps.registry import Apps
 from django.db import models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
-from django.db.migrations import CreateModel
+from django.db.migrations import AddField, CreateModel
 from django.db.migrations.state import ProjectState
 
 from django_lifesigns.history.completion import complete
@@ -65,6 +65,44 @@ class AdoptOrCreateModel(CreateModel):
 
     def describe(self) -> str:
         return f"Adopt or create model {self.name}"
+
+
+class AddMissingField(AddField):
+    """`AddField`, but a column that exists is kept, and a table that does not, as a router may have it, is none."""
+
+    def database_forwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if self._is_there(to_state.apps.get_model(app_label, self.model_name), schema_editor) is False:
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+    def database_backwards(
+        self,
+        app_label: str,
+        schema_editor: BaseDatabaseSchemaEditor,
+        from_state: ProjectState,
+        to_state: ProjectState,
+    ) -> None:
+        if self._is_there(from_state.apps.get_model(app_label, self.model_name), schema_editor):
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+    def _is_there(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> bool | None:
+        """Return whether the column is; None without the table, which `sqlmigrate` is about to make."""
+        table, connection = model._meta.db_table, schema_editor.connection
+        if not has_table(model, schema_editor):
+            return False if schema_editor.collect_sql else None
+        with connection.cursor() as cursor:
+            columns = connection.introspection.get_table_description(cursor, table)
+        return any(column.name == self.name for column in columns)
+
+
+def has_table(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> bool:
+    """Return whether the table of a model is there."""
+    return model._meta.db_table in _tables(schema_editor)
 
 
 def _tables(schema_editor: BaseDatabaseSchemaEditor) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections, router
+from django.db import Error
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
@@ -21,6 +21,7 @@ from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
 from django_lifesigns.history.objectives.current import as_dicts
 from django_lifesigns.history.reports.durations import PLAUSIBLE, Durations, bucket_of_row
+from django_lifesigns.history.rollups.reading import raw_rows
 from lifesigns import Job, JobError
 
 HOURS = 24
@@ -98,7 +99,7 @@ def hours() -> dict[str, Any]:
     )
     counts: dict[tuple[str, Any], list[int]] = {}
     durations: dict[tuple[str, Any], Durations] = defaultdict(Durations)
-    for name, at, bucket, *numbers, shortest, longest in _raw(grouped):
+    for name, at, bucket, *numbers, shortest, longest in raw_rows(grouped):
         so_far = counts.get((name, at), [0] * len(numbers))
         counts[name, at] = [one + other for one, other in zip(so_far, numbers, strict=True)]
         durations[name, at].add(int(bucket), numbers[0], shortest, longest)
@@ -109,15 +110,6 @@ def hours() -> dict[str, Any]:
             hour[key] = _milliseconds(durations[name, at].percentile(percent))
         found.setdefault(name, []).append(hour)
     return found
-
-
-def _raw(rows: QuerySet[Any]) -> list[tuple[Any, ...]]:
-    """Return rows as the database gives them: Django would make a time of its own of each hour, which takes longest."""
-    using = router.db_for_read(rows.model)
-    sql, parameters = rows.using(using).query.get_compiler(using).as_sql()
-    with connections[using].cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
 
 
 def _latest() -> QuerySet[Any]:

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from django_lifesigns.history.objectives.sentence import duration
+from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.reports.cells import moment
 
 # Not just any digits that Python would take for a date.
@@ -46,7 +46,7 @@ def word(status: str) -> str:
     return str(STATUSES.get(status, status))
 
 
-def moment_of(value: object, now: datetime) -> Moment | None:
+def moment_of(value: object, now: datetime, phrases: Phrases | None = None) -> Moment | None:
     """Return the time that a text in ISO 8601 says; None where it says none."""
     if not (isinstance(value, str) and TIME.match(value)):
         return None
@@ -55,12 +55,12 @@ def moment_of(value: object, now: datetime) -> Moment | None:
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
-    return Moment(value, moment(at), ago((now - at).total_seconds()))
+    return Moment(value, moment(at), ago((now - at).total_seconds(), phrases or Phrases()))
 
 
-def ago(seconds: float) -> str:
+def ago(seconds: float, _: Phrases) -> str:
     """Return how long ago something was; clocks of two hosts may differ a little."""
-    return _("%(duration)s ago") % {"duration": duration(seconds)} if seconds >= 1 else _("just now")
+    return _("%(duration)s ago") % {"duration": _.duration(seconds)} if seconds >= 1 else _("just now")
 
 
 def milliseconds(value: object) -> str:

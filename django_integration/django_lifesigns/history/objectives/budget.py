@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from django_lifesigns.history.objectives.targets import Target
 
@@ -61,14 +63,15 @@ def pairs_of(target: Target) -> tuple[Pair, ...]:
     return tuple(pair for pair in PAIRS if pair.factor(target.days) >= LEAST_FACTOR)
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(NamedTuple):
     """The known time in a window, in seconds of all sources together, and how often it became bad."""
 
     length: float
     good: float
     bad: float
     stretches: float = 0.0
+    # How many counted at a time, in the mean.
+    sources: float = 1.0
 
     @property
     def known(self) -> float:
@@ -81,13 +84,13 @@ class Spent:
 
     @property
     def known_seconds(self) -> float:
-        """The time of which something is known, at most the window's length however many sources there are."""
-        return min(self.known, self.length)
+        """The time of which something is known: what several sources know of one second is one second."""
+        return min((self.good + self.bad) / self.sources, self.length)
 
     @property
     def bad_seconds(self) -> float:
         """The bad time in the mean over the sources."""
-        return (self.bad_share or 0.0) * self.known_seconds
+        return self.bad / self.known * self.known_seconds if self.bad else 0.0
 
     @property
     def coverage(self) -> float:
@@ -101,9 +104,9 @@ class Spent:
         return self.bad_seconds >= LEAST_BAD_SECONDS or stretches > LEAST_STRETCHES - 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Budget:
-    """What is known of one objective."""
+    """What is known of one objective. Without slots: what is worked out of it is kept beside it."""
 
     target: Target
     period: Spent
@@ -115,12 +118,12 @@ class Budget:
         share = self.period.bad_share
         return None if share is None else 1 - share
 
-    @property
+    @cached_property
     def spent_share(self) -> float:
         """The share of the budget that is spent: more than 1 once it is overspent."""
         return self.period.bad_seconds / self.seconds
 
-    @property
+    @cached_property
     def remaining(self) -> float | None:
         """The share of the budget that is left, None if nothing is known.
 
@@ -142,16 +145,20 @@ class Budget:
 
     def fires(self, pair: Pair) -> bool:
         """Return whether a pair fires."""
+        spent = self.windows.get(pair.long)
+        if spent is None or not spent.bad:
+            return False
         factor = pair.factor(self.target.days)
         burns = [self.burn(window) or 0.0 for window in (pair.long, pair.short)]
         # At exactly the factor nothing fires, whatever rounding makes of it.
-        return min(burns) > factor * (1 + 1e-9) and self.windows[pair.long].is_enough
+        return min(burns) > factor * (1 + 1e-9) and spent.is_enough
 
-    @property
+    @cached_property
     def firing(self) -> tuple[Pair, ...]:
+        """The pairs that fire."""
         return tuple(pair for pair in pairs_of(self.target) if self.fires(pair))
 
-    @property
+    @cached_property
     def exhausted_in(self) -> float | None:
         """The seconds until nothing is left at the pace of the last hour: 0 if nothing is, None if none is spent."""
         if self.remaining is None:

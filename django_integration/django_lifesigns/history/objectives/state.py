@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timezone
+from datetime import date
 from typing import Any
 
-from django.db.models import Q
-from django.utils.timezone import get_default_timezone
-
-from django_lifesigns.history.objectives.budget import WINDOWS, Budget, Spent
+from django_lifesigns.history.objectives.budget import WINDOWS, Budget, Pair, Spent
+from django_lifesigns.history.objectives.lost import bad_by_day
+from django_lifesigns.history.objectives.sentence import Phrases, sentence
 from django_lifesigns.history.objectives.targets import Target
-from django_lifesigns.history.rollups.figures import STATUSES
-from django_lifesigns.history.rollups.periods import DAY
-from django_lifesigns.history.rollups.reading import hours, sums, tiles
+from django_lifesigns.history.rollups.figures import COVERED, SECONDS, sources
+from django_lifesigns.history.rollups.reading import segments, sums
 from lifesigns.results import BudgetAlarm, Objective
 
-FIELDS = (*STATUSES, "error_stretches", "unhealthy_stretches")
+FIELDS = (*SECONDS, COVERED, "error_stretches", "unhealthy_stretches")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +27,9 @@ class ObjectiveState:
     budget: Budget
     lost_on: Mapping[date, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, phrases: Phrases | None = None) -> dict[str, Any]:
         """Return it for JSON: shares of 1, seconds, windows by name."""
-        from django_lifesigns.history.objectives.sentence import sentence
-
-        budget, target = self.budget, self.budget.target
+        budget, target, firing = self.budget, self.budget.target, self.budget.firing
         return {
             "check": self.check,
             "target": target.target,
@@ -46,17 +41,17 @@ class ObjectiveState:
             "budget_seconds": _rounded(budget.seconds, 3),
             "budget_remaining": _rounded(budget.remaining),
             "burn_rates": {window: _rounded(budget.burn(window)) for window in WINDOWS},
-            "firing": [pair.name for pair in budget.firing],
-            "severity": severity(budget),
+            "firing": [pair.name for pair in firing],
+            "severity": severity(firing),
             "exhausted_in_seconds": _rounded(budget.exhausted_in, 0),
             "lost_on": [{"date": day.isoformat(), "seconds": round(bad, 3)} for day, bad in self.lost_on.items()],
-            "sentence": sentence(self),
+            "sentence": sentence(self, phrases),
         }
 
 
-def severity(budget: Budget) -> str | None:
+def severity(firing: Iterable[Pair]) -> str | None:
     """Return ``page``, ``ticket``, or None if nothing fires."""
-    found = [pair.severity for pair in budget.firing]
+    found = [pair.severity for pair in firing]
     return "page" if "page" in found else found[0] if found else None
 
 
@@ -69,9 +64,9 @@ def read_states(targets: Mapping[str, Target], now: float | None = None) -> list
         return []
     now = time.time() if now is None else now
     lengths = {**WINDOWS, **{target.window: target.seconds for target in targets.values()}}
-    windows = {name: tiles(now - seconds, now, now) for name, seconds in lengths.items()}
+    windows = {name: segments(now - seconds, now, now) for name, seconds in lengths.items()}
     found = sums(windows, FIELDS, targets.keys())
-    lost = _bad_by_day(targets, now)
+    lost = bad_by_day(targets, now)
     states = []
     for check, target in targets.items():
         spent = {name: _spent(target, lengths[name], figures) for name, figures in found.get(check, {}).items()}
@@ -92,24 +87,7 @@ def _spent(target: Target, length: float, figures: Mapping[str, float]) -> Spent
         bad, stretches = bad + figures["degraded"], figures["unhealthy_stretches"]
     else:
         good += figures["degraded"]
-    return Spent(length, good, bad, stretches)
-
-
-def _bad_by_day(targets: Mapping[str, Target], now: float) -> dict[str, dict[date, float]]:
-    """Return by check the bad seconds of each day of the project's zone, of UTC where there are no hours any more."""
-    since = now - max(target.seconds for target in targets.values())
-    is_bad = Q(error__gt=0)
-    if any(target.degraded_is_bad for target in targets.values()):
-        is_bad |= Q(degraded__gt=0)
-    zone = get_default_timezone()
-    lost: dict[str, dict[date, float]] = defaultdict(dict)
-    for check, start, length, degraded, error in hours(since, now, is_bad, ("degraded", "error"), targets.keys()):
-        target = targets[check]
-        bad = error + (degraded if target.degraded_is_bad else 0.0)
-        if bad and start + length > now - target.seconds:
-            day = datetime.fromtimestamp(start, timezone.utc if length == DAY.seconds else zone).date()
-            lost[check][day] = lost[check].get(day, 0.0) + bad
-    return lost
+    return Spent(length, good, bad, stretches, sources(figures, length))
 
 
 def for_engine(states: list[ObjectiveState]) -> dict[str, Objective]:
@@ -127,11 +105,10 @@ def for_engine(states: list[ObjectiveState]) -> dict[str, Objective]:
 
 def _alarm(state: ObjectiveState) -> BudgetAlarm | None:
     """Return why somebody has to know of it now, if a pair fires."""
-    from django_lifesigns.history.objectives.sentence import sentence
-
-    if not state.budget.firing:
+    urgency = severity(state.budget.firing)
+    if urgency is None:
         return None
-    return {"severity": "critical" if severity(state.budget) == "page" else "warning", "message": sentence(state)}
+    return {"severity": "critical" if urgency == "page" else "warning", "message": sentence(state)}
 
 
 def _rounded(value: float | None, digits: int = 6) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from django_lifesigns.settings.conf import Conf
@@ -36,17 +36,14 @@ class Target:
     degraded_is_bad: bool = False
     # Whether the check may be skipped, as where it has no target, and the settings do not name it itself.
     may_be_skipped: bool = False
+    # The share of time that is to be good, and that which may be bad.
+    ratio: float = field(init=False)
+    budget: float = field(init=False)
 
-    @property
-    def ratio(self) -> float:
-        """The share of time that is to be good."""
+    def __post_init__(self) -> None:
         # As people would write it: 99.9 / 100 is a little less than 0.999.
-        return round(self.target / 100, 12)
-
-    @property
-    def budget(self) -> float:
-        """The share of time that may be bad."""
-        return round(1 - self.ratio, 12)
+        object.__setattr__(self, "ratio", round(self.target / 100, 12))
+        object.__setattr__(self, "budget", round(1 - self.ratio, 12))
 
     @property
     def seconds(self) -> int:

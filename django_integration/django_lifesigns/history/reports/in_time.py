@@ -15,8 +15,8 @@ from django_lifesigns.history.objectives.state import ObjectiveState
 from django_lifesigns.history.reports.collect import CheckFigures, History
 from django_lifesigns.history.reports.durations import Durations
 from django_lifesigns.history.reports.incidents import Incident, incidents
-from django_lifesigns.history.rollups.figures import DURATIONS, FIGURES, RUNS, STATUSES
-from django_lifesigns.history.rollups.reading import sums, tiles
+from django_lifesigns.history.rollups.figures import COVERED, DURATIONS, FIGURES, RUNS, SECONDS, STATUSES
+from django_lifesigns.history.rollups.reading import segments, sums
 from lifesigns import Engine
 from lifesigns.results import DURATION_BOUNDS
 
@@ -41,8 +41,7 @@ class TimeFigures:
     @property
     def coverage(self) -> float:
         """The share of the time of which something is known, or that was planned maintenance or blocked."""
-        accounted = self.known + self.figures["maintenance"] + self.figures["blocked"]
-        return min(1.0, accounted / self.seconds) if self.seconds else 0.0
+        return min(1.0, self.figures[COVERED] / self.seconds) if self.seconds else 0.0
 
     @property
     def runs(self) -> int:
@@ -85,7 +84,7 @@ class Report:
 def complete(history: History, engine: Engine, max_stale: float) -> Report:
     """Return the report on a history: with what the roll-ups, the log and the objectives say of its time."""
     now, since, until = (utc(at).timestamp() for at in (timezone.now(), history.since, history.until))
-    found = sums({"all": tiles(since, until, now)}, FIGURES)
+    found = sums({"all": segments(since, until, now)}, FIGURES)
     seconds = until - since
     counted = engine.counters()
     parents = {name: counters["depends_on"] for name, counters in counted.items()}
@@ -96,7 +95,12 @@ def complete(history: History, engine: Engine, max_stale: float) -> Report:
 
     return Report(
         history,
-        {name: TimeFigures(windows["all"], seconds) for name, windows in found.items()},
+        # Skipped ones have nothing but durations.
+        {
+            name: TimeFigures(windows["all"], seconds)
+            for name, windows in found.items()
+            if any(windows["all"][figure] for figure in (*SECONDS, *RUNS))
+        },
         incidents(history.since, history.until, hold, parents),
         {state.check: state for state in states()},
     )

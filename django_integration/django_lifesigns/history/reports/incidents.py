@@ -1,4 +1,4 @@
-"""Incidents of a time, from the changes of status in the log: root causes, with the checks that these blocked."""
+"""Incidents of a time, from the log: root causes, with the checks that these blocked."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import F, Max, Q, Window
-from django.db.models.functions import Lag
+from django.db import router
+from django.db.models import F, OuterRef, Q, Subquery
 
 from django_lifesigns.checks.timezones import utc
+from django_lifesigns.history.rollups.reading import quick_plans
 from django_lifesigns.models import HealthCheckLog
 
 BAD = ("degraded", "error")
@@ -48,51 +49,70 @@ def incidents(
     parents: Mapping[str, Iterable[str]],
     check: str | None = None,
 ) -> list[Incident]:
-    """Return the incidents of a time, latest first: two queries.
+    """Return the incidents of a time, latest first: one query.
 
     Args:
         hold: for how long the last result of a check says something.
         parents: of each check that depends on others.
         check: of this one alone.
     """
-    in_time = HealthCheckLog.objects.filter(checked_at__gte=since, checked_at__lt=until).order_by()
-    if check is not None:
-        in_time = in_time.filter(check_name=check)
-    order: Any = {"partition_by": [F("check_name")], "order_by": [F("checked_at").asc(), F("pk").asc()]}
-    changes = in_time.annotate(before=Window(Lag("status"), **order)).filter(
-        ~Q(before=F("status")) | Q(before=None, status__in=BAD)
-    )
-    columns = ("check_name", "status", "checked_at", "message")
-    latest = list(changes.order_by("-checked_at", "-pk").values_list(*columns)[: 2 * MOST])
-    last = dict(in_time.values_list("check_name").annotate(Max("checked_at")))
-    by_check: dict[str, list[Any]] = defaultdict(list)
-    for name, *change in reversed(latest):
-        by_check[name].append(change)
+    by_check: dict[str, list[Edge]] = defaultdict(list)
+    for name, *edge in reversed(_edges(since, until, check)):
+        by_check[name].append(Edge(*edge))
     found = [
-        incident
-        for name, own in by_check.items()
-        for incident in _of_check(name, own, min(utc(last[name]) + hold(name), utc(until)), utc(until))
+        incident for name, edges in by_check.items() for incident in _of_check(name, edges, hold(name), utc(until))
     ]
     return sorted(_folded(found, parents, utc(until)), key=lambda incident: incident.since, reverse=True)[:MOST]
 
 
-def _of_check(
-    name: str, changes: Iterable[tuple[str, datetime, str]], known: datetime, until: datetime
-) -> list[Incident]:
-    """Return the incidents of one check, whose changes are in order."""
+class Edge(NamedTuple):
+    """The first or the last of the results of one bad status that follow each other, and what was before and after."""
+
+    status: str
+    at: datetime
+    message: str
+    before: str | None
+    after: str | None
+    after_at: datetime | None
+
+
+def _edges(since: datetime, until: datetime, check: str | None) -> list[tuple[Any, ...]]:
+    """Return (check, *edge) of the latest, latest first.
+
+    Bad results are few: by them, each with its neighbours by the index, no others are read.
+    """
+    in_time = HealthCheckLog.objects.filter(checked_at__gte=since, checked_at__lt=until)
+    own = in_time.filter(check_name=OuterRef("check_name"))
+    # Those of one time are in the order of their keys.
+    at, key = OuterRef("checked_at"), OuterRef("pk")
+    earlier = own.filter(Q(checked_at__lt=at) | Q(pk__lt=key), checked_at__lte=at).order_by("-checked_at", "-pk")
+    later = own.filter(Q(checked_at__gt=at) | Q(pk__gt=key), checked_at__gte=at).order_by("checked_at", "pk")
+    bad = in_time.filter(status__in=BAD) if check is None else in_time.filter(status__in=BAD, check_name=check)
+    edges = bad.annotate(
+        before=Subquery(earlier.values("status")[:1]),
+        after=Subquery(later.values("status")[:1]),
+        after_at=Subquery(later.values("checked_at")[:1]),
+    ).filter(~Q(before=F("status")) | Q(before=None) | ~Q(after=F("status")) | Q(after=None))
+    columns = ("check_name", "status", "checked_at", "message", "before", "after", "after_at")
+    with quick_plans(router.db_for_read(HealthCheckLog)):
+        return list(edges.order_by("-checked_at", "-pk").values_list(*columns)[: 2 * MOST])
+
+
+def _of_check(name: str, edges: Iterable[Edge], hold: timedelta, until: datetime) -> list[Incident]:
+    """Return the incidents of one check, whose edges are in order."""
     found: list[Incident] = []
     open_: Incident | None = None
-    for status, at, message in changes:
-        if status in BAD:
-            if open_ is None:
-                open_ = Incident(name, status, utc(at), None, message)
-            elif status == "error":  # it got worse: what it is about now
-                open_ = replace(open_, status=status, cause=message)
-        elif open_ is not None:
-            found.append(replace(open_, until=utc(at)))
-            open_ = None
-    if open_ is not None:
-        found.append(open_ if known >= until else replace(open_, until=known))
+    for edge in edges:
+        if open_ is None:
+            open_ = Incident(name, edge.status, utc(edge.at), None, edge.message)
+        elif edge.status == "error" != edge.before:  # it got worse: what it is about now
+            open_ = replace(open_, status=edge.status, cause=edge.message)
+        if edge.after in BAD:
+            continue
+        # Without a later result it lasts, as long as the last one says something.
+        end = utc(edge.after_at) if edge.after_at else min(utc(edge.at) + hold, until)
+        found.append(open_ if edge.after_at is None and end >= until else replace(open_, until=end))
+        open_ = None
     return found
 
 

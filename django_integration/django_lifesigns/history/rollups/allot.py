@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django_lifesigns.history.rollups.figures import COUNTS, DURATIONS, STATUSES, STRETCHES
+from django_lifesigns.history.rollups.figures import COUNTS, COVERED, DURATIONS, SECONDS, STATUSES, STRETCHES
 from django_lifesigns.history.rollups.maintenance import Interval
 from django_lifesigns.history.rollups.periods import PERIODS, TOTAL, finest
 from django_lifesigns.history.rollups.samples import Sample
@@ -167,6 +167,7 @@ def spread(increments: Increments, name: str, step: Step, maintenance: Sequence[
         figures = {each: value * share for each, value in seconds.items() if not is_planned or each not in KNOWN}
         if is_planned:
             figures["maintenance"] = end - start
+        figures[COVERED] = sum(figures.get(each, 0.0) for each in SECONDS)
         up_to = 1.0 if end >= step.end else (end - step.start) / step.length
         for each, total in counts.items():
             so_far = int(total * up_to)

@@ -76,7 +76,7 @@ def backfill(
             _count_runs(increments, check, known, until[LOG], planned, now)
             reached = _reached(results or ([before] if before else []), end, hold, is_last, LIVE in until)
             increments.add(Key(check, TOTAL, 0, LOG), reached, {})
-            add(increments, using)
+            add(increments, using, is_earlier=True)
         count += len(results)
         done(len(results))
         if is_last:

@@ -27,8 +27,9 @@ class Rollup(models.Model):
     """What one check did in one minute, hour or day of UTC, added up over all processes and hosts that watched it.
 
     Times are seconds since 1970, which know no zone and no summer. With several sources, each second of each of them
-    counts: `error / (healthy + degraded + error)` is the mean over them. What is missing from the length of the period
-    is unknown. Rows of the period ``total`` are what has been counted of each source.
+    counts: `error / (healthy + degraded + error)` is the mean over them. `covered` counts a second once, however many
+    have counted it: what is missing from the length of the period is unknown. Rows of the period ``total`` are what has
+    been counted of each source.
     """
 
     check_name = models.CharField(lazy("check name"), max_length=100)
@@ -43,6 +44,7 @@ class Rollup(models.Model):
     error = _seconds(lazy("seconds in error"))
     blocked = _seconds(lazy("seconds blocked"))
     maintenance = _seconds(lazy("seconds in maintenance"))
+    covered = _seconds(lazy("seconds covered"))
     duration_seconds = _seconds(lazy("duration of all runs in seconds"))
     healthy_runs = _count(lazy("healthy runs"))
     degraded_runs = _count(lazy("degraded runs"))

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from functools import reduce
-from operator import or_
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
-from django.db.models import Q, Sum
+from django.db import connections, router, transaction
+from django.db.models import QuerySet
 
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, finest
 
 Figures = dict[str, float]
+# Rows of a period from a time on, up to another one or to the latest.
+Segment = tuple[str, int, int | None]
 MOST_NAMES = 100
 
 
-def segments(since: float, until: float, now: float) -> list[tuple[str, int, int | None]]:
+class Cell(NamedTuple):
+    """Rows that belong to the same windows, which are given by their places."""
+
+    segment: Segment
+    windows: frozenset[int]
+
+
+def segments(since: float, until: float, now: float) -> list[Segment]:
     """Return (period, from, to) of the rows that together are the time from `since` to `until`.
 
     Minutes up to the first full hour, hours up to the first full day, days, and back to hours and minutes before the
@@ -26,7 +35,7 @@ def segments(since: float, until: float, now: float) -> list[tuple[str, int, int
     hour, day = _next(HOUR.seconds, start), _next(DAY.seconds, start)
     if until >= now:
         if hour > now:
-            parts: list[tuple[str, int, int | None]] = [(MINUTE.name, start, None)]
+            parts: list[Segment] = [(MINUTE.name, start, None)]
         elif day > now:
             parts = [(MINUTE.name, start, hour), (HOUR.name, hour, None)]
         else:
@@ -50,59 +59,106 @@ def _next(seconds: int, at: int) -> int:
     return -(-at // seconds) * seconds
 
 
-def tiles(since: float, until: float, now: float) -> Q:
-    """Return the condition of those rows."""
-    return reduce(or_, (_rows(*segment) for segment in segments(since, until, now)))
+def cells(windows: Sequence[Sequence[Segment]]) -> list[Cell]:
+    """Cut the segments of windows so that none overlaps another: no row is read twice, however many windows have it."""
+    found = []
+    for period in (MINUTE.name, HOUR.name, DAY.name):
+        own = [
+            (number, first, to) for number, window in enumerate(windows) for name, first, to in window if name == period
+        ]
+        edges = sorted({edge for _, first, to in own for edge in (first, to) if edge is not None})
+        for start, end in zip(edges, [*edges[1:], None], strict=False):
+            inside = frozenset(number for number, first, to in own if first <= start and (to is None or start < to))
+            if inside:
+                found.append(Cell((period, start, end), inside))
+    return found
 
 
 def sums(
-    windows: Mapping[str, Q], fields: Collection[str], names: Collection[str] = ()
+    windows: Mapping[str, Sequence[Segment]], fields: Sequence[str], names: Collection[str] = ()
 ) -> dict[str, dict[str, Figures]]:
     """Return by check and window the sums of these fields: one query.
 
     Args:
-        windows: the rows of each, as `tiles` has them.
+        windows: the rows of each, as `segments` has them.
+        fields: names of columns.
         names: of checks; without any, all.
     """
     from django_lifesigns.models import Rollup
 
-    found = Rollup.objects.filter(reduce(or_, windows.values())).order_by()
-    if 0 < len(names) <= MOST_NAMES:
-        found = found.filter(check_name__in=names)
-    columns = [(window, field) for window in windows for field in fields]
-    # By number: a window's name is no identifier.
-    totals = {f"sum_{number}": Sum(field, filter=windows[window]) for number, (window, field) in enumerate(columns)}
+    using = router.db_for_read(Rollup)
+    few = [*names] if 0 < len(names) <= MOST_NAMES else []
+    with quick_plans(using, is_needed=not few), connections[using].cursor() as cursor:
+        cursor.execute(*_statement(using, cells([*windows.values()]), len(windows), fields, few))
+        rows = cursor.fetchall()
+    wanted = frozenset(names)
     by_check: dict[str, dict[str, Figures]] = {}
-    for name, *values in found.values_list("check_name").annotate(**totals):
-        if names and name not in names:
+    for name, *values in rows:
+        if wanted and name not in wanted:
             continue
-        figures = by_check.setdefault(name, {window: {} for window in windows})
-        for (window, field), value in zip(columns, values, strict=True):
-            figures[window][field] = value or 0
+        # Whole numbers are decimals to some databases.
+        numbers = iter([*map(float, values)])
+        by_check[name] = {window: {field: next(numbers) for field in fields} for window in windows}
     return by_check
 
 
-def hours(
-    since: float, now: float, condition: Q, fields: Iterable[str], names: Collection[str]
-) -> list[tuple[Any, ...]]:
-    """Return (check, start, length, *fields) of hours, or of days where there are no hours any more: one query."""
+def _statement(
+    using: str, parts: Sequence[Cell], windows: int, fields: Sequence[str], names: Sequence[str]
+) -> tuple[str, list[Any]]:
+    """Return the query, and its parameters, for the sums of each field in each window, by check.
+
+    First those of cells, each by the index; then those of windows, of the few rows that cells have. To take the sums of
+    all windows from all rows would take many times as long.
+    """
     from django_lifesigns.models import Rollup
 
-    since_hours = DAY.start(max(since, now - HOUR.kept) + DAY.seconds - 1) if since < now - HOUR.kept else since
-    rows = _rows(HOUR.name, HOUR.start(since_hours), None)
-    if since < since_hours:
-        rows |= _rows(DAY.name, DAY.start(since), DAY.start(since_hours))
-    found = Rollup.objects.filter(rows, condition).order_by("start")
-    if len(names) <= MOST_NAMES:
-        found = found.filter(check_name__in=names)
-    lengths = {HOUR.name: HOUR.seconds, DAY.name: DAY.seconds}
-    return [
-        (name, start, lengths[period], *values)
-        for name, start, period, *values in found.values_list("check_name", "start", "period", *fields)
-        if name in names
+    quote = connections[using].ops.quote_name
+    name, table = quote("check_name"), quote(Rollup._meta.db_table)
+    own = ", ".join(f"SUM({quote(field)}) AS {quote(f'sum_{number}')}" for number, field in enumerate(fields))
+    selects: list[str] = []
+    parameters: list[Any] = []
+    for number, ((period, start, end), _) in enumerate(parts):
+        where = f"{quote('period')} = %s AND {quote('start')} >= %s"
+        parameters += [period, start]
+        if end is not None:
+            where += f" AND {quote('start')} < %s"
+            parameters.append(end)
+        if names:
+            where += f" AND {name} IN ({', '.join(['%s'] * len(names))})"
+            parameters += names
+        selects.append(f"SELECT {name}, {number} AS {quote('cell')}, {own} FROM {table} WHERE {where} GROUP BY {name}")
+    columns = [
+        f"SUM(CASE WHEN {quote('cell')} IN ({_numbers(parts, window)}) THEN {quote(f'sum_{number}')} ELSE 0 END)"
+        for window in range(windows)
+        for number, _ in enumerate(fields)
     ]
+    inner = " UNION ALL ".join(selects)
+    return f"SELECT {name}, {', '.join(columns)} FROM ({inner}) {quote('cells')} GROUP BY {name}", parameters
 
 
-def _rows(period: str, start: int, end: int | None) -> Q:
-    rows = Q(period=period, start__gte=start)
-    return rows if end is None else rows & Q(start__lt=end)
+def _numbers(parts: Sequence[Cell], window: int) -> str:
+    return ", ".join(str(number) for number, part in enumerate(parts) if window in part.windows)
+
+
+def raw_rows(rows: QuerySet[Any]) -> list[tuple[Any, ...]]:
+    """Return rows as the database gives them: what Django makes of each value takes longest."""
+    using = router.db_for_read(rows.model)
+    sql, parameters = rows.using(using).query.get_compiler(using).as_sql()
+    with connections[using].cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())
+
+
+@contextmanager
+def quick_plans(using: str, *, is_needed: bool = True) -> Iterator[None]:
+    """Keep PostgreSQL from compiling the queries in this block, and from starting processes for them.
+
+    It takes the roll-ups of a period and those after a time for independent, and expects many times the rows that there
+    are: it would compile for longer than it reads, or read a whole index on several processes.
+    """
+    if connections[using].vendor != "postgresql" or not is_needed:
+        yield
+        return
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0")
+        yield
