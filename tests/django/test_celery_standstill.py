@@ -67,5 +67,6 @@ def test_worker__queues_are_read_only_where_nothing_has_started_lately(
 
     monkeypatch.setattr(celery_standstill, "_with_waiting", note)
     answers = {"quiet": [{"time_start": 1e9 - age}, {"time_start": 1e9 - 9999}], "idle": []}
-    assert standing_still(None, answers, limit, lambda: 1) == {}
+    broker: Any = None
+    assert standing_still(broker, answers, limit, lambda: 1) == {}
     assert calls == ([["quiet"]] if is_read else [])

@@ -18,7 +18,7 @@ const LAST: &str = "19";
 /// How many of all queues.
 const LATER_OF_ALL: usize = 400;
 
-/// What was sent for one queue.
+/// What was asked about the messages of one queue.
 struct QueueSent {
     list: Sent,
     hash: Sent,
@@ -29,9 +29,9 @@ struct QueueSent {
     ids: [Sent; 2],
 }
 
-/// Messages whose times are looked up.
+/// Messages whose times are still to be read.
 #[derive(Default)]
-struct Wanted {
+struct Unread {
     heads: Vec<Place>,
     later: Vec<Place>,
 }
@@ -40,7 +40,7 @@ struct Wanted {
 /// later have a queue of their own, and stay there, whoever has taken them, until they are due.
 pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> Result<Depths, CheckError> {
     let mut depths = Depths::default();
-    let mut wanted = Wanted::default();
+    let mut unread = Unread::default();
     let mut names = discovery.names(queues);
     let mut is_first = true;
     // A second round trip where queues were found.
@@ -50,7 +50,7 @@ pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         let scan = if is_first { scan(&mut batch, queues, discovery) } else { None };
         let replies = batch.send(link).await?;
         for (name, sent) in names.iter().zip(parts) {
-            note_queue(&mut depths, &mut wanted, &replies, (queues.prefix, name), &sent)?;
+            note_queue(&mut depths, &mut unread, &replies, (queues.prefix, name), &sent)?;
         }
         let found = discovery.scanned(&replies, scan, &mut depths.forbidden)?;
         let found = found.iter().filter_map(|key| name(queues.prefix, key)).map(str::to_owned);
@@ -58,7 +58,7 @@ pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery
         is_first = false;
     }
     depths.note(discovery);
-    note_times(link, &mut depths, wanted).await?;
+    note_times(link, &mut depths, unread).await?;
     Ok(depths)
 }
 
@@ -77,7 +77,7 @@ fn add_queue(batch: &mut Batch, prefix: &str, name: &str) -> QueueSent {
 
 fn note_queue(
     depths: &mut Depths,
-    wanted: &mut Wanted,
+    unread: &mut Unread,
     replies: &Replies,
     (prefix, name): (&str, &str),
     sent: &QueueSent,
@@ -89,26 +89,26 @@ fn note_queue(
     if replies.is_known(sent.head, &mut depths.forbidden)?
         && let Some(id) = replies.text(sent.head)?
     {
-        wanted.heads.push((format!("{prefix}:{name}.msgs"), id.to_owned()));
+        unread.heads.push((format!("{prefix}:{name}.msgs"), id.to_owned()));
     }
     for ids in sent.ids {
         // Redis has the second one since its version 6.2.
         if replies.is_known(ids, &mut depths.forbidden)? {
             let key = format!("{prefix}:{name}{DELAYED}.msgs");
-            wanted.later.extend(replies.texts(ids)?.into_iter().map(|id| (key.clone(), id.to_owned())));
+            unread.later.extend(replies.texts(ids)?.into_iter().map(|id| (key.clone(), id.to_owned())));
         }
     }
     Ok(())
 }
 
 /// Notes the age of the oldest ready message, and the messages that were to run at a time which is long past.
-async fn note_times(link: &Link<'_>, depths: &mut Depths, mut wanted: Wanted) -> Result<(), CheckError> {
+async fn note_times(link: &Link<'_>, depths: &mut Depths, mut unread: Unread) -> Result<(), CheckError> {
     // By their random ids, so that each queue has its share.
-    wanted.later.sort_unstable_by(|(_, left), (_, right)| left.cmp(right));
-    wanted.later.dedup();
-    wanted.later.truncate(LATER_OF_ALL);
-    let heads = wanted.heads.len();
-    let places: Vec<Place> = wanted.heads.into_iter().chain(wanted.later).collect();
+    unread.later.sort_unstable_by(|(_, left), (_, right)| left.cmp(right));
+    unread.later.dedup();
+    unread.later.truncate(LATER_OF_ALL);
+    let heads = unread.heads.len();
+    let places: Vec<Place> = unread.heads.into_iter().chain(unread.later).collect();
     let times = due_times(link, &places).await?;
     let (heads, later) = times.split_at(heads.min(times.len()));
     let at = now();

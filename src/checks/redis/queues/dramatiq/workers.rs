@@ -20,7 +20,7 @@ const SETS: usize = 2_000;
 const STANDS_AFTER: f64 = 60.0;
 
 /// What was sent for the messages of one queue.
-struct QueueSent {
+struct WaitingSent {
     list: Sent,
     hash: Sent,
     head: Sent,
@@ -89,9 +89,9 @@ pub async fn workers(
     })
 }
 
-fn add_queue(batch: &mut Batch, prefix: &str, name: &str) -> QueueSent {
+fn add_queue(batch: &mut Batch, prefix: &str, name: &str) -> WaitingSent {
     let list = format!("{prefix}:{name}");
-    QueueSent {
+    WaitingSent {
         list: batch.add("LLEN", &[&list]),
         hash: batch.add("HLEN", &[&format!("{list}.msgs")]),
         head: batch.add("LINDEX", &[&list, "0"]),
@@ -99,7 +99,12 @@ fn add_queue(batch: &mut Batch, prefix: &str, name: &str) -> QueueSent {
 }
 
 /// A queue if messages wait in it and none is with a live worker: a worker that listens takes more than it runs.
-fn untaken_in(replies: &Replies, name: &str, sent: &QueueSent, abandoned: u64) -> Result<Option<Untaken>, CheckError> {
+fn untaken_in(
+    replies: &Replies,
+    name: &str,
+    sent: &WaitingSent,
+    abandoned: u64,
+) -> Result<Option<Untaken>, CheckError> {
     let mut ignored = Default::default();
     for one in [sent.list, sent.hash, sent.head] {
         if !replies.is_known(one, &mut ignored)? {
