@@ -11,7 +11,20 @@ import pytest
 
 SEED = os.environ.get("LIFESIGNS_ORDER")
 # Processes of a test run take file after file: one that takes a minute must not be the last.
-LONGEST = ("tests/faults/test_matrix.py",)
+LONGEST = (
+    "tests/django/test_odd_settings.py",
+    "tests/django/test_server_matrix.py",
+    "tests/django/test_worker.py",
+    "tests/process/test_wedge.py",
+    "tests/django/test_celery_workers.py",
+    "tests/django/test_pages_browser.py",
+    "tests/checks/test_postgres_connection.py",
+    "tests/alerts/test_incidents.py",
+    "tests/django/test_alerts_processes.py",
+    "tests/django/test_mistakes.py",
+    "tests/django/test_commands_terminal.py",
+    "tests/docs/test_examples.py",
+)
 
 
 def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:

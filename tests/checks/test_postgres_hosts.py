@@ -198,7 +198,7 @@ def test_scram__many_iterations(primary: Postgres) -> None:
         beside = engine(30.0, x=spec("postgres", where), y=spec("postgres", server(primary)))
         report = beside.run(refresh=True)
         assert {result["status"] for result in report["checks"].values()} == {"healthy"}, report
-        wrong = run(spec("postgres", {**where, "password": "wrong-secret"}))
+        wrong = run(spec("postgres", {**where, "password": "wrong-secret"}), 14.0)
         assert wrong["error_type"] == "AuthenticationError"
     finally:
         primary.sql("DROP ROLE many")
