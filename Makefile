@@ -7,6 +7,11 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
+# Twice as many test processes as processors: half of their time they wait.
+export JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Tests start hundreds of interpreters: without compiled modules each takes a second more.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 # What tries again and again, in `make test` a few times.
@@ -46,7 +51,9 @@ ifdef FULL
 endif
 	PORT=$(PORT) $(BIN)/python $(if $(FULL),-m tests.services.demo,examples/demo/run.py)
 
-test: services $(VENV)/.dev test-rust test-matrix test-python ## Runs all tests; pytest's closing line is the last
+# The main run leaves out what the matrix runs.
+test: services $(VENV)/.dev test-rust test-matrix ## Runs all tests; pytest's closing line is the last
+	$(MAKE) --no-print-directory test-python ONLY="and not matrix"
 
 test-rust:
 	cargo test --quiet --no-default-features --all-targets
@@ -65,7 +72,7 @@ test-python: $(VENV)/.dev
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else
-	$(BIN)/python -m pytest -m "not alone" --numprocesses 3 --dist loadfile --durations 30
+	$(BIN)/python -m pytest -m "not alone $(ONLY)" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30
 	$(BIN)/python -m pytest -m alone
 endif
 

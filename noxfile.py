@@ -16,9 +16,9 @@ import nox
 
 # Each Python with the Django that is tested on it.
 MATRIX = {"3.10": "5.2", "3.11": "5.2", "3.12": "6.0", "3.13": "6.1", "3.14": "6.1"}
-# All is run on the oldest and the newest of both; the others, of which the main run has one in full, get what differs
-# between them most.
-ALL = ["tests/unit", "tests/process/test_exit.py", "tests/process/test_fork.py", "tests/django"]
+# What needs no server is run in full on the oldest and the newest of both, and not again by the main run; the others
+# get what differs between them most.
+ALL = nox.project.load_toml("pyproject.toml")["tool"]["pytest"]["ini_options"]["matrix"]
 SMOKE = [
     "tests/unit",
     "tests/process/test_exit.py",
@@ -29,6 +29,8 @@ SMOKE = [
     "tests/django/test_migrations.py",
     "tests/django/test_views.py",
 ]
+# On the oldest Python is all that the main run has: not everything is there for the newest Django yet.
+DEVELOPMENT = ["--requirement", "requirements-dev.txt"]
 REQUIREMENTS = [
     "pytest",
     "pytest-django",
@@ -55,14 +57,19 @@ REDIS = {"old": ["redis==5.2.1", "celery==5.5.*"], "newest": ["redis", "celery"]
 WHEELS = Path("target/wheels-dev")
 
 nox.options.default_venv_backend = "uv|virtualenv"
-# Unless NOX_DOWNLOAD_PYTHON=auto, a missing interpreter is skipped, and named.
+# Unless NOX_DOWNLOAD_PYTHON=auto, an interpreter that is not here is left out, and named.
 nox.options.download_python = "never"
-nox.options.error_on_missing_interpreters = False
+nox.options.error_on_missing_interpreters = True
 # The shims of pyenv fail for versions that are not selected: its interpreters themselves go before them.
 _PYENV = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
 os.environ["PATH"] = os.pathsep.join([*map(str, sorted(_PYENV.glob("3.*/bin"))), os.environ["PATH"]])
 _DOWNLOADS = os.environ.get("NOX_DOWNLOAD_PYTHON", "never") != "never"
 _HERE = [version for version in MATRIX if _DOWNLOADS or shutil.which(f"python{version}")]
+if not _HERE:
+    raise SystemExit(f"None of Python {', '.join(MATRIX)} is here: what they run is in no other run of `make test`")
+for _version in MATRIX:
+    if _version not in _HERE:
+        print(f"Left out: Python {_version} is not here", file=sys.stderr)
 
 
 @cache
@@ -81,17 +88,18 @@ def install(session: nox.Session, *packages: str) -> None:
     session.install("--quiet", engine, "./django_integration", f"Django~={django}.0", *packages)
 
 
-@nox.session(python=list(MATRIX))
+@nox.session(python=_HERE)
 def tests(session: nox.Session) -> None:
     """Run the tests that need no server, or those that are named."""
     constraints = os.environ.get("CONSTRAINTS", "--constraint constraints.txt").split()
-    install(session, *constraints, *REQUIREMENTS)
-    folders = ALL if session.python in (_HERE[0], _HERE[-1]) else SMOKE
-    parallel = ["--numprocesses", "3", "--dist", "loadfile"]
-    session.run("pytest", "--quiet", *parallel, "-m", "not services", *(session.posargs or folders))
+    oldest, newest = (session.python == _HERE[end] for end in (0, -1))
+    install(session, *constraints, *(DEVELOPMENT if oldest else REQUIREMENTS))
+    folders = ALL if oldest or newest else SMOKE
+    parallel = ["--numprocesses", os.environ.get("JOBS", "auto"), "--dist", "loadfile", "--no-loadscope-reorder"]
+    session.run("pytest", "--quiet", *parallel, "-m", "matrix", *(session.posargs or folders))
 
 
-@nox.session(python=list(MATRIX))
+@nox.session(python=_HERE)
 @nox.parametrize("redis", list(REDIS))
 def first_use(session: nox.Session, redis: str) -> None:
     """Fail if a first sweep of as many fresh processes in each mode as the argument says does."""

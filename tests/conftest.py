@@ -10,6 +10,7 @@ import pytest
 
 from lifesigns import redaction
 from tests import services
+from tests.order import ordered
 from tests.services import wait_until, workspace
 
 __all__ = ["wait_until"]
@@ -39,21 +40,30 @@ ALONE = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("matrix", "files and folders whose tests run on several Pythons", type="args")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "alone: runs when nothing else does (set for what measures time or load)")
     config.addinivalue_line("markers", "services: starts real servers (set for every test that uses one)")
+    config.addinivalue_line("markers", "matrix: needs no server; run by `make test-matrix` (set by the ini option)")
     # A shell has what it starts in the background ignore Ctrl-C, and every program that a test starts inherits that:
     # those that a test ends by it would continue for ever.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    matrix = tuple(config.getini("matrix"))
     for item in items:
         if isinstance(item, pytest.Function) and SERVICES.intersection(item.fixturenames):
             item.add_marker("services")
         if item.nodeid.startswith(ALONE):
             item.add_marker("alone")
+        if item.nodeid.startswith(matrix) and not any(item.iter_markers("services")):
+            item.add_marker("matrix")
+    items[:] = ordered(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -49,7 +49,8 @@ class Ground:
     def connections(self, pid: int, *, delayed: bool = False) -> int:
         """How many the servers (or the proxies) have at this moment."""
         ports = {service.port for service in self.stack.services}
-        return sum(sockets.incoming(pid, self.proxies.ports[port] if delayed else port) for port in ports)
+        connections = sockets.table(pid)
+        return sum(sockets.incoming(self.proxies.ports[port] if delayed else port, connections) for port in ports)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:

@@ -47,6 +47,7 @@ def proxy(own: Postgres) -> Iterator[Proxy]:
         yield proxy
 
 
+@pytest.mark.alone
 def test_sweep__two_sessions_and_their_round_trips(own: Postgres, proxy: Proxy) -> None:
     own.heartbeat()
     checks = engine(**every_kind(server(proxy)))

@@ -195,10 +195,10 @@ def test_scram__many_iterations(primary: Postgres) -> None:
     primary.sql(f"CREATE ROLE many LOGIN PASSWORD '{stored}'")
     try:
         where = server(primary, user="many", password=password)
-        beside = engine(5.0, x=spec("postgres", where), y=spec("postgres", server(primary)))
+        beside = engine(30.0, x=spec("postgres", where), y=spec("postgres", server(primary)))
         report = beside.run(refresh=True)
         assert {result["status"] for result in report["checks"].values()} == {"healthy"}, report
-        wrong = run(spec("postgres", {**where, "password": "wrong-secret"}))
+        wrong = run(spec("postgres", {**where, "password": "wrong-secret"}), 14.0)
         assert wrong["error_type"] == "AuthenticationError"
     finally:
         primary.sql("DROP ROLE many")

@@ -139,6 +139,7 @@ def test_suspended_server_gets_no_statement_twice(own: Postgres) -> None:
         wait_until(lambda: result_of(checks, "x")["status"] == "healthy", 10)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("parameter", ["passfile", "sslrootcert", "service"])
 def test_file_that_blocks_fails_its_own_check_only(
     own: Postgres, parameter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

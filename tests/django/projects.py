@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.services import Stack
+from tests.services import Stack, workspace
 from tests.services.stack import NEVER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +59,29 @@ def run_json(folder: Path, settings: dict[str, Any], program: str) -> Any:
     return json.loads(done.stdout)
 
 
+def migrate(folder: Path, settings: dict[str, Any]) -> None:
+    """Make the tables of a project with these settings; on SQLite they are copied from where they were made first."""
+    file = folder / "db.sqlite3"
+    names = [database.get("NAME") for database in settings.get("DATABASES", {}).values()]
+    if names == [str(file)] and "INSTALLED_APPS" not in settings and not file.exists():
+        shutil.copyfile(_migrated(os.getpid()), file)
+    else:
+        _migrate(folder, settings)
+
+
+@cache
+def _migrated(_: int) -> Path:
+    """A database file with all tables, made once in each process: a forked one has no directory of its parent."""
+    folder = workspace.new_directory("migrated")
+    _migrate(folder, {"DATABASES": sqlite(folder)})
+    return folder / "db.sqlite3"
+
+
+def _migrate(folder: Path, settings: dict[str, Any]) -> None:
+    done = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial")
+    assert done.returncode == 0, done.stderr
+
+
 def stack_settings(stack: Stack, **lifesigns: Any) -> dict[str, Any]:
     """The settings of the stack, with more keys of LIFESIGNS."""
     settings: dict[str, Any] = stack.settings()
@@ -68,6 +93,8 @@ def run_text(folder: Path, settings: str, *arguments: str, **more: str) -> subpr
     (folder / "text_settings.py").write_text(f"from demo.settings import *\n{settings}\n")
     given = environment(folder, {"DATABASES": sqlite(folder)}, DJANGO_SETTINGS_MODULE="text_settings", **more)
     given["PYTHONPATH"] = os.pathsep.join([str(folder), given["PYTHONPATH"]])
+    # Of the next settings in the same second it would be taken for the compiled module.
+    given["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         [sys.executable, "-W", "ignore", *arguments],
         env=given,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from tests.django.projects import environment, run
+from tests.django.projects import environment, migrate
 from tests.services import free_port, wait_until
 from tests.services.processes import kill, tree
 
@@ -51,8 +51,7 @@ class Server:
 @contextmanager
 def serving(command: Sequence[str], folder: Path, settings: dict[str, Any], **more: str) -> Iterator[Server]:
     """The project, migrated, in the server of that command, which is not waited for."""
-    migrated = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial")
-    assert migrated.returncode == 0, migrated.stderr
+    migrate(folder, settings)
     port = free_port()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(

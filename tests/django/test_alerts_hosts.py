@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.alerts.receiver import Receiver
-from tests.django.projects import run_json
-from tests.django.test_alerts_processes import ROWS, Worker, migrate, project
+from tests.django.projects import migrate, run_json
+from tests.django.test_alerts_processes import ROWS, Worker, project
 from tests.services import Postgres, wait_until
 from tests.services.proxy import Proxy
 

@@ -17,7 +17,7 @@ import pytest
 
 from django_lifesigns.targets.catalogue import CATALOGUE
 from tests.alerts.receiver import Receiver
-from tests.django.projects import environment, run, run_json, sqlite
+from tests.django.projects import environment, migrate, run, run_json, sqlite
 from tests.django.serving import GUNICORN, send_request, serving
 from tests.services import Postgres, wait_until
 
@@ -93,11 +93,6 @@ class Worker:
     def state(self, check: str = "flag") -> Any:
         found = self.known["incidents"].get(check)
         return found and found[1:]
-
-
-def migrate(folder: Path, settings: dict[str, Any]) -> None:
-    done = run(folder, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial")
-    assert done.returncode == 0, done.stderr
 
 
 def command(folder: Path, settings: dict[str, Any], *arguments: str) -> str:

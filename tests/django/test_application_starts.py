@@ -13,7 +13,7 @@ from django.apps import apps
 from django_lifesigns import apps as own_app
 from django_lifesigns.runtime import guard, worker
 from django_lifesigns.runtime.guard import guarded
-from tests.django.projects import run, run_json
+from tests.django.projects import migrate, run, run_json
 from tests.django.serving import GUNICORN, UVICORN, answers, send_request, serving
 from tests.services import free_port, wait_until
 
@@ -87,7 +87,7 @@ print(json.dumps(True))
 @pytest.mark.parametrize("name", SERVERS)
 def test_wrong_thresholds_do_not_stop_the_server(name: str, tmp_path: Path) -> None:
     settings = project(tmp_path)
-    assert run(tmp_path, settings, "-m", "django", "migrate", "--verbosity", "0").returncode == 0
+    migrate(tmp_path, settings)
     run_json(tmp_path, settings, ROWS)
     with serving(SERVERS[name], tmp_path, settings) as server:
         wait_until(lambda: answers(server.port), 60, server.log())

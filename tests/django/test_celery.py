@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 
-from tests.django.projects import ROOT, environment, run
+from tests.django.projects import ROOT, environment, migrate, run
 from tests.process.probes import answers, fetch
 from tests.services import Redis, free_port, wait_until
 from tests.services.processes import kill
@@ -100,8 +100,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
         server: Redis = request.getfixturevalue("redis_server")
         broker = server.url_for(5)
     project = Project(tmp_path, broker)
-    migrated = run(tmp_path, project.settings, "-m", "django", "migrate", "--verbosity", "0")
-    assert migrated.returncode == 0, migrated.stderr
+    migrate(tmp_path, project.settings)
     return project
 
 

@@ -211,8 +211,8 @@ def test_worker__shows_what_hangs_in_its_pool(project: Project) -> None:
 
     with worker(project, "--pool", "prefork", "--concurrency", "1"):
         send(project, 0, 0, 0)
-        wait_until(lambda: "received" in project.log(), 20, project.log())
-        wait_until(is_shown, 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
+        wait_until(is_shown, 60, project.log())
 
 
 def test_pending__beside_what_is_taken(project: Project) -> None:

@@ -24,7 +24,7 @@ from django_lifesigns.history import recorder
 from django_lifesigns.management.schedule import ticks
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from django_lifesigns.runtime.engine import get_engine
-from tests.django.projects import environment, run
+from tests.django.projects import environment, migrate, run
 from tests.services import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -119,7 +119,7 @@ def project(folder: Path) -> dict[str, Any]:
         "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(folder / "db.sqlite3")}},
         "LIFESIGNS": QUIET_MACHINE,
     }
-    assert run(folder, settings, "-m", "django", "migrate", "--verbosity=0").returncode == 0
+    migrate(folder, settings)
     return settings
 
 

@@ -21,7 +21,7 @@ from django_lifesigns.history import background, recorder
 from django_lifesigns.history.background import BackgroundRecording
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import CheckFailed, Engine
-from tests.django.projects import environment, run
+from tests.django.projects import environment, migrate, run
 from tests.django.serving import GUNICORN, UVICORN, answers, serving
 from tests.services import Postgres, free_port, wait_until
 
@@ -189,7 +189,7 @@ process.join()
 @pytest.mark.parametrize("end", ENDS)
 def test_end_of_a_process_writes_what_waits(end: str, tmp_path: Path) -> None:
     settings = project(tmp_path)
-    assert run(tmp_path, settings, "-m", "django", "migrate", "--verbosity", "0").returncode == 0
+    migrate(tmp_path, settings)
     program = PROGRAM.format(end=ENDS[end])
     if end == "multiprocessing":
         program = FORKED.format(program="".join(f"    {line}\n" for line in program.splitlines()))
@@ -216,7 +216,7 @@ recorder.record(report(0, 1))
 @pytest.mark.services
 def test_end_of_a_process_does_not_wait_for_a_database_that_hangs(postgres: Postgres, tmp_path: Path) -> None:
     settings = {"DATABASES": {"default": postgres.database(engine="django.db.backends.postgresql")}}
-    assert run(tmp_path, settings, "-m", "django", "migrate", "--verbosity", "0", "--fake-initial").returncode == 0
+    migrate(tmp_path, settings)
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", HANGING],
         env=environment(tmp_path, settings),

@@ -41,10 +41,11 @@ client = Client(headers={"host": "localhost"})
 ended = time.monotonic() + 20
 while time.monotonic() < ended:
     response = client.get("/startup/")
-    if response.status_code == 200 or not response.json()["checks"]["migrations_applied"].get("pending"):
+    result = response.json()["checks"]["migrations_applied"]
+    # On a busy machine a database may not have been asked in time.
+    if not result.get("pending") and "NotStartedError" not in str(result):
         break
     time.sleep(0.2)
-result = response.json()["checks"]["migrations_applied"]
 print(json.dumps([response.status_code, result["message"], result.get("details", {})]))
 """
 

@@ -38,6 +38,8 @@ from django.core.wsgi import get_wsgi_application
 asgi = django_lifesigns.probes(get_asgi_application())
 wsgi = django_lifesigns.probes(get_wsgi_application())
 """
+# With the budget of a busy machine.
+LIFESIGNS = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"], "READY_BUDGET": 20}
 REFUSES = (
     "class Refuses:\n    def __init__(self, get_response): pass\n    def __call__(self, request): raise SystemError\n"
 )
@@ -47,7 +49,7 @@ REFUSES = (
 def hostile_project(settings: Any) -> None:
     settings.ALLOWED_HOSTS = ["example.com"]
     settings.SECURE_SSL_REDIRECT = True
-    settings.LIFESIGNS = {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]}
+    settings.LIFESIGNS = LIFESIGNS
 
 
 def wsgi_request(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
@@ -165,7 +167,7 @@ def test_server__answers_before_all_middleware(tmp_path: Path, server: str) -> N
         "DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "db.sqlite3")}},
         "MIDDLEWARE": ["refusing.Refuses"],
         "ALLOWED_HOSTS": ["example.com"],
-        "LIFESIGNS": {"DISABLED": ["cpu_load", "memory_usage", "disk_space"]},
+        "LIFESIGNS": LIFESIGNS,
     }
     with serving(SERVERS[server], tmp_path, settings) as running:
         wait_until(lambda: code(running.port, "/alive/") == 200, 30, running.log())

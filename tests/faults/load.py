@@ -30,10 +30,6 @@ class Load:
 NONE = Load(0, 0, 0)
 
 
-class Most:
-    load = NONE
-
-
 @dataclass(frozen=True)
 class Loads:
     """Of the process `pid`, whose dependencies are at `ports`."""
@@ -41,20 +37,21 @@ class Loads:
     pid: int
     ports: frozenset[int]
 
-    def now(self, port: int) -> Load:
-        """With what the server at `port` has."""
-        connections = sockets.outgoing(self.pid, self.ports).total()
-        return Load(sockets.threads(self.pid), connections, sockets.incoming(self.pid, port))
+    def now(self, *ports: int) -> dict[int, Load]:
+        """By port, with what the server there has."""
+        found = sockets.table(self.pid)
+        threads, connections = sockets.threads(self.pid), sockets.outgoing(self.pid, self.ports, found).total()
+        return {port: Load(threads, connections, sockets.incoming(port, found)) for port in ports}
 
     @contextmanager
-    def sampled(self, *ports: int) -> Iterator[Most]:
-        """The most of each that there is at a time meanwhile; known at the end."""
-        most, done = Most(), threading.Event()
+    def sampled(self, *ports: int) -> Iterator[dict[int, Load]]:
+        """By port, the most of each that there is at a time meanwhile; known at the end."""
+        most, done = dict.fromkeys(ports, NONE), threading.Event()
 
         def sample() -> None:
             while True:
-                for port in ports:
-                    most.load = most_of(most.load, self.now(port))
+                for port, load in self.now(*ports).items():
+                    most[port] = most_of(most[port], load)
                 if done.wait(SAMPLE_SECONDS):
                     return
 

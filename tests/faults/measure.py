@@ -67,18 +67,18 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
     must_notice = cell.fault.checks or ((*dependency.native, *noticing) if dependency else (cell.on,))
     other = f"/health/{dependency.unaffected if dependency else 'database_connectivity'}/"
     applied = dependency or system.dependencies.by_name["PostgreSQL"]
-    loads = system.loads
-    allowed = system.usual[applied.port].plus(
+    loads, port = system.loads, applied.port
+    allowed = system.usual[port].plus(
         threads=bounds.threads, connections=REDIS_SPARE, on_server=REDIS_SPARE if cell.on == "Redis" else 0
     )
 
-    with loads.sampled(applied.port) as most:
+    with loads.sampled(port) as most:
         row.usual = statistics.median(one.seconds for one in _load(system, other, 1)[2])
-    row.before = most.load
+    row.before = most[port]
 
-    with loads.sampled(applied.port) as most, cell.fault.apply(system.project, applied):
+    with loads.sampled(port) as most, cell.fault.apply(system.project, applied):
         readies, healths, others = _load(system, other, rounds)
-    row.during = most.load
+    row.during = most[port]
     row.ready = max(one.seconds for one in readies)
     row.health = max(one.seconds for one in healths)
     row.unaffected = statistics.median(one.seconds for one in others)
@@ -86,8 +86,8 @@ def measure(system: System, cell: Cell, bounds: Bounds = BOUNDS, rounds: int = 2
 
     lifted = time.monotonic()
     row.healed = _waited(lambda: not system.ill().keys() & set(affected) and ready(system), lifted, HEAL_SECONDS)
-    _waited(lambda: loads.now(applied.port).within(allowed), time.monotonic(), BACK_SECONDS)
-    row.after = loads.now(applied.port)
+    _waited(lambda: loads.now(port)[port].within(allowed), time.monotonic(), BACK_SECONDS)
+    row.after = loads.now(port)[port]
     row.connections = system.connections()
     row.same_worker = system.same_worker()
     programs_ended = _waited(lambda: not commands.processes_of(system.project.program), time.monotonic(), BACK_SECONDS)

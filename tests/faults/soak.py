@@ -66,7 +66,8 @@ class Sweeper:
 
     def held(self) -> Held:
         pid = self.process.pid
-        on_servers = tuple(sockets.incoming(pid, port) for port in self.ports)
+        connections = sockets.table(pid)
+        on_servers = tuple(sockets.incoming(port, connections) for port in self.ports)
         return Held(sockets.threads(pid), sockets.descriptors(pid), on_servers)
 
     def resident(self) -> int:

@@ -114,7 +114,7 @@ class System:
 
     def connections(self) -> dict[str, int]:
         """How many the worker has to each dependency."""
-        found = sockets.outgoing(self.worker, self.loads.ports)
+        found = sockets.outgoing(self.worker, self.loads.ports, sockets.table(self.worker))
         return {one.name: found[one.port] for one in self.dependencies.by_name.values()}
 
     def same_worker(self) -> bool:
@@ -136,10 +136,9 @@ class System:
         with ThreadPoolExecutor(THREADS) as pool:
             while unchanged < WARM_UP_ROUNDS:
                 known = self.usual
-                with ExitStack() as sampling:
-                    most = {port: sampling.enter_context(self.loads.sampled(port)) for port in ports}
+                with self.loads.sampled(*ports) as most:
                     list(pool.map(self.fetch, ["/health/", "/ready/"] * THREADS))
-                self.usual = {port: most_of(known.get(port, NONE), one.load) for port, one in most.items()}
+                self.usual = {port: most_of(known.get(port, NONE), load) for port, load in most.items()}
                 unchanged = unchanged + 1 if self.usual == known else 0
         threads = max(load.threads for load in self.usual.values())
         connections = max(load.connections for load in self.usual.values())
