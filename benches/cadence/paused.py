@@ -8,11 +8,12 @@ import time
 from typing import NamedTuple
 
 from benches.comparison.ground import Contender, Ground
+from tests.services import workspace
 
 PAUSE_SECONDS = 2.3
 # The file of the host store, as `strace -y` shows its descriptor.
 STORE = re.compile(r"\(\d+<[^>]*/store/[^>]*>")
-CALL = re.compile(r"^\[pid +\d+\] (?!<\.\.\.|\+\+\+|---)")
+CALL = re.compile(r"^\d+ +(?!<\.\.\.|\+\+\+|---)")
 
 
 class Paused(NamedTuple):
@@ -37,10 +38,12 @@ def paused(ground: Ground, sweeps: int) -> Paused:
 
 
 def _system_calls(contender: Contender) -> tuple[int, int]:
-    command = ["strace", "-f", "-qq", "-y", "-p", str(contender.pid)]
-    tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    # To a file: a pipe that is not read while the contender sweeps would stop both.
+    output = workspace.new_directory("strace") / "calls"
+    tracer = subprocess.Popen(["strace", "-f", "-qq", "-y", "-o", str(output), "-p", str(contender.pid)])
     time.sleep(1)  # attached by then
     contender.sweeps(1)
     tracer.terminate()
-    calls = [line for line in tracer.communicate()[1].splitlines() if CALL.match(line)]
+    tracer.wait()
+    calls = [line for line in output.read_text().splitlines() if CALL.match(line)]
     return len(calls), sum(bool(STORE.search(line)) for line in calls)

@@ -34,7 +34,7 @@ def _row(key: str, taken: Taken) -> tuple[str, ...]:
     (plan,) = (plan for plan in PLANS if plan.key == key)
 
     def per_hour(name: str) -> float:
-        return median(getattr(hour, name) for hour in taken.hours)
+        return float(median(getattr(hour, name) for hour in taken.hours))
 
     counts = ("statements", "commands", "requests", "sessions", "redis_connections")
     return (
