@@ -18,7 +18,7 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
-use super::short_work::{Job, PATIENCE};
+use super::short_work::{PATIENCE, ShortJob};
 
 use crate::model::CheckError;
 use crate::runtime::{Process, lock};
@@ -29,19 +29,19 @@ pub const THREADS_PER_KIND: usize = 128;
 
 /// What is known of one key.
 struct InFlight<T> {
-    latest: Mutex<Option<Started<T>>>,
+    latest: Mutex<Option<SingleRun<T>>>,
     /// Whether the last run took so long that others must not wait for the next one.
     is_slow: Arc<AtomicBool>,
 }
 
 /// A run: `None` in the channel until it has returned.
-struct Started<T> {
+struct SingleRun<T> {
     result: watch::Receiver<Option<T>>,
     /// Its number among the short work, if it was queued there.
     queued: Option<u64>,
 }
 
-impl<T> Clone for Started<T> {
+impl<T> Clone for SingleRun<T> {
     fn clone(&self) -> Self {
         Self { result: self.result.clone(), queued: self.queued }
     }
@@ -96,9 +96,9 @@ where
     T: Clone + Send + Sync + 'static,
 {
     let in_flight = process.shared::<InFlight<T>>(key);
-    let Started { mut result, queued } = {
+    let SingleRun { mut result, queued } = {
         let mut latest = lock(&in_flight.latest);
-        let is_running = |run: &&mut Started<T>| run.result.borrow().is_none() && run.result.has_changed().is_ok();
+        let is_running = |run: &&mut SingleRun<T>| run.result.borrow().is_none() && run.result.has_changed().is_ok();
         match latest.as_mut().filter(is_running) {
             Some(running) => running.clone(),
             None => latest.insert(start(process, work, is_short, &in_flight.is_slow)).clone(),
@@ -121,7 +121,7 @@ fn start<T>(
     work: impl FnOnce() -> T + Send + 'static,
     is_short: bool,
     is_slow: &Arc<AtomicBool>,
-) -> Started<T>
+) -> SingleRun<T>
 where
     T: Send + Sync + 'static,
 {
@@ -136,20 +136,20 @@ where
             drop(permit);
             sender.send_replace(Some(found));
         });
-        return Started { result, queued: None };
+        return SingleRun { result, queued: None };
     }
     let is_slow = is_slow.clone();
-    let job: Job = Box::new(move || {
+    let job: ShortJob = Box::new(move || {
         let began = Instant::now();
         let found = work();
         is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
         sender.send_replace(Some(found));
     });
     match process.short_work.submit(job) {
-        Ok(id) => Started { result, queued: Some(id) },
+        Ok(id) => SingleRun { result, queued: Some(id) },
         Err(job) => {
             run_alone::<T>(process, |_permit| job());
-            Started { result, queued: None }
+            SingleRun { result, queued: None }
         }
     }
 }

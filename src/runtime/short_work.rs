@@ -20,18 +20,18 @@ use super::per_process::lock;
 pub const PATIENCE: Duration = Duration::from_millis(5);
 
 /// What is to be done.
-pub type Job = Box<dyn FnOnce() + Send>;
+pub type ShortJob = Box<dyn FnOnce() + Send>;
 
 /// The jobs of one process that wait for the thread.
 #[derive(Default)]
 pub struct ShortWork {
-    state: Mutex<State>,
+    state: Mutex<WorkQueue>,
     queued: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    queue: VecDeque<(u64, Job)>,
+struct WorkQueue {
+    queue: VecDeque<(u64, ShortJob)>,
     last_id: u64,
     /// The thread that takes jobs; 0 before there is one. Others end.
     thread: u64,
@@ -41,7 +41,7 @@ struct State {
 
 impl ShortWork {
     /// Queues a job, and returns its number; where there can be no thread, the job itself.
-    pub fn submit(self: &Arc<Self>, job: Job) -> Result<u64, Job> {
+    pub fn submit(self: &Arc<Self>, job: ShortJob) -> Result<u64, ShortJob> {
         let mut state = lock(&self.state);
         let is_stuck = state.busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
         if state.thread == 0 || is_stuck {
@@ -63,7 +63,7 @@ impl ShortWork {
     }
 
     /// Takes a job out of the queue, if the thread has not started it.
-    pub fn withdraw(&self, id: u64) -> Option<Job> {
+    pub fn withdraw(&self, id: u64) -> Option<ShortJob> {
         let mut state = lock(&self.state);
         let index = state.queue.iter().position(|(queued, _)| *queued == id)?;
         state.queue.remove(index).map(|(_, job)| job)
@@ -98,13 +98,13 @@ mod tests {
     const SOON: Duration = Duration::from_secs(10);
 
     /// A job that says on which thread it ran.
-    fn job(ran: &Sender<thread::ThreadId>) -> Job {
+    fn job(ran: &Sender<thread::ThreadId>) -> ShortJob {
         let ran = ran.clone();
         Box::new(move || ran.send(thread::current().id()).unwrap())
     }
 
     /// A job that blocks until the sender is dropped, after it has said that it runs.
-    fn blocked(runs: &Sender<thread::ThreadId>) -> (Job, Sender<()>) {
+    fn blocked(runs: &Sender<thread::ThreadId>) -> (ShortJob, Sender<()>) {
         let (release, released): (_, Receiver<()>) = mpsc::channel();
         let runs = job(runs);
         let run = move || {
