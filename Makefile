@@ -42,7 +42,7 @@ build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
 	$(MATURIN)
 
 services: ## Installs the servers that the tests start (Debian packages, needs root)
-	scripts/install-debian chromium haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server wrk
+	scripts/install-debian chromium haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server strace wrk
 
 demo: build ## Serves examples/demo on 127.0.0.1:$PORT; FULL=1: with real PostgreSQL, Redis, MQTT, SMTP, HTTP servers
 ifdef FULL
@@ -128,6 +128,8 @@ bench: services $(VENV)/.dev ## All benchmarks of a release build, as ratios in 
 	$(MATURIN) --release >&2 || exit 1; \
 	$(BIN)/python benches/sweep.py >&2 || failed=1; \
 	$(BIN)/python -m benches.compare $(COMPARE) || failed=1; \
+	$(BIN)/python -m benches.cadence $(COMPARE) || failed=1; \
+	$(BIN)/python -m benches.scale $(COMPARE) || failed=1; \
 	exit $$failed
 
 bench-check: services $(VENV)/.dev ## Says which ratios are worse by more than 20 % than in benches/baseline.json

@@ -116,7 +116,7 @@ def main() -> int:
         return 0
     verdict.write(RATIOS, found)
     if options.accept:
-        verdict.write(BASELINE, found)
+        verdict.write(BASELINE, found, keep=verdict.read(BASELINE))
         PLOT.write_text(plot)
         before, _, rest = PAGE.read_text().partition(BEGIN)
         PAGE.write_text(f"{before}{BEGIN}\n{quoted(run, found)}\n{END}{rest.partition(END)[2]}")

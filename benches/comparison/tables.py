@@ -18,12 +18,14 @@ def promised(run: Measured, numbers: Sequence[Number]) -> str:
     parts = [
         f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}; in turns, "
         f"{run.size.rounds * run.size.block} sweeps of each contender.",
-        table(
-            ("what", "measured", "5 to 95 % of the turns", "must be", ""),
-            map(_number, numbers),
-        ),
+        promises(numbers),
     ]
     return "\n\n".join(parts)
+
+
+def promises(numbers: Sequence[Number]) -> str:
+    """Each number with its bound."""
+    return table(("what", "measured", "5 to 95 % of the turns", "must be", ""), map(_number, numbers))
 
 
 def measured(run: Measured) -> str:

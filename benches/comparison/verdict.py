@@ -84,6 +84,7 @@ def read(path: Path) -> dict[str, float]:
     return baseline
 
 
-def write(path: Path, numbers: Iterable[Number]) -> None:
+def write(path: Path, numbers: Iterable[Number], keep: Mapping[str, float] | None = None) -> None:
+    """Write the ratios, beside those that another benchmark has written: `keep`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(ratios(numbers), indent=2) + "\n")
+    path.write_text(json.dumps({**(keep or {}), **ratios(numbers)}, indent=2) + "\n")

@@ -2,18 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 use super::control::Actions;
 use super::running::act;
-use crate::runtime::background::{BackgroundService, BackgroundTask};
+use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::{PerProcess, Process};
-
-/// How often actions are judged.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The actions of one engine, in every process that uses it.
 pub struct ActionService {
@@ -48,6 +44,6 @@ async fn run(actions: Arc<Actions>, process: Arc<Process>) {
         for run in runs {
             process.runtime.spawn(act(actions.clone(), run, process.clone()));
         }
-        sleep(TICK).await;
+        sleep_until(next_tick()).await;
     }
 }

@@ -9,17 +9,15 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::alerts::Alerts;
 use super::ping::ping_if_due;
 use super::senders::Senders;
 use super::sending::{Claim, send};
-use crate::runtime::background::{BackgroundService, BackgroundTask};
+use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::{PerProcess, Process};
 
-/// How often subjects are judged.
-const TICK: Duration = Duration::from_secs(1);
 /// How long after an event subjects are judged.
 const SETTLE: Duration = Duration::from_millis(20);
 /// How often a process that ends checks whether everything is sent.
@@ -93,7 +91,7 @@ async fn run(alerts: Arc<Alerts>, process: Arc<Process>) {
         start(&alerts, claims, &process);
         ping_if_due(&alerts, &process).await;
         select! {
-            () = sleep(TICK) => {}
+            () = sleep_until(next_tick()) => {}
             () = senders.wake.notified() => {}
             // What comes at once is judged at once.
             () = events.pushed() => sleep(SETTLE).await,

@@ -202,6 +202,11 @@ impl Engine {
         self.checks.load_full()
     }
 
+    /// A snapshot of the records of all checks, for a caller that reads several.
+    pub fn snapshot(&self) -> Option<TableSnapshot> {
+        self.checks.load().first().and_then(|check| check.state().snapshot())
+    }
+
     /// With whom it shares what it knows.
     pub fn scope(&self) -> &Scope {
         &self.shared.scope

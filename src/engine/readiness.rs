@@ -33,8 +33,10 @@ struct Reported {
 impl Engine {
     /// The critical checks that do not pass, as far as is known: in error, or without a result that is not stale.
     pub fn failing(&self) -> Vec<Arc<str>> {
-        let now = Instant::now();
-        let passes = |check: &Registered| check.known_status(now).is_some_and(|status| status != Status::Error);
+        let (now, snapshot) = (Instant::now(), self.snapshot());
+        let passes = |check: &Registered| {
+            check.known_status(now, snapshot.as_ref()).is_some_and(|status| status != Status::Error)
+        };
         let checks = self.checks();
         let failing = checks.iter().filter(|check| check.options.critical && !passes(check));
         failing.map(|check| check.name.clone()).collect()
@@ -48,10 +50,10 @@ impl Engine {
     /// The critical checks that are known to fail; `None` while it is not known whether any does, before all of them have
     /// run.
     pub fn known_failing(&self) -> Option<Vec<Arc<str>>> {
-        let now = Instant::now();
+        let (now, snapshot) = (Instant::now(), self.snapshot());
         let (mut failing, mut has_unknown) = (Vec::new(), false);
         for check in self.checks().iter().filter(|check| check.options.critical) {
-            match check.known_status(now) {
+            match check.known_status(now, snapshot.as_ref()) {
                 Some(Status::Error) => failing.push(check.name.clone()),
                 Some(_) => {}
                 None => has_unknown = true,

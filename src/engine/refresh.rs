@@ -6,19 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::registry::{Answer, CheckRequest, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
-use crate::runtime::background::{BackgroundService, BackgroundTask};
+use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick};
 use crate::runtime::{PerProcess, Process};
+use crate::state::TableSnapshot;
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
-/// How soon a new check, or a result that another process renewed, is noticed.
-const TICK: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,18 +66,19 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
     loop {
         let Some(engine) = engine.upgrade() else { return };
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
-        let mut pause = TICK;
+        let mut due = next_tick();
+        let snapshot = engine.snapshot();
         for check in engine.checks().iter() {
             let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
             let is_critical = engine.is_critical_anywhere(&check.options);
             let period = period(check, is_critical, critical_max_age);
-            pause = pause.min(plan.follow(check, period, &process));
+            due = due.min(plan.follow(check, period, &process, snapshot.as_ref()));
         }
         if engine.has_events() {
             process.runtime.spawn(publish(publisher, process.clone()));
         }
         drop(engine);
-        sleep(pause.max(SHORTEST_PAUSE)).await;
+        sleep_until(due.max(Instant::now() + SHORTEST_PAUSE)).await;
     }
 }
 
@@ -109,17 +109,23 @@ impl Plan {
         Self { part: 1.0 - JITTER * random, not_before: Instant::now() }
     }
 
-    /// Starts a run if it is time, and returns how long it is until the next look.
-    fn follow(&mut self, check: &Arc<Registered>, period: Duration, process: &Arc<Process>) -> Duration {
+    /// Starts a run if it is time, and returns when to look again.
+    fn follow(
+        &mut self,
+        check: &Arc<Registered>,
+        period: Duration,
+        process: &Arc<Process>,
+        snapshot: Option<&TableSnapshot>,
+    ) -> Instant {
         let now = Instant::now();
-        let (latest, _) = check.state().latest(None);
+        let (latest, _) = check.state().latest(snapshot);
         let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.duration, self.part));
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {
-            return due - now;
+            return due;
         }
-        let request = CheckRequest { max_age: Some(age), refresh: false, without_python: false, now, snapshot: None };
+        let request = CheckRequest { max_age: Some(age), refresh: false, without_python: false, now, snapshot };
         let again = match check.request(request, process) {
             Answer::Leading(lead) => {
                 process.runtime.spawn(runner::run(lead, process.clone()));
@@ -128,9 +134,8 @@ impl Plan {
             Answer::NotRun(NotRun::CircuitOpen { retry_after }) => retry_after.unwrap_or(TICK),
             Answer::NotRun(_) | Answer::Fresh(_) | Answer::Joined(_) | Answer::Latest => TICK,
         };
-        let again = again.min(period / 4);
-        self.not_before = now + again;
-        again
+        self.not_before = now + again.min(period / 4);
+        self.not_before
     }
 }
 

@@ -209,14 +209,14 @@ impl Registered {
     }
 
     /// How it is, as far as is known: `None` before its first run, and where its last outcome is stale.
-    pub fn known_status(&self, now: Instant) -> Option<Status> {
-        if self.status_within(self.stale_after, now, None) == ParentStatus::Failing {
+    pub fn known_status(&self, now: Instant, snapshot: Option<&TableSnapshot>) -> Option<Status> {
+        if self.status_within(self.stale_after, now, snapshot) == ParentStatus::Failing {
             return Some(Status::Error);
         }
-        let (latest, circuit) = self.state().latest(None);
+        let (latest, circuit) = self.state().latest(snapshot);
         // It is not run then, so that its last outcome may be old.
         let is_open = circuit.is_some_and(|circuit| circuit.state == CircuitState::Open);
-        if (is_open || self.blocking_parent(now, None).is_some()) && self.skipped_as(latest.clone()).is_some() {
+        if (is_open || self.blocking_parent(now, snapshot).is_some()) && self.skipped_as(latest.clone()).is_some() {
             return Some(Status::Skipped);
         }
         let holds_for = self.state().holds_for();

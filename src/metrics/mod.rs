@@ -18,8 +18,8 @@ use crate::model::{CircuitStatus, Status};
 use crate::monitor::{self, Lag};
 use crate::policy::report::Health;
 use crate::runtime::process;
-use crate::state::View;
 use crate::state::objectives::Objective;
+use crate::state::{TableSnapshot, View};
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct CheckMetrics {
 }
 
 impl CheckMetrics {
-    fn of(check: &Registered, now: Instant) -> Self {
+    fn of(check: &Registered, now: Instant, snapshot: Option<&TableSnapshot>) -> Self {
         let options = &check.options;
         Self {
             name: check.name.clone(),
@@ -43,8 +43,8 @@ impl CheckMetrics {
             timeout: options.timeout,
             ttl: options.ttl,
             depends_on: options.depends_on.join(","),
-            status: check.known_status(now),
-            view: check.state().view(),
+            status: check.known_status(now, snapshot),
+            view: check.state().view(snapshot),
         }
     }
 
@@ -71,8 +71,9 @@ pub struct MetricsSnapshot {
 
 impl MetricsSnapshot {
     pub fn of(engine: &Engine, alerts: Option<&Alerts>) -> Self {
-        let now = Instant::now();
-        let checks = engine.checks().iter().map(|check| CheckMetrics::of(check, now)).collect();
+        let (now, snapshot) = (Instant::now(), engine.snapshot());
+        let checks = engine.checks();
+        let checks = checks.iter().map(|check| CheckMetrics::of(check, now, snapshot.as_ref())).collect();
         let (lags, objectives) = (monitor::lags(engine.scope()), engine.objectives());
         let alerts = alerts.map(Alerts::summary);
         Self { checks, lags, objectives, alerts, draining: process::draining() }

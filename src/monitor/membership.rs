@@ -12,19 +12,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 use super::identity::{container, process_id};
 use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
 use crate::model::clock;
-use crate::runtime::background::{BackgroundService, BackgroundTask};
+use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::{PerProcess, Process, process};
 use crate::state::Scope;
 
-/// How often a process writes its status.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
 const EXPIRES_AFTER: Duration = Duration::from_secs(5);
 const MAX_PROCESSES: usize = 500;
@@ -76,7 +74,7 @@ async fn send_heartbeats(engine: Weak<Engine>) {
         let Some(engine) = engine.upgrade() else { return };
         // One at a time: a store that blocks holds up no more than this task.
         let _ = spawn_blocking(move || heartbeat(&engine)).await;
-        sleep(HEARTBEAT_EVERY).await;
+        sleep_until(next_tick()).await;
     }
 }
 
@@ -197,11 +195,14 @@ mod store {
     /// Writes the status of this process, and returns all of them.
     pub fn write(path: &Path, status: ProcessStatus) -> Arc<Vec<ProcessStatus>> {
         let value = at(path);
-        let _ = value.update(LOCK_TIMEOUT, |statuses| {
+        value.verify();
+        let mut current = Vec::new();
+        let updated = value.update(LOCK_TIMEOUT, |statuses| {
             *statuses = with(std::mem::take(statuses), status.clone());
+            current.clone_from(statuses);
             true
         });
-        Arc::new(value.read(Vec::clone))
+        Arc::new(if updated.is_ok() { current } else { value.read(Vec::clone) })
     }
 
     pub fn read(path: &Path) -> Vec<ProcessStatus> {

@@ -8,7 +8,9 @@ use super::{ACQUIRE_INTERVAL, own_lag};
 pub async fn signal_when_wedged(signal: i32, after: Duration) {
     let mut was_wedged = false;
     loop {
-        tokio::time::sleep(ACQUIRE_INTERVAL).await;
+        // It cannot be wedged before it has lagged for so long, however long it has by now.
+        let lag = own_lag().map_or(Duration::ZERO, |lag| lag.worst());
+        tokio::time::sleep(after.saturating_sub(lag).max(ACQUIRE_INTERVAL)).await;
         let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
         if is_wedged && !was_wedged {
             raise_if_handled(signal);

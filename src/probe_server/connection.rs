@@ -53,10 +53,9 @@ pub async fn serve(listener: &Listener, handler: Arc<Handler>) {
 /// Closes kept connections while this process is draining, so that their clients find another one. Never ends.
 pub async fn close_while_draining() {
     loop {
+        process::drained().await;
+        capacity().close_kept();
         sleep(DRAIN_EVERY).await;
-        if process::draining() {
-            capacity().close_kept();
-        }
     }
 }
 

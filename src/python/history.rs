@@ -14,6 +14,7 @@ use crate::delivery::settings::parse_maintenance;
 use crate::engine::registry::Registered;
 use crate::model::{Severity, Status};
 use crate::policy::suppression::merged;
+use crate::state::TableSnapshot;
 use crate::state::counters::{Counters, Epoch};
 use crate::state::objectives::Objective;
 
@@ -47,8 +48,8 @@ struct CheckCounters {
 }
 
 impl CheckCounters {
-    fn of(check: &Registered) -> Self {
-        let Counters { runs, durations, seconds, stretches, epoch, .. } = check.state().view().counters;
+    fn of(check: &Registered, snapshot: Option<&TableSnapshot>) -> Self {
+        let Counters { runs, durations, seconds, stretches, epoch, .. } = check.state().view(snapshot).counters;
         let at = SystemTime::now();
         let runs = |status| runs.get(&status).copied().unwrap_or_default();
         Self {
@@ -82,7 +83,8 @@ fn unix(at: SystemTime) -> f64 {
 pub fn check_counters<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> PyResult<Bound<'py, PyAny>> {
     let engine = engine.get().inner();
     let counters = py.detach(|| -> Vec<_> {
-        engine.checks().iter().map(|check| (check.name.clone(), CheckCounters::of(check))).collect()
+        let snapshot = engine.snapshot();
+        engine.checks().iter().map(|check| (check.name.clone(), CheckCounters::of(check, snapshot.as_ref()))).collect()
     });
     let dict = pyo3::types::PyDict::new(py);
     for (name, counters) in counters {

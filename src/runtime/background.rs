@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::{PerProcess, Process, diagnostics};
 use crate::model::clock;
@@ -14,6 +15,17 @@ use crate::runtime;
 
 /// How soon a service that cannot be started is tried again, with the next use of its engine.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often services look at what has changed.
+pub const TICK: Duration = Duration::from_secs(1);
+
+/// The next tick: the same moment for all services of this process, so that one wake-up does for all of them.
+pub fn next_tick() -> Instant {
+    static FIRST: PerProcess<Instant> = PerProcess::new();
+    let (now, first) = (Instant::now(), *FIRST.get_or_init(Instant::now));
+    let since = now.saturating_duration_since(first);
+    now + TICK - Duration::from_nanos((since.as_nanos() % TICK.as_nanos()) as u64)
+}
 
 /// Something that a fork ends and that the child starts again for itself.
 pub trait BackgroundService: Send + Sync {

@@ -6,12 +6,19 @@
 //! - callers of the same key wait for the run that is in flight: a stuck key holds one thread, however often it is requested;
 //! - each kind of work (each type of result) has threads of its own, up to [`THREADS_PER_KIND`]: names that do not resolve
 //!   leave certificate files and disks alone. Beyond that many stuck keys of one kind, further ones wait for a thread;
-//! - a caller that gives up at its deadline leaves the run behind. The next caller after its end starts a new one.
+//! - a caller that gives up at its deadline leaves the run behind. The next caller after its end starts a new one;
+//! - [`short_single_flight`] is for work that seldom blocks: it shares one thread ([`super::short_work`]), unless its last
+//!   run was slow, or another run keeps it waiting.
 
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::short_work::{PATIENCE, ShortJob};
 
 use crate::model::CheckError;
 use crate::runtime::{Process, lock};
@@ -20,12 +27,29 @@ use crate::runtime::{Process, lock};
 /// has room for several kinds in full (`BLOCKING_THREADS`).
 pub const THREADS_PER_KIND: usize = 128;
 
-/// The latest run of one key: `None` in the channel until it has returned.
-struct InFlight<T>(Mutex<Option<watch::Receiver<Option<T>>>>);
+/// What is known of one key.
+struct InFlight<T> {
+    latest: Mutex<Option<SingleRun<T>>>,
+    /// Whether the last run took so long that others must not wait for the next one.
+    is_slow: Arc<AtomicBool>,
+}
+
+/// A run: `None` in the channel until it has returned.
+struct SingleRun<T> {
+    result: watch::Receiver<Option<T>>,
+    /// Its number among the short work, if it was queued there.
+    queued: Option<u64>,
+}
+
+impl<T> Clone for SingleRun<T> {
+    fn clone(&self) -> Self {
+        Self { result: self.result.clone(), queued: self.queued }
+    }
+}
 
 impl<T> Default for InFlight<T> {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self { latest: Mutex::new(None), is_slow: Arc::default() }
     }
 }
 
@@ -47,31 +71,91 @@ pub async fn single_flight<T>(
 where
     T: Clone + Send + Sync + 'static,
 {
+    fly(process, key, work, false).await
+}
+
+/// The same, for work that seldom blocks.
+pub async fn short_single_flight<T>(
+    process: &Process,
+    key: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, CheckError>
+where
+    T: Clone + Send + Sync + 'static,
+{
+    fly(process, key, work, true).await
+}
+
+async fn fly<T>(
+    process: &Process,
+    key: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+    is_short: bool,
+) -> Result<T, CheckError>
+where
+    T: Clone + Send + Sync + 'static,
+{
     let in_flight = process.shared::<InFlight<T>>(key);
-    let mut result = {
-        let mut latest = lock(&in_flight.0);
-        match latest.as_ref().filter(|result| result.borrow().is_none() && result.has_changed().is_ok()) {
+    let SingleRun { mut result, queued } = {
+        let mut latest = lock(&in_flight.latest);
+        let is_running = |run: &&mut SingleRun<T>| run.result.borrow().is_none() && run.result.has_changed().is_ok();
+        match latest.as_mut().filter(is_running) {
             Some(running) => running.clone(),
-            None => latest.insert(start(process, work)).clone(),
+            None => latest.insert(start(process, work, is_short, &in_flight.is_slow)).clone(),
         }
     };
+    if let Some(id) = queued
+        && timeout(PATIENCE, result.wait_for(Option::is_some)).await.is_err()
+        && let Some(job) = process.short_work.withdraw(id)
+    {
+        run_alone::<T>(process, |_permit| job());
+    }
     // The sender is dropped without a result only if the work panicked.
     let result = result.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
     result.clone().ok_or(CheckError::Panicked)
 }
 
-/// Starts `work` on a thread, as soon as its kind has one left.
-fn start<T>(process: &Process, work: impl FnOnce() -> T + Send + 'static) -> watch::Receiver<Option<T>>
+/// Starts `work` among the short work, or on a thread of its own.
+fn start<T>(
+    process: &Process,
+    work: impl FnOnce() -> T + Send + 'static,
+    is_short: bool,
+    is_slow: &Arc<AtomicBool>,
+) -> SingleRun<T>
 where
     T: Send + Sync + 'static,
 {
-    let (sender, receiver) = watch::channel(None);
-    let run = move |permit: OwnedSemaphorePermit| {
-        let result = work();
-        // Returned first, so that who has the result can start the next run.
-        drop(permit);
-        sender.send_replace(Some(result));
-    };
+    let (sender, result) = watch::channel(None);
+    if !is_short || is_slow.load(Ordering::Relaxed) {
+        let is_slow = is_slow.clone();
+        run_alone::<T>(process, move |permit| {
+            let began = Instant::now();
+            let found = work();
+            is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
+            // Returned first, so that who has the result can start the next run.
+            drop(permit);
+            sender.send_replace(Some(found));
+        });
+        return SingleRun { result, queued: None };
+    }
+    let is_slow = is_slow.clone();
+    let job: ShortJob = Box::new(move || {
+        let began = Instant::now();
+        let found = work();
+        is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
+        sender.send_replace(Some(found));
+    });
+    match process.short_work.submit(job) {
+        Ok(id) => SingleRun { result, queued: Some(id) },
+        Err(job) => {
+            run_alone::<T>(process, |_permit| job());
+            SingleRun { result, queued: None }
+        }
+    }
+}
+
+/// Runs it on a thread of its own, as soon as its kind has one left.
+fn run_alone<T: Send + Sync + 'static>(process: &Process, run: impl FnOnce(OwnedSemaphorePermit) + Send + 'static) {
     let threads = process.shared::<Threads<T>>("").0.clone();
     match threads.clone().try_acquire_owned() {
         Ok(permit) => drop(process.runtime.spawn_blocking(move || run(permit))),
@@ -82,7 +166,6 @@ where
             }
         })),
     }
-    receiver
 }
 
 #[cfg(test)]

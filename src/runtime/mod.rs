@@ -10,6 +10,7 @@ pub mod hidden;
 mod per_process;
 pub mod process;
 pub mod queue;
+mod short_work;
 
 pub use context::Context;
 pub use per_process::{PerProcess, generation, loaded_at, lock, uptime, watch_forks};

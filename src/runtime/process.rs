@@ -11,9 +11,11 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
+use super::short_work::ShortWork;
 
 const WORKERS: usize = 2;
 /// Threads for blocking calls: each is started when a call needs it. `blocking` bounds each kind of work, so that
@@ -24,21 +26,42 @@ const BLOCKING_THREADS: usize = 4 * super::blocking::THREADS_PER_KIND;
 const BLOCKING_IDLE: Duration = Duration::from_secs(2);
 
 static CURRENT: PerProcess<Process> = PerProcess::new();
-static DRAINING: PerProcess<AtomicBool> = PerProcess::new();
+static DRAINING: PerProcess<Draining> = PerProcess::new();
+
+#[derive(Default)]
+struct Draining {
+    is_draining: AtomicBool,
+    started: Notify,
+}
 
 /// Marks this process as about to end: it is no longer ready, though alive.
 pub fn drain() {
-    DRAINING.get_or_init(AtomicBool::default).store(true, Ordering::Relaxed);
+    let draining = DRAINING.get_or_init(Draining::default);
+    draining.is_draining.store(true, Ordering::SeqCst);
+    draining.started.notify_waiters();
 }
 
 /// Reverts [`drain`], for tests.
 pub fn undrain() {
-    DRAINING.get_or_init(AtomicBool::default).store(false, Ordering::Relaxed);
+    DRAINING.get_or_init(Draining::default).is_draining.store(false, Ordering::SeqCst);
 }
 
 /// Whether [`drain`] was called in this process.
 pub fn draining() -> bool {
-    DRAINING.get().is_some_and(|draining| draining.load(Ordering::Relaxed))
+    DRAINING.get().is_some_and(|draining| draining.is_draining.load(Ordering::Relaxed))
+}
+
+/// Waits until this process is draining.
+pub async fn drained() {
+    let draining = DRAINING.get_or_init(Draining::default);
+    loop {
+        // Made before the flag is read: what is set in between wakes it all the same.
+        let started = draining.started.notified();
+        if draining.is_draining.load(Ordering::SeqCst) {
+            return;
+        }
+        started.await;
+    }
 }
 
 /// Closes the connections that this process keeps between runs, once the runs that use them are done; the next run opens new
@@ -55,6 +78,7 @@ pub fn close_connections() {
 pub struct Process {
     pub runtime: Runtime,
     pub callables: CallableQueue,
+    pub(super) short_work: Arc<ShortWork>,
     shared: Mutex<HashMap<(TypeId, String), Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -69,7 +93,8 @@ impl Process {
             let advice = "is the limit of processes and threads reached (ulimit -u, TasksMax, pids.max)?";
             io::Error::new(error.kind(), format!("The engine's threads cannot be started: {error}; {advice}"))
         })?;
-        Ok(Self { runtime, callables: CallableQueue::default(), shared: Mutex::default() })
+        let (callables, short_work, shared) = Default::default();
+        Ok(Self { runtime, callables, short_work, shared })
     }
 
     /// State that all checks of one target share in this process, such as a kept connection; made on first use.

@@ -144,15 +144,18 @@ impl CheckState {
     pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner, check_alive: bool) -> Result<Acquired, Busy> {
         let mut local = lock(&self.local);
         let record = &mut local.record;
-        self.refresh(record, None);
         let now = Instant::now();
-        if let Some(outcome) = record.answer(wanted, now) {
-            return Ok(Acquired::Answered(outcome.clone()));
-        }
-        // Read without a lock first: all that find it expired would queue for the lock, one after the other.
-        let alive = |owner: &Owner| !check_alive || self.backend.is_alive(owner);
-        if record.is_held(now, alive) {
-            return Ok(Acquired::Held);
+        // Where another owner was last seen, the record is read without a lock first: all that find it expired would
+        // queue for the lock, one after the other.
+        if record.is_held(now, |_| true) {
+            self.refresh(record, None);
+            if let Some(outcome) = record.answer(wanted, now) {
+                return Ok(Acquired::Answered(outcome.clone()));
+            }
+            let alive = |owner: &Owner| !check_alive || self.backend.is_alive(owner);
+            if record.is_held(now, alive) {
+                return Ok(Acquired::Held);
+            }
         }
         let mut acquired = Acquired::Held;
         let mut sequence = 0;
@@ -268,9 +271,9 @@ impl CheckState {
     }
 
     /// What is known without a run.
-    pub fn view(&self) -> View {
+    pub fn view(&self, snapshot: Option<&TableSnapshot>) -> View {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, None);
+        self.refresh(&mut local.record, snapshot);
         let (record, now) = (&local.record, Instant::now());
         View {
             latest: record.latest().cloned(),

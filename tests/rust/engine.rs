@@ -121,7 +121,7 @@ fn child_of_failing_parent_is_blocked_at_once_whatever_it_found_before() {
         assert_eq!(status(&sweep(&engine, &refresh()), "child"), Status::Error);
     }
     assert_eq!(other.runs(), 1, "it is not run while its parent fails");
-    let view = engine.check("child").unwrap().state().view();
+    let view = engine.check("child").unwrap().state().view(None);
     assert_eq!(view.counters.runs, [(Status::Healthy, 1)].into());
     assert_eq!(view.latest.unwrap().status, Status::Healthy);
     parent.fail(false);
@@ -170,7 +170,7 @@ fn open_circuit_shows_the_last_error_beside_itself_and_is_no_run() {
     assert_eq!(row.outcome.error_type.as_deref(), Some("CircuitOpenError"));
     assert_eq!(row.last_error.unwrap().message, "server:1 refused the connection");
     assert!(row.circuit.unwrap().retry_after.is_some());
-    assert_eq!(engine.check("check").unwrap().state().view().counters.runs, [(Status::Error, 3)].into());
+    assert_eq!(engine.check("check").unwrap().state().view(None).counters.runs, [(Status::Error, 3)].into());
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn skipped_child_of_failing_parent_stays_skipped_and_blocks_nothing() {
         assert_eq!(child.outcome.message, "no extension");
         assert_eq!(status(&found, "grandchild"), Status::Healthy);
     }
-    assert_eq!(engine.check("child").unwrap().known_status(tokio::time::Instant::now()), Some(Status::Skipped));
+    assert_eq!(engine.check("child").unwrap().known_status(tokio::time::Instant::now(), None), Some(Status::Skipped));
     // What could not be found out is no matter of configuration.
     parent.fail(false);
     skipped.unknown.store(true, Ordering::SeqCst);

@@ -50,7 +50,7 @@ fn run(engine: &Engine, refresh: bool) {
 }
 
 fn view(engine: &Engine) -> View {
-    engine.check("x").unwrap().state().view()
+    engine.check("x").unwrap().state().view(None)
 }
 
 /// Without the seconds, which pass between two reads.

@@ -56,15 +56,16 @@ def timed(check: Check) -> dict[str, Any]:
 
 
 class Kept:
-    """The sweep as a view needs it: a report is kept for 30 s."""
+    """The sweep as a view needs it: a report is kept for some seconds."""
 
-    def __init__(self, plain: Plain) -> None:
+    def __init__(self, plain: Plain, seconds: float = 30) -> None:
         self.plain = plain
+        self.seconds = seconds
         self.until = 0.0
         self.report: dict[str, Any] = {}
 
     def sweep(self) -> dict[str, Any]:
         """The last report, or a new one."""
         if time.monotonic() > self.until:
-            self.report, self.until = self.plain.sweep(), time.monotonic() + 30
+            self.report, self.until = self.plain.sweep(), time.monotonic() + self.seconds
         return self.report

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::model::{CheckError, Status};
 use crate::runtime::Context;
-use crate::runtime::blocking::single_flight;
+use crate::runtime::blocking::short_single_flight;
 
 pub use directories::DirectoriesCheck;
 pub use disk::DiskCheck;
@@ -25,8 +25,8 @@ fn severity(status: Status) -> u8 {
     }
 }
 
-/// The results of work on several paths, each on a thread of its own, `None` where one has not returned shortly before
-/// the check's deadline: a mount that hangs hides none of the others. `seconds` is the check's timeout.
+/// The results of work on several paths, of which none waits for another that blocks. `None` where one has not returned
+/// shortly before the check's deadline: a mount that hangs hides none of the others. `seconds` is the check's timeout.
 struct PathResults<R> {
     results: Vec<(String, Option<R>)>,
     seconds: Duration,
@@ -41,7 +41,7 @@ where
     // Early enough to be the one that reports it, and late enough to be at the timeout.
     let wait = left - (left / 20).min(Duration::from_millis(50));
     let results = join_all(work.into_iter().map(|(key, work)| async move {
-        let result = timeout(wait, single_flight(&context.process, &key, work)).await;
+        let result = timeout(wait, short_single_flight(&context.process, &key, work)).await;
         Ok((key, result.ok().transpose()?))
     }));
     let results = results.await.into_iter().collect::<Result<_, CheckError>>()?;

@@ -3,10 +3,18 @@
 //! sysinfo counts the page cache as used (82 % against 20 % resident), so a limit and its usage are read here.
 //! Everything starts at a root directory, `/` but for tests.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::runtime::{PerProcess, lock};
+
+/// How long what the system's files say of a process's place is kept: it changes with an operator's hand, if ever.
+pub const LAYOUT_KEPT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Version {
@@ -33,8 +41,23 @@ pub struct Groups {
 }
 
 impl Groups {
+    /// Those of this process, as they were at most [`LAYOUT_KEPT`] ago.
+    pub fn of_this_process(root: &Path, controller: &str) -> Option<Arc<Self>> {
+        type Known = BTreeMap<(PathBuf, String), (Instant, Option<Arc<Groups>>)>;
+        static KNOWN: PerProcess<Mutex<Known>> = PerProcess::new();
+        let known = KNOWN.get_or_init(Mutex::default);
+        let key = (root.to_path_buf(), controller.to_owned());
+        let recent = lock(&known).get(&key).filter(|(at, _)| at.elapsed() < LAYOUT_KEPT).cloned();
+        if let Some((_, groups)) = recent {
+            return groups;
+        }
+        let groups = Self::read(root, controller).map(Arc::new);
+        lock(&known).insert(key, (Instant::now(), groups.clone()));
+        groups
+    }
+
     /// A controller is in version 2 unless a version 1 hierarchy has it.
-    pub fn of_this_process(root: &Path, controller: &str) -> Option<Self> {
+    fn read(root: &Path, controller: &str) -> Option<Self> {
         let groups = read(&root.join("proc/self/cgroup")).ok()?;
         let mounts = read(&root.join("proc/self/mountinfo")).ok()?;
         let (version, group) = group(&groups, controller)?;
@@ -175,8 +198,8 @@ pub mod tests {
                 version,
                 directories: paths.iter().map(|path| tree.0.join(path)).collect(),
             });
-            assert_eq!(Groups::of_this_process(&tree.0, controller), expected, "{name}");
+            assert_eq!(Groups::read(&tree.0, controller), expected, "{name}");
         }
-        assert_eq!(Groups::of_this_process(Path::new("/nowhere"), "memory"), None);
+        assert_eq!(Groups::read(Path::new("/nowhere"), "memory"), None);
     }
 }

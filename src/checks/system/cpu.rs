@@ -1,20 +1,22 @@
 //! Whether there is more work than the processors that this process may use can do.
 
 use std::path::Path;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sysinfo::{LoadAvg, System};
 
+use super::cgroup::LAYOUT_KEPT;
 use super::cpu_group::{self, CpuGroup, ThrottleSamples};
 use crate::checks::Check;
 use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{level, round};
 use crate::model::{CheckError, Finding, Phase, SpecError, Status, in_python};
-use crate::runtime::Context;
-use crate::runtime::blocking::single_flight;
+use crate::runtime::blocking::short_single_flight;
+use crate::runtime::{Context, PerProcess, lock};
 
 /// The one-minute load average per available CPU (0.7, 0.9), while the kernel reports CPU pressure above `pressure_above`
 /// (10%). Where this process has fewer CPUs than the host, the load is only shown: the pressure or the throttling of its
@@ -54,7 +56,7 @@ impl Check for CpuCheck {
         let read = || {
             let samples = samples.clone();
             // These files block while the group is frozen, and lxcfs serves them by FUSE.
-            single_flight(&context.process, "cpu", move || read(Path::new("/"), &samples))
+            short_single_flight(&context.process, "cpu", move || read(Path::new("/"), &samples))
         };
         let mut reading = read().await?;
         if reading.as_ref().is_some_and(|reading| reading.group.as_ref().is_some_and(CpuGroup::needs_second_sample)) {
@@ -83,14 +85,27 @@ fn read(root: &Path, samples: &ThrottleSamples) -> Option<CpuReading> {
     if cfg!(windows) {
         return None;
     }
-    // Honours the affinity mask and the quota of every cgroup above, in whole processors and at least one.
-    let cpus = std::thread::available_parallelism().ok()?.get();
+    let cpus = available_cpus()?;
     Some(CpuReading {
         load: System::load_average().ok()?,
         cpus,
         pressure: cpu_group::pressure(&root.join("proc/pressure/cpu")),
         group: cpu_group::limited(root, cpus, samples),
     })
+}
+
+/// Honours the affinity mask and the quota of every cgroup above, in whole processors and at least one. It takes a dozen
+/// system calls, so it is kept as long as the place of the process.
+fn available_cpus() -> Option<usize> {
+    static KNOWN: PerProcess<Mutex<Option<(Instant, usize)>>> = PerProcess::new();
+    let known = KNOWN.get_or_init(Mutex::default);
+    let recent = lock(&known).filter(|(at, _)| at.elapsed() < LAYOUT_KEPT);
+    if let Some((_, cpus)) = recent {
+        return Some(cpus);
+    }
+    let cpus = std::thread::available_parallelism().ok()?.get();
+    *lock(&known) = Some((Instant::now(), cpus));
+    Some(cpus)
 }
 
 fn judge(reading: &CpuReading, check: &CpuCheck) -> Finding {

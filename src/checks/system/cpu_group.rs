@@ -48,8 +48,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(200);
 pub fn limited(root: &Path, available: usize, samples: &ThrottleSamples) -> Option<CpuGroup> {
     let host_cpus = online(&cgroup::read(&root.join("sys/devices/system/cpu/online")).ok()?)?;
     let groups = Groups::of_this_process(root, "cpu");
-    let (version, directories) =
-        groups.map_or((Version::V2, Vec::new()), |groups| (groups.version, groups.directories));
+    let (version, directories) = groups
+        .as_deref()
+        .map_or((Version::V2, [].as_slice()), |groups| (groups.version, groups.directories.as_slice()));
     let limited: Vec<(&PathBuf, f64)> =
         directories.iter().filter_map(|group| Some((group, quota(group, version)?))).collect();
     let quota = limited.iter().map(|(_, quota)| *quota).min_by(f64::total_cmp).filter(|q| *q < host_cpus as f64);

@@ -12,7 +12,7 @@ use crate::checks::thresholds::Thresholds;
 use crate::checks::usage::{gigabytes, level, round};
 use crate::model::{CheckError, Finding, Phase};
 use crate::runtime::Context;
-use crate::runtime::blocking::single_flight;
+use crate::runtime::blocking::short_single_flight;
 
 /// The share (80%, 90%) of memory in use: of the host, or of the fullest control group with a limit.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -27,7 +27,8 @@ impl Check for MemoryCheck {
     async fn run(&self, context: &Context) -> Result<Finding, CheckError> {
         context.enter(Phase::Query);
         // memory.stat can block: the kernel collects it from all processors and groups.
-        let usage = single_flight(&context.process, "", || host().map(|host| fullest(host, Path::new("/")))).await?;
+        let usage =
+            short_single_flight(&context.process, "", || host().map(|host| fullest(host, Path::new("/")))).await?;
         Ok(usage.map_or_else(
             || Finding::skipped("This operating system does not say how much memory there is"),
             |usage| judge(usage, self.thresholds),

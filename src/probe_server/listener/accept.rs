@@ -107,6 +107,7 @@ impl Listener {
 
     /// Ends once the file of a Unix socket was removed or replaced.
     pub async fn lost(&self) {
+        let ProbeAddress::Unix(_) = &self.address else { return std::future::pending().await };
         loop {
             sleep(LOOK_EVERY).await;
             if self.is_lost().await {

@@ -31,8 +31,8 @@ pub const OPEN_TIMEOUT: Duration = Duration::from_millis(200);
 pub const RETRY: Duration = Duration::from_secs(30);
 /// Different problems that are reported before it works again.
 const MAX_PROBLEMS: usize = 100;
-/// How often to look whether the open file is still the one at the path.
-const VERIFY_EVERY: Duration = Duration::from_secs(1);
+/// How often to look whether the open file is still the one at the path: a little less often than the heartbeats do.
+const VERIFY_EVERY: Duration = Duration::from_millis(1_200);
 
 /// The store at one path, as far as this process can use it.
 pub struct Availability {
@@ -105,6 +105,18 @@ impl Availability {
         if is_due && inner.busy_since.is_none() && !file.is_lost() {
             self.start(&mut inner, Self::verify);
         }
+    }
+
+    /// The same on the calling thread, which may block: no thread is started for it while some caller does this often.
+    pub fn verify_here(&self) {
+        let mut inner = lock(&self.inner);
+        if inner.busy_since.is_some() || inner.file.as_ref().is_none_or(|file| file.is_lost()) {
+            return;
+        }
+        inner.verified = Some(Instant::now());
+        inner.busy_since = inner.verified;
+        drop(inner);
+        self.verify();
     }
 
     #[cfg(test)]

@@ -121,6 +121,11 @@ impl HostStore {
         self.availability.file()
     }
 
+    /// Looks whether the open file is still the one at the path. May block as long as the file system does.
+    fn verify(&self) {
+        self.availability.verify_here();
+    }
+
     /// The file, if it is open already.
     fn opened(&self) -> Option<Arc<StoreFile>> {
         self.availability.opened()
