@@ -18,7 +18,7 @@ MATURIN := $(BIN)/maturin develop --quiet
 LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py
 
 .PHONY: help build demo test test-latest test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs \
-	bench bench-check changelog constraints clean services
+	fleet bench bench-check changelog constraints clean services
 
 help: ## Lists the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,10 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random,
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
 	LIFESIGNS_LOOPS=whole $(BIN)/python -m pytest $(LOOPS)
+
+fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed; FLEET="--hosts 5"
+	$(MATURIN)
+	$(BIN)/python -W error::ResourceWarning -m tests.fleet.scale $(FLEET)
 
 forks: $(VENV)/.dev ## 200 processes forked under load, 200 exits with a hung callable
 	$(MATURIN)

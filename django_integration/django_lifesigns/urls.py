@@ -17,6 +17,7 @@ urlpatterns = [
     path("metrics/", views.metrics, name="metrics"),
     path("health/dashboard/", dashboard, name="dashboard"),
     path("health/dashboard/<str:check>/", dashboard_check, name="dashboard_check"),
+    path("health/fleet/", views.fleet, name="fleet"),
     path("health/status/", views.public_status, name="public_status"),
     path("health/assets/<str:digest>/<str:name>", health_asset, name="health_asset"),
     path("health/group/<str:group>/", views.group_check, name="group_check"),

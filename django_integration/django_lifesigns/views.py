@@ -13,6 +13,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
+from django_lifesigns.dashboard.responses import json_response
 from django_lifesigns.history import recent as history
 from django_lifesigns.history.recorder import record
 from django_lifesigns.http.access import Caller, identify, identify_without_session
@@ -25,7 +26,7 @@ from django_lifesigns.http.renderers import answer, answer_sweep
 from django_lifesigns.http.system_info import system_info
 from django_lifesigns.runtime.engine import Runtime, aon_request, get_runtime, on_request
 from django_lifesigns.runtime.startup import get_startup
-from django_lifesigns.runtime.waiting import Wait
+from django_lifesigns.runtime.waiting import Wait, in_thread
 from django_lifesigns.settings.conf import Conf
 from lifesigns import Engine, draining, metrics_format, uptime
 from lifesigns import metrics as exposition
@@ -124,6 +125,19 @@ async def public_status(request: HttpRequest, wait: Wait) -> HttpResponse:
     if not runtime.conf.public_page:
         return await _single(request, wait, "status")
     return public_answer(request, runtime)
+
+
+@probe("Authorization", "Cookie", "Accept-Encoding")
+async def fleet(request: HttpRequest, wait: Wait) -> HttpResponse:
+    """`/health/fleet/`: what is known of all instances, as JSON. Runs no check; else a name like any other."""
+    runtime = await wait(on_request, aon_request)
+    caller = await identify(request, runtime.conf, wait)
+    view = await in_thread(wait, runtime.engine.fleet)
+    if view is None:
+        return await _single(request, wait, "fleet")
+    if not caller.sees_details:
+        return json_response(request, {"visible": view["visible"], "states": view["states"], **caller.hint})
+    return json_response(request, view)
 
 
 @probe("Authorization", "Cookie")

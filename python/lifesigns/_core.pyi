@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, final
 
-from lifesigns.results import CheckCounters, CheckInfo, Objective, ProcessInfo, Report, Result
+from lifesigns.results import CheckCounters, CheckInfo, FleetView, Objective, ProcessInfo, Report, Result
 
 __all__ = [
     "STORE_SUFFIX",
@@ -28,6 +28,7 @@ __all__ = [
     "default_store",
     "drain",
     "draining",
+    "fleet_view",
     "heartbeats_of",
     "hide",
     "hold_address",
@@ -71,9 +72,17 @@ class Engine:
     """A set of checks and what is known of them. Safe to use from any thread and after a fork."""
 
     def __new__(
-        cls, default_timeout: float, default_ttl: float, max_stale: float, store: PathLike[str] | str | None = None
+        cls,
+        default_timeout: float,
+        default_ttl: float,
+        max_stale: float,
+        store: PathLike[str] | str | None = None,
+        fleet: tuple[Mapping[str, Any], Mapping[str, Any]] | None = None,
     ) -> Engine:
-        """With `store` it knows what all processes know that name the same file."""
+        """With `store` it knows what all processes know that name the same file.
+
+        With `fleet`, its options and the fields of its server, it knows what the hosts of a fleet share.
+        """
 
     @property
     def names(self) -> list[str]: ...
@@ -400,6 +409,9 @@ def known(engine: Engine) -> Report:
 
 def check_infos(engine: Engine) -> dict[str, CheckInfo]:
     """How each check is registered, by name, parents first, and the state of its circuit breaker."""
+
+def fleet_view(engine: Engine) -> FleetView | None:
+    """What all instances of the engine's fleet say of themselves and of their checks; None without a fleet."""
 
 def processes(engine: Engine) -> list[ProcessInfo]:
     """The processes that share what they know with this one, itself first."""

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from lifesigns.specs import Breaker
 
 
+SHARES = ("process", "host", "fleet")
+
+
 def store_file(share: str, application: str | None, store_path: str | PathLike[str] | None) -> str | None:
     """Return the file that processes share; None if they do not."""
-    if share not in ("process", "host"):
-        raise ValueError(f"share must be 'process' or 'host', not {share!r}")
+    if share not in SHARES:
+        raise ValueError(f"share must be 'process', 'host' or 'fleet', not {share!r}")
     if application is None:
         if share == "process":
             return None
@@ -37,6 +40,7 @@ def register_options(
     name: str,
     *,
     critical: bool = True,
+    scope: str | None = None,
     timeout: float | None = None,
     ttl: float | None = None,
     ready_max_age: float | None = None,
@@ -53,10 +57,13 @@ def register_options(
         raise ValueError(f"{name}: critical must be True or False, not a {type(critical).__name__}")
     if not isinstance(server, (str, type(None))):
         raise ValueError(f"{name}: server must be a string, not a {type(server).__name__}")
+    if scope not in (None, *SHARES):
+        raise ValueError(f"{name}: scope must be 'process', 'host' or 'fleet', not {scope!r}")
     if alert is not None and not hasattr(alert, "keys"):
         raise ValueError(f"{name}: alert must be a dict, not {type(alert).__name__}")
     return {
         "critical": critical,
+        "scope": scope,
         "timeout": timeout,
         "ttl": ttl,
         "ready_max_age": ready_max_age,

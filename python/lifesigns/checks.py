@@ -12,7 +12,7 @@ from lifesigns.exceptions import DeclarationError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any, ParamSpec, TypeVar
+    from typing import Any, Literal, ParamSpec, TypeVar
 
     from lifesigns.specs import Breaker
 
@@ -108,6 +108,7 @@ def check(
     name: str,
     *,
     critical: bool = True,
+    scope: Literal["process", "host", "fleet"] | None = None,
     timeout: float | None = None,
     ttl: float | None = None,
     ready_max_age: float | None = None,
@@ -129,6 +130,7 @@ def check(
         raise ValueError('check takes the name of the check: @lifesigns.check("billing")')
     options = {
         "critical": critical,
+        "scope": scope,
         "timeout": timeout,
         "ttl": ttl,
         "ready_max_age": ready_max_age,

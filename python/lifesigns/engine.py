@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from lifesigns.events import Event
     from lifesigns.probe_server import ProbeServer
-    from lifesigns.results import CheckCounters, CheckInfo, Objective, ProcessInfo, Report, Result
+    from lifesigns.results import CheckCounters, CheckInfo, FleetView, Objective, ProcessInfo, Report, Result
 
 _modules = sys.modules
 
@@ -37,7 +37,9 @@ class Engine(Registry, Alerting, Acting):
         share: ``"process"``: each process checks for itself. ``"host"``: all processes of this user on this host (or
             in this pod) that name the same ``application`` and ``store_path`` share their results: one runs a check
             for all, circuit breakers and their forced states are one, and counts survive each of them. A store that
-            cannot be used is logged, and each process checks for itself until it can.
+            cannot be used is logged, and each process checks for itself until it can. ``"fleet"``: so do the processes
+            of each host, and all hosts that name the same Redis and application share the results of checks whose
+            answer is the same from everywhere: see `scope` of `register`.
         application: letters, digits, ``_``, ``-`` and ``.``; keeps applications apart that use one directory. None: a
             name derived from the script; under an installed server (gunicorn, uvicorn, Celery ...) from the file that
             makes this engine, so that all servers of a project share. Name it where containers with the same paths
@@ -46,6 +48,11 @@ class Engine(Registry, Alerting, Acting):
         store_path: the directory of the store; made if it is not there, refused if it belongs to another user, is a
             symbolic link, can be written to by others, or is on a network file system or FUSE. None: one for each user
             in ``/dev/shm``, or in the directory for temporary files where there is none.
+        fleet: with ``share="fleet"`` where the hosts meet: a dict with ``url`` (``redis://`` or ``rediss://``, Redis or
+            Valkey), ``name`` (what the hosts have in common; None: `application`), ``zone`` (of this host; None:
+            ``LIFESIGNS_ZONE`` in the environment), ``instance`` (how this host is called; None: its host name), and the
+            other fields of `lifesigns.specs.Redis`, such as ``sentinels`` or ``cluster``. A Redis that cannot be used
+            is logged, and each host checks for itself until it can, so seldom that all together check as often as one.
         log: log changes of state, and the tracebacks of callables. False: subscribers alone receive the changes.
         alerts: open incidents of checks that fail, and send notices of them to channels, from the first run on: a dict
             with any of the keys ``CHANNELS``, ``ROUTES``, ``FAILURES``, ``SUCCESSES``, ``SECONDS``, ``REMINDER``,
@@ -67,9 +74,10 @@ class Engine(Registry, Alerting, Acting):
         default_ttl: float = 30.0,
         *,
         max_stale: float = 60.0,
-        share: Literal["process", "host"] = "process",
+        share: Literal["process", "host", "fleet"] = "process",
         application: str | None = None,
         store_path: str | PathLike[str] | None = None,
+        fleet: Mapping[str, Any] | None = None,
         log: bool = True,
         alerts: Mapping[str, Any] | None = None,
         actions: Mapping[str, Any] | None = None,
@@ -81,6 +89,7 @@ class Engine(Registry, Alerting, Acting):
             share=share,
             application=application,
             store_path=store_path,
+            fleet=fleet,
             log=log,
         )
         self._publisher = Publisher(self._native, log)
@@ -172,6 +181,14 @@ class Engine(Registry, Alerting, Acting):
         These are those in which `start_background` was called. With ``share="process"`` it is this one alone.
         """
         return _core.processes(self._native)
+
+    def fleet(self) -> FleetView | None:
+        """Return what all instances of the fleet say of themselves and of their checks; None without a fleet.
+
+        An instance is a host, or a pod, in which `start_background` was called. It asks the fleet's Redis, for 2 s at
+        most; where that cannot be reached, ``visible`` is False and no instance is known, rather than missed.
+        """
+        return _core.fleet_view(self._native)
 
     def set_objectives(self, objectives: Mapping[str, Objective]) -> None:
         """Replace what is known of objectives, by check: in all processes that share with this one.

@@ -16,6 +16,7 @@ from lifesigns.arguments import (
     store_file,
 )
 from lifesigns.callable_set import CallableSet
+from lifesigns.fleet import fleet_arguments
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Registry:
         default_ttl: float = 30.0,
         *,
         max_stale: float = 60.0,
-        share: Literal["process", "host"] = "process",
+        share: Literal["process", "host", "fleet"] = "process",
         application: str | None = None,
         store_path: str | PathLike[str] | None = None,
+        fleet: Mapping[str, Any] | None = None,
         log: bool = True,
     ) -> None:
         _load()
@@ -49,7 +51,9 @@ class Registry:
         self._checks: dict[str, Spec | Mapping[str, Any] | Callable[[], Any]] = {}
         self._ttls: dict[str, float] = {}
         self._default_ttl = default_ttl
-        self._native = _core.Engine(default_timeout, default_ttl, max_stale, store)
+        self._native = _core.Engine(
+            default_timeout, default_ttl, max_stale, store, fleet_arguments(share, application, fleet)
+        )
         self._callables = CallableSet(log)
 
     def register(
@@ -58,6 +62,7 @@ class Registry:
         check: Spec | Mapping[str, Any] | Callable[[], Any],
         *,
         critical: bool = True,
+        scope: Literal["process", "host", "fleet"] | None = None,
         timeout: float | None = None,
         ttl: float | None = None,
         ready_max_age: float | None = None,
@@ -80,6 +85,9 @@ class Registry:
                 status or message as str, or None for healthy. It may raise `CheckFailed` or `CheckDegraded` with a
                 text to show; of any other exception only the class is shown, and its traceback is logged.
             critical: whether its error makes the service unhealthy.
+            scope: who shares its result, where the engine shares as far: ``"process"``, ``"host"`` or ``"fleet"`` (its
+                answer is the same from every host). None: ``"fleet"`` for external services, depths of queues and
+                statistics of servers, else ``"host"``.
             timeout: seconds after which it is an error, whatever it is stuck in.
             ttl: seconds for which its result is fresh; at most 30 while it is not healthy. A result older than twice
                 that, and than the engine's ``max_stale``, is not shown any more.
@@ -106,6 +114,7 @@ class Registry:
         options = register_options(
             name,
             critical=critical,
+            scope=scope,
             timeout=timeout,
             ttl=ttl,
             ready_max_age=ready_max_age,

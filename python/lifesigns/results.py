@@ -29,7 +29,8 @@ class Result(_Result, total=False):
 
     ``timestamp`` is ISO 8601 in UTC. ``raw_status`` is what the run itself said, where ``failures_before_error`` or
     ``successes_before_healthy`` holds the status back. ``pending`` is true where nothing was known within the caller's
-    deadline. ``age_seconds`` stands beside ``cached: True``. ``since`` is when the check took its status.
+    deadline. ``age_seconds`` stands beside ``cached: True``. ``since`` is when the check took its status. ``found_by``
+    is the host of the fleet that ran it, where that was another one.
     Without details it is ``status``, ``timestamp``, ``cached``, and where they apply ``age_seconds`` and ``pending``.
     """
 
@@ -44,6 +45,7 @@ class Result(_Result, total=False):
     pending: bool
     since: str
     last_error: LastError
+    found_by: str
 
 
 class Summary(TypedDict):
@@ -132,6 +134,76 @@ class ProcessInfo(TypedDict):
     ready: bool
     draining: bool
     served: list[str]
+
+
+class InstanceInfo(TypedDict):
+    """One instance of a fleet: a host, or a pod. Times in seconds; ``state`` as in `FleetView`."""
+
+    id: str
+    name: str
+    zone: str | None
+    state: Literal["ready", "not_ready", "draining", "missed"]
+    version: str
+    settings: str
+    age_seconds: float
+    uptime_seconds: float
+    processes: int
+    interpreter_lag: float | None
+    failing: list[str]
+
+
+class FailingInstance(TypedDict):
+    """One instance on which a check is degraded or in error, and since when (ISO 8601, UTC)."""
+
+    instance: str
+    name: str
+    status: Literal["degraded", "error"]
+    since: str
+
+
+class FleetCheck(TypedDict):
+    """How a check is on all instances that know it.
+
+    ``fault`` says where it is: ``"dependency"`` where at least half of the instances have it, or where one runs the
+    check for all; ``"instance"`` where fewer have it. ``summary`` is a sentence.
+    """
+
+    scope: Literal["process", "host", "fleet"]
+    healthy: int
+    total: int
+    fault: Literal["dependency", "instance"] | None
+    summary: str
+    failing: list[FailingInstance]
+
+
+class FleetLease(TypedDict):
+    """The instance that runs a check for all now, and for how many seconds its lease is good."""
+
+    check: str
+    instance: str
+    name: str
+    seconds_left: float
+
+
+class FleetView(TypedDict):
+    """What is known of a fleet.
+
+    ``visible``: whether its Redis could be read; where not, ``reason`` says why, and no instance is known. ``missed``
+    instances have not announced themselves three times in a row. ``versions``, ``settings`` (hashes of how the checks
+    are configured) and ``zones`` count instances.
+    """
+
+    visible: bool
+    reason: str | None
+    server: str
+    instance: str
+    states: dict[str, int]
+    instances: list[InstanceInfo]
+    checks: dict[str, FleetCheck]
+    versions: dict[str, int]
+    settings: dict[str, int]
+    zones: dict[str, dict[str, int]]
+    leases: list[FleetLease]
 
 
 # Of the buckets of durations, in seconds; longer runs are in one more.

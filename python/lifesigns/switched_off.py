@@ -315,7 +315,7 @@ def _nothing(*_: object) -> None:
 
 
 read_store = request_server
-beat = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = thread_ends = (
-    set_objectives
-) = undrain = _nothing
+beat = fleet_view = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = (
+    thread_ends
+) = set_objectives = undrain = _nothing
 hide = job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing

@@ -10,6 +10,7 @@ use super::scope::ActionScope;
 use crate::checks::Check;
 use crate::checks::command::CommandCheck;
 use crate::engine::Engine;
+use crate::engine::fleet::operate;
 use crate::model::{CheckError, Finding, Secret, SpecError, nearest, positive_seconds, valid_name};
 use crate::policy::action::ActionResult;
 use crate::runtime::{Context, process};
@@ -152,7 +153,7 @@ impl ActionKind {
             Self::ReloadGunicorn => reload_gunicorn(),
             Self::ResetBreaker { check } => match engine.check(check) {
                 Ok(check) => {
-                    check.state().operate(Operation::Reset);
+                    operate(&check, Operation::Reset, &context.process).await;
                     ActionResult::Done(format!("the circuit breaker of {} is reset", check.name))
                 }
                 Err(error) => ActionResult::Failed(error.to_string()),

@@ -33,7 +33,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer};
 
-use crate::model::{CheckError, Finding, NotRun, SpecError};
+pub use self::redis::FleetServer;
+use crate::model::{CheckError, CheckScope, Finding, NotRun, SpecError};
 use crate::runtime::{Context, Process};
 pub use smtp::SmtpCheck;
 
@@ -91,6 +92,28 @@ macro_rules! registry {
             }
         }
     };
+}
+
+/// The kinds whose answer is the same from every host: external services, depths of queues, statistics of servers.
+const FLEET_KINDS: &[&str] = &[
+    "anthropic",
+    "google_maps",
+    "openai",
+    "smtp",
+    "amqp_pending_tasks",
+    "failed_tasks",
+    "pending_tasks",
+    "task_workers",
+    "redis_failed_tasks",
+    "redis_pending_tasks",
+    "redis_task_workers",
+    "postgres_connections",
+    "postgres_statements",
+];
+
+/// How far the results of a kind are shared, where its registration does not say.
+pub fn default_scope(kind: &str) -> CheckScope {
+    if FLEET_KINDS.contains(&kind) { CheckScope::Fleet } else { CheckScope::Host }
 }
 
 fn validated<E: serde::de::Error>(check: impl Check + 'static) -> Result<Arc<dyn Check>, E> {

@@ -1,6 +1,7 @@
 //! A set of checks: registers, selects and requests them.
 
 pub mod events;
+pub mod fleet;
 pub mod readiness;
 pub mod refresh;
 pub mod registry;
@@ -22,7 +23,7 @@ use crate::policy::limits::Limits;
 use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
 use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::objectives::{KnownObjective, Objective, Objectives};
-use crate::state::{Scope, TableSnapshot};
+use crate::state::{Fleet, Scope, TableSnapshot};
 
 use events::Events;
 use readiness::ReadinessState;
@@ -85,7 +86,7 @@ impl Selection {
 impl Engine {
     /// An outcome older than `max_stale`, and than twice the check's time to live, is shown no more.
     pub fn new(max_stale: Duration) -> Self {
-        let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process };
+        let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start, objectives) = Default::default();
         Self { checks, groups, shared, events, readiness, start, objectives, max_stale }
@@ -97,6 +98,18 @@ impl Engine {
         scope.announce();
         self.shared.scope = scope;
         self
+    }
+
+    /// The same engine as part of a fleet, whose hosts are what its scope is; before checks are registered.
+    #[must_use]
+    pub fn in_fleet(mut self, fleet: Fleet) -> Self {
+        self.shared.fleet = Some(Arc::new(fleet));
+        self
+    }
+
+    /// The fleet that it is part of.
+    pub fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.shared.fleet.as_ref()
     }
 
     /// Adds a check. Those it depends on must be registered before, so that no circle can arise.

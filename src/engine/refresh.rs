@@ -119,7 +119,9 @@ impl Plan {
     ) -> Instant {
         let now = Instant::now();
         let (latest, _) = check.state().latest(snapshot);
-        let age = latest.as_ref().map_or(Duration::ZERO, |latest| renewal_age(period, latest.duration, self.part));
+        // Where nothing is known here another host of a fleet may know it.
+        let duration = latest.as_ref().map_or(Duration::ZERO, |latest| latest.duration);
+        let age = renewal_age(period, duration, self.part);
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if due > now {

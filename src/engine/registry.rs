@@ -7,11 +7,11 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::checks::Check;
-use crate::model::{CheckOptions, CircuitState, Event, Finding, NotRun, Outcome, Status};
+use crate::model::{CheckOptions, CheckScope, CircuitState, Event, Finding, NotRun, Outcome, Status};
 use crate::policy::dependencies::{ParentStatus, blocked_by, may_explain, stays_skipped};
 use crate::policy::limits::Limits;
 use crate::runtime::{PerProcess, Process, queue::Queue};
-use crate::state::{CheckState, Completion, InFlightRun, Requested, Scope, TableSnapshot};
+use crate::state::{CheckState, Completion, Fleet, InFlightRun, Requested, Scope, TableSnapshot};
 
 /// What the checks of one engine have in common.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct Shared {
     pub events: Arc<PerProcess<Queue<Event>>>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub scope: Scope,
+    /// The hosts that share with this one.
+    pub fleet: Option<Arc<Fleet>>,
 }
 
 /// A registered check.
@@ -105,10 +107,23 @@ impl Registered {
     pub fn state(&self) -> Arc<CheckState> {
         let make = || {
             let events = self.shared.events.get_or_init(Queue::default);
-            let backend = self.shared.scope.backend(&self.options);
+            let alone = self.options.scope == CheckScope::Process;
+            let scope = if alone { &Scope::Process } else { &self.shared.scope };
+            let backend = scope.backend(&self.options);
             Arc::new(CheckState::new(self.name.clone(), &self.options, self.stale_after, events, backend))
         };
         Arc::clone(&self.state.get_or_init(make))
+    }
+
+    /// The fleet that shares what is known of it, if it is one of the fleet's checks.
+    pub fn fleet(&self) -> Option<&Arc<Fleet>> {
+        self.shared.fleet.as_ref().filter(|_| self.options.scope == CheckScope::Fleet)
+    }
+
+    /// Why it is not run now, where that lasts: the fleet is lost, and it is not this host's turn.
+    pub fn limited(&self) -> Option<NotRun> {
+        let retry_after = self.fleet().filter(|_| !self.options.critical)?.limited(&self.options)?;
+        Some(NotRun::Limited { retry_after })
     }
 
     /// Requests an outcome.

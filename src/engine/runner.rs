@@ -4,6 +4,7 @@
 //!   run ─► parents have answered? ─► lease (and with it the breaker's permit) ─► Check::run within its deadline ─► settle
 //!            │ in error: Blocked       │ another process answered: its outcome     │ no run: lease given back
 //!            │ silent: Blocked         │ refused: CircuitOpen                      │ (still running, not started)
+//!                                      └ of a fleet: the same with the other hosts, see `fleet`
 //! ```
 //!
 //! Guarantees: the run is a task of its own, so it delays no other; it completes on every way out, also when it panics
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
+use super::fleet::{self, Turn};
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
@@ -39,13 +41,20 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
         Acquisition::Answered(outcome) => return Ok(outcome),
         Acquisition::Refused(not_run) => return Err(not_run),
     };
+    let turn = match fleet::turn(check, completion, &lease, process).await? {
+        Turn::Found(outcome) => return Ok(outcome),
+        Turn::Lead(turn) => turn,
+    };
 
     let started = Instant::now();
     let timeout = check.options.timeout;
     let context = Arc::new(Context::new(process.clone(), timeout));
     completion.run().start(context.clone());
     let run = AssertUnwindSafe(active.check.run(&context)).catch_unwind();
-    let result = match timeout_at(context.deadline(), run).await {
+    let run = timeout_at(context.deadline(), run);
+    // What a run finds after its lease is of no use to the fleet.
+    let Some(result) = turn.hold(run).await else { return Err(NotRun::Observer) };
+    let result = match result {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(CheckError::Panicked),
         Err(_elapsed) => Err(CheckError::Timeout { after: timeout, phase: context.phase() }),
@@ -65,7 +74,8 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
         return Ok(Arc::new(outcome));
     }
     let limits = check.shared.limits.load_full();
-    Ok(lease.settle(Run { outcome, call_result, first: false }, &limits).await)
+    let outcome = lease.settle(Run { outcome, call_result, first: false }, &limits).await;
+    Ok(turn.publish(outcome).await)
 }
 
 /// Waits until every parent has answered, at most for this check's timeout; fails if one is in error.

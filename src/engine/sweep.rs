@@ -257,7 +257,10 @@ impl Sweep {
         let bound_of = |latest: &Outcome| if latest.status == Status::Error { check.stale_after } else { bound };
         match latest.filter(|latest| now.saturating_duration_since(latest.finished) < bound_of(latest)) {
             Some(outcome) => self.cached(check, outcome, now),
-            None => Row { pending: true, ..self.derived(check, &otherwise()) },
+            None => match check.limited() {
+                Some(not_run) => self.derived(check, &not_run.outcome()),
+                None => Row { pending: true, ..self.derived(check, &otherwise()) },
+            },
         }
     }
 

@@ -13,6 +13,7 @@ use super::findings::DETAIL_METRICS;
 use super::{CheckMetrics, MetricsSnapshot};
 use crate::model::{CircuitState, Severity, Status};
 use crate::policy::report::Health;
+use crate::state::backend::fleet::instances::InstanceState;
 use crate::state::counters::{BUCKETS, Histogram, StatusSeconds};
 use crate::state::delivery_counts::DeliveryCounts;
 
@@ -76,6 +77,7 @@ impl Collector for Exposition {
         self.objectives(encoder)?;
         self.alerts(encoder)?;
         self.lags(encoder)?;
+        self.instances(encoder)?;
         self.findings(encoder)
     }
 }
@@ -178,6 +180,14 @@ impl Exposition {
         )?;
         let loops = lags().filter_map(|(lag, pid)| Some((vec![("pid", pid.as_str())], lag.event_loop?.as_secs_f64())));
         gauge(encoder, "health_event_loop_lag_seconds", "Seconds by which the slowest event loop is late", loops)
+    }
+
+    fn instances(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
+        let Some(counts) = self.snapshot.instances else { return Ok(()) };
+        let states = InstanceState::ALL.map(InstanceState::as_str).into_iter().chain(["missed"]);
+        let samples = states.zip(counts.states.into_iter().chain([counts.missed]));
+        let samples = samples.map(|(state, count)| (vec![("state", state)], count as f64));
+        gauge(encoder, "health_fleet_instances", "Instances of the fleet in each state", samples)
     }
 
     fn objectives(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {

@@ -18,8 +18,12 @@ use crate::model::{CircuitStatus, Status};
 use crate::monitor::{self, Lag};
 use crate::policy::report::Health;
 use crate::runtime::process;
+use crate::state::backend::fleet::instances::InstanceCounts;
 use crate::state::objectives::Objective;
 use crate::state::{TableSnapshot, View};
+
+/// After this time it is not known how many instances there are.
+const INSTANCES_MAX_AGE: Duration = Duration::from_secs(60);
 
 /// What is known of one check.
 #[derive(Clone, Debug)]
@@ -67,6 +71,8 @@ pub struct MetricsSnapshot {
     /// Where the engine alerts.
     pub alerts: Option<AlertSummary>,
     pub draining: bool,
+    /// How many instances of the fleet were seen within the last minute or so; `None` without a fleet.
+    pub instances: Option<InstanceCounts>,
 }
 
 impl MetricsSnapshot {
@@ -76,7 +82,8 @@ impl MetricsSnapshot {
         let checks = checks.iter().map(|check| CheckMetrics::of(check, now, snapshot.as_ref())).collect();
         let (lags, objectives) = (monitor::lags(engine.scope()), engine.objectives());
         let alerts = alerts.map(Alerts::summary);
-        Self { checks, lags, objectives, alerts, draining: process::draining() }
+        let instances = engine.fleet().and_then(|fleet| fleet.counts(INSTANCES_MAX_AGE));
+        Self { checks, lags, objectives, alerts, draining: process::draining(), instances }
     }
 
     /// Whether every critical check passes, and this process is not about to end.

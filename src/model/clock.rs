@@ -1,5 +1,6 @@
 //! Instants that other processes of this host understand: nanoseconds since boot.
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -76,6 +77,46 @@ fn to_instant(moment: u64) -> Instant {
     shifted.unwrap_or(here)
 }
 
+thread_local! {
+    /// How far the clock of the host that has encoded what is decoded now is behind this one's, in nanoseconds.
+    static BEHIND: Cell<i128> = const { Cell::new(0) };
+}
+
+/// Decodes what another host has encoded, whose clock is so many nanoseconds behind this one's: each host counts from
+/// its own boot.
+pub fn decoding<T>(behind: i128, decode: impl FnOnce() -> T) -> T {
+    struct Restore(i128);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            BEHIND.set(self.0);
+        }
+    }
+    let _restore = Restore(BEHIND.replace(behind));
+    decode()
+}
+
+/// The moment of another host, while [`decoding`] what it has encoded, by this one's clock.
+fn here(moment: u64) -> u64 {
+    match BEHIND.get() {
+        0 => moment,
+        behind => u64::try_from(i128::from(moment) + behind).unwrap_or_default(),
+    }
+}
+
+/// How nanoseconds since boot are stored.
+pub mod nanos {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(moment: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(*moment)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        Ok(super::here(u64::deserialize(deserializer)?))
+    }
+}
+
 /// How an [`Instant`] is stored.
 pub mod instant {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -86,7 +127,7 @@ pub mod instant {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
-        Ok(super::to_instant(u64::deserialize(deserializer)?))
+        Ok(super::to_instant(super::here(u64::deserialize(deserializer)?)))
     }
 }
 
@@ -100,13 +141,34 @@ pub mod optional {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Instant>, D::Error> {
-        Ok(Option::<u64>::deserialize(deserializer)?.map(super::to_instant))
+        let moment = Option::<u64>::deserialize(deserializer)?;
+        Ok(moment.map(|moment| super::to_instant(super::here(moment))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instant_of_another_host_has_the_same_age_here() {
+        #[derive(serde::Serialize, serde::Deserialize)]
+        struct Stored {
+            #[serde(with = "nanos")]
+            nanos: u64,
+            #[serde(with = "instant")]
+            instant: Instant,
+        }
+        let (now, boot) = (Instant::now(), self::now());
+        let stored = postcard::to_allocvec(&Stored { nanos: boot, instant: now }).unwrap_or_default();
+        let second = 1_000_000_000;
+        let found = decoding(i128::from(2 * second), || postcard::from_bytes::<Stored>(&stored));
+        let found = found.unwrap_or(Stored { nanos: 0, instant: now });
+        assert_eq!(found.nanos, boot + 2 * second);
+        let off = (now + Duration::from_secs(2)).max(found.instant) - (now + Duration::from_secs(2)).min(found.instant);
+        assert!(off < Duration::from_millis(50), "off by {off:?}");
+        assert_eq!(here(7), 7, "outside of it nothing is moved");
+    }
 
     #[test]
     fn instant_stored_and_loaded_is_the_same() {

@@ -20,7 +20,7 @@ pub use circuit::{CircuitMode, CircuitState, CircuitStatus, Transition};
 pub use error::{CheckError, Phase};
 pub use event::{Diagnostic, Event, EventKind, IncidentEvent};
 pub use incident::{Instances, Notice, NoticeKind, OBJECTIVE, Severity, check_of};
-pub use options::CheckOptions;
+pub use options::{CheckOptions, CheckScope};
 pub use outcome::{Finding, LastError, NotRun, Outcome, pending};
 pub use owner::Owner;
 pub use secret::Secret;

@@ -2,9 +2,24 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::alert_options::AlertOptions;
 use super::breaker_options::BreakerOptions;
 use super::spec::{SpecError, valid_name};
+
+/// How far the result of a check is shared, where its engine shares as far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckScope {
+    /// Each process checks for itself.
+    Process,
+    /// One process checks for all of its host.
+    #[default]
+    Host,
+    /// One process checks for all hosts.
+    Fleet,
+}
 
 /// How a check is run, whatever it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +29,7 @@ pub struct CheckOptions {
     /// one. Never shown; may hold secrets.
     pub identity: String,
     pub critical: bool,
+    pub scope: CheckScope,
     pub timeout: Duration,
     pub ttl: Duration,
     /// How old a result may be on which readiness rests, where that is more than what the caller accepts.
@@ -37,6 +53,7 @@ impl CheckOptions {
             name: name.into(),
             identity: String::new(),
             critical: true,
+            scope: CheckScope::default(),
             timeout,
             ttl,
             ready_max_age: None,

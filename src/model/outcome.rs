@@ -79,6 +79,8 @@ pub struct Outcome {
     pub finished: Instant,
     /// Of the check's own run, without what it waited for before.
     pub duration: Duration,
+    /// The host of the fleet that has run it, if it was another one.
+    pub found_by: Option<String>,
 }
 
 impl Outcome {
@@ -103,6 +105,7 @@ impl Outcome {
             at: SystemTime::now(),
             finished,
             duration: finished.saturating_duration_since(started),
+            found_by: None,
         }
     }
 
@@ -158,6 +161,8 @@ pub enum NotRun {
     CircuitOpen { retry_after: Option<Duration> },
     /// The engine of the callable is gone.
     Withdrawn,
+    /// The store of the fleet cannot be reached, and it is not this host's turn to run the check for itself.
+    Limited { retry_after: Duration },
 }
 
 impl NotRun {
@@ -182,13 +187,18 @@ impl NotRun {
                 };
                 Outcome::derived(message, "CircuitOpenError")
             }
+            Self::Limited { retry_after } => {
+                let wait = retry_after.as_secs_f64().ceil();
+                let message = format!("Not run: the fleet's store cannot be reached; next run here in {wait} s");
+                Outcome { status: Status::Skipped, error_type: None, ..Outcome::derived(message, "") }
+            }
             Self::Withdrawn => Outcome::derived("Not run: its engine is gone".to_owned(), "WithdrawnError"),
         }
     }
 
     /// Whether the last result stands until it is stale: a fault of the observer says nothing about the observed.
     pub fn keeps_last_result(&self) -> bool {
-        matches!(self, Self::Observer | Self::Blocked { answered: false, .. })
+        matches!(self, Self::Observer | Self::Limited { .. } | Self::Blocked { answered: false, .. })
     }
 }
 

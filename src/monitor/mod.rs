@@ -6,7 +6,9 @@
 //! A service is the processes of one container that serve the same address: neither another container's processes nor
 //! those that serve nothing there (a Celery worker) make it alive or dead.
 
+mod fleet_view;
 mod identity;
+mod instances;
 mod interpreter;
 mod membership;
 mod served;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use fleet_view::{FleetView, fleet_view};
+pub use instances::FleetMembership;
 pub use interpreter::InterpreterMonitor;
 pub use membership::{Membership, ProcessStatus, read_statuses, siblings, statuses};
 pub use served::{Served, announce_served};

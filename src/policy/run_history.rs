@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Status;
+use crate::model::{Status, clock};
 use crate::policy::flapping::RUNS;
 
 /// One run, as the policies have judged it.
@@ -10,6 +10,7 @@ use crate::policy::flapping::RUNS;
 pub struct PastRun {
     pub status: Status,
     /// In nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub finished: u64,
     /// Distinguishes the processes of a scope; 0 where each knows only its own runs.
     pub process: u32,

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::engine::fleet::operate;
 use crate::engine::registry::Registered;
 use crate::model::CircuitMode;
 use crate::model::CircuitStatus;
+use crate::runtime::Process;
 use crate::state::Operation;
 
 /// The circuit breaker of one check, as far as its engine shares what it knows.
@@ -23,7 +25,11 @@ impl PyBreaker {
     }
 
     fn operate(&self, py: Python<'_>, operation: Operation) {
-        py.detach(|| self.0.state().operate(operation));
+        py.detach(|| match Process::current() {
+            Ok(process) => process.runtime.block_on(operate(&self.0, operation, &process)),
+            // Without the engine's threads no other host can be reached.
+            Err(_) => self.0.state().operate(operation),
+        });
     }
 
     fn now(&self, py: Python<'_>) -> PyResult<(CircuitStatus, CircuitMode)> {

@@ -10,20 +10,21 @@ use serde_json::Value;
 
 use super::breaker::PyBreaker;
 use super::events;
+use super::fleet::fleet as parse_fleet;
 use super::interpreter::Interpreter;
 use super::not_negative;
 use super::parse::{parse, parse_check};
 use super::register_options::RegisterOptions;
 use super::sweep::{Done, PySweep, budget};
 use super::waker::PyWaker;
-use crate::checks::Check;
 use crate::checks::callable::CallableCheck;
+use crate::checks::{Check, default_scope};
 use crate::delivery::Alerts;
 use crate::engine::refresh::Refresh;
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
-use crate::model::{SpecError, in_python, positive_seconds};
-use crate::monitor::Membership;
+use crate::model::{CheckScope, SpecError, in_python, positive_seconds};
+use crate::monitor::{FleetMembership, Membership};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::runtime::background::BackgroundServices;
@@ -47,11 +48,21 @@ type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(&'static str, bool, String)>)
 #[pymethods]
 impl PyEngine {
     #[new]
-    #[pyo3(signature = (default_timeout, default_ttl, max_stale, store=None))]
-    fn new(default_timeout: f64, default_ttl: f64, max_stale: f64, store: Option<PathBuf>) -> PyResult<Self> {
+    #[pyo3(signature = (default_timeout, default_ttl, max_stale, store=None, fleet=None))]
+    fn new(
+        default_timeout: f64,
+        default_ttl: f64,
+        max_stale: f64,
+        store: Option<PathBuf>,
+        fleet: Option<(Bound<'_, PyAny>, Bound<'_, PyAny>)>,
+    ) -> PyResult<Self> {
         let share = store.map_or(Scope::Process, Scope::Host);
+        let mut inner = engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share.clone());
+        if let Some((options, server)) = fleet {
+            inner = inner.in_fleet(parse_fleet(&options, &server, share)?);
+        }
         Ok(Self {
-            inner: Arc::new(engine::Engine::new(positive_seconds("max_stale", max_stale)?).shared(share)),
+            inner: Arc::new(inner),
             services: BackgroundServices::default(),
             refresh: OnceLock::new(),
             alerts: OnceLock::new(),
@@ -65,12 +76,14 @@ impl PyEngine {
         let check = parse_check(name, spec)?;
         let mut identity: Value = parse(name, spec)?;
         identity.sort_all_objects();
-        self.register(name, options, identity.to_string(), |_| check)
+        let kind = identity.get("kind").and_then(Value::as_str).unwrap_or_default();
+        self.register(name, options, identity.to_string(), default_scope(kind), |_| check)
     }
 
     /// Adds a callable; `id` comes back in each job that calls it. `identity` distinguishes it in other processes.
     fn register_callable(&self, name: &str, id: u64, identity: String, options: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.register(name, options, identity, |timeout| Arc::new(CallableCheck { id, timeout }))
+        let check = |timeout| Arc::new(CallableCheck { id, timeout }) as Arc<dyn Check>;
+        self.register(name, options, identity, CheckScope::Host, check)
     }
 
     /// Lets a registered name run another native check.
@@ -160,6 +173,9 @@ impl PyEngine {
                 self.services.add(Arc::new(Interpreter))?;
                 if *self.inner.scope() != Scope::Process {
                     self.services.add(Arc::new(Membership::of(&self.inner)))?;
+                }
+                if self.inner.fleet().is_some() {
+                    self.services.add(Arc::new(FleetMembership::of(&self.inner)))?;
                 }
             }
             self.resume_services(is_helper);
@@ -278,10 +294,11 @@ impl PyEngine {
         name: &str,
         options: &Bound<'_, PyAny>,
         identity: String,
+        default_scope: CheckScope,
         check: impl FnOnce(Duration) -> Arc<dyn Check>,
     ) -> PyResult<()> {
         let options = parse::<RegisterOptions>(name, options)?;
-        let options = options.check_options(name, identity, self.default_timeout, self.default_ttl)?;
+        let options = options.check_options(name, identity, self.default_timeout, self.default_ttl, default_scope)?;
         let check = check(options.timeout);
         Ok(self.inner.register(options, check)?)
     }

@@ -11,6 +11,7 @@ use crate::engine::registry::Registered;
 use crate::model::{BreakerOptions, CircuitMode, CircuitState};
 use crate::monitor::{self, ProcessStatus};
 use crate::policy::report::{Shown, fields};
+use crate::runtime::Process;
 
 /// How a check is registered, and the state of its circuit breaker. Times in seconds.
 #[derive(Serialize)]
@@ -133,4 +134,16 @@ pub fn processes<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> PyResul
     let engine = engine.get().inner();
     let infos = py.detach(|| -> Vec<_> { monitor::statuses(&engine).into_iter().map(ProcessInfo::from).collect() });
     Ok(pythonize(py, &infos)?)
+}
+
+/// What all instances of an engine's fleet say of themselves and of their checks; None without a fleet.
+#[pyfunction]
+pub fn fleet_view<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let engine = engine.get().inner();
+    let Some(fleet) = engine.fleet().cloned() else { return Ok(None) };
+    let view = py.detach(|| {
+        let process = Process::current()?;
+        Ok::<_, PyErr>(process.runtime.block_on(monitor::fleet_view(&engine, &fleet, &process)))
+    })?;
+    Ok(Some(pythonize(py, &view)?))
 }

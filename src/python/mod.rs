@@ -10,6 +10,7 @@ mod circuit;
 mod dicts;
 mod engine;
 mod events;
+mod fleet;
 mod history;
 mod interpreter;
 mod jobs;
@@ -182,7 +183,7 @@ mod _core {
         reserve_threads, thread_ends,
     };
     #[pymodule_export]
-    use super::known::{check_infos, known, processes};
+    use super::known::{check_infos, fleet_view, known, processes};
     #[pymodule_export]
     use super::probe::{read_store, request_server};
     #[pymodule_export]

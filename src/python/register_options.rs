@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::model::{AlertOptions, BreakerOptions, CheckOptions, SpecError, positive_seconds};
+use crate::model::{AlertOptions, BreakerOptions, CheckOptions, CheckScope, SpecError, positive_seconds};
 
 /// How a check is run: the options of `register` beside the name and what it does.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterOptions {
     critical: bool,
+    #[serde(default)]
+    scope: Option<CheckScope>,
     timeout: Option<f64>,
     ttl: Option<f64>,
     #[serde(default)]
@@ -28,13 +30,15 @@ pub struct RegisterOptions {
 }
 
 impl RegisterOptions {
-    /// The same as the engine takes them, with the engine's own timeout and time to live where none is given.
+    /// The same as the engine takes them, with the engine's own timeout and time to live where none is given, and this
+    /// scope.
     pub fn check_options(
         self,
         name: &str,
         identity: String,
         default_timeout: Duration,
         default_ttl: Duration,
+        default_scope: CheckScope,
     ) -> Result<CheckOptions, SpecError> {
         let seconds =
             |what: &str, value: Option<f64>| value.map(|value| positive_seconds(&format!("{name}: {what}"), value));
@@ -43,6 +47,7 @@ impl RegisterOptions {
         Ok(CheckOptions {
             identity,
             critical: self.critical,
+            scope: self.scope.unwrap_or(default_scope),
             ready_max_age: seconds("ready_max_age", self.ready_max_age).transpose()?,
             breaker: self.breaker,
             depends_on: self.depends_on,

@@ -1,5 +1,7 @@
 //! What this process knows of one check: its record, kept in step with the backend, and the run that is in flight here.
 
+mod fleet;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::backend::fleet::{FleetOperation, FleetResult};
 use super::backend::{Busy, Owner};
 use super::check_state::{CheckState, GIVE_UP_AFTER};
 use super::completion::Completion;
@@ -79,6 +80,11 @@ pub async fn acquire(completion: &Completion) -> Acquisition {
 }
 
 impl Lease {
+    /// Takes over what the fleet knows; the run that is about to start needs the permit of the breaker as it is now.
+    pub fn adopt(&self, result: Option<&FleetResult>, operation: Option<FleetOperation>) -> Result<(), NotRun> {
+        self.state.adopt_as(self.owner, result, operation)
+    }
+
     /// Stores what the run came to, as the policies judge it.
     pub async fn settle(mut self, run: Run, limits: &Limits) -> Arc<Outcome> {
         let started = Instant::now();

@@ -10,6 +10,7 @@
 //! ```
 
 mod codec;
+mod fleet;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -21,18 +22,21 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::model::{
-    CheckOptions, CircuitMode, CircuitState, CircuitStatus, LastError, Outcome, Status, Transition, clock,
+    CheckOptions, CheckScope, CircuitMode, CircuitState, CircuitStatus, LastError, Outcome, Owner, Status, Transition,
+    clock,
 };
 use crate::policy::breaker::{Breaker, CallResult, Permit};
 use crate::policy::hysteresis::Hysteresis;
 use crate::policy::limits::{Limits, RecentRuns};
 use crate::policy::run_history::{PastRun, RunHistory};
-use crate::state::backend::Owner;
 use crate::state::counters::Counters;
+pub use fleet::FleetMark;
 pub use values::{Acquired, Operation, Run, Settled, StatusChange, StatusHistory, Wanted};
 
 /// How much longer than its check may take a lease lasts: time to wake up and to store the outcome.
 const MARGIN: Duration = Duration::from_millis(250);
+/// The same in a fleet: time for two exchanges with its store, too.
+const FLEET_MARGIN: Duration = Duration::from_millis(2_250);
 
 /// How long a result that is not healthy is fresh at most.
 const UNHEALTHY_TTL: Duration = Duration::from_secs(30);
@@ -48,6 +52,14 @@ struct Held {
     permit: Option<Permit>,
 }
 
+/// For how long a lease is good. In a fleet its holder may wait for the run of another host before it runs the check.
+fn lease(options: &CheckOptions) -> Duration {
+    match options.scope {
+        CheckScope::Process | CheckScope::Host => options.timeout.saturating_add(MARGIN),
+        CheckScope::Fleet => options.timeout.saturating_mul(2).saturating_add(FLEET_MARGIN),
+    }
+}
+
 /// What is known of one check.
 #[derive(Debug)]
 pub struct Record {
@@ -60,6 +72,7 @@ pub struct Record {
     history: StatusHistory,
     runs: RunHistory,
     counters: Counters,
+    fleet: FleetMark,
     lease: Duration,
     stale_after: Duration,
 }
@@ -80,7 +93,8 @@ impl Record {
             history: StatusHistory::default(),
             runs: RunHistory::new(number),
             counters: Counters::default(),
-            lease: options.timeout.saturating_add(MARGIN),
+            fleet: FleetMark::default(),
+            lease: lease(options),
             stale_after,
         }
     }

@@ -106,7 +106,7 @@ def test_native_checks__are_identified_by_their_spec(directory: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"share": "fleets"}, "share must be 'process' or 'host', not 'fleets'"),
+        ({"share": "fleets"}, "share must be 'process', 'host' or 'fleet', not 'fleets'"),
         ({"share": "host", "application": "a/b"}, "application must be"),
         ({"share": "host", "application": ""}, "application must be"),
     ],

@@ -90,7 +90,7 @@ def test_parents_first__of_a_circle_ends(checks: dict[str, DeclaredCheck]) -> No
         ("mine", {"critical": "yes"}, "critical"),
         ("mine", {"failures_before_error": 0}, "failures_before_error"),
         ("mine", {"timout": 3}, "no argument 'timout'. Did you mean 'timeout'"),
-        ("mine", {"seconds": 3}, "no argument 'seconds'. Known are: critical, timeout, "),
+        ("mine", {"seconds": 3}, "no argument 'seconds'. Known are: critical, scope, timeout, "),
         ("mine", {"depends_on": 7}, "depends_on must be a list of names, not 7"),
     ],
 )

@@ -15,6 +15,7 @@ from django_lifesigns.dashboard.actions import DONE, PERMISSIONS, act
 from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.csrf import is_forged
 from django_lifesigns.dashboard.detail import check_data
+from django_lifesigns.dashboard.fleet import read_fleet
 from django_lifesigns.dashboard.history import read_history
 from django_lifesigns.dashboard.live import read_live
 from django_lifesigns.dashboard.present import check_context, dashboard_context
@@ -59,7 +60,10 @@ async def dashboard(request: HttpRequest, wait: Wait) -> HttpResponse:
     def data() -> Any:
         return dashboard_data(read_live(runtime), history)
 
-    shown = Shown(data, "lifesigns/dashboard.html", partial(dashboard_context, drawing=history.drawing))
+    def context(data: Any, home: str) -> dict[str, Any]:
+        return {**dashboard_context(data, home, drawing=history.drawing), "fleet": read_fleet(runtime)}
+
+    shown = Shown(data, "lifesigns/dashboard.html", context)
     return await in_thread(wait, _respond, request, shown, runtime, user)
 
 

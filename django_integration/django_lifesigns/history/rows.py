@@ -33,7 +33,8 @@ def rows_of(report: Mapping[str, Any]) -> Iterator[tuple[HealthCheckLog, bool]]:
     from django_lifesigns.models import HealthCheckLog
 
     for name, result in report["checks"].items():
-        if result["status"] not in RECORDED or result.get("pending"):
+        # What another host has found is recorded there.
+        if result["status"] not in RECORDED or result.get("pending") or "found_by" in result:
             continue
         is_hidden = result.get("error_type") in NOT_RUN
         found = result.get("last_error") if is_hidden else result

@@ -107,6 +107,9 @@ def _is_unknown(route: Route) -> bool:
             return route.arguments.get("check") not in get_engine().names
         case "group_check":
             return route.arguments.get("group") not in get_engine().groups
+        case "fleet":
+            runtime = get_runtime()
+            return not (runtime.has_fleet or "fleet" in runtime.engine.names)
         case "public_status":
             runtime = get_runtime()
             return not (runtime.conf.public_page or "status" in runtime.engine.names)

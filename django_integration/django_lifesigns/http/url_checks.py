@@ -69,9 +69,13 @@ def _of_middleware(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
 
 
 def _of_other_pages(urls: Sequence[ProbeUrl]) -> Iterator[Problem]:
-    has_public_page = read().public_page
+    conf = read()
+    without = {
+        *(() if conf.public_page else ["public_status"]),
+        *(() if conf.share == "fleet" else ["fleet"]),
+    }
     for url in urls:
-        if url.path is None or (url.view.__name__ == "public_status" and not has_public_page):
+        if url.path is None or url.view.__name__ in without:
             continue
         try:
             other = resolve(url.path, settings.ROOT_URLCONF).func

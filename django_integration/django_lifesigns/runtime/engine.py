@@ -20,7 +20,7 @@ from django_lifesigns.history.objectives.targets import read_targets
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
 from django_lifesigns.runtime.registration import register, register_lost
-from django_lifesigns.runtime.sharing import scope
+from django_lifesigns.runtime.sharing import fleet, scope
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
 from django_lifesigns.settings.problems import Problem
@@ -57,6 +57,8 @@ class Runtime:
     channels: tuple[str, ...]
     # Whether the engine acts.
     has_actions: bool
+    # Whether it is part of a fleet.
+    has_fleet: bool
 
 
 def get_engine() -> Engine:
@@ -114,7 +116,8 @@ def build(conf: Conf) -> Runtime:
     # What fails in a test run of the project's alerts nobody, and nothing acts on it.
     given: dict[str, Any] = {} if is_under_test() else {"alerts": alerts, "actions": actions}
     given = {key: value for key, value in given.items() if value}
-    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **shared, **given)
+    among_hosts = {**shared, **fleet(conf, problems)}
+    engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **among_hosts, **given)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):
         names |= register(engine, check, conf, problems)
@@ -137,6 +140,7 @@ def build(conf: Conf) -> Runtime:
         alerts_as=alerts.get("APPLICATION", project_name()),
         channels=tuple(alerts.get("CHANNELS", ())),
         has_actions="actions" in given,
+        has_fleet="fleet" in among_hosts,
     )
 
 

@@ -15,7 +15,7 @@ from django_lifesigns.runtime.refused_checks import problem_of
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import DEFAULT_RULE, Problem
 from django_lifesigns.targets.discovered import DiscoveredCheck
-from lifesigns import Engine
+from lifesigns import Engine, specs
 from lifesigns.arguments import refuse_arguments
 
 
@@ -61,6 +61,8 @@ def _add(engine: Engine, check: DiscoveredCheck, given: Mapping[str, object]) ->
         "imports": [*options.get("imports", ()), *imports(check.check)],
         "server": server_of(check.check),
     }
+    if isinstance(check.check, (specs.Skipped, FixedResult)):  # there is nothing to find out for others
+        options.pop("scope", None)
     if callable(check.check):  # what runs it takes any
         refuse_arguments(check.name, check.check)
     engine.register(check.name, runnable(check.check), identity=identity(check.check), **{**options, **more})

@@ -14,7 +14,9 @@ from django.db import connections
 
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.settings.conf import Conf
+from django_lifesigns.settings.problems import NOT_BEGUN, WRONG_VALUE, Problem
 from django_lifesigns.settings.project import project_name
+from lifesigns.fleet import validate_fleet
 from lifesigns.redaction import is_secret
 
 # What Python checks reach by an alias such as `default`, beside the databases.
@@ -28,6 +30,29 @@ def scope(conf: Conf) -> dict[str, Any]:
     if conf.share == "process" or is_under_test():
         return {}
     return {"share": "host", "application": application(), "store_path": conf.store_path}
+
+
+def fleet(conf: Conf, problems: list[Problem]) -> dict[str, Any]:
+    """Return the keywords of `lifesigns.Engine` that join the hosts of this project, if they are to be.
+
+    What is wrong with them is a problem, and each host is alone then.
+    """
+    if conf.share != "fleet":
+        if conf.fleet:
+            message = "LIFESIGNS['FLEET'] has no effect: LIFESIGNS['SHARE'] is not 'fleet'."
+            problems.append(Problem(NOT_BEGUN, message, "Set LIFESIGNS['SHARE'] to 'fleet'."))
+        return {}
+    if not conf.fleet:
+        message = "LIFESIGNS['SHARE'] is 'fleet', but LIFESIGNS['FLEET'] names no Redis where the hosts meet."
+        problems.append(Problem(WRONG_VALUE, message, "Set LIFESIGNS['FLEET'] to {'URL': 'rediss://...'}."))
+        return {}
+    found = {"name": project_name(), **conf.fleet}
+    try:
+        validate_fleet(found)
+    except ValueError as error:
+        problems.append(Problem(WRONG_VALUE, f"LIFESIGNS['FLEET'] cannot be used: {error}.", "Correct it."))
+        return {}
+    return {} if is_under_test() else {"share": "fleet", "fleet": found}
 
 
 def application() -> str:

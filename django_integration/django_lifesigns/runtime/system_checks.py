@@ -35,6 +35,7 @@ from lifesigns.arguments import unwrapped
 
 PAGES = frozenset(["detailed", "dashboard"])
 PUBLIC_PAGE = "status"
+FLEET = "fleet"
 # As INSTALLED_APPS may name the app.
 OWN_NAMES = frozenset(["django_lifesigns", "django_lifesigns.apps.LifesignsConfig"])
 # The replaced application has commands of these names.
@@ -84,7 +85,7 @@ def _problems(built: Runtime) -> Iterator[Problem]:
     elif built.conf.objectives and not built.conf.runs_in_background:
         message = "LIFESIGNS['OBJECTIVES'] knows what ran, and no check is run without a request: little is known."
         yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['BACKGROUND'] to True.")
-    pages = PAGES | ({PUBLIC_PAGE} if built.conf.public_page else set())
+    pages = PAGES | ({PUBLIC_PAGE} if built.conf.public_page else set()) | ({FLEET} if built.has_fleet else set())
     for name in sorted(pages & set(built.names.values())):
         message = f"The check {name!r} has no URL of its own, since /health/{name}/ is another page."
         yield Problem(WITHOUT_URL, message, f"Rename it: LIFESIGNS['CHECKS'][{name!r}]['name'].")

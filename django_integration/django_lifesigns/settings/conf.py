@@ -11,6 +11,7 @@ from django.conf import settings
 
 from django_lifesigns.settings import values
 from django_lifesigns.settings.addresses import addresses
+from django_lifesigns.settings.fleet import fleet
 from django_lifesigns.settings.problems import UNKNOWN_KEY, WRONG_VALUE, Problem, did_you_mean, nearest_of
 
 
@@ -32,8 +33,10 @@ class Conf:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     trusted_proxies: tuple[values.Proxy, ...] = ()
-    share: Literal["process", "host"] = "host"
+    share: Literal["process", "host", "fleet"] = "host"
     store_path: str | None = None
+    # By its keys in lower case: those of `Engine(fleet=...)`.
+    fleet: Mapping[str, object] = field(default_factory=dict, repr=False)
     background: bool = False
     record: bool = True
     log_every: float | None = None
@@ -125,8 +128,9 @@ READERS: dict[str, Callable[[object], object]] = {
     "TOKENS": values.tokens,
     "NETWORKS": values.networks,
     "TRUSTED_PROXIES": values.proxies,
-    "SHARE": values.one_of("host", "process", but="; 'fleet' is not there yet"),
+    "SHARE": values.one_of("host", "process", "fleet"),
     "STORE_PATH": values.directory,
+    "FLEET": fleet,
     "BACKGROUND": values.flag,
     "RECORD": values.flag,
     "LOG_EVERY": values.seconds,

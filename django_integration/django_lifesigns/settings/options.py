@@ -19,6 +19,7 @@ from lifesigns.specs import Spec, Thresholds
 RUN_OPTIONS = frozenset(
     [
         "critical",
+        "scope",
         "timeout",
         "ttl",
         "breaker",

@@ -22,12 +22,14 @@ class Target:
     timeout: float | None = None
     ttl: float | None = None
     breaker: specs.Breaker | None = None
+    # Where its answer is the same from every host, also as a check in Python; None: by the kind of the check.
+    scope: str | None = None
     # The metric whose thresholds, saved in the admin, govern the check.
     metric: str | None = None
 
     def run(self) -> dict[str, object]:
         """Return how it is run, as keywords of `Engine.register`, but for whether it is critical."""
-        return {"timeout": self.timeout, "ttl": self.ttl, "breaker": self.breaker}
+        return {"timeout": self.timeout, "ttl": self.ttl, "breaker": self.breaker, "scope": self.scope}
 
 
 _DATABASES, _CACHES, _TASKS = "DATABASES", "CACHES", "LIFESIGNS['TASK_QUEUE']"
@@ -57,7 +59,7 @@ CATALOGUE: dict[str, Target] = {
     "google_maps_api": Target(find=apis.google_maps, setting="GOOGLE_MAP_SECRET_KEY", ttl=900, breaker=PAID_API),
     "openai_api": Target(find=apis.openai, setting="LLM_PROVIDERS", ttl=120, breaker=PAID_API),
     "anthropic_api": Target(find=apis.anthropic, setting="LLM_PROVIDERS", ttl=120, breaker=PAID_API),
-    "pending_tasks": Target(find=tasks.pending_tasks, setting=_TASKS, metric="queue_depth"),
-    "failed_tasks": Target(find=tasks.failed_tasks, setting=_TASKS),
-    "task_workers": Target(find=tasks.task_workers, setting=_TASKS),
+    "pending_tasks": Target(find=tasks.pending_tasks, setting=_TASKS, scope="fleet", metric="queue_depth"),
+    "failed_tasks": Target(find=tasks.failed_tasks, setting=_TASKS, scope="fleet"),
+    "task_workers": Target(find=tasks.task_workers, setting=_TASKS, scope="fleet"),
 }

@@ -114,9 +114,11 @@ impl ClusterNodes {
     }
 }
 
-/// The key that a command reads: its first argument.
+/// The key that a command reads: its first argument; of a script, the first of the keys behind it and their number.
 fn key(command: &Cmd) -> Option<&[u8]> {
-    match command.args_iter().nth(1) {
+    let mut arguments = command.args_iter();
+    let is_script = matches!(arguments.next(), Some(Arg::Simple(b"EVAL")));
+    match arguments.nth(if is_script { 2 } else { 0 }) {
         Some(Arg::Simple(key)) => Some(key),
         _ => None,
     }
@@ -137,6 +139,13 @@ fn moved(reply: &Value, node: Option<&RedisAddress>) -> Option<RedisAddress> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_of_a_command_and_of_a_script() {
+        assert_eq!(key(redis::cmd("GET").arg("a").arg("b")), Some(&b"a"[..]));
+        assert_eq!(key(redis::cmd("EVAL").arg("return 1").arg(2).arg("a").arg("b").arg("c")), Some(&b"a"[..]));
+        assert_eq!(key(&redis::cmd("TIME")), None);
+    }
 
     #[test]
     fn moved_each_form() {

@@ -3,6 +3,7 @@
 mod cluster;
 mod connect;
 mod errors;
+mod fleet;
 mod judge;
 mod link;
 mod protocol;
@@ -20,6 +21,7 @@ use crate::model::{CheckError, Finding};
 use crate::net::first_success;
 use crate::runtime::Context;
 use connect::KeptSession;
+pub use fleet::FleetServer;
 use judge::{Cluster, Info, Seen};
 pub use queues::{RedisFailedTasksCheck, RedisPendingTasksCheck, RedisTaskBrokerCheck, RedisTaskWorkersCheck};
 pub use spec::{Credentials, RedisAddress, RedisCheck, RedisServer, RedisServerOptions, Topology};

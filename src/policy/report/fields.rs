@@ -55,6 +55,7 @@ keys! {
     HealthPercentage: "health_percentage",
     Checks: "checks",
     CorrelationId: "correlation_id",
+    FoundBy: "found_by",
 }
 
 /// The value of a key.
@@ -93,6 +94,7 @@ pub fn of_result(row: &Row, shown: Shown) -> impl Iterator<Item = (Key, Field<'_
         (Key::Pending, row.pending.then_some(Field::Flag(true))),
         (Key::Since, row.since.map(|since| timestamp(since).into())),
         (Key::LastError, row.last_error.as_ref().map(Field::LastError)),
+        (Key::FoundBy, outcome.found_by.as_deref().map(Field::from)),
     ]
     .into_iter()
     .filter(move |(key, _)| shown == Shown::Everything || PUBLIC.contains(key))

@@ -2,6 +2,7 @@
 //!
 //! A backend loads, locks and stores bytes; what they mean is the business of [`super::record`].
 
+pub mod fleet;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 pub mod host;
 pub mod process;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Held, Record, StatusHistory};
+use super::{FleetMark, Held, Record, StatusHistory};
 use crate::model::Outcome;
 use crate::policy::breaker::BreakerState;
 use crate::policy::hysteresis::HysteresisState;
@@ -28,6 +28,7 @@ struct EncodedRecord<'a> {
     history: &'a StatusHistory,
     runs: &'a RunHistory,
     counters: &'a Counters,
+    fleet: FleetMark,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +42,13 @@ struct DecodedRecord {
     history: StatusHistory,
     runs: RunHistory,
     counters: Counters,
+    fleet: FleetMark,
+}
+
+/// An outcome without its details.
+pub(super) fn short(outcome: &Outcome) -> Outcome {
+    let omitted = "more than the processes of a host share";
+    Outcome { details: Map::from_iter([("omitted".to_owned(), Value::from(omitted))]), ..outcome.clone() }
 }
 
 impl Record {
@@ -50,10 +58,7 @@ impl Record {
         if full.as_ref().is_some_and(|bytes| bytes.len() <= limit) {
             return full;
         }
-        let mut short = Outcome::clone(self.latest.as_deref()?);
-        let omitted = "more than the processes of a host share";
-        short.details = Map::from_iter([("omitted".to_owned(), Value::from(omitted))]);
-        self.encode_with(Some(&short)).filter(|bytes| bytes.len() <= limit)
+        self.encode_with(Some(&short(self.latest.as_deref()?))).filter(|bytes| bytes.len() <= limit)
     }
 
     fn encode_with(&self, latest: Option<&Outcome>) -> Option<Vec<u8>> {
@@ -67,6 +72,7 @@ impl Record {
             history: &self.history,
             runs: &self.runs,
             counters: &self.counters,
+            fleet: self.fleet,
         };
         postcard::to_extend(&encoded, Vec::with_capacity(USUAL)).ok()
     }
@@ -85,6 +91,7 @@ impl Record {
         self.history = decoded.history;
         self.runs = decoded.runs;
         self.counters = decoded.counters;
+        self.fleet = decoded.fleet;
         true
     }
 }

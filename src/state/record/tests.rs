@@ -31,6 +31,52 @@ fn run(result: Result<Finding, CheckError>) -> Run {
     Run { outcome: Outcome::of(result, Instant::now(), Duration::from_secs(5)), call_result, first: false }
 }
 
+#[test]
+fn record_of_another_host_is_taken_over_with_its_age_and_breaker() {
+    let now = Instant::now();
+    let (mut there, mut here) = (Record::new(&options(), STALE_AFTER), Record::new(&options(), STALE_AFTER));
+    for lease in 0..3 {
+        let wanted = Wanted::SettledAfter(there.settled());
+        assert!(matches!(there.acquire(wanted, owner(1, lease), now, |_| true).0, Acquired::Leader(_)));
+        let refused = CheckError::Refused { target: "a:1".to_owned() };
+        there.settle(owner(1, lease), run(Err(refused)), &Limits::default(), now);
+    }
+    let bytes = there.encode_for_fleet("web-1", usize::MAX).unwrap();
+    assert!(matches!(here.acquire(NEW, owner(2, 1), now, |_| true).0, Acquired::Leader(_)));
+    let age = Duration::from_secs(10);
+    assert!(here.adopt(&bytes, age, 7, now));
+    let latest = here.latest().unwrap();
+    let expected = there.latest().unwrap();
+    assert_eq!((latest.status, latest.found_by.as_deref()), (Status::Error, Some("web-1")));
+    let off = |a: Duration, b: Duration| a.abs_diff(b);
+    let second = Duration::from_secs(1);
+    assert!(off(latest.finished.elapsed(), expected.finished.elapsed() + age) < second);
+    assert!(off(latest.at.elapsed().unwrap(), expected.at.elapsed().unwrap() + age) < second);
+    assert_eq!((here.settled(), here.fleet().fence), (3, 7));
+    assert_eq!(here.breaker(now).map(|(circuit, _)| circuit.state), Some(CircuitState::Open));
+    // It counts what it has run itself.
+    assert_eq!(here.counters(now).runs.values().sum::<u64>(), 0);
+    // The lease of the host goes on only if the breaker that was taken over allows it.
+    assert!(here.permit_again(owner(2, 1), now).is_err());
+    assert!(!here.is_held(now, |_| true));
+    assert!(!here.adopt(b"nonsense", age, 8, now));
+    assert_eq!(here.fleet().fence, 7);
+}
+
+#[test]
+fn operation_of_the_fleet_is_applied_once() {
+    let now = Instant::now();
+    let mut record = Record::new(&options(), STALE_AFTER);
+    record.follow(5, Operation::ForceOpen, now);
+    let mode = |record: &Record| record.breaker(now).map(|(_, mode)| mode);
+    assert_eq!(mode(&record), Some(CircuitMode::ForcedOpen));
+    record.follow(4, Operation::Reset, now);
+    record.follow(5, Operation::Reset, now);
+    assert_eq!(mode(&record), Some(CircuitMode::ForcedOpen));
+    record.follow(6, Operation::Reset, now);
+    assert_eq!(mode(&record), Some(CircuitMode::Automatic));
+}
+
 /// A record as processes see it that share it: it is encoded and decoded before each use. Instants are a little off after
 /// that, since two clocks cannot be read at once.
 struct Host {

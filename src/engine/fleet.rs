@@ -1,0 +1,186 @@
+//! A run in a fleet: whether this host runs the check, and what it hands to the others.
+//!
+//! ```text
+//!   lease of the host ─► Fleet::is_usable? ─no──► lost: may this host run it for itself? ─no─► Limited
+//!                            │ yes                                                   └─yes─► run, hand it to nobody
+//!                            └─ acquire ──► found: its outcome        (an exchange that fails: lost)
+//!                                      ├──► leader: run, renewing the lease, publish
+//!                                      └──► held: wait for the outcome, at most for the check's timeout
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::registry::Registered;
+use crate::model::{NotRun, Outcome};
+use crate::runtime::Process;
+use crate::state::backend::fleet::{FleetKey, FleetOperation, FleetRequest, FleetTurn, LEASE};
+use crate::state::{CheckState, Completion, Fleet, Lease, Operation, Wanted};
+
+/// How often to ask for the outcome of another host: at first, and at the least.
+const POLL: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
+
+/// Whether there is anything to run.
+pub enum Turn {
+    Found(Arc<Outcome>),
+    Lead(FleetLead),
+}
+
+/// A run that this host does; with the lease of the fleet, if it does it for all.
+pub struct FleetLead(Option<FleetLease>);
+
+struct FleetLease {
+    fleet: Arc<Fleet>,
+    process: Arc<Process>,
+    state: Arc<CheckState>,
+    key: FleetKey,
+    token: String,
+    fence: u64,
+    acquired: Instant,
+    is_over: bool,
+}
+
+/// Decides whether this host runs the check.
+pub async fn turn(
+    check: &Registered,
+    completion: &Completion,
+    lease: &Lease,
+    process: &Arc<Process>,
+) -> Result<Turn, NotRun> {
+    let Some(fleet) = check.fleet() else { return Ok(Turn::Lead(FleetLead(None))) };
+    let state = completion.state();
+    let (key, token) = (fleet.key(&check.options), format!("{}:{}", fleet.instance(), uuid::Uuid::new_v4()));
+    let deadline = Instant::now() + check.options.timeout;
+    let mut after = None;
+    let mut pause = POLL.0;
+    while fleet.is_usable() {
+        let known = state.fleet_mark().fence;
+        let request = FleetRequest { known, max_age: max_age(completion), after };
+        let acquired = Instant::now();
+        let reply = match fleet.store.acquire(process, &key, &token, request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                fleet.lost(&error);
+                break;
+            }
+        };
+        fleet.reached();
+        let mut turn = match reply.turn {
+            FleetTurn::Leader(fence) => {
+                let (fleet, process, state) = (fleet.clone(), process.clone(), state.clone());
+                let key = key.clone();
+                Some(FleetLease { fleet, process, state, key, token: token.clone(), fence, acquired, is_over: false })
+            }
+            FleetTurn::Found | FleetTurn::Held => None,
+        };
+        // The fleet's lease is given back when the breaker refuses.
+        lease.adopt(reply.result.as_ref(), reply.operation)?;
+        match (reply.turn, turn.take()) {
+            (_, Some(turn)) => return Ok(Turn::Lead(FleetLead(Some(turn)))),
+            (FleetTurn::Found, _) => return state.known_outcome().map(Turn::Found).ok_or(NotRun::Observer),
+            _ => {}
+        }
+        // The outcome of the run that is under way will do, whenever it started.
+        after.get_or_insert_with(|| reply.result.map_or(0, |result| result.fence));
+        if Instant::now() + pause > deadline {
+            return Err(NotRun::Observer);
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(POLL.1);
+    }
+    match fleet.may_run_alone(&check.options) {
+        // Readiness rests on it.
+        Err(retry_after) if !check.options.critical => Err(NotRun::Limited { retry_after }),
+        _ => Ok(Turn::Lead(FleetLead(None))),
+    }
+}
+
+/// Applies an operator's decision to the breaker of a check: in all hosts of its fleet, or in this one where the store is
+/// lost.
+pub async fn operate(check: &Registered, operation: Operation, process: &Arc<Process>) {
+    if let Some(fleet) = check.fleet().filter(|fleet| fleet.is_usable()) {
+        match fleet.store.operate(process, &fleet.key(&check.options), operation).await {
+            Ok(number) => {
+                fleet.reached();
+                check.state().adopt(None, Some(FleetOperation { number, operation }));
+                return;
+            }
+            Err(error) => fleet.lost(&error),
+        }
+    }
+    check.state().operate(operation);
+}
+
+/// How old an outcome may be that another host has found.
+fn max_age(completion: &Completion) -> Duration {
+    match completion.wanted().0 {
+        Wanted::NotOlderThan(age) => age,
+        Wanted::SettledAfter(_) => Duration::ZERO,
+    }
+}
+
+impl FleetLead {
+    /// Runs it while the lease is held; `None` once it cannot be renewed.
+    pub async fn hold<T>(&self, run: impl Future<Output = T>) -> Option<T> {
+        let Some(lease) = &self.0 else { return Some(run.await) };
+        tokio::select! {
+            biased;
+            () = lease.keep() => None,
+            result = run => Some(result),
+        }
+    }
+
+    /// Hands what is now known to the other hosts; returns the outcome that stands.
+    pub async fn publish(mut self, outcome: Arc<Outcome>) -> Arc<Outcome> {
+        let Some(mut lease) = self.0.take() else { return outcome };
+        let Some((value, well, age)) = lease.state.for_fleet(&lease.fleet.name) else { return outcome };
+        lease.is_over = true;
+        let holder = (lease.token.as_str(), lease.fence);
+        match lease.fleet.store.store(&lease.process, &lease.key, holder, (&value, well, age)).await {
+            Ok(None) => lease.state.published(lease.fence),
+            Ok(Some(other)) => {
+                lease.state.adopt(Some(&other), None);
+                return lease.state.known_outcome().unwrap_or(outcome);
+            }
+            Err(error) => lease.fleet.lost(&error),
+        }
+        outcome
+    }
+}
+
+impl FleetLease {
+    /// Renews the lease at a third of it; returns once it could not be renewed for two thirds, or is another's.
+    async fn keep(&self) {
+        let mut renewed = self.acquired;
+        loop {
+            sleep_until(renewed + LEASE / 3).await;
+            let give_up = renewed + LEASE / 3 * 2;
+            let now = Instant::now();
+            if now >= give_up {
+                return;
+            }
+            match timeout_at(give_up, self.fleet.store.renew(&self.process, &self.key, &self.token)).await {
+                Ok(Ok(true)) => renewed = now,
+                Ok(Ok(false)) => return,
+                Ok(Err(_)) => sleep(POLL.0).await,
+                Err(_elapsed) => return,
+            }
+        }
+    }
+}
+
+impl Drop for FleetLease {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let (fleet, process) = (self.fleet.clone(), self.process.clone());
+        let (key, token) = (self.key.clone(), self.token.clone());
+        self.process.runtime.spawn(async move {
+            // It runs out by itself.
+            let _ = fleet.store.release(&process, &key, &token).await;
+        });
+    }
+}

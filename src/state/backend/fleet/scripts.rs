@@ -1,0 +1,113 @@
+//! The scripts that Redis runs, each as a whole. Fences and times are in milliseconds, which a double holds exactly.
+
+/// Result, lease, fence, operations; token, lease in ms, known fence, accepted age in ms, accepted after (or -1), ms for
+/// which a result that is not healthy is accepted at most, check.
+pub const ACQUIRE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'at', 'well', 'value')
+local fence, age, value = stored[1] or '0', -1, false
+if stored[2] then age = math.max(now - stored[2], 0) end
+if stored[4] and fence ~= ARGV[3] then value = stored[4] end
+local operation = redis.call('HGET', KEYS[4], ARGV[7])
+local accepted = tonumber(ARGV[4])
+if stored[3] == '0' then accepted = math.min(accepted, tonumber(ARGV[6])) end
+local after = tonumber(ARGV[5])
+if age >= 0 and (age < accepted or (after >= 0 and tonumber(fence) > after)) then
+  return {'found', fence, age, value, operation, false}
+end
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[1] then
+  return {'held', fence, age, value, operation, false}
+end
+if not holder then
+  redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+  if redis.call('INCR', KEYS[3]) < now then
+    redis.call('SET', KEYS[3], string.format('%.0f', now))
+  end
+  redis.call('PEXPIRE', KEYS[3], 604800000)
+end
+return {'leader', fence, age, value, operation, redis.call('GET', KEYS[3])}
+";
+
+/// Result, lease, fence; token, fence, whether it is well, value, its age in ms, ms for which it is kept. Nothing if it
+/// was stored, else what is there.
+pub const STORE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local mine = tonumber(ARGV[2])
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'at', 'value')
+if mine < tonumber(redis.call('GET', KEYS[3]) or '0') or mine < tonumber(stored[1] or '0') then
+  local age = -1
+  if stored[2] then age = math.max(now - stored[2], 0) end
+  return {stored[1] or '0', age, stored[3]}
+end
+redis.call('HSET', KEYS[1], 'fence', ARGV[2], 'at', string.format('%.0f', now - ARGV[5]), 'well', ARGV[3], 'value', ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return {}
+";
+
+/// Lease; token, ms.
+pub const RENEW: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+";
+
+/// Lease; token.
+pub const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+";
+
+/// Operations; check, word. Its number: one higher than the last, and at least the time.
+pub const OPERATE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local last = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%d+') or '0'
+local number = string.format('%.0f', math.max(now, last + 1))
+redis.call('HSET', KEYS[1], ARGV[1], number .. ' ' .. ARGV[2])
+return number
+";
+
+/// The sets of each state, in the order of `STATES`, then instances, names, outage; id, state's number, instance, settings'
+/// hash, names, ms after which one is missed, ms after which one is forgotten. The number in each state, and those missed.
+pub const ANNOUNCE: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local missed, forgotten = now - ARGV[6], now - ARGV[7]
+local last, known = 0, 0
+for set = 1, 3 do
+  local newest = redis.call('ZREVRANGE', KEYS[set], 0, 0, 'WITHSCORES')
+  if newest[2] then last = math.max(last, tonumber(newest[2])) end
+end
+if last > 0 and last < missed then redis.call('SET', KEYS[6], '1', 'PX', ARGV[6]) end
+for set = 1, 3 do
+  if set == tonumber(ARGV[2]) then
+    redis.call('ZADD', KEYS[set], string.format('%.0f', now), ARGV[1])
+  else
+    redis.call('ZREM', KEYS[set], ARGV[1])
+  end
+end
+redis.call('HSET', KEYS[4], ARGV[1], ARGV[3])
+if redis.call('HLEN', KEYS[5]) > 100 then redis.call('DEL', KEYS[5]) end
+redis.call('HSETNX', KEYS[5], ARGV[4], ARGV[5])
+local counts = {0, 0, 0, 0}
+local outage = redis.call('EXISTS', KEYS[6]) == 1
+for set = 1, 3 do
+  local limit = set == 3 and missed or forgotten
+  if not outage then
+    local gone = redis.call('ZRANGEBYSCORE', KEYS[set], '-inf', string.format('(%.0f', limit))
+    for _, id in ipairs(gone) do
+      redis.call('ZREM', KEYS[set], id)
+      redis.call('HDEL', KEYS[4], id)
+    end
+  end
+  local all = redis.call('ZCARD', KEYS[set])
+  local present = all
+  if not outage then present = redis.call('ZCOUNT', KEYS[set], string.format('%.0f', missed), '+inf') end
+  counts[set] = present
+  counts[4] = counts[4] + all - present
+end
+return counts
+";

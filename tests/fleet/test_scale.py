@@ -1,0 +1,20 @@
+"""The figures of `make fleet`, with fewer hosts and bounds that hold on a busy machine."""
+
+from __future__ import annotations
+
+from tests.fleet.scale import Scale, measure, measure_view
+from tests.process.host import where_shared
+
+
+@where_shared
+def test_hosts_run_a_check_about_as_often_as_one_and_late_results_are_ignored() -> None:
+    figures = measure(Scale(hosts=4, processes=2, ttl=8.0, seconds=40.0, faults=1))
+    assert figures["runs_ratio"] <= 1.4, figures
+    assert figures["commands_per_instance_and_minute"] <= 45, figures
+    assert figures["late_results"] == 0, figures
+    assert figures["longest_gap_in_ttls"] <= 5, figures
+
+
+@where_shared
+def test_view_of_a_thousand_instances_is_read_at_once() -> None:
+    assert measure_view() < 3_000

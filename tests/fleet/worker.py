@@ -1,0 +1,71 @@
+"""A process of one host of a fleet: answers one Python expression after another, as JSON.
+
+Its checks, whose files are in the test's directory: each run of `paid`, the fleet's, adds a line with the time, the
+host and the pid to `runs`, takes as long as `seconds` says, and is in error while there is `broken`; `local`, the
+host's, is in error while there is `<host>.broken`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lifesigns
+from lifesigns.specs import Breaker
+
+directory = Path(sys.argv[1])
+options: dict[str, Any] = json.loads(sys.argv[2])
+host: str = options["host"]
+lines: list[str] = []
+
+
+class Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        lines.append(record.getMessage())
+
+
+def paid() -> dict[str, Any]:
+    with open(directory / "runs", "a") as runs:
+        runs.write(f"{time.time()} {host} {os.getpid()}\n")
+    seconds = directory / "seconds"
+    time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
+    status = "error" if (directory / "broken").exists() else "healthy"
+    return {"status": status, "message": host, "details": {"host": host}}
+
+
+def local() -> bool:
+    return not (directory / f"{host}.broken").exists()
+
+
+def make_engine() -> lifesigns.Engine:
+    store = directory / "stores" / host
+    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    zone = f"zone-{options.get('zone', 1)}"
+    fleet = {"zone": zone, "instance": host, **options["fleet"]}
+    engine = lifesigns.Engine(share="fleet", application="shop", store_path=store, fleet=fleet, max_stale=1.0)
+    ttl = options.get("ttl", 0.5)
+    breaker = Breaker(failures=2, wait=60) if options.get("breaker") else None
+    engine.register("paid", paid, scope="fleet", ttl=ttl, timeout=5.0, critical=False, identity="paid", breaker=breaker)
+    engine.register("local", local, ttl=1.0, timeout=5.0, identity="local")
+    return engine
+
+
+def main() -> None:
+    logging.getLogger("lifesigns").addHandler(Lines())
+    logging.getLogger("lifesigns").setLevel(logging.INFO)
+    engine = make_engine()
+    if options.get("background"):
+        engine.start_background()
+    scope = {"engine": engine, "lines": lines, "lifesigns": lifesigns}
+    print(json.dumps("started"), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(eval(line, scope)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
