@@ -88,22 +88,9 @@ def test_another_projects_database__does_not_count(tmp_path: Path, routers: str)
 def test_database_of_a_router__counts(tmp_path: Path) -> None:
     further = {"history": sqlite(tmp_path / "history")}
     code, message, details = started(tmp_path, ["default"], further, ROUTER)
-    ours = len(list(MIGRATIONS.glob("0*.py")))
-    assert (code, message) == (503, f"{ours} migrations are not applied")
-    assert details == {
-        "unapplied": {
-            "history": [
-                f"lifesigns.{name}"
-                for name in (
-                    "0001_initial",
-                    "0002_incidents",
-                    "0003_rollup",
-                    "0004_dashboard_permissions",
-                    "0005_actions",
-                )
-            ]
-        }
-    }
+    ours = [f"lifesigns.{path.stem}" for path in sorted(MIGRATIONS.glob("0*.py"))]
+    assert (code, message) == (503, f"{len(ours)} migrations are not applied")
+    assert details == {"unapplied": {"history": ours}}
     assert started(tmp_path, ["default", "history"], further, ROUTER) == [200, APPLIED, {}]
 
 
