@@ -2,42 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.process.host import ROOT
+from tests.process.host import Worker
 from tests.services.redis import Redis
 
 
-class Process:
+class Process(Worker):
     """A process of one host (see `worker`)."""
 
-    def __init__(self, directory: Path, host: str, **options: Any) -> None:
-        arguments = [str(directory), json.dumps({"host": host, **options})]
-        command = [sys.executable, "-W", "error", "-m", "tests.fleet.worker", *arguments]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    module = "tests.fleet.worker"
 
     @property
     def pid(self) -> int:
         return self.process.pid
-
-    def send(self, expression: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(expression + "\n")
-        self.process.stdin.flush()
-
-    def receive(self) -> Any:
-        assert self.process.stdout is not None
-        return json.loads(self.process.stdout.readline())
-
-    def evaluate(self, expression: str) -> Any:
-        self.send(expression)
-        return self.receive()
 
     def run(self, check: str = "paid") -> dict[str, Any]:
         """Return the result of a check, run where it is not fresh."""
@@ -45,10 +26,6 @@ class Process:
 
     def fleet(self) -> dict[str, Any]:
         return dict(self.evaluate("engine.fleet()"))
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate(timeout=30)
 
 
 class Hosts:
@@ -60,7 +37,7 @@ class Hosts:
 
     def start(self, *hosts: str, **options: Any) -> list[Process]:
         """Start a process on each of these hosts; they are started when this returns."""
-        started = [Process(self.directory, host, fleet=self.fleet, **options) for host in hosts]
+        started = [Process(self.directory, host=host, fleet=self.fleet, **options) for host in hosts]
         self.processes += started
         assert [process.receive() for process in started] == ["started"] * len(started)
         return started

@@ -28,8 +28,10 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 class Worker:
     """A process that answers expressions (see `host_worker`)."""
 
+    module = "tests.process.host_worker"
+
     def __init__(self, directory: Path, *, prefix: tuple[str, ...] = (), **options: Any) -> None:
-        arguments = ["-m", "tests.process.host_worker", str(directory), json.dumps(options)]
+        arguments = ["-m", self.module, str(directory), json.dumps(options)]
         command = [*prefix, sys.executable, "-W", "error", *arguments]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
 

@@ -13,20 +13,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy as lazy
 
-from django_lifesigns.actions.tables import ActionRun, ActionSwitch
+from django_lifesigns.actions.tables import STATE_COLOURS, ActionRun, ActionSwitch
 from django_lifesigns.history.read_only_admin import ReadOnlyAdmin, coloured
 from django_lifesigns.history.search import BoundedPaginator
 
 MESSAGE_LENGTH = 100
-# In which colour a state is shown.
-COLOURS = {
-    "done": "healthy",
-    "healed": "healthy",
-    "failed": "error",
-    "lost": "error",
-    "not_healed": "error",
-    "stopped": "error",
-}
 
 
 class ActionRunAdmin(ReadOnlyAdmin):
@@ -57,7 +48,7 @@ class ActionRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=lazy("state"), ordering="state")
     def shown_state(self, row: ActionRun) -> SafeString:
-        return coloured(row.state, COLOURS.get(row.state, "degraded"))
+        return coloured(row.state, STATE_COLOURS.get(row.state, "degraded"))
 
     @admin.display(description=lazy("reason"))
     def short_reason(self, row: ActionRun) -> str:

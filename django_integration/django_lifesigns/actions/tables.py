@@ -12,6 +12,16 @@ from django.utils.translation import gettext_lazy as lazy
 NAME, IDENTIFIER, AUTHOR = 100, 100, 150
 # The name of the switch of all actions.
 ALL = "*"
+# In which colour the state of a run is shown.
+STATE_COLOURS = {
+    "done": "healthy",
+    "healed": "healthy",
+    "failed": "error",
+    "lost": "error",
+    "not_healed": "error",
+    "stopped": "error",
+    "would_act": "unknown",
+}
 
 
 class ActionRun(models.Model):

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext_noop as noop
 
+from django_lifesigns.actions.tables import STATE_COLOURS
 from django_lifesigns.dashboard.rows import PageContext
 from django_lifesigns.dashboard.self_healing import ActionEntry, ActionRunEntry, ActionsEntry
 
@@ -20,15 +21,6 @@ STATES = {
     "lost": noop("was interrupted"),
     "would_act": noop("would have acted (dry run)"),
     "stopped": noop("did not run"),
-}
-# By the class of a badge; others are degraded.
-COLOURS = {
-    "done": "healthy",
-    "healed": "healthy",
-    "failed": "error",
-    "lost": "error",
-    "not_healed": "error",
-    "would_act": "unknown",
 }
 
 
@@ -56,7 +48,7 @@ def _action(one: ActionEntry, page: PageContext) -> dict[str, Any]:
 
 
 def _run(run: ActionRunEntry, page: PageContext) -> dict[str, Any]:
-    colour = COLOURS.get(run["state"], "degraded")
+    colour = STATE_COLOURS.get(run["state"], "degraded")
     return {"run": run, "word": _word(run, page), "colour": colour, "at": page.moment(run["at"])}
 
 
