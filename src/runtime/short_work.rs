@@ -6,7 +6,8 @@
 //! - A job that waits for longer than [`PATIENCE`] is taken out of the queue by its caller, who runs it on a thread of its
 //!   own ([`super::blocking`]): what is in front of it blocks.
 //! - While the thread has been with one job for that long, the next job starts another thread, which takes the queue over;
-//!   the old one ends once its job returns.
+//!   the old one ends once its job returns. There are [`MAX_THREADS`] at most; beyond that a job has a thread of its own,
+//!   of which each kind of work has so many.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,9 @@ use super::per_process::lock;
 
 /// How long a job may keep the others waiting.
 pub const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How many threads there may be, all but one of which are stuck.
+const MAX_THREADS: usize = 8;
 
 /// What is to be done.
 pub type ShortJob = Box<dyn FnOnce() + Send>;
@@ -35,16 +39,21 @@ struct WorkQueue {
     last_id: u64,
     /// The thread that takes jobs; 0 before there is one. Others end.
     thread: u64,
+    /// How many have not ended.
+    running: usize,
     /// Since when it has been with one job.
     busy_since: Option<Instant>,
 }
 
 impl ShortWork {
-    /// Queues a job, and returns its number; where there can be no thread, the job itself.
+    /// Queues a job, and returns its number; where there can be no further thread, the job itself.
     pub fn submit(self: &Arc<Self>, job: ShortJob) -> Result<u64, ShortJob> {
         let mut state = lock(&self.state);
         let is_stuck = state.busy_since.is_some_and(|since| since.elapsed() >= PATIENCE);
         if state.thread == 0 || is_stuck {
+            if state.running >= MAX_THREADS {
+                return Err(job);
+            }
             let number = state.thread + 1;
             let this = self.clone();
             let started = thread::Builder::new().name("lifesigns-files".to_owned()).spawn(move || this.work(number));
@@ -52,6 +61,7 @@ impl ShortWork {
                 return Err(job);
             }
             state.thread = number;
+            state.running += 1;
             state.busy_since = None;
         }
         state.last_id += 1;
@@ -85,6 +95,7 @@ impl ShortWork {
                 state.busy_since = None;
             }
         }
+        state.running -= 1;
     }
 }
 
@@ -139,5 +150,21 @@ mod tests {
         assert!(work.submit(job(&ran)).is_ok());
         assert_ne!(threads.recv_timeout(SOON).unwrap(), first);
         drop(release);
+    }
+
+    #[test]
+    fn threads_are_bounded_however_many_jobs_block() {
+        let work = Arc::new(ShortWork::default());
+        let (ran, threads) = mpsc::channel();
+        let mut blocking = Vec::new();
+        for _ in 0..MAX_THREADS {
+            let (stuck, release) = blocked(&ran);
+            assert!(work.submit(stuck).is_ok());
+            threads.recv_timeout(SOON).unwrap();
+            blocking.push(release);
+            thread::sleep(PATIENCE);
+        }
+        assert!(work.submit(job(&ran)).is_err(), "it is for its caller to run");
+        drop(blocking);
     }
 }
