@@ -76,6 +76,9 @@ pub enum CheckError {
     /// The server refused this request: a missing right, an unknown database, SQLSTATE 42501.
     #[error("{target} refused the request: {reason}")]
     Rejected { target: String, reason: Cow<'static, str> },
+    /// The server answered well, and something else than what is right for this check.
+    #[error("{target} answered with {reason}")]
+    Unexpected { target: String, reason: Cow<'static, str> },
     /// What is configured cannot be used: a certificate file that is missing, a service that is not defined.
     #[error("{0}")]
     Configuration(String),
@@ -119,7 +122,7 @@ impl CheckError {
             Self::Protocol { .. } => "ProtocolError",
             Self::TooLarge { .. } | Self::HeadTooLarge { .. } => "ResponseTooLargeError",
             Self::Unavailable { .. } => "UnavailableError",
-            Self::Rejected { .. } => "RequestRejectedError",
+            Self::Rejected { .. } | Self::Unexpected { .. } => "RequestRejectedError",
             Self::Configuration(_) => "ConfigurationError",
             Self::Raised { class, .. } | Self::Failed { class, .. } => class,
             Self::Returned(_) => "TypeError",
@@ -157,6 +160,7 @@ impl CheckError {
         match self {
             Self::Authentication { .. }
             | Self::Rejected { .. }
+            | Self::Unexpected { .. }
             | Self::Configuration(_)
             | Self::Returned(_)
             | Self::NotStarted { .. }

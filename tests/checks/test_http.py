@@ -395,4 +395,4 @@ def test_proxy_of_the_environment() -> None:
 
         assert run("http://behind-the-proxy.invalid/") == "http://behind-the-proxy.invalid answered 200"
         address = f"http://127.0.0.1:{direct.port}"
-        assert run(address) == f"{address} refused the request: HTTP status 204 instead of 200"
+        assert run(address) == f"{address} answered with HTTP status 204 instead of 200"

@@ -74,7 +74,9 @@ def test_days_left(tmp_path: Path, days: int, fields: dict[str, int], status: st
     with presenting(path) as port:
         result = probe(port, tls=trust(tmp_path, authority), **fields)
     assert result["status"] == status, result
-    assert result["message"] == f"The certificate of localhost:{port} is valid for {days} more days"
+    limit = {"degraded": fields.get("degraded_days", 30), "error": fields.get("error_days", 7)}.get(status)
+    left = f"The certificate of localhost:{port} is valid for {days} more days"
+    assert result["message"] == (left if limit is None else f"{left} (below {limit})")
     details = result["details"]
     assert (details["days_left"], details["names"], details["chain_length"]) == (days, ["localhost"], 1)
     assert details["not_after"] == (NOW + timedelta(days=days, hours=12)).strftime("%Y-%m-%dT%H:%M:%SZ")

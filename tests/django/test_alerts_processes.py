@@ -144,6 +144,7 @@ urlpatterns = [path("hold/", hold), *demo]
 """
 
 
+@pytest.mark.services
 def test_workers_that_are_all_stuck_in_c_code_are_alerted_by_themselves(tmp_path: Path, receiver: Receiver) -> None:
     (tmp_path / "holding.py").write_text(HOLDING)
     settings = {**project(tmp_path, receiver, WEDGED_AFTER=2), "ROOT_URLCONF": "holding"}

@@ -49,6 +49,7 @@ def get(server: Server, path: str, *, known: bool = True) -> tuple[int, Any]:
     return code, json.loads(body)
 
 
+@pytest.mark.services
 @where_shared
 def test_two_hosts__share_a_check_and_see_each_other(tmp_path: Path, redis: Redis) -> None:
     folders = [tmp_path / name for name in ("web-1", "web-2")]
@@ -82,6 +83,7 @@ def _metrics(server: Server) -> str:
     return send_request(server.port, "/metrics/", Host="localhost", Authorization=f"Bearer {TOKEN}")[2]
 
 
+@pytest.mark.services
 def test_project_without_fleet__has_no_page_of_it(tmp_path: Path, redis: Redis) -> None:
     settings = settings_of(tmp_path, redis, "web", SHARE="host", FLEET=None)
     with serving(GUNICORN, tmp_path, settings) as server:
@@ -89,6 +91,7 @@ def test_project_without_fleet__has_no_page_of_it(tmp_path: Path, redis: Redis) 
         assert get(server, "/health/fleet/")[0] == 404
 
 
+@pytest.mark.services
 def test_unusable_fleet__is_a_warning_and_each_host_alone(tmp_path: Path, redis: Redis) -> None:
     settings = settings_of(tmp_path, redis, "web", FLEET={"URL": "http://:hunter2-secret@redis"})
     assert run_json(tmp_path, settings, HAS_FLEET) is False

@@ -38,7 +38,7 @@ def chosen(rows: QuerySet[Any]) -> list[Any]:
 def say(page: Any, request: HttpRequest, text: str, count: int, rows: Sequence[Model]) -> None:
     """Show the user what was done to so many rows, and log that the user has done so in the history of each."""
     name = request.POST.get("action", "")
-    action = str(page.get_actions(request).get(name, (None, name, name))[2])
+    action = str(getattr(getattr(page, name, None), "short_description", name))
     user: Any = request.user.pk
     LogEntry.objects.log_actions(user, rows, CHANGE, action)
     page.message_user(request, f"{text % {'count': count}} {WITHIN}", messages.SUCCESS)

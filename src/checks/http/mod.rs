@@ -147,6 +147,7 @@ fn judge_status(target: &str, status: u16, expected: &StatusCodes) -> Result<Fin
     let reason = format!("HTTP status {status} instead of {expected}").into();
     let error = match status {
         500.. => CheckError::Unavailable { target, reason },
+        ..400 => CheckError::Unexpected { target, reason },
         _ => CheckError::Rejected { target, reason },
     };
     Err(error.with("status_code", status))

@@ -40,15 +40,15 @@ pub fn judge(
         return Ok(Finding { details, ..Finding::degraded(message) });
     };
     let left = certificate.days_left(now);
-    let status = match left {
-        _ if left < i64::from(days.error) => Status::Error,
-        _ if left < i64::from(days.degraded) => Status::Degraded,
-        _ => Status::Healthy,
+    let (status, below) = match left {
+        _ if left < i64::from(days.error) => (Status::Error, format!(" (below {})", days.error)),
+        _ if left < i64::from(days.degraded) => (Status::Degraded, format!(" (below {})", days.degraded)),
+        _ => (Status::Healthy, String::new()),
     };
     let message = match left {
         // Only where verification is off does an expired certificate get here.
         ..0 => format!("The certificate of {target} has expired"),
-        _ => format!("The certificate of {target} is valid for {}", counted("more day", left.unsigned_abs())),
+        _ => format!("The certificate of {target} is valid for {}{below}", counted("more day", left.unsigned_abs())),
     };
     Ok(Finding { details, ..Finding::new(status, message) })
 }
