@@ -23,6 +23,7 @@ KINDS: dict[str, Any] = {
     "http": specs.Http,
     "dns": specs.Dns,
     "tls_certificate": specs.TlsCertificate,
+    "amqp": specs.Amqp,
     "grpc": specs.Grpc,
     "command": specs.Command,
     "tcp": specs.Tcp,
