@@ -168,7 +168,7 @@ impl PoolRequest<'_> {
             }
             match session.slow_at() {
                 Some(at) if at <= Instant::now() => {
-                    session.note_slow();
+                    self.pool.group.note_slow();
                     if let Some(next) = self.other(session).await
                         && !ticket.is_head()
                     {

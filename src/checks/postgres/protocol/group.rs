@@ -10,7 +10,8 @@ use crate::runtime::lock;
 
 /// How long slow messages are remembered: longer than the pause between two sweeps.
 const SLOW_FOR: Duration = Duration::from_secs(60);
-/// How long the first of them is remembered: a busy machine says nothing of the next sweep.
+/// How long the first of them is remembered: a busy machine, or a new session for which the server loads catalogs and
+/// libraries, says nothing of the next sweep.
 const SLOW_ONCE_FOR: Duration = Duration::from_secs(1);
 
 /// What the sessions of one pool share.

@@ -30,9 +30,6 @@ pub const IDLE: Duration = Duration::from_secs(300);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A message that is at the head for longer than this, and than a round trip, is slow: others do not wait behind it.
 const HEAD_TIMEOUT: Duration = Duration::from_millis(10);
-/// How long after the login slow messages say nothing of the next sweep: the server still loads catalogs and libraries,
-/// for each statement that is new to the session.
-const WARM_UP: Duration = Duration::from_secs(1);
 
 pub struct Session {
     target: String,
@@ -120,13 +117,6 @@ impl Session {
 
     pub fn is_slow(&self) -> bool {
         self.slow_at().is_some_and(|at| at <= Instant::now())
-    }
-
-    /// Has the others of the group remember that a message is slow here.
-    pub fn note_slow(&self) {
-        if self.opened.elapsed() > WARM_UP {
-            self.group.note_slow();
-        }
     }
 
     /// Takes no more messages; those under way are still answered.
@@ -240,7 +230,7 @@ impl Drop for Ticket<'_> {
         let session = self.session;
         if self.is_head() {
             if session.is_slow() {
-                session.note_slow();
+                session.group.note_slow();
             }
             if let (true, ReplyState::Answered, Some(since)) =
                 (self.at_head, self.outcome, lock(&session.pipeline).head_since())

@@ -42,20 +42,6 @@ async fn idle_session_is_closed_by_message() {
     assert!(!session.is_open());
 }
 
-#[tokio::test(start_paused = true)]
-async fn slow_message_of_a_new_session_is_not_remembered() {
-    let (session, _server) = session().await;
-    let slow = async || {
-        let ticket = session.ticket();
-        tokio::time::advance(2 * HEAD_TIMEOUT).await;
-        ticket.end(ReplyState::Answered);
-        session.group.was_slow_recently()
-    };
-    assert!(!slow().await);
-    tokio::time::advance(2 * WARM_UP).await;
-    assert!(slow().await);
-}
-
 #[tokio::test]
 async fn session_with_abandoned_message_takes_no_more() {
     let (session, mut server) = session().await;
