@@ -18,7 +18,7 @@ pytestmark = pytest.mark.services
 CELLS = [Cell(fault, fault.on[index % len(fault.on)]) for index, fault in enumerate(FAULTS) if fault.is_noticed]
 CELLS += [Cell(fault, dependency) for fault in FAULTS if not fault.is_noticed for dependency in fault.on]
 OF_ALERTS = [cell for cell in CELLS if cell.fault.alerts]
-WIDE = Bounds(ready=3, health=5, unaffected=1, threads=16)
+WIDE = Bounds(ready=3, health=5, unaffected=1, threads=16, sessions=2)
 PROCESSES = 10
 
 
