@@ -55,6 +55,9 @@ def random_days(now: float, name: str, seed: int) -> list[dict[str, Any]]:
     return rows
 
 
+RUNS = {"healthy_runs": 100, "duration_4": 100}
+
+
 def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> int:
     """Save roll-ups of 90 days and 24 hours for these checks, and return how many."""
     from django_lifesigns.models import Rollup
@@ -70,9 +73,10 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
             ]
         else:
             days = random_days(now, name, number)
-        rows += [Rollup(**fields) for fields in days]
+        # In the last hour of a day the last 24 hours are that day, and minutes.
+        rows += [Rollup(**RUNS, **fields) for fields in days]
         hours = range(HOUR.start(now) - 24 * HOUR.seconds, int(now), HOUR.seconds)
-        common = {"check_name": name, "period": "hour", "healthy": 3_600.0, "healthy_runs": 100, "duration_4": 100}
+        common = {"check_name": name, "period": "hour", "healthy": 3_600.0, **RUNS}
         rows += [Rollup(**common, start=start, until=start) for start in hours]
     Rollup.objects.bulk_create(rows, batch_size=500)
     return len(rows)
