@@ -12,6 +12,7 @@ import pytest
 SEED = os.environ.get("LIFESIGNS_ORDER")
 # Processes of a test run take file after file: one that takes a minute must not be the last.
 LONGEST = (
+    "tests/fleet/test_scale.py",
     "tests/django/test_odd_settings.py",
     "tests/django/test_server_matrix.py",
     "tests/django/test_worker.py",

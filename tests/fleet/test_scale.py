@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fleet.scale import Scale, measure, measure_view
 from tests.process.host import where_shared
 
 
+# It waits for runs that are seconds apart, on one host after the other.
+@pytest.mark.timeout(900)
 @where_shared
 def test_hosts_run_a_check_about_as_often_as_one_and_late_results_are_ignored() -> None:
     figures = measure(Scale(hosts=4, processes=2, ttl=8.0, seconds=40.0, faults=1))
