@@ -18,7 +18,7 @@ use crate::model::clock::Moment;
 use crate::model::{Notice, Owner, check_of};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
 use crate::policy::outbox::{DeliveryReport, DeliveryResult};
-use crate::runtime::Process;
+use crate::runtime::{Process, random};
 use crate::state::delivery_counts::DeliveryOutcome;
 use crate::state::incidents::IncidentTable;
 
@@ -122,8 +122,7 @@ impl Alerts {
             };
             let _ = stores.control.update(LOCK_TIMEOUT, hold);
         }
-        let random = uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64;
-        let pause = backoff::pause(&self.settings.retries, claim.claimed.attempt, random);
+        let pause = backoff::pause(&self.settings.retries, claim.claimed.attempt, random());
         let sent = sent(attempt, pause);
         let (outcome, answer) = match &sent {
             DeliveryResult::Delivered { answer, .. } => (DeliveryOutcome::Delivered, answer.clone()),

@@ -67,20 +67,21 @@ pub async fn turn(
             }
         };
         fleet.reached();
-        let mut turn = match reply.turn {
+        let lead = match reply.turn {
             FleetTurn::Leader(fence) => {
                 let (fleet, process, state) = (fleet.clone(), process.clone(), state.clone());
-                let key = key.clone();
-                Some(FleetLease { fleet, process, state, key, token: token.clone(), fence, acquired, is_over: false })
+                let (key, token) = (key.clone(), token.clone());
+                Some(FleetLease { fleet, process, state, key, token, fence, acquired, is_over: false })
             }
             FleetTurn::Found | FleetTurn::Held => None,
         };
         // The fleet's lease is given back when the breaker refuses.
         lease.adopt(reply.result.as_ref(), reply.operation)?;
-        match (reply.turn, turn.take()) {
-            (_, Some(turn)) => return Ok(Turn::Lead(FleetLead(Some(turn)))),
-            (FleetTurn::Found, _) => return state.known_outcome().map(Turn::Found).ok_or(NotRun::Observer),
-            _ => {}
+        if lead.is_some() {
+            return Ok(Turn::Lead(FleetLead(lead)));
+        }
+        if reply.turn == FleetTurn::Found {
+            return state.known_outcome().map(Turn::Found).ok_or(NotRun::Observer);
         }
         // The outcome of the run that is under way will do, whenever it started.
         after.get_or_insert_with(|| reply.result.map_or(0, |result| result.fence));

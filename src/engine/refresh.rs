@@ -13,7 +13,7 @@ use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
 use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick};
-use crate::runtime::{PerProcess, Process};
+use crate::runtime::{PerProcess, Process, random};
 use crate::state::TableSnapshot;
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
@@ -105,8 +105,7 @@ struct Plan {
 
 impl Plan {
     fn new() -> Self {
-        let random = uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64;
-        Self { part: 1.0 - JITTER * random, not_before: Instant::now() }
+        Self { part: 1.0 - JITTER * random(), not_before: Instant::now() }
     }
 
     /// Starts a run if it is time, and returns when to look again.

@@ -10,20 +10,17 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{lags_anywhere, statuses};
 use crate::engine::Engine;
 use crate::model::Status;
-use crate::runtime::background::{BackgroundService, BackgroundTask};
-use crate::runtime::{PerProcess, Process, process, uptime};
+use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
+use crate::runtime::{PerProcess, Process, process, random, uptime};
 use crate::state::Fleet;
 use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, Announcement, InstanceState};
-use crate::state::backend::fleet::random;
-use crate::state::scope::{key, record_name};
+use crate::state::scope::{record_name, short_key};
 
-/// How often to look whether it is time.
-const TICK: Duration = Duration::from_secs(1);
 /// The process that announces the instance has so long to do it again.
 const TURN: Duration = Duration::from_secs(15);
 
@@ -96,7 +93,7 @@ async fn take_part(engine: Weak<Engine>, process: Arc<Process>) {
             }
         }
         drop(engine);
-        sleep(TICK).await;
+        sleep_until(next_tick()).await;
     }
 }
 
@@ -169,5 +166,5 @@ fn settings_hash(engine: &Engine) -> String {
     for check in engine.checks().iter() {
         all += &format!("{} {} {:?};", record_name(&check.options), check.options.critical, check.options.ttl);
     }
-    key(&all).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    short_key(&all)
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::short_work::{PATIENCE, ShortJob};
@@ -108,7 +108,7 @@ where
         && timeout(PATIENCE, result.wait_for(Option::is_some)).await.is_err()
         && let Some(job) = process.short_work.withdraw(id)
     {
-        run_alone::<T>(process, |_permit| job());
+        run_alone::<T>(process, job);
     }
     // The sender is dropped without a result only if the work panicked.
     let result = result.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
@@ -126,43 +126,30 @@ where
     T: Send + Sync + 'static,
 {
     let (sender, result) = watch::channel(None);
-    if !is_short || is_slow.load(Ordering::Relaxed) {
-        let is_slow = is_slow.clone();
-        run_alone::<T>(process, move |permit| {
-            let began = Instant::now();
-            let found = work();
-            is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
-            // Returned first, so that who has the result can start the next run.
-            drop(permit);
-            sender.send_replace(Some(found));
-        });
-        return SingleRun { result, queued: None };
-    }
+    let was_slow = is_slow.load(Ordering::Relaxed);
     let is_slow = is_slow.clone();
-    let job: ShortJob = Box::new(move || {
+    let job: ShortJob = Box::new(move |permit| {
         let began = Instant::now();
         let found = work();
         is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
+        // Returned first, so that who has the result can start the next run.
+        drop(permit);
         sender.send_replace(Some(found));
     });
-    match process.short_work.submit(job) {
-        Ok(id) => SingleRun { result, queued: Some(id) },
-        Err(job) => {
-            run_alone::<T>(process, |_permit| job());
-            SingleRun { result, queued: None }
-        }
-    }
+    let queued = if is_short && !was_slow { process.short_work.submit(job) } else { Err(job) };
+    let queued = queued.map_err(|job| run_alone::<T>(process, job)).ok();
+    SingleRun { result, queued }
 }
 
 /// Runs it on a thread of its own, as soon as its kind has one left.
-fn run_alone<T: Send + Sync + 'static>(process: &Process, run: impl FnOnce(OwnedSemaphorePermit) + Send + 'static) {
+fn run_alone<T: Send + Sync + 'static>(process: &Process, job: ShortJob) {
     let threads = process.shared::<Threads<T>>("").0.clone();
     match threads.clone().try_acquire_owned() {
-        Ok(permit) => drop(process.runtime.spawn_blocking(move || run(permit))),
+        Ok(permit) => drop(process.runtime.spawn_blocking(move || job(Some(permit)))),
         Err(_) => drop(process.runtime.spawn(async move {
             // Never closed.
             if let Ok(permit) = threads.acquire_owned().await {
-                tokio::task::spawn_blocking(move || run(permit));
+                tokio::task::spawn_blocking(move || job(Some(permit)));
             }
         })),
     }

@@ -15,3 +15,8 @@ mod short_work;
 pub use context::Context;
 pub use per_process::{PerProcess, generation, loaded_at, lock, uptime, watch_forks};
 pub use process::Process;
+
+/// A number from 0 to 1.
+pub fn random() -> f64 {
+    uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
+}

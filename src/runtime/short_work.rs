@@ -15,6 +15,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::per_process::lock;
 
 /// How long a job may keep the others waiting.
@@ -23,8 +25,8 @@ pub const PATIENCE: Duration = Duration::from_millis(5);
 /// How many threads there may be, all but one of which are stuck.
 const MAX_THREADS: usize = 8;
 
-/// What is to be done.
-pub type ShortJob = Box<dyn FnOnce() + Send>;
+/// What is to be done. It gives the permit of its thread back before its result is known, where it has a thread of its own.
+pub type ShortJob = Box<dyn FnOnce(Option<OwnedSemaphorePermit>) + Send>;
 
 /// The jobs of one process that wait for the thread.
 #[derive(Default)]
@@ -89,7 +91,7 @@ impl ShortWork {
             state.busy_since = Some(Instant::now());
             drop(state);
             // Whoever waits for the job learns that it panicked by what the job has dropped.
-            let _ = catch_unwind(AssertUnwindSafe(job));
+            let _ = catch_unwind(AssertUnwindSafe(|| job(None)));
             state = lock(&self.state);
             if state.thread == number {
                 state.busy_since = None;
@@ -111,15 +113,15 @@ mod tests {
     /// A job that says on which thread it ran.
     fn job(ran: &Sender<thread::ThreadId>) -> ShortJob {
         let ran = ran.clone();
-        Box::new(move || ran.send(thread::current().id()).unwrap())
+        Box::new(move |_| ran.send(thread::current().id()).unwrap())
     }
 
     /// A job that blocks until the sender is dropped, after it has said that it runs.
     fn blocked(runs: &Sender<thread::ThreadId>) -> (ShortJob, Sender<()>) {
         let (release, released): (_, Receiver<()>) = mpsc::channel();
         let runs = job(runs);
-        let run = move || {
-            runs();
+        let run = move |_| {
+            runs(None);
             let _ = released.recv();
         };
         (Box::new(run), release)
@@ -130,7 +132,7 @@ mod tests {
         let work = Arc::new(ShortWork::default());
         let (ran, threads) = mpsc::channel();
         assert!(work.submit(job(&ran)).is_ok());
-        assert!(work.submit(Box::new(|| panic!("of the test"))).is_ok());
+        assert!(work.submit(Box::new(|_| panic!("of the test"))).is_ok());
         assert!(work.submit(job(&ran)).is_ok());
         assert_eq!(threads.recv_timeout(SOON).unwrap(), threads.recv_timeout(SOON).unwrap());
     }
@@ -144,7 +146,7 @@ mod tests {
         let first = threads.recv_timeout(SOON).unwrap();
         let behind = work.submit(job(&ran)).ok().unwrap();
         assert!(work.withdraw(started).is_none(), "it runs");
-        work.withdraw(behind).unwrap()();
+        work.withdraw(behind).unwrap()(None);
         assert_eq!(threads.recv_timeout(SOON).unwrap(), thread::current().id());
         thread::sleep(PATIENCE);
         assert!(work.submit(job(&ran)).is_ok());

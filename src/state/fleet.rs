@@ -15,11 +15,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backend::fleet::instances::InstanceCounts;
-use super::backend::fleet::{FleetKey, FleetStore, random};
-use super::scope::{Scope, key, record_name};
+use super::backend::fleet::{FleetKey, FleetStore};
+use super::scope::{Scope, record_name, short_key};
 use super::stored::{Fits, Stored};
 use crate::model::{CheckError, CheckOptions, Owner, clock};
-use crate::runtime::{PerProcess, diagnostics};
+use crate::runtime::{PerProcess, diagnostics, random};
 
 /// How soon a store that was lost is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -91,9 +91,7 @@ impl Fleet {
 
     /// The keys of a check.
     pub fn key(&self, options: &CheckOptions) -> FleetKey {
-        let hash = key(&record_name(options));
-        let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-        self.store.key_of(&options.name, &hash)
+        self.store.key_of(&options.name, &short_key(&record_name(options)))
     }
 
     /// The instance that this host is.

@@ -39,7 +39,7 @@ const MARGIN: Duration = Duration::from_millis(250);
 const FLEET_MARGIN: Duration = Duration::from_millis(2_250);
 
 /// How long a result that is not healthy is fresh at most.
-const UNHEALTHY_TTL: Duration = Duration::from_secs(30);
+pub const UNHEALTHY_TTL: Duration = Duration::from_secs(30);
 
 /// The duty to run the check, and the breaker's permit for it.
 #[derive(Debug, Serialize, Deserialize)]

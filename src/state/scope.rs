@@ -80,6 +80,11 @@ pub fn key(of: &str) -> [u8; 16] {
     key
 }
 
+/// The beginning of the same as text, where people compare it or a key has to be short.
+pub fn short_key(of: &str) -> String {
+    key(of).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

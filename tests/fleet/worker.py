@@ -8,33 +8,21 @@ host's, is in error while there is `<host>.broken`.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import lifesigns
 from lifesigns.specs import Breaker
+from tests.process.host_worker import directory, keep_log, lines, noted_run
 
-directory = Path(sys.argv[1])
 options: dict[str, Any] = json.loads(sys.argv[2])
 host: str = options["host"]
-lines: list[str] = []
-
-
-class Lines(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        lines.append(record.getMessage())
 
 
 def paid() -> dict[str, Any]:
-    with open(directory / "runs", "a") as runs:
-        runs.write(f"{time.time()} {host} {os.getpid()}\n")
-    seconds = directory / "seconds"
-    time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
-    status = "error" if (directory / "broken").exists() else "healthy"
+    status = noted_run(f"{time.time()} {host} {os.getpid()}")
     return {"status": status, "message": host, "details": {"host": host}}
 
 
@@ -56,8 +44,7 @@ def make_engine() -> lifesigns.Engine:
 
 
 def main() -> None:
-    logging.getLogger("lifesigns").addHandler(Lines())
-    logging.getLogger("lifesigns").setLevel(logging.INFO)
+    keep_log()
     engine = make_engine()
     if options.get("background"):
         engine.start_background()

@@ -27,12 +27,17 @@ class Lines(logging.Handler):
         lines.append(record.getMessage())
 
 
-def counted() -> dict[str, Any]:
+def noted_run(line: str) -> str:
+    """Add a line to `runs`, take as long as `seconds` says, and return the status."""
     with open(directory / "runs", "a") as runs:
-        runs.write(f"{os.getpid()}\n")
+        runs.write(f"{line}\n")
     seconds = directory / "seconds"
     time.sleep(float(seconds.read_text()) if seconds.exists() else 0.0)
-    status = "error" if (directory / "broken").exists() else "healthy"
+    return "error" if (directory / "broken").exists() else "healthy"
+
+
+def counted() -> dict[str, Any]:
+    status = noted_run(str(os.getpid()))
     size = directory / "size"
     details = {"pid": os.getpid(), "text": "x" * int(size.read_text() if size.exists() else 0)}
     return {"status": status, "message": str(os.getpid()), "details": details}
@@ -81,13 +86,18 @@ def wait_for_runs(count: int) -> None:
         time.sleep(0.005)
 
 
+def keep_log() -> None:
+    """Have `lines` hold what the engine logs."""
+    logging.getLogger("lifesigns").addHandler(Lines())
+    logging.getLogger("lifesigns").setLevel(logging.INFO)
+
+
 def main() -> None:
     import warnings
 
     # Python warns of any fork beside threads; that this works is what is tested.
     warnings.simplefilter("ignore", DeprecationWarning)
-    logging.getLogger("lifesigns").addHandler(Lines())
-    logging.getLogger("lifesigns").setLevel(logging.INFO)
+    keep_log()
     names = {**globals(), "engine": make()}
     for question in sys.stdin:
         print(json.dumps(eval(question, names)), flush=True)

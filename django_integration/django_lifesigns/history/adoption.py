@@ -44,7 +44,7 @@ class AdoptOrCreateModel(CreateModel):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         table = model._meta.db_table
-        if table in _tables(schema_editor):
+        if has_table(model, schema_editor):
             complete(model, schema_editor, is_adopted=not _is_created(table, schema_editor))
             return
         super().database_forwards(app_label, schema_editor, from_state, to_state)

@@ -44,7 +44,8 @@ use redis::{Cmd, Value, cmd};
 use tokio::time::timeout;
 
 use crate::model::{CheckError, Phase};
-use crate::runtime::{Context, Process};
+use crate::runtime::{Context, Process, random};
+use crate::state::record::UNHEALTHY_TTL;
 pub use operations::FleetOperation;
 use reply::{bytes, integer, text, unexpected};
 
@@ -87,15 +88,10 @@ pub struct FleetKey {
 pub struct FleetRequest {
     /// The fence of the result that the host has: it is not sent again.
     pub known: u64,
-    /// A result that is younger is acceptable; of one that is not healthy, see [`Self::UNHEALTHY_TTL`].
+    /// A result that is younger is acceptable; of one that is not healthy, see [`UNHEALTHY_TTL`].
     pub max_age: Duration,
     /// Any result of a higher fence is acceptable.
     pub after: Option<u64>,
-}
-
-impl FleetRequest {
-    /// As [`crate::state::record`] has it.
-    const UNHEALTHY_TTL: Duration = Duration::from_secs(30);
 }
 
 /// How a request ends.
@@ -157,10 +153,7 @@ impl FleetStore {
         let lease = LEASE.mul_f64(1.0 + 0.2 * random());
         let mut command = self.script(scripts::ACQUIRE, &[&key.keys[0], &key.keys[1], &key.keys[2], &self.key("ops")]);
         command.arg(token).arg(millis(lease)).arg(request.known).arg(millis(request.max_age));
-        command
-            .arg(request.after.map_or(-1, u64::cast_signed))
-            .arg(millis(FleetRequest::UNHEALTHY_TTL))
-            .arg(&key.check);
+        command.arg(request.after.map_or(-1, u64::cast_signed)).arg(millis(UNHEALTHY_TTL)).arg(&key.check);
         let reply = self.call(process, command).await?;
         let Value::Array(parts) = &reply else { return Err(unexpected(&self.target())) };
         let [turn, fence, age, value, operation, lead] = parts.as_slice() else {
@@ -257,9 +250,4 @@ fn result(fence: &Value, age: &Value, value: &Value) -> Option<FleetResult> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(1 << 50)
-}
-
-/// A number from 0 to 1.
-pub fn random() -> f64 {
-    uuid::Uuid::new_v4().as_u64_pair().0 as f64 / u64::MAX as f64
 }
