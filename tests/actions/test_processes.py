@@ -65,6 +65,8 @@ def test_store_removed__limits_are_still_known(workers: Callable[..., list[Worke
     break_down(directory)
     wait_until(lambda: acted(directory) == 2, LONG)
     for _ in range(3):
+        # Each looks once a second; what only one has seen yet may be lost with the store.
+        wait_until(lambda: len({tuple(log(worker)) for worker in found}) == 1, LONG)
         shutil.rmtree(directory / "store")
         wait_until(lambda: _is_made(directory), LONG)
         repair(directory)

@@ -38,9 +38,9 @@ def no_engine_is_left() -> Iterator[None]:
 class Shop:
     """An engine whose check ``database`` fails while `broken` says so."""
 
-    def __init__(self, channels: dict[str, Any], **alerts: Any) -> None:
+    def __init__(self, channels: dict[str, Any], broken: bool = False, **alerts: Any) -> None:
         # What the callables refer to, which outlive this object otherwise.
-        self._state = state = {"broken": False}
+        self._state = state = {"broken": broken}
         self._message = message = ["no answer"]
         self.events: list[IncidentEvent] = []
         events = self.events
@@ -491,8 +491,7 @@ def test_restore__open_incident_continues_and_fires_no_second_time(receiver: Rec
     before.wait_deliveries("delivered")
     kept = before.engine.incidents()
     del before
-    shop = Shop({"hook": receiver.channel})
-    shop.broken = True
+    shop = Shop({"hook": receiver.channel}, broken=True)
     shop.engine.restore_incidents(kept)
     shop.engine.restore_incidents(kept)
     time.sleep(2.2)  # two steps of the service
@@ -511,8 +510,7 @@ def test_restore__notice_that_was_sent_since_it_was_kept__keeps_its_id(receiver:
     before.engine.acknowledge("database", "anna")
     before.wait_deliveries("delivered", "delivered")
     del before
-    shop = Shop({"hook": receiver.channel})
-    shop.broken = True
+    shop = Shop({"hook": receiver.channel}, broken=True)
     shop.engine.restore_incidents(kept)
     shop.wait_state("firing")
     shop.broken = False

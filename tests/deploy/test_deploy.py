@@ -159,6 +159,7 @@ def test_kubernetes__probes_are_those_of_a_probe_server() -> None:
     assert ports["probes"] == 9464
     engine = lifesigns.Engine()
     engine.register("x", lambda: True)
+    engine.run()
     with lifesigns.serve("127.0.0.1:0", engine, show_details="always") as server:
         for probe in PROBES:
             get = web[probe]["httpGet"]

@@ -69,7 +69,9 @@ def run_script(*urls: str) -> subprocess.CompletedProcess[str]:
 
 def test_script_prints_a_line_for_each_check_and_exits_by_what_is_critical() -> None:
     done = run_script()
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    # What the machine has little of is said.
+    assert all(line.startswith(("disk: ", "memory: ")) for line in done.stderr.splitlines()), done.stderr
     assert [line.split()[1] for line in done.stdout.splitlines()[:3]] == ["disk", "memory", "python"]
     failing = run_script(f"http://127.0.0.1:{free_port()}/")
     assert failing.returncode == 1

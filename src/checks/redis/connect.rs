@@ -191,7 +191,7 @@ impl RedisSession {
 
     /// Whether the connection is alive, as far as is known, and leads to `address`.
     fn serves(&self, address: &RedisAddress) -> bool {
-        !self.driver.is_over() && self.address == *address
+        !self.driver.is_over() && !self.gauge.has_failed() && self.address == *address
     }
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one

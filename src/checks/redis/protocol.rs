@@ -32,6 +32,11 @@ impl Gauge {
         self.budget.refill();
     }
 
+    /// Whether an error has ended the connection, which its driver may not have noticed yet.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.failure).is_some()
+    }
+
     /// The error that ended the connection, which the library does not hand on as it was.
     pub fn take_failure(&self) -> Option<io::Error> {
         lock(&self.failure).take()
