@@ -34,7 +34,7 @@ impl Phase {
             Self::Connect => "while connecting",
             Self::Tls => "during the TLS handshake",
             Self::Greeting => "while waiting for the greeting",
-            Self::Authenticate => "while authenticating",
+            Self::Authenticate => "during the login",
             Self::Query => "while waiting for the answer",
             Self::Function => "in the function",
             Self::Lock => "while waiting for a lock",

@@ -86,7 +86,8 @@ def test_encrypted_proxy_of_plain_http_is_verified(http_apis: HttpApis, certific
         stranger = probe(openai(http_apis, "a.invalid", certificates.stranger.certificate), environment)
     assert [result["status"] for result in trusted] == ["healthy"] * 3, trusted
     assert stranger[0]["message"] == (
-        f"TLS with the proxy localhost:{proxy.port} failed: the certificate is signed by an unknown authority"
+        f"TLS with the proxy localhost:{proxy.port} failed: "
+        "the certificate is signed by an unknown authority, or an intermediate certificate is missing"
     )
 
 

@@ -25,7 +25,7 @@ from tests.services import Certificates, HttpApis, Pair
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-UNKNOWN = "the certificate is signed by an unknown authority"
+UNKNOWN = "the certificate is signed by an unknown authority, or an intermediate certificate is missing"
 EXPIRED = "the certificate has expired"
 WRONG_NAME = "the certificate is not valid for this host name"
 NOT_LISTED = "the certificate is self-signed or not meant for servers, and not listed in `ca`"

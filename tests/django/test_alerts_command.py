@@ -14,7 +14,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from django_lifesigns.alerts.exchange import exchange
-from django_lifesigns.management.incidents import with_times
+from django_lifesigns.management.incidents import json_with_times
 from django_lifesigns.models import Incident, Silence
 from django_lifesigns.runtime import engine, sharing
 from django_lifesigns.runtime.engine import get_engine, reset
@@ -80,7 +80,9 @@ def test_list_as_json_has_the_story_with_times_in_words() -> None:
     (found,) = shown["incidents"]
     assert (found["check"], found["state"], found["instance"]) == ("cpu_load", "firing", "elsewhere")
     assert found["since"].endswith("+00:00")
-    assert with_times({"acknowledged_at": 0.5}) == {"acknowledged_at": "1970-01-01T00:00:00.500000+00:00"}
+    assert json.loads(json_with_times({"acknowledged_at": 0.5})) == {
+        "acknowledged_at": "1970-01-01T00:00:00.500000+00:00"
+    }
     assert found["deliveries"][1]["last_answer"] == "403 Forbidden"
     assert shown["silences"][0]["matchers"]["check"] == ["database_*"]
     assert len(json.loads(call("list", "--format", "json", "--all"))["incidents"]) == 2

@@ -131,7 +131,7 @@ def test_mail__port_that_speaks_tls_from_the_first_byte(tmp_path: Path) -> None:
         settings = {**server.django_settings(), "EMAIL_USE_TLS": True, "EMAIL_USE_SSL": False}
         found = checks(tmp_path, settings, "aws_ses")["aws_ses"]
     assert (found["status"], found["error_type"]) == ("error", "TLSError")
-    assert found["message"].endswith("use implicit TLS (EMAIL_USE_SSL)")
+    assert found["message"].endswith("in Django EMAIL_USE_SSL)")
     assert found["duration_ms"] < 1000
 
 

@@ -17,6 +17,7 @@ from django_lifesigns.alerts.exchange import MOST_ROWS
 from django_lifesigns.alerts.rows import known_incident, matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
 from django_lifesigns.checks.timezones import kept
+from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.base import require_history
 from django_lifesigns.management.terminal import Paint, Table
 from lifesigns import Engine
@@ -107,12 +108,16 @@ def in_both(engine: Engine | None, store: Callable[[Engine], object], tables: Ca
     return ""
 
 
-def with_times(value: Any, key: str = "") -> Any:
-    """Return what is shown as JSON: times in words, not in seconds."""
+def json_with_times(value: Any) -> str:
+    """Return it as JSON for people: indented, times in words, not in seconds."""
+    return to_json(_with_times(value), indent=2)
+
+
+def _with_times(value: Any, key: str = "") -> Any:
     if isinstance(value, Mapping):
-        return {name: with_times(item, name) for name, item in value.items()}
+        return {name: _with_times(item, name) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [with_times(item) for item in value]
+        return [_with_times(item) for item in value]
     is_time = key in TIMES and isinstance(value, (int, float))
     return datetime.fromtimestamp(value, timezone.utc).isoformat() if is_time else value
 

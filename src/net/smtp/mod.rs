@@ -107,7 +107,7 @@ async fn greeting(context: &Context, session: &mut SmtpSession<'_>, host: &str, 
         Either::Left((reply, _)) => reply.map(drop),
         Either::Right((true, _)) => Err(CheckError::Tls {
             target: net::target(host, port),
-            reason: "this port speaks TLS from the first byte: use implicit TLS (EMAIL_USE_SSL)".into(),
+            reason: "this port speaks TLS from the first byte: use implicit TLS (`security=\"tls\"`, in Django EMAIL_USE_SSL)".into(),
         }),
         Either::Right((false, reply)) => reply.await.map(drop),
     }
@@ -129,7 +129,7 @@ async fn speaks_tls(context: &Context, host: &str, port: u16) -> bool {
 fn use_starttls(error: CheckError) -> CheckError {
     match error {
         CheckError::Tls { target, reason } if reason == NOT_TLS => {
-            let reason = "the server does not speak TLS from the first byte: use STARTTLS (EMAIL_USE_TLS)".into();
+            let reason = "the server does not speak TLS from the first byte: use STARTTLS (`security=\"starttls\"`, in Django EMAIL_USE_TLS)".into();
             CheckError::Tls { target, reason }
         }
         other => other,

@@ -150,7 +150,9 @@ pub(super) fn reason(error: &Error) -> Cow<'static, str> {
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "the certificate is not valid for this host name"
             }
-            Certificate::UnknownIssuer => "the certificate is signed by an unknown authority",
+            Certificate::UnknownIssuer => {
+                "the certificate is signed by an unknown authority, or an intermediate certificate is missing"
+            }
             Certificate::Revoked => "the certificate is revoked",
             Certificate::UnknownRevocationStatus => "no revocation list covers the certificate",
             Certificate::ExpiredRevocationList | Certificate::ExpiredRevocationListContext { .. } => {
@@ -199,7 +201,10 @@ mod tests {
             (CertificateError::Expired.into(), "the certificate has expired"),
             (CertificateError::NotValidYet.into(), "the certificate is not valid yet"),
             (CertificateError::NotValidForName.into(), "the certificate is not valid for this host name"),
-            (CertificateError::UnknownIssuer.into(), "the certificate is signed by an unknown authority"),
+            (
+                CertificateError::UnknownIssuer.into(),
+                "the certificate is signed by an unknown authority, or an intermediate certificate is missing",
+            ),
             (CertificateError::Revoked.into(), "the certificate is revoked"),
             (CertificateError::BadEncoding.into(), "the certificate is invalid"),
             (Error::AlertReceived(AlertDescription::CertificateRequired), "the server requires a client certificate"),

@@ -15,10 +15,9 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.actions.exchange import switch
 from django_lifesigns.actions.tables import ALL, ActionRun
-from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.alert_arguments import user
 from django_lifesigns.management.base import HealthCommand, require_history
-from django_lifesigns.management.incidents import WITHIN, with_times
+from django_lifesigns.management.incidents import WITHIN, json_with_times
 from django_lifesigns.management.terminal import Block, Paint, Table, show
 from django_lifesigns.runtime.engine import get_runtime
 from django_lifesigns.settings.problems import did_you_mean
@@ -69,7 +68,7 @@ class Command(HealthCommand):
     def _list(self, *, output: str, **_options: Any) -> None:
         found, entries = self._engine.actions(), self._engine.action_log()
         if output == "json":
-            self._write_json({**found, "log": entries})
+            self.stdout.write(json_with_times({**found, "log": entries}))
             return
         parts: list[str | Table] = [action_table(found["actions"], self._paint)]
         if found["off"]:
@@ -90,7 +89,7 @@ class Command(HealthCommand):
         if entry is None:
             raise CommandError(_("No process has taken it: none runs, or none can run this action."), returncode=2)
         if output == "json":
-            self._write_json(entry)
+            self.stdout.write(json_with_times(entry))
         else:
             self.stdout.write(self._paint(1, STATE, entry["state"]) + f": {entry['in_words']}")
         if entry["state"] in BAD:
@@ -131,7 +130,7 @@ class Command(HealthCommand):
             why = type(error.__cause__ or error).__name__
             self.stderr.write(self.style.WARNING(text % {"error": why}))
         if output == "json":
-            self._write_json({"name": name or ALL, "is_on": is_on})
+            self.stdout.write(json_with_times({"name": name or ALL, "is_on": is_on}))
             return
         text = _("%(name)s enabled") if is_on else _("%(name)s disabled")
         self.stdout.write(text % {"name": name or _("All actions")})
@@ -141,9 +140,6 @@ class Command(HealthCommand):
         if name not in known:
             text = _("Unknown action %(name)r.") % {"name": name}
             raise CommandError(f"{text} {did_you_mean(name, known)}", returncode=2)
-
-    def _write_json(self, value: Any) -> None:
-        self.stdout.write(to_json(with_times(value), indent=2))
 
 
 def action_table(actions: list[Mapping[str, Any]], paint: Paint) -> Table:

@@ -16,11 +16,10 @@ from django.utils.translation import ngettext
 from django_lifesigns.alerts import operations
 from django_lifesigns.alerts.plausibility import subjects
 from django_lifesigns.alerts.tables import Incident
-from django_lifesigns.history.json_text import to_json
 from django_lifesigns.management.alert_actions import AlertActions
 from django_lifesigns.management.alert_arguments import add_actions
 from django_lifesigns.management.base import HealthCommand, unknown_checks
-from django_lifesigns.management.incidents import Known, incident_table, silence_table, with_times
+from django_lifesigns.management.incidents import Known, incident_table, json_with_times, silence_table
 from django_lifesigns.management.terminal import Block, Table, show
 from django_lifesigns.runtime.engine import get_runtime
 from django_lifesigns.settings.alerts import place_of_channel
@@ -60,7 +59,7 @@ class Command(HealthCommand):
         known = self._find()
         incidents = list(known.incidents.values()) if whole else known.is_open
         if output == "json":
-            self._write_json({"incidents": incidents, "silences": list(known.silences.values())})
+            self.stdout.write(json_with_times({"incidents": incidents, "silences": list(known.silences.values())}))
             return
         parts: list[str | Table] = [incident_table(incidents, self._paint)] if incidents else [_("No open incidents.")]
         if known.silences:
@@ -81,7 +80,7 @@ class Command(HealthCommand):
             raise CommandError(none, returncode=2)
         found = {name: self._runtime.engine.test_channel(name) for name in channels or known}
         if output == "json":
-            self._write_json(found)
+            self.stdout.write(json_with_times(found))
         for name, attempt in found.items() if output == "text" else ():
             style = self.style.SUCCESS if attempt["state"] == "delivered" else self.style.ERROR
             self.stdout.write(style(f"{name}: {attempt['state']} ({attempt['answer']})"))
@@ -161,7 +160,7 @@ class Command(HealthCommand):
             warning = _("The tables of incidents cannot be written (%(error)s): other hosts follow once they can.")
             self.stderr.write(self.style.WARNING(warning % {"error": unreached}))
         if output == "json":
-            self._write_json(facts)
+            self.stdout.write(json_with_times(facts))
         else:
             self.stdout.write(text)
 
@@ -173,6 +172,3 @@ class Command(HealthCommand):
         if group and group not in engine.groups:
             nearest = did_you_mean(group, engine.groups) if engine.groups else _("LIFESIGNS['GROUPS'] names none.")
             raise CommandError(f"{_('Unknown group %(name)r.') % {'name': group}} {nearest}", returncode=2)
-
-    def _write_json(self, value: Any) -> None:
-        self.stdout.write(to_json(with_times(value), indent=2))
