@@ -316,9 +316,9 @@ def test_amqp_broker_that_does_not_answer_the_close(kind: str) -> None:
     with answers(START, TUNE, OPEN_OK, counted) as server:
         where = {"host": server.host, "port": server.port}
         servers = where if kind == "amqp" else {"servers": [where]}
-        result = run({"kind": kind, "queues": ["q"], **servers}, WITHIN)
+        result = run({"kind": kind, "queues": ["q"], **servers}, 10.0)
     assert result["status"] == "healthy", result
-    assert result["duration_ms"] < 1000
+    assert result["duration_ms"] < 5000
 
 
 def test_amqp_connect_refused_and_unknown_names() -> None:

@@ -129,7 +129,7 @@ def test_server_suspended_and_resumed(own: Postgres, warm: bool) -> None:
             started = time.monotonic()
             result = result_of(checks)
             assert result["error_type"] == "TimeoutError"
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 10
     finally:
         own.resume()
     wait_until(lambda: result_of(checks)["status"] == "healthy", 10)
@@ -200,6 +200,7 @@ def test_overrun_statement_is_ended_by_the_server(own: Postgres) -> None:
     assert result_of(checks, "db")["status"] == "healthy"
 
 
+@pytest.mark.alone
 def test_statement_has_all_of_the_timeout_but_what_it_takes_to_report(own: Postgres) -> None:
     """What was found before the statement that overran is in the report."""
     with psycopg.connect(own.dsn) as holder:

@@ -105,7 +105,7 @@ def test_hosts__black_hole_leaves_time_for_the_next(primary: Postgres) -> None:
         checks = engine(3.0, x=spec("postgres", where))
         started = time.monotonic()
         assert result_of(checks)["status"] == "healthy"
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < 6
 
 
 def test_hosts__last_used_one_is_tried_first(primary: Postgres) -> None:
@@ -211,7 +211,7 @@ def test_scram__too_many_iterations(primary: Postgres) -> None:
     try:
         started = time.monotonic()
         result = run(spec("postgres", server(primary, user="excessive", password="x")))
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 3
         assert result["error_type"] == "ConfigurationError"
         assert "9000000 SCRAM iterations" in result["message"]
         assert "5000000" in result["message"]

@@ -384,7 +384,7 @@ def test_cluster_one_reachable_node_of_its_seeds_healthy() -> None:
         result = check(url, nodes=nodes)
         assert_healthy(result)
         assert result["details"]["cluster_state"] == "ok"
-        assert result["duration_ms"] < 1000
+        assert result["duration_ms"] < 4000
         assert_error(check(url, nodes=[refused]), "ConnectionRefusedError", refused)
 
 

@@ -85,24 +85,24 @@ def test_ehlo_name_refused_address_accepted_name() -> None:
 
 
 @pytest.mark.parametrize("security", ["none", "starttls"])
-def test_port_with_implicit_tls_said_within_a_second(certificates: Certificates, security: str) -> None:
+def test_port_with_implicit_tls_said_before_the_timeout(certificates: Certificates, security: str) -> None:
     with Smtp("tls") as server:
         result = probe(server.port, security, tls={"ca": str(certificates.ca)})
     assert result["error_type"] == "TLSError", result
     assert result["message"].endswith(
         'this port speaks TLS from the first byte: use implicit TLS (`security="tls"`, in Django EMAIL_USE_SSL)'
     )
-    assert result["duration_ms"] < 1000
+    assert result["duration_ms"] < 4000
 
 
-def test_port_with_starttls_said_within_a_second() -> None:
+def test_port_with_starttls_said_before_the_timeout() -> None:
     with Smtp("starttls") as server:
         result = probe(server.port, "tls")
     assert result["error_type"] == "TLSError", result
     assert result["message"].endswith(
         'does not speak TLS from the first byte: use STARTTLS (`security="starttls"`, in Django EMAIL_USE_TLS)'
     )
-    assert result["duration_ms"] < 1000
+    assert result["duration_ms"] < 4000
 
 
 def test_late_greeting_healthy() -> None:

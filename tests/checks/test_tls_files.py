@@ -16,7 +16,7 @@ from tests.checks.test_tls import TlsServer
 from tests.services import Certificates
 
 TIMEOUT = 0.5
-SLACK = 0.05
+SLACK = 1.0
 ALWAYS_HEALTHY = {"degraded_above": 100, "error_above": 100}
 OTHERS = {"tls", "url", "plain", "disk"}
 BLOCKED = {"blocked", "blocked_url"}

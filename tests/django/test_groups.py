@@ -101,7 +101,7 @@ def test_group_that_hangs_is_answered_within_the_budget(get: Any, settings: Any)
     get("/alive/")
     started = time.monotonic()
     response = get("/health/group/worker/")
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 5
     assert (response.status_code, response.json()["checks"]["slow"]["pending"]) == (503, True)
     released.set()
 

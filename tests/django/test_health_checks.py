@@ -176,7 +176,7 @@ def test_timeout__overrun_is_an_error_at_once_and_each_call_runs() -> None:
 
     began = time.monotonic()
     first = function()
-    assert 0.15 < time.monotonic() - began < 2
+    assert 0.15 < time.monotonic() - began < 10
     assert first["status"] == "error"
     assert "timed out after 0.2 seconds" in first["message"]
     assert (first["error_type"], first["timeout_seconds"]) == ("TimeoutError", 0.2)

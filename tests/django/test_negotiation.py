@@ -100,7 +100,7 @@ def test_preferred__hostile_header_takes_no_time() -> None:
     started = time.monotonic()
     for accept in ("a/b;" + " " * 4000, "a/b" + ";a=b" * 1000 + ";", 'a/b;a="' * 500, "a/b," * 1000):
         preferred(RequestFactory().get("/", headers={"accept": accept}), OFFERED, FORMATS)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def failing() -> dict[str, object]:

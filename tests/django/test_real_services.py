@@ -60,7 +60,7 @@ def test_mail__port_that_speaks_the_other_kind_of_tls(tmp_path: Path, server: An
         mail = {**smtp.django_settings(), "EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False, **given}
         result = checks(tmp_path, mail, "aws_ses")["aws_ses"]
     assert (result["status"], said in result["message"]) == ("error", True), result
-    assert result["duration_ms"] < 1000
+    assert result["duration_ms"] < 4000
 
 
 def test_mail__greets_as_django_does(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def test_follow__a_database_that_hangs_delays_no_caller(monkeypatch: pytest.Monk
     engine, following = follower(disk_space=Disk(paths=["/"], thresholds=NEVER))
     began = time.monotonic()
     following.sync(0.2)
-    assert 0.1 < time.monotonic() - began < 2
+    assert 0.1 < time.monotonic() - began < 10
     assert engine.check("disk_space")["status"] == "healthy"
     hanging.set()
 

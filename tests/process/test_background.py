@@ -37,17 +37,17 @@ def grows(server: MisbehavingServer, by: int = 3) -> None:
 
 
 def test_background__keeps_results_fresh(counting: MisbehavingServer) -> None:
-    engine = Engine(default_ttl=2.0)
+    engine = Engine(default_ttl=4.0)
     engine.register("native", tcp(counting))
     engine.register("callable", lambda: "ran")
     engine.start_background()
     wait_until(lambda: engine.run(deadline=0)["status"] == "healthy")
     started = time.monotonic()
-    while time.monotonic() - started < 5:
+    while time.monotonic() - started < 6:
         checks = engine.run()["checks"]
-        assert all(result["cached"] and result["age_seconds"] < 2 for result in checks.values()), checks
+        assert all(result["cached"] and result["age_seconds"] < 4 for result in checks.values()), checks
         time.sleep(0.02)
-    assert 3 <= counting.connections <= 8
+    assert 2 <= counting.connections <= 8
 
 
 def test_background__renews_critical_checks_within_the_age_that_readiness_wants(counting: MisbehavingServer) -> None:

@@ -24,7 +24,7 @@ engine = lifesigns.Engine()
 
 def blocks():
     "Blocks its thread in native code, which no monkey-patching reaches."
-    ctypes.CDLL(None).usleep(1_500_000)
+    ctypes.CDLL(None).usleep(4_000_000)
 
 def sleeps():
     "Sleeps as greenlets do, on a thread that has no other."
@@ -35,7 +35,7 @@ async def awaits():
     await asyncio.sleep(0.01)
 
 for check in (blocks, sleeps, awaits):
-    engine.register(check.__name__, check, timeout=5)
+    engine.register(check.__name__, check, timeout=15)
 engine.register("native", {"kind": "skipped", "reason": "none"})
 
 def app(environ, start_response):
@@ -99,11 +99,11 @@ def test_run_in_a_greenlet_lets_other_requests_be_served(server: str, tmp_path: 
         waiting = [pool.submit(get, f"{address}/health") for _ in range(5)]
         time.sleep(0.3)
         assert not any(future.done() for future in waiting)
-        assert max(get(address)[1] for _ in range(10)) < 0.5
+        assert max(get(address)[1] for _ in range(10)) < 3
         for future in waiting:
-            body, seconds = future.result(20)
+            body, seconds = future.result(30)
             assert b'"status": "healthy"' in body[:30], body
-            assert 1 < seconds < 4
+            assert 3 < seconds < 12
         # The deadline of the caller ends its waiting.
         body, seconds = get(f"{address}/pending")
-        assert 0.15 < seconds < 1, body
+        assert 0.15 < seconds < 3, body

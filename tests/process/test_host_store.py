@@ -172,11 +172,11 @@ def test_store__on_a_dead_mount_holds_up_nothing(directory: Path, start: Start) 
     worker = start()
     with Fuse(directory / "store", answers=False):
         started = time.monotonic()
-        for _ in range(10):
+        for _ in range(50):
             assert worker.evaluate("engine.check('counted', refresh=True)")["status"] == "healthy"
         worker.evaluate("lifesigns.beat('worker')")
         assert worker.evaluate("engine.check('alive')")["status"] == "healthy"
-        assert time.monotonic() - started < 2.0
+        assert time.monotonic() - started < 8  # where each waited for the store: 10 s
         # Another thread runs while the first use waits for the store.
         (line,) = worker.evaluate("lines")
         assert "it does not respond" in line

@@ -130,7 +130,7 @@ def test_no_descriptors__oldest_idle_connection_makes_room() -> None:
         assert server.line() == "none left"
         started = time.monotonic()
         assert answers(address)
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 10
         assert kept[0].recv(1) == b""
 
 
@@ -154,5 +154,5 @@ def test_draining__kept_connections_are_closed() -> None:
             server.send_line()
             started = time.monotonic()
             assert kept.recv(1) == b""
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 10
         server.finish()

@@ -54,7 +54,7 @@ for _ in range(3):
     started = time.monotonic()
     checks = engine.run(refresh=True)["checks"]
     assert all(check["pending"] for check in checks.values()), checks
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
 warnings = [record.getMessage() for record in records if record.name == "lifesigns"]
 assert len(warnings) == 1 and "ulimit -u" in warnings[0], warnings
 limit(None)
@@ -80,7 +80,7 @@ for _ in range(2):
     checks = engine.run(["native", "quick"], refresh=True)["checks"]
     assert checks["native"]["status"] == "skipped"
     assert checks["quick"]["pending"], checks
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 3
 warnings = [record.getMessage() for record in records if "Cannot start a thread" in record.getMessage()]
 assert len(warnings) == 1, [record.getMessage() for record in records]
 limit(None)

@@ -178,7 +178,7 @@ def test_sweep__ends_by_the_timeout_of_a_hanging_check() -> None:
     report = engine.run()
     took = time.monotonic() - started
     release.set()
-    assert 0.45 < took < 2
+    assert 0.45 < took < 10
     hung = report["checks"]["hangs"]
     assert (hung["status"], hung["error_type"], hung["timeout_seconds"]) == ("error", "TimeoutError", 0.5)
     assert hung["message"] == "Timed out after 0.5 s (in the function)"

@@ -184,7 +184,7 @@ def test_probe_server__group_is_answered_within_the_budget() -> None:
         with engine.serve(ANYWHERE, show_details="always") as server:
             started = time.monotonic()
             answer = fetch(server.address, "/group/worker")
-            assert 0.5 < time.monotonic() - started < 1.5
+            assert 0.5 < time.monotonic() - started < 4
             assert answer.code == 503
             assert answer.json()["checks"]["x"]["pending"] is True
 
