@@ -8,7 +8,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,11 +20,15 @@ from django_lifesigns.history.objectives.prometheus import rules
 from django_lifesigns.history.objectives.sentence import sentence
 from django_lifesigns.history.objectives.state import ObjectiveState, read_states
 from django_lifesigns.history.objectives.targets import Target
+from django_lifesigns.history.reports.cells import figures
+from django_lifesigns.history.reports.collect import History
+from django_lifesigns.history.reports.in_time import complete
 from django_lifesigns.history.rollups.allot import Cursor, Increments, allot, totals
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE, PERIODS, TOTAL
 from django_lifesigns.history.rollups.reading import segments
 from django_lifesigns.history.rollups.upsert import add
 from django_lifesigns.models import Rollup
+from django_lifesigns.runtime.engine import get_engine
 from tests.django.test_rollups_allot import counters
 from tests.process.prometheus import promtool
 
@@ -223,6 +227,32 @@ def test_known_time_of_several_hosts_is_not_theirs_together(hours: int) -> None:
     assert sum(state.lost_on.values()) == pytest.approx(360)
     # Half of three days are not known after twenty hours of two hosts, and nothing is said of their pace.
     assert state.budget.burn("3d") is None
+
+
+def test_report_counts_a_second_once_however_many_hosts_know_it() -> None:
+    """Each minute of two hosts is the mean of both, be it bad, planned or blocked."""
+    minutes = 3 * 1_440
+    end = DAY.start(time.time())
+    start = end - 60 * minutes
+    found = [random_host(minutes, seed) for seed in (5, 6)]
+    # Both know all of the time.
+    hosts = [Host(*(letters.replace(".", "h") for letters in host.checks.values())) for host in found]
+    maintenance = [(start + 7_200.0, start + 10_800.0)]
+    planned = [7_200 <= 60 * minute < 10_800 for minute in range(minutes)]
+    roll_up_all(hosts, start, maintenance)
+    since, until = (datetime.fromtimestamp(at, timezone.utc) for at in (start, end))
+    report = complete(History(since, until, {}, [], []), get_engine(), 60.0)
+    for check in ("parent", "child"):
+        modelled = model(hosts, check, planned)
+        expected = [
+            sum(seconds[name] / len(hosts) for seconds in modelled) for name in ("error", "maintenance", "blocked")
+        ]
+        shown = figures(check, report)
+        names = ("bad_seconds", "maintenance_seconds", "blocked_seconds")
+        assert [shown[name] for name in names] == pytest.approx(expected, abs=0.01), check
+        assert shown["bad_seconds"] > 0
+        known = total(modelled, "healthy", "degraded", "error") / len(hosts)
+        assert shown["availability_percentage"] == pytest.approx(100 * (1 - shown["bad_seconds"] / known), abs=0.001)
 
 
 def _compare_rows(check: str, modelled: Sequence[Counter[str]], start: int) -> None:

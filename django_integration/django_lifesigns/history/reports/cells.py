@@ -99,7 +99,7 @@ def figures(name: str, report: Report) -> dict[str, Any]:
         round(check.uptime, 2) if check.results else None,
         _percent(time.availability if time else None, 3),
         _percent(time.coverage if time else None),
-        *(round(time.figures[field], 3) if time else None for field in ("error", "maintenance", "blocked")),
+        *(round(time.mean(field), 3) if time else None for field in ("error", "maintenance", "blocked")),
         budget.target.target if budget else None,
         _percent(budget.remaining if budget else None),
         *(_rounded(durations.percentile(percent)) for percent in (50, 95, 99)),

@@ -15,7 +15,7 @@ from django_lifesigns.history.objectives.state import ObjectiveState
 from django_lifesigns.history.reports.collect import CheckFigures, History
 from django_lifesigns.history.reports.durations import Durations
 from django_lifesigns.history.reports.incidents import Incident, incidents
-from django_lifesigns.history.rollups.figures import COVERED, DURATIONS, FIGURES, RUNS, SECONDS, STATUSES
+from django_lifesigns.history.rollups.figures import COVERED, DURATIONS, FIGURES, RUNS, SECONDS, STATUSES, sources
 from django_lifesigns.history.rollups.reading import segments, sums
 from lifesigns import Engine
 from lifesigns.results import DURATION_BOUNDS
@@ -42,6 +42,10 @@ class TimeFigures:
     def coverage(self) -> float:
         """The share of the time of which something is known, or that was planned maintenance or blocked."""
         return min(1.0, self.figures[COVERED] / self.seconds) if self.seconds else 0.0
+
+    def mean(self, name: str) -> float:
+        """Return the seconds spent so, in the mean over the sources: two hosts that know the same hour know one."""
+        return self.figures[name] / sources(self.figures, self.seconds)
 
     @property
     def runs(self) -> int:
