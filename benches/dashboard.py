@@ -100,7 +100,7 @@ def measure(checks: int, objectives: bool) -> dict[str, Times]:
 
     def forget() -> None:
         history._reset()
-        current._latest.pop("states", None)
+        current.forget()
 
     forget()
     data = Client(headers={"authorization": f"Bearer {TOKEN}"}).get(f"{HOME}?format=json").json()

@@ -6,8 +6,8 @@ import random
 import time
 from typing import Any
 
-from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.live import Live
+from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.strips import DAYS, first_day
 from django_lifesigns.history.rollups.periods import DAY, HOUR
 

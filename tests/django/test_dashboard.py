@@ -24,6 +24,8 @@ from django.urls import include, path
 from django_lifesigns.alerts.exchange import exchange
 from django_lifesigns.dashboard import history, shapes
 from django_lifesigns.dashboard.actions import PERMISSIONS
+from django_lifesigns.dashboard.reading import History
+from django_lifesigns.dashboard.strips import Strip
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.project import project_name
 from tests.django.conftest import NewDatabase
@@ -351,12 +353,18 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """The history is read on the engine's threads, and hangs until it is released."""
     released = threading.Event()
 
-    def read(check: str | None, *_: object) -> history.History:
+    def read(*_: object) -> History:
         released.wait(30)
-        return history.History()
+        return History()
+
+    def read_strips() -> dict[str, Strip]:
+        released.wait(30)
+        return {}
 
     monkeypatch.setattr(history, "is_under_test", lambda: False)
-    monkeypatch.setattr(history, "_read", read)
+    monkeypatch.setattr(history, "read", read)
+    monkeypatch.setattr(history, "read_rest", read)
+    monkeypatch.setattr(history, "recent_strips", read_strips)
     history._reset()
     yield released
     released.set()
@@ -364,7 +372,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 @pytest.mark.parametrize("url", [URL, f"{URL}well/"])
-def test_history__that_hangs_delays_no_page_and_holds_one_thread(
+def test_history__that_hangs_delays_no_page_and_holds_one_thread_for_each_reading(
     stuck: threading.Event, known: Client, url: str
 ) -> None:
     get_engine().run()

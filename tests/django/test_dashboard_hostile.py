@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_lifesigns.alerts.tables import Incident
-from django_lifesigns.dashboard.history import MOST_INCIDENTS, OF_CHECK
+from django_lifesigns.dashboard.reading import MOST_INCIDENTS, OF_CHECK
 from django_lifesigns.models import HealthCheckLog, Rollup
 from django_lifesigns.runtime.engine import get_engine, get_runtime
 from django_lifesigns.targets.catalogue import CATALOGUE

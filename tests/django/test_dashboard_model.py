@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
@@ -13,12 +12,12 @@ import pytest
 
 from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.detail import check_data
-from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.order import in_order, overall, roots
+from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
-from django_lifesigns.dashboard.strips import DAYS, Strip, availability, coverage, first_day, read_strips
+from django_lifesigns.dashboard.strips import DAYS, Day, Strip, availability, coverage, first_day, read_strips
 from django_lifesigns.dashboard.svg import HEIGHT, strip_svg
 from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.rollups.periods import DAY
@@ -26,7 +25,6 @@ from django_lifesigns.models import Rollup
 from tests.django.dashboards import NOTHING, info, live, random_days, result
 
 WORST = ("error", "degraded", "maintenance", "blocked", "healthy")
-NO_SECONDS = dict.fromkeys(WORST, 0.0)
 LETTERS = {"error": "e", "degraded": "d", "maintenance": "m", "blocked": "b", "healthy": "h"}
 
 
@@ -52,11 +50,11 @@ def test_strips__against_a_brute_force_model() -> None:
                 counted = sum(day.get(state, 0.0) for state in WORST)
                 for state in WORST:
                     mean = day.get(state, 0.0) / max(1.0, counted / day["covered"])
-                    assert strip.seconds(number, state) == pytest.approx(mean)
+                    assert getattr(strip.days[number], state) == pytest.approx(mean)
             else:
                 assert number not in strip.days
         assert "".join(strip.states) == "".join(expected)
-        assert strip.total == pytest.approx(totals)
+        assert strip.total._asdict() == pytest.approx(totals)
         known = totals["healthy"] + totals["degraded"] + totals["error"]
         assert availability(strip) == pytest.approx(1 - totals["error"] / known)
         assert coverage(strip, now) == pytest.approx(min(1.0, totals["covered"] / (now - strip.first)))
@@ -81,7 +79,7 @@ def test_strip__of_several_hosts_is_their_mean(covered: float) -> None:
     now = time.time()
     figures = {"healthy": 2 * covered, "error": covered, "covered": covered}
     Rollup.objects.create(check_name="mine", period="day", start=DAY.start(now), until=0, **figures)
-    assert read_strips(now)["mine"].seconds(DAYS - 1, "error") == pytest.approx(covered / 3)
+    assert read_strips(now)["mine"].days[DAYS - 1].error == pytest.approx(covered / 3)
 
 
 def test_availability__of_nothing_is_none() -> None:
@@ -145,10 +143,9 @@ def test_overall__table(results: Any, minor: list[str], expected: str) -> None:
 
 def strip_of(states: str, **seconds: float) -> Strip:
     """A strip that ends so, whose last day has these seconds."""
-    figures = {**NO_SECONDS, "healthy": 3_600.0, **seconds}
+    day = Day(**{"healthy": 3_600.0, **seconds})
     letters = list(states.rjust(DAYS, "-"))
-    days: dict[int, Mapping[str, float]] = {at: figures for at, letter in enumerate(letters) if letter in "edmb"}
-    return Strip(first_day(time.time()), letters, days)
+    return Strip(first_day(time.time()), letters, {at: day for at, letter in enumerate(letters) if letter in "edmb"})
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.live import Live
 from django_lifesigns.dashboard.order import STATUSES, in_order, overall, shown_status
+from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.revision import in_words, revision
 from django_lifesigns.dashboard.self_healing import actions_entry, latest_runs
 from django_lifesigns.dashboard.sentences import message_of, strip_sentence
@@ -133,14 +133,14 @@ def _strip(strip: Strip | None, phrases: Phrases) -> StripEntry | None:
 
 
 def _day(strip: Strip, number: int) -> StripDay:
-    figures = strip.days[number]
+    day = strip.days[number]
     return {
         "date": strip.date_of(number).isoformat(),
         "state": LETTERS.get(strip.states[number], "unknown"),
-        "error_seconds": round(figures["error"], 1),
-        "degraded_seconds": round(figures["degraded"], 1),
-        "maintenance_seconds": round(figures["maintenance"], 1),
-        "blocked_seconds": round(figures["blocked"], 1),
+        "error_seconds": round(day.error, 1),
+        "degraded_seconds": round(day.degraded, 1),
+        "maintenance_seconds": round(day.maintenance, 1),
+        "blocked_seconds": round(day.blocked, 1),
     }
 
 
@@ -148,7 +148,7 @@ def _availability(strip: Strip | None, now: float) -> AvailabilityEntry | None:
     if strip is None:
         return None
     ratio = availability(strip)
-    bad = sum(strip.seconds(number, "error") for number in strip.days)
+    bad = sum([day.error for day in strip.days.values()])
     return {
         "ratio": None if ratio is None else round(ratio, 6),
         "known_ratio": round(coverage(strip, now), 4),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django_lifesigns.dashboard.assemble import Facts, check_entry, incident_entry, incidents_of, iso
-from django_lifesigns.dashboard.history import History
 from django_lifesigns.dashboard.live import Live
 from django_lifesigns.dashboard.order import in_order
+from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.revision import revision
 from django_lifesigns.dashboard.self_healing import actions_entry
 from django_lifesigns.dashboard.shapes import CheckData, DurationsEntry, IncidentStory, OutageEntry

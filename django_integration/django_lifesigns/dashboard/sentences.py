@@ -40,26 +40,19 @@ def strip_sentence(strip: Strip | None, _: Phrases) -> str:
 
 
 def _bad_days(strip: Strip, _: Phrases) -> Iterator[str]:
+    days = strip.days.values()
     if number := strip.states.count(STATES["error"]):
         text = _.ngettext("%(time)s in error on %(count)d day", "%(time)s in error on %(count)d days", number)
-        yield text % {"time": _.duration(_seconds(strip, "error")), "count": number}
-    if number := _days_with(strip, "degraded"):
-        text = _.ngettext("%(time)s degraded on %(count)d day", "%(time)s degraded on %(count)d days", number)
-        yield text % {"time": _.duration(_seconds(strip, "degraded")), "count": number}
-    if number := _days_with(strip, "maintenance"):
+        yield text % {"time": _.duration(sum([day.error for day in days])), "count": number}
+    if degraded := [day.degraded for day in days if day.degraded > 0]:
+        text = _.ngettext("%(time)s degraded on %(count)d day", "%(time)s degraded on %(count)d days", len(degraded))
+        yield text % {"time": _.duration(sum(degraded)), "count": len(degraded)}
+    if number := len([day for day in days if day.maintenance > 0]):
         text = _.ngettext("maintenance on %(count)d day", "maintenance on %(count)d days", number)
         yield text % {"count": number}
-    if number := _days_with(strip, "blocked"):
+    if number := len([day for day in days if day.blocked > 0]):
         text = _.ngettext("blocked on %(count)d day", "blocked on %(count)d days", number)
         yield text % {"count": number}
-
-
-def _days_with(strip: Strip, name: str) -> int:
-    return sum(figures[name] > 0 for figures in strip.days.values())
-
-
-def _seconds(strip: Strip, name: str) -> float:
-    return sum(strip.seconds(number, name) for number in strip.days)
 
 
 def message_of(status: str, count: int) -> str:
@@ -69,6 +62,5 @@ def message_of(status: str, count: int) -> str:
 
 def day_words(seconds: Mapping[str, float], _: Phrases) -> str:
     """Return what a day was that was not plainly healthy, in words."""
-    return ", ".join(
-        _(text) % {"time": _.duration(seconds[name])} for name, text in OF_DAY.items() if seconds[name] > 0
-    )
+    parts = [_(text) % {"time": _.duration(seconds[name])} for name, text in OF_DAY.items() if seconds[name] > 0]
+    return ", ".join(parts)

@@ -6,12 +6,11 @@ the bits of two numbers. So 1,000 checks take some thousand rows, not 90,000.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import router
 from django.db.models import F, FloatField, Q, Sum, Value
@@ -19,7 +18,7 @@ from django.db.models.functions import Cast, Power
 from django.utils.safestring import SafeString
 
 from django_lifesigns.dashboard.shapes import StripEntry
-from django_lifesigns.history.rollups.figures import COVERED, SECONDS, STATUSES, sources
+from django_lifesigns.history.rollups.figures import SECONDS, mean_sources
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.history.rollups.reading import MOST_NAMES, quick_plans, raw_rows
 
@@ -33,7 +32,39 @@ BITS = 45
 PLAIN = 0
 # The days of which more is to be said than that they were healthy.
 NOTABLE = Q(healthy__lte=0) | reduce(or_, (Q(**{f"{name}__gt": 0}) for name in SECONDS if name != "healthy"))
-FIGURES = (*SECONDS, COVERED)
+
+
+class Day(NamedTuple):
+    """The seconds of one day, or of several together."""
+
+    degraded: float = 0.0
+    error: float = 0.0
+    blocked: float = 0.0
+    maintenance: float = 0.0
+    healthy: float = 0.0
+    covered: float = 0.0
+
+    @property
+    def state(self) -> str:
+        """The letter of the worst state in it."""
+        if self.error > 0:
+            return STATES["error"]
+        if self.degraded > 0:
+            return STATES["degraded"]
+        if self.maintenance > 0:
+            return STATES["maintenance"]
+        if self.blocked > 0:
+            return STATES["blocked"]
+        return STATES["healthy"] if self.healthy > 0 else UNKNOWN
+
+    def mean(self) -> Day:
+        """Return the day in the mean over the hosts that have counted it."""
+        hosts = mean_sources(sum(self) - self.covered, self.covered or DAY.seconds)
+        return self if hosts == 1 else Day(*[seconds / hosts for seconds in self])
+
+
+# All that plain days have, and what they have not.
+NOT_PLAIN, OF_PLAIN = Day._fields[:4], Day._fields[4:]
 
 
 @dataclass(slots=True)
@@ -46,19 +77,14 @@ class Strip:
 
     first: int
     states: list[str] = field(default_factory=lambda: [UNKNOWN] * DAYS)
-    days: dict[int, Mapping[str, float]] = field(default_factory=dict)
-    total: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FIGURES, 0.0))
+    days: dict[int, Day] = field(default_factory=dict)
+    total: Day = field(default_factory=Day)
     entry: StripEntry | None = field(default=None, compare=False)
     drawing: SafeString | None = field(default=None, compare=False)
 
     def date_of(self, number: int) -> date:
         """Return the date of a day, in UTC."""
         return _dates(self.first)[number]
-
-    def seconds(self, number: int, name: str) -> float:
-        """Return the seconds that one day spent so."""
-        figures = self.days.get(number)
-        return figures[name] if figures else 0.0
 
 
 @lru_cache(4)
@@ -80,43 +106,47 @@ def read_strips(now: float, check: str | None = None, count: int = 1) -> dict[st
     if check is not None:
         rows = rows.filter(check_name=check)
     zero = Value(0.0, FloatField())
-    plain = rows.exclude(NOTABLE).values_list("check_name").annotate(day=Value(PLAIN), **_sums(first))
-    notable = rows.filter(NOTABLE).values_list("check_name", "start", *FIGURES, zero, zero)
+    nothing = {f"no_{name}": zero for name in NOT_PLAIN}
+    plain = rows.exclude(NOTABLE).values_list("check_name").annotate(day=Value(PLAIN), **nothing, **_sums(first))
+    notable = rows.filter(NOTABLE).values_list("check_name", "start", *NOT_PLAIN, *OF_PLAIN, zero, zero)
+    # In two parts: one that grouped by the day, too, would be sorted first, which takes PostgreSQL longer than both.
     with quick_plans(router.db_for_read(Rollup), is_needed=count > MOST_NAMES):
-        found = raw_rows(plain.union(notable, all=True))
+        return _strips(raw_rows(plain.union(notable, all=True)), first)
+
+
+def _strips(rows: list[tuple[Any, ...]], first: int) -> dict[str, Strip]:
+    """Return the strips of rows of (check, day or `PLAIN`, the seconds of a `Day`, the bits of plain ones)."""
     strips: dict[str, Strip] = {}
     # The same of most checks.
     states_of: dict[tuple[float, float], list[str]] = {}
-    for name, day, *sums, early, late in found:
-        strip = strips.get(name) or strips.setdefault(name, Strip(first))
-        figures = dict(zip(FIGURES, sums, strict=True))
-        for key, seconds in figures.items():
-            strip.total[key] += seconds
-        if day == PLAIN:
+    totals: dict[str, list[Day]] = {}
+    for name, at, *figures, early, late in rows:
+        strip = strips.get(name)
+        if strip is None:
+            strip, totals[name] = strips.setdefault(name, Strip(first)), []
+        day = Day(*figures)
+        totals[name].append(day)
+        if at == PLAIN:
             if (early, late) not in states_of:
                 states_of[early, late] = _states(early, late)
             bad = {number: strip.states[number] for number in strip.days}
             strip.states = states_of[early, late].copy()
             for number, letter in bad.items():
                 strip.states[number] = letter
-        elif (letter := state_of(figures)) != UNKNOWN:
-            number = (day - first) // DAY.seconds
+        elif (letter := day.state) != UNKNOWN:
+            number = (at - first) // DAY.seconds
             strip.states[number] = letter
-            hosts = sources(figures, DAY.seconds)
-            strip.days[number] = {key: seconds / hosts for key, seconds in figures.items()}
+            strip.days[number] = day.mean()
+    for name, days in totals.items():
+        strips[name].total = Day(*map(sum, zip(*days, strict=True)))
     return strips
-
-
-def state_of(figures: Mapping[str, float]) -> str:
-    """Return the letter of the worst state that a day was in."""
-    return next((letter for name, letter in STATES.items() if figures[name] > 0), UNKNOWN)
 
 
 def _sums(first: int) -> dict[str, Any]:
     # A float from the start: PostgreSQL would take a hundred times as long for the powers of its decimals.
     number: Any = Cast(F("start") - Value(first), FloatField()) / Value(float(DAY.seconds))
     middle = first + BITS * DAY.seconds
-    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in FIGURES}
+    sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in OF_PLAIN}
     early = Sum(Power(Value(2.0), number), filter=Q(start__lt=middle))
     late = Sum(Power(Value(2.0), number - Value(float(BITS))), filter=Q(start__gte=middle))
     return {**sums, "early": early, "late": late}
@@ -130,10 +160,11 @@ def _states(early: float | None, late: float | None) -> list[str]:
 
 def availability(strip: Strip) -> float | None:
     """Return the share of the known time that was not in error; degraded is available."""
-    known = sum(strip.total[name] for name in STATUSES)
-    return 1 - strip.total["error"] / known if known else None
+    total = strip.total
+    known = total.healthy + total.degraded + total.error
+    return 1 - total.error / known if known else None
 
 
 def coverage(strip: Strip, now: float) -> float:
     """Return the share of the time of which something is known, or that was planned maintenance or blocked."""
-    return min(1.0, strip.total[COVERED] / (now - strip.first))
+    return min(1.0, strip.total.covered / (now - strip.first))

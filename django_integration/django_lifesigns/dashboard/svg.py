@@ -19,37 +19,27 @@ HEIGHTS = {"e": 16, "d": 12, "m": 12, "b": 8, "h": 8, UNKNOWN: 2}
 PATTERNS = {"m": ' fill="url(#maintenance)"', "b": ' fill="url(#blocked)"'}
 PLAIN = (STATES["healthy"], UNKNOWN)
 NAMES = {letter: name for name, letter in STATES.items()} | {UNKNOWN: "unknown"}
-SHAPES = {
-    letter: f'class="{name}" y="{HEIGHT - HEIGHTS[letter]}" height="{HEIGHTS[letter]}"{PATTERNS.get(letter, "")}'
+BARS = {
+    letter: f'<rect class="{name}" y="{HEIGHT - HEIGHTS[letter]}" height="{HEIGHTS[letter]}"{PATTERNS.get(letter, "")}'
     for letter, name in NAMES.items()
 }
+START = f'<svg class="strip" viewBox="0 0 {DAYS} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="'
 
 
 def strip_svg(strip: StripEntry, phrases: Phrases) -> SafeString:
     """Return the strip, whose summary stands in for it where it is not seen."""
-    days = {day["date"]: day for day in strip["days"]}
-    notable = iter(sorted(days))
-    bars = []
+    titles = iter([escape(day_title(day, phrases)) for day in strip["days"]])
+    parts = [START, escape(strip["summary"]), '">']
     position = 0
     for letter, group in groupby(strip["states"]):
-        count = len(list(group))
+        bar, width = BARS[letter], len([*group])
         if letter in PLAIN:
-            bars.append(_bar(letter, position, count))
+            parts.append(f'{bar} x="{position}" width="{width}"/>')
         else:
-            for number in range(position, position + count):
-                bars.append(_bar(letter, number, 1, day_title(days[next(notable)], phrases)))
-        position += count
-    label = escape(strip["summary"])
-    text = (
-        f'<svg class="strip" viewBox="0 0 {DAYS} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="{label}">{"".join(bars)}</svg>'
-    )
-    return SafeString(text)
-
-
-def _bar(letter: str, start: int, width: int, title: str = "") -> str:
-    text = f'<rect {SHAPES[letter]} x="{start}" width="{width}"'
-    return f"{text}><title>{escape(title)}</title></rect>" if title else f"{text}/>"
+            for number in range(position, position + width):
+                parts.append(f'{bar} x="{number}" width="1"><title>{next(titles)}</title></rect>')
+        position += width
+    return SafeString("".join([*parts, "</svg>"]))
 
 
 def day_title(day: StripDay, phrases: Phrases) -> str:

@@ -55,7 +55,7 @@ async def dashboard(request: HttpRequest, wait: Wait) -> HttpResponse:
     user = await staff_user(request, wait, *PERMISSIONS.values())
     if (refused := _refusal(request, runtime, user)) is not None:
         return refused
-    history = await read_history(wait)
+    history = await read_history(wait, has_rates=wants_json(request))
 
     def data() -> Any:
         return dashboard_data(read_live(runtime), history)

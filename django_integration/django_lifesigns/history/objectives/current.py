@@ -10,7 +10,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from django_lifesigns.history.objectives.state import ObjectiveState, for_engine, read_states
+from django_lifesigns.history.objectives.state import BUDGET_WINDOWS, ObjectiveState, for_engine, read_states
 from django_lifesigns.history.objectives.targets import Target
 from lifesigns import Engine
 
@@ -23,7 +23,13 @@ KEPT_SECONDS = 90.0
 def set_targets(found: Mapping[str, Target]) -> None:
     """Set the target of each check that has one: the engine of this process was built, or forgotten."""
     _latest["targets"] = dict(found)
-    _latest.pop("states", None)
+    forget()
+
+
+def forget() -> None:
+    """Forget the states, which are of other targets or of another history."""
+    for kind in ("states", "budgets"):
+        _latest.pop(kind, None)
 
 
 def targets() -> dict[str, Target]:
@@ -58,17 +64,21 @@ def publish(engine: Engine) -> None:
     engine.set_objectives(for_engine(found))
 
 
-def recent_states() -> list[ObjectiveState]:
+def recent_states(*, has_rates: bool = True) -> list[ObjectiveState]:
     """Return the state of each objective, as this process has worked it out within the last 90 s.
 
-    Else from the database, whose errors it raises.
+    Else from the database, whose errors it raises; without `has_rates` with `BUDGET_WINDOWS` alone, which is quicker.
     """
-    found: list[ObjectiveState]
-    at, found = _latest.get("states", (0.0, []))
-    if not at or time.monotonic() - at > KEPT_SECONDS:
-        found = states()
-        _latest["states"] = (time.monotonic(), found)
-    return found
+    now = time.monotonic()
+    for kind in ("states",) if has_rates else ("states", "budgets"):
+        at, found = _latest.get(kind, (0.0, []))
+        if at and now - at <= KEPT_SECONDS:
+            break
+    else:
+        found = states() if has_rates else read_states(targets(), used=BUDGET_WINDOWS)
+        _latest["states" if has_rates else "budgets"] = (time.monotonic(), found)
+    recent: list[ObjectiveState] = found
+    return recent
 
 
 _latest: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django_lifesigns.history.objectives.budget import WINDOWS, Budget, Pair, Spent
+from django_lifesigns.history.objectives.budget import PACE, WINDOWS, Budget, Pair, Spent
 from django_lifesigns.history.objectives.lost import bad_by_day
 from django_lifesigns.history.objectives.sentence import Phrases, sentence
 from django_lifesigns.history.objectives.targets import Target
@@ -16,7 +16,9 @@ from django_lifesigns.history.rollups.figures import COVERED, SECONDS, sources
 from django_lifesigns.history.rollups.reading import segments, sums
 from lifesigns.results import BudgetAlarm, Objective
 
-FIELDS = (*SECONDS, COVERED, "error_stretches", "unhealthy_stretches")
+STRETCHES = ("error_stretches", "unhealthy_stretches")
+# All that a budget and its sentence need, beside its period.
+BUDGET_WINDOWS = {PACE: WINDOWS[PACE]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,17 @@ class ObjectiveState:
 
     def as_dict(self, phrases: Phrases | None = None) -> dict[str, Any]:
         """Return it for JSON: shares of 1, seconds, windows by name."""
-        budget, target, firing = self.budget, self.budget.target, self.budget.firing
+        firing = self.budget.firing
+        return {
+            **self.budget_as_dict(phrases),
+            "burn_rates": {window: _rounded(self.budget.burn(window)) for window in WINDOWS},
+            "firing": [pair.name for pair in firing],
+            "severity": severity(firing),
+        }
+
+    def budget_as_dict(self, phrases: Phrases | None = None) -> dict[str, Any]:
+        """Return what `as_dict` has of the budget, for which `BUDGET_WINDOWS` are enough."""
+        budget, target = self.budget, self.budget.target
         return {
             "check": self.check,
             "target": target.target,
@@ -40,9 +52,6 @@ class ObjectiveState:
             "bad_seconds": _rounded(budget.period.bad_seconds, 3),
             "budget_seconds": _rounded(budget.seconds, 3),
             "budget_remaining": _rounded(budget.remaining),
-            "burn_rates": {window: _rounded(budget.burn(window)) for window in WINDOWS},
-            "firing": [pair.name for pair in firing],
-            "severity": severity(firing),
             "exhausted_in_seconds": _rounded(budget.exhausted_in, 0),
             "lost_on": [{"date": day.isoformat(), "seconds": round(bad, 3)} for day, bad in self.lost_on.items()],
             "sentence": sentence(self, phrases),
@@ -55,17 +64,26 @@ def severity(firing: Iterable[Pair]) -> str | None:
     return "page" if "page" in found else found[0] if found else None
 
 
-def read_states(targets: Mapping[str, Target], now: float | None = None) -> list[ObjectiveState]:
+def read_states(
+    targets: Mapping[str, Target], now: float | None = None, used: Mapping[str, int] = WINDOWS
+) -> list[ObjectiveState]:
     """Return the state of each objective, those with the least budget left first: two queries.
 
     A check that may be skipped has none before anything was known of it.
+
+    Args:
+        targets: by check.
+        now: in seconds since 1970.
+        used: the windows that are read beside the periods, by name in seconds: fewer of them, as `BUDGET_WINDOWS`, take
+            a fraction of the time, and there is no telling then which pairs fire.
     """
     if not targets:
         return []
     now = time.time() if now is None else now
-    lengths = {**WINDOWS, **{target.window: target.seconds for target in targets.values()}}
+    lengths = {**used, **{target.window: target.seconds for target in targets.values()}}
     windows = {name: segments(now - seconds, now, now) for name, seconds in lengths.items()}
-    found = sums(windows, FIELDS, targets.keys())
+    fields = (*SECONDS, COVERED, *(STRETCHES if used is WINDOWS else ()))
+    found = sums(windows, fields, targets.keys())
     lost = bad_by_day(targets, now)
     states = []
     for check, target in targets.items():
@@ -73,18 +91,18 @@ def read_states(targets: Mapping[str, Target], now: float | None = None) -> list
         period = spent.get(target.window, Spent(target.seconds, 0, 0))
         if target.may_be_skipped and not period.known:
             continue
-        used = {name: spent.get(name, Spent(seconds, 0, 0)) for name, seconds in WINDOWS.items()}
+        of_windows = {name: spent.get(name, Spent(seconds, 0, 0)) for name, seconds in used.items()}
         # In the mean over the sources, as all that is said of the period.
         share = period.bad_seconds / period.bad if period.bad else 0.0
         lost_on = {day: bad * share for day, bad in lost.get(check, {}).items()}
-        states.append(ObjectiveState(check, Budget(target, period, used), lost_on))
+        states.append(ObjectiveState(check, Budget(target, period, of_windows), lost_on))
     return sorted(states, key=lambda state: (-state.budget.spent_share, state.check))
 
 
 def _spent(target: Target, length: float, figures: Mapping[str, float]) -> Spent:
-    bad, good, stretches = figures["error"], figures["healthy"], figures["error_stretches"]
+    bad, good, stretches = figures["error"], figures["healthy"], figures.get("error_stretches", 0.0)
     if target.degraded_is_bad:
-        bad, stretches = bad + figures["degraded"], figures["unhealthy_stretches"]
+        bad, stretches = bad + figures["degraded"], figures.get("unhealthy_stretches", 0.0)
     else:
         good += figures["degraded"]
     return Spent(length, good, bad, stretches, sources(figures, length))

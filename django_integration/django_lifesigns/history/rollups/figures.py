@@ -27,6 +27,9 @@ def sources(figures: Mapping[str, float], length: float) -> float:
         figures: the seconds of all sources together.
         length: of their time, which stands in for what was covered where that is not known.
     """
-    counted = sum([figures[name] for name in SECONDS])
-    covered = figures.get(COVERED) or length
+    return mean_sources(sum([figures[name] for name in SECONDS]), figures.get(COVERED) or length)
+
+
+def mean_sources(counted: float, covered: float) -> float:
+    """Return how many sources counted at a time, of the seconds of all together and of those that were covered."""
     return max(1.0, counted / covered) if covered > 0 else 1.0
