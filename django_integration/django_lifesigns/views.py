@@ -86,7 +86,7 @@ async def health_check(request: HttpRequest, wait: Wait) -> HttpResponse:
     if refresh and not caller.is_authorized:
         return refuse_refresh(request)
     sweep = await wait(runtime.engine.sweep, runtime.engine.asweep, refresh=refresh)
-    return answer_sweep(request, sweep, caller.sees_details, caller.hint, _critical(runtime, caller))
+    return answer_sweep(request, sweep, caller.sees_details, caller.hint, critical=_critical(runtime, caller))
 
 
 @probe("Authorization", "Cookie")
@@ -157,7 +157,9 @@ async def group_check(request: HttpRequest, wait: Wait, group: str) -> HttpRespo
         return refuse_refresh(request)
     options = {"group": group, "refresh": refresh, "deadline": _deadline(conf, started), "max_age": conf.ready_max_age}
     sweep = await wait(engine.sweep, engine.asweep, **options)
-    return answer_sweep(request, sweep, caller.sees_details, caller.hint, _critical(runtime, caller, group))
+    critical = engine.names_of(group, critical_only=True)
+    shown = {"critical": critical if caller.sees_details else (), "group": group, "decisive": critical}
+    return answer_sweep(request, sweep, caller.sees_details, caller.hint, **shown)
 
 
 @probe("Authorization", "Cookie")
@@ -202,12 +204,10 @@ async def _single(request: HttpRequest, wait: Wait, check: str) -> HttpResponse:
     return answer(request, result, 503 if result["status"] == "error" else 200, results=None, **shown)
 
 
-def _critical(runtime: Runtime, caller: Caller, group: str | None = None) -> Collection[str]:
-    """Return the names of the critical checks, of all or of a group, for a caller who may know them."""
+def _critical(runtime: Runtime, caller: Caller) -> Collection[str]:
+    """Return the names of the critical checks, for a caller who may know them."""
     if not caller.sees_details:
         return ()
-    if group is not None:
-        return runtime.engine.names_of(group, critical_only=True)
     return {runtime.names.get(key, key) for key in runtime.critical}
 
 

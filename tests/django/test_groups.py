@@ -59,6 +59,24 @@ def test_group_is_judged_by_its_own_criticality(get: Any, group: str, code: int,
     assert body["correlation_id"]
 
 
+@pytest.mark.parametrize("shown", ["always", "never"])
+def test_page_of_a_group_names_it_and_the_checks_that_fail_it(settings: Any, shown: str) -> None:
+    settings.LIFESIGNS = {
+        **settings.LIFESIGNS,
+        "SHOW_DETAILS": shown,
+        "GROUPS": {"both": {"checks": ["queue", "site", "cron"], "critical": ["site", "queue"]}, **GROUPS},
+    }
+
+    def heading(group: str) -> str:
+        page = Client().get(f"/health/group/{group}/?format=html").content.decode()
+        return page.partition("</span> ")[2].partition("</h1>")[0]
+
+    # Not the one that fails too, and is not critical there.
+    assert heading("both") == "both: Critical checks failing: site"
+    assert heading("late") == "late: Service operational with reduced functionality"
+    assert "<title>unhealthy: web</title>" in Client().get("/health/group/web/?format=html").content.decode()
+
+
 def test_group_that_is_unknown_is_404(get: Any) -> None:
     response = get("/health/group/wroker/")
     assert response.status_code == 404

@@ -23,6 +23,8 @@ class Content:
         check: the name of the check whose result the body is.
         is_detailed: whether the caller sees details.
         critical: the names of the critical checks, as far as the caller may know them.
+        group: whose checks these are, empty for those of the whole.
+        decisive: the checks of the group that make it unhealthy when they fail, which is no secret then.
     """
 
     request: HttpRequest
@@ -31,3 +33,5 @@ class Content:
     check: str = ""
     is_detailed: bool = False
     critical: Collection[str] = ()
+    group: str = ""
+    decisive: Collection[str] = ()

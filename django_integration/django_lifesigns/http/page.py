@@ -60,8 +60,12 @@ def _of_report(content: Content) -> dict[str, Any]:
     now, body = datetime.now(timezone.utc), content.body
     url_of = partial(_url_of_check, content.request)
     uptime = body.get("uptime_seconds")
+    failing = [name for name in content.decisive if content.results[name]["status"] == "error"]
+    names = {"names": ", ".join(failing)}
     return {
         **_head(content, now),
+        **({"message": _("Critical checks failing: %(names)s") % names} if failing else {}),
+        "group": content.group,
         "summary": body.get("summary"),
         "uptime": "" if uptime is None else duration(uptime),
         "correlation_id": body.get("correlation_id", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -37,18 +37,19 @@ def answer(
 
 
 def answer_sweep(
-    request: HttpRequest, sweep: Sweep, details: bool, hint: Mapping[str, str], critical: Collection[str] = ()
+    request: HttpRequest, sweep: Sweep, details: bool, hint: Mapping[str, str], **more: Any
 ) -> HttpResponse:
-    """The response with the report of this sweep and the hint; without `details` only the statuses."""
+    """The response with the report of this sweep and the hint; without `details` only the statuses.
+
+    `more` is what a page shows beside it: see `Content`.
+    """
 
     def content(render: Renderer) -> str:
         if render is _json:
             text = sweep.json(details)
             return f"{text[:-1]}, {to_json(hint)[1:]}" if hint else text
         report: dict[str, Any] = {**sweep.report(details), **hint}
-        return render(
-            Content(request=request, body=report, results=report["checks"], is_detailed=details, critical=critical)
-        )
+        return render(Content(request=request, body=report, results=report["checks"], is_detailed=details, **more))
 
     return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
 
