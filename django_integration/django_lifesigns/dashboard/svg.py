@@ -44,10 +44,4 @@ def strip_svg(strip: StripEntry, phrases: Phrases) -> SafeString:
 
 def day_title(day: StripDay, phrases: Phrases) -> str:
     """Return what a day was, with its date."""
-    seconds = {
-        "error": day["error_seconds"],
-        "degraded": day["degraded_seconds"],
-        "maintenance": day["maintenance_seconds"],
-        "blocked": day["blocked_seconds"],
-    }
-    return f"{day['date']}: {day_words(seconds, phrases)}"
+    return f"{day['date']}: {day_words(day, phrases)}"
