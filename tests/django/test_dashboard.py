@@ -26,6 +26,7 @@ from django_lifesigns.dashboard import history, shapes
 from django_lifesigns.dashboard.actions import PERMISSIONS
 from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.strips import Strip
+from django_lifesigns.history.objectives import budget
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.project import project_name
 from tests.django.conftest import NewDatabase
@@ -183,6 +184,19 @@ def test_json__has_the_documented_shape(known: Client, lifesigns: Any) -> None:
     assert detail["incidents"][0]["timeline"][0]["kind"] == "triggered"
     assert detail["configuration"]["runbook"] == "https://wiki.example/mine"
     assert "hunter2" not in json.dumps([found, detail])
+
+
+def test_objective__same_budget_on_the_page_and_burn_rates_in_json(known: Client, lifesigns: Any) -> None:
+    """Read for the page first, which needs no burn rates: JSON does not take that for all."""
+    lifesigns(OBJECTIVES={"mine": {"target": 99.9}, "well": {"target": 99.9}})
+    get_engine().run()
+    seed(["mine", "well"])
+    page = known.get(URL).content.decode()
+    for check in data(known)["checks"]:
+        if check["name"] in ("mine", "well"):
+            assert check["objective"]["sentence"].partition(". ")[0] in page
+            assert check["objective"]["burn_rates"].keys() == budget.WINDOWS.keys()
+            assert check["objective"]["burn_rates"]["1d"] is not None
 
 
 def test_json__not_modified_until_something_is_found_anew(known: Client) -> None:
