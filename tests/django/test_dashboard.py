@@ -22,11 +22,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import include, path
 
 from django_lifesigns.alerts.exchange import exchange
-from django_lifesigns.dashboard import history, shapes
+from django_lifesigns.dashboard import history, reading, shapes
 from django_lifesigns.dashboard.actions import PERMISSIONS
 from django_lifesigns.dashboard.reading import History
-from django_lifesigns.dashboard.strips import Strip
+from django_lifesigns.dashboard.strips import Strip, first_day
 from django_lifesigns.history.objectives import budget
+from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.project import project_name
 from tests.django.conftest import NewDatabase
@@ -402,6 +403,20 @@ def test_history__that_hangs_delays_no_page_and_holds_one_thread_for_each_readin
     assert threading.active_count() <= threads + 1
     stuck.set()
     wait_until(lambda: data(known, url)["history_error"] is None, 20)
+
+
+def test_strips__old_ones_are_shown_while_newer_ones_are_read(
+    stuck: threading.Event, known: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "read_rest", lambda _: History())
+    get_engine().run()
+    for age in (60, reading.OLD_SECONDS + 60):
+        now = time.time()
+        reading._kept_strips["all"] = (now - age, {"well": Strip(first_day(now))})
+        found = data(known)
+        is_shown = age == 60 and DAY.start(now - age) == DAY.start(now)
+        assert (found["history_error"] is None) is is_shown
+        assert any(check["strip"] for check in found["checks"]) is is_shown
 
 
 @pytest.mark.services

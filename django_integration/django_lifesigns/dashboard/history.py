@@ -18,7 +18,7 @@ from django_lifesigns.actions.tables import ActionRun
 from django_lifesigns.alerts.tables import Incident
 from django_lifesigns.checks.connections import returning_connections
 from django_lifesigns.checks.under_test import is_under_test
-from django_lifesigns.dashboard.reading import History, forget, read, read_rest, recent_strips
+from django_lifesigns.dashboard.reading import History, forget, known_strips, read, read_rest, recent_strips
 from django_lifesigns.dashboard.strips import Strip
 from django_lifesigns.history import isolated
 from django_lifesigns.models import HealthCheckLog, Rollup
@@ -63,7 +63,9 @@ async def _of_all(wait: Wait, has_rates: bool) -> History:
     with suppress(*UNREADABLE):  # it is waited for below
         await wait(strips.run, strips.arun, deadline=0)
     history = await wait(rest.run, rest.arun, deadline=WAIT_SECONDS)
-    found = await wait(strips.run, strips.arun, deadline=max(0.0, end - time.monotonic()))
+    found = known_strips()
+    if found is None:
+        found = await wait(strips.run, strips.arun, deadline=max(0.0, end - time.monotonic()))
     return replace(history, strips=found)
 
 

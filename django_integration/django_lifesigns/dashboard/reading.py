@@ -25,12 +25,15 @@ from django_lifesigns.history.reports.in_time import TimeFigures
 from django_lifesigns.history.reports.incidents import Incident as Outage
 from django_lifesigns.history.reports.incidents import incidents as read_outages
 from django_lifesigns.history.rollups.figures import DURATIONS
+from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.history.rollups.reading import segments, sums
 from django_lifesigns.http.templates import project_language
 from django_lifesigns.runtime.engine import Runtime, get_runtime
 
 # Roll-ups are written about once a minute.
 STRIPS_SECONDS = 30.0
+# So old are those that a page shows at most while newer ones are read for the next.
+OLD_SECONDS = 300.0
 RECENT = timedelta(days=7)
 MOST_INCIDENTS = 50
 OF_CHECK = 20
@@ -72,6 +75,13 @@ def recent_strips() -> Mapping[str, Strip]:
         strips = read_strips(now, count=len(get_runtime().engine.names))
         _kept_strips["all"] = (now, strips)
     return strips
+
+
+def known_strips() -> Mapping[str, Strip] | None:
+    """Return the strips of all checks as they were read within the last 5 minutes of this day, without reading."""
+    now = time.time()
+    at, strips = _kept_strips.get("all", (0.0, {}))
+    return strips if 0 <= now - at < OLD_SECONDS and DAY.start(at) == DAY.start(now) else None
 
 
 def read_rest(has_rates: bool) -> History:
