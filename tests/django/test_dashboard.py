@@ -410,11 +410,12 @@ def test_strips__old_ones_are_shown_while_newer_ones_are_read(
 ) -> None:
     monkeypatch.setattr(history, "read_rest", lambda _: History())
     get_engine().run()
-    for age in (60, reading.OLD_SECONDS + 60):
+    for age, wanted in ((60, 1), (60, reading.LATE_SECONDS + 1), (reading.OLD_SECONDS + 60, 1)):
         now = time.time()
         reading._kept_strips["all"] = (now - age, {"well": Strip(first_day(now))})
+        reading._wanted["all"] = now - wanted
         found = data(known)
-        is_shown = age == 60 and DAY.start(now - age) == DAY.start(now)
+        is_shown = age == 60 and wanted == 1 and DAY.start(now - age) == DAY.start(now)
         assert (found["history_error"] is None) is is_shown
         assert any(check["strip"] for check in found["checks"]) is is_shown
 

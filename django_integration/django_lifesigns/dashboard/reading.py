@@ -32,8 +32,9 @@ from django_lifesigns.runtime.engine import Runtime, get_runtime
 
 # Roll-ups are written about once a minute.
 STRIPS_SECONDS = 30.0
-# So old are those that a page shows at most while newer ones are read for the next.
+# So old are those that a page shows at most while newer ones are read for the next, and for so long it does.
 OLD_SECONDS = 300.0
+LATE_SECONDS = 5.0
 RECENT = timedelta(days=7)
 MOST_INCIDENTS = 50
 OF_CHECK = 20
@@ -72,16 +73,22 @@ def recent_strips() -> Mapping[str, Strip]:
     now = time.time()
     at, strips = _kept_strips.get("all", (0.0, {}))
     if not 0 <= now - at < STRIPS_SECONDS:
+        _wanted.setdefault("all", now)
         strips = read_strips(now, count=len(get_runtime().engine.names))
         _kept_strips["all"] = (now, strips)
+        _wanted.clear()
     return strips
 
 
 def known_strips() -> Mapping[str, Strip] | None:
-    """Return the strips of all checks as they were read within the last 5 minutes of this day, without reading."""
+    """Return the strips of all checks as they were read within the last 5 minutes of this day, without reading.
+
+    `None` also once newer ones cannot be read for some seconds: then it is to be said why.
+    """
     now = time.time()
     at, strips = _kept_strips.get("all", (0.0, {}))
-    return strips if 0 <= now - at < OLD_SECONDS and DAY.start(at) == DAY.start(now) else None
+    is_recent = 0 <= now - at < OLD_SECONDS and DAY.start(at) == DAY.start(now)
+    return strips if is_recent and now - _wanted.get("all", now) < LATE_SECONDS else None
 
 
 def read_rest(has_rates: bool) -> History:
@@ -145,9 +152,12 @@ def forget() -> None:
     """Forget what was read and made last: it may be of other settings."""
     _words.clear()
     _kept_strips.clear()
+    _wanted.clear()
 
 
 # Of the objectives as they were read last: with burn rates, and without.
 _words: dict[bool, tuple[list[ObjectiveState], dict[str, dict[str, Any]]]] = {}
 # With the time at which they were read.
 _kept_strips: dict[str, tuple[float, Mapping[str, Strip]]] = {}
+# Since when newer ones are wanted, while there are none.
+_wanted: dict[str, float] = {}
