@@ -33,14 +33,15 @@ class ForgetfulCache(LocMemCache):
 class LaggingCache(LocMemCache):
     """Is read from a replica that is 200 ms behind."""
 
-    set_at = 0.0
+    first_read_at = 0.0
 
     def set(self, *args: Any, **kwargs: Any) -> None:
-        self.set_at = time.monotonic()
         super().set(*args, **kwargs)
+        self.first_read_at = 0.0
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
-        return super().get(*args, **kwargs) if time.monotonic() - self.set_at >= 0.2 else None
+        self.first_read_at = self.first_read_at or time.monotonic()
+        return super().get(*args, **kwargs) if time.monotonic() - self.first_read_at >= 0.2 else None
 
 
 class BrokenCache(LocMemCache):

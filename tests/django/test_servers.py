@@ -16,6 +16,7 @@ from django_lifesigns.urls import urlpatterns
 from tests.django.projects import ROOT
 from tests.django.serving import COMMANDS, send_request, served
 from tests.django.settings import MIDDLEWARE
+from tests.services import wait_until
 
 # Starts servers: not for the interpreters of the test matrix.
 pytestmark = pytest.mark.services
@@ -48,6 +49,7 @@ def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "LIFESIGNS": {"TOKENS": [TOKEN], "NETWORKS": [], "DISABLED": busy},
     }
     with served(request.param, folder, settings) as port:
+        wait_until(lambda: send_request(port, "/startup", host="10.1.2.3")[0] == 200, 60, "it does not start")
         yield port
 
 

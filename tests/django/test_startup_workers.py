@@ -150,6 +150,8 @@ def test_probe_server_says_the_same_as_the_workers(tmp_path: Path) -> None:
         wait_until(lambda: startup(server) == STARTED, 30, server.log())
         gate.close()
         wait_until(lambda: fetch(address, "/ready").code == 503, 20, server.log())
+        # One that starts while the other is stopped cannot share its address.
+        wait_until(lambda: len(server.listening(address)) == 2, 30, server.log())
         # Whichever of the two answers; each reads its migrations first.
         wait_until(lambda: [fetch(address, "/startup").code for _ in range(10)] == [200] * 10, 30, server.log())
         assert {startup_of(worker, server) for worker in server.workers()} == {STARTED}

@@ -116,10 +116,10 @@ class CacheRoundTrip:
         started = time.monotonic()
         if cache.get(key) == value:
             return 0.0
-        while (waited := time.monotonic() - started) < self.lag:
+        while time.monotonic() - started < self.lag:
             time.sleep(PAUSE_SECONDS)
             if cache.get(key) == value:
-                return waited + PAUSE_SECONDS
+                return time.monotonic() - started
         return None
 
     def _missing_views(self) -> list[str]:
