@@ -7,15 +7,15 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
-# Twice as many test processes as processors: half of their time they wait.
-export JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Three times as many test processes as processors: most of their time they wait.
+export JOBS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 # Tests start hundreds of interpreters: without compiled modules each takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 # What tries again and again, in `make test` a few times.
-LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py
+LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py
 
 .PHONY: help build demo test test-latest test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs \
 	fleet bench bench-check changelog constraints clean services
@@ -66,14 +66,14 @@ test-latest: ## Runs all tests with the newest release of everything they need
 test-matrix: $(VENV)/.dev
 	$(BIN)/nox --envdir target/nox --session tests
 
-# What measures time or load has the machine for itself, and comes last. PYTEST=... runs only what it names.
+# What measures time or load comes last, two at a time: they wait for timeouts. PYTEST=... runs only what it names.
 test-python: $(VENV)/.dev
 	$(MATURIN)
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else
 	$(BIN)/python -m pytest -m "not alone $(ONLY)" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone --numprocesses 2 --dist worksteal
 endif
 
 kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants

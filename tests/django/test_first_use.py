@@ -26,7 +26,7 @@ from django_lifesigns.runtime import imports as first_use
 from tests.django.projects import environment, run
 from tests.services import Redis
 
-PROCESSES = int(os.environ.get("LIFESIGNS_FIRST_USE", "8"))
+PROCESSES = int(os.environ.get("LIFESIGNS_FIRST_USE", "4"))
 # `early`: the application imports while the engine is built; `background`: while results are renewed already.
 MODES = ["server", "server,early", "server,early,background", "server,app", "command"]
 # `lazy`: nothing is imported before a check runs; `once`: a run that fails by an import is not repeated.

@@ -104,6 +104,7 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
             # A connection may have waited in the killed one's queue; the next one goes to the others.
             answered += any(code(address, "/alive") == 200 for _ in range(2))
             assert any(code(address, "/alive") == 200 for _ in range(2))
+            time.sleep(0.02)
         assert answered > 10
         wait_until(lambda: len(server.listening(address)) == 2, 60, server.log())
         assert server.listening(address) != before

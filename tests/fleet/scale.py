@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -65,8 +67,9 @@ def serve(directory: Path, host: str, url: str, ttl: float) -> None:
 class ManyHosts:
     """The processes, by pid their host."""
 
-    def __init__(self, directory: Path, redis: Redis, scale: Scale) -> None:
-        self.directory, self.redis, self.scale = directory, redis, scale
+    def __init__(self, directory: Path, redis: Redis, scale: Scale, database: int = 0) -> None:
+        """Let them know each other by that database of Redis."""
+        self.directory, self.redis, self.scale, self.database = directory, redis, scale, database
         self.pids: dict[int, str] = {}
 
     def start(self, hosts: int, processes: int) -> None:
@@ -78,7 +81,7 @@ class ManyHosts:
         pid = os.fork()
         if pid == 0:
             try:
-                serve(self.directory, host, self.redis.url, self.scale.ttl)
+                serve(self.directory, host, self.redis.url_for(self.database), self.scale.ttl)
             finally:
                 os._exit(1)
         self.pids[pid] = host
@@ -117,30 +120,30 @@ class ManyHosts:
         return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in calls)
 
 
-def rate(many: ManyHosts, seconds: float) -> float:
-    """Return the runs for each ttl within so many seconds, between a first and a last run."""
+def rate(hosts: Sequence[ManyHosts], seconds: float) -> float:
+    """Return the mean of the runs for each ttl within so many seconds, between a first and a last run."""
     since = time.time()
     time.sleep(seconds)
-    times = [at for at, _, _ in many.runs(since)]
-    assert len(times) >= 2, "too short"
-    return (len(times) - 1) / (times[-1] - times[0]) * many.scale.ttl
+    rates = []
+    for many in hosts:
+        times = [at for at, _, _ in many.runs(since)]
+        assert len(times) >= 2, "too short"
+        rates.append((len(times) - 1) / (times[-1] - times[0]) * many.scale.ttl)
+    return sum(rates) / len(rates)
 
 
 def measure_one(redis: Redis, scale: Scale) -> float:
     """Return the runs for each ttl of five hosts that are alone: each renews as early as chance has it."""
-    rates = []
-    for _ in range(5):
-        redis.command("FLUSHALL")
-        with tempfile.TemporaryDirectory() as directory:
-            many = ManyHosts(Path(directory), redis, scale)
-            try:
-                many.start(1, 1)
-                wait_until(many.runs, 60)
-                rates.append(rate(many, 4 * scale.ttl))
-            finally:
-                many.close()
-    redis.command("FLUSHALL")
-    return sum(rates) / len(rates)
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as undo:
+        hosts = []
+        for database in range(1, 6):
+            folder = Path(directory, str(database))
+            folder.mkdir()
+            hosts.append(ManyHosts(folder, redis, scale, database))
+            undo.callback(hosts[-1].close)
+            hosts[-1].start(1, 1)
+        wait_until(lambda: all(host.runs() for host in hosts), 60)
+        return rate(hosts, 4 * scale.ttl)
 
 
 def inject_faults(many: ManyHosts) -> dict[str, Any]:
@@ -213,7 +216,7 @@ def measure(scale: Scale) -> dict[str, Any]:
             wait_until(lambda: int(redis.command("ZCARD", seen)) == scale.hosts, 300, "not all announced themselves")
             time.sleep(scale.ttl)
             commands, since = many.commands(), time.monotonic()
-            together = rate(many, scale.seconds)
+            together = rate([many], scale.seconds)
             minutes = (time.monotonic() - since) / 60
             sent = many.commands() - commands
             hosts = Counter(host for _, host, _ in many.runs())

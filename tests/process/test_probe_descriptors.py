@@ -84,6 +84,7 @@ def test_idle_connections__application_answers_all_along(server: str, tmp_path: 
         while time.monotonic() - started < 3:
             assert is_served(url)
             assert fetch(probes, "/alive", timeout=2).code == 200
+            time.sleep(0.02)
 
 
 SERVER = f"""

@@ -28,9 +28,11 @@ def limit(room):
     resource.setrlimit(resource.RLIMIT_NPROC, (4096 if room is None else threads + room, 4096))
 
 if os.getuid() == 0:  # a limit does not hold for root, and counts all processes of a user
+    # Not that of another test that runs at the same time.
+    user = 50_000 + os.getpid() % 10_000
     os.setgroups([])
-    os.setgid(54_321)
-    os.setuid(54_321)
+    os.setgid(user)
+    os.setuid(user)
 else:
     sys.exit(77)
 """

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lifesigns import Engine
+from tests.loops import times
 from tests.process.probes import Script, fetch
 from tests.services import wait_until
 
@@ -161,6 +162,7 @@ def test_alive__any_required__all_wedged_servers_are_503(tmp_path: Path) -> None
         started = time.monotonic()
         while time.monotonic() - started < 4:
             assert alive(address)[0] == 200
+            time.sleep(0.02)
         processes[2].send_line()
         wait_until(lambda: wedged_pids(address) == set(pids))
         # Nor does one count that is stopped, which sends no heartbeat.
@@ -208,6 +210,7 @@ def test_alive__process_of_another_container_does_not_count(tmp_path: Path) -> N
         started = time.monotonic()
         while time.monotonic() - started < 3:
             assert [alive(address)[0] for address in addresses] == [200, 503, 200]
+            time.sleep(0.02)
         assert [known_pids(address) for address in addresses] == known
 
 
@@ -302,7 +305,7 @@ ENDS = {"by an exception": (1, "bye"), "by a signal": (-15, "")}
 def test_exit__is_clean_and_prompt(name: str) -> None:
     script = SERVE.format(before="engine.register('x', lambda: None); engine.run()") + EXITS[name]
     command = [sys.executable, "-c", Script.preamble + script]
-    for _ in range(5):
+    for _ in range(times(2, 5)):
         running = [
             subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(4)
         ]

@@ -10,15 +10,24 @@ from contextlib import suppress
 from pathlib import Path
 
 POLL_SECONDS = 0.01
+MOST_POLL_SECONDS = 0.05
 
 
 def wait_until(predicate: Callable[[], object], timeout: float = 10.0, message: str = "condition not met") -> None:
-    """Poll until `predicate()` is true; TimeoutError with `message` after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
-    while not predicate():
-        if time.monotonic() > deadline:
+    """Poll until `predicate()` is true; TimeoutError with `message` after `timeout` seconds.
+
+    The pauses grow with the time waited, and are as long as a predicate takes that makes requests or runs a program:
+    what is waited for needs the processors, too.
+    """
+    start = time.monotonic()
+    while True:
+        called = time.monotonic()
+        if predicate():
+            return
+        now = time.monotonic()
+        if now - start > timeout:
             raise TimeoutError(f"{message} (waited {timeout:g} s)")
-        time.sleep(POLL_SECONDS)
+        time.sleep(max(POLL_SECONDS, min((now - start) / 20, MOST_POLL_SECONDS), min(now - called, 1.0)))
 
 
 def tree(root: int) -> list[int]:
