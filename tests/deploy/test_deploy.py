@@ -6,15 +6,12 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-import lifesigns
-from tests.process.probes import fetch
 from tests.process.prometheus import promtool
 from tests.services.base import program
 
@@ -76,15 +73,6 @@ def test_rules__are_one_alert_for_each_job_with_a_runbook() -> None:
         assert f"\n## {name}\n" in page
 
 
-def test_rules__know_targets_by_what_the_service_monitor_adds() -> None:
-    (endpoint,) = manifests()["ServiceMonitor/shop"]["spec"]["endpoints"]
-    labels = {relabeling["targetLabel"]: relabeling["replacement"] for relabeling in endpoint["relabelings"]}
-    assert labels == {"lifesigns": "true"}
-    assert 'up{lifesigns="true"}' in alerts()["LifesignsTargetDown"]["expr"]
-    # With these labels it fires: in the test of the rules.
-    assert 'endpoint="probes"' in RULES.with_name("lifesigns.test.yml").read_text()
-
-
 @pytest.mark.services
 def test_alertmanager__example_is_valid_and_names_alerts_that_there_are() -> None:
     file = RULES.with_name("alertmanager.yml")
@@ -134,64 +122,6 @@ def test_dashboard__panels_do_not_overlap() -> None:
         assert not cells & taken, panel["title"]
         assert max(x for x, _ in cells) < 24
         taken |= cells
-
-
-def manifests() -> dict[str, dict[str, Any]]:
-    found = {}
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
-        for manifest in yaml.safe_load_all(path.read_text()):
-            found[f"{manifest['kind']}/{manifest['metadata']['name']}"] = manifest
-    return found
-
-
-def container(deployment: str) -> dict[str, Any]:
-    (only,) = manifests()[deployment]["spec"]["template"]["spec"]["containers"]
-    assert isinstance(only, dict)
-    return only
-
-
-PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
-
-
-def test_kubernetes__probes_are_those_of_a_probe_server() -> None:
-    web = container("Deployment/shop")
-    ports = {port["name"]: port["containerPort"] for port in web["ports"]}
-    assert ports["probes"] == 9464
-    engine = lifesigns.Engine()
-    engine.register("x", lambda: True)
-    engine.run()
-    with lifesigns.serve("127.0.0.1:0", engine, show_details="always") as server:
-        for probe in PROBES:
-            get = web[probe]["httpGet"]
-            assert get["port"] == "probes"
-            assert fetch(server.address, get["path"]).code == 200
-        service, monitor = manifests()["Service/shop"], manifests()["ServiceMonitor/shop"]
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports.keys()
-        (endpoint,) = monitor["spec"]["endpoints"]
-        assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
-        assert fetch(server.address, endpoint["path"]).code == 200
-    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    # Longer than any probe takes: 0.8 s.
-    assert all(web[probe]["timeoutSeconds"] >= 1 for probe in PROBES)
-
-
-def test_kubernetes__labels_fit_their_selectors() -> None:
-    for name, manifest in manifests().items():
-        if name.startswith("Deployment/"):
-            spec = manifest["spec"]
-            assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
-            volumes = {volume["name"] for volume in spec["template"]["spec"]["volumes"]}
-            assert {mount["name"] for mount in container(name)["volumeMounts"]} <= volumes
-
-
-def test_kubernetes__exec_probes_are_commands_that_there_are(tmp_path: Path) -> None:
-    worker = container("Deployment/shop-worker")
-    for probe in ("startupProbe", "livenessProbe"):
-        command = [word.replace("/dev/shm/shop", str(tmp_path)) for word in worker[probe]["exec"]["command"]]
-        assert command[0] == "python"
-        result = subprocess.run([sys.executable, *command[1:]], capture_output=True, text=True, timeout=30)
-        # No server there, which is not a wrong command line.
-        assert (result.returncode, result.stderr) == (1, "")
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd")

@@ -53,17 +53,24 @@ class Redis(Service):
             ]
         self.configuration.write_text("\n".join(lines) + "\n")
 
+    def program(self) -> str:
+        return program("redis-server")
+
     def arguments(self) -> list[str]:
-        return [program("redis-server"), str(self.configuration)]
+        return [self.program(), str(self.configuration)]
 
     def ready(self) -> bool:
         return self.command("PING") == "PONG"
 
     def command(self, *arguments: str) -> str:
         """Run a command as the user `app` with redis-cli, and return the raw answer."""
+        return self.command_as(USER, PASSWORD, *arguments)
+
+    def command_as(self, user: str, password: str, *arguments: str) -> str:
+        """Run a command as another user."""
         finished = subprocess.run(
-            [program("redis-cli"), "-h", self.host, "-p", str(self.port), "--user", USER, *arguments],
-            env={**os.environ, "REDISCLI_AUTH": PASSWORD},
+            [program("redis-cli"), "-h", self.host, "-p", str(self.port), "--user", user, *arguments],
+            env={**os.environ, "REDISCLI_AUTH": password},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
