@@ -10,7 +10,7 @@ use super::scope::ActionScope;
 use crate::checks::Check;
 use crate::checks::command::CommandCheck;
 use crate::engine::Engine;
-use crate::engine::fleet::operate;
+use crate::engine::hand_over::operate;
 use crate::model::{CheckError, Finding, Secret, SpecError, nearest, positive_seconds, valid_name};
 use crate::policy::action::ActionResult;
 use crate::runtime::{Context, process};

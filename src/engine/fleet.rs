@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
+use super::hand_over::hand_over_operation;
 use super::registry::Registered;
 use crate::model::{NotRun, Outcome};
 use crate::runtime::Process;
-use crate::state::backend::fleet::{FleetKey, FleetOperation, FleetRequest, FleetTurn, LEASE};
-use crate::state::{CheckState, Completion, Fleet, Lease, Operation, Wanted};
+use crate::state::backend::fleet::{FleetKey, FleetRequest, FleetTurn, LEASE};
+use crate::state::{CheckState, Completion, Fleet, Lease, Wanted};
 
 /// How often to ask for the outcome of another host: at first, and at the least.
 const POLL: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
@@ -56,10 +57,15 @@ pub async fn turn(
     let mut after = None;
     let mut pause = POLL.0;
     while fleet.is_usable() {
-        let known = state.fleet_mark().fence;
-        let request = FleetRequest { known, max_age: max_age(completion), after };
         let acquired = Instant::now();
-        let reply = match fleet.store.acquire(process, &key, &token, request).await {
+        let reply = match hand_over_operation(check, fleet, process).await {
+            Ok(()) => {
+                let request = FleetRequest { known: state.fleet_mark().fence, max_age: max_age(completion), after };
+                fleet.store.acquire(process, &key, &token, request).await
+            }
+            Err(error) => Err(error),
+        };
+        let reply = match reply {
             Ok(reply) => reply,
             Err(error) => {
                 fleet.lost(&error);
@@ -96,22 +102,6 @@ pub async fn turn(
         Err(retry_after) if !check.options.critical => Err(NotRun::Limited { retry_after }),
         _ => Ok(Turn::Lead(FleetLead(None))),
     }
-}
-
-/// Applies an operator's decision to the breaker of a check: in all hosts of its fleet, or in this one where the store is
-/// lost.
-pub async fn operate(check: &Registered, operation: Operation, process: &Arc<Process>) {
-    if let Some(fleet) = check.fleet().filter(|fleet| fleet.is_usable()) {
-        match fleet.store.operate(process, &fleet.key(&check.options), operation).await {
-            Ok(number) => {
-                fleet.reached();
-                check.state().adopt(None, Some(FleetOperation { number, operation }));
-                return;
-            }
-            Err(error) => fleet.lost(&error),
-        }
-    }
-    check.state().operate(operation);
 }
 
 /// How old an outcome may be that another host has found.

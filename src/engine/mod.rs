@@ -2,6 +2,7 @@
 
 pub mod events;
 pub mod fleet;
+pub mod hand_over;
 pub mod readiness;
 pub mod refresh;
 pub mod registry;

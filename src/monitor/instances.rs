@@ -1,6 +1,7 @@
 //! The instances of a fleet: this host announces itself to the others, and follows what operators do anywhere.
 //!
-//! One process of the host does both, every ten seconds and at once when the host starts to drain; another one takes its
+//! One process of the host does both, every ten seconds, at once when the host starts to drain and when the store that was
+//! lost is back, which it looks for; another one takes its
 //! place when it ends or is stopped. Only processes whose checks run in the background take part: a command that ends
 //! after a second is no instance.
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
 use super::{lags_anywhere, statuses};
-use crate::engine::Engine;
+use crate::engine::{Engine, hand_over};
 use crate::model::Status;
 use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::{PerProcess, Process, process, random, uptime};
@@ -80,24 +81,26 @@ impl BackgroundService for FleetMembership {
 }
 
 async fn take_part(engine: Weak<Engine>, process: Arc<Process>) {
-    let (mut due, mut was_draining) = (Instant::now(), false);
+    let (mut due, mut was_draining, mut was_lost) = (Instant::now(), false, false);
     loop {
         let Some(engine) = engine.upgrade() else { return };
         let Some(fleet) = engine.fleet() else { return };
         let draining = process::draining();
-        if due <= Instant::now() || draining != was_draining {
+        let is_back = was_lost && !fleet.is_lost();
+        if due <= Instant::now() || draining != was_draining || is_back || fleet.may_retry() {
             due = Instant::now() + ANNOUNCE_EVERY.mul_f64(0.9 + 0.2 * random());
             was_draining = draining;
             if fleet.announces(TURN) && fleet.is_usable() {
                 exchange(&engine, fleet, &process).await;
             }
         }
+        was_lost = fleet.is_lost();
         drop(engine);
         sleep_until(next_tick()).await;
     }
 }
 
-/// Announces this instance, and applies what operators have done to breakers.
+/// Announces this instance, applies what operators have done to breakers, and hands over what the fleet does not know.
 async fn exchange(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) {
     let announced = fleet.store.announce(process, &announcement(engine, fleet)).await;
     let operations = match announced {
@@ -111,10 +114,10 @@ async fn exchange(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) {
         Ok(operations) => {
             fleet.reached();
             for check in engine.checks().iter().filter(|check| check.fleet().is_some()) {
-                if let Some(operation) = operations.get(&fleet.key(&check.options).check)
-                    && operation.number > check.state().fleet_mark().operation
-                {
-                    check.state().adopt(None, Some(*operation));
+                let known = operations.get(&fleet.key(&check.options).check).copied();
+                if let Err(error) = hand_over::exchange(check, fleet, process, known).await {
+                    fleet.lost(&error);
+                    break;
                 }
             }
         }

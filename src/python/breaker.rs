@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::engine::fleet::operate;
+use crate::engine::hand_over::{operate, operate_here};
 use crate::engine::registry::Registered;
 use crate::model::CircuitMode;
 use crate::model::CircuitStatus;
@@ -28,7 +28,7 @@ impl PyBreaker {
         py.detach(|| match Process::current() {
             Ok(process) => process.runtime.block_on(operate(&self.0, operation, &process)),
             // Without the engine's threads no other host can be reached.
-            Err(_) => self.0.state().operate(operation),
+            Err(_) => operate_here(&self.0, operation),
         });
     }
 

@@ -138,6 +138,12 @@ impl Fleet {
         self.notes().read(None, |notes| notes.lost.is_some())
     }
 
+    /// Whether the store was lost, and it is time to try again.
+    pub fn may_retry(&self) -> bool {
+        let now = clock::now();
+        self.notes().read(None, |notes| notes.lost.as_ref().is_some_and(|lost| lost.retry_at <= now))
+    }
+
     /// Notes that the store was reached.
     pub fn reached(&self) {
         if !self.is_lost() {

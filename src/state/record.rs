@@ -30,7 +30,7 @@ use crate::policy::hysteresis::Hysteresis;
 use crate::policy::limits::{Limits, RecentRuns};
 use crate::policy::run_history::{PastRun, RunHistory};
 use crate::state::counters::Counters;
-pub use fleet::FleetMark;
+pub use fleet::{FleetMark, PendingOperation};
 pub use values::{Acquired, Operation, Run, Settled, StatusChange, StatusHistory, Wanted};
 
 /// How much longer than its check may take a lease lasts: time to wake up and to store the outcome.
@@ -232,6 +232,7 @@ impl Record {
         let outcome = Arc::new(outcome);
         self.latest = Some(outcome.clone());
         self.settled += 1;
+        self.fleet.is_ahead = true;
         Settled { outcome, transition, status_change }
     }
 

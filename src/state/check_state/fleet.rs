@@ -10,14 +10,28 @@ use crate::model::{NotRun, Outcome, Owner, Status, Transition};
 use crate::runtime::lock;
 use crate::state::backend::fleet::{FleetOperation, FleetResult};
 use crate::state::backend::{Busy, CAPACITY};
-use crate::state::record::{FleetMark, Record};
+use crate::state::record::{FleetMark, Operation, PendingOperation, Record};
 
 impl CheckState {
-    /// Which result of the fleet the host has.
+    /// What the host has taken over from the fleet, and what the fleet does not have yet.
     pub fn fleet_mark(&self) -> FleetMark {
+        self.read_record(Record::fleet)
+    }
+
+    /// The last operation of the fleet that the host has applied.
+    pub fn followed(&self) -> Option<FleetOperation> {
+        self.read_record(Record::followed).map(|(number, operation)| FleetOperation { number, operation })
+    }
+
+    /// Whether the breaker has opened here without the fleet.
+    pub fn has_opened_ahead(&self) -> bool {
+        self.read_record(|record| record.has_opened_ahead(Instant::now()))
+    }
+
+    fn read_record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         let mut local = lock(&self.local);
         self.refresh(&mut local.record, None);
-        local.record.fleet()
+        read(&local.record)
     }
 
     /// The record for the other hosts, which know this one by `name`, whether its outcome is healthy or skipped, and how old that is.
@@ -33,6 +47,19 @@ impl CheckState {
         self.change_record(&mut |record| {
             record.published(fence);
             Vec::new()
+        });
+    }
+
+    /// Applies an operator's decision that the other hosts have yet to receive.
+    pub fn operate_ahead(&self, operation: Operation) {
+        self.change_record(&mut |record| record.operate_ahead(operation, Instant::now()).into_iter().collect());
+    }
+
+    /// Notes that the fleet has received a decision, and applies the one that stands there.
+    pub fn handed_over(&self, pending: PendingOperation, stands: FleetOperation) {
+        self.change_record(&mut |record| {
+            record.handed_over(pending);
+            take_over(record, None, Some(stands))
         });
     }
 

@@ -17,13 +17,31 @@ use crate::policy::hysteresis::HysteresisState;
 use crate::policy::limits::RecentRuns;
 use crate::policy::run_history::RunHistory;
 
-/// Which result and which operation of the fleet a record has taken over.
+/// What a record has taken over from the fleet, and what the fleet does not have yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetMark {
     /// The fence of the result.
     pub fence: u64,
     /// The number of the operation on the breaker.
     pub operation: u64,
+    /// An operation that was applied here, and that the other hosts have not received.
+    pub pending: Option<PendingOperation>,
+    /// Whether a run has ended here since the last result was taken over or stored.
+    pub is_ahead: bool,
+}
+
+/// An operator's decision, and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingOperation {
+    pub operation: Operation,
+    /// In nanoseconds since boot.
+    at: u64,
+}
+
+impl PendingOperation {
+    pub fn age(self) -> Duration {
+        Duration::from_nanos(clock::now().saturating_sub(self.at))
+    }
 }
 
 /// The host that has encoded a record, and its own clocks then.
@@ -38,6 +56,8 @@ struct Encoder {
 struct EncodedFleetRecord<'a> {
     latest: Option<&'a Outcome>,
     settled: u64,
+    /// The number of the last operation that the breaker has been through.
+    operation: u64,
     breaker: Option<&'a BreakerState>,
     hysteresis: HysteresisState,
     recent: &'a RecentRuns,
@@ -49,6 +69,7 @@ struct EncodedFleetRecord<'a> {
 struct DecodedFleetRecord {
     latest: Option<Arc<Outcome>>,
     settled: u64,
+    operation: u64,
     breaker: Option<BreakerState>,
     hysteresis: HysteresisState,
     recent: RecentRuns,
@@ -64,6 +85,7 @@ impl Record {
     /// Notes that the fleet has what this record holds, as the result of that fence.
     pub fn published(&mut self, fence: u64) {
         self.fleet.fence = fence;
+        self.fleet.is_ahead = false;
     }
 
     /// For the other hosts, in at most `limit` bytes; `name` is that of this host.
@@ -73,6 +95,7 @@ impl Record {
             let record = EncodedFleetRecord {
                 latest,
                 settled: self.settled,
+                operation: self.fleet.operation,
                 breaker: self.breaker.as_ref().map(crate::policy::breaker::Breaker::saved),
                 hysteresis: self.hysteresis.state(),
                 recent: &self.recent,
@@ -110,12 +133,15 @@ impl Record {
         if let Some(latest) = &latest {
             self.counters.stretches.change(before, latest.status);
         }
-        if let (Some(breaker), Some(saved)) = (self.breaker.as_mut(), decoded.breaker) {
+        // That of a host which does not know of a decision that was made since says nothing of the breaker now.
+        let is_current = self.fleet.pending.is_none() && decoded.operation >= self.fleet.operation;
+        if let (Some(breaker), Some(saved)) = (self.breaker.as_mut(), decoded.breaker.filter(|_| is_current)) {
             breaker.restore(saved);
-        }
-        if let Some(held) = self.held.as_mut() {
-            // It was one of the breaker that is replaced.
-            held.permit = None;
+            self.fleet.operation = decoded.operation;
+            if let Some(held) = self.held.as_mut() {
+                // It was one of the breaker that is replaced.
+                held.permit = None;
+            }
         }
         self.latest = latest;
         self.settled = decoded.settled;
@@ -123,17 +149,40 @@ impl Record {
         self.recent = decoded.recent;
         self.history = history;
         self.runs = decoded.runs;
-        self.fleet.fence = fence;
+        self.published(fence);
         true
     }
 
-    /// Applies an operation of the fleet to the breaker, unless a later one was applied.
+    /// Applies an operation to the breaker that the other hosts have yet to receive.
+    pub fn operate_ahead(&mut self, operation: Operation, now: Instant) -> Option<Transition> {
+        self.fleet.pending = Some(PendingOperation { operation, at: clock::now() });
+        self.operate(operation, now)
+    }
+
+    /// Notes that the fleet has received an operation, unless another one was made here meanwhile.
+    pub fn handed_over(&mut self, pending: PendingOperation) {
+        self.fleet.pending.take_if(|known| *known == pending);
+    }
+
+    /// Applies an operation of the fleet to the breaker, unless a later one was applied, or one was made here that the
+    /// fleet has not received: which of them stands is decided when it has.
     pub fn follow(&mut self, number: u64, operation: Operation, now: Instant) -> Option<Transition> {
-        if number <= self.fleet.operation {
+        if number <= self.fleet.operation || self.fleet.pending.is_some() {
             return None;
         }
         self.fleet.operation = number;
         self.operate(operation, now)
+    }
+
+    /// The last operation of the fleet that was applied, and its number.
+    pub fn followed(&self) -> Option<(u64, Operation)> {
+        let mode = self.breaker.as_ref()?.mode();
+        (self.fleet.operation > 0 && self.fleet.pending.is_none()).then(|| (self.fleet.operation, mode.into()))
+    }
+
+    /// Whether the breaker has opened by a run that ended here, and refuses runs of which the fleet does not know.
+    pub fn has_opened_ahead(&self, now: Instant) -> bool {
+        self.fleet.is_ahead && self.is_refused(now).is_some_and(|refused| refused.retry_after.is_some())
     }
 
     /// Acquires the permit of the breaker that was taken over, for the holder of the host's lease; where it refuses, the

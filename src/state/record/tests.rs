@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity)]
 
+mod fleet;
 mod model;
 
 use std::collections::HashSet;

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{EventKind, LastError, Outcome, Status, Transition};
+use crate::model::{CircuitMode, EventKind, LastError, Outcome, Status, Transition};
 use crate::policy::breaker::{CallResult, Refused};
 
 /// Which outcome a caller accepts.
@@ -30,12 +30,24 @@ pub enum Acquired {
 }
 
 /// What an operator does to a circuit breaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Operation {
     ForceOpen,
     ForceClosed,
     Disable,
     Reset,
+}
+
+impl From<CircuitMode> for Operation {
+    /// The operation that leads to a mode.
+    fn from(mode: CircuitMode) -> Self {
+        match mode {
+            CircuitMode::ForcedOpen => Self::ForceOpen,
+            CircuitMode::ForcedClosed => Self::ForceClosed,
+            CircuitMode::Disabled => Self::Disable,
+            CircuitMode::Automatic => Self::Reset,
+        }
+    }
 }
 
 /// One run of a check, as it was found.

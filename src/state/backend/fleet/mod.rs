@@ -26,11 +26,14 @@
 //! Guarantees: at most one host at a time holds a lease that has not run out; a result is stored only by the holder of
 //! the highest fence, so that a process which was stopped and comes back late changes nothing; each script is atomic;
 //! all times are the server's or ages, never a host's clock; each command is bounded in time ([`COMMAND_TIMEOUT`]).
-//! A fence is higher than all before also after the server has lost its data: it is at least the server's time.
+//! A fence is higher than all before also after the server has lost its data: it is at least the server's time. What
+//! operators did is given back to such a server by the hosts that know it; what they did while the server could not be
+//! reached is handed over when it can be, and stands unless something was done later.
 //!
 //! Not guaranteed: that a check is run once while Redis fails over (a lease may be lost with the old master): a lease
 //! saves runs, correctness does not rest on it.
 
+mod hand_over;
 pub mod instances;
 mod operations;
 mod reply;
@@ -46,6 +49,7 @@ use tokio::time::timeout;
 use crate::model::{CheckError, Phase};
 use crate::runtime::{Context, Process, random};
 use crate::state::record::UNHEALTHY_TTL;
+pub use hand_over::HandedOver;
 pub use operations::FleetOperation;
 use reply::{bytes, integer, text, unexpected};
 

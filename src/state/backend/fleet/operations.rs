@@ -6,10 +6,10 @@ use std::sync::Arc;
 use redis::{Value, cmd};
 
 use super::reply::{text, unexpected};
-use super::{FleetKey, FleetStore, scripts};
+use super::{COMMAND_TIMEOUT, FleetKey, FleetStore, millis, scripts};
 use crate::model::CheckError;
 use crate::runtime::Process;
-use crate::state::record::Operation;
+use crate::state::record::{Operation, PendingOperation};
 
 /// An operator's decision on the breaker of a check, in all hosts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ const WORDS: [(&str, Operation); 4] = [
     ("reset", Operation::Reset),
 ];
 
+fn word(operation: Operation) -> &'static str {
+    WORDS.iter().find(|(_, known)| *known == operation).map_or("reset", |(word, _)| word)
+}
+
 impl FleetOperation {
     pub(super) fn decode(text: &str) -> Option<Self> {
         let (number, word) = text.split_once(' ')?;
@@ -35,16 +39,33 @@ impl FleetOperation {
 }
 
 impl FleetStore {
-    /// Has all hosts apply an operation to the breaker of a check; returns its number.
+    /// Has all hosts apply an operation to the breaker of a check, which was made when the one of the number `known` was
+    /// the last; returns what stands: this one, or a later one.
     pub async fn operate(
         &self,
         process: &Arc<Process>,
         key: &FleetKey,
-        operation: Operation,
-    ) -> Result<u64, CheckError> {
-        let word = WORDS.iter().find(|(_, known)| *known == operation).map_or("reset", |(word, _)| word);
-        let command = self.script(scripts::OPERATE, &[&self.key("ops")]).arg(&key.check).arg(word).take();
-        super::integer(&self.call(process, command).await?).ok_or_else(|| unexpected(&self.target()))
+        pending: PendingOperation,
+        known: u64,
+    ) -> Result<FleetOperation, CheckError> {
+        // What is made now is the last, whatever the clocks of a server and of the one before it show.
+        let age = Some(pending.age()).filter(|age| *age >= COMMAND_TIMEOUT).unwrap_or_default();
+        let mut command = self.script(scripts::OPERATE, &[&self.key("ops")]);
+        command.arg(&key.check).arg(word(pending.operation)).arg(millis(age)).arg(known);
+        let stands = text(&self.call(process, command).await?).and_then(|text| FleetOperation::decode(&text));
+        stands.ok_or_else(|| unexpected(&self.target()))
+    }
+
+    /// Gives back an operation to a server that has lost it; it stands if that has no later one.
+    pub async fn give_back(
+        &self,
+        process: &Arc<Process>,
+        key: &FleetKey,
+        operation: FleetOperation,
+    ) -> Result<(), CheckError> {
+        let mut command = self.script(scripts::GIVE_BACK, &[&self.key("ops")]);
+        command.arg(&key.check).arg(word(operation.operation)).arg(operation.number);
+        self.call(process, command).await.map(drop)
     }
 
     /// The last operation on the breaker of each check, by [`FleetKey::check`].

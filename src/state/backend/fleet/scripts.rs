@@ -60,14 +60,46 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 ";
 
-/// Operations; check, word. Its number: one higher than the last, and at least the time.
+/// Result, lease, fence; whether it is well, value, its age in ms, ms for which it is kept. Nothing while a host runs the
+/// check; the fence under which it was stored; what is there instead, if that is later and well.
+pub const HAND_OVER: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('EXISTS', KEYS[2]) == 1 then return {} end
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'at', 'well', 'value')
+if stored[3] == '1' and tonumber(stored[2]) > now - ARGV[3] then
+  return {stored[1], math.max(now - stored[2], 0), stored[4]}
+end
+if redis.call('INCR', KEYS[3]) < now then
+  redis.call('SET', KEYS[3], string.format('%.0f', now))
+end
+redis.call('PEXPIRE', KEYS[3], 604800000)
+local fence = redis.call('GET', KEYS[3])
+redis.call('HSET', KEYS[1], 'fence', fence, 'at', string.format('%.0f', now - ARGV[3]), 'well', ARGV[1], 'value', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return {fence}
+";
+
+/// Operations; check, word, its age in ms, the number that the operator knew of. What stands: it has a higher number than
+/// that, and at least the time; made just now, it has the highest of all.
 pub const OPERATE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stands = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+local last = tonumber(string.match(stands, '^%d+') or '0')
+local number = math.max(now - ARGV[3], ARGV[4] + 1)
+if ARGV[3] == '0' then number = math.max(number, last + 1) end
+if number <= last then return stands end
+stands = string.format('%.0f ', number) .. ARGV[2]
+redis.call('HSET', KEYS[1], ARGV[1], stands)
+return stands
+";
+
+/// Operations; check, word, number.
+pub const GIVE_BACK: &str = r"
 local last = string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%d+') or '0'
-local number = string.format('%.0f', math.max(now, last + 1))
-redis.call('HSET', KEYS[1], ARGV[1], number .. ' ' .. ARGV[2])
-return number
+if tonumber(last) < tonumber(ARGV[3]) then redis.call('HSET', KEYS[1], ARGV[1], ARGV[3] .. ' ' .. ARGV[2]) end
+return 1
 ";
 
 /// The sets of each state, in the order of `STATES`, then instances, names, outage; id, state's number, instance, settings'
