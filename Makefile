@@ -84,6 +84,7 @@ faults: services $(VENV)/.dev ## Drives every fault against every dependency; pr
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.matrix $(CELLS)
 	$(BIN)/python -W error -m tests.faults.isolation $(CELLS)
+	$(BIN)/python -W error -m tests.faults.fleet $(CELLS)
 
 soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random, and hundreds of exits and forks: nothing may be left of them
 	$(MATURIN)
@@ -93,6 +94,7 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random,
 fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed; FLEET="--hosts 5"
 	$(MATURIN)
 	$(BIN)/python -W error::ResourceWarning -m tests.fleet.scale $(FLEET)
+	$(BIN)/python -W error::ResourceWarning -m tests.fleet.failover
 
 forks: $(VENV)/.dev ## 200 processes forked under load, 200 exits with a hung callable
 	$(MATURIN)

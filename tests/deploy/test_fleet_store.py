@@ -1,4 +1,4 @@
-"""The Valkey that the overlay of a fleet brings: its command starts one, in which hosts meet, and which does no more."""
+"""The Valkey that the overlay of a fleet brings: hosts meet in it, and it is of no other use."""
 
 from __future__ import annotations
 

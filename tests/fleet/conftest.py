@@ -12,8 +12,9 @@ from tests.services.redis import Redis
 
 
 @pytest.fixture
-def redis() -> Iterator[Redis]:
-    with Redis() as server:
+def redis(request: pytest.FixtureRequest) -> Iterator[Redis]:
+    """A Redis, or the server that the test names: see `on_both`."""
+    with getattr(request, "param", Redis)() as server:
         yield server
 
 

@@ -7,8 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.process.host import Worker
 from tests.services.redis import Redis
+from tests.services.valkey import Valkey, valkey_here
+
+on_both = pytest.mark.parametrize(
+    "redis", [Redis, pytest.param(Valkey, marks=valkey_here)], indirect=True, ids=["redis", "valkey"]
+)
 
 
 class Process(Worker):

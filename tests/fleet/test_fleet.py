@@ -7,12 +7,12 @@ import signal
 import time
 from functools import partial
 
-from tests.fleet.host import Hosts, Process
+from tests.fleet.host import Hosts, Process, on_both
 from tests.process.host import where_shared
 from tests.services import wait_until
 from tests.services.redis import Redis
 
-pytestmark = where_shared
+pytestmark = [where_shared, on_both]
 
 
 def keys(redis: Redis) -> list[str]:

@@ -38,6 +38,7 @@ class Proxy:
         self.target = (host, port)
         self.port = 0
         self.flowing = True
+        self.answering = True
         self.delay_seconds = 0.0
         self.reset_counters()
         self._sides: set[Side] = set()
@@ -56,6 +57,10 @@ class Proxy:
     def drop(self) -> None:
         """A black hole: nothing passes either way, sockets stay open, new connections are accepted and not answered."""
         self._call(self._drop)
+
+    def drop_answers(self) -> None:
+        """Half a black hole: what clients send arrives, what the server answers does not; sockets stay open."""
+        self._call(self._drop_answers)
 
     def resume(self) -> None:
         """Let everything pass again, first what was held back."""
@@ -107,8 +112,15 @@ class Proxy:
     def _drop(self) -> None:
         self.flowing = False
 
+    def _drop_answers(self) -> None:
+        self.answering = False
+
+    def passes(self, side: Side) -> bool:
+        """Return whether what this side has sent is passed on now."""
+        return self.flowing and (self.answering or side.is_client)
+
     def _resume(self) -> None:
-        self.flowing = True
+        self.flowing = self.answering = True
         for side in list(self._sides):
             side.release()
             if side.is_client and side.peer is None:

@@ -78,7 +78,7 @@ class Side(asyncio.Protocol):
     def release(self) -> None:
         """Pass on what is due and may pass."""
         peer = self.peer
-        while self.held and self.proxy.flowing and peer is not None and peer.connected and not peer.blocked:
+        while self.held and self.proxy.passes(self) and peer is not None and peer.connected and not peer.blocked:
             due, data = self.held[0]
             wait = due - self.proxy.loop.time()
             if wait > 0:

@@ -68,6 +68,18 @@ def test_drop__then_resume(proxy: Proxy, client: socket.socket) -> None:
             assert connection.recv(4096).startswith(b"HTTP/1.1 200")
 
 
+def test_drop_answers__requests_arrive(proxy: Proxy, client: socket.socket) -> None:
+    proxy.drop_answers()
+    client.sendall(REQUEST)
+    client.settimeout(0.2)
+    with pytest.raises(TimeoutError):
+        client.recv(1)
+    wait_until(lambda: proxy.bytes_down > 0, message="the server has not answered")
+    proxy.resume()
+    client.settimeout(5)
+    assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_cut__resets(proxy: Proxy, client: socket.socket) -> None:
     client.sendall(REQUEST)
     client.recv(4096)
