@@ -15,13 +15,12 @@ from pathlib import Path
 
 from tests.faults import page
 from tests.faults.dependencies import Gate
-from tests.faults.fleet_faults import FAULTS, PASSWORD, USER, Fault, Scene
+from tests.faults.fleet_faults import FAULTS, PASSWORD, USER, Fault, Scene, server
 from tests.fleet.host import Hosts, Process
 from tests.process.probes import fetch
 from tests.services import wait_until
 from tests.services.redis import PASSWORD as ADMINS_PASSWORD
 from tests.services.redis import USER as ADMIN
-from tests.services.redis import Redis
 from tests.services.sentinel import MASTER, Sentinel
 
 NAMES = ("a", "b", "c")
@@ -138,12 +137,9 @@ def _broken(row: Row, bounds: Bounds, fault: Fault, said: list[list[str]]) -> It
 def running(*, watched: bool) -> Iterator[tuple[Fleet, Scene]]:
     """Three hosts and their Redis: behind a gate, or found by a Sentinel."""
     with ExitStack() as undo:
-        redis, replica = undo.enter_context(Redis()), undo.enter_context(Redis())
+        redis, replica = undo.enter_context(server()), undo.enter_context(server())
         gate, sentinel = undo.enter_context(Gate(redis.host, redis.port)), undo.enter_context(Sentinel(redis))
         directory = undo.enter_context(tempfile.TemporaryDirectory())
-        rights = ("~*", "&*", "+@all")
-        for server in (redis, replica):
-            assert server.command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", *rights) == "OK"
         settings = {"url": f"redis://{USER}:{PASSWORD}@{gate.host}:{gate.port}/0"}
         if watched:
             replica.command("REPLICAOF", redis.host, str(redis.port))

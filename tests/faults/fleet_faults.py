@@ -20,6 +20,11 @@ USER, PASSWORD, OTHER_PASSWORD = "fleet", "fleet-password", "another-password"
 ANSWER = BEGINNINGS["Redis"]
 
 
+def server(*lines: str) -> Configured:
+    """Make a Redis that knows the user of the fleet, also when it is started again."""
+    return Configured(f"user {USER} on >{PASSWORD} ~* &* +@all", *lines)
+
+
 @dataclass(frozen=True)
 class Scene:
     """The server behind its gate, or behind a Sentinel that knows a replica of it."""
@@ -161,8 +166,7 @@ def _without(command: str) -> Apply:
 
     @contextmanager
     def apply(scene: Scene) -> Iterator[None]:
-        user = f"user {USER} on >{PASSWORD} ~* &* +@all"
-        with Configured(f'rename-command {command} ""', user) as instead:
+        with server(f'rename-command {command} ""') as instead:
             scene.gate.lead_to(instead.host, instead.port)
             try:
                 yield
