@@ -32,10 +32,14 @@ LOST, BACK = "cannot be used", "is used again"
 
 @dataclass(frozen=True)
 class Bounds:
-    """Seconds; `runs` is how many times as often as by one host the check may run."""
+    """Seconds; `runs` is how many times as often as by one host the check may run.
+
+    A sweep waits 1 s for the store at most, after it may have waited for the run of another host, for which it looks 0.2,
+    0.6 and 1.4 s after it first did.
+    """
 
     ready: float = 0.85
-    sweep: float = 1.6
+    sweep: float = 2.5
     back: float = 10.0
     runs: float = 1.5
 
