@@ -1,9 +1,8 @@
 //! The instances of a fleet: this host announces itself to the others, and follows what operators do anywhere.
 //!
-//! One process of the host does both, every ten seconds, at once when the host starts to drain and when the store that was
-//! lost is back, which it looks for; another one takes its
-//! place when it ends or is stopped. Only processes whose checks run in the background take part: a command that ends
-//! after a second is no instance.
+//! One process of the host does both, every ten seconds, at once when the host starts to drain, and when a store that was
+//! lost is back, for which it looks; another one takes its place when it ends or is stopped. Only processes whose checks run
+//! in the background take part: a command that ends after a second is no instance.
 
 use std::collections::BTreeMap;
 use std::io;
