@@ -21,6 +21,7 @@ from tests.process.probes import fetch
 from tests.services import wait_until
 from tests.services.redis import PASSWORD as ADMINS_PASSWORD
 from tests.services.redis import USER as ADMIN
+from tests.services.redis import Redis
 from tests.services.sentinel import MASTER, Sentinel
 
 NAMES = ("a", "b", "c")
@@ -34,8 +35,8 @@ LOST, BACK = "cannot be used", "is used again"
 class Bounds:
     """Seconds; `runs` is how many times as often as by one host the check may run.
 
-    A sweep waits 1 s for the store at most, after it may have waited for the run of another host, for which it looks 0.2,
-    0.6 and 1.4 s after it first did.
+    A sweep waits 1 s for the store at most, after it may have waited for the run of another host, for which it looks
+    0.2, 0.6 and 1.4 s after it first did.
     """
 
     ready: float = 0.85
@@ -78,10 +79,11 @@ class Fleet:
         """Return what each host has logged of the store."""
         return [[line for line in one.evaluate("lines") if "fleet store" in line] for one in self.processes]
 
-    def is_back(self) -> bool:
-        return all(
-            sum(LOST in line for line in lines) == sum(BACK in line for line in lines) for lines in self.said()
-        ) and all(process.fleet()["visible"] for process in self.processes)
+    def is_back(self, store: Redis) -> bool:
+        """Return whether all use the store, and none waits for a lease of a request that it has executed late."""
+        said = all(sum(LOST in line for line in lines) == sum(BACK in line for line in lines) for lines in self.said())
+        visible = all(process.fleet()["visible"] for process in self.processes)
+        return said and visible and not store.command("KEYS", "lifesigns:{shop}:l:*")
 
 
 def measure(fleet: Fleet, scene: Scene, fault: Fault, bounds: Bounds, seconds: float = SECONDS) -> Row:
@@ -91,7 +93,8 @@ def measure(fleet: Fleet, scene: Scene, fault: Fault, bounds: Bounds, seconds: f
     with fault.apply(scene):
         _load(fleet, row, seconds)
     lifted = time.monotonic()
-    wait_until(fleet.is_back, GIVE_UP_AFTER, f"{fault}: not back")
+    store = scene.replica if fault.watched else scene.redis
+    wait_until(lambda: fleet.is_back(store), GIVE_UP_AFTER, f"{fault}: not back")
     row.back = time.monotonic() - lifted
     said = [lines[start:] for lines, start in zip(fleet.said(), before, strict=True)]
     row.said = " / ".join(str(sum(LOST in line for line in lines)) for lines in said)
