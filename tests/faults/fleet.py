@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.faults import page
 from tests.faults.dependencies import Gate
@@ -147,7 +148,7 @@ def running(*, watched: bool) -> Iterator[tuple[Fleet, Scene]]:
         redis, replica = undo.enter_context(server()), undo.enter_context(server())
         gate, sentinel = undo.enter_context(Gate(redis.host, redis.port)), undo.enter_context(Sentinel(redis))
         directory = undo.enter_context(tempfile.TemporaryDirectory())
-        settings = {"url": f"redis://{USER}:{PASSWORD}@{gate.host}:{gate.port}/0"}
+        settings: dict[str, Any] = {"url": f"redis://{USER}:{PASSWORD}@{gate.host}:{gate.port}/0"}
         if watched:
             replica.command("REPLICAOF", redis.host, str(redis.port))
             replica.command("CONFIG", "SET", "masteruser", ADMIN)
@@ -156,7 +157,7 @@ def running(*, watched: bool) -> Iterator[tuple[Fleet, Scene]]:
             wait_until(lambda: "num-slaves\n1" in sentinel.command("SENTINEL", "MASTER", MASTER), GIVE_UP_AFTER)
             settings = {"url": f"redis://{USER}:{PASSWORD}@{MASTER}/0", "sentinels": [sentinel.address]}
         hosts = Hosts(Path(directory), settings)
-        undo.callback(lambda: [process.close() for process in hosts.processes])
+        undo.callback(hosts.close)
         yield Fleet(hosts), Scene(redis, gate, replica, sentinel)
 
 

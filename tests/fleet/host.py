@@ -49,6 +49,10 @@ class Hosts:
         assert [process.receive() for process in started] == ["started"] * len(started)
         return started
 
+    def close(self) -> None:
+        for process in self.processes:
+            process.close()
+
     def runs(self) -> list[tuple[float, str, int]]:
         """Return when, on which host and in which process the check of the fleet ran."""
         path = self.directory / "runs"
@@ -63,5 +67,4 @@ def hosts(directory: Path, redis: Redis, **fleet: Any) -> Iterator[Hosts]:
     try:
         yield found
     finally:
-        for process in found.processes:
-            process.close()
+        found.close()
