@@ -66,14 +66,16 @@ test-latest: ## Runs all tests with the newest release of everything they need
 test-matrix: $(VENV)/.dev
 	$(BIN)/nox --envdir target/nox --session tests
 
-# What measures time or load comes last, two at a time: they wait for timeouts. PYTEST=... runs only what it names.
+# What measures time or load comes last: where the bounds are wide two at a time, the rest by itself. PYTEST=... runs
+# only what it names.
 test-python: $(VENV)/.dev
 	$(MATURIN)
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else
-	$(BIN)/python -m pytest -m "not alone $(ONLY)" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30
-	$(BIN)/python -m pytest -m alone --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m "not alone and not beside_one $(ONLY)" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30
+	$(BIN)/python -m pytest -m beside_one --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m alone
 endif
 
 kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants

@@ -32,14 +32,14 @@ SERVICES = {
 }
 
 
-# What asserts on time or on the load of the machine.
+# What asserts on time or on the load of the machine: by itself, or, where the bounds are wide, beside one other.
 ALONE = (
     "tests/benches/",
-    "tests/faults/",
     "tests/kill/",
     "tests/django/test_load.py",
     "tests/process/test_thread_limit.py",
 )
+BESIDE_ONE = "tests/faults/"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,7 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "alone: runs beside one other at most (set for what measures time or load)")
+    config.addinivalue_line("markers", "alone: runs when nothing else does (set for what measures time or load)")
+    config.addinivalue_line("markers", "beside_one: runs beside one other at most (set for wide bounds of time)")
     config.addinivalue_line("markers", "services: starts real servers (set for every test that uses one)")
     config.addinivalue_line("markers", "matrix: needs no server; run by `make test-matrix` (set by the ini option)")
     # A shell has what it starts in the background ignore Ctrl-C, and every program that a test starts inherits that:
@@ -63,6 +64,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("services")
         if item.nodeid.startswith(ALONE):
             item.add_marker("alone")
+        if item.nodeid.startswith(BESIDE_ONE):
+            item.add_marker("beside_one")
         if item.nodeid.startswith(matrix) and not any(item.iter_markers("services")):
             item.add_marker("matrix")
     items[:] = ordered(items)
