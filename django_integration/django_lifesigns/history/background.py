@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from django_lifesigns.checks.kept_connections import IDLE_SECONDS, close_kept
 from django_lifesigns.history import recorder
 from lifesigns import Engine
 from lifesigns.events import StatusEvent
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
 NAME = "lifesigns.recorder"
 TIMEOUT = 5.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
+# What several snapshots bring is written together, at the latest so many seconds after it was found.
+WRITE_EVERY = 15.0
+# After so many pauses without a snapshot another process takes the turns over.
+TAKEN_OVER = 3
 
 
 class BackgroundRecording:
     """Takes a snapshot of an engine's results twice in the time for which the shortest-lived of them are shown.
 
     The engine's own background renews the results; a snapshot runs nothing that is fresh. Of the processes that share,
-    the one whose claim comes first takes the next snapshot: when it ends, another one does. It ends with this object.
+    the one that took the last snapshot takes the next: when it ends, another one does. What it has not written by then
+    is lost if it is killed: `WRITE_EVERY` seconds of results at most. It ends with this object.
     """
 
     def __init__(self, engine: Engine, period: float) -> None:
@@ -34,6 +40,8 @@ class BackgroundRecording:
         # No `Job`: that is called by whoever wants its value, and this is to run by itself.
         self._timer = Engine(TIMEOUT, self._pause, log=False)
         self._timer.register(NAME, weakly(self._take_turn))
+        self._has_turn = False
+        self._delay = max(0.0, min(WRITE_EVERY - self._pause, 5 * self._pause))
         self._is_changed = False
         # Its one item is with the thread that records changes. No lock: under gevent that would be one of greenlets,
         # and a fork could leave it locked.
@@ -45,16 +53,19 @@ class BackgroundRecording:
         self._engine.subscribe(self._record_change)
         self._timer.start_background()
 
-    def record(self) -> None:
+    def record(self, delay: float = 0.0) -> None:
         """Record what is known and new. Waits neither for a check nor for the database."""
-        recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False)
+        recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False, delay=delay)
 
     def _take_turn(self) -> None:
-        # Half of the pause: a process that is alone is never refused its turn by its own last one.
-        if self._engine.claim_record(NAME, time.time(), gap=self._pause / 2):
-            self.record()
+        # Half of the pause: the process that has the turns is never refused one by its own last one.
+        gap = self._pause / 2 if self._has_turn else self._pause * TAKEN_OVER
+        self._has_turn = self._engine.claim_record(NAME, time.time(), gap=gap)
+        if self._has_turn:
+            self.record(self._delay)
         else:
             recorder.sample(self._engine)
+        close_kept(IDLE_SECONDS)
 
     def _record_change(self, event: Event) -> None:
         """Record a change of status before the next run hides it."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django_lifesigns.checks.kept_connections import close_kept
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
 from django_lifesigns.history.at_exit import before_exit
@@ -29,6 +30,7 @@ def record(
     availability: bool = True,
     wait: float = 0.0,
     log_failures: bool = True,
+    delay: float = 0.0,
 ) -> bool:
     """Record the results of a report of `engine`, each run's once: in the log, in the availability, or in both.
 
@@ -39,6 +41,7 @@ def record(
 
     Args:
         log_failures: log a line for each new result that is not healthy.
+        delay: seconds that results may wait for further ones, to be written together.
     """
     if is_under_test():
         rows = [row for row, _ in rows_of(report)]
@@ -50,7 +53,7 @@ def record(
     recorder.add(report, engine, log=log, availability=availability, log_failures=log_failures)
     if engine is not None:
         recorder.rollups.sample(engine)
-    return recorder.write(wait)
+    return recorder.write(wait) if recorder.is_due(delay) else False
 
 
 def sample(engine: Engine) -> None:
@@ -95,7 +98,9 @@ def _flush_at_exit() -> None:
         source()
     if recorder := _current.get("recorder"):
         recorder.rollups.finish()
-    if not flush(EXIT_SECONDS) and not _recorder().is_read_only:
+    if flush(EXIT_SECONDS):
+        close_kept()
+    elif not _recorder().is_read_only:
         logger.warning("history: %d results are not written, and this process ends", waiting())
 
 

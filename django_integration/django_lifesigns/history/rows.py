@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, router, transaction
+from django.utils.dateparse import parse_datetime
 
+from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.buffer import PendingRow
 
 if TYPE_CHECKING:
@@ -24,11 +27,16 @@ NOT_RUN = frozenset(["CircuitOpenError", "DependencyError", "NotStartedError", "
 UNFIT = (DataError, IntegrityError, ValueError, TypeError)
 
 
-def rows_of(report: Mapping[str, Any]) -> Iterator[tuple[HealthCheckLog, bool]]:
+def rows_of(
+    report: Mapping[str, Any], latest: Callable[[str], datetime | None] = lambda _name: None
+) -> Iterator[tuple[HealthCheckLog, bool]]:
     """Yield a row for the result of each run in a report, and whether that run is hidden behind a later answer.
 
     Where the circuit breaker is open, or the check still runs, the report has the last error beside that answer: the
     run that opened the circuit would be in no history otherwise. How long it took is not known any more.
+
+    Args:
+        latest: returns when the result of a check was found that came last: that one is left out.
     """
     from django_lifesigns.models import HealthCheckLog
 
@@ -38,7 +46,8 @@ def rows_of(report: Mapping[str, Any]) -> Iterator[tuple[HealthCheckLog, bool]]:
             continue
         is_hidden = result.get("error_type") in NOT_RUN
         found = result.get("last_error") if is_hidden else result
-        if found is not None:
+        at = parse_datetime(str(found.get("timestamp"))) if found is not None else None
+        if found is not None and (at is None or kept(at) != latest(name)):
             ran = without_nul({"status": "error", **found})
             yield HealthCheckLog.of(name, ran, report.get("correlation_id")), is_hidden
 

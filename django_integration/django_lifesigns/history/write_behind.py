@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
-from django_lifesigns.checks.connections import returning_connections
+from django_lifesigns.checks.kept_connections import keeping_connections
 from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.history.buffer import Buffer, PendingRow
 from django_lifesigns.history.deduplicator import Deduplicator
@@ -30,6 +30,8 @@ BATCH = 1_000
 WRITE_SECONDS = 10.0
 # How soon after an attempt that failed the next one comes, at the earliest, unless there is something new.
 RETRY_SECONDS = 5.0
+# What has waited for longer was to be written by now.
+TRY_AGAIN_SECONDS = 15.0
 
 
 class Recorder:
@@ -43,8 +45,10 @@ class Recorder:
         self._failing = False
         # A standby takes none of it while it is one: that is said once, also at the end of this process.
         self.is_read_only = False
-        self._job = Job(returning_connections(self._write), timeout=WRITE_SECONDS)
+        self._job = Job(keeping_connections(self._write), timeout=WRITE_SECONDS)
         self._retry_at = 0.0
+        # Since when something waits to be written.
+        self._waiting_since = 0.0
 
     def add(
         self,
@@ -56,7 +60,9 @@ class Recorder:
         log_failures: bool = True,
     ) -> None:
         """Buffer what is new in a report, and log what of it is not healthy."""
-        for row, is_hidden in rows_of(report):
+        if not self.buffer:
+            self._waiting_since = time.monotonic()
+        for row, is_hidden in rows_of(report, self._known.latest):
             if self._is_new(row, engine, is_hidden):
                 if log_failures:
                     log_failure(row)
@@ -68,6 +74,11 @@ class Recorder:
         if not self._known.add(row.check_name, row.checked_at, only_newer=is_hidden):
             return False
         return engine is None or engine.claim_record(row.check_name, row.checked_at.timestamp())
+
+    def is_due(self, delay: float) -> bool:
+        """Return whether it is time to write: something has waited for so many seconds, or it is much."""
+        has_waited = time.monotonic() - self._waiting_since >= delay
+        return has_waited or self.rollups.is_pending or len(self.buffer) >= BATCH
 
     def write(self, wait: float) -> bool:
         """Start to write what waits, and wait for so many seconds; return whether all is written."""
@@ -81,8 +92,8 @@ class Recorder:
         return True
 
     def try_again(self) -> None:
-        """Start to write, unless an attempt failed a moment ago."""
-        if time.monotonic() >= self._retry_at:
+        """Start to write what has waited for a while, unless an attempt failed a moment ago."""
+        if time.monotonic() >= self._retry_at and (self._failing or self.is_due(TRY_AGAIN_SECONDS)):
             self.write(0)
 
     def _write(self) -> None:

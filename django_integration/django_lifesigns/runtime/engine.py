@@ -13,6 +13,7 @@ from django.db.backends.signals import connection_created
 
 from django_lifesigns.actions.config import engine_actions
 from django_lifesigns.alerts.config import engine_alerts
+from django_lifesigns.checks.kept_connections import close_kept
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import recorder
 from django_lifesigns.history.objectives.current import set_targets
@@ -178,6 +179,7 @@ def close_for_test_databases(connection: BaseDatabaseWrapper, **_: object) -> No
     if connection.alias == NO_DB_ALIAS:
         reset()
         close_connections()
+        close_kept()
 
 
 connection_created.connect(close_for_test_databases)

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from django.db import DatabaseError, router
 
-from django_lifesigns.checks.connections import has_database, returning_connections, runnable
+from django_lifesigns.checks.connections import has_database, runnable
+from django_lifesigns.checks.kept_connections import keeping_connections
 from django_lifesigns.checks.kinds import Check, is_record
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
@@ -29,6 +30,8 @@ CHECKS = {target.metric: key for key, target in CATALOGUE.items() if target.metr
 
 # They are read again when a check is requested and the last reading is this old, beside the request.
 EVERY_SECONDS = 10.0
+# So much later by another process than the one that has read them last, which has the connection.
+TAKEN_OVER_SECONDS = 5.0
 # The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
 AT_LATEST_SECONDS = 25.0
 READ_SECONDS = 5.0
@@ -36,7 +39,7 @@ READ_SECONDS = 5.0
 MISSING_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 # How long it leaves alone, at most, what another process has read, where it follows by itself.
-FOLLOW_SECONDS = 2.0
+FOLLOW_SECONDS = 5.0
 NAME = "thresholds"
 
 
@@ -82,8 +85,10 @@ class ThresholdSync:
         self._next_refresh = 0.0
         # A callable of an engine has a deadline, one thread at most, and survives a fork. No `Job`, whose values stay
         # in one process: of those that share one reads for all.
-        self._reader = Engine(READ_SECONDS, EVERY_SECONDS, max_stale=AT_LATEST_SECONDS, log=False, **scope)
-        self._reader.register(NAME, returning_connections(_read))
+        ttl = EVERY_SECONDS + TAKEN_OVER_SECONDS
+        self._reader = Engine(READ_SECONDS, ttl, max_stale=AT_LATEST_SECONDS, log=False, **scope)
+        self._reader.register(NAME, keeping_connections(weakly(self._read)), identity=f"{__name__}.{NAME}")
+        self._read_at = float("-inf")
         self._timer: Engine | None = None
         self._limit({})
 
@@ -104,7 +109,8 @@ class ThresholdSync:
             self._next_look = now + LOOK_SECONDS
             if not _has_table():
                 return
-            result = self._reader.check(NAME, deadline=0)
+            is_reader = now - self._read_at < AT_LATEST_SECONDS
+            result = self._reader.check(NAME, deadline=0, max_age=EVERY_SECONDS if is_reader else None)
             # This process, or another one before this one started, looked before `migrate`.
             refresh = _is_outdated(result) and now >= self._next_refresh
             if refresh:
@@ -115,6 +121,10 @@ class ThresholdSync:
             self._is_pending = bool(self._is_refreshing or result.get("pending"))
             if not self._is_refreshing:
                 self._take(result)
+
+    def _read(self) -> dict[str, object]:
+        self._read_at = time.monotonic()
+        return _read()
 
     async def asettle(self, max_wait: float) -> None:
         """Wait, at most `max_wait` seconds, where the last `sync` left a reading that is not over."""

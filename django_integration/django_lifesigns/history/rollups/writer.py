@@ -27,6 +27,8 @@ ROLL_SECONDS = 60.0
 RETRY_SECONDS = 15.0
 # Reading the counters more often would make the minutes no better.
 SAMPLE_SECONDS = 5.0
+# The same in a process that takes turns only once another one has ended.
+SPARE_SAMPLE_SECONDS = 30.0
 # A source that was first seen so long after it started counting is rolled up from its start.
 START_SECONDS = 300.0
 # Sources that have not counted for so long are forgotten.
@@ -61,7 +63,8 @@ class RollupWriter:
             self._engine = ref(engine)
         now = time.monotonic()
         is_due = take_turn and now >= self._due_at
-        if not is_due and now < self._sampled_at + SAMPLE_SECONDS:
+        pause = SAMPLE_SECONDS if take_turn else SPARE_SAMPLE_SECONDS
+        if not is_due and now < self._sampled_at + pause:
             return
         self._sampled_at = now
         self._samples.add(engine.counters())
