@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # What the interpreter's monitor and the heartbeat of a process take, in every worker.
-PULSE = frozenset(["lifesigns-monit"])
+PULSE = frozenset(["lifesigns-monit", "lifesigns-pulse"])
 
 
 @dataclass(frozen=True)

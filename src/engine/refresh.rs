@@ -1,4 +1,7 @@
 //! The background refresh: renews results shortly before they expire, so that no caller waits for a dependency.
+//!
+//! Of the processes that share, the one that has run a check last runs it again, at the last tick before it is time. The
+//! others look at each tick whether it has: one that has ended, or is busy, is replaced within a tick.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,11 +17,15 @@ use crate::engine::Engine;
 use crate::model::NotRun;
 use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick};
 use crate::runtime::{PerProcess, Process, random};
-use crate::state::TableSnapshot;
+use crate::state::{Scope, TableSnapshot};
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// Results that are good for so long are renewed at ticks, several at once; others at their moment.
+const AT_TICKS: Duration = TICK.saturating_mul(4);
+/// How often to look at what nobody else can have changed.
+const ALONE_PAUSE: Duration = TICK.saturating_mul(5);
 /// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
@@ -66,13 +73,16 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
     loop {
         let Some(engine) = engine.upgrade() else { return };
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
-        let mut due = next_tick();
+        let tick = next_tick();
+        let is_shared = *engine.scope() != Scope::Process;
+        let mut due = if is_shared { tick } else { Instant::now() + ALONE_PAUSE };
         let snapshot = engine.snapshot();
         for check in engine.checks().iter() {
             let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
             let is_critical = engine.is_critical_anywhere(&check.options);
             let period = period(check, is_critical, critical_max_age);
-            due = due.min(plan.follow(check, period, &process, snapshot.as_ref()));
+            let tick = (is_shared && period >= AT_TICKS).then_some(tick);
+            due = due.min(plan.follow(check, period, tick, &process, snapshot.as_ref()));
         }
         if engine.has_events() {
             process.runtime.spawn(publish(publisher, process.clone()));
@@ -108,25 +118,31 @@ impl Plan {
         Self { part: 1.0 - JITTER * random(), not_before: Instant::now() }
     }
 
-    /// Starts a run if it is time, and returns when to look again.
+    /// Starts a run if it is time, and returns when to look again. `tick`: the next one, of a check that is renewed at
+    /// ticks.
     fn follow(
         &mut self,
         check: &Arc<Registered>,
         period: Duration,
+        tick: Option<Instant>,
         process: &Arc<Process>,
         snapshot: Option<&TableSnapshot>,
     ) -> Instant {
         let now = Instant::now();
-        let (latest, _) = check.state().latest(snapshot);
+        let state = check.state();
+        let (latest, _) = state.latest(snapshot);
         // Where nothing is known here another host of a fleet may know it.
         let duration = latest.as_ref().map_or(Duration::ZERO, |latest| latest.duration);
-        let age = renewal_age(period, duration, self.part);
+        let is_own = state.is_own();
+        let part = if is_own || tick.is_none() { self.part } else { 1.0 };
+        let age = renewal_age(period, duration, part);
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
-        if due > now {
-            return due;
+        if let Some(at) = look_at(due, now, tick, is_own) {
+            return at;
         }
-        let request = CheckRequest { max_age: Some(age), refresh: false, without_python: false, now, snapshot };
+        let early = due.saturating_duration_since(now);
+        let request = CheckRequest { max_age: Some(age.saturating_sub(early)), refresh: false, without_python: false, now, snapshot };
         let again = match check.request(request, process) {
             Answer::Leading(lead) => {
                 process.runtime.spawn(runner::run(lead, process.clone()));
@@ -147,9 +163,35 @@ fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
     (period - lead).mul_f64(part)
 }
 
+/// When to look again at a result that is to be renewed at `due`; `None`: now, since the next look would be too late.
+fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_own: bool) -> Option<Instant> {
+    let too_late = tick.filter(|_| is_own).unwrap_or(now);
+    (due > too_late).then(|| tick.map_or(due, |tick| due.max(tick)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_result_is_renewed_at_the_last_tick_and_that_of_another_process_once_it_is_due() {
+        let now = Instant::now();
+        let at = |seconds: f64| now + Duration::from_secs_f64(seconds);
+        let table = [
+            // due, next tick, found here, when to look again
+            (0.5, None, true, Some(0.5)),
+            (0.0, None, true, None),
+            (0.5, Some(0.8), true, None),
+            (0.9, Some(0.8), true, Some(0.9)),
+            (0.5, Some(0.8), false, Some(0.8)),
+            (0.9, Some(0.8), false, Some(0.9)),
+            (0.0, Some(0.8), false, None),
+        ];
+        for (due, tick, is_own, expected) in table {
+            let found = look_at(at(due), now, tick.map(at), is_own);
+            assert_eq!(found, expected.map(at), "{due} {tick:?} {is_own}");
+        }
+    }
 
     #[test]
     fn results_are_renewed_before_they_expire() {

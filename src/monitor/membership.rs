@@ -1,31 +1,33 @@
 //! The processes that share a store: each of them writes its status there once a second, and reads those of the others.
 //!
-//! Only a task in the background touches the store. What others read is its last snapshot, so that no store can hold up a
+//! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its last snapshot, so that no store can hold up a
 //! probe; entries of processes that have ended, or are stopped, expire within five seconds, and so do all entries of the
 //! others where the store cannot be read.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
-use tokio::time::sleep_until;
 
 use super::identity::{container, process_id};
 use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
 use crate::model::clock;
-use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
-use crate::runtime::{PerProcess, Process, process};
+use crate::runtime::background::BackgroundService;
+use crate::runtime::{PerProcess, process};
 use crate::state::Scope;
 
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
 const EXPIRES_AFTER: Duration = Duration::from_secs(5);
 const MAX_PROCESSES: usize = 500;
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 
 /// The status of one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,7 +48,8 @@ pub struct ProcessStatus {
 /// The membership of this process, for one engine, in every process that uses it.
 pub struct Membership {
     engine: Weak<Engine>,
-    running: PerProcess<BackgroundTask>,
+    /// The thread ends once this is dropped.
+    running: PerProcess<Sender<()>>,
 }
 
 impl Membership {
@@ -58,9 +61,14 @@ impl Membership {
 
 impl BackgroundService for Membership {
     fn resume(&self) -> io::Result<()> {
-        let process = Process::current()?;
-        let engine = self.engine.clone();
-        self.running.get_or_init(|| BackgroundTask::start(&process, send_heartbeats(engine)));
+        let start = || {
+            let (running, stopped) = mpsc::channel();
+            let engine = self.engine.clone();
+            let thread = thread::Builder::new().name("lifesigns-pulse".to_owned());
+            thread.spawn(move || send_heartbeats(&engine, &stopped))?;
+            Ok::<_, io::Error>(running)
+        };
+        self.running.get_or_try_init(start)?;
         Ok(())
     }
 
@@ -69,12 +77,14 @@ impl BackgroundService for Membership {
     }
 }
 
-async fn send_heartbeats(engine: Weak<Engine>) {
-    loop {
-        let Some(engine) = engine.upgrade() else { return };
-        // One at a time: a store that blocks holds up no more than this task.
-        let _ = spawn_blocking(move || heartbeat(&engine)).await;
-        sleep_until(next_tick()).await;
+fn send_heartbeats(engine: &Weak<Engine>, stopped: &Receiver<()>) {
+    while let Some(engine) = engine.upgrade() {
+        // One that panics is left out: the next one will do.
+        let _ = catch_unwind(AssertUnwindSafe(|| heartbeat(&engine)));
+        drop(engine);
+        if stopped.recv_timeout(HEARTBEAT_EVERY) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
     }
 }
 

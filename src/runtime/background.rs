@@ -16,10 +16,12 @@ use crate::runtime;
 /// How soon a service that cannot be started is tried again, with the next use of its engine.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How often services look at what has changed.
-pub const TICK: Duration = Duration::from_secs(1);
+/// How often services look at what has changed: about once a second. Of 16 slots of tokio's timer wheel, 64 ms each: a
+/// timer that ends where a slot starts wakes its thread once, and another one up to three times.
+pub const TICK: Duration = Duration::from_millis(1_024);
 
-/// The next tick: the same moment for all services of this process, so that one wake-up does for all of them.
+/// The next tick: the same moment for all services of this process, so that one wake-up does for all of them. The first
+/// call, just before the runtime starts, decides when ticks are.
 pub fn next_tick() -> Instant {
     static FIRST: PerProcess<Instant> = PerProcess::new();
     let (now, first) = (Instant::now(), *FIRST.get_or_init(Instant::now));

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+use super::background::next_tick;
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 use super::short_work::ShortWork;
@@ -122,6 +123,7 @@ fn start_runtime() -> io::Result<Runtime> {
             .enable_all()
             .build()
     };
+    next_tick();
     // Another process may have taken the room meanwhile.
     catch_unwind(build).unwrap_or_else(|_| Err(io::ErrorKind::WouldBlock.into()))
 }

@@ -63,6 +63,8 @@ struct Local {
     in_flight: Option<InFlightRun>,
     /// Whether this process has run the check before.
     has_run: bool,
+    /// The number of the last outcome that this process has settled.
+    own: u64,
 }
 
 /// One check in this process.
@@ -81,7 +83,7 @@ impl CheckState {
         events: Arc<Queue<Event>>,
         backend: Box<dyn Backend>,
     ) -> Self {
-        let local = Local { record: Record::new(options, stale_after), in_flight: None, has_run: false };
+        let local = Local { record: Record::new(options, stale_after), in_flight: None, has_run: false, own: 0 };
         Self { name, local: Mutex::new(local), backend, events }
     }
 
@@ -189,7 +191,7 @@ impl CheckState {
         let mut settled = None;
         let mut sequence = 0;
         let mut local = lock(&self.local);
-        let Local { record, has_run, .. } = &mut *local;
+        let Local { record, has_run, own, .. } = &mut *local;
         let first = !*has_run;
         let mut settle = |record: &mut Record| {
             let result = record.settle(owner, Run { first, ..run.clone() }, limits, Instant::now());
@@ -205,6 +207,7 @@ impl CheckState {
         }
         let settled = settled?;
         *has_run = true;
+        *own = record.settled();
         drop(local);
         self.publish_transition(settled.transition, sequence);
         // The first result is no change, unless it is bad.
@@ -246,6 +249,12 @@ impl CheckState {
         self.refresh(&mut local.record, snapshot);
         let circuit = local.record.breaker(Instant::now()).map(|(circuit, _)| circuit);
         (local.record.latest().cloned(), circuit)
+    }
+
+    /// Whether this process has found the latest outcome, as last read.
+    pub fn is_own(&self) -> bool {
+        let local = lock(&self.local);
+        local.own == local.record.settled()
     }
 
     /// For how long after its run the latest outcome holds, as last read.

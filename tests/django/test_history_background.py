@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from django_lifesigns.history import background, recorder
-from django_lifesigns.history.background import BackgroundRecording
+from django_lifesigns.history.background import LONGEST_PAUSE, BackgroundRecording
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import CheckFailed, Engine
 from tests.django.projects import environment, migrate, run
@@ -162,7 +163,7 @@ engine = Engine(log=False)
 engine.register("mine", lambda: True)
 recording = BackgroundRecording(engine, 3_600)
 recording.start()
-while recording._timer.check("lifesigns.recorder", deadline=0).get("pending"):  # the first turn
+while recording._looks.check("lifesigns.recorder", deadline=0).get("pending"):  # the first turn
     time.sleep(0.01)
 assert recorder.flush(5)
 recorder._recorder().add(report(0, 0), log=True, availability=True)
@@ -236,6 +237,29 @@ def test_end_of_a_process_does_not_wait_for_a_database_that_hangs(postgres: Post
             postgres.resume()
         assert process.returncode == 0
         assert "history: 2 results are not written, and this process ends" in log
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.django_db(transaction=True)
+def test_turns_stay_with_one_process_until_it_takes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def recording() -> BackgroundRecording:
+        engine = Engine(log=False, share="host", application="turns", store_path=tmp_path / "store")
+        engine.register("mine", lambda: True, identity="mine")
+        return BackgroundRecording(engine, 3_600)
+
+    now = time.time()
+    monkeypatch.setattr(background, "time", SimpleNamespace(time=lambda: now))
+    first, second = recording(), recording()
+    for _ in range(3):
+        first._look()
+        second._look()
+        assert (first._turns is None, second._turns is None) == (False, True)
+        now += LONGEST_PAUSE
+        first._take_turn()
+    now += 3 * LONGEST_PAUSE
+    second._look()
+    first._take_turn()
+    assert (first._turns is None, second._turns is None) == (True, False)
 
 
 def test_pace_follows_the_shortest_lived_results() -> None:

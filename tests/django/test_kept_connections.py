@@ -1,4 +1,4 @@
-"""Connections that are kept between the turns of the background's work: on any thread, and no longer than they are good."""
+"""Connections that are kept between the turns of background work: on any thread, and no longer than they are good."""
 
 from __future__ import annotations
 

@@ -223,6 +223,15 @@ def test_failure__written_soon_after_the_next_request(monkeypatch: pytest.Monkey
     wait_until(written)
 
 
+def test_delay__what_comes_within_it_is_written_together() -> None:
+    for name in ("a", "b"):
+        recorder.record(report(**{name: result()}), delay=3_600)
+        recorder.flush_soon()
+    assert (recorder.waiting(), kept()) == (2, [])
+    assert recorder.record(report(c=result()), wait=WAIT)
+    assert kept() == ["a", "b", "c"]
+
+
 def test_failure__a_row_that_no_database_takes(caplog: pytest.LogCaptureFixture) -> None:
     unfit = result(details={"n": {1, 2}})  # a set is no JSON
     assert recorder.record(report(a=result(), b=unfit, c=result()), wait=WAIT)

@@ -22,8 +22,10 @@ TIMEOUT = 5.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 # What several snapshots bring is written together, at the latest so many seconds after it was found.
 WRITE_EVERY = 15.0
-# After so many pauses without a snapshot another process takes the turns over.
-TAKEN_OVER = 3
+# How much earlier the engine renews what is to be good for a time.
+EARLY = 0.5
+# How often a process that has not the turns looks whether another one still takes them, at most.
+LOOK_SECONDS = 5.0
 
 
 class BackgroundRecording:
@@ -38,9 +40,11 @@ class BackgroundRecording:
         self._engine = engine
         self._pause = min(max(period / 2, SHORTEST_PAUSE), LONGEST_PAUSE)
         # No `Job`: that is called by whoever wants its value, and this is to run by itself.
-        self._timer = Engine(TIMEOUT, self._pause, log=False)
-        self._timer.register(NAME, weakly(self._take_turn))
-        self._has_turn = False
+        self._looks = Engine(TIMEOUT, max(self._pause, LOOK_SECONDS), log=False)
+        self._looks.register(NAME, weakly(self._look))
+        # While this process has the turns.
+        self._turns: Engine | None = None
+        self._has_claimed = False
         self._delay = max(0.0, min(WRITE_EVERY - self._pause, 5 * self._pause))
         self._is_changed = False
         # Its one item is with the thread that records changes. No lock: under gevent that would be one of greenlets,
@@ -51,21 +55,31 @@ class BackgroundRecording:
         """Record from now on; and what is known when this process ends."""
         recorder.record_at_exit(weakly(self.record))
         self._engine.subscribe(self._record_change)
-        self._timer.start_background()
+        self._looks.start_background()
 
     def record(self, delay: float = 0.0) -> None:
         """Record what is known and new. Waits neither for a check nor for the database."""
         recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False, delay=delay)
 
+    def _look(self) -> None:
+        """Take the turns from now on, if no other process has taken one for two pauses."""
+        if self._turns is None:
+            self._has_claimed = self._engine.claim_record(NAME, time.time(), gap=self._pause * 2)
+            if self._has_claimed:
+                self._turns = Engine(TIMEOUT, self._pause + min(EARLY, self._pause / 5), log=False)
+                self._turns.register(NAME, weakly(self._take_turn))
+                self._turns.start_background()
+            else:
+                recorder.sample(self._engine)
+        close_kept(IDLE_SECONDS)
+
     def _take_turn(self) -> None:
+        has_claimed, self._has_claimed = self._has_claimed, False
         # Half of the pause: the process that has the turns is never refused one by its own last one.
-        gap = self._pause / 2 if self._has_turn else self._pause * TAKEN_OVER
-        self._has_turn = self._engine.claim_record(NAME, time.time(), gap=gap)
-        if self._has_turn:
+        if has_claimed or self._engine.claim_record(NAME, time.time(), gap=self._pause / 2):
             self.record(self._delay)
         else:
-            recorder.sample(self._engine)
-        close_kept(IDLE_SECONDS)
+            self._turns = None
 
     def _record_change(self, event: Event) -> None:
         """Record a change of status before the next run hides it."""

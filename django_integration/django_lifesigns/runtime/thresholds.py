@@ -29,9 +29,9 @@ logger = logging.getLogger("django_lifesigns")
 CHECKS = {target.metric: key for key, target in CATALOGUE.items() if target.metric}
 
 # They are read again when a check is requested and the last reading is this old, beside the request.
-EVERY_SECONDS = 10.0
+EVERY_SECONDS = 7.0
 # So much later by another process than the one that has read them last, which has the connection.
-TAKEN_OVER_SECONDS = 5.0
+TAKEN_OVER_SECONDS = 10.0
 # The next one after this long is waited for, though not for long: what was saved 30 s ago has to govern.
 AT_LATEST_SECONDS = 25.0
 READ_SECONDS = 5.0
@@ -39,7 +39,7 @@ READ_SECONDS = 5.0
 MISSING_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 # How long it leaves alone, at most, what another process has read, where it follows by itself.
-FOLLOW_SECONDS = 5.0
+FOLLOW_SECONDS = 9.0
 NAME = "thresholds"
 
 

@@ -4,7 +4,6 @@ use serde::Deserialize;
 use std::path::Path;
 
 use async_trait::async_trait;
-use sysinfo::{MemoryRefreshKind, RefreshKind, System};
 
 use super::cgroup::{self, Groups, Version};
 use crate::checks::Check;
@@ -53,7 +52,25 @@ impl MemoryUsage {
     }
 }
 
+/// What sysinfo makes of this file, without the others that it reads first.
+#[cfg(target_os = "linux")]
 fn host() -> Option<MemoryUsage> {
+    let file = cgroup::read(Path::new("/proc/meminfo")).ok()?;
+    let bytes = |name: &str| {
+        let line = file.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1_024)
+    };
+    let (total, free) = (bytes("MemTotal")?, bytes("MemFree")?);
+    // Linux before 3.14 does not say what is available.
+    let available = bytes("MemAvailable").unwrap_or(free);
+    let (used, reclaimable) = (total.saturating_sub(available), available.saturating_sub(free));
+    (total > 0).then_some(MemoryUsage { total, used, reclaimable, source: "host" })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn host() -> Option<MemoryUsage> {
+    use sysinfo::{MemoryRefreshKind, RefreshKind, System};
+
     let ram = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let system = System::new_with_specifics(ram).ok()?;
     let total = system.total_memory();
