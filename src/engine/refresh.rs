@@ -24,8 +24,8 @@ const LEAD: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Results that are good for so long are renewed at ticks, several at once; others at their moment.
 const AT_TICKS: Duration = TICK.saturating_mul(4);
-/// How often to look at what nobody else can have changed.
-const ALONE_PAUSE: Duration = TICK.saturating_mul(5);
+/// How many ticks to leave out between looks at what no other process can have changed.
+const LEFT_OUT_ALONE: u32 = 4;
 /// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
@@ -75,13 +75,13 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
         let tick = next_tick();
         let is_shared = *engine.scope() != Scope::Process;
-        let mut due = if is_shared { tick } else { Instant::now() + ALONE_PAUSE };
+        let mut due = if is_shared { tick } else { tick + TICK * LEFT_OUT_ALONE };
         let snapshot = engine.snapshot();
         for check in engine.checks().iter() {
             let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
             let is_critical = engine.is_critical_anywhere(&check.options);
             let period = period(check, is_critical, critical_max_age);
-            let tick = (is_shared && period >= AT_TICKS).then_some(tick);
+            let tick = (period >= AT_TICKS).then_some(tick);
             due = due.min(plan.follow(check, period, tick, &process, snapshot.as_ref()));
         }
         if engine.has_events() {
@@ -142,7 +142,13 @@ impl Plan {
             return at;
         }
         let early = due.saturating_duration_since(now);
-        let request = CheckRequest { max_age: Some(age.saturating_sub(early)), refresh: false, without_python: false, now, snapshot };
+        let request = CheckRequest {
+            max_age: Some(age.saturating_sub(early)),
+            refresh: false,
+            without_python: false,
+            now,
+            snapshot,
+        };
         let again = match check.request(request, process) {
             Answer::Leading(lead) => {
                 process.runtime.spawn(runner::run(lead, process.clone()));
@@ -166,7 +172,13 @@ fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
 /// When to look again at a result that is to be renewed at `due`; `None`: now, since the next look would be too late.
 fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_own: bool) -> Option<Instant> {
     let too_late = tick.filter(|_| is_own).unwrap_or(now);
-    (due > too_late).then(|| tick.map_or(due, |tick| due.max(tick)))
+    (due > too_late).then(|| tick.map_or(due, |tick| tick_before(due, tick)))
+}
+
+/// The last tick before `due`; `tick`, the next one, if that is later.
+fn tick_before(due: Instant, tick: Instant) -> Instant {
+    let ticks = due.saturating_duration_since(tick).as_nanos() / TICK.as_nanos();
+    tick + TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -182,9 +194,10 @@ mod tests {
             (0.5, None, true, Some(0.5)),
             (0.0, None, true, None),
             (0.5, Some(0.8), true, None),
-            (0.9, Some(0.8), true, Some(0.9)),
+            (0.9, Some(0.8), true, Some(0.8)),
+            (1.9, Some(0.8), true, Some(0.8 + TICK.as_secs_f64())),
             (0.5, Some(0.8), false, Some(0.8)),
-            (0.9, Some(0.8), false, Some(0.9)),
+            (0.9, Some(0.8), false, Some(0.8)),
             (0.0, Some(0.8), false, None),
         ];
         for (due, tick, is_own, expected) in table {

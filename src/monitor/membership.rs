@@ -1,8 +1,8 @@
 //! The processes that share a store: each of them writes its status there once a second, and reads those of the others.
 //!
-//! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its last snapshot, so that no store can hold up a
-//! probe; entries of processes that have ended, or are stopped, expire within five seconds, and so do all entries of the
-//! others where the store cannot be read.
+//! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its
+//! last snapshot, so that no store can hold up a probe; entries of processes that have ended, or are stopped, expire
+//! within five seconds, and so do all entries of the others where the store cannot be read.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

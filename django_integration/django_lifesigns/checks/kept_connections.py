@@ -25,7 +25,6 @@ MOST = 2
 IDLE_SECONDS = 60.0
 AGE_SECONDS = 600.0
 
-
 Value = TypeVar("Value")
 
 

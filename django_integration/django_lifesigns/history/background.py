@@ -25,7 +25,7 @@ WRITE_EVERY = 15.0
 # How much earlier the engine renews what is to be good for a time.
 EARLY = 0.5
 # How often a process that has not the turns looks whether another one still takes them, at most.
-LOOK_SECONDS = 5.0
+LOOK_SECONDS = 10.0
 
 
 class BackgroundRecording:

@@ -46,8 +46,10 @@ def rows_of(
             continue
         is_hidden = result.get("error_type") in NOT_RUN
         found = result.get("last_error") if is_hidden else result
-        at = parse_datetime(str(found.get("timestamp"))) if found is not None else None
-        if found is not None and (at is None or kept(at) != latest(name)):
+        if found is None:
+            continue
+        at = parse_datetime(str(found.get("timestamp")))
+        if at is None or kept(at) != latest(name):
             ran = without_nul({"status": "error", **found})
             yield HealthCheckLog.of(name, ran, report.get("correlation_id")), is_hidden
 
