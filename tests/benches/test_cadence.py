@@ -18,7 +18,7 @@ from tests.django.projects import ROOT
 
 @pytest.mark.services
 def test_pods__are_probed_and_measured() -> None:
-    taken = measure((OURS, BARE), Size(pause=0, turns=1, seconds=3, traced=1))
+    taken = measure((OURS, BARE), Size(pause=0, turns=1, seconds=15, traced=1))
     assert list(taken) == [OURS.key, BARE.key]
     for pod in taken.values():
         assert pod.failures == 0
