@@ -18,6 +18,7 @@
 //! | `lifesigns:{app}:l:<check>` | its lease: the holder's token; expires by itself |
 //! | `lifesigns:{app}:f:<check>` | the last fence given out |
 //! | `lifesigns:{app}:ops` | what operators last did to breakers, by check |
+//! | `lifesigns:{app}:d:<name>`, `...:dl:<name>`, `...:df:<name>` | documents that one host at a time writes: see [`document`] |
 //! | `lifesigns:{app}:seen:<state>`, `...:instances`, `...:names` | the instances: see [`instances`] |
 //!
 //! `<check>` is the check's name and a hash of what is checked and how: another release of the application that checks
@@ -34,6 +35,8 @@
 //! saves runs, correctness does not rest on it.
 
 mod hand_over;
+pub mod document;
+pub mod document_lease;
 pub mod instances;
 mod operations;
 mod reply;
@@ -215,10 +218,6 @@ impl FleetStore {
             .flat_map(|key| [cmd("GET").arg(&key.keys[1]).take(), cmd("PTTL").arg(&key.keys[1]).take()])
             .collect();
         let replies = self.send(process, &commands).await?;
-        let holder = |pair: &[Value]| match pair {
-            [holder, left] => Some((text(holder)?, Duration::from_millis(integer(left)?))),
-            _ => None,
-        };
         Ok(replies.chunks(2).map(holder).collect())
     }
 
@@ -244,6 +243,14 @@ impl FleetStore {
             Some(error) => Err(self.client.refusal("EVAL", error)),
             None => Ok(replies),
         }
+    }
+}
+
+/// The holder of a lease, of the replies to GET and PTTL.
+fn holder(pair: &[Value]) -> Option<(String, Duration)> {
+    match pair {
+        [holder, left] => Some((text(holder)?, Duration::from_millis(integer(left)?))),
+        _ => None,
     }
 }
 

@@ -143,3 +143,51 @@ for set = 1, 3 do
 end
 return counts
 ";
+
+/// Document, its lease, its fence; token, lease in ms, whether it may be acquired. The fence if it is the token's, else 0;
+/// the ms for which it is another's; fence and revision of what is stored.
+pub const HOLD: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision')
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= ARGV[1] then
+  return {0, math.max(redis.call('PTTL', KEYS[2]), 1), stored[1], stored[2]}
+end
+if holder and redis.call('EXISTS', KEYS[3]) == 1 then
+  redis.call('PEXPIRE', KEYS[2], ARGV[2])
+elseif ARGV[3] == '0' then
+  return {0, 0, stored[1], stored[2]}
+else
+  redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+  if redis.call('INCR', KEYS[3]) < now then
+    redis.call('SET', KEYS[3], string.format('%.0f', now))
+  end
+end
+redis.call('PEXPIRE', KEYS[3], 1209600000)
+return {redis.call('GET', KEYS[3]), 0, stored[1], stored[2]}
+";
+
+/// Document. Its fence, revision, age in ms and value.
+pub const LOAD: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision', 'at', 'value')
+return {stored[1], stored[2], math.max(now - (stored[3] or now), 0), stored[4]}
+";
+
+/// Document, its fence; fence, value, ms for which it is kept. Its revision; 0 if a higher fence was given out.
+pub const STORE_DOCUMENT: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local mine = tonumber(ARGV[1])
+local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision')
+local last = tonumber(stored[1] or '0')
+if mine < tonumber(redis.call('GET', KEYS[2]) or '0') or mine < last then return 0 end
+local revision = 1
+if mine == last then revision = stored[2] + 1 end
+local at = string.format('%.0f', now)
+redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'revision', revision, 'at', at, 'value', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+return revision
+";
