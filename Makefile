@@ -93,7 +93,7 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random,
 	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
 	LIFESIGNS_LOOPS=whole $(BIN)/python -m pytest $(LOOPS)
 
-fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed; FLEET="--hosts 5"
+fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed, one incident; FLEET="--hosts 5"
 	$(MATURIN)
 	$(BIN)/python -W error::ResourceWarning -m tests.fleet.scale $(FLEET)
 	$(BIN)/python -W error::ResourceWarning -m tests.fleet.failover

@@ -179,6 +179,9 @@ class Alerts:
         """
 
     def incidents(self, open_only: bool) -> list[dict[str, Any]]: ...
+    def is_holder(self) -> bool:
+        """Whether this host decides about incidents: without a fleet, or as the holder of those of its fleet."""
+
     def confirm(self, revisions: Mapping[str, int]) -> None:
         """Notes which revisions of incidents the tables have."""
 

@@ -44,6 +44,10 @@ class Alerting:
         """
         return self._with_alerts().incidents(open_only)
 
+    def decides_incidents(self) -> bool:
+        """Return whether this host decides about incidents and sends them: False where another of its fleet does."""
+        return self._with_alerts().is_holder()
+
     def confirm_incidents(self, revisions: Mapping[str, int]) -> None:
         """Note which revisions of incidents, by their ids, a table has: what is over is kept no longer then."""
         self._with_alerts().confirm(dict(revisions))

@@ -184,6 +184,10 @@ class Alerts:
         """Return none."""
         return []
 
+    def is_holder(self) -> bool:
+        """Return False."""
+        return False
+
     def _refuse(self, *_: object) -> Any:
         raise ValueError(MESSAGE)
 

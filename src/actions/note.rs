@@ -7,7 +7,6 @@ use super::scope::ActionScope;
 use crate::delivery::Alerts;
 use crate::model::clock::Moment;
 use crate::policy::action::{ActionEntry, EntryState};
-use crate::policy::incident::{Subject, TimelineKind};
 use crate::runtime::diagnostics;
 use crate::state::incidents::IncidentStore;
 
@@ -37,7 +36,7 @@ impl Actions {
                 is_recent && entry.check.as_deref().is_some_and(|check| has_open(alerts, check))
             };
             for (entry, is_first) in self.take_new(scope, |entry| &mut entry.noted, is_due) {
-                note(alerts, &entry, is_first, now);
+                note(alerts, &entry, is_first);
             }
         }
     }
@@ -87,7 +86,7 @@ fn has_open(alerts: &Alerts, check: &str) -> bool {
 }
 
 /// Notes it in the open incident of its check. A store that is in use for a second keeps one line out of one incident.
-fn note(alerts: &Alerts, entry: &ActionEntry, is_first: bool, now: Moment) {
+fn note(alerts: &Alerts, entry: &ActionEntry, is_first: bool) {
     let Some(check) = &entry.check else { return };
     let text = match entry.state {
         EntryState::Running | EntryState::WouldAct | EntryState::Stopped => entry.in_words(),
@@ -95,9 +94,5 @@ fn note(alerts: &Alerts, entry: &ActionEntry, is_first: bool, now: Moment) {
         _ if is_first => format!("{}; started since {}", entry.in_words(), entry.reason),
         _ => entry.in_words(),
     };
-    let _ = alerts.update(IncidentStore::group_of(check), |subjects| {
-        let subject: &mut Subject = subjects.get_mut(check)?;
-        subject.open.as_mut()?.note(TimelineKind::Action, &text, now.wall);
-        Some(())
-    });
+    let _ = alerts.note(check, text);
 }

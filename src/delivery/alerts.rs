@@ -5,17 +5,19 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::observe::{READINESS, WEDGED_WORKER};
+use super::requests::AlertRequest;
 use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
-use crate::model::{Event, EventKind, IncidentEvent, NoticeKind, SpecError, check_of};
+use crate::model::{Event, EventKind, IncidentEvent, SpecError, check_of};
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
 use crate::state::alert_control::{AlertControl, ControlStore};
 use crate::state::backend::Busy;
 use crate::state::delivery_counts::DeliveryCountStore;
+use crate::state::fleet_alerts::{DeskStore, FleetDesk};
 use crate::state::incidents::IncidentStore;
 
 /// How long a thread may wait for another process to unlock a value.
@@ -40,6 +42,15 @@ pub struct Stores {
     pub incidents: IncidentStore,
     pub control: ControlStore,
     pub counts: DeliveryCountStore,
+    /// Of a host of a fleet.
+    pub fleet: Option<FleetStores>,
+}
+
+/// What a host of a fleet has beside the incidents of all.
+pub struct FleetStores {
+    /// What it counts of its own.
+    pub counted: IncidentStore,
+    pub desk: DeskStore,
 }
 
 /// Another process holds what is to be changed.
@@ -69,6 +80,10 @@ impl Alerts {
                 incidents: IncidentStore::new(scope, application),
                 control: ControlStore::new(scope, application),
                 counts: DeliveryCountStore::new(scope, application),
+                fleet: engine.fleet().map(|_| FleetStores {
+                    counted: IncidentStore::of_instance(scope, application),
+                    desk: DeskStore::new(scope, application),
+                }),
             }
         }))
     }
@@ -82,6 +97,10 @@ impl Alerts {
         }
         let _ = stores.control.update(LOCK_TIMEOUT, |control| *control == AlertControl::default());
         let _ = stores.counts.reserve(LOCK_TIMEOUT);
+        if let Some(FleetStores { counted, desk }) = &stores.fleet {
+            let _ = counted.update(0, LOCK_TIMEOUT, |table| table.0.is_empty());
+            let _ = desk.update(LOCK_TIMEOUT, |desk| *desk == FleetDesk::default());
+        }
     }
 
     /// Publishes what happened to incidents.
@@ -112,9 +131,13 @@ impl Alerts {
     /// All incidents, the oldest first.
     pub fn incidents(&self, open_only: bool) -> Vec<Incident> {
         let Some(stores) = self.stores() else { return Vec::new() };
-        let mut incidents = Vec::new();
-        for group in stores.incidents.groups() {
-            stores.incidents.read(group, None, |table| incidents.extend(table.incidents().cloned()));
+        let mut incidents: Vec<Incident> = Vec::new();
+        if self.pending(Moment::now()).is_empty() {
+            for group in stores.incidents.groups() {
+                stores.incidents.read(group, None, |table| incidents.extend(table.incidents().cloned()));
+            }
+        } else {
+            incidents.extend(self.known().0.values().flat_map(Subject::incidents).cloned());
         }
         incidents.retain(|incident| !open_only || incident.resolved_at.is_none());
         incidents.sort_by_key(|incident| incident.fired_at);
@@ -126,24 +149,11 @@ impl Alerts {
     pub fn acknowledge(&self, check: &str, author: &str, comment: &str) -> Result<bool, AlertError> {
         let engine = self.engine().ok_or(StoreInUse)?;
         let (author, comment) = (truncated(author, MAX_AUTHOR), truncated(comment, MAX_COMMENT));
-        let now = Moment::now();
-        let acknowledged = self.update(IncidentStore::group_of(check), |subjects| {
-            let mut changes = Vec::new();
-            let mut notify = |incident: &mut Incident, kind: NoticeKind| {
-                incident.send(kind, &Default::default(), now.wall);
-                changes.push((kind.as_str(), incident.clone()));
-            };
-            subjects.get_mut(check)?.acknowledge(&author, &comment, now, &mut notify).then_some(changes)
-        })?;
-        let Some(changes) = acknowledged else {
-            if ![READINESS, WEDGED_WORKER].contains(&check) {
-                engine.check(check_of(check))?;
-            }
-            return Ok(false);
-        };
-        self.publish(&engine, changes);
-        self.wake();
-        Ok(true)
+        let acknowledged = self.perform(&AlertRequest::Acknowledge { check: check.to_owned(), author, comment })?;
+        if acknowledged.is_none() && ![READINESS, WEDGED_WORKER].contains(&check) {
+            engine.check(check_of(check))?;
+        }
+        Ok(acknowledged.is_some())
     }
 
     /// Notes which revisions the tables have.
@@ -169,69 +179,37 @@ impl Alerts {
     /// Has everything of an incident tried again that was given up, at once; returns how many notices are pending then, and
     /// `None` if there is no such incident.
     pub fn retry(&self, id: &str) -> Result<Option<usize>, StoreInUse> {
-        let Some(stores) = self.stores() else { return Ok(None) };
-        let now = SystemTime::now();
-        for group in stores.incidents.groups() {
-            let retry = |subject: &mut Subject| subject.retry(id, now);
-            if let Some(retried) = self.update(group, |subjects| subjects.values_mut().find_map(retry))? {
-                // Also what the receiver has demanded: it is a person who wants it sent now.
-                retry_while_busy(|| stores.control.update(LOCK_TIMEOUT, |control| control.release(&retried.channels)))?;
-                self.wake();
-                return Ok(Some(retried.pending));
-            }
-        }
-        Ok(None)
+        let retried = self.perform(&AlertRequest::Retry { incident: id.to_owned() })?;
+        Ok(retried.map(|retried| retried.pending))
     }
 
     /// Has another trigger sent of an open incident, if it still fails; false if there is none. `after`: the number of the
     /// last notice of it that another scope has sent.
     pub fn trigger_again(&self, id: &str, after: u32) -> Result<bool, StoreInUse> {
-        let Some(stores) = self.stores() else { return Ok(false) };
-        for group in stores.incidents.groups() {
-            let is_open = |subject: &mut Subject| subject.trigger_again(id, after).then_some(());
-            if self.update(group, |subjects| subjects.values_mut().find_map(is_open))?.is_some() {
-                self.wake();
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        Ok(self.perform(&AlertRequest::TriggerAgain { incident: id.to_owned(), after })?.is_some())
     }
 
     /// Adds a silence, in place of one of the same id.
     pub fn silence(&self, silence: Silence) -> Result<(), AlertError> {
         let author = truncated(&silence.author, MAX_AUTHOR);
         let comment = truncated(&silence.comment, MAX_COMMENT);
-        let silence = Silence { author, comment, ..silence };
-        let stores = self.stores().ok_or(StoreInUse)?;
-        let now = SystemTime::now();
-        let mut is_added = false;
-        retry_while_busy(|| {
-            stores.control.update(LOCK_TIMEOUT, |control| {
-                is_added = control.add(silence.clone(), now);
-                is_added
-            })
-        })?;
+        let is_added = self.perform(&AlertRequest::Silence(Silence { author, comment, ..silence }))?.is_some();
         let full = || SpecError("there is no room for another silence: expire one".to_owned());
         if is_added { Ok(()) } else { Err(full().into()) }
     }
 
     /// Ends a silence; false if there is none of that id, or it is over.
     pub fn expire_silence(&self, id: &str) -> Result<bool, StoreInUse> {
-        let Some(stores) = self.stores() else { return Ok(false) };
-        let now = SystemTime::now();
-        let mut is_expired = false;
-        retry_while_busy(|| {
-            stores.control.update(LOCK_TIMEOUT, |control| {
-                is_expired = control.expire(id, now);
-                is_expired
-            })
-        })?;
-        Ok(is_expired)
+        Ok(self.perform(&AlertRequest::ExpireSilence { id: id.to_owned(), at: SystemTime::now() })?.is_some())
     }
 
     /// What receivers demand, and the silences, as they are now.
     pub fn control(&self) -> AlertControl {
-        self.stores().map(|stores| stores.control.read(None, AlertControl::clone)).unwrap_or_default()
+        let Some(stores) = self.stores() else { return AlertControl::default() };
+        if self.pending(Moment::now()).is_empty() {
+            return stores.control.read(None, AlertControl::clone);
+        }
+        self.known().1
     }
 
     pub fn silences(&self) -> Vec<Silence> {
@@ -283,7 +261,7 @@ pub(super) fn publish(
 }
 
 /// Repeats a change that could not be locked, for [`GIVE_UP_AFTER`].
-fn retry_while_busy<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
+pub(super) fn retry_while_busy<R>(mut change: impl FnMut() -> Result<R, Busy>) -> Result<R, StoreInUse> {
     let started = Instant::now();
     loop {
         match change() {

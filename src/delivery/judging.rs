@@ -5,16 +5,19 @@ use std::time::{Duration, SystemTime};
 
 use super::alerts::{Alerts, Change, LOCK_TIMEOUT, Stores, publish};
 use super::observe::{Target, targets};
+use crate::engine::Engine;
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity};
 use crate::policy::incident::{Evidence, Incident, Subject, abandon, step};
 use crate::policy::outbox::NO_SUCH_CHANNEL;
 use crate::policy::suppression::{AlertMatcher, Silence};
-use crate::state::TableSnapshot;
 use crate::state::incidents::{IncidentStore, IncidentTable};
 
 /// For how many times as long as a subject fails before it fires it leaves that to a root whose incident is about to open.
 const PENDING: u32 = 10;
+
+/// Whether something is so of the subject of a name.
+pub(super) type KnownSubjects<'a> = dyn Fn(&str, &dyn Fn(&Subject) -> bool) -> bool + 'a;
 
 impl Alerts {
     /// Judges all subjects once, and publishes what has changed. What cannot be locked is left to the next step.
@@ -22,13 +25,22 @@ impl Alerts {
         let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return };
         // Before anything is read: what was known then cannot have become old since.
         let now = Moment::now();
-        let mut targets = targets(&engine, &self.settings);
+        let targets = targets(&engine, &self.settings);
+        self.decide(&engine, &stores, targets, now);
+    }
+
+    /// Judges these subjects, and publishes what has changed.
+    pub(super) fn decide(&self, engine: &Engine, stores: &Stores, mut targets: Vec<Target>, now: Moment) {
         // After what is judged: a silence that was added before a check failed is known.
         let snapshot = stores.incidents.snapshot();
         let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
         let mut groups: BTreeMap<usize, Vec<Target>> =
             stores.incidents.groups().map(|group| (group, Vec::new())).collect();
-        self.leave_to_roots(&mut targets, &stores, snapshot.as_ref(), &silences, now);
+        let known = |name: &str, is: &dyn Fn(&Subject) -> bool| {
+            let of = |table: &IncidentTable| table.0.get(name).is_some_and(is);
+            stores.incidents.read(IncidentStore::group_of(name), snapshot.as_ref(), of).unwrap_or_default()
+        };
+        self.leave_to_roots(&mut targets, &known, &silences, now);
         for target in targets {
             groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
         }
@@ -54,29 +66,25 @@ impl Alerts {
                 is_changed || is_pruned
             });
             if updated.is_ok() {
-                self.publish(&engine, changes);
+                self.publish(engine, changes);
                 for (incident, channel) in orphaned {
                     let answer = NO_SUCH_CHANNEL.to_owned();
-                    publish(&engine, "delivery_given_up", &incident, answer, Some(&channel));
+                    publish(engine, "delivery_given_up", &incident, answer, Some(&channel));
                 }
             }
         }
     }
 
     /// Has a subject open nothing while the incident of each of its roots is open or about to open, is suppressed, or is
-    /// not wanted. What it has open stays until it is well, and is suppressed while each of its roots is.
-    fn leave_to_roots(
+    /// not wanted. What it has open stays until it is well, and is suppressed while each of its roots is. `known` says
+    /// whether that is so of the subject of that name.
+    pub(super) fn leave_to_roots(
         &self,
         targets: &mut [Target],
-        stores: &Stores,
-        snapshot: Option<&TableSnapshot>,
+        known: &KnownSubjects<'_>,
         silences: &[Silence],
         now: Moment,
     ) {
-        let known = |name: &str, is: &dyn Fn(&Subject) -> bool| {
-            let of = |table: &IncidentTable| table.0.get(name).is_some_and(is);
-            stores.incidents.read(IncidentStore::group_of(name), snapshot, of).unwrap_or_default()
-        };
         let is_left = |target: &Target| {
             let mut roots = target.roots.iter().filter_map(|root| targets.iter().find(|one| one.name == *root));
             let within = target.rules.seconds.saturating_mul(PENDING);

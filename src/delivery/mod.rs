@@ -9,13 +9,16 @@ mod attempt;
 mod backoff;
 pub mod callable;
 pub mod config;
+mod fleet;
 mod judging;
 mod mail;
 pub mod message;
 mod observe;
 mod opsgenie;
 mod pagerduty;
+mod performing;
 mod ping;
+mod requests;
 pub mod restore;
 #[cfg(test)]
 mod sample;

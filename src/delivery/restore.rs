@@ -1,16 +1,15 @@
 //! Takes incidents back that a table has kept over a restart of the machine: none is forgotten, none fires twice.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
 use super::alerts::{AlertError, Alerts};
+use super::requests::AlertRequest;
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity, SpecError, Status, valid_name};
 use crate::policy::incident::{Acknowledgement, Incident, Since, Subject, TimelineEntry, TimelineKind, truncated};
 use crate::policy::outbox::{Arrival, ChannelQueue, Delivery, DeliveryState};
-use crate::state::incidents::IncidentStore;
 
 /// As much of a kept incident is taken back.
 const MAX_BLOCKED: usize = 50;
@@ -96,23 +95,11 @@ impl Alerts {
             }
         }
         let now = Moment::now();
-        let mut groups: BTreeMap<usize, Vec<Incident>> = BTreeMap::new();
-        for incident in kept.into_iter().map(|kept| kept.incident(now)) {
+        for incident in kept.into_iter().map(|kept| Box::new(kept.incident(now))) {
             if incident.resolved_at.is_none() || incident.has_pending() || retry {
-                groups.entry(IncidentStore::group_of(&incident.check)).or_default().push(incident);
+                self.perform(&AlertRequest::Restore { incident, retry })?;
             }
         }
-        for (group, incidents) in groups {
-            self.update(group, |subjects| {
-                let restored = incidents.iter().filter(|incident| {
-                    let subject = subjects.entry(incident.check.clone()).or_default();
-                    let is_new = subject.restore((*incident).clone(), now);
-                    is_new | (retry && subject.retry(&incident.id, now.wall).is_some())
-                });
-                (restored.count() > 0).then_some(())
-            })?;
-        }
-        self.wake();
         Ok(())
     }
 }
@@ -203,7 +190,7 @@ impl KeptDelivery {
 /// Kept here, since only a restart makes one of what was not counted.
 impl Subject {
     /// Adds an incident from elsewhere; returns whether anything has changed.
-    fn restore(&mut self, incident: Incident, now: Moment) -> bool {
+    pub(super) fn restore(&mut self, incident: Incident, now: Moment) -> bool {
         if self.incidents().any(|known| known.id == incident.id) {
             return false;
         }

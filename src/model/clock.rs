@@ -117,6 +117,22 @@ pub mod nanos {
     }
 }
 
+/// How nanoseconds since boot by name are stored.
+pub mod nanos_by_name {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(moments: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        moments.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u64>, D::Error> {
+        let moments = BTreeMap::<String, u64>::deserialize(deserializer)?;
+        Ok(moments.into_iter().map(|(name, moment)| (name, super::here(moment))).collect())
+    }
+}
+
 /// How an [`Instant`] is stored.
 pub mod instant {
     use serde::{Deserialize, Deserializer, Serializer};

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
@@ -19,10 +18,8 @@ use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::{PerProcess, Process, process, random, uptime};
 use crate::state::Fleet;
 use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, Announcement, InstanceState};
+use crate::state::fleet::TURN;
 use crate::state::scope::{record_name, short_key};
-
-/// The process that announces the instance has so long to do it again.
-const TURN: Duration = Duration::from_secs(15);
 
 /// What an instance says of itself, in a few hundred bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +67,11 @@ impl BackgroundService for FleetMembership {
     fn resume(&self) -> io::Result<()> {
         let process = Process::current()?;
         let engine = self.engine.clone();
+        if let Some(engine) = engine.upgrade()
+            && let Some(fleet) = engine.fleet()
+        {
+            fleet.take_part();
+        }
         self.running.get_or_init(|| BackgroundTask::start(&process, take_part(engine, process.clone())));
         Ok(())
     }

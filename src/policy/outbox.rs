@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::clock::Moment;
+use crate::model::clock::{self, Moment};
 use crate::model::{NoticeKind, Owner};
 
 /// Deliveries of one channel that are kept for an incident.
@@ -57,6 +57,7 @@ pub struct Delivery {
     /// Whether the receiver may have taken it without our knowing.
     pub may_have_arrived: bool,
     /// In nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub first_attempt: u64,
     pub last_attempt_at: Option<SystemTime>,
     pub last_answer: String,
@@ -95,6 +96,7 @@ pub enum Arrival {
 struct SendLease {
     owner: Owner,
     /// In nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     until: u64,
 }
 
@@ -104,6 +106,7 @@ pub struct ChannelQueue {
     pub channel: String,
     pub deliveries: Vec<Delivery>,
     /// Before that nothing is sent, in nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub not_before: u64,
     lease: Option<SendLease>,
     pub arrival: Arrival,

@@ -81,6 +81,11 @@ impl PyAlerts {
         Ok(pythonize(py, &shown)?)
     }
 
+    /// Whether this host decides about incidents: without a fleet, or as the holder of those of its fleet.
+    fn is_holder(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.inner.is_holder())
+    }
+
     /// Notes which revisions of incidents the tables have.
     fn confirm(&self, py: Python<'_>, revisions: BTreeMap<String, u64>) -> PyResult<()> {
         Ok(py.detach(|| self.inner.confirm(&revisions))?)

@@ -9,7 +9,7 @@ use super::TableSnapshot;
 use super::backend::Busy;
 use super::scope::Scope;
 use super::stored::{Fits, Stored};
-use crate::model::clock::Moment;
+use crate::model::clock::{self, Moment};
 use crate::policy::suppression::Silence;
 
 /// What it is kept as: with another number for each layout, see [`super::layout`].
@@ -26,8 +26,10 @@ const KEEP_SILENCE: Duration = Duration::from_secs(24 * 3_600);
 pub struct AlertControl {
     pub silences: Vec<Silence>,
     /// When a channel's receiver wants the next notice, in nanoseconds since boot.
+    #[serde(with = "clock::nanos_by_name")]
     not_before: BTreeMap<String, u64>,
     /// When the URL was last requested, in nanoseconds since boot, and whether that has failed.
+    #[serde(with = "clock::nanos")]
     pinged: u64,
     ping_failed: bool,
 }

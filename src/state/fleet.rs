@@ -26,6 +26,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// A host runs a check of a lost fleet at least this often, however many hosts there were.
 const MAX_INTERVAL: Duration = Duration::from_secs(3_600);
 const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
+/// The process that speaks for its host has so long to do it again.
+pub const TURN: Duration = Duration::from_secs(15);
 
 /// What the processes of a host know of the fleet.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -72,12 +74,13 @@ pub struct Fleet {
     pub zone: Option<String>,
     scope: Scope,
     notes: PerProcess<Stored<FleetNotes>>,
+    taking_part: PerProcess<()>,
 }
 
 impl Fleet {
     /// `scope` is that of the host.
     pub fn new(store: FleetStore, name: String, zone: Option<String>, scope: Scope) -> Self {
-        Self { store, name, zone, scope, notes: PerProcess::new() }
+        Self { store, name, zone, scope, notes: PerProcess::new(), taking_part: PerProcess::new() }
     }
 
     fn notes(&self) -> Arc<Stored<FleetNotes>> {
@@ -208,7 +211,16 @@ impl Fleet {
         })
     }
 
-    /// Acquires the duty to announce this instance for so long; false while another process has it.
+    /// Notes that this process does what a host does for its fleet, when it is its turn.
+    pub fn take_part(&self) {
+        self.taking_part.get_or_init(|| ());
+    }
+
+    pub fn takes_part(&self) -> bool {
+        self.taking_part.get().is_some()
+    }
+
+    /// Acquires the duty to speak for this instance for so long; false while another process has it.
     pub fn announces(&self, duration: Duration) -> bool {
         let notes = self.notes();
         let (now, this) = (clock::now(), notes.backend.new_owner());

@@ -77,6 +77,11 @@ impl IncidentStore {
         Self((0..GROUPS).map(|group| Stored::new(scope, &name(group))).collect())
     }
 
+    /// What one host of a fleet counts of its own: no incident of it is shown, or sent.
+    pub fn of_instance(scope: &Scope, application: &str) -> Self {
+        Self(vec![Stored::new(scope, &format!("{KEY} of the instance {application}"))])
+    }
+
     /// Which value holds the subject of that name.
     pub fn group_of(name: &str) -> usize {
         key(name).first().map_or(0, |byte| usize::from(byte % GROUPS))

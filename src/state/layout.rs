@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_reflection::{Samples, Tracer, TracerConfig};
 
 use super::scope::key;
-use super::{actions, alert_control, incidents, objectives};
+use super::{actions, alert_control, fleet_alerts, incidents, objectives};
 use crate::policy::action::ActionTable;
 
 /// The enums in them, each of which the tracer has to be reminded of. It names those that are not here.
@@ -53,12 +53,16 @@ fn layout_of_each_key_is_the_one_that_it_had_first() {
     let found = [
         (actions::KEY, layout::<ActionTable>()),
         (alert_control::KEY, layout::<alert_control::AlertControl>()),
+        (fleet_alerts::KEY, layout::<fleet_alerts::FleetDesk>()),
+        (fleet_alerts::DOCUMENT, layout::<fleet_alerts::FleetIncidents>()),
         (incidents::KEY, layout::<incidents::IncidentTable>()),
         (objectives::KEY, layout::<objectives::ObjectiveTable>()),
     ];
     let pinned = [
         ("actions 1", "9cafa49c374e"),
         ("alert control 1", "26f1970709af"),
+        ("fleet alerts 1", "dd760603e418"),
+        ("incidents-1", "69a9acf972ad"),
         ("incidents 1", "0b6d4045d378"),
         ("objectives 2", "4860a10e1c7e"),
     ];

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from django_lifesigns.alerts.mirror import IncidentMirror, instance_name
 from django_lifesigns.models import Delivery, Incident, Silence
 from lifesigns import CheckFailed, Engine
 from tests.alerts.receiver import Receiver
+from tests.process.host import where_shared
 from tests.services import wait_until
+from tests.services.redis import Redis
 
 pytestmark = pytest.mark.django_db
 
@@ -204,6 +207,22 @@ def test_database_that_fails_is_said_once_and_caught_up(
         "incidents: cannot be written (OperationalError); alerts are sent, and the store keeps them until then",
         "incidents: written again",
     ]
+
+
+@where_shared
+def test_host_of_a_fleet_writes_once_it_decides(tmp_path: Path) -> None:
+    with Redis() as redis:
+        options: dict[str, Any] = {"share": "fleet", "application": "shop", "store_path": tmp_path}
+        alerts = {"APPLICATION": "shop", "FAILURES": 1}
+        engine = Engine(log=False, fleet={"url": redis.url}, alerts=alerts, **options)
+        engine.register("db", fail)
+        mirror = IncidentMirror(engine, "shop", is_shared=True, fleet="shop")
+        mirror.sync()
+        assert engine.decides_incidents() is False
+        engine.start_background()
+        wait_until(lambda: engine.decides_incidents() and engine.incidents(), 60)
+        mirror.sync()
+        assert set(Incident.objects.values_list("instance", flat=True)) == {"fleet:shop"}
 
 
 def test_scope_has_one_name_and_processes_that_share_nothing_have_their_own() -> None:

@@ -31,6 +31,13 @@ class Process(Worker):
         """Return the result of a check, run where it is not fresh."""
         return dict(self.evaluate(f"engine.check({check!r})"))
 
+    def incidents(self, check: str = "database") -> list[dict[str, Any]]:
+        """Return the incidents of a check as this host knows them."""
+        return [one for one in self.evaluate("engine.incidents()") if one["check"] == check]
+
+    def decides(self) -> bool:
+        return bool(self.evaluate("engine.decides_incidents()"))
+
     def fleet(self) -> dict[str, Any]:
         return dict(self.evaluate("engine.fleet()"))
 

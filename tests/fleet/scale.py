@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import lifesigns
+from tests.fleet.many_incidents import MAX_REPLACED_AFTER, measure_incident
 from tests.services import wait_until
 from tests.services.redis import Redis
 
@@ -243,6 +244,11 @@ def broken(figures: dict[str, Any]) -> list[str]:
         "late_results": 0,
         "longest_gap_in_ttls": MAX_UNPROBED_TTLS,
         "view_of_1000_instances_ms": MAX_VIEW,
+        "incident_triggers": 1,
+        "incident_resolves": 1,
+        "incident_ids": 1,
+        "incident_violations": 0,
+        "incident_holder_replaced_after": MAX_REPLACED_AFTER,
     }
     return [f"{name}: {figures[name]} > {bound}" for name, bound in bounds.items() if figures.get(name, 0) > bound]
 
@@ -252,7 +258,8 @@ def main() -> int:
     for name, value in asdict(Scale()).items():
         parser.add_argument(f"--{name}", type=type(value), default=value)
     # The processes are forked: nothing of the engine may run here before.
-    figures = measure(Scale(**vars(parser.parse_args())))
+    scale = Scale(**vars(parser.parse_args()))
+    figures = {**measure_incident(scale.hosts), **measure(scale)}
     figures["view_of_1000_instances_ms"] = measure_view()
     print(json.dumps(figures, indent=2))
     wrong = broken(figures)

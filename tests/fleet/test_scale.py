@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.fleet.many_incidents import measure_incident
 from tests.fleet.scale import Scale, measure, measure_view
 from tests.process.host import where_shared
 
@@ -17,6 +18,15 @@ def test_hosts_run_a_check_about_as_often_as_one_and_late_results_are_ignored() 
     assert figures["commands_per_instance_and_minute"] <= 45, figures
     assert figures["late_results"] == 0, figures
     assert figures["longest_gap_in_ttls"] <= 5, figures
+
+
+@pytest.mark.timeout(900)
+@where_shared
+def test_many_hosts_have_one_incident_one_trigger_one_resolve() -> None:
+    figures = measure_incident(6)
+    once = {"incident_triggers": 1, "incident_resolves": 1, "incident_ids": 1, "incident_violations": 0}
+    assert figures.items() >= once.items(), figures
+    assert figures["incident_holder_replaced_after"] <= 40, figures
 
 
 @where_shared

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from tests.checks.redis_server import Configured
 from tests.fleet.host import hosts
@@ -23,11 +24,17 @@ def test_tls_and_the_rights_that_the_guide_names_suffice(tmp_path: Path) -> None
         assert redis.command("ACL", "SETUSER", "lifesigns", "reset", "on", ">password", *found[1].split()) == "OK"
         url = redis.url_for(0, user="lifesigns", password="password")
         with hosts(tmp_path, redis, url=url, tls={"ca": str(certificates().ca)}) as fleet:
-            first, second = fleet.start("a", "b", ttl=60, breaker=True, background=True)
+            alerts: dict[str, Any] = {"CHANNELS": {}}
+            first, second = fleet.start("a", "b", ttl=60, breaker=True, background=True, alerts=alerts)
             assert first.run()["message"] == second.run()["message"]
             first.evaluate("engine.breaker('paid').force_open()")
             first.evaluate("engine.breaker('paid').reset()")
             wait_until(lambda: first.fleet()["states"]["ready"] == 2, timeout=60)
+            wait_until(lambda: first.decides() != second.decides(), timeout=60)
+            for process in (first, second):
+                process.evaluate("engine.silence({'check': ['x']}, 1, 2e9, host)")
+            wait_until(lambda: len(first.evaluate("engine.silences()")) == 2, timeout=60)
+            wait_until(lambda: redis.command("HLEN", "lifesigns:{shop}:requests-1") == "0", timeout=60)
             assert redis.command("ACL", "LOG") == ""
             assert [line for line in first.evaluate("lines") if "cannot be used" in line] == []
 

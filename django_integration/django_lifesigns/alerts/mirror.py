@@ -1,5 +1,7 @@
 """Keeps the tables of incidents equal to the store: one process of the scope at a time, beside everything else.
 
+Of a fleet that is one of the host that decides about incidents.
+
 Alerts need no database: what happens while there is none stays in the store, and is written once there is one.
 """
 
@@ -47,12 +49,13 @@ class IncidentMirror:
         engine: with alerts.
         application: that of the alerts.
         is_shared: whether other processes of this host have the same incidents.
+        fleet: the name of the fleet whose hosts have the same.
     """
 
-    def __init__(self, engine: Engine, application: str, *, is_shared: bool) -> None:
+    def __init__(self, engine: Engine, application: str, *, is_shared: bool, fleet: str | None = None) -> None:
         self._engine = engine
         self._application = application
-        self._instance = instance_name(is_shared)
+        self._instance = instance_name(is_shared, fleet)
         # What the tables have, as far as this process knows: the revision by the id of the incident.
         self._kept: dict[str, int] = {}
         self._next_look = 0.0
@@ -70,6 +73,8 @@ class IncidentMirror:
 
     def sync(self) -> None:
         """Exchange now, if the engine has anything new or the tables were not read for a while."""
+        if not self._engine.decides_incidents():
+            return
         incidents, silences = self._engine.incidents(), self._engine.silences()
         is_new = any(self._kept.get(found["id"], -1) < found["revision"] for found in incidents)
         if not (is_new or time.monotonic() >= self._next_look):
@@ -166,8 +171,10 @@ def add_silence(engine: Engine, row: Silence) -> None:
     engine.silence(matchers_of(row), start, end, row.author, row.comment, silence_id=row.pk)
 
 
-def instance_name(is_shared: bool) -> str:
-    """Return the name of the scope: this user's processes of this host, or this process alone."""
+def instance_name(is_shared: bool, fleet: str | None = None) -> str:
+    """Return the name of the scope: a fleet, this user's processes of this host, or this process alone."""
+    if fleet is not None:
+        return f"fleet:{fleet}"
     user = os.getuid() if hasattr(os, "getuid") else 0
     own = "" if is_shared else f":{uuid4().hex}"
     return f"{socket.gethostname()}:{user}{own}"

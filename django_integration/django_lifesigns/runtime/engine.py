@@ -58,8 +58,12 @@ class Runtime:
     channels: tuple[str, ...]
     # Whether the engine acts.
     has_actions: bool
-    # Whether it is part of a fleet.
-    has_fleet: bool
+    # The name of the fleet that it is part of.
+    fleet: str | None
+
+    @property
+    def has_fleet(self) -> bool:
+        return self.fleet is not None
 
 
 def get_engine() -> Engine:
@@ -141,7 +145,7 @@ def build(conf: Conf) -> Runtime:
         alerts_as=alerts.get("APPLICATION", project_name()),
         channels=tuple(alerts.get("CHANNELS", ())),
         has_actions="actions" in given,
-        has_fleet="fleet" in among_hosts,
+        fleet=among_hosts["fleet"]["name"] if "fleet" in among_hosts else None,
     )
 
 

@@ -113,8 +113,8 @@ def _record(runtime: Runtime) -> None:
 def _mirror(runtime: Runtime) -> None:
     process = os.getpid()
     if runtime.has_alerts and process not in _mirroring:
-        is_shared = bool(scope(runtime.conf))
-        _mirroring[process] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared)
+        is_shared, fleet = bool(scope(runtime.conf)), runtime.fleet
+        _mirroring[process] = IncidentMirror(runtime.engine, runtime.alerts_as, is_shared=is_shared, fleet=fleet)
         _mirroring[process].start()
     if runtime.has_actions and process not in _mirroring_actions:
         _mirroring_actions[process] = ActionMirror(runtime.engine, runtime.alerts_as)

@@ -10,6 +10,7 @@
 //! Judged is the level, not the edge: each run counts once by its number in the record, in whichever process and however
 //! late it is judged, so that no change is lost and none counts twice. Results that are stale, skipped or blocked by a parent say nothing.
 
+pub mod alarm;
 mod notice;
 mod outgoing;
 mod rules;
@@ -20,6 +21,6 @@ mod tests;
 
 pub use notice::{StoredNotice, dedup_key};
 pub use outgoing::{ClaimedNotice, Outgoing, Retried};
-pub use rules::{Evidence, Observed, ObservedRuns, Rules, severity_of};
+pub use rules::{Evidence, Observed, ObservedFleet, ObservedRuns, Rules, severity_of};
 pub use step::{abandon, step};
 pub use subject::{Acknowledgement, Incident, IncidentState, Since, Subject, TimelineEntry, TimelineKind, truncated};

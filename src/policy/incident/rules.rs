@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::subject::Since;
 use crate::model::{AlertOptions, Instances, Severity, Status};
 use crate::policy::run_history::RunHistory;
 
@@ -98,8 +99,21 @@ pub enum Evidence {
     Runs(ObservedRuns),
     /// A state that lasts, as one process sees it. It is over once it was not bad for `calm`.
     Level { is_bad: bool, severity: Severity, calm: Duration },
+    /// What the instances of a fleet say, each by its own counts.
+    Fleet(ObservedFleet),
     /// Nothing is known of it now.
     Unknown,
+}
+
+/// On which of the instances of a fleet a subject has failed for as long as its rules want.
+#[derive(Clone, Debug)]
+pub struct ObservedFleet {
+    /// The highest severity on any; `None`: it fails on none.
+    pub failing: Option<Severity>,
+    /// Since when it has failed on the first of them.
+    pub since: Option<Since>,
+    /// Whether it flaps on any.
+    pub is_flapping: bool,
 }
 
 /// The runs of a check, by their numbers in its record.

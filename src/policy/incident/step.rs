@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::rules::{CountedRuns, Evidence, Observed, ObservedRuns, Rules, is_bad, severity_of};
+use super::rules::{CountedRuns, Evidence, Observed, ObservedFleet, ObservedRuns, Rules, is_bad, severity_of};
 use super::subject::{Incident, Since, Subject, TimelineKind};
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity, Status};
@@ -49,6 +49,10 @@ pub fn step(
         Evidence::Level { is_bad, severity, calm } => {
             step.level(*is_bad, *severity, *calm);
             step.follow(*is_bad, Some(*severity));
+        }
+        Evidence::Fleet(fleet) => {
+            step.fleet(fleet);
+            step.follow(fleet.failing.is_some(), Some(fleet.failing.unwrap_or(Severity::Warning)));
         }
         // What is open stays as it is.
         Evidence::Unknown => {}
@@ -203,6 +207,28 @@ impl SubjectStep<'_, '_> {
         }
     }
 
+    /// What the instances of a fleet say: bad while it fails on any.
+    fn fleet(&mut self, fleet: &ObservedFleet) {
+        let now = self.now;
+        let subject = &mut *self.subject;
+        let Some(severity) = fleet.failing else {
+            if subject.failures > 0 || subject.open.is_some() {
+                (subject.failures, subject.successes, subject.bad_since) = (0, 1, None);
+                self.resolve("");
+            }
+            return;
+        };
+        if subject.failures == 0 {
+            (subject.failures, subject.successes, subject.last) = (1, 0, now.boot);
+        }
+        subject.bad_since = subject.bad_since.or(fleet.since);
+        self.raise(self.observed.status, false);
+        if self.subject.open.as_ref().is_some_and(|open| open.is_flapping != fleet.is_flapping) {
+            self.turn_flapping(fleet.is_flapping);
+        }
+        self.open(self.observed.status, severity, fleet.is_flapping);
+    }
+
     /// Opens an incident, unless there is one.
     fn open(&mut self, status: Status, severity: Severity, is_flapping: bool) {
         if self.subject.open.is_some() {
@@ -232,8 +258,10 @@ impl SubjectStep<'_, '_> {
     /// Makes an open incident as severe as a bad result is, if it is not.
     fn raise(&mut self, status: Status, critical: bool) {
         let severity = match self.observed.evidence {
-            Evidence::Level { severity, .. } => severity,
-            Evidence::Runs(_) | Evidence::Unknown => severity_of(status, critical),
+            Evidence::Level { severity, .. } | Evidence::Fleet(ObservedFleet { failing: Some(severity), .. }) => {
+                severity
+            }
+            Evidence::Runs(_) | Evidence::Fleet(_) | Evidence::Unknown => severity_of(status, critical),
         };
         let Some(incident) = self.subject.open.as_mut() else { return };
         let severity = self.rules.severity.unwrap_or(severity);
@@ -245,11 +273,16 @@ impl SubjectStep<'_, '_> {
     }
 
     fn change_flapping(&mut self, is_flapping: bool, runs: &ObservedRuns) {
-        let now = self.now;
-        let Some(incident) = self.subject.open.as_mut() else {
+        if self.subject.open.is_none() {
             let status = self.last_bad_status(runs);
             return self.open(status, severity_of(status, runs.critical), true);
-        };
+        }
+        self.turn_flapping(is_flapping);
+    }
+
+    fn turn_flapping(&mut self, is_flapping: bool) {
+        let now = self.now;
+        let Some(incident) = self.subject.open.as_mut() else { return };
         incident.is_flapping = is_flapping;
         let kind = if is_flapping { TimelineKind::Flapping } else { TimelineKind::Settled };
         incident.note(kind, "", now.wall);

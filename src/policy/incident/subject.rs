@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::StoredNotice;
 use super::rules::CountedRuns;
-use crate::model::clock::Moment;
+use crate::model::clock::{self, Moment};
 use crate::model::{Instances, NoticeKind, Severity, Status};
 use crate::policy::flapping::RecentFailures;
 use crate::policy::outbox::{Arrival, ChannelQueue};
@@ -31,6 +31,7 @@ const SHORT_TEXT: usize = 100;
 /// Since when something is so: by the time since boot, and for texts.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Since {
+    #[serde(with = "clock::nanos")]
     pub boot: u64,
     pub wall: SystemTime,
 }
@@ -45,6 +46,7 @@ pub struct Subject {
     pub(super) successes: u32,
     pub(super) bad_since: Option<Since>,
     /// When the latest run that counted ended, or a level was last seen to be bad, in nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub(super) last: u64,
     pub open: Option<Incident>,
     /// The oldest first.
@@ -138,8 +140,10 @@ pub struct Incident {
     /// The severity of which channels were sent a trigger.
     pub(super) notified: Option<Severity>,
     /// When the last notice was due, in nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub(super) last_notice: u64,
     /// When a process that has its check last judged it, in nanoseconds since boot.
+    #[serde(with = "clock::nanos")]
     pub(super) judged_at: u64,
     pub timeline: Vec<TimelineEntry>,
     pub(super) next_notice: u32,

@@ -505,6 +505,34 @@ fn level_is_over_once_it_was_calm_for_long_enough() {
 }
 
 #[test]
+fn incident_of_a_fleet_lasts_while_any_instance_fails() {
+    let mut world = World::new(rules(3, 2, 0));
+    let fleet = |failing: Option<Severity>, is_flapping| {
+        let since = failing.map(|_| Since { boot: 7, wall: SystemTime::UNIX_EPOCH });
+        Evidence::Fleet(ObservedFleet { failing, since, is_flapping })
+    };
+    world.judge(fleet(None, false), false);
+    assert!(world.subject().is_void(Moment { boot: world.now, wall: SystemTime::UNIX_EPOCH }));
+    // Each instance has counted by itself: there is nothing to wait for.
+    world.judge(fleet(Some(Severity::Error), false), true);
+    let open = world.subject().open.unwrap();
+    assert_eq!((open.severity, open.since), (Severity::Error, SystemTime::UNIX_EPOCH));
+    for _ in 0..3 {
+        world.now += 60 * SECOND;
+        world.judge(fleet(Some(Severity::Error), false), true);
+        world.judge(Evidence::Unknown, false);
+    }
+    world.judge(fleet(Some(Severity::Critical), false), true);
+    world.judge(fleet(Some(Severity::Critical), true), true);
+    assert_eq!(world.kinds(), ["triggered", "triggered", "reminded"], "worse, then flapping");
+    world.judge(fleet(None, false), false);
+    world.judge(fleet(None, false), false);
+    assert_eq!(world.kinds().last(), Some(&"resolved"));
+    let subject = world.subject();
+    assert!(subject.open.is_none() && subject.closed.len() == 1);
+}
+
+#[test]
 fn incident_that_no_process_looks_after_is_over_after_an_hour() {
     let mut world = World::new(rules(1, 1, 0));
     world.play("x");

@@ -99,10 +99,26 @@ impl FleetStore {
         token: &str,
         may_acquire: bool,
     ) -> Result<DocumentState, CheckError> {
+        self.hold_and_announce(process, key, token, may_acquire, None).await
+    }
+
+    /// The same, and in the same command sets what the host of that id says in a hash.
+    pub(super) async fn hold_and_announce(
+        &self,
+        process: &Arc<Process>,
+        key: &DocumentKey,
+        token: &str,
+        may_acquire: bool,
+        announced: Option<(&str, &str, &[u8])>,
+    ) -> Result<DocumentState, CheckError> {
         let lease = DOCUMENT_LEASE.mul_f64(1.0 + 0.2 * random());
-        let [document, holder, fence] = &key.0;
-        let mut command = self.script(scripts::HOLD, &[document, holder, fence]);
+        let mut keys: Vec<&str> = key.0.iter().map(String::as_str).collect();
+        keys.extend(announced.map(|(hash, _, _)| hash));
+        let mut command = self.script(scripts::HOLD, &keys);
         command.arg(token).arg(millis(lease)).arg(u8::from(may_acquire));
+        if let Some((_, id, said)) = announced {
+            command.arg(id).arg(said);
+        }
         let reply = self.call(process, command).await?;
         let Value::Array(parts) = &reply else { return Err(unexpected(&self.target())) };
         let [fence, left, stored, revision] = parts.as_slice() else { return Err(unexpected(&self.target())) };

@@ -68,6 +68,21 @@ impl DocumentLease {
         Ok(state)
     }
 
+    /// The same, and says what fails on this host, which is called `id`.
+    pub async fn hold_and_announce(
+        &mut self,
+        store: &FleetStore,
+        process: &Arc<Process>,
+        may_acquire: bool,
+        (id, alarms): (&str, &[u8]),
+    ) -> Result<DocumentState, CheckError> {
+        let at = Instant::now();
+        let announced = Some((&*store.alarms_key(), id, alarms));
+        let state = store.hold_and_announce(process, &self.key, &self.token, may_acquire, announced).await?;
+        self.known = Some(KnownTurn { turn: state.turn, at });
+        Ok(state)
+    }
+
     /// Forgets it: the next request decides.
     pub fn forget(&mut self) {
         self.known = None;

@@ -19,6 +19,7 @@
 //! | `lifesigns:{app}:f:<check>` | the last fence given out |
 //! | `lifesigns:{app}:ops` | what operators last did to breakers, by check |
 //! | `lifesigns:{app}:d:<name>`, `...:dl:<name>`, `...:df:<name>` | documents that one host at a time writes: see [`document`] |
+//! | `lifesigns:{app}:alarms`, `...:requests-1` | what fails on each instance, and what operators request: see [`alarms`] |
 //! | `lifesigns:{app}:seen:<state>`, `...:instances`, `...:names` | the instances: see [`instances`] |
 //!
 //! `<check>` is the check's name and a hash of what is checked and how: another release of the application that checks
@@ -35,6 +36,7 @@
 //! saves runs, correctness does not rest on it.
 
 mod hand_over;
+pub mod alarms;
 pub mod document;
 pub mod document_lease;
 pub mod instances;

@@ -144,11 +144,16 @@ end
 return counts
 ";
 
-/// Document, its lease, its fence; token, lease in ms, whether it may be acquired. The fence if it is the token's, else 0;
+/// Document, its lease, its fence, and optionally a hash; token, lease in ms, whether it may be acquired, and what is set in the
+/// hash, by its field, after the time in ms. The fence if it is the token's, else 0;
 /// the ms for which it is another's; fence and revision of what is stored.
 pub const HOLD: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if KEYS[4] then
+  redis.call('HSET', KEYS[4], ARGV[4], string.format('%.0f ', now) .. ARGV[5])
+  redis.call('PEXPIRE', KEYS[4], 1209600000)
+end
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision')
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then
@@ -190,4 +195,25 @@ local at = string.format('%.0f', now)
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'revision', revision, 'at', at, 'value', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return revision
+";
+
+/// Alarms, requests; ms after which an instance is forgotten. For each instance its id, the ms since it said so, and what it
+/// said; then the requests.
+pub const WATCH: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local said = redis.call('HGETALL', KEYS[1])
+local found = {}
+for place = 1, #said, 2 do
+  local at, what = string.match(said[place + 1], '^(%d+) (.*)$')
+  local age = math.max(now - (at or 0), 0)
+  if age > tonumber(ARGV[1]) then
+    redis.call('HDEL', KEYS[1], said[place])
+  else
+    found[#found + 1] = said[place]
+    found[#found + 1] = age
+    found[#found + 1] = what
+  end
+end
+return {found, redis.call('HGETALL', KEYS[2])}
 ";
