@@ -17,6 +17,8 @@ from tests.services.redis import Redis
 
 # Seconds: 1.5 times a lease.
 MAX_REPLACED_AFTER = 15.0
+# For how long commands are counted while nothing fails.
+QUIET_SECONDS = 30
 
 
 def serve(directory: Path, host: str, url: str, channel: dict[str, Any]) -> None:
@@ -37,6 +39,13 @@ def serve(directory: Path, host: str, url: str, channel: dict[str, Any]) -> None
         written.write_text(json.dumps(known))
         written.rename(directory / f"{host}.known")
         time.sleep(0.25)
+
+
+def count_commands(redis: Redis) -> int:
+    """Return how many commands hosts have sent; what scripts call within Redis is not among them."""
+    lines = redis.command("INFO", "commandstats").splitlines()
+    calls = [line for line in lines if line.startswith(("cmdstat_eval:", "cmdstat_hgetall:"))]
+    return sum(int(line.partition("calls=")[2].partition(",")[0]) for line in calls)
 
 
 class Hosts:
@@ -93,7 +102,7 @@ def measure_incident(hosts: int) -> dict[str, Any]:
             for number in range(hosts):
                 found.fork(f"host-{number:02}", redis.url, receiver.channel)
             with receiver:
-                figures = _measure(found, receiver)
+                figures = _measure(found, receiver, redis)
         finally:
             found.close()
     kinds = receiver.of("database")
@@ -107,9 +116,12 @@ def measure_incident(hosts: int) -> dict[str, Any]:
     }
 
 
-def _measure(hosts: Hosts, receiver: Receiver) -> dict[str, float]:
+def _measure(hosts: Hosts, receiver: Receiver, redis: Redis) -> dict[str, float]:
     wait_until(lambda: len(hosts.known()) == len(hosts.pids) and len(hosts.holders()) == 1, 300, "nobody decides")
     time.sleep(12)  # All have announced themselves.
+    sent = count_commands(redis)
+    time.sleep(QUIET_SECONDS)
+    commands = (count_commands(redis) - sent) / len(hosts.pids) * 60 / QUIET_SECONDS
     started = time.monotonic()
     (hosts.directory / "broken").touch()
     wait_until(lambda: receiver.of("database"), 120, "no trigger")
@@ -123,4 +135,8 @@ def _measure(hosts: Hosts, receiver: Receiver) -> dict[str, float]:
     (hosts.directory / "broken").unlink()
     wait_until(lambda: "resolved" in receiver.of("database"), 180, "no resolve")
     wait_until(lambda: hosts.know("resolved"), 120, "not all know that it is over")
-    return {"incident_triggered_after": round(triggered, 1), "incident_holder_replaced_after": round(replaced, 1)}
+    return {
+        "incident_commands_per_instance_and_minute": round(commands, 1),
+        "incident_triggered_after": round(triggered, 1),
+        "incident_holder_replaced_after": round(replaced, 1),
+    }

@@ -242,8 +242,7 @@ def test_holder_that_ends_leaves_the_lease_to_others(fleet: Hosts, receiver: Rec
     first = holder(processes)
     (other,) = set(processes) - {first}
     assert first.evaluate("lifesigns.drain()") is None
-    assert first.process.stdin is not None
-    first.process.stdin.close()
+    first.send("exit()")
     assert first.process.wait(60) == 0
     wait_until(other.decides, timeout=60)
     fail(fleet)
