@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::observe::{READINESS, WEDGED_WORKER};
-use super::requests::AlertRequest;
+use super::requests::{AlertRequest, Change};
 use super::senders::Senders;
 use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
@@ -57,9 +57,6 @@ pub struct FleetStores {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("The store is in use by another process; try again")]
 pub struct StoreInUse;
-
-/// What happened to an incident, for events.
-pub(super) type Change = (&'static str, Incident);
 
 impl Alerts {
     pub fn new(engine: &Arc<Engine>, settings: AlertSettings) -> Self {

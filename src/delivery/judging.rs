@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use super::alerts::{Alerts, Change, LOCK_TIMEOUT, Stores, publish};
+use super::alerts::{Alerts, LOCK_TIMEOUT, Stores, publish};
 use super::observe::{Target, targets};
+use super::requests::Change;
 use crate::engine::Engine;
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity};

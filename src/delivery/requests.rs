@@ -9,7 +9,6 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::alerts::Change;
 use crate::model::NoticeKind;
 use crate::model::clock::{self, Moment};
 use crate::policy::incident::{Incident, Subject, TimelineKind};
@@ -48,6 +47,9 @@ pub enum AlertRequest {
         text: String,
     },
 }
+
+/// What happened to an incident, for events.
+pub(super) type Change = (&'static str, Incident);
 
 /// What came of a request.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::targets::fleet_targets;
-use super::watch::Watch;
+use super::watch::InstanceWatch;
 use crate::delivery::alerts::{Alerts, FleetStores, LOCK_TIMEOUT, StoreInUse, retry_while_busy};
 use crate::delivery::observe::targets;
 use crate::delivery::requests::AlertRequest;
@@ -19,7 +19,7 @@ use crate::state::incidents::{IncidentStore, IncidentTable};
 impl Alerts {
     /// Applies what is requested, here and elsewhere, judges all subjects by what the instances say, and returns what is to
     /// be sent.
-    pub(super) fn lead(&self, watch: &Watch, requests: &[(u64, Vec<u8>)]) -> Vec<Claim> {
+    pub(super) fn lead(&self, watch: &InstanceWatch, requests: &[(u64, Vec<u8>)]) -> Vec<Claim> {
         let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return Vec::new() };
         self.apply_requests(requests);
         let now = Moment::now();

@@ -40,7 +40,7 @@ use crate::state::backend::fleet::document_lease::DocumentLease;
 use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, MISSED_AFTER};
 use crate::state::fleet::TURN;
 use crate::state::fleet_alerts::{DOCUMENT, FleetIncidents, document};
-use watch::Watch;
+use watch::InstanceWatch;
 
 /// How long the lease of a holder that may come back is left to it: it tries again within 6 s.
 const LEFT_FOR: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ enum Role {
 pub struct FleetMember {
     fleet: Arc<Fleet>,
     lease: DocumentLease,
-    watch: Watch,
+    watch: InstanceWatch,
     requests: Vec<(u64, Vec<u8>)>,
     /// What this host has said, and when.
     said: Option<(InstanceAlarms, Instant)>,

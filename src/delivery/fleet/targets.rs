@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::watch::Watch;
+use super::watch::InstanceWatch;
 use crate::delivery::observe::Target;
 use crate::model::clock::Moment;
 use crate::model::{Instances, Severity, Status};
@@ -22,7 +22,7 @@ const OVER: &str = "It fails on no instance any more";
 pub fn fleet_targets(
     here: Vec<Target>,
     is_shared: impl Fn(&str) -> bool,
-    watch: &Watch,
+    watch: &InstanceWatch,
     open: &BTreeSet<String>,
     rules: &Rules,
     now: Moment,
@@ -64,7 +64,7 @@ fn unknown(name: &str, rules: &Rules) -> Target {
 fn judged(
     mut target: Target,
     alarms: Option<SubjectAlarms<'_>>,
-    watch: &Watch,
+    watch: &InstanceWatch,
     open: &BTreeSet<String>,
     now: Moment,
 ) -> Target {
@@ -104,7 +104,7 @@ mod tests {
 
     use super::*;
     use crate::policy::incident::alarm::{Alarm, InstanceAlarms};
-    use crate::state::backend::fleet::alarms::SaidAlarms;
+    use crate::state::backend::fleet::alarms::ReportedAlarms;
 
     fn alarms(name: &str, subjects: &[&str]) -> InstanceAlarms {
         let alarm = |subject: &&str| Alarm {
@@ -120,12 +120,12 @@ mod tests {
         InstanceAlarms { name: name.to_owned(), alarms: subjects.iter().map(alarm).collect() }
     }
 
-    fn said(name: &str, subjects: &[&str]) -> SaidAlarms {
+    fn said(name: &str, subjects: &[&str]) -> ReportedAlarms {
         let alarms = alarms(name, subjects).encode();
-        SaidAlarms { instance: name.to_owned(), age: Duration::from_secs(1), alarms }
+        ReportedAlarms { instance: name.to_owned(), age: Duration::from_secs(1), alarms }
     }
 
-    fn found(watch: &Watch, open: &[&str]) -> BTreeMap<String, Target> {
+    fn found(watch: &InstanceWatch, open: &[&str]) -> BTreeMap<String, Target> {
         let now = Moment { boot: 9_000_000_000, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(9) };
         let here = ["database", "mail"].map(|name| unknown(name, &Rules::default()));
         let open = open.iter().map(|name| (*name).to_owned()).collect();
@@ -143,7 +143,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn subjects_are_judged_by_what_the_instances_say() {
         tokio::time::advance(Duration::from_secs(100)).await;
-        let mut watch = Watch::default();
+        let mut watch = InstanceWatch::default();
         let long = Duration::from_secs(60);
         watch.take(&[said("b", &["database", "mail", "queue"]), said("a", &["database"]), said("c", &[])], long);
         let targets = found(&watch, &["cache"]);

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::policy::incident::alarm::{Alarm, InstanceAlarms, SubjectAlarms};
-use crate::state::backend::fleet::alarms::SaidAlarms;
+use crate::state::backend::fleet::alarms::ReportedAlarms;
 use crate::state::backend::fleet::instances::MISSED_AFTER;
 
 /// All that say anything have said it within that time.
@@ -22,21 +22,21 @@ const SETTLED_AFTER: Duration = Duration::from_secs(15);
 
 /// What is known of the instances that fail.
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct InstanceWatch {
     /// Since when this process listens as the holder.
     since: Option<Instant>,
     failing: BTreeMap<String, (Instant, InstanceAlarms)>,
     total: usize,
 }
 
-impl Watch {
+impl InstanceWatch {
     /// Takes in what the instances have said; `reached`: for how long the server was reached without a break.
-    pub fn take(&mut self, said: &[SaidAlarms], reached: Duration) {
+    pub fn take(&mut self, said: &[ReportedAlarms], reached: Duration) {
         let now = Instant::now();
         self.since.get_or_insert(now);
         let is_gone = |age: Duration| age > MISSED_AFTER && reached > MISSED_AFTER;
         self.total = 0;
-        for SaidAlarms { instance, age, alarms } in said {
+        for ReportedAlarms { instance, age, alarms } in said {
             let known = self.failing.remove(instance);
             if is_gone(*age) {
                 continue;
@@ -99,19 +99,19 @@ mod tests {
         InstanceAlarms { name: name.to_owned(), alarms: vec![alarm] }
     }
 
-    fn said(instance: &str, age: u64, fails: bool) -> SaidAlarms {
+    fn said(instance: &str, age: u64, fails: bool) -> ReportedAlarms {
         let alarms = if fails { alarms(instance).encode() } else { Vec::new() };
-        SaidAlarms { instance: instance.to_owned(), age: SECOND * age as u32, alarms }
+        ReportedAlarms { instance: instance.to_owned(), age: SECOND * age as u32, alarms }
     }
 
-    fn failing(watch: &Watch) -> Vec<String> {
+    fn failing(watch: &InstanceWatch) -> Vec<String> {
         watch.by_subject().get("database").map(SubjectAlarms::names).unwrap_or_default()
     }
 
     #[tokio::test(start_paused = true)]
     async fn instance_fails_until_it_says_otherwise_or_is_gone() {
         tokio::time::advance(SECOND * 100).await;
-        let (mut watch, long) = (Watch::default(), SECOND * 60);
+        let (mut watch, long) = (InstanceWatch::default(), SECOND * 60);
         watch.take(&[said("a", 1, true), said("b", 2, true), said("c", 3, false)], long);
         assert_eq!((failing(&watch), watch.total()), (vec!["a".to_owned(), "b".to_owned()], 3));
         watch.take(&[said("a", 1, false), said("b", 36, true), said("c", 3, false)], long);
@@ -123,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_the_server_has_lost_is_not_over() {
         tokio::time::advance(SECOND * 100).await;
-        let (mut watch, long) = (Watch::default(), SECOND * 60);
+        let (mut watch, long) = (InstanceWatch::default(), SECOND * 60);
         watch.take(&[said("a", 1, true), said("b", 1, false)], long);
         watch.take(&[], long);
         assert_eq!((failing(&watch), watch.is_settled()), (vec!["a".to_owned()], false));

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::rules::ObservedFleet;
-use super::subject::{Incident, Since, truncated};
+use super::since::Since;
+use super::subject::{Incident, truncated};
 use crate::model::clock::Moment;
 use crate::model::{Severity, Status};
 

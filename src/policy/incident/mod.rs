@@ -14,6 +14,7 @@ pub mod alarm;
 mod notice;
 mod outgoing;
 mod rules;
+mod since;
 mod step;
 mod subject;
 #[cfg(test)]
@@ -22,5 +23,6 @@ mod tests;
 pub use notice::{StoredNotice, dedup_key};
 pub use outgoing::{ClaimedNotice, Outgoing, Retried};
 pub use rules::{Evidence, Observed, ObservedFleet, ObservedRuns, Rules, severity_of};
+pub use since::Since;
 pub use step::{abandon, step};
-pub use subject::{Acknowledgement, Incident, IncidentState, Since, Subject, TimelineEntry, TimelineKind, truncated};
+pub use subject::{Acknowledgement, Incident, IncidentState, Subject, TimelineEntry, TimelineKind, truncated};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::subject::Since;
+use super::since::Since;
 use crate::model::{AlertOptions, Instances, Severity, Status};
 use crate::policy::run_history::RunHistory;
 

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::rules::{CountedRuns, Evidence, Observed, ObservedFleet, ObservedRuns, Rules, is_bad, severity_of};
-use super::subject::{Incident, Since, Subject, TimelineKind};
+use super::since::Since;
+use super::subject::{Incident, Subject, TimelineKind};
 use crate::model::clock::Moment;
 use crate::model::{NoticeKind, Severity, Status};
 use crate::policy::run_history::PastRun;

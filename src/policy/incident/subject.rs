@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::notice::StoredNotice;
 use super::rules::CountedRuns;
+use super::since::Since;
 use crate::model::clock::{self, Moment};
 use crate::model::{Instances, NoticeKind, Severity, Status};
 use crate::policy::flapping::RecentFailures;
@@ -27,14 +28,6 @@ const MAX_MESSAGE: usize = 500;
 const MAX_TEXT: usize = 200;
 /// Bytes of a text where there is no room.
 const SHORT_TEXT: usize = 100;
-
-/// Since when something is so: by the time since boot, and for texts.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Since {
-    #[serde(with = "clock::nanos")]
-    pub boot: u64,
-    pub wall: SystemTime,
-}
 
 /// One subject of alerts: what was counted of it, and its incidents.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ const KEPT: Duration = Duration::from_secs(86_400);
 
 /// What an instance has said last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SaidAlarms {
+pub struct ReportedAlarms {
     pub instance: String,
     pub age: Duration,
     /// Empty: nothing fails there.
@@ -29,8 +29,8 @@ pub struct SaidAlarms {
 
 /// What all instances have said, and the requests by their ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Watched {
-    pub instances: Vec<SaidAlarms>,
+pub struct FleetReports {
+    pub instances: Vec<ReportedAlarms>,
     pub requests: Vec<(u64, Vec<u8>)>,
 }
 
@@ -44,7 +44,7 @@ impl FleetStore {
     }
 
     /// Reads what all instances have said, and what is requested.
-    pub async fn watch(&self, process: &Arc<Process>) -> Result<Watched, CheckError> {
+    pub async fn watch(&self, process: &Arc<Process>) -> Result<FleetReports, CheckError> {
         let keys = [self.alarms_key(), self.requests_key()];
         let mut command = self.script(scripts::WATCH, &keys.each_ref().map(String::as_str));
         command.arg(millis(FORGOTTEN_AFTER));
@@ -55,10 +55,10 @@ impl FleetStore {
         };
         let instance = |[instance, age, alarms]: &[Value; 3]| {
             let age = Duration::from_millis(integer(age)?);
-            Some(SaidAlarms { instance: text(instance)?, age, alarms: bytes(alarms)? })
+            Some(ReportedAlarms { instance: text(instance)?, age, alarms: bytes(alarms)? })
         };
         let request = |[id, request]: &[Value; 2]| Some((text(id)?.parse().ok()?, bytes(request)?));
-        Ok(Watched {
+        Ok(FleetReports {
             instances: said.as_chunks().0.iter().filter_map(instance).collect(),
             requests: requests.as_chunks().0.iter().filter_map(request).collect(),
         })
