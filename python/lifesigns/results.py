@@ -185,12 +185,20 @@ class FleetLease(TypedDict):
     seconds_left: float
 
 
+class FleetHolder(TypedDict):
+    """The instance that holds a lease, and for how many seconds unless it renews it."""
+
+    instance: str
+    name: str
+    seconds_left: float
+
+
 class FleetView(TypedDict):
     """What is known of a fleet.
 
     ``visible``: whether its Redis could be read; where not, ``reason`` says why, and no instance is known. ``missed``
     instances have not announced themselves three times in a row. ``versions``, ``settings`` (hashes of how the checks
-    are configured) and ``zones`` count instances.
+    are configured) and ``zones`` count instances. ``incidents_holder``: the one that decides about incidents.
     """
 
     visible: bool
@@ -204,6 +212,7 @@ class FleetView(TypedDict):
     settings: dict[str, int]
     zones: dict[str, dict[str, int]]
     leases: list[FleetLease]
+    incidents_holder: FleetHolder | None
 
 
 # Of the buckets of durations, in seconds; longer runs are in one more.

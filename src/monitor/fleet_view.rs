@@ -13,6 +13,7 @@ use crate::policy::report::timestamp;
 use crate::runtime::Process;
 use crate::state::Fleet;
 use crate::state::backend::fleet::instances::{InstanceState, SeenInstance, SeenInstances};
+use crate::state::fleet_alerts::DOCUMENT;
 
 /// Failing instances that are named; the others are counted.
 const NAMED: usize = 10;
@@ -34,6 +35,8 @@ pub struct FleetView {
     pub settings: BTreeMap<String, u64>,
     pub zones: BTreeMap<String, BTreeMap<&'static str, u64>>,
     pub leases: Vec<LeaseView>,
+    /// The one that decides about incidents.
+    pub incidents_holder: Option<HolderView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -83,7 +86,14 @@ pub struct LeaseView {
     pub seconds_left: f64,
 }
 
-/// Reads what is known of the fleet: within two exchanges with its store, and without where that is lost.
+#[derive(Debug, Serialize)]
+pub struct HolderView {
+    pub instance: String,
+    pub name: String,
+    pub seconds_left: f64,
+}
+
+/// Reads what is known of the fleet: within a few exchanges with its store, and without where that is lost.
 pub async fn fleet_view(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) -> FleetView {
     let found = if fleet.is_usable() { read(engine, fleet, process).await } else { Err(lost()) };
     let mut view = match found {
@@ -117,15 +127,27 @@ async fn read(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) -> Result<
     for (check, holder) in checks.iter().zip(holders) {
         let Some((token, left)) = holder else { continue };
         let id = token.split(':').next().unwrap_or_default();
-        let name = view.instances.iter().find(|known| known.id == id).map(|known| known.name.clone());
         view.leases.push(LeaseView {
             check: check.options.name.clone(),
             instance: id.to_owned(),
-            name: name.unwrap_or_default(),
+            name: view.name_of(id),
             seconds_left: left.as_secs_f64(),
         });
     }
+    let incidents = fleet.store.document_holder(process, &fleet.store.document(DOCUMENT)).await?;
+    view.incidents_holder = incidents.map(|(instance, left)| {
+        let name = view.name_of(&instance);
+        HolderView { instance, name, seconds_left: left.as_secs_f64() }
+    });
     Ok(view)
+}
+
+impl FleetView {
+    /// The name of an instance; empty where it is not known.
+    fn name_of(&self, instance: &str) -> String {
+        let known = self.instances.iter().find(|known| known.id == instance);
+        known.map(|known| known.name.clone()).unwrap_or_default()
+    }
 }
 
 /// The view of instances as they were seen; `scopes` are those of the checks here.

@@ -103,6 +103,8 @@ impl Fleet {
         let mut instance = known;
         if known == 0 {
             let made = uuid::Uuid::new_v4().as_u64_pair().0.max(1);
+            // Where another process holds the store, this one is another instance until it knows better.
+            instance = made;
             self.update(|notes| {
                 let is_new = notes.instance == 0;
                 notes.instance = if is_new { made } else { notes.instance };

@@ -76,6 +76,7 @@ def test_database_of_all_hosts_fails_one_incident_one_trigger_one_resolve(fleet:
     (incident,) = processes[-1].incidents()
     assert incident["message"].startswith("5 of 5 instances: a, b, c, d, e: refused by the database of ")
     assert took(receiver, "triggered")
+    assert processes[0].fleet()["incidents_holder"]["name"] == holder(processes).evaluate("host")
     recover(fleet)
     wait_until(lambda: took(receiver, "triggered", "resolved"), timeout=90)
     wait_until(lambda: all(states(process) == ["resolved"] for process in processes), timeout=90)

@@ -1,7 +1,6 @@
 //! What the holder decides for all hosts, and how hosts take over what another one has decided.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use super::targets::fleet_targets;
 use super::watch::InstanceWatch;
@@ -138,7 +137,7 @@ impl Alerts {
         Some(stores.fleet.as_ref()?.desk.read(read))
     }
 
-    /// Changes it; left out while another process does so.
+    /// Changes it; left out where another process holds it for long.
     pub(super) fn note_on_desk(&self, mut change: impl FnMut(&mut FleetDesk)) {
         let Some(stores) = self.stores() else { return };
         let Some(FleetStores { desk, .. }) = &stores.fleet else { return };
@@ -149,10 +148,5 @@ impl Alerts {
                 *desk != before
             })
         });
-    }
-
-    /// Notes that this host decides without the others from now on.
-    pub(super) fn note_alone(&self) {
-        self.note_on_desk(|desk| desk.alone_since = desk.alone_since.or_else(|| Some(SystemTime::now())));
     }
 }

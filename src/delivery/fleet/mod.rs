@@ -19,6 +19,7 @@
 //! that is gone, and goes on. What it opens then continues as the incident of the others once it is back.
 
 mod counting;
+mod exchange;
 mod leading;
 mod targets;
 mod watch;
@@ -31,38 +32,25 @@ use tokio::time::Instant;
 
 use super::alerts::Alerts;
 use super::sending::Claim;
-use crate::model::CheckError;
 use crate::policy::incident::alarm::InstanceAlarms;
 use crate::runtime::{Process, diagnostics};
 use crate::state::Fleet;
-use crate::state::backend::fleet::document::{DocumentMark, DocumentStored, DocumentTurn};
+use crate::state::backend::fleet::document::DocumentStored;
 use crate::state::backend::fleet::document_lease::DocumentLease;
-use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, MISSED_AFTER};
 use crate::state::fleet::TURN;
-use crate::state::fleet_alerts::{DOCUMENT, FleetIncidents, document};
+use crate::state::fleet_alerts::{DOCUMENT, FleetDesk, document};
+use exchange::Role;
 use watch::InstanceWatch;
 
-/// How long the lease of a holder that may come back is left to it: it tries again within 6 s.
-const LEFT_FOR: Duration = Duration::from_secs(10);
-/// How soon a host that has requested something looks for what came of it.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// A process that has not had its turn for so long knows nothing any more.
-const FORGETS_AFTER: Duration = Duration::from_secs(5);
+const FORGETS_AFTER: Duration = Duration::from_secs(30);
 const LOGGER: &str = "lifesigns.incidents";
-
-/// What a host does for its fleet now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Decides for all, with this fence.
-    Holder(u64),
-    /// Decides alone: it was the last holder when the server was lost.
-    Alone,
-    Follower,
-}
 
 /// The part of this process in the incidents of its fleet.
 pub struct FleetMember {
     fleet: Arc<Fleet>,
+    /// The instance that this host is; empty until it is known.
+    instance: String,
     lease: DocumentLease,
     watch: InstanceWatch,
     requests: Vec<(u64, Vec<u8>)>,
@@ -81,25 +69,43 @@ pub struct FleetMember {
 
 impl FleetMember {
     pub fn new(fleet: Arc<Fleet>) -> Self {
-        let lease = DocumentLease::new(&fleet.store, DOCUMENT, fleet.instance());
+        let (instance, lease) = (String::new(), DocumentLease::new(&fleet.store, DOCUMENT, String::new()));
         let (watch, requests, said, stored) = Default::default();
         let (reached_since, left_since, last_turn) = Default::default();
         let is_too_large = false;
-        Self { fleet, lease, watch, requests, said, reached_since, left_since, stored, is_too_large, last_turn }
+        Self {
+            fleet,
+            instance,
+            lease,
+            watch,
+            requests,
+            said,
+            reached_since,
+            left_since,
+            stored,
+            is_too_large,
+            last_turn,
+        }
     }
 
     /// Does what is to be done now, if this process speaks for its host; returns what it has to send, and whether this
     /// host decides about incidents.
     pub async fn tick(&mut self, alerts: &Arc<Alerts>, process: &Arc<Process>) -> (Vec<Claim>, bool) {
         let fleet = self.fleet.clone();
-        let is_speaker = spawn_blocking(move || fleet.takes_part() && fleet.announces(TURN)).await.unwrap_or_default();
-        if !is_speaker {
+        let speak = move || (fleet.takes_part() && fleet.announces(TURN)).then(|| fleet.instance());
+        let Some(instance) = spawn_blocking(speak).await.unwrap_or_default() else {
+            // Another process of the host may store something.
+            self.stored.clear();
             return (Vec::new(), false);
-        }
+        };
         if self.last_turn.is_some_and(|last| last.elapsed() > FORGETS_AFTER) {
             *self = Self::new(self.fleet.clone());
         }
         self.last_turn = Some(Instant::now());
+        if self.instance != instance {
+            self.lease = DocumentLease::new(&self.fleet.store, DOCUMENT, instance.clone());
+            self.instance = instance;
+        }
         let (counting, name) = (alerts.clone(), self.fleet.name.clone());
         let counted = spawn_blocking(move || counting.count_here(&name)).await.unwrap_or_default();
         // Another process holds the store: what was said before stands.
@@ -110,7 +116,7 @@ impl FleetMember {
         if role == Role::Follower {
             return (Vec::new(), false);
         }
-        self.watch.take_own(&self.fleet.instance(), &alarms);
+        self.watch.take_own(&self.instance, &alarms);
         let (watch, requests) = (std::mem::take(&mut self.watch), self.requests.clone());
         let leading = alerts.clone();
         let led = spawn_blocking(move || (leading.lead(&watch, &requests), watch)).await;
@@ -132,119 +138,6 @@ impl FleetMember {
         }
     }
 
-    /// What this host is now: after an exchange with the server, if one is due.
-    async fn role(&mut self, alerts: &Arc<Alerts>, alarms: &InstanceAlarms, process: &Arc<Process>) -> Role {
-        if !self.is_due(alerts, alarms) {
-            return self.lease.fence().map_or(Role::Follower, Role::Holder);
-        }
-        let exchanged = if self.fleet.is_usable() { Some(self.exchange(alerts, alarms, process).await) } else { None };
-        match exchanged {
-            Some(Ok(role)) => {
-                self.fleet.reached();
-                self.reached_since.get_or_insert_with(Instant::now);
-                return role;
-            }
-            Some(Err(error)) => self.fleet.lost(&error),
-            None => {}
-        }
-        self.reached_since = None;
-        let was_holder = alerts.desk(|desk| desk.leads.is_some()).unwrap_or_default();
-        if was_holder {
-            alerts.note_alone();
-            Role::Alone
-        } else {
-            Role::Follower
-        }
-    }
-
-    fn is_due(&self, alerts: &Alerts, alarms: &InstanceAlarms) -> bool {
-        let Some((said, at)) = &self.said else { return true };
-        let waits = || alerts.desk(|desk| !desk.pending.is_empty()).unwrap_or_default();
-        self.reached_since.is_none()
-            || self.lease.is_due()
-            || !said.is_same(alarms)
-            || at.elapsed() >= ANNOUNCE_EVERY
-            || at.elapsed() >= LOOK_AGAIN && waits()
-    }
-
-    async fn exchange(
-        &mut self,
-        alerts: &Arc<Alerts>,
-        alarms: &InstanceAlarms,
-        process: &Arc<Process>,
-    ) -> Result<Role, CheckError> {
-        let fleet = self.fleet.clone();
-        let (instance, encoded) = (fleet.instance(), alarms.encode());
-        let (leads, known, was_alone) =
-            alerts.desk(|desk| (desk.leads, desk.mark(), desk.alone_since.is_some())).unwrap_or_default();
-        let said = (&*instance, &encoded[..]);
-        let mut state = self.lease.hold_and_announce(&fleet.store, process, leads.is_some(), said).await?;
-        self.said = Some((alarms.clone(), Instant::now()));
-        if state.turn == DocumentTurn::Other(Duration::ZERO) && self.may_acquire(state.mark, known) {
-            state = self.lease.hold(&fleet.store, process, true).await?;
-        }
-        match state.turn {
-            DocumentTurn::Holder(fence) => {
-                self.left_since = None;
-                if leads != Some(fence) {
-                    self.follow(alerts, state.mark, known, process).await?;
-                    alerts.note_on_desk(|desk| desk.leads = Some(fence));
-                }
-                if leads != Some(fence) || was_alone {
-                    self.stored.clear();
-                }
-                let watched = fleet.store.watch(process).await?;
-                let reached = self.reached_since.map(|since| since.elapsed()).unwrap_or_default();
-                self.watch.take(&watched.instances, reached);
-                self.requests = watched.requests;
-                Ok(Role::Holder(fence))
-            }
-            DocumentTurn::Other(left) => {
-                if left.is_zero() {
-                    self.left_since.get_or_insert_with(Instant::now);
-                } else {
-                    self.left_since = None;
-                }
-                alerts.note_on_desk(|desk| desk.leads = None);
-                (self.watch, self.requests) = Default::default();
-                self.follow(alerts, state.mark, known, process).await?;
-                let pending = alerts.desk(|desk| desk.pending.clone()).unwrap_or_default();
-                if !pending.is_empty() {
-                    fleet.store.request(process, &pending).await?;
-                }
-                Ok(Role::Follower)
-            }
-        }
-    }
-
-    /// Whether this host may acquire a lease that is nobody's. Where the server was away, or has lost its data, the last
-    /// holder knows more than all others: it gets the time to come back.
-    fn may_acquire(&self, stored: Option<DocumentMark>, known: DocumentMark) -> bool {
-        let counts = self.fleet.counts(MISSED_AFTER);
-        let is_alone = known.fence == 0 && counts.is_some_and(|counts| counts.states.iter().sum::<u64>() <= 1);
-        let is_long = |since: Option<Instant>| since.is_some_and(|since| since.elapsed() >= LEFT_FOR);
-        let is_certain = stored.is_some_and(|stored| stored >= known) && is_long(self.reached_since);
-        is_alone || is_certain || is_long(self.left_since)
-    }
-
-    /// Takes over what is stored, if it is newer than what this host has.
-    async fn follow(
-        &self,
-        alerts: &Arc<Alerts>,
-        stored: Option<DocumentMark>,
-        known: DocumentMark,
-        process: &Arc<Process>,
-    ) -> Result<(), CheckError> {
-        if stored.is_none_or(|stored| stored <= known) {
-            return Ok(());
-        }
-        let Some(found) = self.fleet.store.load(process, self.lease.key()).await? else { return Ok(()) };
-        let Some(all) = FleetIncidents::decode(&found.value, found.age) else { return Ok(()) };
-        let adopting = alerts.clone();
-        let _ = spawn_blocking(move || adopting.adopt(&all, found.mark)).await;
-        Ok(())
-    }
-
     /// Stores what was decided; false if another host is the holder by now, so that nothing may be sent.
     async fn store(&mut self, alerts: &Arc<Alerts>, fence: u64, process: &Arc<Process>) -> bool {
         let encoding = alerts.clone();
@@ -261,12 +154,15 @@ impl FleetMember {
         if encoded != self.stored {
             let stored = self.fleet.store.store_document(process, self.lease.key(), fence, &document(&encoded)).await;
             match stored {
-                Ok(DocumentStored::Yes(mark)) => alerts.note_on_desk(|desk| {
-                    desk.has(mark);
-                    desk.forget_applied();
-                }),
+                Ok(DocumentStored::Yes(mark)) => {
+                    let is_stored = move |desk: &mut FleetDesk| {
+                        desk.has(mark);
+                        desk.forget_applied();
+                    };
+                    note(alerts, is_stored).await;
+                }
                 Ok(DocumentStored::Late) => {
-                    alerts.note_on_desk(|desk| desk.leads = None);
+                    note(alerts, |desk| desk.leads = None).await;
                     self.lease.forget();
                     return false;
                 }
@@ -274,6 +170,7 @@ impl FleetMember {
                 Err(error) => {
                     // It is the last holder, which continues.
                     self.fleet.lost(&error);
+                    self.reached_since = None;
                     return true;
                 }
             }
@@ -286,4 +183,10 @@ impl FleetMember {
         }
         true
     }
+}
+
+/// Changes what the host knows beside the incidents.
+async fn note(alerts: &Arc<Alerts>, change: impl FnMut(&mut FleetDesk) + Send + 'static) {
+    let alerts = alerts.clone();
+    let _ = spawn_blocking(move || alerts.note_on_desk(change)).await;
 }
