@@ -35,10 +35,10 @@
 //! Not guaranteed: that a check is run once while Redis fails over (a lease may be lost with the old master): a lease
 //! saves runs, correctness does not rest on it.
 
-mod hand_over;
 pub mod alarms;
 pub mod document;
 pub mod document_lease;
+mod hand_over;
 pub mod instances;
 mod operations;
 mod reply;
