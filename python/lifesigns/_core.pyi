@@ -25,6 +25,7 @@ __all__ = [
     "check_counters",
     "check_infos",
     "close_connections",
+    "default_scope",
     "default_store",
     "drain",
     "draining",
@@ -46,6 +47,7 @@ __all__ = [
     "next_job",
     "notice_for",
     "notify_systemd",
+    "objectives_turn",
     "owns_engine",
     "parse_postgres_url",
     "processes",
@@ -365,6 +367,9 @@ class Waker:
     def drain(self) -> list[int]:
         """The tokens of the sweeps that have ended since the last call."""
 
+def default_scope(kind: str) -> str:
+    """Who shares the result of a check of that kind where it does not say so: "host" or "fleet"."""
+
 def new_callable_id() -> int:
     """A number for a callable, unique in this process and its children."""
 
@@ -424,8 +429,14 @@ def maintenance_windows(
 ) -> dict[str, list[tuple[float, float]]]:
     """When each check is in planned maintenance between two times, in seconds since 1970."""
 
-def set_objectives(engine: Engine, objectives: Mapping[str, Objective]) -> None:
-    """Replaces what is known of objectives, in all processes that share with this one, for 5 minutes."""
+def set_objectives(engine: Engine, objectives: Mapping[str, Objective], fence: int = 0) -> None:
+    """Replaces what is known of objectives, in all processes that share with this one, for 5 minutes.
+
+    With the fence of `objectives_turn` in all hosts of the fleet."""
+
+def objectives_turn(engine: Engine) -> int | None:
+    """The fence with which this process is to work out the objectives now for all hosts of its fleet, 0: for those that
+    share with it; None where another host has, or does."""
 
 def beat(name: str) -> None:
     """Record a heartbeat of ``name`` for ``heartbeat`` checks here and in processes that share a store with this one.

@@ -21,6 +21,11 @@ ENVIRONMENT = "LIFESIGNS_ACTIONS"
 # Its values that do not: a switch that is mistyped is off.
 ON = frozenset(["", "1", "true", "yes", "on"])
 RESTART_WEDGED = "restart_wedged_worker"
+FLEET = "fleet"
+
+
+class FleetRequiredError(ValueError):
+    """An action is the fleet's, and all else about it is right; but the engine is part of no fleet."""
 
 
 class Acting:
@@ -34,6 +39,7 @@ class Acting:
     _application: str | None
     _alerts: _core.Alerts | None
     _actions: _core.Actions | None = None
+    _fleet_actions: Mapping[str, str]
 
     def actions(self) -> dict[str, Any]:
         """Return what is configured: ``off`` (what has switched all actions off, or None) and ``actions``.
@@ -58,7 +64,8 @@ class Acting:
     def run_action(self, name: str, author: str) -> None:
         """Have an action run once, also a dry one, in the first process of the scope that can, within 10 s.
 
-        Its trigger, limits and pause do not count; a switch that is off does. `action_log` says what came of it.
+        Its trigger, limits and pause do not count; a switch that is off does. `action_log` says what came of it. One of
+        the fleet runs on the host that holds the fleet's lease; while the fleet cannot be asked it waits, for an hour.
 
         Raises:
             LookupError: there is no such action.
@@ -67,7 +74,9 @@ class Acting:
         self._with_actions().request(name, author)
 
     def switch_action(self, name: str | None, is_on: bool, author: str) -> bool:
-        """Disable an action in all processes of the scope, or enable it again; False if that has changed nothing.
+        """Disable an action in all processes that share, or enable it again; False if that has changed nothing.
+
+        With ``share="fleet"`` these are all hosts, within 10 s, or once the fleet can be asked again.
 
         Args:
             name: None: all of them.
@@ -88,7 +97,7 @@ class Acting:
             raise ValueError("This engine has no actions: make it with Engine(actions={...})")
         return self._actions
 
-    def _start_actions(self, actions: Mapping[str, Any]) -> None:
+    def _start_actions(self, actions: Mapping[str, Any], share: str) -> None:
         """Act by these settings from the first run on."""
         from lifesigns.identity import default_application
         from lifesigns.wedge import stop_at_exit
@@ -97,12 +106,34 @@ class Acting:
         application = self._application or default_application()
         ids = {name: _core.new_callable_id() for name in functions}
         self._actions = _core.Actions(self._native, application, settings, ids, self._alerts, _switched_off())
+        self._fleet_actions = _of_fleet(settings)
+        if share != "fleet":
+            _refuse_fleet(settings)
         stop_at_exit()
         for name, callable_id in ids.items():
             callables.remember(callable_id, partial(_act, functions[name]), name)
         if ids:
             self._callables.add_background(ids)
             weakref.finalize(self, callables.forget, list(ids.values())).atexit = False
+
+
+def is_of_fleet(engine: Acting, check: str) -> bool:
+    """Return whether an action of the fleet is about that check."""
+    return check in engine._fleet_actions
+
+
+def _of_fleet(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the actions whose scope is the fleet, by the check that they are about."""
+    those = {name: entry for name, entry in settings.items() if entry.get("scope") == FLEET}
+    return {entry["when"]["check"]: name for name, entry in those.items() if entry.get("when")}
+
+
+def _refuse_fleet(settings: Mapping[str, Any]) -> None:
+    for name, entry in settings.items():
+        if entry.get("scope") == FLEET:
+            raise FleetRequiredError(
+                f"actions: {name}.scope 'fleet' needs Engine(share='fleet'); without a fleet 'host' is right"
+            )
 
 
 def _switched_off() -> str | None:

@@ -163,6 +163,15 @@ def plain_spec(value: Any) -> Any:
     return dict(value) if hasattr(value, "keys") else value
 
 
+def refuse_scope(name: str, scope: str, action: str | None) -> None:
+    """Raise ValueError if an action of the fleet is about a check whose result is not the fleet's."""
+    if action is not None and scope != "fleet":
+        raise ValueError(
+            f"register({name!r}): its scope must be 'fleet', since the action {action!r} is the fleet's; or let the "
+            "scope of that be 'host'"
+        )
+
+
 def unwrapped(function: Any) -> Any:
     """Return the function inside of `functools.partial` objects."""
     while hasattr(function, "func"):

@@ -62,7 +62,8 @@ class Engine(Registry, Alerting, Acting):
             callable, or ``close_stale_connections``, ``reload_gunicorn``, ``reset_breaker``, ``restart_wedged_worker``,
             ``run_command``) and any of the keys ``arguments``, ``when``, ``limit``, ``cooldown``, ``verify``,
             ``timeout``, ``scope``, ``then``, ``dry_run``: see the guide to self-healing. Unless ``dry_run`` is False an
-            action only says what it would have done. With ``share="host"`` one of all processes acts.
+            action only says what it would have done. With ``share="host"`` one of all processes acts, with
+            ``share="fleet"`` and the ``scope`` "fleet" one of all hosts.
 
     Raises:
         ValueError: an argument is wrong.
@@ -93,10 +94,12 @@ class Engine(Registry, Alerting, Acting):
             log=log,
         )
         self._publisher = Publisher(self._native, log)
+        # With which what `set_objectives` takes next is handed to all hosts.
+        self._objectives_fence = 0
         if alerts is not None:
             self._start_alerts(alerts)
         if actions is not None:
-            self._start_actions(actions)
+            self._start_actions(actions, share)
 
     def start_background(self, *, critical_max_age: float | None = None) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.
@@ -194,12 +197,24 @@ class Engine(Registry, Alerting, Acting):
         """Replace what is known of objectives, by check: in all processes that share with this one.
 
         The metrics show it, and an ``alarm`` is an incident of ``objective:<check>`` until there is none any more. It
-        is known for 5 minutes: call it about once a minute, from one of them.
+        is known for 5 minutes: call it about once a minute, from one of them. With ``share="fleet"`` it is known on all
+        hosts, where `awaits_objectives` was called before.
 
         Raises:
             ValueError: a key is wrong or missing.
         """
-        _core.set_objectives(self._native, objectives)
+        fence, self._objectives_fence = self._objectives_fence, 0
+        _core.set_objectives(self._native, objectives, fence)
+
+    def awaits_objectives(self) -> bool:
+        """Return whether this process is to work out objectives now, for `set_objectives`.
+
+        With ``share="fleet"`` one host does about once a minute: where another one has, what it has found is known here
+        from now on. It asks the fleet's Redis, for 3 s at most; while that cannot be reached each host is on its own.
+        """
+        fence = _core.objectives_turn(self._native)
+        self._objectives_fence = fence or 0
+        return fence is not None
 
     def subscribe(self, subscriber: Callable[[Event], object]) -> None:
         """Call `subscriber` with each event, from the thread whose run fetched it.

@@ -12,6 +12,7 @@ from lifesigns.arguments import (
     not_a_check,
     plain_spec,
     refuse_arguments,
+    refuse_scope,
     register_options,
     store_file,
 )
@@ -55,6 +56,8 @@ class Registry:
             default_timeout, default_ttl, max_stale, store, fleet_arguments(share, application, fleet)
         )
         self._callables = CallableSet(log)
+        # The actions of the fleet, by the check that each is about.
+        self._fleet_actions: Mapping[str, str] = {}
 
     def register(
         self,
@@ -128,6 +131,7 @@ class Registry:
         )
         packages = list_of_names("imports", imports)
         spec = plain_spec(check)
+        refuse_scope(name, scope or default_scope(spec), self._fleet_actions.get(name))
         if isinstance(spec, dict):
             self._native.register_spec(name, spec, options)
             hide_secrets(spec)
@@ -248,3 +252,8 @@ def _load() -> None:
     Not in a run: the child of a fork that another thread makes meanwhile would wait for the import's lock for ever.
     """
     from lifesigns import answers, events, failures, first_use, threads  # noqa: F401
+
+
+def default_scope(spec: object) -> str:
+    """Return who shares the result of a check that does not say so: a spec as a dict, or a callable."""
+    return _core.default_scope(str(spec.get("kind"))) if isinstance(spec, dict) else "host"

@@ -294,6 +294,11 @@ def check_counters(_engine: object) -> dict[str, Any]:
     return {}
 
 
+def default_scope(_kind: str) -> str:
+    """Return that nothing is shared beyond the host."""
+    return "host"
+
+
 def maintenance_windows(_maintenance: object, checks: list[str], *_: object) -> dict[str, Any]:
     """Return none: nothing is judged here."""
     return {check: [] for check in checks}
@@ -321,5 +326,5 @@ def _nothing(*_: object) -> None:
 read_store = request_server
 beat = fleet_view = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = (
     thread_ends
-) = set_objectives = undrain = _nothing
+) = objectives_turn = set_objectives = undrain = _nothing
 hide = job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing

@@ -74,8 +74,7 @@ pub fn build(name: &str, fields: ActionFields, callable: Option<u64>) -> Result<
     let kind = kinds::build(&fields.action, fields.arguments, callable)?;
     let scope = fields.scope.unwrap_or_else(|| kind.default_scope());
     if let Some(only) = kind.only_scope().filter(|only| *only != scope) {
-        let words = if only == ActionScope::Process { "process" } else { "host" };
-        return Err(SpecError(format!("scope must be {words:?}: {}", kind.scope_reason())));
+        return Err(SpecError(format!("scope must be {:?}: {}", only.as_str(), kind.scope_reason())));
     }
     let per_hour = match fields.limit.per_hour {
         Some(number @ 1..=MAX_PER_HOUR) => number,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::config::ActionConfig;
+use super::fleet_runs::FleetRuns;
 use super::scope::ActionScope;
 use super::settings::ActionSettings;
 use crate::delivery::Alerts;
@@ -17,13 +18,14 @@ use crate::runtime::PerProcess;
 use crate::state::Scope;
 use crate::state::actions::ActionStore;
 use crate::state::backend::Busy;
+use crate::state::fleet_actions::{ActionDesk, ActionRequest, FleetActionStore};
 
 /// How long a thread may wait for another process to unlock the table.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(5);
 /// How long a caller waits for a change that must not be lost.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 /// How long a process has to take what a person wants to run.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 const MAX_AUTHOR: usize = 100;
 
 /// What keeps all actions of this process from running, whatever the table says.
@@ -41,12 +43,16 @@ pub struct Actions {
     /// The alerts whose incidents say what was done about them.
     pub(super) alerts: Option<Arc<Alerts>>,
     stores: PerProcess<ActionStores>,
+    /// What this process runs for the fleet.
+    pub(super) fleet_runs: PerProcess<FleetRuns>,
 }
 
 /// Where one process finds what each scope has in common.
 pub struct ActionStores {
     process: ActionStore,
     host: ActionStore,
+    /// Where the host is one of a fleet.
+    pub(super) fleet: Option<FleetActionStore>,
 }
 
 /// Why an action was not changed.
@@ -61,17 +67,22 @@ pub enum ActionError {
 }
 
 impl ActionStores {
+    /// The store of a table that the host has for itself.
     pub fn of(&self, scope: ActionScope) -> &ActionStore {
-        match scope {
-            ActionScope::Process => &self.process,
-            ActionScope::Host => &self.host,
-        }
+        if scope == ActionScope::Process { &self.process } else { &self.host }
     }
 }
 
 impl Actions {
     pub fn new(engine: &Arc<Engine>, settings: ActionSettings, guards: Guards, alerts: Option<Arc<Alerts>>) -> Self {
-        Self { engine: Arc::downgrade(engine), settings, guards, alerts, stores: PerProcess::new() }
+        Self {
+            engine: Arc::downgrade(engine),
+            settings,
+            guards,
+            alerts,
+            stores: PerProcess::new(),
+            fleet_runs: PerProcess::new(),
+        }
     }
 
     /// The engine, unless it is gone.
@@ -83,7 +94,9 @@ impl Actions {
         let engine = self.engine()?;
         Some(self.stores.get_or_init(|| {
             let store = |scope: &Scope| ActionStore::new(scope, &self.settings.application);
-            ActionStores { process: store(&Scope::Process), host: store(engine.scope()) }
+            let of_fleet = || FleetActionStore::new(engine.scope(), &self.settings.application);
+            let fleet = engine.fleet().map(|_| of_fleet());
+            ActionStores { process: store(&Scope::Process), host: store(engine.scope()), fleet }
         }))
     }
 
@@ -128,9 +141,9 @@ impl Actions {
     /// What has run, and what was stopped, the oldest first.
     pub fn entries(&self) -> Vec<ActionEntry> {
         let Some(stores) = self.stores() else { return Vec::new() };
-        let each = [ActionScope::Process, ActionScope::Host];
         let entries = |scope| stores.of(scope).read(|table| table.entries.clone());
-        let mut entries: Vec<ActionEntry> = each.into_iter().flat_map(entries).collect();
+        let mut entries: Vec<ActionEntry> = ActionScope::ON_HOST.into_iter().flat_map(entries).collect();
+        entries.extend(stores.fleet.iter().flat_map(entries_of_fleet));
         entries.sort_by_key(|entry| entry.at);
         entries
     }
@@ -138,6 +151,9 @@ impl Actions {
     /// Who has switched all actions off, and what has disabled each of them.
     pub fn switches(&self) -> (Option<Switch>, BTreeMap<String, Switch>) {
         let Some(stores) = self.stores() else { return Default::default() };
+        if let Some(fleet) = &stores.fleet {
+            return fleet.switches(self.settings.names());
+        }
         stores.host.read(|table| {
             let disabled = |name: &str| Some((name.to_owned(), table.disabled(name)?.clone()));
             (table.off.clone(), self.settings.names().filter_map(disabled).collect())
@@ -150,12 +166,16 @@ impl Actions {
         let refused = match config.scope {
             _ if config.plan.ends_process => Some("acts by itself, in a worker that is wedged"),
             ActionScope::Process => Some("acts in each process for itself, when its trigger says so"),
-            ActionScope::Host => None,
+            ActionScope::Host | ActionScope::Fleet => None,
         };
         if let Some(why) = refused {
             return Err(SpecError(format!("{name} {why}")).into());
         }
-        let (author, until) = (truncated(author, MAX_AUTHOR), Moment::now().after(TAKEN_WITHIN));
+        let (author, now) = (truncated(author, MAX_AUTHOR), Moment::now());
+        if config.scope == ActionScope::Fleet {
+            return self.request_of_fleet(ActionRequest::Run { name: name.to_owned(), author, at: now.boot });
+        }
+        let until = now.after(TAKEN_WITHIN);
         self.change(ActionScope::Host, |table| table.request(name, &author, until))
     }
 
@@ -163,11 +183,19 @@ impl Actions {
     pub fn switch(&self, name: Option<&str>, is_on: bool, author: &str) -> Result<bool, ActionError> {
         let switch = Switch { by: truncated(author, MAX_AUTHOR), at: Moment::now().wall };
         let switch = (!is_on).then_some(switch);
-        match name {
-            Some(name) => {
-                self.named(name)?;
-                self.change(ActionScope::Host, |table| table.set_disabled(name, switch.clone()))
+        if let Some(name) = name {
+            self.named(name)?;
+        }
+        if self.stores().is_some_and(|stores| stores.fleet.is_some()) {
+            let (off, disabled) = self.switches();
+            let was_on = name.map_or(off.is_none(), |name| !disabled.contains_key(name));
+            if was_on != is_on {
+                self.request_of_fleet(ActionRequest::Switch { name: name.map(str::to_owned), switch })?;
             }
+            return Ok(was_on != is_on);
+        }
+        match name {
+            Some(name) => self.change(ActionScope::Host, |table| table.set_disabled(name, switch.clone())),
             None => self.change(ActionScope::Host, |table| {
                 let is_changed = table.off.is_some() == is_on;
                 if is_changed {
@@ -178,19 +206,54 @@ impl Actions {
         }
     }
 
+    /// Has whichever host judges the fleet's table apply a change of it: at once, or when the fleet can be asked again.
+    fn request_of_fleet(&self, request: ActionRequest) -> Result<(), ActionError> {
+        let stores = self.stores().ok_or(ActionError::Busy)?;
+        let fleet = stores.fleet.as_ref().ok_or(ActionError::Busy)?;
+        let started = Instant::now();
+        let mut is_added = false;
+        let mut add = |desk: &mut ActionDesk| {
+            is_added = desk.add(request.clone());
+            is_added
+        };
+        while fleet.update_desk(LOCK_TIMEOUT, &mut add).is_err() {
+            if started.elapsed() >= GIVE_UP_AFTER {
+                return Err(ActionError::Busy);
+            }
+        }
+        let full = || SpecError("too many changes wait until the fleet can be asked again".to_owned());
+        if is_added { Ok(()) } else { Err(full().into()) }
+    }
+
     /// Notes which revisions of entries the tables have.
     pub fn confirm(&self, revisions: &BTreeMap<String, u64>) -> Result<(), ActionError> {
         let Some(stores) = self.stores() else { return Ok(()) };
         let is_new = |entry: &ActionEntry| revisions.get(&entry.id).is_some_and(|revision| *revision > entry.confirmed);
-        for scope in [ActionScope::Process, ActionScope::Host] {
+        for scope in ActionScope::ON_HOST {
             if stores.of(scope).read(|table| table.entries.iter().any(is_new)) {
-                self.change(scope, |table| {
-                    for entry in table.entries.iter_mut().filter(|entry| is_new(entry)) {
-                        entry.confirmed = revisions.get(&entry.id).copied().unwrap_or_default();
-                    }
-                })?;
+                self.change(scope, |table| table.confirm(revisions))?;
             }
+        }
+        let mut of_fleet = stores.fleet.iter().flat_map(entries_of_fleet);
+        if of_fleet.any(|entry| is_new(&entry)) {
+            self.request_of_fleet(ActionRequest::Confirm(revisions.clone()))?;
         }
         Ok(())
     }
+}
+
+/// The entries of the fleet's table. The host that judges it confirms them; for all others they are confirmed.
+fn entries_of_fleet(store: &FleetActionStore) -> Vec<ActionEntry> {
+    let mut table = store.read(|copy| copy.table.clone());
+    store.desk(|desk| {
+        for (_, request) in &desk.pending {
+            if let ActionRequest::Confirm(revisions) = request {
+                table.confirm(revisions);
+            }
+        }
+        if !desk.leads(Moment::now()) {
+            table.entries.iter_mut().for_each(|entry| entry.confirmed = entry.revision);
+        }
+    });
+    table.entries
 }

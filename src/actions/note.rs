@@ -6,7 +6,7 @@ use super::control::Actions;
 use super::scope::ActionScope;
 use crate::delivery::Alerts;
 use crate::model::clock::Moment;
-use crate::policy::action::{ActionEntry, EntryState};
+use crate::policy::action::{ActionEntry, ActionTable, EntryState};
 use crate::runtime::diagnostics;
 use crate::state::incidents::IncidentStore;
 
@@ -14,6 +14,13 @@ use crate::state::incidents::IncidentStore;
 const LOGGER: &str = "lifesigns.actions";
 /// How long after it an incident may open that an action was about.
 const NOTED_WITHIN: Duration = Duration::from_secs(3_600);
+
+/// What is to be said of the fleet's actions: each with whether nothing of it was said before.
+#[derive(Debug, Default)]
+pub struct Report {
+    logged: Vec<(ActionEntry, bool)>,
+    noted: Vec<(ActionEntry, bool)>,
+}
 
 /// What of an entry is worth a line: each of its states, but that it is still to be verified only as the first of them.
 fn is_told(entry: &ActionEntry, seen: u64) -> bool {
@@ -23,21 +30,34 @@ fn is_told(entry: &ActionEntry, seen: u64) -> bool {
 impl Actions {
     /// Says what has changed since it was last said: once in the scope.
     pub(super) fn report(&self, now: Moment) {
-        for scope in [ActionScope::Process, ActionScope::Host] {
+        for scope in ActionScope::ON_HOST {
             for (entry, _) in self.take_new(scope, |entry| &mut entry.logged, |_| true) {
-                let is_good = matches!(entry.state, EntryState::Healed | EntryState::Done);
-                diagnostics::publish_to(LOGGER, !is_good, entry.in_words());
+                log(&entry);
             }
             let Some(alerts) = &self.alerts else { continue };
-            // Until its incident opens, which takes more failures than the action.
-            let is_due = |entry: &ActionEntry| {
-                // Where the clock was set back, it was just now.
-                let is_recent = now.wall.duration_since(entry.at).unwrap_or_default() < NOTED_WITHIN;
-                is_recent && entry.check.as_deref().is_some_and(|check| has_open(alerts, check))
-            };
+            let is_due = |entry: &ActionEntry| is_to_be_noted(alerts, entry, now);
             for (entry, is_first) in self.take_new(scope, |entry| &mut entry.noted, is_due) {
                 note(alerts, &entry, is_first);
             }
+        }
+    }
+
+    /// Takes from the fleet's table what has changed since it was last said: to be said once the fleet has that table.
+    pub(super) fn take_report(&self, table: &mut ActionTable, now: Moment) -> Report {
+        let logged = take_changed(&mut table.entries, |entry| &mut entry.logged, is_told);
+        let noted = self.alerts.as_ref().map(|alerts| {
+            let is_due = |entry: &ActionEntry, seen| is_told(entry, seen) && is_to_be_noted(alerts, entry, now);
+            take_changed(&mut table.entries, |entry| &mut entry.noted, is_due)
+        });
+        Report { logged, noted: noted.unwrap_or_default() }
+    }
+
+    /// Says it.
+    pub(super) fn say(&self, report: &Report) {
+        report.logged.iter().for_each(|(entry, _)| log(entry));
+        let Some(alerts) = &self.alerts else { return };
+        for (entry, is_first) in &report.noted {
+            note(alerts, entry, *is_first);
         }
     }
 
@@ -62,19 +82,40 @@ impl Actions {
             return Vec::new();
         }
         let taken = self.change(scope, |table| {
-            let mut new = Vec::new();
-            for entry in table.entries.iter_mut().filter(|entry| due.contains(&entry.id)) {
-                let revision = entry.revision;
-                // Another process may have been quicker.
-                let known = std::mem::replace(seen(entry), revision);
-                if known < revision {
-                    new.push((entry.clone(), known == 0));
-                }
-            }
-            new
+            // Another process may have been quicker.
+            take_changed(&mut table.entries, &seen, |entry, _| due.contains(&entry.id))
         });
         taken.unwrap_or_default()
     }
+}
+
+/// Marks the entries as seen that have changed since, and are due: returns them, each with whether it was never seen.
+fn take_changed(
+    entries: &mut [ActionEntry],
+    seen: impl Fn(&mut ActionEntry) -> &mut u64,
+    is_due: impl Fn(&ActionEntry, u64) -> bool,
+) -> Vec<(ActionEntry, bool)> {
+    let mut changed = Vec::new();
+    for entry in entries {
+        let (revision, known) = (entry.revision, *seen(entry));
+        if known < revision && is_due(entry, known) {
+            *seen(entry) = revision;
+            changed.push((entry.clone(), known == 0));
+        }
+    }
+    changed
+}
+
+fn log(entry: &ActionEntry) {
+    let is_good = matches!(entry.state, EntryState::Healed | EntryState::Done);
+    diagnostics::publish_to(LOGGER, !is_good, entry.in_words());
+}
+
+/// Whether its incident is open by now, which takes more failures than the action.
+fn is_to_be_noted(alerts: &Alerts, entry: &ActionEntry, now: Moment) -> bool {
+    // Where the clock was set back, it was just now.
+    let is_recent = now.wall.duration_since(entry.at).unwrap_or_default() < NOTED_WITHIN;
+    is_recent && entry.check.as_deref().is_some_and(|check| has_open(alerts, check))
 }
 
 fn has_open(alerts: &Alerts, check: &str) -> bool {

@@ -5,19 +5,20 @@ use tokio::time::Instant;
 use super::config::ActionConfig;
 use super::control::Actions;
 use super::kinds::ActionKind;
+use super::scope::ActionScope;
 use crate::delivery::WEDGED_WORKER;
 use crate::engine::Engine;
 use crate::model::Status;
 use crate::model::clock::Moment;
 use crate::monitor::{Requires, lags_anywhere, wedged};
-use crate::policy::action::{CheckEvidence, Facts, Situation};
+use crate::policy::action::{CheckEvidence, Facts, FleetPermission, Situation};
 use crate::runtime::{Process, process};
 
 impl Actions {
-    /// What is known of every check that an action is about.
-    pub(super) fn facts(&self, engine: &Engine) -> Facts {
+    /// What is known of every check that an action of that scope is about.
+    pub(super) fn facts(&self, engine: &Engine, scope: ActionScope) -> Facts {
         let mut facts = Facts::new();
-        for trigger in self.settings.triggers() {
+        for trigger in self.settings.triggers(scope) {
             if facts.contains_key(&trigger.check) {
                 continue;
             }
@@ -66,6 +67,7 @@ impl Actions {
             off: self.guards.off.clone(),
             failing: 1,
             total: 1,
+            fleet: FleetPermission::Granted,
             can_act: true,
             forbidden: None,
         }

@@ -14,7 +14,7 @@ const MAX_ACTIONS: usize = 50;
 pub struct ActionSettings {
     pub application: String,
     all: BTreeMap<String, ActionConfig>,
-    triggers: Vec<Trigger>,
+    triggers: [Vec<Trigger>; 2],
 }
 
 impl ActionSettings {
@@ -32,12 +32,19 @@ impl ActionSettings {
                 let hint = nearest(next, &known).map(|near| format!(": did you mean {near:?}?")).unwrap_or_default();
                 return Err(SpecError(format!("{name}.then names {next:?}, which is no action{hint}")));
             };
+            let one_is_the_fleets = (*scope == ActionScope::Fleet) != (config.scope == ActionScope::Fleet);
+            if one_is_the_fleets {
+                return Err(SpecError(format!("{name}.then must have the same scope: one of them is the fleet's")));
+            }
             config.plan.then_elsewhere = *scope != config.scope;
         }
         if let Some(name) = all.keys().find(|name| is_circular(name, &all)) {
             return Err(SpecError(format!("{name}.then leads back to it: a ladder must end with a person")));
         }
-        let triggers = all.values().filter_map(|config| config.plan.trigger.clone()).collect();
+        let triggers = [false, true].map(|of_fleet| {
+            let those = all.values().filter(|config| (config.scope == ActionScope::Fleet) == of_fleet);
+            those.filter_map(|config| config.plan.trigger.clone()).collect()
+        });
         Ok(Self { application: application.to_owned(), all, triggers })
     }
 
@@ -59,9 +66,10 @@ impl ActionSettings {
         own.map(|(name, config)| (name.clone(), config.plan.clone())).collect()
     }
 
-    /// The triggers of all scopes: a rung follows in one what failed in another.
-    pub fn triggers(&self) -> &[Trigger] {
-        &self.triggers
+    /// The triggers of a scope; of process and host those of both: a rung follows in one what failed in the other.
+    pub fn triggers(&self, scope: ActionScope) -> &[Trigger] {
+        let [of_host, of_fleet] = &self.triggers;
+        if scope == ActionScope::Fleet { of_fleet } else { of_host }
     }
 }
 

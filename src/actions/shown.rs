@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use super::config::ActionConfig;
 use super::control::Actions;
-use super::scope::ActionScope;
 use crate::delivery::shown::seconds;
 use crate::policy::action::{ActionEntry, Switch, Trigger};
 
@@ -28,7 +27,7 @@ fn action(config: &ActionConfig, disabled: Option<&Switch>) -> Value {
         "cooldown": plan.cooldown.as_secs_f64(),
         "verify": plan.verify.as_secs_f64(),
         "timeout": plan.timeout.as_secs_f64(),
-        "scope": if config.scope == ActionScope::Process { "process" } else { "host" },
+        "scope": config.scope.as_str(),
         "then": plan.then,
         "dry_run": plan.dry_run,
         "disabled_by": disabled.map(|switch| switch.by.as_str()),

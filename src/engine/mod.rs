@@ -3,6 +3,7 @@
 pub mod events;
 pub mod fleet;
 pub mod hand_over;
+pub mod objectives;
 pub mod readiness;
 pub mod refresh;
 pub mod registry;
@@ -193,7 +194,7 @@ impl Engine {
 
     /// Replaces what is known of the objectives of checks, for all that share.
     pub fn set_objectives(&self, objectives: BTreeMap<String, Objective>) {
-        self.objectives.set(self.scope(), objectives);
+        self.objectives.set(self.scope(), objectives, Duration::ZERO);
     }
 
     /// What is known of the objectives of checks, by name.

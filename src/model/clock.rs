@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 /// Nanoseconds since boot, sleep included where the system counts it.
@@ -131,6 +133,38 @@ pub mod nanos_by_name {
         let moments = BTreeMap::<String, u64>::deserialize(deserializer)?;
         Ok(moments.into_iter().map(|(name, moment)| (name, super::here(moment))).collect())
     }
+}
+
+/// How several of them, or one that may be missing, are stored.
+pub mod nanos_of {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<T: Serialize, S: Serializer>(moments: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        moments.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: Deserialize<'de>,
+        for<'m> &'m mut T: IntoIterator<Item = &'m mut u64>,
+        D: Deserializer<'de>,
+    {
+        let mut moments = T::deserialize(deserializer)?;
+        (&mut moments).into_iter().for_each(|moment| *moment = super::here(*moment));
+        Ok(moments)
+    }
+}
+
+/// Encodes a value for another host, which may decode it with [`decode_from_host`].
+pub fn encode_for_host<T: Serialize>(value: &T) -> Option<Vec<u8>> {
+    postcard::to_extend(value, postcard::to_allocvec(&now()).ok()?).ok()
+}
+
+/// Decodes what another host has encoded `age` ago: its nanoseconds since boot have the same ages here.
+pub fn decode_from_host<T: DeserializeOwned>(bytes: &[u8], age: Duration) -> Option<T> {
+    let (there, value) = postcard::take_from_bytes::<u64>(bytes).ok()?;
+    let behind = i128::from(now()) - i128::try_from(age.as_nanos()).ok()? - i128::from(there);
+    decoding(behind, || postcard::from_bytes(value)).ok()
 }
 
 /// How an [`Instant`] is stored.

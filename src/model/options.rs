@@ -21,6 +21,16 @@ pub enum CheckScope {
     Fleet,
 }
 
+impl CheckScope {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Host => "host",
+            Self::Fleet => "fleet",
+        }
+    }
+}
+
 /// How a check is run, whatever it does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckOptions {

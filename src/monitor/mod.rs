@@ -6,6 +6,7 @@
 //! A service is the processes of one container that serve the same address: neither another container's processes nor
 //! those that serve nothing there (a Celery worker) make it alive or dead.
 
+mod failing_elsewhere;
 mod fleet_view;
 mod identity;
 mod instances;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+pub use failing_elsewhere::failing_elsewhere;
 pub use fleet_view::{FleetView, fleet_view};
 pub use instances::FleetMembership;
 pub use interpreter::InterpreterMonitor;

@@ -304,6 +304,12 @@ impl PyEngine {
     }
 }
 
+/// Who shares the result of a check of that kind where its registration does not say.
+#[pyfunction(name = "default_scope")]
+pub fn default_scope_of(kind: &str) -> &'static str {
+    default_scope(kind).as_str()
+}
+
 /// Whether multiprocessing has forked this process, as `multiprocessing.parent_process()` says. Runs no Python code.
 fn is_multiprocessing_child(py: Python<'_>) -> bool {
     let parent = || {

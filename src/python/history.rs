@@ -11,9 +11,11 @@ use super::engine::PyEngine;
 use super::not_negative;
 use super::parse::parse;
 use crate::delivery::settings::parse_maintenance;
+use crate::engine::objectives::{self, ObjectivesTurn};
 use crate::engine::registry::Registered;
 use crate::model::{Severity, Status};
 use crate::policy::suppression::merged;
+use crate::runtime::Process;
 use crate::state::TableSnapshot;
 use crate::state::counters::{Counters, Epoch};
 use crate::state::objectives::Objective;
@@ -118,11 +120,39 @@ pub fn maintenance_windows(
     }))
 }
 
-/// Replaces what is known of objectives, in all processes that share with this one, for the next 5 minutes.
+/// Replaces what is known of objectives, in all processes that share with this one, for the next 5 minutes; in all hosts of the
+/// fleet with the `fence` of [`objectives_turn`].
 #[pyfunction]
-pub fn set_objectives(py: Python<'_>, engine: &Bound<'_, PyEngine>, objectives: &Bound<'_, PyAny>) -> PyResult<()> {
+#[pyo3(signature = (engine, objectives, fence=0))]
+pub fn set_objectives(
+    py: Python<'_>,
+    engine: &Bound<'_, PyEngine>,
+    objectives: &Bound<'_, PyAny>,
+    fence: u64,
+) -> PyResult<()> {
     let objectives: BTreeMap<String, Objective> = parse("objectives", objectives)?;
     let engine = engine.get().inner();
-    py.detach(|| engine.set_objectives(objectives));
-    Ok(())
+    py.detach(|| {
+        if let Some(fleet) = engine.fleet().filter(|_| fence > 0) {
+            let process = Process::current()?;
+            process.runtime.block_on(objectives::hand_out(fleet, &process, fence, &objectives));
+        }
+        engine.set_objectives(objectives);
+        Ok(())
+    })
+}
+
+/// The fence with which this process is to work out the objectives now for all hosts of its fleet, 0: for those that share
+/// with it; `None` where another host has, or does.
+#[pyfunction]
+pub fn objectives_turn(py: Python<'_>, engine: &Bound<'_, PyEngine>) -> PyResult<Option<u64>> {
+    let engine = engine.get().inner();
+    py.detach(|| {
+        let process = Process::current()?;
+        Ok(match process.runtime.block_on(objectives::turn(&engine, &process)) {
+            ObjectivesTurn::Alone => Some(0),
+            ObjectivesTurn::Fleet(fence) => Some(fence),
+            ObjectivesTurn::Other => None,
+        })
+    })
 }

@@ -172,9 +172,9 @@ mod _core {
     #[pymodule_export]
     use super::circuit::{PyCircuit, PyPermit};
     #[pymodule_export]
-    use super::engine::PyEngine;
+    use super::engine::{PyEngine, default_scope_of};
     #[pymodule_export]
-    use super::history::{check_counters, maintenance_windows, set_objectives};
+    use super::history::{check_counters, maintenance_windows, objectives_turn, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]

@@ -9,19 +9,14 @@ use crate::model::Owner;
 use crate::policy::action::ActionTable;
 
 /// What they are kept as: with another number for each layout, see [`super::layout`].
-pub(super) const KEY: &str = "actions 1";
+pub(super) const KEY: &str = "actions 2";
 /// Entries that are kept where there is no room, by round.
-const FEWER_ENTRIES: [usize; 3] = [50, 10, 0];
+pub(super) const FEWER_ENTRIES: [usize; 3] = [50, 10, 0];
 
 impl Fits for ActionTable {
     fn shrink(&mut self, round: usize) -> bool {
         let Some(kept) = FEWER_ENTRIES.get(round) else { return false };
-        let mut surplus = self.entries.len().saturating_sub(*kept);
-        self.entries.retain(|entry| {
-            let is_dropped = surplus > 0 && entry.state.is_over();
-            surplus -= usize::from(is_dropped);
-            !is_dropped
-        });
+        self.keep_entries(*kept);
         true
     }
 }

@@ -11,12 +11,13 @@ use serde::de::DeserializeOwned;
 use serde_reflection::{Samples, Tracer, TracerConfig};
 
 use super::scope::key;
-use super::{actions, alert_control, fleet_alerts, incidents, objectives};
+use super::{actions, alert_control, fleet_actions, fleet_alerts, incidents, objectives};
 use crate::policy::action::ActionTable;
 
 /// The enums in them, each of which the tracer has to be reminded of. It names those that are not here.
-const ENUMS: [&str; 11] = [
+const ENUMS: [&str; 12] = [
     "ActionCause",
+    "ActionRequest",
     "Arrival",
     "DeliveryState",
     "EntryState",
@@ -52,6 +53,8 @@ fn layout<T: DeserializeOwned>() -> String {
 fn layout_of_each_key_is_the_one_that_it_had_first() {
     let found = [
         (actions::KEY, layout::<ActionTable>()),
+        (fleet_actions::KEY, layout::<fleet_actions::FleetActions>()),
+        (fleet_actions::DESK_KEY, layout::<fleet_actions::ActionDesk>()),
         (alert_control::KEY, layout::<alert_control::AlertControl>()),
         (fleet_alerts::KEY, layout::<fleet_alerts::FleetDesk>()),
         (fleet_alerts::DOCUMENT, layout::<fleet_alerts::FleetIncidents>()),
@@ -59,7 +62,9 @@ fn layout_of_each_key_is_the_one_that_it_had_first() {
         (objectives::KEY, layout::<objectives::ObjectiveTable>()),
     ];
     let pinned = [
-        ("actions 1", "9cafa49c374e"),
+        ("actions 2", "59310bc13a84"),
+        ("fleet actions 1", "8c166e38747c"),
+        ("fleet action desk 1", "c4a9a2a56bb4"),
         ("alert control 1", "26f1970709af"),
         ("fleet alerts 1", "dd760603e418"),
         ("incidents-1", "69a9acf972ad"),

@@ -15,6 +15,7 @@ mod completion;
 pub mod counters;
 pub mod delivery_counts;
 pub mod fleet;
+pub mod fleet_actions;
 pub mod fleet_alerts;
 pub mod heartbeats;
 pub mod history_marks;

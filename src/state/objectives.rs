@@ -84,8 +84,8 @@ impl Fits for ObjectiveTable {
 pub struct Objectives(PerProcess<Vec<Stored<ObjectiveTable>>>);
 
 impl Objectives {
-    /// Replaces them, for all that share.
-    pub fn set(&self, scope: &Scope, objectives: BTreeMap<String, Objective>) {
+    /// Replaces them, for all that share, by what was worked out `age` ago.
+    pub fn set(&self, scope: &Scope, objectives: BTreeMap<String, Objective>, age: Duration) {
         let mut groups: Vec<BTreeMap<String, Objective>> = (0..GROUPS).map(|_| BTreeMap::new()).collect();
         for (name, mut objective) in objectives {
             if let Some(alarm) = objective.alarm.as_mut() {
@@ -95,7 +95,7 @@ impl Objectives {
                 group.insert(name, objective);
             }
         }
-        let at = clock::now();
+        let at = clock::now().saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
         for (stored, objectives) in self.stored(scope).iter().zip(groups) {
             // What cannot be stored now is stored a minute later.
             let _ = stored.update(LOCK_TIMEOUT, |table| {
@@ -153,9 +153,11 @@ mod tests {
     fn objectives_are_replaced_and_shown_in_process_scope() {
         let objectives = Objectives::default();
         assert!(objectives.recent(&Scope::Process).is_empty());
-        objectives.set(&Scope::Process, [("a".to_owned(), objective())].into());
-        objectives.set(&Scope::Process, [("b".to_owned(), objective())].into());
+        objectives.set(&Scope::Process, [("a".to_owned(), objective())].into(), Duration::ZERO);
+        objectives.set(&Scope::Process, [("b".to_owned(), objective())].into(), Duration::ZERO);
         assert_eq!(objectives.recent(&Scope::Process), [("b".to_owned(), objective())].into());
+        objectives.set(&Scope::Process, [("b".to_owned(), objective())].into(), MAX_AGE);
+        assert!(objectives.recent(&Scope::Process).is_empty(), "another host has worked them out too long ago");
     }
 
     #[test]

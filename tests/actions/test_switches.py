@@ -56,7 +56,7 @@ def test_environment__leaves_actions_on(value: str, monkeypatch: pytest.MonkeyPa
         ({"action": "reload_gunicorn", "limit": {"per_hour": 0}}, "limit.per_hour must be an int from 1 to 60"),
         ({"action": "reset_breaker", "arguments": {}}, "arguments"),
         ({"action": "close_stale_connections", "scope": "host"}, 'scope must be "process"'),
-        ({"action": print, "scope": "fleet"}, "a.scope must be one of 'process', 'host'"),
+        ({"action": print, "scope": "fleet"}, "a.scope 'fleet' needs Engine(share='fleet')"),
         ({"action": print, "when": {"check": "x", "runs": 0}}, "when.runs"),
         ({"action": print, "when": {"check": "x", "state": "error"}}, "state"),
         ({"action": print, "then": "a"}, "leads back to it"),

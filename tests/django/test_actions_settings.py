@@ -9,7 +9,7 @@ import pytest
 from django_lifesigns.actions.config import engine_actions
 from django_lifesigns.settings.conf import parse
 
-NAMES = {"default_cache", "database_connectivity"}
+SCOPES = {"default_cache": "host", "database_connectivity": None, "pending_tasks": "fleet"}
 WHEN = {"check": "default_cache", "runs": 3, "seconds": 30}
 
 
@@ -17,7 +17,7 @@ def found(**settings: Any) -> tuple[dict[str, Any], list[str]]:
     """The actions that can be used, and what is wrong."""
     conf = parse(settings)
     assert conf.problems == ()
-    actions, problems = engine_actions(conf, NAMES)
+    actions, problems = engine_actions(conf, SCOPES)
     return actions, [f"{problem.id} {problem.text}" for problem in problems]
 
 
@@ -90,6 +90,39 @@ def test_settings__a_wrong_action_leaves_the_others() -> None:
     assert list(actions) == ["b"]
     assert actions["b"]["then"] is None
     assert len(problems) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "share", "said"),
+    [
+        (
+            {"check": "pending_tasks"},
+            "host",
+            "and LIFESIGNS['SHARE'] is not. Set 'scope' to 'host'",
+        ),
+        ({"check": "default_cache"}, "fleet", "'scope' is 'fleet', and each host checks 'default_cache' for itself."),
+    ],
+)
+def test_settings__fleet_scope_needs_a_fleet_and_a_check_of_it(entry: dict[str, str], share: str, said: str) -> None:
+    action = {"action": HERE, "when": entry, "scope": "fleet"}
+    actions, problems = found(ACTIONS={"a": action}, SHARE=share)
+    assert actions == {}
+    assert problems[0].startswith("E002 ")
+    assert said in problems[0]
+
+
+@pytest.mark.parametrize("check", ["pending_tasks", "database_connectivity"])
+def test_settings__fleet_scope_is_taken_for_a_check_of_the_fleet(check: str) -> None:
+    action = {"action": HERE, "when": {"check": check}, "scope": "fleet"}
+    actions, problems = found(ACTIONS={"a": action}, SHARE="fleet")
+    assert (list(actions), problems) == (["a"], [])
+
+
+def test_settings__ladder_is_the_fleets_or_none_of_it() -> None:
+    first = {"action": HERE, "when": {"check": "pending_tasks"}, "scope": "fleet", "then": "b"}
+    actions, problems = found(ACTIONS={"a": first, "b": {"action": HERE}}, SHARE="fleet")
+    assert actions == {}
+    assert "a.then must have the same scope: one of them is the fleet's" in problems[0]
 
 
 def test_settings__wedged_workers_need_a_store_that_is_shared() -> None:

@@ -45,13 +45,15 @@ class Process(Worker):
 class Hosts:
     """The processes of a test, by host."""
 
+    process_type: type[Process] = Process
+
     def __init__(self, directory: Path, fleet: dict[str, Any]) -> None:
         self.directory, self.fleet = directory, fleet
         self.processes: list[Process] = []
 
     def start(self, *hosts: str, **options: Any) -> list[Process]:
         """Start a process on each of these hosts; they are started when this returns."""
-        started = [Process(self.directory, host=host, fleet=self.fleet, **options) for host in hosts]
+        started = [self.process_type(self.directory, host=host, fleet=self.fleet, **options) for host in hosts]
         self.processes += started
         assert [process.receive() for process in started] == ["started"] * len(started)
         return started

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django_lifesigns.actions.kinds import KINDS, NATIVE, made
@@ -17,18 +18,19 @@ from django_lifesigns.settings.problems import (
     sentences,
 )
 from lifesigns import Engine
+from lifesigns.acting import FLEET, FleetRequiredError
 
 WHERE = "LIFESIGNS['ACTIONS']"
 LEFT_OUT = "It is left out until it is put right."
 RESTART_WEDGED = "restart_wedged_worker"
 
 
-def engine_actions(conf: Conf, names: Collection[str]) -> tuple[dict[str, Any], list[Problem]]:
+def engine_actions(conf: Conf, scopes: Mapping[str, str | None]) -> tuple[dict[str, Any], list[Problem]]:
     """Return the keyword `actions` of an engine, empty where nothing is configured, and what is wrong.
 
     Args:
         conf: the settings.
-        names: of all checks that the settings may use or that the report shows.
+        scopes: of all checks that the settings may use or that the report shows, by name; None: it is not known.
     """
     problems: list[Problem] = []
     found: dict[str, dict[str, Any]] = {}
@@ -42,7 +44,9 @@ def engine_actions(conf: Conf, names: Collection[str]) -> tuple[dict[str, Any], 
             text = str(error).removeprefix("actions: ").removeprefix(f"{name}.").removeprefix(f"{name} ")
             problems.append(Problem(WRONG_VALUE, sentences(f"{where}: {text}"), LEFT_OUT))
         else:
-            problems += _of_checks(where, found[name], conf, names)
+            problems += _of_checks(where, found[name], conf, scopes)
+            if _is_refused(where, found[name], conf, scopes, problems):
+                del found[name]
     _link(found, problems)
     return found, problems
 
@@ -67,11 +71,37 @@ def _action(name: str, entry: object, conf: Conf) -> dict[str, Any]:
     else:
         raise UnknownActionError(did_you_mean(action, {*KINDS, *NATIVE}))
     # Alone, so that the engine says what is wrong with this one.
-    Engine(actions={name: {key: value for key, value in found.items() if key != "then"}}, log=False)
+    _try({name: {key: value for key, value in found.items() if key != "then"}})
     return found
 
 
-def _of_checks(where: str, entry: Mapping[str, Any], conf: Conf, names: Collection[str]) -> list[Problem]:
+def _try(actions: Mapping[str, Any]) -> None:
+    """Raise ValueError if an engine of a fleet would refuse them."""
+    with suppress(FleetRequiredError):
+        Engine(actions=actions, log=False)
+
+
+def _is_refused(
+    where: str, entry: Mapping[str, Any], conf: Conf, scopes: Mapping[str, str | None], problems: list[Problem]
+) -> bool:
+    """Say why an action cannot be the fleet's, if it is to be."""
+    if entry.get("scope") != FLEET:
+        return False
+    when = entry.get("when")
+    check = when["check"] if isinstance(when, Mapping) else None
+    if conf.share != FLEET:
+        message = f"{where}: 'scope' is 'fleet', and LIFESIGNS['SHARE'] is not."
+        hint = "Set 'scope' to 'host', or SHARE to 'fleet'."
+    elif check is not None and scopes.get(check) not in (FLEET, None):
+        message = f"{where}: 'scope' is 'fleet', and each host checks {check!r} for itself."
+        hint = f"Set 'scope' to 'host', or that of LIFESIGNS['CHECKS'][{check!r}] to 'fleet'."
+    else:
+        return False
+    problems.append(Problem(WRONG_VALUE, message, f"{hint} {LEFT_OUT}"))
+    return True
+
+
+def _of_checks(where: str, entry: Mapping[str, Any], conf: Conf, names: Mapping[str, str | None]) -> list[Problem]:
     """What keeps an action that is right from ever running."""
     if entry["action"] == RESTART_WEDGED:
         if conf.share == "process":
@@ -99,7 +129,7 @@ def _link(found: dict[str, dict[str, Any]], problems: list[Problem]) -> None:
             message = f"{WHERE}[{name!r}] runs by hand only: it has no 'when', and is the 'then' of no other."
             problems.append(Problem(ACTS_NEVER, message, "Say when it is to run, or ignore this."))
     try:
-        Engine(actions=found, log=False)
+        _try(found)
     except ValueError as error:  # each is right, and not all of them together
         text = str(error).removeprefix("actions: ")
         problems.append(Problem(WRONG_VALUE, sentences(f"{WHERE}: {text}"), "No action runs until that is put right."))

@@ -20,7 +20,7 @@ from django_lifesigns.history.objectives.current import set_targets
 from django_lifesigns.history.objectives.targets import read_targets
 from django_lifesigns.runtime.groups import add_groups
 from django_lifesigns.runtime.imports import import_packages
-from django_lifesigns.runtime.registration import register, register_lost
+from django_lifesigns.runtime.registration import register, register_lost, scope_of
 from django_lifesigns.runtime.sharing import fleet, scope
 from django_lifesigns.runtime.thresholds import ThresholdSync
 from django_lifesigns.settings.conf import Conf, read
@@ -114,14 +114,16 @@ def build(conf: Conf) -> Runtime:
     shared = scope(conf)
     declared = _declared()
     found, problems = discover(conf)
-    checks = {*known_checks(conf), *(check.name for check in found)}
-    alerts, wrong_alerts = engine_alerts(conf, checks, [*conf.groups])
-    actions, wrong_actions = engine_actions(conf, checks)
+    scopes = {**dict.fromkeys(known_checks(conf)), **{check.name: scope_of(check) for check in found}}
+    alerts, wrong_alerts = engine_alerts(conf, {*scopes}, [*conf.groups])
+    actions, wrong_actions = engine_actions(conf, scopes)
     problems += [*wrong_alerts, *wrong_actions]
+    among_hosts = {**shared, **fleet(conf, problems)}
+    if "fleet" not in among_hosts:  # each host is alone, whatever the settings want
+        actions = {name: entry for name, entry in actions.items() if entry.get("scope") != "fleet"}
     # What fails in a test run of the project's alerts nobody, and nothing acts on it.
     given: dict[str, Any] = {} if is_under_test() else {"alerts": alerts, "actions": actions}
     given = {key: value for key, value in given.items() if value}
-    among_hosts = {**shared, **fleet(conf, problems)}
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **among_hosts, **given)
     names = {check.key: check.name for check in found}
     for check in parents_first(found):

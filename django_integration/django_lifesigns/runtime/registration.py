@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from django_lifesigns.checks.connections import identity, runnable
 from django_lifesigns.checks.fixed_result import FixedResult
@@ -16,7 +16,9 @@ from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import DEFAULT_RULE, Problem
 from django_lifesigns.targets.discovered import DiscoveredCheck
 from lifesigns import Engine, specs
-from lifesigns.arguments import refuse_arguments
+from lifesigns.acting import is_of_fleet
+from lifesigns.arguments import plain_spec, refuse_arguments
+from lifesigns.registry import default_scope
 
 
 def register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list[Problem]) -> dict[str, str]:
@@ -30,7 +32,8 @@ def register(engine: Engine, check: DiscoveredCheck, conf: Conf, problems: list[
         else:
             with suppress(ValueError):  # another check of that name
                 wrong = FixedResult("error", problem.message)
-                engine.register(check.name, wrong, critical=check.is_critical, identity=identity(wrong))
+                scope = _scope_of_fixed(engine, check.name)
+                engine.register(check.name, wrong, critical=check.is_critical, identity=identity(wrong), scope=scope)
         problems.append(problem)
     return {check.key: check.name}
 
@@ -61,11 +64,29 @@ def _add(engine: Engine, check: DiscoveredCheck, given: Mapping[str, object]) ->
         "imports": [*options.get("imports", ()), *imports(check.check)],
         "server": server_of(check.check),
     }
-    if isinstance(check.check, (specs.Skipped, FixedResult)):  # there is nothing to find out for others
-        options.pop("scope", None)
+    if _is_fixed(check):
+        options["scope"] = _scope_of_fixed(engine, check.name)
     if callable(check.check):  # what runs it takes any
         refuse_arguments(check.name, check.check)
     engine.register(check.name, runnable(check.check), identity=identity(check.check), **{**options, **more})
+
+
+def _scope_of_fixed(engine: Engine, name: str) -> Literal["fleet"] | None:
+    """Return who shares a result that every process knows: nobody but where an action of the fleet is about it."""
+    return "fleet" if is_of_fleet(engine, name) else None
+
+
+def scope_of(check: DiscoveredCheck) -> str | None:
+    """Return who shares the result of a check; None: that of its settings, which nothing has to be found out for."""
+    if _is_fixed(check):
+        return None
+    scope = check.options.get("scope")
+    return scope if isinstance(scope, str) else default_scope(plain_spec(check.check))
+
+
+def _is_fixed(check: DiscoveredCheck) -> bool:
+    """Return whether there is nothing to find out for others."""
+    return isinstance(check.check, (specs.Skipped, FixedResult))
 
 
 def register_lost(engine: Engine, conf: Conf) -> None:

@@ -1,10 +1,10 @@
 //! What follows a run: it is completed or lost, verified by its check, and handed on to the next rung. Idempotent steps,
 //! each made once by the first process that comes to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entry::EntryState;
-use super::plan::{ActionPlan, Trigger};
+use super::plan::{ActionPlan, Threshold, Trigger};
 use super::run::Facts;
 use super::table::{ActionLease, ActionTable, HandedOn, IncidentKey, Request, Verification};
 use crate::model::Owner;
@@ -29,10 +29,15 @@ impl ActionTable {
         now: Moment,
         is_alive: impl Fn(&Owner) -> bool,
     ) {
+        let verifications = self.actions.values().filter_map(|action| action.verification.as_ref());
+        let awaited: BTreeSet<(&String, Threshold)> =
+            verifications.map(|one| (&one.incident.watch.0, one.incident.watch.1)).collect();
         for trigger in triggers {
             let Some((evidence, _)) = facts.get(&trigger.check) else { continue };
             let watch = self.watches.entry((trigger.check.clone(), trigger.status)).or_default();
-            watch.observe(evidence, trigger.status, now);
+            // Where nothing fails its runs are not counted, unless one of them is to show that an action has helped.
+            let is_awaited = awaited.contains(&(&trigger.check, trigger.status));
+            watch.observe(evidence, trigger.status, is_awaited, now);
         }
         self.watches.retain(|_, watch| *watch != Default::default());
         self.end_lost(plans, now, is_alive);

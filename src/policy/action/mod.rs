@@ -12,7 +12,8 @@
 //! Guarantees: of all processes that share a table one runs an action at a time, and what is completed with the number
 //! of an earlier lease changes nothing; an action never starts more often than `per_hour` in an hour and `per_incident`
 //! in one incident, each time after a longer pause; nothing starts while the process drains, before the application has
-//! started, on a result that is stale or was never found, nor while more than half of the instances fail.
+//! started, on a result that is stale or was never found, nor while more than half of the instances fail, nor while a
+//! quarter of them act.
 //!
 //! An incident is here what lasts from the first bad run until two good ones in a row, whether or not it alerts.
 
@@ -30,6 +31,6 @@ pub use entry::{ActionCause, ActionEntry, EntryState};
 pub use follow::ActionResult;
 pub use plan::{ActionPlan, MAX_PER_HOUR, Threshold, Trigger};
 pub use run::{Facts, Started};
-pub use stop::{Situation, Stop};
+pub use stop::{FleetPermission, Situation, Stop, at_once};
 pub use table::{ActionTable, HandedOn, Switch};
 pub use watch::CheckEvidence;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::entry::{ActionCause, ActionEntry, EntryState};
 use super::plan::{ActionPlan, Trigger};
-use super::stop::{Situation, Stop};
+use super::stop::{FleetPermission, Situation, Stop};
 use super::table::{ActionLease, ActionState, ActionTable, IncidentKey, Request};
 use super::watch::CheckEvidence;
 use crate::model::Owner;
@@ -72,7 +72,39 @@ impl ActionTable {
         if action.recent(now) > 0 && is_paused && !is_person {
             return None;
         }
+        match (situation.fleet, is_person) {
+            (FleetPermission::Unknown, _) => return None,
+            (FleetPermission::Full { acting, total }, _) => {
+                self.note_stop(plan, &due, Stop::Quarter { acting, total }, now);
+                return None;
+            }
+            (FleetPermission::Lost, false) if self.has_acted(now) => {
+                self.note_stop(plan, &due, Stop::Alone, now);
+                return None;
+            }
+            (FleetPermission::Granted | FleetPermission::Lost, _) => {}
+        }
         self.record_start(plan, due, facts, owner, now)
+    }
+
+    /// How an action would start now if the fleet allowed it: as a run, or as a dry one; `None`: it would not.
+    pub fn would_start(
+        &self,
+        plan: &ActionPlan,
+        facts: &Facts,
+        situation: &Situation,
+        now: Moment,
+    ) -> Option<EntryState> {
+        let is_requested = self.actions.get(&plan.name).is_some_and(|action| action.request.is_some());
+        let open = |trigger: &Trigger| self.open_incident(&trigger.check, trigger.status);
+        if !is_requested && plan.trigger.as_ref().and_then(open).is_none() {
+            return None;
+        }
+        let mut next = Self { entries: Vec::new(), ..self.clone() };
+        let situation = Situation { fleet: FleetPermission::Granted, ..situation.clone() };
+        next.start(plan, facts, &situation, Owner { member: 0, process: 0, lease: 0 }, now);
+        let state = next.entries.pop()?.state;
+        matches!(state, EntryState::Running | EntryState::WouldAct).then_some(state)
     }
 
     fn due(&mut self, plan: &ActionPlan, facts: &Facts, now: Moment) -> Option<Due> {

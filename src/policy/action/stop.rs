@@ -2,6 +2,28 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Of how many instances of a fleet one may act at a time.
+const ONE_OF: u32 = 4;
+
+/// What a fleet allows one of its hosts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FleetPermission {
+    /// The host may act, or is in no fleet.
+    #[default]
+    Granted,
+    /// It was not asked: nothing starts now.
+    Unknown,
+    /// As many instances act as may at once.
+    Full { acting: u32, total: u32 },
+    /// It cannot be asked.
+    Lost,
+}
+
+/// How many of so many instances may act at once: a quarter, and one at least.
+pub fn at_once(instances: u32) -> u32 {
+    (instances / ONE_OF).max(1)
+}
+
 /// What one process knows beside the results when it judges an action.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Situation {
@@ -14,6 +36,7 @@ pub struct Situation {
     /// On how many of the known instances the check fails.
     pub failing: u32,
     pub total: u32,
+    pub fleet: FleetPermission,
     /// Whether the action can run in this process.
     pub can_act: bool,
     /// Why the action must not run in this process, though it could.
@@ -47,6 +70,13 @@ pub enum Stop {
     PerIncident {
         limit: u32,
     },
+    /// As many instances of the fleet act as may at once.
+    Quarter {
+        acting: u32,
+        total: u32,
+    },
+    /// The fleet cannot be asked how many act, and this host has acted within the hour.
+    Alone,
 }
 
 impl Stop {
@@ -75,6 +105,12 @@ impl Stop {
             }
             Self::PerIncident { limit } => {
                 format!("stopped: it ran {} in this incident; a person is needed", times(*limit))
+            }
+            Self::Quarter { acting, total } => {
+                format!("stopped: {acting} of {total} instances act already; it waits for one of them")
+            }
+            Self::Alone => {
+                "stopped: the fleet cannot be asked, and this host has acted within the last hour".to_owned()
             }
         }
     }

@@ -10,7 +10,7 @@ use super::plan::{MAX_PER_HOUR, Threshold};
 use super::stop::Stop;
 use super::watch::Watch;
 use crate::model::Owner;
-use crate::model::clock::Moment;
+use crate::model::clock::{self, Moment};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// Entries that are kept, and for how long one that is over is kept for tables that have not confirmed it.
@@ -62,6 +62,7 @@ pub struct ActionLease {
     pub action: String,
     pub entry: String,
     pub incident: Option<IncidentKey>,
+    #[serde(with = "clock::nanos")]
     pub until: u64,
 }
 
@@ -77,7 +78,9 @@ pub struct IncidentKey {
 pub struct ActionState {
     pub disabled: Option<Switch>,
     /// Its starts within the last hour, and the end of the last run.
+    #[serde(with = "clock::nanos_of")]
     pub started: Vec<u64>,
+    #[serde(with = "clock::nanos")]
     pub last_ended: u64,
     /// About incidents that last.
     pub efforts: Vec<Effort>,
@@ -99,8 +102,15 @@ pub struct Effort {
 /// What wants an action to run whatever its trigger says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
-    Rung { incident: IncidentKey, from: String },
-    Person { author: String, until: u64 },
+    Rung {
+        incident: IncidentKey,
+        from: String,
+    },
+    Person {
+        author: String,
+        #[serde(with = "clock::nanos")]
+        until: u64,
+    },
 }
 
 /// The time in which the check of an action that has run must turn.
@@ -108,7 +118,9 @@ pub enum Request {
 pub struct Verification {
     pub entry: String,
     pub incident: IncidentKey,
+    #[serde(with = "clock::nanos")]
     pub since: u64,
+    #[serde(with = "clock::nanos")]
     pub until: u64,
 }
 
@@ -172,10 +184,44 @@ impl ActionTable {
         self.entries.push(entry);
     }
 
+    /// Drops the oldest entries that are over, until there are no more than `kept`.
+    pub fn keep_entries(&mut self, kept: usize) {
+        let mut surplus = self.entries.len().saturating_sub(kept);
+        self.entries.retain(|entry| {
+            let is_dropped = surplus > 0 && entry.state.is_over();
+            surplus -= usize::from(is_dropped);
+            !is_dropped
+        });
+    }
+
+    /// Notes which revisions of entries the tables have.
+    pub fn confirm(&mut self, revisions: &BTreeMap<String, u64>) {
+        for entry in &mut self.entries {
+            let revision = revisions.get(&entry.id).copied().unwrap_or_default();
+            entry.confirmed = entry.confirmed.max(revision);
+        }
+    }
+
     /// The checks of which an action is to be verified.
     pub fn verifying(&self) -> impl Iterator<Item = &str> {
         let verifications = self.actions.values().filter_map(|action| action.verification.as_ref());
         verifications.map(|verification| verification.incident.watch.0.as_str())
+    }
+
+    /// Whether nothing runs, or is still to be verified.
+    pub fn is_idle(&self) -> bool {
+        self.lease.is_none() && self.verifying().next().is_none()
+    }
+
+    /// For how long a check has failed without a break; zero: it does not.
+    pub fn failing_for(&self, check: &str, threshold: Threshold, now: Moment) -> Duration {
+        let since = self.watches.get(&(check.to_owned(), threshold)).and_then(|watch| watch.failing_since);
+        since.map(|since| now.since(since)).unwrap_or_default()
+    }
+
+    /// Whether any action has started within the hour before `now`.
+    pub(super) fn has_acted(&self, now: Moment) -> bool {
+        self.actions.values().any(|action| action.recent(now) > 0)
     }
 
     /// Who has disabled an action.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::plan::{Threshold, Trigger};
-use crate::model::clock::Moment;
+use crate::model::clock::{self, Moment};
 use crate::policy::run_history::{PastRun, RunHistory};
 
 /// Records of one check that are remembered: several are alive while a new version is rolled out.
@@ -54,14 +54,19 @@ pub struct Watch {
     /// The number of a record, and of its latest run that was counted.
     counted: Vec<(u64, u64)>,
     /// When the latest of them ended, whether or not it says anything.
+    #[serde(with = "clock::nanos")]
     counted_at: u64,
     pub failures: u32,
+    #[serde(with = "clock::nanos_of")]
     pub failing_since: Option<u64>,
     successes: u32,
     /// When the latest run that was counted ended.
+    #[serde(with = "clock::nanos")]
     pub last: u64,
     /// When the latest good run, and the latest bad one, ended.
+    #[serde(with = "clock::nanos")]
     pub last_good: u64,
+    #[serde(with = "clock::nanos")]
     pub last_bad: u64,
     /// How many incidents there were, and whether the last of them is open.
     pub incidents: u64,
@@ -71,12 +76,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Counts what is new.
-    pub fn observe(&mut self, evidence: &CheckEvidence, threshold: Threshold, now: Moment) {
+    /// Counts what is new. `is_awaited`: also while nothing fails.
+    pub fn observe(&mut self, evidence: &CheckEvidence, threshold: Threshold, is_awaited: bool, now: Moment) {
         match evidence {
             CheckEvidence::Level { is_bad } => self.level(*is_bad, now),
             CheckEvidence::Runs { history, last, stale_after, is_blocked } => {
-                let new = self.new_runs(history, *last, threshold);
+                let new = self.new_runs(history, *last, threshold, is_awaited);
                 if *is_blocked {
                     self.interrupt();
                 } else {
@@ -118,11 +123,18 @@ impl Watch {
         now.since(self.counted_at.max(self.last))
     }
 
-    fn new_runs<'r>(&mut self, history: &'r RunHistory, last: u64, threshold: Threshold) -> &'r [PastRun] {
+    fn new_runs<'r>(
+        &mut self,
+        history: &'r RunHistory,
+        last: u64,
+        threshold: Threshold,
+        is_awaited: bool,
+    ) -> &'r [PastRun] {
         let seen = self.counted.iter().find(|(record, _)| *record == history.record).map_or(0, |(_, last)| *last);
         let new = history.after(seen, last);
         // Nothing has to be written while all is well.
-        if new.is_empty() || self.is_void() && new.iter().all(|run| threshold.is_bad(run.status) != Some(true)) {
+        let is_well = |run: &PastRun| threshold.is_bad(run.status) != Some(true);
+        if new.is_empty() || self.is_void() && !is_awaited && new.iter().all(is_well) {
             return &[];
         }
         self.counted.retain(|(record, _)| *record != history.record);

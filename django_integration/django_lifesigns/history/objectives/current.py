@@ -49,8 +49,11 @@ def as_dicts() -> dict[str, Any]:
 
 
 def publish(engine: Engine) -> None:
-    """Work out the objectives and hand them to metrics and alerts of all processes that share with this one."""
-    if not targets():
+    """Work out the objectives and hand them to metrics and alerts of all processes that share with this one.
+
+    In a fleet one host does so for all.
+    """
+    if not targets() or not engine.awaits_objectives():
         return
     try:
         found = states()

@@ -20,6 +20,7 @@
 //! | `lifesigns:{app}:ops` | what operators last did to breakers, by check |
 //! | `lifesigns:{app}:d:<name>`, `...:dl:<name>`, `...:df:<name>` | documents that one host at a time writes: see [`document`] |
 //! | `lifesigns:{app}:alarms`, `...:requests-1` | what fails on each instance, and what operators request: see [`alarms`] |
+//! | `lifesigns:{app}:dq:<name>`, `...:acting` | requests for documents, and who acts: see [`acting`] |
 //! | `lifesigns:{app}:seen:<state>`, `...:instances`, `...:names` | the instances: see [`instances`] |
 //!
 //! `<check>` is the check's name and a hash of what is checked and how: another release of the application that checks
@@ -35,6 +36,7 @@
 //! Not guaranteed: that a check is run once while Redis fails over (a lease may be lost with the old master): a lease
 //! saves runs, correctness does not rest on it.
 
+pub mod acting;
 pub mod alarms;
 pub mod document;
 pub mod document_lease;

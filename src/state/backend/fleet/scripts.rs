@@ -217,3 +217,17 @@ for place = 1, #said, 2 do
 end
 return {found, redis.call('HGETALL', KEYS[2])}
 ";
+
+/// Who acts; instance, how many may at once, for how many ms. Whether it may, and how many others act.
+pub const ACQUIRE_SLOT: &str = r"
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
+local others = redis.call('ZCARD', KEYS[1])
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then others = others - 1 end
+if others >= tonumber(ARGV[2]) then return {0, others} end
+redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[3]), ARGV[1])
+local last = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+redis.call('PEXPIRE', KEYS[1], math.max(last[2] - now, 1))
+return {1, others}
+";
