@@ -23,7 +23,6 @@ from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
 from django_lifesigns.checks.connections import has_database, returning_connections
-from django_lifesigns.checks.kept_connections import keeping_connections
 from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.history.at_exit import before_exit
 from lifesigns import Engine, Job
@@ -82,8 +81,7 @@ class IncidentMirror:
         try:
             if not has_database(router.db_for_write(Incident)):
                 return
-            names = {"application": self._application, "instance": self._instance}
-            found = keeping_connections(partial(exchange, incidents, silences, **names))()
+            found = exchange(incidents, silences, application=self._application, instance=self._instance)
         except Exception as error:  # noqa: BLE001  # whatever a driver, or a router of the project's, raises
             self._log_failure(error)
             return
