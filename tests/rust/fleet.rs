@@ -87,7 +87,11 @@ impl Hosts {
     }
 
     fn write(&self, fence: u64, value: &[u8]) -> DocumentStored {
-        let stored = self.store.store_document(&self.process, &self.key, fence, value);
+        self.write_after(DocumentMark::default(), fence, value)
+    }
+
+    fn write_after(&self, last: DocumentMark, fence: u64, value: &[u8]) -> DocumentStored {
+        let stored = self.store.store_document(&self.process, &self.key, fence, last, value);
         self.process.runtime.block_on(stored).unwrap()
     }
 
@@ -126,6 +130,8 @@ fn document_is_written_by_one_host_and_a_late_writer_is_refused() {
     assert_eq!(hosts.write(second, b"three"), DocumentStored::Yes(mark(second, 1)));
     assert_eq!(hosts.write(first, b"late"), DocumentStored::Late);
     assert_eq!(hosts.read(), Some((mark(second, 1), b"three".to_vec())));
+    let lost = hosts.write_after(mark(second, 8), second, b"three");
+    assert_eq!(lost, DocumentStored::Yes(mark(second, 9)), "the server has lost what followed");
     assert_eq!(hosts.write(second, &vec![0; DOCUMENT_CAPACITY + 1]), DocumentStored::TooLarge);
     assert!(mark(second, 1) > mark(first, 2));
 }

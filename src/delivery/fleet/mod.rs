@@ -152,8 +152,8 @@ impl FleetMember {
         self.is_too_large = false;
         let ids: Vec<u64> = self.requests.drain(..).map(|(id, _)| id).collect();
         if encoded != self.stored {
-            let stored = self.fleet.store.store_document(process, self.lease.key(), fence, &document(&encoded)).await;
-            match stored {
+            let (last, value) = (alerts.desk(FleetDesk::mark).unwrap_or_default(), document(&encoded));
+            match self.fleet.store.store_document(process, self.lease.key(), fence, last, &value).await {
                 Ok(DocumentStored::Yes(mark)) => {
                     let is_stored = move |desk: &mut FleetDesk| {
                         desk.has(mark);

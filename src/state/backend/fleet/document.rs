@@ -142,19 +142,21 @@ impl FleetStore {
         Ok(found())
     }
 
-    /// Stores a document for the holder of that fence.
+    /// Stores a document for the holder of that fence; `last`: what it has stored last, or taken over.
     pub async fn store_document(
         &self,
         process: &Arc<Process>,
         key: &DocumentKey,
         fence: u64,
+        last: DocumentMark,
         value: &[u8],
     ) -> Result<DocumentStored, CheckError> {
         if value.len() > DOCUMENT_CAPACITY {
             return Ok(DocumentStored::TooLarge);
         }
         let mut command = self.script(scripts::STORE_DOCUMENT, &[&key.0[0], &key.0[2]]);
-        command.arg(fence).arg(value).arg(millis(KEPT));
+        let revision = if last.fence == fence { last.revision } else { 0 };
+        command.arg(fence).arg(value).arg(millis(KEPT)).arg(revision);
         match integer(&self.call(process, command).await?) {
             Some(0) => Ok(DocumentStored::Late),
             Some(revision) => Ok(DocumentStored::Yes(DocumentMark { fence, revision })),

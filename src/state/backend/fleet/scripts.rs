@@ -181,7 +181,8 @@ local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision', 'at', 'value')
 return {stored[1], stored[2], math.max(now - (stored[3] or now), 0), stored[4]}
 ";
 
-/// Document, its fence; fence, value, ms for which it is kept. Its revision; 0 if a higher fence was given out.
+/// Document, its fence; fence, value, ms for which it is kept, the last revision that the holder has stored. Its revision; 0 if a
+/// higher fence was given out. A server that has lost the latest counts on from what the holder knows.
 pub const STORE_DOCUMENT: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -189,8 +190,8 @@ local mine = tonumber(ARGV[1])
 local stored = redis.call('HMGET', KEYS[1], 'fence', 'revision')
 local last = tonumber(stored[1] or '0')
 if mine < tonumber(redis.call('GET', KEYS[2]) or '0') or mine < last then return 0 end
-local revision = 1
-if mine == last then revision = stored[2] + 1 end
+local revision = ARGV[4] + 1
+if mine == last then revision = math.max(revision, stored[2] + 1) end
 local at = string.format('%.0f', now)
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'revision', revision, 'at', at, 'value', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
