@@ -112,8 +112,10 @@ impl FleetHolder {
     }
 
     async fn exchange(&mut self, engine: &Arc<Engine>, fleet: &Fleet) -> Result<Option<ActionRun>, CheckError> {
-        let can_hold = self.can_hold();
-        if !can_hold && self.lease.as_ref().is_some_and(|lease| lease.fence().is_some()) {
+        let holds = self.lease.as_ref().is_some_and(|lease| lease.fence().is_some());
+        // What runs here is lost once another host holds the lease.
+        let can_hold = self.can_hold() || holds && self.actions.fleet_runs.get_or_init(Default::default).are_any();
+        if holds && !can_hold {
             self.resign(fleet).await;
         }
         let token = || format!("{}:{:016x}", fleet.instance(), self.table.owner.process);
