@@ -165,7 +165,8 @@ impl FleetHolder {
         if judged.next != self.table.known {
             let Some(value) = clock::encode_for_host(&judged.next) else { return Ok(None) };
             let key = fleet.store.document(DOCUMENT);
-            match fleet.store.store_document(&self.process, &key, fence, &value).await? {
+            let known = self.table.known.mark();
+            match fleet.store.store_document(&self.process, &key, fence, known, &value).await? {
                 DocumentStored::Yes(mark) => self.table.keep(std::mem::take(&mut judged.next).marked(mark)).await,
                 DocumentStored::Late | DocumentStored::TooLarge => {
                     self.lease = None;

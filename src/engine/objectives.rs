@@ -14,7 +14,7 @@ use super::Engine;
 use crate::model::CheckError;
 use crate::runtime::Process;
 use crate::state::Fleet;
-use crate::state::backend::fleet::document::DocumentTurn;
+use crate::state::backend::fleet::document::{DocumentMark, DocumentTurn};
 use crate::state::objectives::Objective;
 
 /// The document: with another number for each layout.
@@ -67,7 +67,7 @@ async fn turn_in(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) -> Resu
 pub async fn hand_out(fleet: &Fleet, process: &Arc<Process>, fence: u64, objectives: &BTreeMap<String, Objective>) {
     let Ok(value) = postcard::to_allocvec(objectives) else { return };
     let key = fleet.store.document(DOCUMENT);
-    if let Err(error) = fleet.store.store_document(process, &key, fence, &value).await {
+    if let Err(error) = fleet.store.store_document(process, &key, fence, DocumentMark::default(), &value).await {
         fleet.lost(&error);
     }
 }
