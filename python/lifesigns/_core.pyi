@@ -132,6 +132,12 @@ class Engine:
         ``at`` is in seconds since 1970; ``gap``, in seconds, is how close another one may be.
         """
 
+    def watch_claims(self, name: str, gap: float, callable: int) -> None:
+        """Has a callable called once no process that shares has noted a result of that name for ``gap`` seconds.
+
+        The background calls it, about once a second until one has. Where nothing is shared it is never called.
+        """
+
     def has_started(self, passing: bool) -> bool:
         """Whether the critical checks have passed once, here or in a process that shares with this one and still lives.
 

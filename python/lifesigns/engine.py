@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+import weakref
 
-from lifesigns import _core
+from lifesigns import _core, callables
 from lifesigns.acting import Acting
 from lifesigns.alerting import Alerting
 from lifesigns.publisher import Publisher
@@ -149,6 +150,18 @@ class Engine(Registry, Alerting, Acting):
             gap: seconds; False also if a result that was found so close to this one is recorded.
         """
         return self._native.note(name, at, gap)
+
+    def watch_claims(self, name: str, function: Callable[[], object], *, gap: float) -> None:
+        """Call `function` once no process that shares results has claimed `name` for `gap` seconds, until one does.
+
+        So what one process does regularly, for all, is continued by another one at once when it ends. A thread of the
+        engine's calls it, about once a second, while `start_background` runs. One name at a time can be watched.
+        """
+        number = _core.new_callable_id()
+        callables.remember(number, function, "")
+        self._callables.add_background({name: number})
+        weakref.finalize(self, callables.forget, [number]).atexit = False
+        self._native.watch_claims(name, gap, number)
 
     def has_started(self, passing: bool) -> bool:
         """Return whether the critical checks have passed once, here or in a process that shares and is still there.

@@ -1,5 +1,6 @@
 //! A set of checks: registers, selects and requests them.
 
+pub mod claims;
 pub mod events;
 pub mod fleet;
 pub mod hand_over;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::checks::Check;
 use crate::model::{CheckOptions, SpecError};
@@ -27,6 +28,7 @@ use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::objectives::{KnownObjective, Objective, Objectives};
 use crate::state::{Fleet, Scope, TableSnapshot};
 
+use claims::WatchedClaims;
 use events::Events;
 use readiness::ReadinessState;
 use registry::{CheckRequest, Registered, Shared};
@@ -43,6 +45,7 @@ pub struct Engine {
     readiness: ReadinessState,
     start: StartState,
     objectives: Objectives,
+    watched: ArcSwapOption<WatchedClaims>,
     max_stale: Duration,
 }
 
@@ -90,8 +93,8 @@ impl Engine {
     pub fn new(max_stale: Duration) -> Self {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
-        let (events, readiness, start, objectives) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, objectives, max_stale }
+        let (events, readiness, start, objectives, watched) = Default::default();
+        Self { checks, groups, shared, events, readiness, start, objectives, watched, max_stale }
     }
 
     /// The same engine in another scope; before checks are registered.

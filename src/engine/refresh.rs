@@ -70,6 +70,7 @@ impl BackgroundService for Refresh {
 /// The one task that renews all checks of an engine.
 async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher: u64, process: Arc<Process>) {
     let mut plans: HashMap<Arc<str>, Plan> = HashMap::new();
+    let mut noticed = Instant::now();
     loop {
         let Some(engine) = engine.upgrade() else { return };
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
@@ -87,6 +88,15 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
         if engine.has_events() {
             process.runtime.spawn(publish(publisher, process.clone()));
         }
+        if let Some((callable, at)) = engine.next_notice() {
+            let (at, now) = (at.max(noticed + TICK), Instant::now());
+            if at <= now {
+                noticed = now;
+                process.runtime.spawn(publish(callable, process.clone()));
+            } else {
+                due = due.min(at);
+            }
+        }
         drop(engine);
         sleep_until(due.max(Instant::now() + SHORTEST_PAUSE)).await;
     }
@@ -101,9 +111,9 @@ fn period(check: &Registered, is_critical: bool, critical_max_age: Duration) -> 
     }
 }
 
-/// Has Python fetch the events, unless it is still busy with that.
-async fn publish(publisher: u64, process: Arc<Process>) {
-    let _ = timeout(PUBLISH_TIMEOUT, process.callables.call(publisher, PUBLISH_TIMEOUT)).await;
+/// Has Python fetch the events, or do what nobody does, unless it is still busy with that.
+async fn publish(callable: u64, process: Arc<Process>) {
+    let _ = timeout(PUBLISH_TIMEOUT, process.callables.call(callable, PUBLISH_TIMEOUT)).await;
 }
 
 /// When one check is to be renewed.

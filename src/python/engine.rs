@@ -20,6 +20,7 @@ use super::waker::PyWaker;
 use crate::checks::callable::CallableCheck;
 use crate::checks::{Check, default_scope};
 use crate::delivery::Alerts;
+use crate::engine::claims::WatchedClaims;
 use crate::engine::refresh::Refresh;
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
@@ -189,6 +190,13 @@ impl PyEngine {
         let (at, gap) = (not_negative("at", at)?, not_negative("gap", gap)?);
         let share = self.inner.scope().clone();
         Ok(py.detach(|| history_marks::note(&share, name, at, gap)))
+    }
+
+    /// Has a callable called once no process that shares has noted a result of that name for `gap` seconds.
+    fn watch_claims(&self, name: &str, gap: f64, callable: u64) -> PyResult<()> {
+        let gap = not_negative("gap", gap)?;
+        self.inner.watch_claims(WatchedClaims { name: name.to_owned(), gap, callable });
+        Ok(())
     }
 
     /// Whether the critical checks have passed once, here or in a process that shares with this one and still lives.

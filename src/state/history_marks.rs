@@ -27,6 +27,14 @@ pub fn note(share: &Scope, name: &str, at: Duration, gap: Duration) -> bool {
     }
 }
 
+/// The latest time for which `name` was marked; `None` where nothing is shared, or known.
+pub fn latest(share: &Scope, name: &str) -> Option<Duration> {
+    match share {
+        Scope::Process => None,
+        Scope::Host(path) => shared::latest(path, name),
+    }
+}
+
 /// The times of the results that are kept, by name.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct MarkTable(BTreeMap<String, Vec<Duration>>);
@@ -97,6 +105,10 @@ mod shared {
         });
         is_new
     }
+
+    pub fn latest(path: &Path, name: &str) -> Option<Duration> {
+        table(path, name).read(|table| table.0.get(name)?.last().copied())
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
@@ -106,6 +118,10 @@ mod shared {
 
     pub fn note(_: &Path, _: &str, _: Duration, _: Duration) -> bool {
         true
+    }
+
+    pub fn latest(_: &Path, _: &str) -> Option<Duration> {
+        None
     }
 }
 

@@ -254,7 +254,7 @@ def test_turns_stay_with_one_process_until_it_takes_none(tmp_path: Path, monkeyp
         first._look()
         second._look()
         assert (first._turns is None, second._turns is None) == (False, True)
-        now += LONGEST_PAUSE
+        now += LONGEST_PAUSE * 0.9
         first._take_turn()
     now += 3 * LONGEST_PAUSE
     second._look()

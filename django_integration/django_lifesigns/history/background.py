@@ -24,16 +24,18 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 15.0
 WRITE_EVERY = 15.0
 # How much earlier the engine renews what is to be good for a time.
 EARLY = 0.5
-# How often a process that has not the turns looks whether another one still takes them, at most.
+# How often a process that has not the turns notes what it has counted.
 LOOK_SECONDS = 10.0
+# After so many pauses without a turn another process takes them: before a result that nobody has recorded is replaced.
+TAKEN_OVER = 1.1
 
 
 class BackgroundRecording:
     """Takes a snapshot of an engine's results twice in the time for which the shortest-lived of them are shown.
 
     The engine's own background renews the results; a snapshot runs nothing that is fresh. Of the processes that share,
-    the one that took the last snapshot takes the next: when it ends, another one does. What it has not written by then
-    is lost if it is killed: `WRITE_EVERY` seconds of results at most. It ends with this object.
+    the one that took the last snapshot takes the next: when it ends, another one does at once. What it has not written
+    by then is lost if it is killed: `WRITE_EVERY` seconds of results at most. It ends with this object.
     """
 
     def __init__(self, engine: Engine, period: float) -> None:
@@ -56,15 +58,16 @@ class BackgroundRecording:
         recorder.record_at_exit(weakly(self.record))
         self._engine.subscribe(self._record_change)
         self._looks.start_background()
+        self._engine.watch_claims(NAME, weakly(self._look), gap=self._pause * TAKEN_OVER)
 
     def record(self, delay: float = 0.0) -> None:
         """Record what is known and new. Waits neither for a check nor for the database."""
         recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False, delay=delay)
 
     def _look(self) -> None:
-        """Take the turns from now on, if no other process has taken one for two pauses."""
+        """Take the turns from now on, if no other process has taken one for a pause."""
         if self._turns is None:
-            self._has_claimed = self._engine.claim_record(NAME, time.time(), gap=self._pause * 2)
+            self._has_claimed = self._engine.claim_record(NAME, time.time(), gap=self._pause)
             if self._has_claimed:
                 self._turns = Engine(TIMEOUT, self._pause + min(EARLY, self._pause / 5), log=False)
                 self._turns.register(NAME, weakly(self._take_turn))
