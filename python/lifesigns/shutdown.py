@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import suppress
 
 from lifesigns import _core
 from lifesigns.threads import is_monkey_patched, start_thread
@@ -22,6 +23,8 @@ STARTING_SECONDS = 30.0
 LOOK_EVERY_LATER = 5.0
 
 _watching: dict[str, int] = {}
+# By the process that they were given to.
+_functions: list[tuple[int, Callable[[], object]]] = []
 
 
 def wrap_sigterm() -> None:
@@ -60,6 +63,14 @@ def drain_on_sigterm() -> None:
         _watching.clear()
 
 
+def call_at_sigterm(function: Callable[[], object]) -> None:
+    """Have a function called on a thread of its own once SIGTERM drains this process: see `drain_on_sigterm`.
+
+    For what cannot wait for the interpreter's end: uvicorn has the signal end the process once it has shut down.
+    """
+    _functions.append((os.getpid(), function))
+
+
 def _watch() -> None:
     main = threading.main_thread().ident
     started = time.monotonic()
@@ -80,6 +91,10 @@ class _Draining:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         _core.drain()
+        for pid, function in _functions:
+            if pid == os.getpid():
+                with suppress(RuntimeError):  # there can be no more threads
+                    start_thread(function)
         self.handler(number, frame)
 
 

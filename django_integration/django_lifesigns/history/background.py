@@ -10,6 +10,7 @@ from django_lifesigns.checks.kept_connections import IDLE_SECONDS, close_kept
 from django_lifesigns.history import recorder
 from lifesigns import Engine
 from lifesigns.events import StatusEvent
+from lifesigns.shutdown import call_at_sigterm
 from lifesigns.threads import start_thread
 from lifesigns.weak import weakly
 
@@ -56,6 +57,7 @@ class BackgroundRecording:
     def start(self) -> None:
         """Record from now on; and what is known when this process ends."""
         recorder.record_at_exit(weakly(self.record))
+        call_at_sigterm(weakly(self._end))
         self._engine.subscribe(self._record_change)
         self._looks.start_background()
         self._engine.watch_claims(NAME, weakly(self._look), gap=self._pause * TAKEN_OVER)
@@ -83,6 +85,11 @@ class BackgroundRecording:
             self.record(self._delay)
         else:
             self._turns = None
+
+    def _end(self) -> None:
+        """Write what is known, and from now on at once: this process is about to end."""
+        self._delay = 0.0
+        self.record()
 
     def _record_change(self, event: Event) -> None:
         """Record a change of status before the next run hides it."""
