@@ -15,6 +15,10 @@ SEED = os.environ.get("LIFESIGNS_ORDER")
 LONGEST = (
     "tests/django/test_server_matrix.py::test_recycled_workers_answer_and_lose_no_history",
     "tests/fleet/test_scale.py",
+    "tests/fleet/test_actions.py",
+    "tests/fleet/test_incidents.py",
+    "tests/fleet/test_faults.py",
+    "tests/fleet/test_failover.py",
     "tests/django/test_project_shapes.py",
     "tests/django/test_server_matrix.py::test_sigterm_probes_are_503_to_the_end",
     "tests/django/test_odd_settings.py",

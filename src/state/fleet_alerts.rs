@@ -128,10 +128,7 @@ impl FleetIncidents {
 
     /// What another host has encoded, `age` ago.
     pub fn decode(bytes: &[u8], age: Duration) -> Option<Self> {
-        let (boot, rest) = postcard::take_from_bytes::<u64>(bytes).ok()?;
-        let age = i128::try_from(age.as_nanos()).ok()?;
-        let behind = i128::from(clock::now()) - age - i128::from(boot);
-        clock::decoding(behind, || postcard::from_bytes(rest)).ok()
+        clock::decode_from_host(bytes, age)
     }
 }
 

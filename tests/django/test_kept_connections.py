@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -20,6 +21,8 @@ django.setup()
 from django.db import connection
 from django_lifesigns.checks import kept_connections
 from django_lifesigns.checks.kept_connections import close_kept, keeping_connections
+
+NAME = connection.settings_dict["OPTIONS"]["application_name"]
 
 def session():
     with connection.cursor() as cursor:
@@ -45,7 +48,7 @@ def fail():
 
 def sessions():
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = %s", [NAME])
         return cursor.fetchone()[0] - 1
 
 def settle(expected):
@@ -61,8 +64,10 @@ def settle(expected):
 @pytest.fixture
 def told(postgres: Postgres, tmp_path: Path) -> Any:
     """Runs a body in a project, and returns what it prints as JSON."""
-    settings = {"DATABASES": {"default": postgres.database(engine="django.db.backends.postgresql")}}
-    return lambda body: run_json(tmp_path, settings, PROGRAM.replace("{body}", body))
+    database = postgres.database(engine="django.db.backends.postgresql")
+    # Other programs of the tests use the same server.
+    database["OPTIONS"] = {**database.get("OPTIONS", {}), "application_name": f"kept-{uuid4().hex}"}
+    return lambda body: run_json(tmp_path, {"DATABASES": {"default": database}}, PROGRAM.replace("{body}", body))
 
 
 def test_turns_of_several_threads_have_one_session(told: Any) -> None:
