@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,3 +58,28 @@ def test_sigterm__without_a_server_stays_as_it_is(handler: signal.Handlers) -> N
     signal.signal(signal.SIGTERM, handler)
     wrap_sigterm()
     assert signal.getsignal(signal.SIGTERM) is handler
+
+
+# As uvicorn has it: the signal ends the process once it has shut down, and nothing is called at the interpreter's end.
+ENDED_BY_THE_SIGNAL = """
+import atexit, os, signal, threading
+from lifesigns.shutdown import call_at_sigterm, wrap_sigterm
+
+called = threading.Event()
+
+def shut_down(number, frame):
+    called.wait(30)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+signal.signal(signal.SIGTERM, shut_down)
+wrap_sigterm()
+atexit.register(print, "exit", flush=True)
+call_at_sigterm(lambda: (print(threading.current_thread() is not threading.main_thread(), flush=True), called.set()))
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def test_sigterm__function_is_called_on_a_thread_before_the_server_shuts_down() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDED_BY_THE_SIGNAL], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "True\n", "")

@@ -13,6 +13,7 @@ import pytest
 
 from lifesigns import BreakerEvent, Engine
 from tests.loops import times
+from tests.process.host import where_shared
 from tests.process.probes import Script
 from tests.servers import misbehaving
 from tests.servers.misbehaving import MisbehavingServer
@@ -254,3 +255,18 @@ engine.start_background()
     for _ in range(times(3, 24)):
         with Script(script) as process:
             process.finish(timeout=10)
+
+
+@where_shared
+def test_watched_claims__are_missed_once_nobody_claims(tmp_path: Path) -> None:
+    first, second = (Engine(share="host", application="claims", store_path=tmp_path / "store") for _ in range(2))
+    missed: list[float] = []
+    second.watch_claims("turn", lambda: missed.append(time.monotonic()), gap=30)
+    second.start_background()
+    assert first.claim_record("turn", time.time(), gap=30)
+    time.sleep(2.5)  # two looks
+    assert missed == []
+    second.watch_claims("turn", lambda: missed.append(time.monotonic()), gap=0.5)
+    wait_until(lambda: len(missed) >= 2)
+    assert second.claim_record("turn", time.time(), gap=0.5), "nobody has it"
+    assert not first.claim_record("turn", time.time(), gap=30)
