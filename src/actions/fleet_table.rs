@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::control::{Actions, LOCK_TIMEOUT, TAKEN_WITHIN};
 use super::judging::verify_soon;
-use super::note::Report;
+use super::note::UnsaidEntries;
 use super::permission::Permissions;
 use super::running::ActionRun;
 use super::scope::ActionScope;
@@ -30,10 +30,10 @@ pub(super) struct FleetTable {
 
 /// What comes of judging the table once.
 #[derive(Default)]
-pub(super) struct Judged {
+pub(super) struct JudgedTable {
     pub next: FleetActions,
     pub run: Option<ActionRun>,
-    report: Report,
+    report: UnsaidEntries,
     /// The runs of this process that the table contains as completed.
     completed: Vec<u64>,
 }
@@ -88,7 +88,7 @@ impl FleetTable {
         requests: Vec<(u64, ActionRequest)>,
         forbidden: Option<&'static str>,
         is_settled: bool,
-    ) -> Judged {
+    ) -> JudgedTable {
         let (actions, engine, owner) = (self.actions.clone(), engine.clone(), self.owner);
         let before = self.known.clone();
         let known = self.known.clone();
@@ -107,18 +107,18 @@ impl FleetTable {
             let is_alive = |other: &Owner| is_alone || other.process == owner.process && runs.are_any();
             let started = judgement.step(&actions, ActionScope::Fleet, &mut next.table, owner, is_alive);
             let report = actions.take_report(&mut next.table, now);
-            Judged {
+            JudgedTable {
                 run: started.map(|started| ActionRun { scope: ActionScope::Fleet, started, at }),
                 report,
                 completed,
                 next,
             }
         });
-        judged.await.unwrap_or_else(|_| Judged { next: before, ..Judged::default() })
+        judged.await.unwrap_or_else(|_| JudgedTable { next: before, ..JudgedTable::default() })
     }
 
     /// Reports what has come of judging, once the fleet has the table, or cannot be asked.
-    pub async fn conclude(&self, engine: &Arc<Engine>, judged: Judged, is_holder: bool) -> Option<ActionRun> {
+    pub async fn conclude(&self, engine: &Arc<Engine>, judged: JudgedTable, is_holder: bool) -> Option<ActionRun> {
         let runs = self.actions.fleet_runs.get_or_init(Default::default);
         runs.forget(&judged.completed);
         judged.run.iter().for_each(|run| runs.start(run.started.fence));

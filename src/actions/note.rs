@@ -17,7 +17,7 @@ const NOTED_WITHIN: Duration = Duration::from_secs(3_600);
 
 /// What is to be said of the fleet's actions: each with whether nothing of it was said before.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct UnsaidEntries {
     logged: Vec<(ActionEntry, bool)>,
     noted: Vec<(ActionEntry, bool)>,
 }
@@ -43,17 +43,17 @@ impl Actions {
     }
 
     /// Takes from the fleet's table what has changed since it was last said: to be said once the fleet has that table.
-    pub(super) fn take_report(&self, table: &mut ActionTable, now: Moment) -> Report {
+    pub(super) fn take_report(&self, table: &mut ActionTable, now: Moment) -> UnsaidEntries {
         let logged = take_changed(&mut table.entries, |entry| &mut entry.logged, is_told);
         let noted = self.alerts.as_ref().map(|alerts| {
             let is_due = |entry: &ActionEntry, seen| is_told(entry, seen) && is_to_be_noted(alerts, entry, now);
             take_changed(&mut table.entries, |entry| &mut entry.noted, is_due)
         });
-        Report { logged, noted: noted.unwrap_or_default() }
+        UnsaidEntries { logged, noted: noted.unwrap_or_default() }
     }
 
     /// Says it.
-    pub(super) fn say(&self, report: &Report) {
+    pub(super) fn say(&self, report: &UnsaidEntries) {
         report.logged.iter().for_each(|(entry, _)| log(entry));
         let Some(alerts) = &self.alerts else { return };
         for (entry, is_first) in &report.noted {

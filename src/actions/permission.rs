@@ -21,7 +21,7 @@ use crate::monitor::failing_elsewhere;
 use crate::policy::action::{FleetPermission, Threshold, Trigger, at_once};
 use crate::runtime::Process;
 use crate::state::Fleet;
-use crate::state::fleet_actions::{ActionDesk, FleetView};
+use crate::state::fleet_actions::{ActionDesk, FailuresElsewhere};
 
 /// Within that time every instance has announced that a check fails on it, too.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(12);
@@ -44,7 +44,7 @@ pub struct Permission {
 }
 
 /// An action of this host that is due.
-struct Wanted {
+struct DueAction {
     name: String,
     trigger: Option<Trigger>,
     failing_for: Duration,
@@ -76,7 +76,7 @@ impl Actions {
     }
 
     /// What is due on this host, and whether it is done with what it was one of those that act for.
-    fn wanted(&self) -> (Option<Wanted>, bool) {
+    fn wanted(&self) -> (Option<DueAction>, bool) {
         let (Some(engine), Some(stores)) = (self.engine(), self.stores()) else { return (None, false) };
         let now = Moment::now();
         let judgement = self.judgement(&engine, ActionScope::Host, None, None, now);
@@ -84,7 +84,7 @@ impl Actions {
             let wanted = judgement.wanted(self, ActionScope::Host, table).map(|(plan, is_dry)| {
                 let trigger = plan.trigger.clone().filter(|_| !plan.ends_process);
                 let failing_for = trigger.as_ref().map(|on| table.failing_for(&on.check, on.status, now));
-                Wanted {
+                DueAction {
                     name: plan.name.clone(),
                     trigger,
                     failing_for: failing_for.unwrap_or_default(),
@@ -118,7 +118,7 @@ impl Actions {
         self: &Arc<Self>,
         fleet: &Fleet,
         process: &Arc<Process>,
-        wanted: &Wanted,
+        wanted: &DueAction,
     ) -> Result<Permission, Option<CheckError>> {
         if !fleet.is_usable() {
             return Err(None);
@@ -156,7 +156,7 @@ impl Actions {
     }
 
     /// What the other instances say of the checks that actions of this host are about.
-    async fn view(&self, fleet: &Fleet, process: &Arc<Process>) -> Result<FleetView, Option<CheckError>> {
+    async fn view(&self, fleet: &Fleet, process: &Arc<Process>) -> Result<FailuresElsewhere, Option<CheckError>> {
         let stores = self.stores().ok_or(None)?;
         let store = stores.fleet.as_ref().ok_or(None)?;
         if let Some(view) = store.desk(|desk| desk.view(VIEW_MAX_AGE, Moment::now()).cloned()) {
@@ -175,7 +175,7 @@ impl Actions {
 }
 
 /// On how many instances a check fails that fails here, and how many know its status.
-fn failing(view: &FleetView, trigger: &Trigger) -> (u32, u32) {
+fn failing(view: &FailuresElsewhere, trigger: &Trigger) -> (u32, u32) {
     let [errors, degraded, all] = view.checks.get(&trigger.check).copied().unwrap_or_default();
     let others = if trigger.status == Threshold::Degraded { errors + degraded } else { errors };
     (others + 1, all + 1)
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn check_fails_here_and_where_others_say_so() {
         let checks = [("a".to_owned(), [2, 3, 9])].into();
-        let view = FleetView { at: 0, instances: 12, checks };
+        let view = FailuresElsewhere { at: 0, instances: 12, checks };
         let trigger =
             |check: &str, status| Trigger { check: check.to_owned(), status, runs: 1, seconds: Duration::ZERO };
         assert_eq!(failing(&view, &trigger("a", Threshold::Error)), (3, 10));

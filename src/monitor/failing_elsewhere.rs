@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::instances::Description;
 use crate::model::clock;
 use crate::state::backend::fleet::instances::{InstanceState, SeenInstances};
-use crate::state::fleet_actions::FleetView;
+use crate::state::fleet_actions::FailuresElsewhere;
 
 /// Counts these checks on all instances but `own`, as they are seen now: of those that serve and know a status.
-pub fn failing_elsewhere(seen: &SeenInstances, own: &str, checks: &[&str]) -> FleetView {
-    let mut view = FleetView { at: clock::now(), ..FleetView::default() };
+pub fn failing_elsewhere(seen: &SeenInstances, own: &str, checks: &[&str]) -> FailuresElsewhere {
+    let mut view = FailuresElsewhere { at: clock::now(), ..FailuresElsewhere::default() };
     for check in checks {
         view.checks.insert((*check).to_owned(), [0; 3]);
     }

@@ -105,12 +105,12 @@ pub struct ActionDesk {
     leads_until: u64,
     /// Since when this host is one of those that act, in nanoseconds since boot, and until when at most.
     pub slot: Option<(u64, u64)>,
-    view: Option<FleetView>,
+    view: Option<FailuresElsewhere>,
 }
 
 /// On how many other instances checks fail, and how many others say something of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FleetView {
+pub struct FailuresElsewhere {
     /// When that was read, in nanoseconds since boot.
     pub at: u64,
     /// All, this one included.
@@ -155,12 +155,12 @@ impl ActionDesk {
     }
 
     /// What was read of the other instances within `max_age`.
-    pub fn view(&self, max_age: Duration, now: Moment) -> Option<&FleetView> {
+    pub fn view(&self, max_age: Duration, now: Moment) -> Option<&FailuresElsewhere> {
         // A time in the future is one of another boot.
         self.view.as_ref().filter(|view| view.at <= now.boot && now.since(view.at) < max_age)
     }
 
-    pub fn saw(&mut self, view: FleetView) {
+    pub fn saw(&mut self, view: FailuresElsewhere) {
         self.view = Some(view);
     }
 }

@@ -148,6 +148,7 @@ def test_section_of_the_dashboard__shows_bad_instances_first() -> None:
         "settings": {"a": 3},
         "zones": {"eu-1": {"ready": 3, "missed": 1}},
         "leases": [{"check": "openai_api", "instance": "a", "name": "a", "seconds_left": 3.0}],
+        "incidents_holder": {"instance": "c", "name": "c", "seconds_left": 9.0},
     }
     context = fleet_context(view)
     assert [one["name"] for one in context["instances"]] == ["b", "c", "a"]
@@ -158,6 +159,7 @@ def test_section_of_the_dashboard__shows_bad_instances_first() -> None:
     assert "version 1: 2 version 2: 1" in text
     assert "settings a" not in text
     assert "openai_api (a)" in text
+    assert "c decides about incidents" in text
     hidden = render_to_string("lifesigns/dashboard_fleet.html", {"fleet": {"visible": False, "reason": "gone"}})
     assert "cannot be seen: gone" in hidden
 

@@ -45,6 +45,7 @@ def fleet_context(view: FleetView) -> dict[str, Any]:
         "skew": {what: sorted(view[what].items()) for what in ("versions", "settings") if len(view[what]) > 1},
         "checks": checks,
         "leases": view["leases"],
+        "incidents_holder": view["incidents_holder"],
         "instances": [_shown(instance) for instance in instances[:MOST]],
         "more": max(0, len(instances) - MOST),
     }
