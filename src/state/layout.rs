@@ -64,7 +64,7 @@ fn layout_of_each_key_is_the_one_that_it_had_first() {
     let pinned = [
         ("actions 2", "59310bc13a84"),
         ("fleet actions 1", "8c166e38747c"),
-        ("fleet action desk 1", "c4a9a2a56bb4"),
+        ("fleet action desk 1", "7b1f00bd87d0"),
         ("alert control 1", "26f1970709af"),
         ("fleet alerts 1", "dd760603e418"),
         ("incidents-1", "69a9acf972ad"),

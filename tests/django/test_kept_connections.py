@@ -64,7 +64,7 @@ def settle(expected):
 @pytest.fixture
 def told(postgres: Postgres, tmp_path: Path) -> Any:
     """Runs a body in a project, and returns what it prints as JSON."""
-    database = postgres.database(engine="django.db.backends.postgresql")
+    database: dict[str, Any] = postgres.database(engine="django.db.backends.postgresql")
     # Other programs of the tests use the same server.
     database["OPTIONS"] = {**database.get("OPTIONS", {}), "application_name": f"kept-{uuid4().hex}"}
     return lambda body: run_json(tmp_path, {"DATABASES": {"default": database}}, PROGRAM.replace("{body}", body))
