@@ -33,8 +33,8 @@ use crate::state::backend::fleet::document_lease::DocumentLease;
 use crate::state::fleet::TURN;
 use crate::state::fleet_actions::{ActionRequest, DOCUMENT};
 
-/// How often a host that is not the holder asks for what has changed.
-const POLL: Duration = Duration::from_secs(5);
+/// How often a host that is not the holder asks for what has changed: what a person decides is known to all within 10 s.
+const POLL: Duration = Duration::from_secs(6);
 /// How often a request is handed over again that the document does not show.
 const REPEAT: Duration = Duration::from_secs(15);
 /// How often a process asks whether it speaks for its host.
