@@ -31,7 +31,7 @@ use crate::state::Fleet;
 use crate::state::backend::fleet::document::{DOCUMENT_LEASE, DocumentStored};
 use crate::state::backend::fleet::document_lease::DocumentLease;
 use crate::state::fleet::TURN;
-use crate::state::fleet_actions::{ActionRequest, DOCUMENT};
+use crate::state::fleet_actions::{ActionRequest, DOCUMENT, REQUESTS};
 
 /// How often a host that is not the holder asks for what has changed: what a person decides is known to all within 10 s.
 const POLL: Duration = Duration::from_secs(6);
@@ -152,7 +152,7 @@ impl FleetHolder {
     /// Judges the fleet's table as the holder of its lease.
     async fn lead(&mut self, engine: &Arc<Engine>, fleet: &Fleet, fence: u64) -> Result<Option<ActionRun>, CheckError> {
         self.table.note_lead(DOCUMENT_LEASE);
-        let requested = fleet.store.requested(&self.process, DOCUMENT).await?;
+        let requested = fleet.store.requested(&self.process, REQUESTS).await?;
         let ids: Vec<u64> = requested.iter().map(|(id, _)| *id).collect();
         let decoded = |(id, bytes): (u64, Vec<u8>)| Some((id, clock::decode_from_host(&bytes, Duration::ZERO)?));
         let mut requests: Vec<(u64, ActionRequest)> = requested.into_iter().filter_map(decoded).collect();
@@ -176,7 +176,7 @@ impl FleetHolder {
         }
         if !ids.is_empty() {
             // What stays there is applied by now, and is ignored.
-            let _ = fleet.store.remove_requested(&self.process, DOCUMENT, &ids).await;
+            let _ = fleet.store.remove_requests(&self.process, REQUESTS, &ids).await;
         }
         Ok(self.table.conclude(engine, judged, true).await)
     }
@@ -204,7 +204,7 @@ impl FleetHolder {
         let new: Vec<(u64, Vec<u8>)> =
             new.filter_map(|(id, request)| Some((*id, clock::encode_for_host(request)?))).collect();
         if !new.is_empty() {
-            fleet.store.request_change(&self.process, DOCUMENT, &new).await?;
+            fleet.store.request(&self.process, REQUESTS, &new).await?;
             self.sent.extend(new.iter().map(|(id, _)| (*id, now)));
         }
         Ok(())

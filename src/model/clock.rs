@@ -157,7 +157,13 @@ pub mod nanos_of {
 
 /// Encodes a value for another host, which may decode it with [`decode_from_host`].
 pub fn encode_for_host<T: Serialize>(value: &T) -> Option<Vec<u8>> {
-    postcard::to_extend(value, postcard::to_allocvec(&now()).ok()?).ok()
+    Some(for_host(&postcard::to_allocvec(value).ok()?))
+}
+
+/// What is encoded, with the clock of this host: see [`encode_for_host`].
+pub fn for_host(encoded: &[u8]) -> Vec<u8> {
+    let clock = postcard::to_allocvec(&now()).unwrap_or_default();
+    [&clock, encoded].concat()
 }
 
 /// Decodes what another host has encoded `age` ago: its nanoseconds since boot have the same ages here.

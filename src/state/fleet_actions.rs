@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::actions::FEWER_ENTRIES;
+use super::applied::note_applied;
 use super::backend::Busy;
 use super::backend::fleet::document::DocumentMark;
 use super::scope::Scope;
@@ -18,9 +19,11 @@ use crate::policy::action::{ActionTable, Switch};
 pub(super) const KEY: &str = "fleet actions 1";
 pub(super) const DESK_KEY: &str = "fleet action desk 1";
 pub const DOCUMENT: &str = "actions-1";
+/// Under which name the holder finds what is requested.
+pub const REQUESTS: &str = "dq:actions-1";
 /// Requests that wait, of one host.
 const MAX_PENDING: usize = 100;
-/// Requests that are remembered as applied: a host repeats its own until it has seen that.
+/// Requests that are remembered as applied.
 const MAX_APPLIED: usize = 300;
 /// How long a person's wish that an action runs is kept while the fleet cannot be asked.
 const KEEP_RUN: Duration = Duration::from_secs(3_600);
@@ -47,13 +50,9 @@ impl FleetActions {
 
     /// Applies a request once.
     pub fn apply(&mut self, id: u64, request: &ActionRequest, until: u64) {
-        if self.applied.contains(&id) {
+        if !note_applied(&mut self.applied, id, MAX_APPLIED) {
             return;
         }
-        if self.applied.len() >= MAX_APPLIED {
-            self.applied.remove(0);
-        }
-        self.applied.push(id);
         match request {
             ActionRequest::Run { name, author, .. } => self.table.request(name, author, until),
             ActionRequest::Switch { name: Some(name), switch } => {

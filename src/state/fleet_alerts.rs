@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::alert_control::AlertControl;
+use super::applied::note_applied;
 use super::backend::Busy;
 use super::backend::fleet::document::{DOCUMENT_CAPACITY, DocumentMark};
 use super::incidents::IncidentTable;
@@ -20,7 +21,7 @@ pub(super) const KEY: &str = "fleet alerts 1";
 pub const DOCUMENT: &str = "incidents-1";
 /// Requests that wait, of one host.
 const MAX_PENDING: usize = 200;
-/// Requests that are remembered as applied: a host repeats its own until it has seen that.
+/// Requests that are remembered as applied.
 const MAX_APPLIED: usize = 500;
 
 /// What a host knows of the incidents of its fleet beside them.
@@ -60,14 +61,7 @@ impl FleetDesk {
 
     /// Notes that a request is applied; false if it was before.
     pub fn apply(&mut self, id: u64) -> bool {
-        if self.applied.contains(&id) {
-            return false;
-        }
-        if self.applied.len() >= MAX_APPLIED {
-            self.applied.remove(0);
-        }
-        self.applied.push(id);
-        true
+        note_applied(&mut self.applied, id, MAX_APPLIED)
     }
 
     /// Forgets the requests of this host that are applied.
@@ -130,12 +124,6 @@ impl FleetIncidents {
     pub fn decode(bytes: &[u8], age: Duration) -> Option<Self> {
         clock::decode_from_host(bytes, age)
     }
-}
-
-/// The same as one value of the document, with the clock of this host.
-pub fn document(encoded: &[u8]) -> Vec<u8> {
-    let clock = postcard::to_allocvec(&clock::now()).unwrap_or_default();
-    [&clock, encoded].concat()
 }
 
 #[cfg(test)]

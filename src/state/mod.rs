@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod alert_control;
+mod applied;
 pub mod backend;
 mod check_state;
 mod completion;

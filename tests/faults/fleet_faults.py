@@ -55,100 +55,19 @@ class Fault:
         return self.name
 
 
-@contextmanager
-def _killed(scene: Scene) -> Iterator[None]:
-    scene.redis.kill()
-    try:
-        yield
-    finally:
-        scene.redis.start()
-
-
-@contextmanager
-def _failed_over(scene: Scene) -> Iterator[None]:
-    """The master is killed and stays away; its replica takes its place."""
-    scene.redis.kill()
-    try:
-        yield
-    finally:
-        scene.sentinel.command("SENTINEL", "FAILOVER", MASTER)
-        wait_until(lambda: "role:master" in scene.replica.command("INFO", "replication"), timeout=120)
-
-
-@contextmanager
-def _stopped(scene: Scene) -> Iterator[None]:
-    scene.redis.suspend()
-    try:
-        yield
-    finally:
-        scene.redis.resume()
-
-
-def _delayed(seconds: float) -> Apply:
+def _between(begin: Callable[[Scene], object], end: Callable[[Scene], object]) -> Apply:
     @contextmanager
     def apply(scene: Scene) -> Iterator[None]:
-        scene.gate.delay(seconds)
+        begin(scene)
         try:
             yield
         finally:
-            scene.gate.delay(0)
+            end(scene)
 
     return apply
 
 
-@contextmanager
-def _emptied(scene: Scene) -> Iterator[None]:
-    scene.redis.command("FLUSHALL")
-    yield
-
-
-@contextmanager
-def _full(scene: Scene) -> Iterator[None]:
-    scene.redis.command("CONFIG", "SET", "maxmemory", "1")
-    try:
-        yield
-    finally:
-        scene.redis.command("CONFIG", "SET", "maxmemory", "0")
-
-
-@contextmanager
-def _other_password(scene: Scene) -> Iterator[None]:
-    scene.set_password(OTHER_PASSWORD)
-    try:
-        yield
-    finally:
-        scene.set_password(PASSWORD)
-
-
-@contextmanager
-def _read_only(scene: Scene) -> Iterator[None]:
-    # Of a master that it never reaches: it keeps what it has, and takes nothing.
-    scene.redis.command("REPLICAOF", "127.0.0.1", str(misbehaving.refused_port()))
-    try:
-        yield
-    finally:
-        scene.redis.command("REPLICAOF", "NO", "ONE")
-
-
-@contextmanager
-def _dropped(scene: Scene) -> Iterator[None]:
-    scene.gate.drop()
-    try:
-        yield
-    finally:
-        scene.gate.resume()
-
-
-@contextmanager
-def _forgotten(scene: Scene) -> Iterator[None]:
-    scene.gate.forget()
-    try:
-        yield
-    finally:
-        scene.gate.reset()
-
-
-def _led_to(make: Callable[[], MisbehavingServer]) -> Apply:
+def _led_to(make: Callable[[], MisbehavingServer | Configured]) -> Apply:
     @contextmanager
     def apply(scene: Scene) -> Iterator[None]:
         with make() as instead:
@@ -163,18 +82,36 @@ def _led_to(make: Callable[[], MisbehavingServer]) -> Apply:
 
 def _without(command: str) -> Apply:
     """Another server, empty, that does not know a command."""
+    return _led_to(lambda: server(f'rename-command {command} ""'))
 
-    @contextmanager
-    def apply(scene: Scene) -> Iterator[None]:
-        with server(f'rename-command {command} ""') as instead:
-            scene.gate.lead_to(instead.host, instead.port)
-            try:
-                yield
-            finally:
-                scene.gate.reset()
 
-    return apply
+def _delayed(seconds: float) -> Apply:
+    return _between(lambda scene: scene.gate.delay(seconds), lambda scene: scene.gate.delay(0))
 
+
+def _memory(limit: str) -> Callable[[Scene], object]:
+    return lambda scene: scene.redis.command("CONFIG", "SET", "maxmemory", limit)
+
+
+def _replace(scene: Scene) -> None:
+    """The replica takes the place of the master, which stays away."""
+    scene.sentinel.command("SENTINEL", "FAILOVER", MASTER)
+    wait_until(lambda: "role:master" in scene.replica.command("INFO", "replication"), timeout=120)
+
+
+_killed = _between(lambda scene: scene.redis.kill(), lambda scene: scene.redis.start())
+_failed_over = _between(lambda scene: scene.redis.kill(), _replace)
+_stopped = _between(lambda scene: scene.redis.suspend(), lambda scene: scene.redis.resume())
+_emptied = _between(lambda scene: scene.redis.command("FLUSHALL"), lambda scene: None)
+_full = _between(_memory("1"), _memory("0"))
+_other_password = _between(lambda scene: scene.set_password(OTHER_PASSWORD), lambda scene: scene.set_password(PASSWORD))
+# Of a master that it never reaches: it keeps what it has, and takes nothing.
+_read_only = _between(
+    lambda scene: scene.redis.command("REPLICAOF", "127.0.0.1", str(misbehaving.refused_port())),
+    lambda scene: scene.redis.command("REPLICAOF", "NO", "ONE"),
+)
+_dropped = _between(lambda scene: scene.gate.drop(), lambda scene: scene.gate.resume())
+_forgotten = _between(lambda scene: scene.gate.forget(), lambda scene: scene.gate.reset())
 
 FAULTS = (
     Fault("killed, refuses", _killed),

@@ -11,6 +11,7 @@ use crate::delivery::alerts::Alerts;
 use crate::model::CheckError;
 use crate::policy::incident::alarm::InstanceAlarms;
 use crate::runtime::Process;
+use crate::state::backend::fleet::alarms::REQUESTS;
 use crate::state::backend::fleet::document::{DocumentMark, DocumentTurn};
 use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, MISSED_AFTER};
 use crate::state::fleet_alerts::FleetIncidents;
@@ -115,7 +116,7 @@ impl FleetMember {
                 self.follow(alerts, state.mark, known, process).await?;
                 let pending = alerts.desk(|desk| desk.pending.clone()).unwrap_or_default();
                 if !pending.is_empty() {
-                    fleet.store.request(process, &pending).await?;
+                    fleet.store.request(process, REQUESTS, &pending).await?;
                 }
                 Ok(Role::Follower)
             }

@@ -32,13 +32,15 @@ use tokio::time::Instant;
 
 use super::alerts::Alerts;
 use super::sending::Claim;
+use crate::model::clock;
 use crate::policy::incident::alarm::InstanceAlarms;
 use crate::runtime::{Process, diagnostics};
 use crate::state::Fleet;
+use crate::state::backend::fleet::alarms::REQUESTS;
 use crate::state::backend::fleet::document::DocumentStored;
 use crate::state::backend::fleet::document_lease::DocumentLease;
 use crate::state::fleet::TURN;
-use crate::state::fleet_alerts::{DOCUMENT, FleetDesk, document};
+use crate::state::fleet_alerts::{DOCUMENT, FleetDesk};
 use exchange::Role;
 use watch::InstanceWatch;
 
@@ -152,7 +154,7 @@ impl FleetMember {
         self.is_too_large = false;
         let ids: Vec<u64> = self.requests.drain(..).map(|(id, _)| id).collect();
         if encoded != self.stored {
-            let (last, value) = (alerts.desk(FleetDesk::mark).unwrap_or_default(), document(&encoded));
+            let (last, value) = (alerts.desk(FleetDesk::mark).unwrap_or_default(), clock::for_host(&encoded));
             match self.fleet.store.store_document(process, self.lease.key(), fence, last, &value).await {
                 Ok(DocumentStored::Yes(mark)) => {
                     let is_stored = move |desk: &mut FleetDesk| {
@@ -179,7 +181,7 @@ impl FleetMember {
         // What was not applied is found there again.
         let done = alerts.desk(|desk| ids.iter().copied().filter(|id| desk.applied.contains(id)).collect::<Vec<_>>());
         if let Some(done) = done.filter(|done| !done.is_empty()) {
-            let _ = self.fleet.store.remove_requests(process, &done).await;
+            let _ = self.fleet.store.remove_requests(process, REQUESTS, &done).await;
         }
         true
     }

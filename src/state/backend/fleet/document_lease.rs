@@ -62,10 +62,7 @@ impl DocumentLease {
         process: &Arc<Process>,
         may_acquire: bool,
     ) -> Result<DocumentState, CheckError> {
-        let at = Instant::now();
-        let state = store.hold(process, &self.key, &self.token, may_acquire).await?;
-        self.known = Some(KnownTurn { turn: state.turn, at });
-        Ok(state)
+        self.request(store, process, may_acquire, None).await
     }
 
     /// The same, and says what fails on this host, which is called `id`.
@@ -76,8 +73,17 @@ impl DocumentLease {
         may_acquire: bool,
         (id, alarms): (&str, &[u8]),
     ) -> Result<DocumentState, CheckError> {
+        self.request(store, process, may_acquire, Some((&store.alarms_key(), id, alarms))).await
+    }
+
+    async fn request(
+        &mut self,
+        store: &FleetStore,
+        process: &Arc<Process>,
+        may_acquire: bool,
+        announced: Option<(&str, &str, &[u8])>,
+    ) -> Result<DocumentState, CheckError> {
         let at = Instant::now();
-        let announced = Some((&*store.alarms_key(), id, alarms));
         let state = store.hold_and_announce(process, &self.key, &self.token, may_acquire, announced).await?;
         self.known = Some(KnownTurn { turn: state.turn, at });
         Ok(state)

@@ -20,7 +20,7 @@
 //! | `lifesigns:{app}:ops` | what operators last did to breakers, by check |
 //! | `lifesigns:{app}:d:<name>`, `...:dl:<name>`, `...:df:<name>` | documents that one host at a time writes: see [`document`] |
 //! | `lifesigns:{app}:alarms`, `...:requests-1` | what fails on each instance, and what operators request: see [`alarms`] |
-//! | `lifesigns:{app}:dq:<name>`, `...:acting` | requests for documents, and who acts: see [`acting`] |
+//! | `lifesigns:{app}:dq:<name>`, `...:acting` | requests for documents: see [`requests`], and who acts: see [`acting`] |
 //! | `lifesigns:{app}:seen:<state>`, `...:instances`, `...:names` | the instances: see [`instances`] |
 //!
 //! `<check>` is the check's name and a hash of what is checked and how: another release of the application that checks
@@ -44,6 +44,7 @@ mod hand_over;
 pub mod instances;
 mod operations;
 mod reply;
+mod requests;
 mod scripts;
 
 use std::sync::Arc;
