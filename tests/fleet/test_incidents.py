@@ -171,7 +171,7 @@ def test_acknowledged_and_silenced_on_another_host(fleet: Hosts, receiver: Recei
     wait_until(lambda: took(receiver, "triggered", "acknowledged", "resolved"), timeout=90)
     silence = "engine.silence({'check': ['database']}, time.time() - 1, time.time() + 600, 'anna')"
     found = others[1].evaluate(silence)
-    wait_until(lambda: len(holder(processes).evaluate("engine.silences()")) == 1, timeout=90)
+    wait_until(lambda: all(len(process.evaluate("engine.silences()")) == 1 for process in processes), timeout=90)
     fail(fleet)
     wait_until(lambda: states(processes[0])[-1:] == ["silenced"], timeout=90)
     assert took(receiver, "triggered", "acknowledged", "resolved")
