@@ -67,10 +67,11 @@ def test_exchange_takes_as_many_queries_for_many_as_for_one() -> None:
             exchanged(*found, silences=silences, instance=f"host-{number}")
         counts.append(len(queries))
     assert Delivery.objects.count() == 42
-    assert counts[0] == counts[1] <= 10
+    # One is only SQLite's: it takes the lock.
+    assert counts[0] == counts[1] <= 10 + 1
     with CaptureQueriesContext(connection) as queries:
         exchanged()
-    assert len(queries) <= 4
+    assert len(queries) <= 4 + 1
 
 
 def test_text_with_nul_is_written() -> None:

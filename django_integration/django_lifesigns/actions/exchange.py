@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.utils import timezone
 
 from django_lifesigns.actions.tables import AUTHOR, NAME, ActionRun, ActionSwitch
 from django_lifesigns.alerts.rows import moment, moment_if
+from django_lifesigns.checks.write_locks import atomic_write
 from django_lifesigns.history.rows import without_nul
 
 LONGEST = 255
@@ -25,7 +26,7 @@ def write(entries: Sequence[Mapping[str, Any]], application: str) -> dict[str, i
         return {}
     using = router.db_for_write(ActionRun)
     rows = ActionRun.objects.using(using)
-    with transaction.atomic(using=using):
+    with atomic_write(ActionRun, using):
         # Locked, so that of two processes that are late none overwrites what is newer.
         wanted = rows.select_for_update().filter(pk__in=[entry["id"] for entry in entries]).order_by("pk")
         kept = {row.pk: row.revision for row in wanted}
@@ -45,7 +46,8 @@ def switches() -> dict[str, tuple[bool, str, datetime]]:
 def switch(name: str, *, is_on: bool, author: str) -> None:
     """Write a switch, in place of the one of the same name."""
     values = {"is_on": is_on, "author": author[:AUTHOR], "changed_at": timezone.now()}
-    ActionSwitch.objects.update_or_create(name=name, defaults=values)
+    with atomic_write(ActionSwitch, router.db_for_write(ActionSwitch)):
+        ActionSwitch.objects.update_or_create(name=name, defaults=values)
 
 
 def prune(before: datetime) -> int:

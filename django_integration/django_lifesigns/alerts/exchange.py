@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from django.db import connections, router, transaction
+from django.db import connections, router
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -23,6 +23,7 @@ from django_lifesigns.alerts.rows import (
     silence_row,
 )
 from django_lifesigns.alerts.tables import Delivery, Incident, Silence
+from django_lifesigns.checks.write_locks import atomic_write
 
 # How often a scope renews the rows of its incidents, and after how long without that another scope takes them. By the
 # clock of the database: those of hosts differ.
@@ -81,7 +82,7 @@ def _exchange_incidents(
 ) -> None:
     using = router.db_for_write(Incident)
     rows = Incident.objects.using(using)
-    with transaction.atomic(using=using):
+    with atomic_write(Incident, using):
         # Locked, so that of two processes that are late the second sees what the first has written.
         kept = {row.pk: row for row in _wanted(rows.select_for_update(), known, application)}
         taken_back = [pk for pk, row in kept.items() if _is_resolved_elsewhere(row, known.get(pk), instance)]

@@ -6,14 +6,17 @@ own, so that what is not remembered, for whatever reason, stays.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import ClassVar
 
 from django.apps.registry import Apps
-from django.db import models
+from django.db import OperationalError, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations import AddField, CreateModel
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 
+from django_lifesigns.checks.write_locks import take_write_lock
 from django_lifesigns.history.completion import complete
 
 
@@ -40,6 +43,7 @@ class AdoptOrCreateModel(CreateModel):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
+        _wait_for_writers(schema_editor)
         model = to_state.apps.get_model(app_label, self.name)
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
@@ -57,6 +61,7 @@ class AdoptOrCreateModel(CreateModel):
         from_state: ProjectState,
         to_state: ProjectState,
     ) -> None:
+        _wait_for_writers(schema_editor)
         model = from_state.apps.get_model(app_label, self.name)
         table = model._meta.db_table
         if self.allow_migrate_model(schema_editor.connection.alias, model) and _is_created(table, schema_editor):
@@ -92,12 +97,21 @@ class AddMissingField(AddField):
 
     def _is_there(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> bool | None:
         """Return whether the column is; None without the table, which `sqlmigrate` is about to make."""
+        _wait_for_writers(schema_editor)
         table, connection = model._meta.db_table, schema_editor.connection
         if not has_table(model, schema_editor):
             return False if schema_editor.collect_sql else None
         with connection.cursor() as cursor:
             columns = connection.introspection.get_table_description(cursor, table)
         return any(column.name == self.name for column in columns)
+
+
+def _wait_for_writers(schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """Wait for who else writes to a database whose transactions cannot do so once they have read: the application."""
+    if schema_editor.collect_sql:
+        return
+    with suppress(OperationalError):  # outside of `migrate` there may be no such table
+        take_write_lock(schema_editor.connection, MigrationRecorder.Migration)
 
 
 def has_table(model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> bool:

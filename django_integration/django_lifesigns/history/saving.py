@@ -7,6 +7,7 @@ from collections import deque
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, InterfaceError, OperationalError, connections, router, transaction
 
+from django_lifesigns.checks.write_locks import atomic_write, take_write_lock
 from django_lifesigns.history import rows
 from django_lifesigns.history.buffer import PendingRow
 from django_lifesigns.history.rollups.writer import RollupWriter
@@ -31,6 +32,8 @@ def save(batch: deque[PendingRow], rollups: RollupWriter) -> None:
             with transaction.atomic(using=using):
                 if batch:
                     rows.insert(batch)
+                else:
+                    take_write_lock(connections[using], Rollup)
                 samples = rollups.write(using)
         except NOT_SAVED as error:
             if _is_gone(error, using):
@@ -42,7 +45,7 @@ def save(batch: deque[PendingRow], rollups: RollupWriter) -> None:
             return
     rows.insert_what_fits(batch)
     try:
-        with transaction.atomic(using=using):
+        with atomic_write(Rollup, using):
             samples = rollups.write(using)
     except NOT_SAVED as error:
         rollups.failed(error, is_said=True)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from django.db import router, transaction
+from django.db import router
 
 from django_lifesigns.checks.timezones import kept, utc
+from django_lifesigns.checks.write_locks import atomic_write
 from django_lifesigns.history.reports.durations import LONGEST_MS
 from django_lifesigns.history.rollups.allot import Increments, Key, Step, spread
 from django_lifesigns.history.rollups.figures import DURATIONS, STATUSES
@@ -58,7 +59,7 @@ def backfill(
     Rollup.objects.using(using).bulk_create([mark], ignore_conflicts=True)
     count, planned = 0, None
     while True:
-        with transaction.atomic(using=using):
+        with atomic_write(Rollup, using):
             marks = Rollup.objects.using(using).filter(check_name=check, period=TOTAL, source__in=[LIVE, LOG])
             until = dict(marks.select_for_update().values_list("source", "until"))
             end = min(until.get(LIVE, now), now)
