@@ -13,20 +13,16 @@ from django.db import router
 
 from django_lifesigns.actions.exchange import switches, write
 from django_lifesigns.actions.tables import ALL, ActionRun
-from django_lifesigns.checks.connections import has_database, returning_connections
-from django_lifesigns.history.at_exit import before_exit
-from lifesigns import Engine, Job
+from django_lifesigns.checks.connections import has_database
+from django_lifesigns.history.turns import Turns
+from lifesigns import Engine
 from lifesigns.weak import weakly
 
 logger = logging.getLogger("django_lifesigns")
 
 NAME = "lifesigns.actions"
-TIMEOUT = 10.0
-# Between two turns, and between two readings of the switches.
-EVERY_SECONDS = 2.0
+# Between two readings of the switches.
 LOOK_SECONDS = 10.0
-# How long the end of the process waits for what is not written yet.
-EXIT_SECONDS = 2.0
 
 
 class ActionMirror:
@@ -45,14 +41,11 @@ class ActionMirror:
         self._has_looked = False
         self._next_look = 0.0
         self._is_failing = False
-        self._timer = Engine(TIMEOUT, EVERY_SECONDS, log=False)
-        self._timer.register(NAME, returning_connections(weakly(self.sync)))
-        self._job = Job(returning_connections(weakly(self.sync)), timeout=TIMEOUT)
+        self._turns = Turns(NAME, weakly(self.sync), weakly(self.sync))
 
     def start(self) -> None:
         """Exchange from now on, and once more when this process ends."""
-        before_exit(weakly(self._sync_at_exit))
-        self._timer.start_background()
+        self._turns.start()
 
     def sync(self) -> None:
         """Exchange now, if the engine has anything new or the switches were not read for a while."""
@@ -86,12 +79,6 @@ class ActionMirror:
             self._engine.switch_action(None if name == ALL else name, is_on, author)
         except LookupError:
             logger.debug("actions: the switch %r is of another version of the settings", name)
-
-    def _sync_at_exit(self) -> None:
-        try:
-            self._job.run(refresh=True, deadline=EXIT_SECONDS)
-        except Exception as error:  # noqa: BLE001  # nothing may keep the process from ending
-            logger.debug("actions: not written at the end of the process (%s)", type(error).__name__)
 
     def _log_failure(self, error: Exception) -> None:
         if not self._is_failing:

@@ -22,10 +22,10 @@ from django.utils import timezone
 from django_lifesigns.alerts.exchange import MOST_ROWS, Exchange, exchange
 from django_lifesigns.alerts.rows import matchers_of, seconds
 from django_lifesigns.alerts.tables import Incident, Silence
-from django_lifesigns.checks.connections import has_database, returning_connections
+from django_lifesigns.checks.connections import has_database
 from django_lifesigns.checks.read_only import is_read_only
-from django_lifesigns.history.at_exit import before_exit
-from lifesigns import Engine, Job
+from django_lifesigns.history.turns import EVERY_SECONDS, Turns
+from lifesigns import Engine
 from lifesigns.redaction import redact
 from lifesigns.weak import weakly
 
@@ -33,12 +33,8 @@ logger = logging.getLogger("django_lifesigns")
 
 # Of the turns, and as what processes that share claim the next one.
 NAME = "lifesigns.incidents"
-TIMEOUT = 10.0
-# Between two turns, and between two readings of the tables where the engine has nothing new.
-EVERY_SECONDS = 2.0
+# Between two readings of the tables where the engine has nothing new.
 LOOK_SECONDS = 10.0
-# How long the end of the process waits for what is not written yet.
-EXIT_SECONDS = 2.0
 
 
 class IncidentMirror:
@@ -61,14 +57,11 @@ class IncidentMirror:
         self._is_failing = False
         # What the engine did not take, so that it is logged once.
         self._refused: set[str] = set()
-        self._timer = Engine(TIMEOUT, EVERY_SECONDS, log=False)
-        self._timer.register(NAME, returning_connections(weakly(self._take_turn)))
-        self._job = Job(returning_connections(weakly(self.sync)), timeout=TIMEOUT)
+        self._turns = Turns(NAME, weakly(self._take_turn), weakly(self.sync))
 
     def start(self) -> None:
         """Exchange from now on, and once more when this process ends."""
-        before_exit(weakly(self._sync_at_exit))
-        self._timer.start_background()
+        self._turns.start()
 
     def sync(self) -> None:
         """Exchange now, if the engine has anything new or the tables were not read for a while."""
@@ -96,12 +89,6 @@ class IncidentMirror:
         # Half of the pause: a process that is alone is never refused its turn by its own last one.
         if self._engine.claim_record(NAME, time.time(), gap=EVERY_SECONDS / 2):
             self.sync()
-
-    def _sync_at_exit(self) -> None:
-        try:
-            self._job.run(refresh=True, deadline=EXIT_SECONDS)
-        except Exception as error:  # noqa: BLE001  # nothing may keep the process from ending
-            logger.debug("incidents: not written at the end of the process (%s)", type(error).__name__)
 
     def _apply(self, found: Exchange) -> None:
         """Have the engine do what stands in the tables, each piece whatever becomes of the others."""
