@@ -18,7 +18,7 @@ from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
 from django_lifesigns.dashboard.strips import DAYS, Day, Strip, availability, coverage, first_day, read_strips
-from django_lifesigns.dashboard.svg import HEIGHT, strip_svg
+from django_lifesigns.dashboard.svg import HEIGHT
 from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.models import Rollup
@@ -69,7 +69,7 @@ def test_strips__each_day_alone_is_in_its_place() -> None:
         Rollup.objects.create(check_name=f"check_{number}", period="day", start=start, until=0, healthy=86_400)
     for name, strip in read_strips(now).items():
         assert [index for index, letter in enumerate(strip.states) if letter == "h"] == [int(name[6:])]
-    assert strip.date_of(DAYS - 1) == datetime.fromtimestamp(now, timezone.utc).date()
+    assert strip.dates[-1] == datetime.fromtimestamp(now, timezone.utc).date().isoformat()
 
 
 @pytest.mark.django_db
@@ -171,7 +171,7 @@ def test_svg__no_data_and_maintenance_are_never_green() -> None:
     history = History(strips={"mine": strip_of("h" * 20 + "me", error=60, maintenance=5)})
     (check,) = dashboard_data(live({"mine": result()}), history)["checks"]
     assert check["strip"] is not None
-    drawn = ElementTree.fromstring(strip_svg(check["strip"], Phrases()))
+    drawn = ElementTree.fromstring(history.drawing("mine", Phrases()))
     bars = [(bar.get("class"), int(bar.get("x", 0)), int(bar.get("width", 0))) for bar in drawn]
     assert bars == [("unknown", 0, 68), ("healthy", 68, 20), ("maintenance", 88, 1), ("error", 89, 1)]
     assert drawn.get("aria-label") == check["strip"]["summary"]

@@ -31,10 +31,10 @@ LETTERS = {letter: name for name, letter in STATES.items()}
 NOTICED_LAG = 1.0
 
 
-def dashboard_data(live: Live, history: History) -> DashboardData:
-    """Return the whole."""
+def dashboard_data(live: Live, history: History, *, has_days: bool = True) -> DashboardData:
+    """Return the whole; without `has_days` what is said of strips in words may be all that there is of them."""
     results = live.report["checks"]
-    facts = Facts(live, history)
+    facts = Facts(live, history, has_days)
     checks = [check_entry(name, blocks, facts) for name, blocks in in_order(results, live.infos)]
     status, incidents = overall(results, live.infos), incidents_of(live, history)
     data: DashboardData = {
@@ -57,9 +57,10 @@ def dashboard_data(live: Live, history: History) -> DashboardData:
 class Facts:
     """What checks are shown from."""
 
-    def __init__(self, live: Live, history: History) -> None:
+    def __init__(self, live: Live, history: History, has_days: bool = True) -> None:
         self.live = live
         self.history = history
+        self.has_days = has_days
         self.phrases = Phrases()
         self.runs = latest_runs(live.action_log)
 
@@ -88,7 +89,7 @@ def check_entry(name: str, blocks: Sequence[str], facts: Facts) -> CheckEntry:
         "last_error": dict(result["last_error"]) if "last_error" in result else None,
         "runbook": info["runbook"],
         "silenced_until": iso(live.silenced[name]) if name in live.silenced else None,
-        "strip": _strip(strip, facts.phrases),
+        "strip": _strip(strip, facts),
         "availability": _availability(strip, live.now),
         "objective": history.objectives.get(name),
         "last_action": facts.runs.get(name),
@@ -119,23 +120,24 @@ def _summary(checks: Iterable[CheckEntry]) -> SummaryEntry:
     return {"total": sum(counts.values()), **counts}  # type: ignore[typeddict-item]  # these are the statuses
 
 
-def _strip(strip: Strip | None, phrases: Phrases) -> StripEntry | None:
+def _strip(strip: Strip | None, facts: Facts) -> StripEntry | None:
     if strip is None:
         return None
     if strip.entry is None:
         strip.entry = {
-            "first_day": strip.date_of(0).isoformat(),
+            "first_day": strip.dates[0],
             "states": "".join(strip.states),
-            "summary": strip_sentence(strip, phrases),
-            "days": [_day(strip, number) for number in sorted(strip.days)],
+            "summary": strip_sentence(strip, facts.phrases),
         }
+    if facts.has_days and "days" not in strip.entry:
+        strip.entry["days"] = [_day(strip, number) for number in sorted(strip.days)]
     return strip.entry
 
 
 def _day(strip: Strip, number: int) -> StripDay:
     day = strip.days[number]
     return {
-        "date": strip.date_of(number).isoformat(),
+        "date": strip.dates[number],
         "state": LETTERS.get(strip.states[number], "unknown"),
         "error_seconds": round(day.error, 1),
         "degraded_seconds": round(day.degraded, 1),

@@ -10,14 +10,15 @@ from django.utils.translation import gettext_lazy as lazy
 
 from django_lifesigns.dashboard.rows import Drawing, PageContext, Row
 from django_lifesigns.dashboard.self_healing_words import run_in_words, self_healing
+from django_lifesigns.dashboard.sentences import OF_DAY, day_title
 from django_lifesigns.dashboard.shapes import (
     CheckData,
     DashboardData,
     DurationsEntry,
     IncidentEntry,
     OutageEntry,
+    StripDay,
 )
-from django_lifesigns.dashboard.svg import day_title
 from django_lifesigns.http.words import milliseconds, word
 
 TITLES = {
@@ -77,7 +78,7 @@ def check_context(data: CheckData, home: str, drawing: Drawing) -> dict[str, Any
         "row": row,
         "blocks": [{"name": name, "url": f"{home}{name}/"} for name in check["blocks"]],
         "parents": [{"name": name, "url": f"{home}{name}/"} for name in check["depends_on"]],
-        "days": [day_title(day, page.phrases) for day in reversed(strip["days"])] if strip else [],
+        "days": [_day(day, page) for day in reversed(strip["days"])] if strip else [],
         "durations": [_durations(each) for each in data["durations"]],
         "outages": [_outage(each, page) for each in data["outages"]],
         "incidents": [{**_incident(each, page), "timeline": each["timeline"]} for each in data["incidents"] or ()],
@@ -90,6 +91,11 @@ def _self_healing(data: CheckData, page: PageContext) -> dict[str, Any] | None:
     """Return what is shown of it on the page of a check: nothing where no action is meant for it, nor ever was."""
     found = data["actions"]
     return self_healing(found, page) if found and (found["actions"] or found["runs"]) else None
+
+
+def _day(day: StripDay, page: PageContext) -> str:
+    seconds: Iterable[float] = [day[f"{state}_seconds"] for state in OF_DAY]  # type: ignore[literal-required]
+    return day_title(day["date"], seconds, page.phrases)
 
 
 def _time(text: str) -> datetime:

@@ -64,7 +64,7 @@ class History:
         if strip is None or strip.entry is None:
             return ""
         if strip.drawing is None:
-            strip.drawing = strip_svg(strip.entry, phrases)
+            strip.drawing = strip_svg(strip, strip.entry["summary"], phrases)
         return strip.drawing
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.safestring import SafeString
 
 from django_lifesigns.dashboard.order import STATUSES
+from django_lifesigns.dashboard.row_html import heading, history
 from django_lifesigns.dashboard.shapes import CheckEntry
 from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.http.words import Moment, milliseconds, moment_of, word
@@ -165,4 +166,6 @@ VALUES: dict[str, Callable[[Row], Any]] = {
     "blocks": _nothing,
     "has_actions": _nothing,
     "last_action": _nothing,
+    "heading": heading,
+    "history": history,
 }

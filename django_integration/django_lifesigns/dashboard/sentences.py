@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from django.utils.translation import gettext_lazy as lazy
 from django.utils.translation import gettext_noop as noop
 
-from django_lifesigns.dashboard.shapes import StripDay
 from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN, Strip
 from django_lifesigns.history.objectives.sentence import Phrases
 
@@ -18,10 +17,10 @@ MESSAGES = {
     "unknown": lazy("Not all critical checks have a result yet"),
 }
 OF_DAY = {
-    "error_seconds": noop("%(time)s in error"),
-    "degraded_seconds": noop("%(time)s degraded"),
-    "maintenance_seconds": noop("%(time)s in maintenance"),
-    "blocked_seconds": noop("%(time)s blocked"),
+    "error": noop("%(time)s in error"),
+    "degraded": noop("%(time)s degraded"),
+    "maintenance": noop("%(time)s in maintenance"),
+    "blocked": noop("%(time)s blocked"),
 }
 NO_CHECKS = lazy("No checks are registered")
 
@@ -61,7 +60,10 @@ def message_of(status: str, count: int) -> str:
     return str(MESSAGES[status]) if count else str(NO_CHECKS)
 
 
-def day_words(day: StripDay, _: Phrases) -> str:
-    """Return what a day was that was not plainly healthy, in words."""
-    found = [(text, seconds) for name, text in OF_DAY.items() if (seconds := day[name]) > 0]  # type: ignore[literal-required]
-    return ", ".join([_(text) % {"time": _.duration(seconds)} for text, seconds in found])
+def day_title(date: str, seconds: Iterable[float], _: Phrases) -> str:
+    """Return what a day was that was not plainly healthy: its date, and its seconds in each state of `OF_DAY`."""
+    found = []
+    for text, each in zip(OF_DAY.values(), seconds, strict=True):
+        if each > 0:
+            found.append(_(text) % {"time": _.duration(each)})
+    return f"{date}: {', '.join(found)}"

@@ -21,12 +21,17 @@ class StripDay(TypedDict):
     blocked_seconds: float
 
 
-class StripEntry(TypedDict):
+class StripWords(TypedDict):
     """The last days of a check, today last: one letter for each in `states`, see `strips.STATES`."""
 
     first_day: str
     states: str
     summary: str
+
+
+class StripEntry(StripWords, total=False):
+    """The same with figures, which the page of all checks does without: they are many."""
+
     days: list[StripDay]
 
 

@@ -7,7 +7,7 @@ the bits of two numbers. So 1,000 checks take some thousand rows, not 90,000.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 from functools import lru_cache, reduce
 from operator import or_
 from typing import Any, NamedTuple
@@ -30,8 +30,8 @@ UNKNOWN = "-"
 BITS = 45
 # In place of the start of the days that are added up.
 PLAIN = 0
-# The days of which more is to be said than that they were healthy.
-NOTABLE = Q(healthy__lte=0) | reduce(or_, (Q(**{f"{name}__gt": 0}) for name in SECONDS if name != "healthy"))
+# The days of which more is to be said than whether they were healthy: PostgreSQL has an index of them.
+NOTABLE = reduce(or_, (Q(**{f"{name}__gt": 0}) for name in SECONDS if name != "healthy"))
 
 
 class Day(NamedTuple):
@@ -82,14 +82,16 @@ class Strip:
     entry: StripEntry | None = field(default=None, compare=False)
     drawing: SafeString | None = field(default=None, compare=False)
 
-    def date_of(self, number: int) -> date:
-        """Return the date of a day, in UTC."""
-        return _dates(self.first)[number]
+    @property
+    def dates(self) -> list[str]:
+        """The date of each day, in UTC."""
+        return _dates(self.first)
 
 
 @lru_cache(4)
-def _dates(first: int) -> list[date]:
-    return [datetime.fromtimestamp(first + number * DAY.seconds, timezone.utc).date() for number in range(DAYS)]
+def _dates(first: int) -> list[str]:
+    starts = range(first, first + DAYS * DAY.seconds, DAY.seconds)
+    return [datetime.fromtimestamp(start, timezone.utc).date().isoformat() for start in starts]
 
 
 def first_day(now: float) -> int:
@@ -133,9 +135,9 @@ def _strips(rows: list[tuple[Any, ...]], first: int) -> dict[str, Strip]:
             strip.states = states_of[early, late].copy()
             for number, letter in bad.items():
                 strip.states[number] = letter
-        elif (letter := day.state) != UNKNOWN:
+        else:
             number = (at - first) // DAY.seconds
-            strip.states[number] = letter
+            strip.states[number] = day.state
             strip.days[number] = day.mean()
     for name, days in totals.items():
         strips[name].total = Day(*map(sum, zip(*days, strict=True)))
@@ -147,8 +149,8 @@ def _sums(first: int) -> dict[str, Any]:
     number: Any = Cast(F("start") - Value(first), FloatField()) / Value(float(DAY.seconds))
     middle = first + BITS * DAY.seconds
     sums: dict[str, Any] = {f"sum_{name}": Sum(name) for name in OF_PLAIN}
-    early = Sum(Power(Value(2.0), number), filter=Q(start__lt=middle))
-    late = Sum(Power(Value(2.0), number - Value(float(BITS))), filter=Q(start__gte=middle))
+    early = Sum(Power(Value(2.0), number), filter=Q(healthy__gt=0, start__lt=middle))
+    late = Sum(Power(Value(2.0), number - Value(float(BITS))), filter=Q(healthy__gt=0, start__gte=middle))
     return {**sums, "early": early, "late": late}
 
 

@@ -7,9 +7,8 @@ from itertools import groupby
 
 from django.utils.safestring import SafeString
 
-from django_lifesigns.dashboard.sentences import day_words
-from django_lifesigns.dashboard.shapes import StripDay, StripEntry
-from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN
+from django_lifesigns.dashboard.sentences import day_title
+from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN, Strip
 from django_lifesigns.history.objectives.sentence import Phrases
 
 HEIGHT = 16
@@ -26,22 +25,20 @@ BARS = {
 START = f'<svg class="strip" viewBox="0 0 {DAYS} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="'
 
 
-def strip_svg(strip: StripEntry, phrases: Phrases) -> SafeString:
-    """Return the strip, whose summary stands in for it where it is not seen."""
-    titles = iter([escape(day_title(day, phrases)) for day in strip["days"]])
-    parts = [START, escape(strip["summary"]), '">']
+def strip_svg(strip: Strip, summary: str, phrases: Phrases) -> SafeString:
+    """Return the strip, for which the summary stands in where it is not seen."""
+    parts = [START, escape(summary), '">']
+    dates, days = strip.dates, strip.days
     position = 0
-    for letter, group in groupby(strip["states"]):
+    for letter, group in groupby(strip.states):
         bar, width = BARS[letter], len([*group])
         if letter in PLAIN:
             parts.append(f'{bar} x="{position}" width="{width}"/>')
         else:
             for number in range(position, position + width):
-                parts.append(f'{bar} x="{number}" width="1"><title>{next(titles)}</title></rect>')
+                day = days[number]
+                seconds = (day.error, day.degraded, day.maintenance, day.blocked)
+                title = escape(day_title(dates[number], seconds, phrases))
+                parts.append(f'{bar} x="{number}" width="1"><title>{title}</title></rect>')
         position += width
     return SafeString("".join([*parts, "</svg>"]))
-
-
-def day_title(day: StripDay, phrases: Phrases) -> str:
-    """Return what a day was, with its date."""
-    return f"{day['date']}: {day_words(day, phrases)}"

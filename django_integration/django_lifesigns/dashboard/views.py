@@ -58,7 +58,7 @@ async def dashboard(request: HttpRequest, wait: Wait) -> HttpResponse:
     history = await read_history(wait, has_rates=wants_json(request))
 
     def data() -> Any:
-        return dashboard_data(read_live(runtime), history)
+        return dashboard_data(read_live(runtime), history, has_days=wants_json(request))
 
     def context(data: Any, home: str) -> dict[str, Any]:
         return {**dashboard_context(data, home, drawing=history.drawing), "fleet": read_fleet(runtime)}

@@ -25,7 +25,9 @@ def fill(apps: Any, schema_editor: Any) -> None:
         rows.filter(period=period).update(covered=Least(counted, Value(length)))
 
 
-# Of the few rows in which anything was bad. No index of the model's: MySQL has none with a condition, and would warn.
+# Of the few rows in which anything was bad, planned or blocked; not of those in which nothing was healthy, too: each
+# write changes `healthy`, and would have to change all indexes then.
+# No index of the model's: MySQL has none with a condition, and would warn.
 INDEX = "lifesigns_rollup_bad_idx"
 
 
@@ -35,7 +37,7 @@ def index(apps: Any, schema_editor: Any) -> None:
     if schema_editor.connection.vendor == "postgresql" and has_table(model, schema_editor):
         schema_editor.execute(
             f"CREATE INDEX IF NOT EXISTS {INDEX} ON {schema_editor.quote_name(model._meta.db_table)} (period, start)"
-            " WHERE error > 0 OR degraded > 0"
+            " WHERE error > 0 OR degraded > 0 OR maintenance > 0 OR blocked > 0"
         )
 
 

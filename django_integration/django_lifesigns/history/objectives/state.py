@@ -34,6 +34,7 @@ class ObjectiveState:
         firing = self.budget.firing
         return {
             **self.budget_as_dict(phrases),
+            "lost_on": [{"date": day.isoformat(), "seconds": round(bad, 3)} for day, bad in self.lost_on.items()],
             "burn_rates": {window: _rounded(self.budget.burn(window)) for window in WINDOWS},
             "firing": [pair.name for pair in firing],
             "severity": severity(firing),
@@ -53,7 +54,6 @@ class ObjectiveState:
             "budget_seconds": _rounded(budget.seconds, 3),
             "budget_remaining": _rounded(budget.remaining),
             "exhausted_in_seconds": _rounded(budget.exhausted_in, 0),
-            "lost_on": [{"date": day.isoformat(), "seconds": round(bad, 3)} for day, bad in self.lost_on.items()],
             "sentence": sentence(self, phrases),
         }
 
