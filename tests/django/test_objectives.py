@@ -18,10 +18,11 @@ import lifesigns
 from django_lifesigns.history.objectives import current
 from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS, Budget, Pair, Spent, pairs_of
 from django_lifesigns.history.objectives.sentence import duration, sentence
-from django_lifesigns.history.objectives.state import ObjectiveState, for_engine, read_states
+from django_lifesigns.history.objectives.state import BUDGET_WINDOWS, ObjectiveState, for_engine, read_states
 from django_lifesigns.history.objectives.targets import Target
 from django_lifesigns.history.objectives.yaml import dump
 from django_lifesigns.history.rollups.periods import DAY, HOUR, MINUTE
+from django_lifesigns.history.rollups.reading import MOST_NAMES
 from django_lifesigns.models import Rollup
 from django_lifesigns.runtime.engine import get_runtime
 from lifesigns import Engine
@@ -306,6 +307,18 @@ def test_objective_of_a_check_that_may_be_skipped_is_shown_once_it_is_known() ->
     targets = {"mine": Target(99), "other": may_be_skipped, "third": may_be_skipped}
     roll("third", time.time(), healthy=60.0)
     assert [state.check for state in read_states(targets)] == ["mine", "third"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("bad", [0, 1, MOST_NAMES + 1])
+def test_budget_read_for_a_page_is_the_one_with_burn_rates(bad: int) -> None:
+    """A page reads the last hour of those alone that were bad lately, and of all where these are many."""
+    now, targets = time.time(), {f"check_{number}": Target(90.0) for number in range(MOST_NAMES + 2)}
+    for number, check in enumerate(targets):
+        roll(check, now, healthy=3_000.0, error=30.0 if number < bad else 0.0)
+    whole = {state.check: state.budget_as_dict() for state in read_states(targets, now)}
+    assert {state.check: state.budget_as_dict() for state in read_states(targets, now, BUDGET_WINDOWS)} == whole
+    assert sum(budget["exhausted_in_seconds"] is not None for budget in whole.values()) == bad
 
 
 # From roll-ups to every place where they are shown

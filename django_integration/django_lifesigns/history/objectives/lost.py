@@ -43,6 +43,12 @@ def bad_by_day(targets: Mapping[str, Target], now: float) -> dict[str, dict[date
     return lost
 
 
+def bad_since(since: float, lost: Mapping[str, Mapping[date, float]]) -> list[str]:
+    """Return the checks that were bad on the day of that time or later, of what `bad_by_day` has found."""
+    day = datetime.fromtimestamp(since, get_default_timezone()).date()
+    return [check for check, days in lost.items() if max(days) >= day]
+
+
 def _hours_or_days(since: float, now: float) -> Q:
     """Return the condition of the hours since a time, and of the days where there are no hours any more."""
     kept = HOUR.kept_since(now)

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from django_lifesigns.history.objectives.budget import PACE, WINDOWS, Budget, Pair, Spent
-from django_lifesigns.history.objectives.lost import bad_by_day
+from django_lifesigns.history.objectives.lost import bad_by_day, bad_since
 from django_lifesigns.history.objectives.sentence import Phrases, sentence
 from django_lifesigns.history.objectives.targets import Target
 from django_lifesigns.history.rollups.figures import COVERED, SECONDS, sources
@@ -83,8 +83,10 @@ def read_states(
     lengths = {**used, **{target.window: target.seconds for target in targets.values()}}
     windows = {name: segments(now - seconds, now, now) for name, seconds in lengths.items()}
     fields = (*SECONDS, COVERED, *(STRETCHES if used is WINDOWS else ()))
-    found = sums(windows, fields, targets.keys())
     lost = bad_by_day(targets, now)
+    # Where nothing was bad there is no pace, and most of what would be read is for that: the minutes of an hour.
+    some = {} if used is WINDOWS else {PACE: bad_since(now - WINDOWS[PACE], lost)}
+    found = sums(windows, fields, targets.keys(), some)
     states = []
     for check, target in targets.items():
         spent = {name: _spent(target, lengths[name], figures) for name, figures in found.get(check, {}).items()}

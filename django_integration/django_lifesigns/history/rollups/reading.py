@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
@@ -75,7 +76,10 @@ def cells(windows: Sequence[Sequence[Segment]]) -> list[Cell]:
 
 
 def sums(
-    windows: Mapping[str, Sequence[Segment]], fields: Sequence[str], names: Collection[str] = ()
+    windows: Mapping[str, Sequence[Segment]],
+    fields: Sequence[str],
+    names: Collection[str] = (),
+    some: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> dict[str, dict[str, Figures]]:
     """Return by check and window the sums of these fields: one query.
 
@@ -83,13 +87,16 @@ def sums(
         windows: the rows of each, as `segments` has them.
         fields: names of columns.
         names: of checks; without any, all.
+        some: by window the names of the checks for which it is needed, if not for all: it may be 0 for others.
     """
     from django_lifesigns.models import Rollup
 
     using = router.db_for_read(Rollup)
-    few = [*names] if 0 < len(names) <= MOST_NAMES else []
-    with quick_plans(using, is_needed=not few), connections[using].cursor() as cursor:
-        cursor.execute(*_statement(using, cells([*windows.values()]), len(windows), fields, few))
+    few = names if 0 < len(names) <= MOST_NAMES else None
+    needed = [some.get(window) for window in windows]
+    parts = [(part, _names_of(part, needed, few)) for part in cells([*windows.values()])]
+    with quick_plans(using, is_needed=few is None), connections[using].cursor() as cursor:
+        cursor.execute(*_statement(using, parts, len(windows), fields))
         rows = cursor.fetchall()
     wanted = frozenset(names)
     by_check: dict[str, dict[str, Figures]] = {}
@@ -102,8 +109,21 @@ def sums(
     return by_check
 
 
+def _names_of(
+    part: Cell, needed: Sequence[Collection[str] | None], few: Collection[str] | None
+) -> Collection[str] | None:
+    """Return the names of the checks whose rows of a cell are read, of which each window needs some; `None` for all."""
+    found: set[str] = set()
+    for window in part.windows:
+        names = needed[window]
+        if names is None or len(found | {*names}) > MOST_NAMES:
+            return few
+        found |= {*names}
+    return found
+
+
 def _statement(
-    using: str, parts: Sequence[Cell], windows: int, fields: Sequence[str], names: Sequence[str]
+    using: str, parts: Sequence[tuple[Cell, Collection[str] | None]], windows: int, fields: Sequence[str]
 ) -> tuple[str, list[Any]]:
     """Return the query, and its parameters, for the sums of each field in each window, by check.
 
@@ -117,27 +137,27 @@ def _statement(
     own = ", ".join(f"SUM({quote(field)}) AS {quote(f'sum_{number}')}" for number, field in enumerate(fields))
     selects: list[str] = []
     parameters: list[Any] = []
-    for number, ((period, start, end), _) in enumerate(parts):
+    for number, (((period, start, end), _), names) in enumerate(parts):
         where = f"{quote('period')} = %s AND {quote('start')} >= %s"
         parameters += [period, start]
         if end is not None:
             where += f" AND {quote('start')} < %s"
             parameters.append(end)
-        if names:
-            where += f" AND {name} IN ({', '.join(['%s'] * len(names))})"
+        if names is not None:
+            where += f" AND {name} IN ({', '.join(['%s'] * len(names))})" if names else " AND 1 = 0"
             parameters += names
         selects.append(f"SELECT {name}, {number} AS {quote('cell')}, {own} FROM {table} WHERE {where} GROUP BY {name}")
+    numbers = [
+        ", ".join(str(number) for number, (part, _) in enumerate(parts) if window in part.windows)
+        for window in range(windows)
+    ]
     columns = [
-        f"SUM(CASE WHEN {quote('cell')} IN ({_numbers(parts, window)}) THEN {quote(f'sum_{number}')} ELSE 0 END)"
+        f"SUM(CASE WHEN {quote('cell')} IN ({numbers[window]}) THEN {quote(f'sum_{number}')} ELSE 0 END)"
         for window in range(windows)
         for number, _ in enumerate(fields)
     ]
     inner = " UNION ALL ".join(selects)
     return f"SELECT {name}, {', '.join(columns)} FROM ({inner}) {quote('cells')} GROUP BY {name}", parameters
-
-
-def _numbers(parts: Sequence[Cell], window: int) -> str:
-    return ", ".join(str(number) for number, part in enumerate(parts) if window in part.windows)
 
 
 def raw_rows(rows: QuerySet[Any]) -> list[tuple[Any, ...]]:
