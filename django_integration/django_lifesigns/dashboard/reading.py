@@ -145,7 +145,7 @@ def _incidents(runtime: Runtime, check: str | None) -> list[Mapping[str, Any]]:
 def _outages(runtime: Runtime, check: str) -> list[Outage]:
     until = timezone.now()
     hold = timedelta(seconds=runtime.engine.infos()[check]["stale_after"] + log_every())
-    return read_outages(until - RECENT, until, lambda _: hold, {}, check)[:OF_CHECK]
+    return read_outages(until - RECENT, until, lambda _: hold, {}, check, OF_CHECK)
 
 
 def forget() -> None:

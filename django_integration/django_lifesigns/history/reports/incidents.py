@@ -18,6 +18,8 @@ from django_lifesigns.models import HealthCheckLog
 BAD = ("degraded", "error")
 # The latest of them.
 MOST = 1_000
+# An incident has two edges, of one status; of few of them there may be one that changed often.
+LEAST_EDGES = 200
 # A child may be found in error so long before its parent is.
 EARLIER = timedelta(seconds=60)
 
@@ -48,6 +50,7 @@ def incidents(
     hold: Callable[[str], timedelta],
     parents: Mapping[str, Iterable[str]],
     check: str | None = None,
+    most: int = MOST,
 ) -> list[Incident]:
     """Return the incidents of a time, latest first: one query.
 
@@ -55,14 +58,15 @@ def incidents(
         hold: for how long the last result of a check says something.
         parents: of each check that depends on others.
         check: of this one alone.
+        most: no more than these; and of one that changed often, perhaps not from its start.
     """
     by_check: dict[str, list[Edge]] = defaultdict(list)
-    for name, *edge in reversed(_edges(since, until, check)):
+    for name, *edge in reversed(_edges(since, until, check, max(2 * most, LEAST_EDGES))):
         by_check[name].append(Edge(*edge))
     found = [
         incident for name, edges in by_check.items() for incident in _of_check(name, edges, hold(name), utc(until))
     ]
-    return sorted(_folded(found, parents, utc(until)), key=lambda incident: incident.since, reverse=True)[:MOST]
+    return sorted(_folded(found, parents, utc(until)), key=lambda incident: incident.since, reverse=True)[:most]
 
 
 class Edge(NamedTuple):
@@ -76,7 +80,7 @@ class Edge(NamedTuple):
     after_at: datetime | None
 
 
-def _edges(since: datetime, until: datetime, check: str | None) -> list[tuple[Any, ...]]:
+def _edges(since: datetime, until: datetime, check: str | None, most: int) -> list[tuple[Any, ...]]:
     """Return (check, *edge) of the latest, latest first.
 
     Bad results are few: by them, each with its neighbours by the index, no others are read.
@@ -95,7 +99,7 @@ def _edges(since: datetime, until: datetime, check: str | None) -> list[tuple[An
     ).filter(~Q(before=F("status")) | Q(before=None) | ~Q(after=F("status")) | Q(after=None))
     columns = ("check_name", "status", "checked_at", "message", "before", "after", "after_at")
     with quick_plans(router.db_for_read(HealthCheckLog)):
-        return list(edges.order_by("-checked_at", "-pk").values_list(*columns)[: 2 * MOST])
+        return list(edges.order_by("-checked_at", "-pk").values_list(*columns)[:most])
 
 
 def _of_check(name: str, edges: Iterable[Edge], hold: timedelta, until: datetime) -> list[Incident]:
