@@ -95,7 +95,7 @@ def sums(
     few = names if 0 < len(names) <= MOST_NAMES else None
     needed = [some.get(window) for window in windows]
     parts = [(part, _names_of(part, needed, few)) for part in cells([*windows.values()])]
-    with quick_plans(using, is_needed=few is None), connections[using].cursor() as cursor:
+    with quick_plans(using), connections[using].cursor() as cursor:
         cursor.execute(*_statement(using, parts, len(windows), fields))
         rows = cursor.fetchall()
     wanted = frozenset(names)
