@@ -29,13 +29,14 @@ class LifesignsConfig(AppConfig):
 
 
 def _import_packages() -> None:
-    """Import what the checks need, where a server loads the application: before that starts threads of its own."""
+    """Import what checks and pages need, where a server loads the application: before it starts threads of its own."""
     from django_lifesigns.runtime.servers import is_loaded_by_server
 
     if is_loaded_by_server():
-        from django_lifesigns.runtime.imports import import_packages
+        from django_lifesigns.runtime.imports import import_packages, import_pages
 
         import_packages()
+        import_pages()
 
 
 def _import_health_modules() -> None:
@@ -64,7 +65,7 @@ def _connect_to_celery() -> None:
 
 # Each is tried, whatever becomes of the others.
 STEPS: Mapping[str, Callable[[], None]] = {
-    "importing what checks need": _import_packages,
+    "importing what checks and pages need": _import_packages,
     "importing the checks of the apps": _import_health_modules,
     "draining at SIGTERM": _wrap_sigterm,
     "CELERY_SIGNALS": _connect_to_celery,

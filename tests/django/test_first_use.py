@@ -219,6 +219,22 @@ def test_server_imports_nothing_for_disabled_checks(own_modules: Path) -> None:
     assert loaded(own_modules, SERVER, **settings) == ["django_lifesigns.runtime.imports"]
 
 
+def test_first_page_of_a_server_imports_nothing_of_what_pages_need(tmp_path: Path) -> None:
+    """The dashboard's, of which nothing is left to import but what its checks do."""
+    program = f"""
+import json, sys
+{SERVER}
+from django.test import Client
+before = set(sys.modules)
+assert Client(headers={{"host": "localhost"}}).get("/health/dashboard/").status_code in (200, 401)
+packages = ("django_lifesigns.dashboard", "django_lifesigns.http", "django_lifesigns.views", "django.db.backends.")
+print(json.dumps(sorted(name for name in sys.modules.keys() - before if name.startswith(packages))))
+"""
+    done = run(tmp_path, {}, "-W", "ignore", "-c", program)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == []
+
+
 def test_script_imports_nothing_before_the_engine_is_built(own_modules: Path) -> None:
     settings = {"CACHES": {"default": CACHE}, "LIFESIGNS": {"CHECKS": {"mine": {"check": "own_checks.check"}}}}
     script = "import django; django.setup()"
