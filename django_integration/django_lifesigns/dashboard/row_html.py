@@ -1,4 +1,4 @@
-"""What every row of the list of all checks has, as HTML: from a template it would take five times as long."""
+"""What every row of the list of all checks has, as HTML: for a thousand rows a template takes 30 ms longer."""
 
 from __future__ import annotations
 
