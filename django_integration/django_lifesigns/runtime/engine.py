@@ -171,6 +171,7 @@ def _ttls(found: Iterable[DiscoveredCheck]) -> Iterator[float]:
 def reset(**_: object) -> None:
     """Forget the engine: the settings have changed, as they do in tests."""
     _current.clear()
+    set_targets({})
 
 
 setting_changed.connect(reset)
