@@ -296,6 +296,23 @@ fn check_that_fails_in_each_process_is_the_dependency_whichever_limit_is_reached
 }
 
 #[test]
+fn check_that_fails_in_another_process_after_its_limit_was_reached_is_noted_once_more() {
+    let mut world = World::new([ActionPlan { per_hour: 1, ..plan("warm", None) }]);
+    world.play("xxxxxx");
+    assert_eq!(world.states(), ["warm not_healed", "warm stopped"]);
+    for process in [2, 3] {
+        world.runner = process;
+        world.play("x");
+    }
+    assert_eq!(world.states(), ["warm not_healed", "warm stopped", "warm stopped"]);
+    let texts = world.table().entries.into_iter().map(|entry| entry.text).skip(1).collect::<Vec<_>>();
+    let first = "stopped: it ran once in the last hour; a person is needed";
+    let second =
+        "stopped: the dependency fails everywhere (in each of 2 processes), though it ran once; a person is needed";
+    assert_eq!(texts, [first, second]);
+}
+
+#[test]
 fn stale_or_blocked_results_start_nothing() {
     let mut world = World::new([plan("warm", None)]);
     world.pass(10);

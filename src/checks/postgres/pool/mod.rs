@@ -122,13 +122,12 @@ impl PoolRequest<'_> {
     async fn send(&self, session: &Arc<Session>, kept: bool, message: &impl Message) -> SendResult {
         let sent = Instant::now();
         let timeout = message.statement_timeout(self.context.time_left());
-        let text = message.text(timeout);
-        let ticket = session.ticket();
+        let mut preempted = pin!(session.preempted.notified());
+        preempted.as_mut().enable();
+        let (ticket, response) = session.send(&message.text(timeout));
         self.context.enter(if ticket.is_head() { Phase::Query } else { Phase::Queued });
         let (next, outcome) = {
-            let mut preempted = pin!(session.preempted.notified());
-            preempted.as_mut().enable();
-            let mut response = pin!(session.exchange(&text));
+            let mut response = pin!(response);
             let mut faster = pin!(self.faster(session, &ticket));
             let mut replacement = pin!(self.replacement(session, kept, sent));
             tokio::select! {

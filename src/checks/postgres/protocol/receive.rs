@@ -2,8 +2,8 @@
 
 use std::pin::pin;
 
-use futures_util::StreamExt;
-use tokio_postgres::{Client, Error, SimpleQueryMessage};
+use futures_util::{FutureExt, StreamExt};
+use tokio_postgres::{Client, Error, SimpleQueryMessage, SimpleQueryStream};
 
 use super::response::{DataRow, Response};
 
@@ -16,9 +16,15 @@ pub enum Incomplete {
     TooLarge,
 }
 
-/// Sends `statements` and adds their rows to `response`.
-pub async fn receive(client: &Client, statements: &str, response: &mut Response) -> Result<(), Incomplete> {
-    let mut messages = pin!(client.simple_query_raw(statements).await.map_err(Incomplete::Failed)?);
+/// Sends `statements` as the connection's next message. `None`: they are not sent.
+pub fn send(client: &Client, statements: &str) -> Option<Result<SimpleQueryStream, Error>> {
+    // It hands the message to the connection before it would first wait.
+    client.simple_query_raw(statements).now_or_never()
+}
+
+/// Adds the rows that a message returns to `response`.
+pub async fn receive(messages: SimpleQueryStream, response: &mut Response) -> Result<(), Incomplete> {
+    let mut messages = pin!(messages);
     let mut rows = Vec::new();
     let mut count = 0;
     while let Some(message) = messages.next().await {

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_postgres::{Client, Connection, Error};
+use tokio_postgres::{Client, Connection, Error, SimpleQueryStream};
 
 use super::group::SessionGroup;
 use super::pipeline::{End, Pipeline, ReplyState};
-use super::receive::{Incomplete, ROW_LIMIT, receive};
+use super::receive::{Incomplete, ROW_LIMIT, receive, send};
 use super::response::Response;
 use super::transport::{SessionError, Transport};
 use crate::checks::postgres::errors;
@@ -145,29 +145,47 @@ impl Session {
         self.wake.notify_one();
     }
 
-    /// Takes the next place in the order of messages.
-    pub fn ticket(&self) -> Ticket<'_> {
+    /// Sends `statements` in one message: its place in the order of messages, and its response. An error means that the
+    /// session is lost, and a new one may succeed.
+    pub fn send(&self, statements: &str) -> (Ticket<'_>, impl Future<Output = Result<Response, CheckError>> + use<'_>) {
+        let statements = format!("{} {statements}", self.tag);
+        let started = Instant::now();
+        *lock(&self.used) = started;
+        // The server gets the messages in the order of their tickets: a check takes the head for what the server is at
+        // work on, and would wait for a slow message that has overtaken its own.
         let mut pipeline = lock(&self.pipeline);
         let at_head = pipeline.is_idle();
-        let number = pipeline.start();
-        Ticket { session: self, number, at_head, outcome: ReplyState::Abandoned }
+        let ticket = Ticket { session: self, number: pipeline.start(), at_head, outcome: ReplyState::Abandoned };
+        let client = lock(&self.client).clone();
+        let sent = client.as_ref().and_then(|client| send(client, &statements));
+        drop(pipeline);
+        let response = async move {
+            let response = self.response(sent, started).await;
+            // The connection ends with the last of these.
+            drop(client);
+            response
+        };
+        (ticket, response)
     }
 
-    /// Sends `statements` in one message. An error means that the session is lost, and a new one may succeed.
+    /// Sends `statements`, and waits for their response.
     pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
-        let ticket = self.ticket();
-        let response = self.exchange(statements).await;
+        let (ticket, response) = self.send(statements);
+        let response = response.await;
         ticket.end(ReplyState::Answered);
         response
     }
 
-    /// As `query`, for a caller that has the ticket.
-    pub async fn exchange(&self, statements: &str) -> Result<Response, CheckError> {
-        let client = lock(&self.client).clone().ok_or_else(|| self.lost())?;
-        let started = Instant::now();
-        *lock(&self.used) = started;
+    async fn response(
+        &self,
+        sent: Option<Result<SimpleQueryStream, Error>>,
+        started: Instant,
+    ) -> Result<Response, CheckError> {
         let mut response = Response { target: self.target.clone(), ..Response::default() };
-        let outcome = receive(&client, &format!("{} {statements}", self.tag), &mut response).await;
+        let outcome = match sent.ok_or_else(|| self.lost())? {
+            Ok(messages) => receive(messages, &mut response).await,
+            Err(error) => Err(Incomplete::Failed(error)),
+        };
         let ended = Instant::now();
         *lock(&self.used) = ended;
         response.after = ended - started;

@@ -1,6 +1,6 @@
 //! Sessions with a server that says nothing.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
@@ -51,4 +51,43 @@ async fn session_with_abandoned_message_takes_no_more() {
     timeout(2 * CLOSE_TIMEOUT, server.read_to_end(&mut rest)).await.unwrap().ok();
     assert!(rest.starts_with(b"Q"));
     assert_eq!(session.query("SELECT 1").await.unwrap_err().code(), "ConnectionResetError");
+}
+
+/// Checks in several threads send at once, and none of their messages is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn server_gets_messages_in_the_order_of_their_tickets() {
+    const SENDERS: usize = 4;
+    const EACH: usize = 5_000;
+    let (session, server) = session().await;
+    let mut server = BufReader::new(server);
+    let together = Arc::new(tokio::sync::Barrier::new(SENDERS));
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|sender| {
+            let (session, together) = (session.clone(), together.clone());
+            tokio::spawn(async move {
+                let statements = (0..EACH).map(|number| format!("SELECT {sender}.{number:04}"));
+                together.wait().await;
+                let sent: Vec<_> =
+                    statements.map(|text| (session.send(&text), format!("{} {text}", session.tag))).collect();
+                together.wait().await;
+                sent.into_iter().map(|((ticket, _), text)| (ticket.number, text)).collect::<Vec<_>>()
+            })
+        })
+        .collect();
+    let mut received = Vec::new();
+    for _ in 0..SENDERS * EACH {
+        let mut head = [0; 5];
+        server.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes(*head.last_chunk().unwrap()) as usize;
+        let mut text = vec![0; length - 4];
+        server.read_exact(&mut text).await.unwrap();
+        text.pop();
+        received.push(String::from_utf8(text).unwrap());
+    }
+    let mut sent = Vec::new();
+    for sender in senders {
+        sent.extend(sender.await.unwrap());
+    }
+    sent.sort();
+    assert_eq!(received, sent.into_iter().map(|(_, text)| text).collect::<Vec<_>>());
 }
