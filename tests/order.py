@@ -10,35 +10,67 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SEED = os.environ.get("LIFESIGNS_ORDER")
-# Processes of a test run take file after file: one that takes a minute must not be the last. A function named here is
-# taken by itself, apart from the rest of its file.
-LONGEST = (
-    "tests/django/test_server_matrix.py::test_recycled_workers_answer_and_lose_no_history",
-    "tests/fleet/test_scale.py",
-    "tests/fleet/test_actions.py",
-    "tests/fleet/test_incidents.py",
-    "tests/fleet/test_faults.py",
-    "tests/fleet/test_failover.py",
-    "tests/django/test_project_shapes.py",
-    "tests/django/test_server_matrix.py::test_sigterm_probes_are_503_to_the_end",
-    "tests/django/test_odd_settings.py",
-    "tests/django/test_objectives_simulated.py",
+# Processes of a test run take unit after unit: a file, or one test of these files, which have no fixture in common that
+# is worth keeping, and of which some take a minute.
+SPLIT = (
+    "tests/actions/test_wedged_worker.py",
     "tests/django/test_alerts_databases.py",
-    "tests/django/test_worker.py",
-    "tests/process/test_wedge.py",
-    "tests/django/test_migrations.py",
+    "tests/django/test_alerts_hosts.py",
     "tests/django/test_alerts_processes.py",
+    "tests/django/test_celery.py",
+    "tests/django/test_celery_workers.py",
+    "tests/django/test_dashboard.py",
+    "tests/django/test_history_background.py",
+    "tests/django/test_migrations.py",
+    "tests/django/test_rollups.py",
+    "tests/django/test_server_matrix.py",
+    "tests/django/test_worker.py",
+    "tests/fleet/",
+    "tests/process/test_wedge.py",
+)
+# What takes a minute must not be the last: files and functions, the longest first.
+LONGEST = (
+    "tests/fleet/test_scale.py",
+    "tests/django/test_project_shapes.py",
+    "tests/django/test_servers.py",
+    "tests/django/test_pages_browser.py",
+    "tests/django/test_dashboard_browser.py",
+    "tests/docs/test_examples.py",
+    "tests/actions/test_eight_workers.py",
+    "tests/alerts/test_incidents.py",
+    "tests/django/test_dashboard.py::test_database__stopped_the_page_answers_from_what_is_known",
+    "tests/fleet/test_failover.py",
+    "tests/django/test_kept_connections.py",
+    "tests/django/test_alerts_databases.py",
+    "tests/django/test_alerts_hosts.py",
+    "tests/fleet/test_faults.py",
+    "tests/fleet/test_incidents.py",
+    "tests/fleet/test_actions.py",
+    "tests/fleet/test_action_limits.py",
+    "tests/fleet/",
+    "tests/django/test_alerts_processes.py",
+    "tests/django/test_first_use.py",
+    "tests/process/test_first_use.py",
+    "tests/django/queues/",
+    "tests/django/queues_sql/",
+    "tests/django/test_celery_rabbitmq.py",
+    "tests/django/test_celery.py",
+    "tests/django/test_celery_workers.py",
+    "tests/django/test_history_background.py",
+    "tests/django/test_server_matrix.py::test_recycled_workers_answer_and_lose_no_history",
+    "tests/django/test_objectives_simulated.py",
+    "tests/django/test_odd_settings.py",
     "tests/django/test_mistakes.py",
     "tests/django/test_commands_terminal.py",
-    "tests/django/test_dashboard_browser.py",
-    "tests/actions/test_eight_workers.py",
-    "tests/django/test_servers.py",
-    "tests/django/test_first_use.py",
-    "tests/alerts/test_incidents.py",
-    "tests/django/test_celery_workers.py",
-    "tests/django/test_pages_browser.py",
-    "tests/checks/test_postgres_connection.py",
-    "tests/docs/test_examples.py",
+    "tests/django/test_access_log.py",
+    "tests/django/test_asgi.py",
+    "tests/checks/test_postgres",
+    "tests/actions/",
+    "tests/django/test_rollups.py",
+    "tests/django/test_server_matrix.py",
+    "tests/django/test_worker.py",
+    "tests/django/test_migrations.py",
+    "tests/process/test_wedge.py",
 )
 
 
@@ -66,10 +98,10 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the file of a test, or its function if that is a unit."""
-    function = nodeid.partition("[")[0]
-    return function if function in LONGEST else nodeid.partition("::")[0]
+    """Return the file of a test, or the test itself if it is a unit."""
+    return nodeid if nodeid.startswith(SPLIT) else nodeid.partition("::")[0]
 
 
 def _place(unit: str) -> int:
-    return LONGEST.index(unit) if unit in LONGEST else len(LONGEST)
+    """Return the place of the name that the unit's starts with, or that of all others."""
+    return next((place for place, name in enumerate(LONGEST) if unit.startswith(name)), len(LONGEST))

@@ -80,7 +80,8 @@ def test_close_connections__after_running_statements(own: Postgres, proxy: Proxy
     assert checks.check("slow", refresh=True)["status"] == "healthy", "running statements are answered"
     wait_until(lambda: proxy.open_connections == 0)
     assert statuses(checks.run(refresh=True)) == {**WELL, "slow": "healthy"}
-    assert SESSIONS <= proxy.open_connections <= SESSIONS + 1
+    # One more for the slow statement, and on a busy machine for others.
+    assert SESSIONS <= proxy.open_connections <= MOST_SESSIONS
 
 
 def test_concurrent_checks_share_one_failed_login(own: Postgres, proxy: Proxy) -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -125,7 +126,10 @@ class QueueProject:
 
         def holds() -> bool:
             found.append(self.checks(name)[name])
-            return bool(condition(found[-1].get("details", {})))
+            # On a busy machine there may be no time left for a detail: another run has it.
+            with suppress(KeyError):
+                return bool(condition(found[-1].get("details", {})))
+            return False
 
         try:
             wait_until(holds, seconds)
