@@ -48,6 +48,6 @@ def test_numbers__are_ratios_of_medians_and_without_the_pulse() -> None:
 @pytest.mark.services
 def test_scale__short() -> None:
     command = [sys.executable, "-m", "benches.scale", "--short"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     assert "| 50 |" in done.stdout

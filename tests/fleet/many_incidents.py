@@ -92,8 +92,8 @@ class Hosts:
         )
 
 
-def measure_incident(hosts: int) -> dict[str, Any]:
-    """Let the database of all hosts fail, kill the holder, and let it recover."""
+def measure_incident(hosts: int, quiet_seconds: float = QUIET_SECONDS) -> dict[str, Any]:
+    """Let the database of all hosts fail, kill the holder, and let it recover; before, count commands for so long."""
     with tempfile.TemporaryDirectory() as directory, Redis() as redis:
         receiver = Receiver()
         found = Hosts(Path(directory))
@@ -102,7 +102,7 @@ def measure_incident(hosts: int) -> dict[str, Any]:
             for number in range(hosts):
                 found.fork(f"host-{number:02}", redis.url, receiver.channel)
             with receiver:
-                figures = _measure(found, receiver, redis)
+                figures = _measure(found, receiver, redis, quiet_seconds)
         finally:
             found.close()
     kinds = receiver.of("database")
@@ -116,12 +116,13 @@ def measure_incident(hosts: int) -> dict[str, Any]:
     }
 
 
-def _measure(hosts: Hosts, receiver: Receiver, redis: Redis) -> dict[str, float]:
+def _measure(hosts: Hosts, receiver: Receiver, redis: Redis, quiet_seconds: float) -> dict[str, float]:
     wait_until(lambda: len(hosts.known()) == len(hosts.pids) and len(hosts.holders()) == 1, 300, "nobody decides")
-    time.sleep(12)  # All have announced themselves.
+    alarms, number = "lifesigns:{shop}:alarms", str(len(hosts.pids))
+    wait_until(lambda: redis.command("HLEN", alarms) == number, 120, "not all have announced themselves")
     sent = count_commands(redis)
-    time.sleep(QUIET_SECONDS)
-    commands = (count_commands(redis) - sent) / len(hosts.pids) * 60 / QUIET_SECONDS
+    time.sleep(quiet_seconds)
+    commands = (count_commands(redis) - sent) / len(hosts.pids) * 60 / quiet_seconds
     started = time.monotonic()
     (hosts.directory / "broken").touch()
     wait_until(lambda: receiver.of("database"), 120, "no trigger")

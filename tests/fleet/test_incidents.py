@@ -148,7 +148,8 @@ def test_redis_emptied_in_an_open_incident_nothing_is_sent_twice(
     first = holder(processes)
     redis.command("FLUSHALL")
     wait_until(lambda: redis.command("EXISTS", "lifesigns:{shop}:d:incidents-1") == "1", timeout=90)
-    time.sleep(12)  # All have spoken since.
+    wait_until(lambda: redis.command("HLEN", "lifesigns:{shop}:alarms") == "3", timeout=90)
+    time.sleep(3)  # Three turns of the holder, after all have spoken.
     assert took(receiver, "triggered")
     assert same_everywhere(processes)
     assert holder(processes) is first

@@ -23,7 +23,7 @@ def test_hosts_run_a_check_about_as_often_as_one_and_late_results_are_ignored() 
 @pytest.mark.timeout(900)
 @where_shared
 def test_many_hosts_have_one_incident_one_trigger_one_resolve() -> None:
-    figures = measure_incident(6)
+    figures = measure_incident(6, quiet_seconds=3)
     once = {"incident_triggers": 1, "incident_resolves": 1, "incident_ids": 1, "incident_violations": 0}
     assert figures.items() >= once.items(), figures
     assert figures["incident_holder_replaced_after"] <= 40, figures
