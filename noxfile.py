@@ -81,6 +81,12 @@ def wheel(maturin: Path) -> str:
     return str(path)
 
 
+def processes() -> str:
+    """Return how many test processes there are: these tests wait little, and each process takes seconds to start."""
+    most = 2 * (os.cpu_count() or 1)
+    return str(min(most, int(os.environ.get("JOBS", most))))
+
+
 def install(session: nox.Session, *packages: str) -> None:
     """Install both distributions, Django, and the packages."""
     django = MATRIX[str(session.python)]
@@ -95,7 +101,7 @@ def tests(session: nox.Session) -> None:
     oldest, newest = (session.python == _HERE[end] for end in (0, -1))
     install(session, *constraints, *(DEVELOPMENT if oldest else REQUIREMENTS))
     folders = ALL if oldest or newest else SMOKE
-    parallel = ["--numprocesses", os.environ.get("JOBS", "auto"), "--dist", "loadfile", "--no-loadscope-reorder"]
+    parallel = ["--numprocesses", processes(), "--dist", "loadfile", "--no-loadscope-reorder"]
     session.run("pytest", "--quiet", *parallel, "-m", "matrix", *(session.posargs or folders))
 
 

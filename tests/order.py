@@ -28,7 +28,7 @@ SPLIT = (
     "tests/fleet/",
     "tests/process/test_wedge.py",
 )
-# What takes a minute must not be the last: files and functions, the longest first.
+# What takes a minute must not be the last: how the names of units start, the longest first.
 LONGEST = (
     "tests/fleet/test_scale.py",
     "tests/django/test_project_shapes.py",
@@ -66,6 +66,11 @@ LONGEST = (
     "tests/django/test_asgi.py",
     "tests/checks/test_postgres",
     "tests/actions/",
+    "tests/alerts/",
+    "tests/django/test_history_",
+    "tests/django/test_re",
+    "tests/django/test_se",
+    "tests/django/test_stack.py",
     "tests/django/test_rollups.py",
     "tests/django/test_server_matrix.py",
     "tests/django/test_worker.py",
