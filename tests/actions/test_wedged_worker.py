@@ -96,8 +96,9 @@ def served(directory: Path, command: tuple[str, ...], workers: int) -> Iterator[
     found: set[int] = set()
 
     def all_answered() -> bool:
-        with suppress(OSError):
-            found.add(fetch(port)["pid"])
+        # Of requests one after the other the same worker may take each.
+        with suppress(OSError), ThreadPoolExecutor(CLIENTS) as clients:
+            found.update(answer["pid"] for answer in clients.map(fetch, [port] * CLIENTS))
         return len(found) == workers
 
     try:
