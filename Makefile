@@ -7,8 +7,8 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
-# Four times as many test processes as processors: most of their time they wait.
-export JOBS ?= $(shell echo $$((4 * $$(getconf _NPROCESSORS_ONLN))))
+# Three times as many test processes as processors: most of their time they wait.
+export JOBS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 # Tests start hundreds of interpreters: without compiled modules each takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 
