@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from html import escape
 from itertools import groupby
+from operator import attrgetter
 
 from django.utils.safestring import SafeString
 
-from django_lifesigns.dashboard.sentences import day_title
+from django_lifesigns.dashboard.sentences import OF_DAY, day_title
 from django_lifesigns.dashboard.strips import DAYS, STATES, UNKNOWN, Strip
 from django_lifesigns.history.objectives.sentence import Phrases
 
@@ -22,6 +23,7 @@ BARS = {
     letter: f'<rect class="{name}" y="{HEIGHT - HEIGHTS[letter]}" height="{HEIGHTS[letter]}"{PATTERNS.get(letter, "")}'
     for letter, name in NAMES.items()
 }
+SECONDS_OF_DAY = attrgetter(*OF_DAY)
 START = f'<svg class="strip" viewBox="0 0 {DAYS} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="'
 
 
@@ -36,9 +38,7 @@ def strip_svg(strip: Strip, summary: str, phrases: Phrases) -> SafeString:
             parts.append(f'{bar} x="{position}" width="{width}"/>')
         else:
             for number in range(position, position + width):
-                day = days[number]
-                seconds = (day.error, day.degraded, day.maintenance, day.blocked)
-                title = escape(day_title(dates[number], seconds, phrases))
+                title = escape(day_title(dates[number], SECONDS_OF_DAY(days[number]), phrases))
                 parts.append(f'{bar} x="{number}" width="1"><title>{title}</title></rect>')
         position += width
     return SafeString("".join([*parts, "</svg>"]))
