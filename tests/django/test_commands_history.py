@@ -22,7 +22,7 @@ from django.utils import timezone, translation
 
 from django_lifesigns.history import recent
 from django_lifesigns.history.reports.collect import MOST_SLICES, collect, slices
-from django_lifesigns.history.reports.incidents import incidents
+from django_lifesigns.history.reports.incidents import LEAST_EDGES, incidents
 from django_lifesigns.history.rollups.periods import DAY, HOUR
 from django_lifesigns.management.commands import health_prune
 from django_lifesigns.models import HealthCheckLog, Rollup, ServiceAvailability
@@ -408,6 +408,14 @@ def test_incidents_equal_the_model_of_each_result(seed: int) -> None:
         (each.check, each.since, each.status, each.cause, each.until)
         for each in incidents(since, until, lambda _check: timedelta(seconds=60), {}, "b")
     ]
+
+
+def test_incidents_few_of_one_that_changed_very_often_has_its_start() -> None:
+    until = timezone.now()
+    for number in range(LEAST_EDGES + 1):
+        add("a", ("degraded", "error")[number % 2], minutes=60 - number / 60)
+    (found,) = incidents(until - timedelta(hours=2), until, lambda _check: timedelta(seconds=60), {}, "a", 20)
+    assert found.since == HealthCheckLog.objects.earliest("checked_at").checked_at
 
 
 def test_incidents_of_children_are_folded_into_their_cause() -> None:

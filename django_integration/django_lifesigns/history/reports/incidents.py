@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from django_lifesigns.models import HealthCheckLog
 BAD = ("degraded", "error")
 # The latest of them.
 MOST = 1_000
-# An incident has two edges, of one status; of few of them there may be one that changed often.
+# An incident has two edges, of one status, and more if it changed: so many are read at first for few incidents.
 LEAST_EDGES = 200
 # A child may be found in error so long before its parent is.
 EARLIER = timedelta(seconds=60)
@@ -52,21 +52,22 @@ def incidents(
     check: str | None = None,
     most: int = MOST,
 ) -> list[Incident]:
-    """Return the incidents of a time, latest first: one query.
+    """Return the incidents of a time, latest first: one query, and another where so few of them have very many edges.
 
     Args:
         hold: for how long the last result of a check says something.
         parents: of each check that depends on others.
         check: of this one alone.
-        most: no more than these; and of one that changed often, perhaps not from its start.
+        most: no more than these.
     """
-    by_check: dict[str, list[Edge]] = defaultdict(list)
-    for name, *edge in reversed(_edges(since, until, check, max(2 * most, LEAST_EDGES))):
-        by_check[name].append(Edge(*edge))
-    found = [
-        incident for name, edges in by_check.items() for incident in _of_check(name, edges, hold(name), utc(until))
-    ]
-    return sorted(_folded(found, parents, utc(until)), key=lambda incident: incident.since, reverse=True)[:most]
+    found: list[Incident] = []
+    for limit in sorted({max(2 * most, LEAST_EDGES), 2 * MOST}):
+        edges = _edges(since, until, check, limit)
+        found = _folded(_of_checks(edges, hold, utc(until)), parents, utc(until))
+        # Of those that were read the oldest may have started before its first edge.
+        if len(edges) < limit or len(found) > most:
+            break
+    return sorted(found, key=lambda incident: incident.since, reverse=True)[:most]
 
 
 class Edge(NamedTuple):
@@ -100,6 +101,14 @@ def _edges(since: datetime, until: datetime, check: str | None, most: int) -> li
     columns = ("check_name", "status", "checked_at", "message", "before", "after", "after_at")
     with quick_plans(router.db_for_read(HealthCheckLog)):
         return list(edges.order_by("-checked_at", "-pk").values_list(*columns)[:most])
+
+
+def _of_checks(edges: Sequence[tuple[Any, ...]], hold: Callable[[str], timedelta], until: datetime) -> list[Incident]:
+    """Return the incidents of all checks, of whose edges the latest is first."""
+    by_check: dict[str, list[Edge]] = defaultdict(list)
+    for name, *edge in reversed(edges):
+        by_check[name].append(Edge(*edge))
+    return [incident for name, each in by_check.items() for incident in _of_check(name, each, hold(name), until)]
 
 
 def _of_check(name: str, edges: Iterable[Edge], hold: timedelta, until: datetime) -> list[Incident]:
