@@ -3,8 +3,9 @@
 //! At most [`sessions::SESSIONS`] for each urgency, server and process; all but the first are opened only when needed,
 //! and closed when they were idle for 30 s. Messages are pipelined on the first one. A message that is not at the head of
 //! its session while the head is slow moves to another session. The statement that was slow then has a session to itself
-//! while it runs, so that no message is sent behind it: for a second, and for a minute if it is slow again. What is slow
-//! is so by itself: it takes two round trips, and 10 ms longer than one, or 25 ms in its first run of a session.
+//! while it runs, so that no message is sent behind it: for a second, and for a minute if it is slow again. So long each
+//! statement that has not run before has one, too. What is slow is so by itself: it takes two round trips, and 10 ms longer
+//! than one, or 25 ms in its first run of a session.
 //!
 //! A message is sent twice only where the server does not get to work on the first: its connection has ended, or the
 //! server says that it is not at work on it. A server that is merely slow is waited for.
@@ -169,6 +170,7 @@ impl PoolRequest<'_> {
             }
             match session.slow_at() {
                 Some(at) if at <= Instant::now() => {
+                    session.note_slow();
                     if let Some(next) = self.other(session).await
                         && !ticket.is_head()
                     {

@@ -62,11 +62,11 @@ impl Pool {
         sessions.retain(|session| !session.is_over());
         let other = |session: &&Arc<Session>| busy.is_none_or(|busy| !Arc::ptr_eq(busy, session));
         let others = || sessions.iter().filter(other).filter(|session| session.is_open());
-        // All use the first one, so that the others fall idle; a slow statement leaves it to them.
-        let found = if self.group.is_slow(statement) {
+        // All use the first one, so that the others fall idle; what runs apart leaves it to them.
+        let found = if self.group.runs_apart(statement) {
             others().rev().find(|session| session.is_idle())
         } else {
-            others().find(|session| !session.is_slow() && !session.has_slow_statement())
+            others().find(|session| !session.is_slow() && !session.is_reserved())
         };
         if let Some(session) = found {
             return Choice::Use(session.clone());

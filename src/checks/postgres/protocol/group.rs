@@ -1,6 +1,6 @@
 //! What the sessions of one pool share: which statements are slow, when one closed, the signal that one may be free.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::runtime::lock;
 const SLOW_FOR: Duration = Duration::from_secs(60);
 /// How long it is after its first slow run: a busy machine says nothing of the next sweep.
 const SLOW_ONCE_FOR: Duration = Duration::from_secs(1);
+/// So many statements are known to be fast.
+const STATEMENTS: usize = 256;
 
 /// Identifies the statements of a message, the same in each of its runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +34,8 @@ impl StatementId {
 pub struct SessionGroup {
     /// When a statement's last slow run was noted, and until when it is remembered.
     slow: Mutex<HashMap<StatementId, (Instant, Instant)>>,
+    /// Statements whose last run was not slow.
+    fast: Mutex<HashSet<StatementId>>,
     closed: Mutex<Option<Instant>>,
     /// A message has ended, or a session.
     pub changed: Notify,
@@ -49,10 +53,24 @@ impl SessionGroup {
             None => (now, now + SLOW_ONCE_FOR),
         };
         slow.insert(statement, noted);
+        lock(&self.fast).remove(&statement);
     }
 
-    pub fn is_slow(&self, statement: StatementId) -> bool {
-        lock(&self.slow).get(&statement).is_some_and(|(_, until)| *until > Instant::now())
+    pub fn note_fast(&self, statement: StatementId) {
+        let mut fast = lock(&self.fast);
+        if fast.len() >= STATEMENTS {
+            fast.clear();
+        }
+        fast.insert(statement);
+    }
+
+    /// Whether a session is to itself while it runs this: it was slow, or any other was and this has not shown to be fast.
+    pub fn runs_apart(&self, statement: StatementId) -> bool {
+        let now = Instant::now();
+        let slow = lock(&self.slow);
+        let is_slow = |(_, until): &(_, Instant)| *until > now;
+        slow.get(&statement).is_some_and(is_slow)
+            || slow.values().any(is_slow) && !lock(&self.fast).contains(&statement)
     }
 
     pub fn note_closed(&self) {
@@ -73,14 +91,29 @@ mod tests {
     async fn second_slow_run_of_a_minute_is_remembered() {
         let group = SessionGroup::default();
         let [slow, other] = ["SELECT pg_sleep(1)", "SELECT 1"].map(|statement| StatementId::of([statement]));
-        assert!(!group.is_slow(slow));
+        assert!(!group.runs_apart(slow));
+        group.note_fast(other);
         for (pause, remembered) in [(0.5, 0.4), (5.0, 59.0), (30.0, 0.9), (200.0, 0.9)] {
             tokio::time::advance(Duration::from_secs_f64(pause)).await;
             group.note_slow(slow);
             tokio::time::advance(Duration::from_secs_f64(remembered)).await;
-            assert!(group.is_slow(slow) && !group.is_slow(other), "{pause}");
+            assert!(group.runs_apart(slow) && !group.runs_apart(other), "{pause}");
             tokio::time::advance(Duration::from_secs(2)).await;
-            assert!(!group.is_slow(slow), "{pause}");
+            assert!(!group.runs_apart(slow), "{pause}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn unknown_statement_runs_apart_while_another_is_slow() {
+        let group = SessionGroup::default();
+        let [slow, other] = ["SELECT pg_sleep(1)", "SELECT 1"].map(|statement| StatementId::of([statement]));
+        assert!(!group.runs_apart(other));
+        group.note_slow(slow);
+        assert!(group.runs_apart(other));
+        group.note_fast(other);
+        assert!(!group.runs_apart(other));
+        group.note_slow(other);
+        tokio::time::advance(Duration::from_millis(1_100)).await;
+        assert!(!group.runs_apart(other));
     }
 }

@@ -126,9 +126,17 @@ impl Session {
         Some(since + round_trip + round_trip.max(if is_first { FIRST_TIMEOUT } else { HEAD_TIMEOUT }))
     }
 
-    /// Whether a statement is under way here that was slow a short time ago.
-    pub fn has_slow_statement(&self) -> bool {
-        lock(&self.pipeline).statements().any(|statement| self.group.is_slow(statement))
+    /// Whether a statement is under way here that has the session to itself.
+    pub fn is_reserved(&self) -> bool {
+        lock(&self.pipeline).statements().any(|statement| self.group.runs_apart(statement))
+    }
+
+    /// Has the others of the group remember that the statement at the head is slow.
+    pub fn note_slow(&self) {
+        let head = lock(&self.pipeline).head();
+        if let Some((statement, _)) = head {
+            self.group.note_slow(statement);
+        }
     }
 
     pub fn is_slow(&self) -> bool {
@@ -278,7 +286,9 @@ impl Drop for Ticket<'_> {
         let session = self.session;
         if self.is_head() {
             if session.is_slow() {
-                session.group.note_slow(self.statement);
+                session.note_slow();
+            } else if self.outcome == ReplyState::Answered {
+                session.group.note_fast(self.statement);
             }
             if let (true, ReplyState::Answered, Some((_, since))) =
                 (self.at_head, self.outcome, lock(&session.pipeline).head())
