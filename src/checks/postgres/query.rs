@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::errors;
 use super::pool::{Message, Pool, PoolRequest, Urgency, key};
-use super::protocol::{DataRow, Response, literal};
+use super::protocol::{DataRow, Response, StatementId, literal};
 use super::spec::PostgresServer;
 use crate::model::CheckError;
 use crate::runtime::Context;
@@ -15,6 +15,8 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long before the check's deadline the server ends a statement: so much, or a fifth of the time left if that is less,
 /// is time for its response to arrive and to be judged. What was found before it is in the report then.
 const REPORT_TIME: Duration = Duration::from_millis(250);
+/// How a `limit` starts, whatever it is.
+const LIMIT: &str = "SELECT set_config('statement_timeout', ";
 
 /// Runs `statements` on a kept session of `server`, in one round trip. A session that turns out dead is replaced once.
 pub async fn query(
@@ -27,7 +29,9 @@ pub async fn query(
     let pool_of = |urgency: Urgency| context.process.shared::<Pool>(&format!("{urgency:?} {key}"));
     let (pool, other) = (pool_of(urgency), pool_of(urgency.other()));
     let message = Statements { server, text: statements.join(";\n") };
-    let mut response = PoolRequest { context, server, urgency, pool: &pool, other: &other }.query(&message).await?;
+    let statement = StatementId::of(statements.iter().filter(|statement| !statement.starts_with(LIMIT)));
+    let request = PoolRequest { context, server, statement, urgency, pool: &pool, other: &other };
+    let mut response = request.query(&message).await?;
     if response.sets.is_empty() {
         let role = server.role.as_deref().unwrap_or_default();
         return Err(match response.failed.as_deref() {
@@ -67,7 +71,7 @@ pub fn limit(server: &PostgresServer, timeout: Duration) -> String {
     if server.options.as_deref().unwrap_or_default().contains("statement_timeout") {
         return "SELECT 1".to_owned();
     }
-    format!("SELECT set_config('statement_timeout', '{}', true)", timeout.as_millis().max(1))
+    format!("{LIMIT}'{}', true)", timeout.as_millis().max(1))
 }
 
 /// Whether the objects of a guard were there the last time.

@@ -29,7 +29,7 @@ impl PoolRequest<'_> {
         loop {
             let mut changed = pin!(self.pool.group.changed.notified());
             changed.as_mut().enable();
-            match self.pool.choose(None) {
+            match self.pool.choose(self.statement, None) {
                 Choice::Use(session) => return Ok((session, true)),
                 Choice::WaitUntil(at) => {
                     self.context.enter(Phase::Queued);
@@ -70,7 +70,7 @@ impl PoolRequest<'_> {
     pub(super) async fn other(&self, busy: &Arc<Session>) -> Option<Arc<Session>> {
         let mut changed = pin!(self.pool.group.changed.notified());
         changed.as_mut().enable();
-        match self.pool.choose(Some(busy)) {
+        match self.pool.choose(self.statement, Some(busy)) {
             Choice::Use(session) => return Some(session),
             Choice::WaitUntil(at) => {
                 self.context.enter(Phase::Queued);
@@ -103,7 +103,7 @@ impl PoolRequest<'_> {
         self.context.enter(Phase::Connect);
         let before = self.pool.attempts.load(Ordering::Acquire);
         let mut last = self.pool.connecting.lock().await;
-        if !matches!(self.pool.choose(busy), Choice::Open) {
+        if !matches!(self.pool.choose(self.statement, busy), Choice::Open) {
             return Ok(None);
         }
         let shared = self.pool.attempts.load(Ordering::Acquire) != before;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::checks::postgres::protocol::{Session, SessionGroup};
+use crate::checks::postgres::protocol::{Session, SessionGroup, StatementId};
 use crate::model::CheckError;
 use crate::runtime::lock;
 
@@ -56,16 +56,19 @@ impl Pool {
         }
     }
 
-    /// The session for the next message, or how to get one. `busy` is not chosen.
-    pub(super) fn choose(&self, busy: Option<&Arc<Session>>) -> Choice {
+    /// The session for the next message of `statement`, or how to get one. `busy` is not chosen.
+    pub(super) fn choose(&self, statement: StatementId, busy: Option<&Arc<Session>>) -> Choice {
         let mut sessions = lock(&self.sessions);
         sessions.retain(|session| !session.is_over());
         let other = |session: &&Arc<Session>| busy.is_none_or(|busy| !Arc::ptr_eq(busy, session));
         let others = || sessions.iter().filter(other).filter(|session| session.is_open());
-        // As long as the server is fast, all use the first one, so that the others fall idle.
-        let slow = self.group.was_slow_recently();
-        let fits = |session: &&Arc<Session>| if slow { session.is_idle() } else { !session.is_slow() };
-        if let Some(session) = others().find(fits) {
+        // All use the first one, so that the others fall idle; what runs apart leaves it to them.
+        let found = if self.group.runs_apart(statement) {
+            others().rev().find(|session| session.is_idle())
+        } else {
+            others().find(|session| !session.is_slow() && !session.is_reserved())
+        };
+        if let Some(session) = found {
             return Choice::Use(session.clone());
         }
         let now = Instant::now();

@@ -8,7 +8,7 @@ mod response;
 mod session;
 mod transport;
 
-pub use group::SessionGroup;
+pub use group::{SessionGroup, StatementId};
 pub use pipeline::ReplyState;
 #[cfg(test)]
 pub use response::tests;

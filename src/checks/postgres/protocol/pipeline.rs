@@ -1,8 +1,10 @@
 //! The messages under way on one session, which its server answers in order.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use tokio::time::Instant;
+
+use super::group::StatementId;
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,7 +28,7 @@ pub enum End {
 #[derive(Debug)]
 pub struct Pipeline {
     next: u64,
-    waiting: BTreeSet<u64>,
+    waiting: BTreeMap<u64, StatementId>,
     abandoned: bool,
     moved: bool,
     /// Since when the first waiting message has been the first.
@@ -35,19 +37,19 @@ pub struct Pipeline {
 
 impl Default for Pipeline {
     fn default() -> Self {
-        Self { next: 0, waiting: BTreeSet::new(), abandoned: false, moved: false, head_since: Instant::now() }
+        Self { next: 0, waiting: BTreeMap::new(), abandoned: false, moved: false, head_since: Instant::now() }
     }
 }
 
 impl Pipeline {
     /// A new message's number.
-    pub fn start(&mut self) -> u64 {
+    pub fn start(&mut self, statement: StatementId) -> u64 {
         let number = self.next;
         self.next += 1;
         if self.waiting.is_empty() {
             self.head_since = Instant::now();
         }
-        self.waiting.insert(number);
+        self.waiting.insert(number, statement);
         number
     }
 
@@ -56,12 +58,16 @@ impl Pipeline {
     }
 
     pub fn is_head(&self, number: u64) -> bool {
-        self.waiting.first() == Some(&number)
+        self.waiting.first_key_value().is_some_and(|(first, _)| *first == number)
     }
 
-    /// Since when the server has been at work on the first message; `None` if there is none.
-    pub fn head_since(&self) -> Option<Instant> {
-        (!self.is_idle()).then_some(self.head_since)
+    /// The first message's statement, and since when the server has been at work on it; `None` if there is none.
+    pub fn head(&self) -> Option<(StatementId, Instant)> {
+        self.waiting.first_key_value().map(|(_, statement)| (*statement, self.head_since))
+    }
+
+    pub fn statements(&self) -> impl Iterator<Item = StatementId> {
+        self.waiting.values().copied()
     }
 
     /// Ends a message. `Some`: the session ends, since the server is, or will be, at work on a message that no check
@@ -102,7 +108,7 @@ mod tests {
         ];
         for (case, ends) in cases {
             let mut pipeline = Pipeline::default();
-            let numbers = [pipeline.start(), pipeline.start(), pipeline.start()];
+            let numbers = ["a", "b", "c"].map(|statement| pipeline.start(StatementId::of([statement])));
             assert_eq!(numbers, [0, 1, 2]);
             assert!(pipeline.is_head(0) && !pipeline.is_head(1));
             for (number, outcome, expected) in ends {

@@ -5,6 +5,7 @@
 //! moved (to another session); a session with an abandoned or moved message takes no more and ends once the others are
 //! answered, since later ones would wait behind it.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_postgres::{Client, Connection, Error, SimpleQueryStream};
 
-use super::group::SessionGroup;
+use super::group::{SessionGroup, StatementId};
 use super::pipeline::{End, Pipeline, ReplyState};
 use super::receive::{Incomplete, ROW_LIMIT, receive, send};
 use super::response::Response;
@@ -28,8 +29,13 @@ use crate::runtime::lock;
 pub const IDLE: Duration = Duration::from_secs(300);
 /// How long a session that ends may take to be cancelled and to answer the other messages.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// A message that is at the head for longer than this, and than a round trip, is slow: others do not wait behind it.
+/// A message that is at the head for so much longer than a round trip, and for two of them, is slow: others do not wait
+/// behind it.
 const HEAD_TIMEOUT: Duration = Duration::from_millis(10);
+/// The same for a statement's first run in a session, for which the server loads catalogs and libraries (PostGIS: 15 ms).
+const FIRST_TIMEOUT: Duration = Duration::from_millis(25);
+/// So many statements a session knows to have run.
+const STATEMENTS: usize = 256;
 
 pub struct Session {
     target: String,
@@ -44,6 +50,8 @@ pub struct Session {
     /// The shortest time from a message to its response; at first, how long it took to connect.
     round_trip: Mutex<Duration>,
     pipeline: Mutex<Pipeline>,
+    /// The statements that it has answered.
+    answered_statements: Mutex<HashSet<StatementId>>,
     group: Arc<SessionGroup>,
     idle: Mutex<Duration>,
     end: Mutex<Option<End>>,
@@ -76,6 +84,7 @@ impl Session {
             answered: Mutex::new(Some(Instant::now())),
             round_trip: Mutex::new(round_trip),
             pipeline: Mutex::default(),
+            answered_statements: Mutex::default(),
             group,
             idle: Mutex::new(IDLE),
             end: Mutex::new(None),
@@ -111,8 +120,23 @@ impl Session {
 
     /// When the message at the head turns slow, or did; `None` if there is none.
     pub fn slow_at(&self) -> Option<Instant> {
-        let timeout = HEAD_TIMEOUT + *lock(&self.round_trip);
-        lock(&self.pipeline).head_since().map(|since| since + timeout)
+        let (statement, since) = lock(&self.pipeline).head()?;
+        let is_first = !lock(&self.answered_statements).contains(&statement);
+        let round_trip = *lock(&self.round_trip);
+        Some(since + round_trip + round_trip.max(if is_first { FIRST_TIMEOUT } else { HEAD_TIMEOUT }))
+    }
+
+    /// Whether a statement is under way here that has the session to itself.
+    pub fn is_reserved(&self) -> bool {
+        lock(&self.pipeline).statements().any(|statement| self.group.runs_apart(statement))
+    }
+
+    /// Has the others of the group remember that the statement at the head is slow.
+    pub fn note_slow(&self) {
+        let head = lock(&self.pipeline).head();
+        if let Some((statement, _)) = head {
+            self.group.note_slow(statement);
+        }
     }
 
     pub fn is_slow(&self) -> bool {
@@ -147,7 +171,11 @@ impl Session {
 
     /// Sends `statements` in one message: its place in the order of messages, and its response. An error means that the
     /// session is lost, and a new one may succeed.
-    pub fn send(&self, statements: &str) -> (Ticket<'_>, impl Future<Output = Result<Response, CheckError>> + use<'_>) {
+    pub fn send(
+        &self,
+        statement: StatementId,
+        statements: &str,
+    ) -> (Ticket<'_>, impl Future<Output = Result<Response, CheckError>> + use<'_>) {
         let statements = format!("{} {statements}", self.tag);
         let started = Instant::now();
         *lock(&self.used) = started;
@@ -155,7 +183,8 @@ impl Session {
         // work on, and would wait for a slow message that has overtaken its own.
         let mut pipeline = lock(&self.pipeline);
         let at_head = pipeline.is_idle();
-        let ticket = Ticket { session: self, number: pipeline.start(), at_head, outcome: ReplyState::Abandoned };
+        let number = pipeline.start(statement);
+        let ticket = Ticket { session: self, statement, number, at_head, outcome: ReplyState::Abandoned };
         let client = lock(&self.client).clone();
         let sent = client.as_ref().and_then(|client| send(client, &statements));
         drop(pipeline);
@@ -170,7 +199,7 @@ impl Session {
 
     /// Sends `statements`, and waits for their response.
     pub async fn query(&self, statements: &str) -> Result<Response, CheckError> {
-        let (ticket, response) = self.send(statements);
+        let (ticket, response) = self.send(StatementId::of([statements]), statements);
         let response = response.await;
         ticket.end(ReplyState::Answered);
         response
@@ -213,6 +242,14 @@ impl Session {
         Ok(response)
     }
 
+    fn note_answered(&self, statement: StatementId) {
+        let mut answered = lock(&self.answered_statements);
+        if answered.len() >= STATEMENTS {
+            answered.clear();
+        }
+        answered.insert(statement);
+    }
+
     fn lost(&self) -> CheckError {
         let closed = || CheckError::Closed { target: self.target.clone(), phase: Phase::Query };
         self.error.get().cloned().unwrap_or_else(closed)
@@ -227,6 +264,7 @@ impl Session {
 /// A message's place in the order of its session. Dropped before it has ended, it counts as abandoned.
 pub struct Ticket<'a> {
     session: &'a Session,
+    statement: StatementId,
     number: u64,
     /// It was at the head from the start, so that its duration holds a round trip.
     at_head: bool,
@@ -248,16 +286,20 @@ impl Drop for Ticket<'_> {
         let session = self.session;
         if self.is_head() {
             if session.is_slow() {
-                session.group.note_slow();
+                session.note_slow();
+            } else if self.outcome == ReplyState::Answered {
+                session.group.note_fast(self.statement);
             }
-            if let (true, ReplyState::Answered, Some(since)) =
-                (self.at_head, self.outcome, lock(&session.pipeline).head_since())
+            if let (true, ReplyState::Answered, Some((_, since))) =
+                (self.at_head, self.outcome, lock(&session.pipeline).head())
             {
                 let mut round_trip = lock(&session.round_trip);
                 *round_trip = since.elapsed().min(*round_trip);
             }
         }
-        if self.outcome != ReplyState::Answered {
+        if self.outcome == ReplyState::Answered {
+            session.note_answered(self.statement);
+        } else {
             session.close();
         }
         let end = lock(&session.pipeline).end(self.number, self.outcome);

@@ -67,8 +67,9 @@ async fn server_gets_messages_in_the_order_of_their_tickets() {
             tokio::spawn(async move {
                 let statements = (0..EACH).map(|number| format!("SELECT {sender}.{number:04}"));
                 together.wait().await;
-                let sent: Vec<_> =
-                    statements.map(|text| (session.send(&text), format!("{} {text}", session.tag))).collect();
+                let sent: Vec<_> = statements
+                    .map(|text| (session.send(StatementId::of([&text]), &text), format!("{} {text}", session.tag)))
+                    .collect();
                 together.wait().await;
                 sent.into_iter().map(|((ticket, _), text)| (ticket.number, text)).collect::<Vec<_>>()
             })
