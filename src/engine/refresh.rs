@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::registry::{Answer, CheckRequest, Registered};
+use super::registry::{Answer, CheckRequest, Lead, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
@@ -78,12 +78,16 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
         let is_shared = *engine.scope() != Scope::Process;
         let mut due = if is_shared { tick } else { tick + TICK * LEFT_OUT_ALONE };
         let snapshot = engine.snapshot();
+        let mut leads = Vec::new();
         for check in engine.checks().iter() {
             let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
             let is_critical = engine.is_critical_anywhere(&check.options);
             let period = period(check, is_critical, critical_max_age);
             let tick = (period >= AT_TICKS).then_some(tick);
-            due = due.min(plan.follow(check, period, tick, &process, snapshot.as_ref()));
+            due = due.min(plan.follow(check, period, tick, &process, snapshot.as_ref(), &mut leads));
+        }
+        if !leads.is_empty() {
+            runner::start(leads, process.clone(), ());
         }
         if engine.has_events() {
             process.runtime.spawn(publish(publisher, process.clone()));
@@ -128,8 +132,8 @@ impl Plan {
         Self { part: 1.0 - JITTER * random(), not_before: Instant::now() }
     }
 
-    /// Starts a run if it is time, and returns when to look again. `tick`: the next one, of a check that is renewed at
-    /// ticks.
+    /// Adds a run to `leads` if it is time, and returns when to look again. `tick`: the next one, of a check that is
+    /// renewed at ticks.
     fn follow(
         &mut self,
         check: &Arc<Registered>,
@@ -137,6 +141,7 @@ impl Plan {
         tick: Option<Instant>,
         process: &Arc<Process>,
         snapshot: Option<&TableSnapshot>,
+        leads: &mut Vec<Lead>,
     ) -> Instant {
         let now = Instant::now();
         let state = check.state();
@@ -161,7 +166,7 @@ impl Plan {
         };
         let again = match check.request(request, process) {
             Answer::Leading(lead) => {
-                process.runtime.spawn(runner::run(lead, process.clone()));
+                leads.push(lead);
                 TICK
             }
             Answer::NotRun(NotRun::CircuitOpen { retry_after }) => retry_after.unwrap_or(TICK),

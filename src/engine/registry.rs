@@ -68,7 +68,7 @@ pub enum Answer {
     Latest,
 }
 
-/// A run that is to be started: see [`super::runner::run`].
+/// A run that is to be started: see [`super::runner::start`].
 pub struct Lead {
     pub check: Arc<Registered>,
     pub active: Arc<ActiveCheck>,

@@ -1,7 +1,7 @@
 //! What surrounds every run of a check, read top to bottom: parents, lease, breaker permit, deadline, panic, settle.
 //!
 //! ```text
-//!   run ─► parents have answered? ─► lease (and with it the breaker's permit) ─► Check::run within its deadline ─► settle
+//! start ─► parents have answered? ─► lease (and with it the breaker's permit) ─► Check::run within its deadline ─► settle
 //!            │ in error: Blocked       │ another process answered: its outcome     │ no run: lease given back
 //!            │ silent: Blocked         │ refused: CircuitOpen                      │ (still running, not started)
 //!                                      └ of a fleet: the same with the other hosts, see `fleet`
@@ -9,13 +9,14 @@
 //!
 //! Guarantees: the run is a task of its own, so it delays no other; it completes on every way out, also when it panics
 //! or is dropped; the check's timeout counts from its own start, not from what it waited for before; only a run is
-//! settled, and only once.
+//! settled, and only once. Of runs that are started together those whose parents have answered acquire their leases
+//! together, without waiting for anything; who has to wait for another process does so in the task of its own.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::fleet::{self, Turn};
@@ -23,20 +24,52 @@ use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
 use crate::runtime::{Context, Process};
-use crate::state::{Acquisition, Run, RunResult, acquire};
+use crate::state::{Acquisition, Run, RunResult, StartedRun, acquire, acquire_all, store_results};
 
-/// Runs a check for all callers that wait for it.
-pub fn run(lead: Lead, process: Arc<Process>) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        let result = attempt(&lead, &process).await;
-        lead.completion.complete(result);
-    })
+/// Runs checks for all callers that wait for them, each in a task of its own. `done` is dropped once all have ended.
+pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: impl Clone + Send + 'static) {
+    let count = leads.len().max(1);
+    let runs = leads.into_iter().zip(StartedRun::together(count));
+    process.clone().runtime.spawn(async move {
+        let answered = |(lead, run): (Lead, StartedRun)| async {
+            let answered = parents_answered(&lead.check, &process).await;
+            (lead, run, answered)
+        };
+        let mut ready = runs.map(answered).collect::<FuturesUnordered<_>>().ready_chunks(count);
+        while let Some(ready) = ready.next().await {
+            let mut free = Vec::with_capacity(ready.len());
+            for (lead, run, answered) in ready {
+                match answered {
+                    Ok(()) => free.push((lead, run)),
+                    Err(not_run) => complete(lead, run, Err(not_run)),
+                }
+            }
+            let acquired = acquire_all(&free.iter().map(|(lead, _)| &lead.completion).collect::<Vec<_>>());
+            for ((lead, run), acquired) in free.into_iter().zip(acquired) {
+                let (running, done) = (process.clone(), done.clone());
+                process.runtime.spawn(async move {
+                    let result = attempt(&lead, acquired, &running).await;
+                    complete(lead, run, result);
+                    drop(done);
+                });
+            }
+        }
+    });
 }
 
-async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
+/// Wakes the callers, once the results of runs that were started together are stored if this is the last of them.
+fn complete(lead: Lead, run: StartedRun, result: RunResult) {
+    drop(run);
+    lead.completion.complete(result);
+}
+
+async fn attempt(lead: &Lead, acquired: Option<Acquisition>, process: &Arc<Process>) -> RunResult {
     let Lead { check, active, completion } = lead;
-    parents_answered(check, process).await?;
-    let lease = match acquire(completion).await {
+    let acquired = match acquired {
+        Some(acquired) => acquired,
+        None => acquire(completion).await,
+    };
+    let lease = match acquired {
         Acquisition::Leader(lease) => lease,
         Acquisition::Answered(outcome) => return Ok(outcome),
         Acquisition::Refused(not_run) => return Err(not_run),
@@ -64,7 +97,7 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
         return Err(not_run);
     }
     let is_of_the_server = result.as_ref().is_err_and(CheckError::is_of_the_server);
-    if let Some(parent) = check.explaining_parent(started, None).filter(|_| is_of_the_server) {
+    if let Some(parent) = is_of_the_server.then(|| check.explaining_parent(started, None)).flatten() {
         return Err(NotRun::Blocked { parent: parent.options.name.clone(), answered: false });
     }
     let call_result = call_result(&result, active.check.errors_trip_breaker());
@@ -74,7 +107,11 @@ async fn attempt(lead: &Lead, process: &Arc<Process>) -> RunResult {
         return Ok(Arc::new(outcome));
     }
     let limits = check.shared.limits.load_full();
-    let outcome = lease.settle(Run { outcome, call_result, first: false }, &limits).await;
+    let outcome = lease.settle(Run { outcome, call_result, first: false }, limits);
+    if check.fleet().is_some() {
+        // Before the exchange with the fleet, which may take long.
+        store_results();
+    }
     Ok(turn.publish(outcome).await)
 }
 
@@ -94,7 +131,7 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
             Answer::Joined(run) => run,
             Answer::Leading(lead) => {
                 let in_flight = lead.completion.run().clone();
-                process.runtime.spawn(self::run(lead, process.clone()));
+                start(vec![lead], process.clone(), ());
                 in_flight
             }
         };

@@ -37,13 +37,8 @@ impl Work {
         // The longest first: it is what the sweep waits for.
         leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
         let done = Arc::new(OnDrop(Some(done)));
-        for (_, lead) in leads {
-            let done = done.clone();
-            let run = runner::run(lead, process.clone());
-            process.runtime.spawn(async move {
-                run.await;
-                drop(done);
-            });
+        if !leads.is_empty() {
+            runner::start(leads.into_iter().map(|(_, lead)| lead).collect(), process.clone(), done.clone());
         }
         for run in joined {
             let done = done.clone();

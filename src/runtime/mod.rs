@@ -13,7 +13,7 @@ pub mod queue;
 mod short_work;
 
 pub use context::Context;
-pub use per_process::{PerProcess, generation, loaded_at, lock, uptime, watch_forks};
+pub use per_process::{PerProcess, generation, loaded_at, lock, try_lock, uptime, watch_forks};
 pub use process::Process;
 
 /// A number from 0 to 1.

@@ -1,6 +1,8 @@
 //! What this process knows of one check: its record, kept in step with the backend, and the run that is in flight here.
 
+mod batch;
 mod fleet;
+mod results;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -11,16 +13,15 @@ use super::TableSnapshot;
 use super::backend::{Backend, Busy, Owner};
 use super::counters::Counters;
 use super::in_flight::InFlightRun;
-use super::record::{Acquired, Operation, Record, Run, StatusHistory, Wanted};
+use super::record::{Acquired, Operation, Record, StatusHistory, Wanted};
 use crate::model::{
-    CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, LastError, NotRun, Outcome, Status, Transition,
+    CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, LastError, NotRun, Outcome, Transition,
 };
-use crate::policy::limits::Limits;
 use crate::policy::run_history::RunHistory;
 use crate::runtime::{diagnostics, lock, queue::Queue};
 
 /// How long a thread may wait for another process to unlock a record.
-const LOCK_TIMEOUT: Duration = Duration::from_millis(1);
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_millis(1);
 /// No process holds a record for longer unless it was stopped meanwhile, however few the processors.
 pub(super) const GIVE_UP_AFTER: Duration = Duration::from_millis(500);
 
@@ -58,8 +59,13 @@ pub struct RunsView {
     pub last_error: Option<LastError>,
 }
 
+pub(super) use batch::transact_all;
+use results::UnstoredResult;
+
 struct Local {
     record: Record,
+    /// The latest run, if it is settled in this process's record alone.
+    unstored: Option<UnstoredResult>,
     in_flight: Option<InFlightRun>,
     /// Whether this process has run the check before.
     has_run: bool,
@@ -83,35 +89,58 @@ impl CheckState {
         events: Arc<Queue<Event>>,
         backend: Box<dyn Backend>,
     ) -> Self {
-        let local = Local { record: Record::new(options, stale_after), in_flight: None, has_run: false, own: 0 };
+        let record = Record::new(options, stale_after);
+        let local = Local { record, unstored: None, in_flight: None, has_run: false, own: 0 };
         Self { name, local: Mutex::new(local), backend, events }
     }
 
     /// Brings the record up to date.
-    fn refresh(&self, record: &mut Record, snapshot: Option<&TableSnapshot>) {
-        self.decode(record, self.backend.read_if_changed(snapshot));
+    fn refresh(&self, local: &mut Local, snapshot: Option<&TableSnapshot>) {
+        self.decode(local, self.backend.read_if_changed(snapshot));
     }
 
-    fn decode(&self, record: &mut Record, bytes: Option<Vec<u8>>) {
-        if bytes.is_some_and(|bytes| !record.decode(&bytes)) {
+    fn decode(&self, local: &mut Local, bytes: Option<Vec<u8>>) {
+        let Some(bytes) = bytes else { return };
+        if local.record.decode(&bytes) {
+            local.settle_again();
+        } else {
             diagnostics::publish(true, format!("the record of {} cannot be decoded, and is replaced", self.name));
         }
     }
 
     /// Brings the record up to date, calls `change` while no other process can change it, and stores it if `change`
-    /// returns true.
-    fn transact(&self, record: &mut Record, change: &mut dyn FnMut(&mut Record) -> bool) -> Result<(), Busy> {
-        self.backend.transact(LOCK_TIMEOUT, &mut |bytes| {
-            self.decode(record, bytes);
-            if !change(record) {
-                return None;
-            }
-            let bytes = record.encode(self.backend.capacity());
-            if bytes.is_none() {
-                self.backend.report_too_large(&self.name);
-            }
-            bytes
-        })
+    /// returns true, or a result was not stored yet.
+    fn transact(&self, local: &mut Local, change: &mut dyn FnMut(&mut Record) -> bool) -> Result<(), Busy> {
+        self.transact_within(LOCK_TIMEOUT, local, change)
+    }
+
+    fn transact_within(
+        &self,
+        lock_timeout: Duration,
+        local: &mut Local,
+        change: &mut dyn FnMut(&mut Record) -> bool,
+    ) -> Result<(), Busy> {
+        self.backend.transact(lock_timeout, &mut |bytes| self.change(local, bytes, change))?;
+        self.publish_stored(local);
+        Ok(())
+    }
+
+    /// What `change` makes of the record, to be stored.
+    fn change(
+        &self,
+        local: &mut Local,
+        bytes: Option<Vec<u8>>,
+        change: &mut dyn FnMut(&mut Record) -> bool,
+    ) -> Option<Vec<u8>> {
+        self.decode(local, bytes);
+        if !change(&mut local.record) && local.unstored.is_none() {
+            return None;
+        }
+        let bytes = local.record.encode(self.backend.capacity());
+        if bytes.is_none() {
+            self.backend.report_too_large(&self.name);
+        }
+        bytes
     }
 
     /// Requests an outcome. `obstacle` is consulted only if a run is needed, and returns why there must be none.
@@ -123,7 +152,7 @@ impl CheckState {
         obstacle: impl FnOnce() -> Option<NotRun>,
     ) -> Requested {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, snapshot);
+        self.refresh(&mut local, snapshot);
         let after = local.record.settled();
         let wanted = wanted.map_or(Wanted::SettledAfter(after), Wanted::NotOlderThan);
         if let Some(outcome) = local.record.answer(wanted, now) {
@@ -147,35 +176,41 @@ impl CheckState {
     /// One attempt to get the lease; `check_alive`: whether to check that the owner of another lease still lives.
     pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner, check_alive: bool) -> Result<Acquired, Busy> {
         let mut local = lock(&self.local);
-        let record = &mut local.record;
         let now = Instant::now();
         // Where another owner was last seen, the record is read without a lock first: all that find it expired would
         // queue for the lock, one after the other.
-        if record.is_held(now, |_| true) {
-            self.refresh(record, None);
-            if let Some(outcome) = record.answer(wanted, now) {
+        if local.record.is_held(now, |_| true) {
+            self.refresh(&mut local, None);
+            if let Some(outcome) = local.record.answer(wanted, now) {
                 return Ok(Acquired::Answered(outcome.clone()));
             }
             let alive = |owner: &Owner| !check_alive || self.backend.is_alive(owner);
-            if record.is_held(now, alive) {
+            if local.record.is_held(now, alive) {
                 return Ok(Acquired::Held);
             }
         }
         let mut acquired = Acquired::Held;
-        let mut sequence = 0;
-        self.transact(record, &mut |record| {
-            let (result, changed) = record.acquire(wanted, owner, now, |owner| self.backend.is_alive(owner));
-            if let Acquired::Leader(Some(_)) = result {
-                sequence = record.next_sequence();
-            }
+        self.transact(&mut local, &mut |record| {
+            let (result, changed) = self.acquire_in(record, wanted, owner, now);
             acquired = result;
             changed
         })?;
-        drop(local);
-        if let Acquired::Leader(transition) = acquired {
-            self.publish_transition(transition, sequence);
-        }
         Ok(acquired)
+    }
+
+    /// Requests the lease of a record that no other process can change.
+    pub(super) fn acquire_in(
+        &self,
+        record: &mut Record,
+        wanted: Wanted,
+        owner: Owner,
+        now: Instant,
+    ) -> (Acquired, bool) {
+        let (acquired, changed) = record.acquire(wanted, owner, now, |owner| self.backend.is_alive(owner));
+        if let Acquired::Leader(Some(transition)) = acquired {
+            self.publish_transition(Some(transition), record.next_sequence());
+        }
+        (acquired, changed)
     }
 
     /// Takes the lease in this process alone, since the record cannot be locked.
@@ -186,43 +221,10 @@ impl CheckState {
         let _ = local.record.acquire(wanted, owner, Instant::now(), |_| true);
     }
 
-    /// Settles a run; `None` if another process holds the record and `alone` is not set.
-    pub(super) fn try_settle(&self, owner: Owner, run: &Run, limits: &Limits, alone: bool) -> Option<Arc<Outcome>> {
-        let mut settled = None;
-        let mut sequence = 0;
-        let mut local = lock(&self.local);
-        let Local { record, has_run, own, .. } = &mut *local;
-        let first = !*has_run;
-        let mut settle = |record: &mut Record| {
-            let result = record.settle(owner, Run { first, ..run.clone() }, limits, Instant::now());
-            if result.transition.is_some() {
-                sequence = record.next_sequence();
-            }
-            settled = Some(result);
-            true
-        };
-        if self.transact(record, &mut settle) == Err(Busy) && alone {
-            self.backend.report_stuck();
-            settle(record);
-        }
-        let settled = settled?;
-        *has_run = true;
-        *own = record.settled();
-        drop(local);
-        self.publish_transition(settled.transition, sequence);
-        // The first result is no change, unless it is bad.
-        let is_well = matches!(settled.outcome.status, Status::Healthy | Status::Skipped);
-        if let Some(change) = settled.status_change.filter(|change| change.from.is_some() || !is_well) {
-            let sequence = change.sequence;
-            self.publish(change.event(self.name.clone(), &settled.outcome), sequence);
-        }
-        Some(settled.outcome)
-    }
-
     pub(super) fn give_back(&self, owner: Owner) {
         let mut local = lock(&self.local);
         let mut give_back = |record: &mut Record| record.give_back(owner);
-        if self.transact(&mut local.record, &mut give_back) == Err(Busy) {
+        if self.transact(&mut local, &mut give_back) == Err(Busy) {
             // For other processes it runs out.
             give_back(&mut local.record);
         }
@@ -246,7 +248,7 @@ impl CheckState {
     /// The latest outcome, the state of the circuit, and when the status was taken.
     pub fn latest(&self, snapshot: Option<&TableSnapshot>) -> (Option<Arc<Outcome>>, Option<CircuitStatus>) {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, snapshot);
+        self.refresh(&mut local, snapshot);
         let circuit = local.record.breaker(Instant::now()).map(|(circuit, _)| circuit);
         (local.record.latest().cloned(), circuit)
     }
@@ -284,7 +286,7 @@ impl CheckState {
     /// What is known without a run.
     pub fn view(&self, snapshot: Option<&TableSnapshot>) -> View {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, snapshot);
+        self.refresh(&mut local, snapshot);
         let (record, now) = (&local.record, Instant::now());
         View {
             latest: record.latest().cloned(),
@@ -297,7 +299,7 @@ impl CheckState {
     /// What alerts are judged by, brought up to date.
     pub fn runs(&self, snapshot: Option<&TableSnapshot>) -> RunsView {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, snapshot);
+        self.refresh(&mut local, snapshot);
         let record = &local.record;
         RunsView {
             latest: record.latest().cloned(),
@@ -311,7 +313,7 @@ impl CheckState {
     /// The state of the breaker and who decides on it; `None` without one.
     pub fn breaker(&self) -> Option<(CircuitStatus, CircuitMode)> {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, None);
+        self.refresh(&mut local, None);
         local.record.breaker(Instant::now())
     }
 
@@ -326,7 +328,7 @@ impl CheckState {
                 applied = Some((transition, transition.map_or(0, |_| record.next_sequence())));
                 true
             };
-            match self.transact(&mut local.record, &mut change) {
+            match self.transact(&mut local, &mut change) {
                 Ok(()) => break,
                 Err(Busy) if started.elapsed() < GIVE_UP_AFTER => {}
                 Err(Busy) => {

@@ -10,8 +10,10 @@
 //! ```
 //!
 //! Guarantees: at most one process at a time holds a lease that has not run out; a process that was stopped and comes
-//! back late changes nothing; where the record cannot be locked for 500 ms the process continues alone, and says so. Not
-//! guaranteed: that a check is run once where the backend is unusable.
+//! back late changes nothing; where the record cannot be locked for 500 ms the process continues alone, and says so. The
+//! leases of several checks are acquired together where nothing has to be waited for, and each by itself otherwise; what
+//! they come to is stored together, see [`super::unstored`]. Not guaranteed: that a check is run once where the backend is
+//! unusable.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +22,10 @@ use tokio::time::{Instant, sleep};
 
 use super::backend::fleet::{FleetOperation, FleetResult};
 use super::backend::{Busy, Owner};
-use super::check_state::{CheckState, GIVE_UP_AFTER};
+use super::check_state::{CheckState, GIVE_UP_AFTER, transact_all};
 use super::completion::Completion;
 use super::record::{Acquired, Run};
+use super::unstored;
 use crate::model::{NotRun, Outcome};
 use crate::policy::limits::Limits;
 
@@ -45,11 +48,22 @@ pub enum Acquisition {
     Refused(NotRun),
 }
 
+impl Acquisition {
+    /// `None` where another owner holds the lease.
+    fn of(acquired: Acquired, state: &Arc<CheckState>, owner: Owner) -> Option<Self> {
+        match acquired {
+            Acquired::Leader(_) => Some(Self::Leader(Lease::new(state, owner))),
+            Acquired::Answered(outcome) => Some(Self::Answered(outcome)),
+            Acquired::Refused(refused) => Some(Self::Refused(NotRun::CircuitOpen { retry_after: refused.retry_after })),
+            Acquired::Held => None,
+        }
+    }
+}
+
 /// Acquires the lease, or waits for the outcome of the process that holds it.
 pub async fn acquire(completion: &Completion) -> Acquisition {
     let state = completion.state();
     let owner = state.backend.new_owner();
-    let leader = || Acquisition::Leader(Lease { state: state.clone(), owner, settled: false });
     let (mut wanted, later) = completion.wanted();
     let mut pause = POLL.0;
     let mut busy_since = None;
@@ -60,16 +74,14 @@ pub async fn acquire(completion: &Completion) -> Acquisition {
             alive_at = Some(Instant::now());
         }
         match state.try_acquire(wanted, owner, check_alive) {
-            Ok(Acquired::Leader(_)) => return leader(),
-            Ok(Acquired::Answered(outcome)) => return Acquisition::Answered(outcome),
-            Ok(Acquired::Refused(refused)) => {
-                return Acquisition::Refused(NotRun::CircuitOpen { retry_after: refused.retry_after });
-            }
-            Ok(Acquired::Held) => busy_since = None,
+            Ok(acquired) => match Acquisition::of(acquired, state, owner) {
+                Some(acquisition) => return acquisition,
+                None => busy_since = None,
+            },
             Err(Busy) if busy_since.get_or_insert_with(Instant::now).elapsed() < GIVE_UP_AFTER => {}
             Err(Busy) => {
                 state.acquire_alone(wanted, owner);
-                return leader();
+                return Acquisition::Leader(Lease::new(state, owner));
             }
         }
         // The outcome of the run that is under way will do, whenever it started.
@@ -79,22 +91,50 @@ pub async fn acquire(completion: &Completion) -> Acquisition {
     }
 }
 
+/// Acquires the leases of several checks, as far as nothing has to be waited for; the others, `None`, are left to
+/// [`acquire`]. Results that are to be stored are stored with them.
+pub fn acquire_all(completions: &[&Completion]) -> Vec<Option<Acquisition>> {
+    let requests: Vec<_> =
+        completions.iter().map(|completion| (completion, completion.state().backend.new_owner())).collect();
+    let mut acquired: Vec<Option<Acquisition>> = completions.iter().map(|_| None).collect();
+    let results = unstored::take();
+    let is_requested =
+        |state: &Arc<CheckState>| completions.iter().any(|completion| Arc::ptr_eq(completion.state(), state));
+    let others = results.iter().filter(|state| !is_requested(state));
+    let states: Vec<&CheckState> =
+        completions.iter().map(|completion| completion.state()).chain(others).map(|state| &**state).collect();
+    let now = Instant::now();
+    transact_all(&states, &mut |number, record| {
+        let Some(((completion, owner), acquired)) = requests.get(number).zip(acquired.get_mut(number)) else {
+            return false;
+        };
+        let state = completion.state();
+        let (result, changed) = state.acquire_in(record, completion.wanted().0, *owner, now);
+        *acquired = Acquisition::of(result, state, *owner);
+        changed
+    });
+    unstored::store_each(results);
+    acquired
+}
+
 impl Lease {
+    fn new(state: &Arc<CheckState>, owner: Owner) -> Self {
+        Self { state: state.clone(), owner, settled: false }
+    }
+
     /// Takes over what the fleet knows; the run that is about to start needs the permit of the breaker as it is now.
     pub fn adopt(&self, result: Option<&FleetResult>, operation: Option<FleetOperation>) -> Result<(), NotRun> {
         self.state.adopt_as(self.owner, result, operation)
     }
 
-    /// Stores what the run came to, as the policies judge it.
-    pub async fn settle(mut self, run: Run, limits: &Limits) -> Arc<Outcome> {
-        let started = Instant::now();
-        loop {
-            if let Some(outcome) = self.state.try_settle(self.owner, &run, limits, started.elapsed() > GIVE_UP_AFTER) {
-                self.settled = true;
-                return outcome;
-            }
-            sleep(POLL.0).await;
+    /// What the run came to, as the policies judge it: to be stored with other results.
+    pub fn settle(mut self, run: Run, limits: Arc<Limits>) -> Arc<Outcome> {
+        self.settled = true;
+        let outcome = self.state.settle(self.owner, run, limits);
+        if self.state.backend.as_host().is_some() {
+            unstored::add(self.state.clone());
         }
+        outcome
     }
 }
 

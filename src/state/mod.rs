@@ -29,12 +29,14 @@ pub mod objectives;
 pub mod record;
 pub mod scope;
 mod stored;
+mod unstored;
 
 pub use backend::TableSnapshot;
 pub use check_state::{CheckState, Requested, RunsView, View};
 pub use completion::Completion;
 pub use fleet::Fleet;
 pub use in_flight::{InFlightRun, RunResult};
-pub use lease::{Acquisition, Lease, acquire};
+pub use lease::{Acquisition, Lease, acquire, acquire_all};
 pub use record::{Operation, Run, Wanted};
 pub use scope::Scope;
+pub use unstored::{StartedRun, store as store_results};

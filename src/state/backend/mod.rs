@@ -11,8 +11,11 @@ use std::time::Duration;
 
 pub use crate::model::Owner;
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub use host::TableSnapshot;
+pub use host::{HostBackend, TableSnapshot};
 
+/// The same of records that are changed together.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub use process::ProcessBackend as HostBackend;
 /// No backend is shared there: there is no table to take a snapshot of.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub use std::convert::Infallible as TableSnapshot;
@@ -57,6 +60,12 @@ pub trait Backend: Send + Sync {
         lock_timeout: Duration,
         change: &mut dyn FnMut(Option<Vec<u8>>) -> Option<Vec<u8>>,
     ) -> Result<(), Busy>;
+
+    /// The same as a record of a host's store, which can be changed together with others: see
+    /// [`HostBackend::transact_all`].
+    fn as_host(&self) -> Option<&HostBackend> {
+        None
+    }
 
     /// Reports that the record of that check cannot be encoded within [`Backend::capacity`]: it stays this process's own,
     /// whose leases are void for all others.

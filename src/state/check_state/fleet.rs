@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CheckState, GIVE_UP_AFTER, Local};
+use super::{CheckState, GIVE_UP_AFTER};
 use crate::model::{NotRun, Outcome, Owner, Status, Transition};
 use crate::runtime::lock;
 use crate::state::backend::fleet::{FleetOperation, FleetResult};
@@ -30,7 +30,7 @@ impl CheckState {
 
     fn read_record<T>(&self, read: impl FnOnce(&Record) -> T) -> T {
         let mut local = lock(&self.local);
-        self.refresh(&mut local.record, None);
+        self.refresh(&mut local, None);
         read(&local.record)
     }
 
@@ -98,17 +98,16 @@ impl CheckState {
         let mut published = Vec::new();
         loop {
             let mut local = lock(&self.local);
-            let Local { record, .. } = &mut *local;
             let mut change = |record: &mut Record| {
                 published = change(record).into_iter().map(|change| (change, record.next_sequence())).collect();
                 true
             };
-            match self.transact(record, &mut change) {
+            match self.transact(&mut local, &mut change) {
                 Ok(()) => break,
                 Err(Busy) if started.elapsed() < GIVE_UP_AFTER => {}
                 Err(Busy) => {
                     self.backend.report_stuck();
-                    change(record);
+                    change(&mut local.record);
                     break;
                 }
             }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::availability::RETRY;
+use super::batch::BatchedUpdate;
 use super::file::Key;
 use super::range_lock::MEMBERS;
 use super::{EntryVersion, HostStore, StoreEntry, TableSnapshot, UpdateError};
-use crate::runtime::lock;
+use crate::runtime::{lock, try_lock};
 use crate::state::backend::{Backend, Busy, CAPACITY, Owner, RESERVED};
 
 /// The number of the next lease of this process.
@@ -29,6 +30,42 @@ impl HostBackend {
         let store = HostStore::at(path);
         let entry = store.entry(key);
         Self { store, entry, known: Mutex::default(), full_at: Mutex::default() }
+    }
+
+    /// The same as [`Backend::transact`] for records of one store together, as far as nothing has to be waited for. `change`
+    /// is called with the number of each record; returns for which it was. The others must be changed by themselves.
+    pub fn transact_all(
+        records: &[&Self],
+        change: &mut dyn FnMut(usize, Option<Vec<u8>>) -> Option<Vec<u8>>,
+    ) -> Vec<bool> {
+        let mut changed = vec![false; records.len()];
+        let Some(store) = records.first().map(|first| &first.store) else { return changed };
+        let of_store = records.iter().enumerate().filter(|(_, record)| Arc::ptr_eq(&record.store, store));
+        let (numbers, mut known): (Vec<_>, Vec<_>) =
+            of_store.filter_map(|(number, record)| Some(((number, *record), try_lock(&record.known)?))).unzip();
+        let mut updates: Vec<_> = numbers
+            .iter()
+            .zip(&mut known)
+            .map(|((_, record), known)| BatchedUpdate { entry: &record.entry, known, result: None })
+            .collect();
+        store.update_all(&mut updates, &mut |at, value| {
+            let (number, _) = numbers.get(at)?;
+            change(*number, value)
+        });
+        for ((number, record), update) in numbers.iter().zip(updates) {
+            if update.result == Some(Err(UpdateError::Unavailable)) {
+                record.report_unavailable();
+            }
+            if let Some(changed) = changed.get_mut(*number) {
+                *changed = update.result.is_some();
+            }
+        }
+        changed
+    }
+
+    fn report_unavailable(&self) {
+        *lock(&self.full_at) = Some(Instant::now());
+        self.void_leases();
     }
 
     /// Processes that wait for this one's outcome must not wait until its lease runs out.
@@ -73,11 +110,14 @@ impl Backend for HostBackend {
             Ok(()) => Ok(()),
             Err(UpdateError::Busy) => Err(Busy),
             Err(UpdateError::Unavailable) => {
-                *lock(&self.full_at) = Some(Instant::now());
-                self.void_leases();
+                self.report_unavailable();
                 Ok(())
             }
         }
+    }
+
+    fn as_host(&self) -> Option<&HostBackend> {
+        Some(self)
     }
 
     fn report_too_large(&self, check: &str) {

@@ -15,8 +15,8 @@
 //!
 //! What may block, and for how long: [`HostStore::entry`] and [`HostStore::snapshot`] never. [`HostStore::read_if_changed`]
 //! waits for no other process; the first use of a store waits for its opening (`OPEN_TIMEOUT`, 200 ms at most, once).
-//! [`HostStore::update`] also waits for other processes, twice `lock_timeout` at most: call it in async code with 1 ms, and
-//! try again later on [`UpdateError::Busy`].
+//! [`HostStore::update_all`] waits for threads of this process, 1 ms at most. [`HostStore::update`] also waits for other
+//! processes, twice `lock_timeout` at most: call it in async code with 1 ms, and try again later on [`UpdateError::Busy`].
 //!
 //! Not guaranteed: that anything outlives the machine; that the file systems of disks do not block (a frozen one does:
 //! memory is the default for this reason); order between the values of two entries.
@@ -26,6 +26,7 @@
 //! again in a forked child.
 
 mod availability;
+mod batch;
 mod check_record;
 mod errors;
 mod file;
@@ -47,7 +48,8 @@ use crate::runtime::{PerProcess, lock};
 use availability::Availability;
 pub use check_record::HostBackend;
 pub use file::FORMAT;
-use file::{AssignedSlot, Key, SlotValue, StoreFile, sequence};
+pub use file::TableSnapshot;
+use file::{AssignedSlot, BatchedValue, Key, SlotValue, StoreFile};
 pub use location::default_directory;
 pub use shared_value::SharedValue;
 
@@ -57,13 +59,6 @@ pub struct HostStore {
     entries: Mutex<HashMap<Key, Arc<StoreEntry>>>,
     /// The values that this process knows are in so many of the first slots.
     slots: AtomicUsize,
-}
-
-/// All slots at one moment, for a caller that reads several values at once. It shows which have not changed since they
-/// were read; the others must be read.
-pub struct TableSnapshot {
-    file: Arc<StoreFile>,
-    slots: Vec<u8>,
 }
 
 /// One value of the store. The lock excludes the threads of this process, as the file's locks do other processes.
@@ -181,9 +176,7 @@ impl HostStore {
 
     /// A snapshot of all values that this process knows of, if the store is open. Never blocks.
     pub fn snapshot(&self) -> Option<TableSnapshot> {
-        let file = self.opened()?;
-        let slots = file.slots(self.slots.load(Ordering::Relaxed)).ok()?;
-        Some(TableSnapshot { file, slots })
+        TableSnapshot::new(self.opened()?, self.slots.load(Ordering::Relaxed))
     }
 
     /// The value, if it is not the `known` one, which is brought up to date. Waits for no other process.
@@ -196,13 +189,17 @@ impl HostStore {
         // Held by a thread that updates the value: callers read it again before they decide anything on it.
         let mut location = entry.location.try_lock().ok()?;
         let (file, index) = self.locate(entry, &mut location, None).ok()??;
-        let unchanged = |snapshot: &TableSnapshot| {
-            Arc::ptr_eq(&snapshot.file, &file)
-                && known.moves == location.moves
-                && sequence(&snapshot.slots, index, &entry.key) == Some(known.sequence)
-        };
-        if snapshot.is_some_and(unchanged) {
-            return None;
+        if let Some(snapshot) = snapshot.filter(|snapshot| Arc::ptr_eq(&snapshot.file, &file)) {
+            let is_known = known.moves == location.moves;
+            if is_known && snapshot.sequence(index, &entry.key) == Some(known.sequence) {
+                return None;
+            }
+            if let Some((sequence, value)) =
+                snapshot.later(index, &entry.key, if is_known { known.sequence } else { 0 })
+            {
+                *known = EntryVersion { moves: location.moves, sequence };
+                return Some(value);
+            }
         }
         // A writer may overtake the reader; damage is reported by who finds it with the slot locked.
         for _ in 0..3 {

@@ -31,6 +31,8 @@ pub enum LockRange {
     /// The table of slots, while one is assigned to another key.
     Table,
     Slot(usize),
+    /// So many slots from the first of them.
+    Slots(usize, usize),
     /// Held by a member for as long as it has the file open.
     Member(u32),
     /// Those of all members.
@@ -39,11 +41,13 @@ pub enum LockRange {
 
 impl LockRange {
     fn as_flock(self, kind: impl TryInto<libc::c_short>) -> libc::flock {
+        const SLOT: libc::off_t = 1 << 20;
         const MEMBER: libc::off_t = 1 << 21;
         let (start, length) = match self {
             Self::Header => (0, 1),
             Self::Table => (1, 1),
-            Self::Slot(index) => ((1 << 20) + index as libc::off_t, 1),
+            Self::Slot(index) => (SLOT + index as libc::off_t, 1),
+            Self::Slots(first, count) => (SLOT + first as libc::off_t, count as libc::off_t),
             Self::Member(member) => (MEMBER + libc::off_t::from(member), 1),
             Self::Members => (MEMBER, libc::off_t::from(MEMBERS)),
         };

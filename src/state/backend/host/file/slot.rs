@@ -2,11 +2,11 @@
 
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::{PoisonError, RwLockReadGuard};
 use std::time::Duration;
 
-use super::value_version::{ValueVersion, newest, part};
-use super::{Key, SLOT, StoreFile, slot_at, value_at};
-use crate::model::clock;
+use super::value_version::{FIRST_AT, SECOND_AT, ValueVersion, newest, part};
+use super::{Key, SLOT, StoreFile, home_at, seconds, slot_at};
 use crate::state::backend::CAPACITY;
 use crate::state::backend::host::range_lock::{self, LockRange, RangeLock};
 
@@ -26,38 +26,53 @@ pub enum SlotValue {
     Damaged,
 }
 
-/// Where the descriptions of both values stand in a slot.
-const FIRST_AT: usize = 16;
-const SECOND_AT: usize = 32;
-/// When it was last written, in nanoseconds since boot.
-pub(super) const USED_AT: usize = 48;
+/// When it was last written, in seconds since boot.
+pub(super) const USED_AT: usize = SECOND_AT + ValueVersion::LENGTH;
 /// The checksum of the key.
-pub(super) const CHECKSUM_AT: usize = 56;
-
-/// The sequence of a key's value among these slots, if it is there.
-pub fn sequence(slots: &[u8], index: usize, key: &Key) -> Option<u64> {
-    let slot = slots.chunks_exact(SLOT).nth(index)?;
-    (part::<16>(slot, 0) == *key).then(|| newest(slot).0.sequence)
-}
+pub(super) const CHECKSUM_AT: usize = USED_AT + 4;
 
 /// A slot that other processes cannot lock, until dropped; threads of this one must exclude each other.
 pub struct LockedSlot<'a> {
     store: &'a StoreFile,
     index: usize,
     bytes: [u8; SLOT],
+    // Released in this order.
     _lock: RangeLock<'a>,
+    _threads: RwLockReadGuard<'a, ()>,
+}
+
+/// The home of a slot's next value: where the newest one is not.
+pub(super) fn next_home(index: usize, newest: ValueVersion) -> u64 {
+    home_at(index, u64::from(newest.at) == home_at(index, false))
+}
+
+/// Describes a value of that place in a slot, in place of the older one, and notes that the slot is used.
+pub(super) fn describe(slot: &mut [u8], key: &Key, value: &[u8], at: u64) -> ValueVersion {
+    let (newest, second) = newest(slot);
+    let at = u32::try_from(at).unwrap_or(u32::MAX);
+    let next = ValueVersion::of(newest.sequence.wrapping_add(1).max(1), key, value, at);
+    put(slot, if second { FIRST_AT } else { SECOND_AT }, &next.bytes());
+    put(slot, USED_AT, &seconds().to_le_bytes());
+    next
+}
+
+fn put(slot: &mut [u8], at: usize, bytes: &[u8]) {
+    for (byte, value) in slot.iter_mut().skip(at).zip(bytes) {
+        *byte = *value;
+    }
 }
 
 impl StoreFile {
     /// Locks a slot within `timeout`; `None` if another process holds it for longer.
     pub fn lock(&self, index: usize, timeout: Duration) -> io::Result<Option<LockedSlot<'_>>> {
+        let threads = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         let Some(lock) = range_lock::lock(&self.file, LockRange::Slot(index), timeout)? else { return Ok(None) };
-        Ok(Some(LockedSlot { store: self, index, bytes: self.slot(index)?, _lock: lock }))
+        Ok(Some(LockedSlot { store: self, index, bytes: self.slot(index)?, _lock: lock, _threads: threads }))
     }
 
     /// Reads a slot unless its sequence is the `known` one.
     pub fn read(&self, index: usize, key: &Key, known: u64) -> io::Result<SlotValue> {
-        self.value(&self.slot(index)?, index, key, known)
+        self.value(&self.slot(index)?, key, known)
     }
 
     fn slot(&self, index: usize) -> io::Result<[u8; SLOT]> {
@@ -66,11 +81,11 @@ impl StoreFile {
         Ok(slot)
     }
 
-    fn value(&self, slot: &[u8; SLOT], index: usize, key: &Key, known: u64) -> io::Result<SlotValue> {
+    pub(super) fn value(&self, slot: &[u8], key: &Key, known: u64) -> io::Result<SlotValue> {
         if part::<16>(slot, 0) != *key {
             return Ok(SlotValue::Reassigned);
         }
-        let (version, second) = newest(slot);
+        let (version, _) = newest(slot);
         if version.sequence == 0 {
             return Ok(SlotValue::Empty);
         }
@@ -82,11 +97,11 @@ impl StoreFile {
             return Ok(SlotValue::Damaged);
         }
         let mut value = vec![0; length];
-        match self.file.read_exact_at(&mut value, value_at(index, second)) {
+        match self.file.read_exact_at(&mut value, version.at.into()) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(SlotValue::Damaged),
             other => other?,
         }
-        if ValueVersion::of(version.sequence, key, &value) != version {
+        if ValueVersion::of(version.sequence, key, &value, version.at) != version {
             return Ok(SlotValue::Damaged);
         }
         Ok(SlotValue::New { sequence: version.sequence, value })
@@ -96,30 +111,22 @@ impl StoreFile {
 impl LockedSlot<'_> {
     /// Reads it unless its sequence is the `known` one.
     pub fn read(&self, key: &Key, known: u64) -> io::Result<SlotValue> {
-        self.store.value(&self.bytes, self.index, key, known)
+        self.store.value(&self.bytes, key, known)
     }
 
     /// Writes the value and then, with one write, its description and the time; returns the new sequence.
     pub fn write(mut self, key: &Key, value: &[u8]) -> io::Result<u64> {
-        let (version, second) = newest(&self.bytes);
-        let next = ValueVersion::of(version.sequence.wrapping_add(1).max(1), key, value);
-        self.store.file.write_all_at(value, value_at(self.index, !second))?;
-        self.put(if second { FIRST_AT } else { SECOND_AT }, &next.bytes());
-        self.put(USED_AT, &clock::now().to_le_bytes());
+        let at = next_home(self.index, newest(&self.bytes).0);
+        self.store.file.write_all_at(value, at)?;
+        let next = describe(&mut self.bytes, key, value, at);
         self.store_bytes(FIRST_AT..CHECKSUM_AT)?;
         Ok(next.sequence)
     }
 
     /// Empties it.
     pub fn clear(&mut self) -> io::Result<()> {
-        self.put(FIRST_AT, &[0; 32]);
+        put(&mut self.bytes, FIRST_AT, &[0; 2 * ValueVersion::LENGTH]);
         self.store_bytes(FIRST_AT..USED_AT)
-    }
-
-    fn put(&mut self, at: usize, bytes: &[u8]) {
-        for (byte, value) in self.bytes.iter_mut().skip(at).zip(bytes) {
-            *byte = *value;
-        }
     }
 
     fn store_bytes(&self, changed: std::ops::Range<usize>) -> io::Result<()> {

@@ -5,6 +5,7 @@
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
+use super::slot::next_home;
 use super::value_version::newest;
 use super::*;
 use crate::state::backend::Owner;
@@ -12,10 +13,10 @@ use crate::state::backend::Owner;
 const KEY: Key = [7; 16];
 
 /// A directory that goes with the test.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())))
     }
 
@@ -23,7 +24,7 @@ impl Scratch {
         self.0.join("store")
     }
 
-    fn open(&self) -> StoreFile {
+    pub(super) fn open(&self) -> StoreFile {
         StoreFile::open(&self.path()).unwrap().0
     }
 }
@@ -34,11 +35,11 @@ impl Drop for Scratch {
     }
 }
 
-fn value(read: SlotValue) -> Option<Vec<u8>> {
+pub(super) fn value(read: SlotValue) -> Option<Vec<u8>> {
     if let SlotValue::New { value, .. } = read { Some(value) } else { None }
 }
 
-fn assign(file: &StoreFile, key: &Key) -> usize {
+pub(super) fn assign(file: &StoreFile, key: &Key) -> usize {
     let AssignedSlot::At(index) = file.assign(key, HEADER_TIMEOUT).unwrap() else { panic!("no slot") };
     index
 }
@@ -146,7 +147,7 @@ fn killed_writer_leaves_the_value_before() {
         // What a killed writer gets done: some of the value, in the place that is not in use.
         let mut slot = [0; SLOT];
         file.read_some(&mut slot, slot_at(index)).unwrap();
-        file.file.write_all_at(b"rubbish", value_at(index, !newest(&slot).1)).unwrap();
+        file.file.write_all_at(b"rubbish", next_home(index, newest(&slot).0)).unwrap();
         assert_eq!(value(file.read(index, &KEY, 0).unwrap()).unwrap(), before);
     }
 }
@@ -159,10 +160,10 @@ fn damaged_value_is_found_wherever_it_is_damaged() {
     write(&file, index, b"some value");
     let mut slot = [0; SLOT];
     file.read_some(&mut slot, slot_at(index)).unwrap();
-    let version = if newest(&slot).1 { 32 } else { 16 };
-    let positions = (version..version + 16)
-        .map(|at| slot_at(index) + at)
-        .chain((0..10).map(|at| value_at(index, version == 32) + at));
+    let (newest, second) = newest(&slot);
+    let version = if second { 36 } else { 16 };
+    let positions =
+        (version..version + 20).map(|at| slot_at(index) + at).chain((0..10).map(|at| u64::from(newest.at) + at));
     for position in positions {
         let mut byte = [0];
         file.file.read_exact_at(&mut byte, position).unwrap();
@@ -191,8 +192,8 @@ fn full_table_reassigns_what_was_idle_for_longest() {
         key[..8].copy_from_slice(&(index as u64).to_le_bytes());
         key
     };
-    let assign = |key: &Key, now: u64| file.assign_at(key, HEADER_TIMEOUT, now).unwrap();
-    let idle = u64::try_from(IDLE.as_nanos()).unwrap();
+    let assign = |key: &Key, now: u32| file.assign_at(key, HEADER_TIMEOUT, now).unwrap();
+    let idle = IDLE;
     // Just after boot, within the first hour and later.
     for now in [1_000, idle / 2, 5 * idle] {
         for index in 0..SLOTS {
@@ -200,7 +201,7 @@ fn full_table_reassigns_what_was_idle_for_longest() {
         }
         assert_eq!(assign(&KEY, now), AssignedSlot::Full);
         assert_eq!(assign(&KEY, now + idle - 1), AssignedSlot::Full);
-        let used = |index: usize, at: u64| {
+        let used = |index: usize, at: u32| {
             file.file.write_all_at(&at.to_le_bytes(), slot_at(index) + USED_AT as u64).unwrap();
         };
         used(500, now - 500);
