@@ -131,9 +131,9 @@ fn notify(engine: &Engine, publisher: u64, process: &Arc<Process>, snapshot: Opt
     let new = engine.new_result(snapshot);
     let has_new = new.is_some();
     if let Some((watched, outcome)) = new {
-        let process_of_call = process.clone();
+        let calling = publish(watched.callable, process.clone());
         process.runtime.spawn(async move {
-            if publish(watched.callable, process_of_call).await {
+            if calling.await {
                 watched.notified(outcome);
             }
         });

@@ -136,10 +136,13 @@ class ThresholdSync:
             self._reader.watch_result(NAME, weakly(self._follow))
             self._reader.start_background(critical_max_age=FOLLOW_SECONDS, as_member=False)
 
-    @guarded("reading the saved thresholds")
     def _follow(self) -> None:
         """Take what this process, or another one, has read."""
-        self._take(self._reader.check(NAME, deadline=0))
+        result = self._reader.check(NAME, deadline=0)
+        if result.get("pending"):
+            raise TimeoutError("read again meanwhile")  # so that the engine calls again
+        with guarded("reading the saved thresholds"):
+            self._take(result)
 
     def _take(self, result: Mapping[str, Any]) -> None:
         missing = result.get("details", {}).get("missing")
