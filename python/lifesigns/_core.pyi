@@ -30,6 +30,7 @@ __all__ = [
     "drain",
     "draining",
     "fleet_view",
+    "found_at",
     "heartbeats_of",
     "hide",
     "hold_address",
@@ -120,10 +121,11 @@ class Engine:
     def metrics(self, openmetrics: bool) -> str:
         """The metrics as Prometheus text or as OpenMetrics."""
 
-    def start_background(self, critical_max_age: float | None, publisher: int) -> None:
+    def start_background(self, critical_max_age: float | None, publisher: int, as_member: bool = True) -> None:
         """Renews results shortly before they expire, those of critical checks before they are that old.
 
-        ``publisher`` is the callable that logs events and passes them to subscribers.
+        ``publisher`` is the callable that logs events and passes them to subscribers; ``as_member``: announce this
+        process to those that share, with this engine's readiness.
         """
 
     def note(self, name: str, at: float, gap: float) -> bool:
@@ -136,6 +138,12 @@ class Engine:
         """Has a callable called once no process that shares has noted a result of that name for ``gap`` seconds.
 
         The background calls it, about once a second until one has. Where nothing is shared it is never called.
+        """
+
+    def watch_result(self, name: str, callable: int) -> None:
+        """Has a callable called with each result of a check that differs from the last one in status or details.
+
+        The background calls it, whichever of the processes that share has found the result.
         """
 
     def has_started(self, passing: bool) -> bool:
@@ -417,6 +425,9 @@ def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> Non
 
 def check_counters(engine: Engine) -> dict[str, CheckCounters]:
     """What was counted of each check, by name, parents first. Runs nothing."""
+
+def found_at(engine: Engine) -> dict[str, float]:
+    """When the latest result of each check was found, in seconds since 1970, as far as there is one. Runs nothing."""
 
 def known(engine: Engine) -> Report:
     """The report on what is known of all checks now. Runs nothing."""

@@ -102,7 +102,7 @@ class Engine(Registry, Alerting, Acting):
         if actions is not None:
             self._start_actions(actions, share)
 
-    def start_background(self, *, critical_max_age: float | None = None) -> None:
+    def start_background(self, *, critical_max_age: float | None = None, as_member: bool = True) -> None:
         """Renew results shortly before they expire, so that no caller waits for a dependency.
 
         State changes of circuit breakers reach the log and subscribers within a second, also while nothing requests a
@@ -115,6 +115,8 @@ class Engine(Registry, Alerting, Acting):
         Args:
             critical_max_age: seconds; renew the results of critical checks before they are that old, where their own
                 ttl is longer.
+            as_member: show other processes that this one is alive, and whether this engine is ready. False for an
+                engine beside the one that serves: a process has one status.
         """
         stop_at_exit()
         if self._publisher.start():
@@ -122,7 +124,7 @@ class Engine(Registry, Alerting, Acting):
             self._callables.add_background(self._callables.ids)
         # A fork has ended them.
         self._callables.start_threads(())
-        self._native.start_background(critical_max_age, self._publisher.ids["publisher"])
+        self._native.start_background(critical_max_age, self._publisher.ids["publisher"], as_member)
 
     def serve(self, address: str, **options: Any) -> ProbeServer:
         """Answer probes about these checks at `address`: see `lifesigns.serve`."""
@@ -157,11 +159,26 @@ class Engine(Registry, Alerting, Acting):
         So what one process does regularly, for all, is continued by another one at once when it ends. A thread of the
         engine's calls it, about once a second, while `start_background` runs. One name at a time can be watched.
         """
-        number = _core.new_callable_id()
-        callables.remember(number, function, "")
-        self._callables.add_background({name: number})
-        weakref.finalize(self, callables.forget, [number]).atexit = False
-        self._native.watch_claims(name, gap, number)
+        self._native.watch_claims(name, gap, self._in_background(name, function))
+
+    def watch_result(self, name: str, function: Callable[[], object]) -> None:
+        """Call `function` once the result of a check differs from the last one in its status or details.
+
+        So what one process has found is followed by all that share results. A thread of the engine's calls it within a
+        second or two of when the result is to be renewed, while `start_background` runs, and again where it raises.
+        One check at a time can be watched.
+
+        Raises:
+            UnknownCheckError: the check is not registered.
+        """
+        self._native.watch_result(name, self._in_background(name, function))
+
+    def found_at(self) -> dict[str, float]:
+        """Return when the latest result of each check was found, in seconds since 1970, as far as there is one.
+
+        Costs less than a report, for callers that want a report of what is new. Runs nothing.
+        """
+        return _core.found_at(self._native)
 
     def has_started(self, passing: bool) -> bool:
         """Return whether the critical checks have passed once, here or in a process that shares and is still there.
@@ -348,6 +365,14 @@ class Engine(Registry, Alerting, Acting):
         sweep = await self._arun((name,), False, refresh, max_age, None, deadline)
         self._publisher.publish(None)
         return sweep.result(details)
+
+    def _in_background(self, name: str, function: Callable[[], object]) -> int:
+        """Let the engine call a function by itself from now on, and return its number."""
+        number = _core.new_callable_id()
+        callables.remember(number, function, "")
+        self._callables.add_background({name: number})
+        weakref.finalize(self, callables.forget, [number]).atexit = False
+        return number
 
     def _run(
         self,

@@ -146,7 +146,7 @@ class Engine:
     def _nothing(self, *_: object) -> None:
         return None
 
-    limit = take_events = start_background = resume = _nothing
+    limit = take_events = start_background = resume = watch_claims = watch_result = _nothing
 
 
 class Actions:
@@ -291,6 +291,11 @@ def draining() -> bool:
 
 def check_counters(_engine: object) -> dict[str, Any]:
     """Return none: nothing is counted here."""
+    return {}
+
+
+def found_at(_engine: object) -> dict[str, float]:
+    """Return none: nothing is found here."""
     return {}
 
 

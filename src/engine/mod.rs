@@ -11,6 +11,7 @@ pub mod registry;
 pub mod runner;
 mod started;
 pub mod sweep;
+pub mod watched_results;
 pub mod work;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::model::{CheckOptions, SpecError};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
+use crate::runtime::background::wake;
 use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::objectives::{KnownObjective, Objective, Objectives};
 use crate::state::{Fleet, Scope, TableSnapshot};
@@ -34,6 +36,7 @@ use readiness::ReadinessState;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
 use sweep::Sweep;
+use watched_results::WatchedResult;
 use work::Work;
 
 /// A set of checks that are run together.
@@ -46,6 +49,7 @@ pub struct Engine {
     start: StartState,
     objectives: Objectives,
     watched: ArcSwapOption<WatchedClaims>,
+    watched_result: ArcSwapOption<WatchedResult>,
     max_stale: Duration,
 }
 
@@ -93,8 +97,9 @@ impl Engine {
     pub fn new(max_stale: Duration) -> Self {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
-        let (events, readiness, start, objectives, watched) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, objectives, watched, max_stale }
+        let (events, readiness, start, objectives) = Default::default();
+        let (watched, watched_result) = Default::default();
+        Self { checks, groups, shared, events, readiness, start, objectives, watched, watched_result, max_stale }
     }
 
     /// The same engine in another scope; before checks are registered.
@@ -140,6 +145,7 @@ impl Engine {
             checks.push(registered.clone());
             checks
         });
+        wake();
         Ok(())
     }
 
@@ -148,6 +154,7 @@ impl Engine {
         let registered = self.check(name)?;
         check.prepare();
         registered.replace(check);
+        wake();
         Ok(())
     }
 
@@ -162,6 +169,7 @@ impl Engine {
             }
             groups
         });
+        wake();
     }
 
     /// The group of that name.

@@ -1,7 +1,8 @@
 //! The background refresh: renews results shortly before they expire, so that no caller waits for a dependency.
 //!
 //! Of the processes that share, the one that has run a check last runs it again, at the last tick before it is time. The
-//! others look at each tick whether it has: one that has ended, or is busy, is replaced within a tick.
+//! others look at the first tick from then on whether it has: one that has ended, or is busy, is replaced within a tick.
+//! Between these moments a process sleeps, unless something changes in it: then it looks at its next tick.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,23 +10,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
-use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick};
+use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick, wake, wake_up};
 use crate::runtime::{PerProcess, Process, random};
-use crate::state::{Scope, TableSnapshot};
+use crate::state::TableSnapshot;
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Results that are good for so long are renewed at ticks, several at once; others at their moment.
 const AT_TICKS: Duration = TICK.saturating_mul(4);
-/// How many ticks to leave out between looks at what no other process can have changed.
-const LEFT_OUT_ALONE: u32 = 4;
+/// How long to sleep where nothing is due, unless woken.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 /// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 /// By how much of their time results are renewed early at most, so that not all are renewed at once.
@@ -52,6 +53,7 @@ impl Refresh {
     pub fn limit_critical(&self, max_age: Duration) {
         let millis = u64::try_from(max_age.as_millis()).unwrap_or(u64::MAX);
         self.critical_max_age.fetch_min(millis, Ordering::Relaxed);
+        wake();
     }
 }
 
@@ -71,39 +73,76 @@ impl BackgroundService for Refresh {
 async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher: u64, process: Arc<Process>) {
     let mut plans: HashMap<Arc<str>, Plan> = HashMap::new();
     let mut noticed = Instant::now();
+    let wake_up = wake_up();
     loop {
+        // Made before anything is read: what changes from then on wakes it.
+        let woken = wake_up.notified();
         let Some(engine) = engine.upgrade() else { return };
         let critical_max_age = Duration::from_millis(critical_max_age.load(Ordering::Relaxed));
-        let tick = next_tick();
-        let is_shared = *engine.scope() != Scope::Process;
-        let mut due = if is_shared { tick } else { tick + TICK * LEFT_OUT_ALONE };
         let snapshot = engine.snapshot();
-        let mut leads = Vec::new();
-        for check in engine.checks().iter() {
-            let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
-            let is_critical = engine.is_critical_anywhere(&check.options);
-            let period = period(check, is_critical, critical_max_age);
-            let tick = (period >= AT_TICKS).then_some(tick);
-            due = due.min(plan.follow(check, period, tick, &process, snapshot.as_ref(), &mut leads));
-        }
-        if !leads.is_empty() {
-            runner::start(leads, process.clone(), ());
-        }
-        if engine.has_events() {
-            process.runtime.spawn(publish(publisher, process.clone()));
+        let mut due = renew_due(&engine, &mut plans, critical_max_age, &process, snapshot.as_ref());
+        if notify(&engine, publisher, &process, snapshot.as_ref()) {
+            due = due.min(next_tick());
         }
         if let Some((callable, at)) = engine.next_notice() {
-            let (at, now) = (at.max(noticed + TICK), Instant::now());
+            let (mut at, now) = (at.max(noticed + TICK), Instant::now());
             if at <= now {
                 noticed = now;
+                at = now + TICK;
                 process.runtime.spawn(publish(callable, process.clone()));
-            } else {
-                due = due.min(at);
             }
+            due = due.min(at);
         }
         drop(engine);
-        sleep_until(due.max(Instant::now() + SHORTEST_PAUSE)).await;
+        let due = due.max(Instant::now() + SHORTEST_PAUSE);
+        if timeout_at(due, woken).await.is_ok() {
+            // Several changes are looked at together.
+            sleep_until(due.min(next_tick())).await;
+        }
     }
+}
+
+/// Starts the runs for which it is time, and returns when to look again.
+fn renew_due(
+    engine: &Engine,
+    plans: &mut HashMap<Arc<str>, Plan>,
+    critical_max_age: Duration,
+    process: &Arc<Process>,
+    snapshot: Option<&TableSnapshot>,
+) -> Instant {
+    let tick = next_tick();
+    let mut due = tick + LONGEST_SLEEP;
+    let mut leads = Vec::new();
+    for check in engine.checks().iter() {
+        let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
+        let is_critical = engine.is_critical_anywhere(&check.options);
+        let period = period(check, is_critical, critical_max_age);
+        let tick = (period >= AT_TICKS).then_some(tick);
+        due = due.min(plan.follow(check, period, tick, process, snapshot, &mut leads));
+    }
+    if !leads.is_empty() {
+        runner::start(leads, process.clone(), ());
+    }
+    due
+}
+
+/// Notifies Python of events and of a result that it follows; whether there were any, which may be there still.
+fn notify(engine: &Engine, publisher: u64, process: &Arc<Process>, snapshot: Option<&TableSnapshot>) -> bool {
+    let has_events = engine.has_events();
+    if has_events {
+        process.runtime.spawn(publish(publisher, process.clone()));
+    }
+    let new = engine.new_result(snapshot);
+    let has_new = new.is_some();
+    if let Some((watched, outcome)) = new {
+        let calling = publish(watched.callable, process.clone());
+        process.runtime.spawn(async move {
+            if calling.await {
+                watched.notified(outcome);
+            }
+        });
+    }
+    has_events || has_new
 }
 
 /// For how long a result of the check is to be good.
@@ -115,9 +154,10 @@ fn period(check: &Registered, is_critical: bool, critical_max_age: Duration) -> 
     }
 }
 
-/// Has Python fetch the events, or do what nobody does, unless it is still busy with that.
-async fn publish(callable: u64, process: Arc<Process>) {
-    let _ = timeout(PUBLISH_TIMEOUT, process.callables.call(callable, PUBLISH_TIMEOUT)).await;
+/// Has Python fetch the events, or do what nobody does, unless it is still busy with that; whether it has.
+async fn publish(callable: u64, process: Arc<Process>) -> bool {
+    let called = timeout(PUBLISH_TIMEOUT, process.callables.call(callable, PUBLISH_TIMEOUT)).await;
+    called.is_ok_and(|reply| reply.is_ok())
 }
 
 /// When one check is to be renewed.
@@ -184,16 +224,23 @@ fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
     (period - lead).mul_f64(part)
 }
 
-/// When to look again at a result that is to be renewed at `due`; `None`: now, since the next look would be too late.
+/// When to look again at a result that is to be renewed at `due`; `None`: now. At ticks, which a result of this process
+/// must not miss, since the next look would be too late; that of another one is looked at once it is due.
 fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_own: bool) -> Option<Instant> {
-    let too_late = tick.filter(|_| is_own).unwrap_or(now);
-    (due > too_late).then(|| tick.map_or(due, |tick| tick_before(due, tick)))
+    match tick {
+        Some(tick) if is_own => (due > tick).then(|| tick + whole_ticks(due.saturating_duration_since(tick))),
+        Some(tick) => (due > now).then(|| {
+            let missing = due.saturating_duration_since(tick);
+            let before = whole_ticks(missing);
+            tick + if before < missing { before + TICK } else { before }
+        }),
+        None => (due > now).then_some(due),
+    }
 }
 
-/// The last tick before `due`; `tick`, the next one, if that is later.
-fn tick_before(due: Instant, tick: Instant) -> Instant {
-    let ticks = due.saturating_duration_since(tick).as_nanos() / TICK.as_nanos();
-    tick + TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX))
+/// As many whole ticks as there are in that time.
+fn whole_ticks(time: Duration) -> Duration {
+    TICK.saturating_mul(u32::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -212,7 +259,8 @@ mod tests {
             (0.9, Some(0.8), true, Some(0.8)),
             (1.9, Some(0.8), true, Some(0.8 + TICK.as_secs_f64())),
             (0.5, Some(0.8), false, Some(0.8)),
-            (0.9, Some(0.8), false, Some(0.8)),
+            (0.9, Some(0.8), false, Some(0.8 + TICK.as_secs_f64())),
+            (0.8, Some(0.8), false, Some(0.8)),
             (0.0, Some(0.8), false, None),
         ];
         for (due, tick, is_own, expected) in table {

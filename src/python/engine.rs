@@ -22,6 +22,7 @@ use crate::checks::{Check, default_scope};
 use crate::delivery::Alerts;
 use crate::engine::claims::WatchedClaims;
 use crate::engine::refresh::Refresh;
+use crate::engine::watched_results::WatchedResult;
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
 use crate::model::{CheckScope, SpecError, in_python, positive_seconds};
@@ -159,8 +160,16 @@ impl PyEngine {
     }
 
     /// Renews results shortly before they expire, those of critical checks before they are `critical_max_age` old.
-    /// `publisher` is the callable that hands events to the log and to subscribers.
-    fn start_background(&self, py: Python<'_>, critical_max_age: Option<f64>, publisher: u64) -> PyResult<()> {
+    /// `publisher` is the callable that hands events to the log and to subscribers; `as_member`: announce this process to
+    /// those that share, with this engine's readiness.
+    #[pyo3(signature = (critical_max_age, publisher, as_member=true))]
+    fn start_background(
+        &self,
+        py: Python<'_>,
+        critical_max_age: Option<f64>,
+        publisher: u64,
+        as_member: bool,
+    ) -> PyResult<()> {
         let max_age = critical_max_age.map(|seconds| positive_seconds("critical_max_age", seconds)).transpose()?;
         let made = Arc::new(Refresh::of(&self.inner, publisher));
         let refresh = self.refresh.get_or_init(|| made.clone());
@@ -172,7 +181,7 @@ impl PyEngine {
             if Arc::ptr_eq(refresh, &made) {
                 self.services.add(made)?;
                 self.services.add(Arc::new(Interpreter))?;
-                if *self.inner.scope() != Scope::Process {
+                if as_member && *self.inner.scope() != Scope::Process {
                     self.services.add(Arc::new(Membership::of(&self.inner)))?;
                 }
                 if self.inner.fleet().is_some() {
@@ -196,6 +205,13 @@ impl PyEngine {
     fn watch_claims(&self, name: &str, gap: f64, callable: u64) -> PyResult<()> {
         let gap = not_negative("gap", gap)?;
         self.inner.watch_claims(WatchedClaims { name: name.to_owned(), gap, callable });
+        Ok(())
+    }
+
+    /// Has a callable called with each result of a check that differs from the last one, whichever process has found it.
+    fn watch_result(&self, name: &str, callable: u64) -> PyResult<()> {
+        self.inner.check(name)?;
+        self.inner.watch_result(WatchedResult::new(name.to_owned(), callable));
         Ok(())
     }
 

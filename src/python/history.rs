@@ -1,6 +1,7 @@
 //! What the history in time is made of, and what it knows of objectives.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
@@ -93,6 +94,20 @@ pub fn check_counters<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> Py
         dict.set_item(&*name, pythonize(py, &counters)?)?;
     }
     Ok(dict.into_any())
+}
+
+/// When the latest result of each check was found (seconds since 1970), as far as there is one. Runs nothing.
+#[pyfunction]
+pub fn found_at(py: Python<'_>, engine: &Bound<'_, PyEngine>) -> BTreeMap<String, f64> {
+    let engine = engine.get().inner();
+    py.detach(|| {
+        let snapshot = engine.snapshot();
+        let found_at = |check: &Arc<Registered>| {
+            let latest = check.state().latest(snapshot.as_ref()).0?;
+            Some((check.options.name.clone(), unix(latest.at)))
+        };
+        engine.checks().iter().filter_map(found_at).collect()
+    })
 }
 
 /// When each of the checks is in planned maintenance between two times, in seconds since 1970: whole windows, in order and

@@ -174,7 +174,7 @@ mod _core {
     #[pymodule_export]
     use super::engine::{PyEngine, default_scope_of};
     #[pymodule_export]
-    use super::history::{check_counters, maintenance_windows, objectives_turn, set_objectives};
+    use super::history::{check_counters, found_at, maintenance_windows, objectives_turn, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]

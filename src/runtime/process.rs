@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-use super::background::next_tick;
+use super::background::{next_tick, wake};
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 use super::short_work::ShortWork;
@@ -40,6 +40,7 @@ pub fn drain() {
     let draining = DRAINING.get_or_init(Draining::default);
     draining.is_draining.store(true, Ordering::SeqCst);
     draining.started.notify_waiters();
+    wake();
 }
 
 /// Reverts [`drain`], for tests.

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
+use super::background;
 use super::per_process::lock;
 
 /// The latest [`Queue::CAPACITY`] items that were not fetched yet.
@@ -30,6 +31,7 @@ impl<T> Queue<T> {
         items.push_back(item);
         drop(items);
         self.pushed.notify_one();
+        background::wake();
     }
 
     /// Waits until there was an item since the last call, fetched or not. For one caller.

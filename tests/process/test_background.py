@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lifesigns import BreakerEvent, Engine
+from lifesigns import BreakerEvent, Engine, UnknownCheckError, _core
 from tests.loops import times
 from tests.process.host import where_shared
 from tests.process.probes import Script
@@ -270,3 +270,65 @@ def test_watched_claims__are_missed_once_nobody_claims(tmp_path: Path) -> None:
     wait_until(lambda: len(missed) >= 2)
     assert second.claim_record("turn", time.time(), gap=0.5), "nobody has it"
     assert not first.claim_record("turn", time.time(), gap=30)
+
+
+@where_shared
+def test_watched_result__is_followed_by_all_that_share(tmp_path: Path) -> None:
+    found, seen = ["a"], ([], [])  # type: tuple[list[str], tuple[list[str], list[str]]]
+    engines = [Engine(share="host", application="followed", store_path=tmp_path / "store") for _ in seen]
+    for engine, values in zip(engines, seen, strict=True):
+        engine.register("saved", lambda: {"status": "healthy", "details": {"value": found[0]}}, identity="saved")
+
+        def follow(engine: Engine = engine, values: list[str] = values) -> None:
+            values.append(engine.check("saved", deadline=0)["details"]["value"])
+
+        engine.watch_result("saved", follow)
+        engine.start_background(critical_max_age=1)
+    wait_until(lambda: seen == (["a"], ["a"]))
+    found[0] = "b"
+    wait_until(lambda: seen == (["a", "b"], ["a", "b"]))
+
+
+def test_watched_result__is_notified_again_where_that_raises() -> None:
+    engine, called = Engine(), []  # type: tuple[Engine, list[float]]
+
+    def follow() -> None:
+        called.append(time.monotonic())
+        if len(called) == 1:
+            raise ValueError("once")
+
+    engine.register("saved", lambda: None)
+    engine.watch_result("saved", follow)
+    with pytest.raises(UnknownCheckError):
+        engine.watch_result("unknown", follow)
+    engine.start_background()
+    wait_until(lambda: len(called) == 2)
+
+
+def test_found_at__is_when_the_latest_result_was_found() -> None:
+    engine = Engine()
+    engine.register("known", lambda: None)
+    engine.register("unknown", lambda: None)
+    before = time.time()
+    engine.check("known")
+    first = engine.found_at()
+    assert [*first] == ["known"]
+    assert before <= first["known"] <= time.time()
+    engine.check("known", refresh=True)
+    assert engine.found_at()["known"] > first["known"]
+
+
+@where_shared
+def test_background__beside_the_engine_that_serves_does_not_decide_whether_the_process_is_ready(tmp_path: Path) -> None:
+    beside, serving = (Engine(share="host", application="members", store_path=tmp_path / "store") for _ in range(2))
+    beside.register("failing", lambda: {"status": "error"})
+    serving.register("fine", lambda: None)
+    beside.start_background(as_member=False)
+    wait_until(lambda: [*beside.found_at()] == ["failing"])
+    serving.start_background()
+    (store,) = (tmp_path / "store").glob(f"*{_core.STORE_SUFFIX}")
+    wait_until(lambda: _core.read_store(str(store), True, 30)[0])
+    end = time.monotonic() + 2.5  # two heartbeats
+    while time.monotonic() < end:
+        assert _core.read_store(str(store), True, 30) == (True, "1 of 1 processes are ready")
+        time.sleep(0.1)

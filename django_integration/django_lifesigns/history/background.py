@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django_lifesigns.checks.kept_connections import IDLE_SECONDS, close_kept
 from django_lifesigns.history import recorder
+from django_lifesigns.history.rows import is_shown
 from lifesigns import Engine
 from lifesigns.events import StatusEvent
 from lifesigns.shutdown import call_at_sigterm
@@ -26,7 +28,7 @@ WRITE_EVERY = 15.0
 # How much earlier the engine renews what is to be good for a time.
 EARLY = 0.5
 # How often a process that has not the turns notes what it has counted.
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 30.0
 # After so many pauses without a turn another process takes them: before a result that nobody has recorded is replaced.
 TAKEN_OVER = 1.1
 
@@ -49,6 +51,8 @@ class BackgroundRecording:
         self._turns: Engine | None = None
         self._has_claimed = False
         self._delay = max(0.0, min(WRITE_EVERY - self._pause, 5 * self._pause))
+        # When the results were found that the snapshots have had so far, by check.
+        self._recorded: dict[str, float] = {}
         self._is_changed = False
         # Its one item is with the thread that records changes. No lock: under gevent that would be one of greenlets,
         # and a fork could leave it locked.
@@ -64,7 +68,12 @@ class BackgroundRecording:
 
     def record(self, delay: float = 0.0) -> None:
         """Record what is known and new. Waits neither for a check nor for the database."""
-        recorder.record(self._engine.run(deadline=0), self._engine, log_failures=False, delay=delay)
+        found_at = self._engine.found_at()
+        new = {name: at for name, at in found_at.items() if self._recorded.get(name) != at}
+        results: Mapping[str, Any] = self._engine.run(new, deadline=0) if new else {"checks": {}}
+        recorder.record(results, self._engine, log_failures=False, delay=delay)
+        # What another answer hides, as while the check runs again, is looked at again.
+        self._recorded |= {name: at for name, at in new.items() if is_shown(results["checks"][name])}
 
     def _look(self) -> None:
         """Take the turns from now on, if no other process has taken one for a pause."""

@@ -54,6 +54,11 @@ def rows_of(
             yield HealthCheckLog.of(name, ran, report.get("correlation_id")), is_hidden
 
 
+def is_shown(result: Mapping[str, Any]) -> bool:
+    """Return whether it is the result of a run, and no other answer in its place."""
+    return not result.get("pending") and result.get("error_type") not in NOT_RUN
+
+
 def insert_what_fits(batch: deque[PendingRow]) -> None:
     """Write rows and take them out of the batch; one that no database takes is logged, and does not hold up others."""
     try:

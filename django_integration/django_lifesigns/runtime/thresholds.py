@@ -6,7 +6,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, cast
 
 from django.db import DatabaseError, router
@@ -38,7 +37,7 @@ READ_SECONDS = 5.0
 # Where the table was missing, which `migrate` may make at any time.
 MISSING_SECONDS = 3.0
 LOOK_SECONDS = 1.0
-# How long it leaves alone, at most, what another process has read, where it follows by itself.
+# The same where the processes follow by themselves, and one of them reads for all.
 FOLLOW_SECONDS = 9.0
 NAME = "thresholds"
 
@@ -89,7 +88,6 @@ class ThresholdSync:
         self._reader = Engine(READ_SECONDS, ttl, max_stale=AT_LATEST_SECONDS, log=False, **scope)
         self._reader.register(NAME, keeping_connections(weakly(self._read)), identity=f"{__name__}.{NAME}")
         self._read_at = float("-inf")
-        self._timer: Engine | None = None
         self._limit({})
 
     @guarded("reading the saved thresholds")
@@ -134,10 +132,17 @@ class ThresholdSync:
 
     def sync_in_background(self) -> None:
         """Follow from now on though no caller calls `sync`, as where only native probes are requested."""
-        # No `Job`: that is called for its value, and this is to run by itself.
-        self._timer = Engine(READ_SECONDS + LOOK_SECONDS, FOLLOW_SECONDS, log=False)
-        self._timer.register(NAME, partial(weakly(self.sync), READ_SECONDS))
-        self._timer.start_background()
+        if _has_table():
+            self._reader.watch_result(NAME, weakly(self._follow))
+            self._reader.start_background(critical_max_age=FOLLOW_SECONDS, as_member=False)
+
+    def _follow(self) -> None:
+        """Take what this process, or another one, has read."""
+        result = self._reader.check(NAME, deadline=0)
+        if result.get("pending"):
+            raise TimeoutError("read again meanwhile")  # so that the engine calls again
+        with guarded("reading the saved thresholds"):
+            self._take(result)
 
     def _take(self, result: Mapping[str, Any]) -> None:
         missing = result.get("details", {}).get("missing")
