@@ -173,8 +173,8 @@ def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
         assert found == [] or found[-1][1] < 4, "it does not end before the request does"
         return
     ready_until = max((at for code, at, _ in found if code == 200), default=0.0)
-    # uvicorn's parent looks for signals twice a second.
-    assert ready_until < 1.5, server.log()
+    # uvicorn's parent looks for signals twice a second, and on a busy machine is late.
+    assert ready_until < 3, server.log()
     drained = [code for code, at, _ in found if at > ready_until]
     assert set(drained) == {503}
     assert found[-1][2] > 3, "it ends only with the request, of which 4 s were left"
