@@ -1,4 +1,4 @@
-//! The processes that share a store: each of them writes its status there once a second, and reads those of the others.
+//! The processes that share a store: each of them writes its status there every two seconds, and reads those of the others.
 //!
 //! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its
 //! last snapshot, so that no store can hold up a probe; entries of processes that have ended, or are stopped, expire
@@ -27,7 +27,8 @@ use crate::state::Scope;
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
 const EXPIRES_AFTER: Duration = Duration::from_secs(5);
 const MAX_PROCESSES: usize = 500;
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// One may be left out, and the next be late, before a status expires. It is most of what an idle process costs.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
 /// The status of one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! How long the interpreter of a process has not run, and whether that makes the service dead.
 //!
-//! A thread of Python's boundary acquires the interpreter twice a second, and notes before and after. Other threads read
+//! A thread of Python's boundary acquires the interpreter once a second, and notes before and after. Other threads read
 //! here how long it has been waiting.
 //!
 //! A service is the processes of one container that serve the same address: neither another container's processes nor
@@ -35,8 +35,8 @@ pub use signal::{raise_if_handled, signal_when_wedged};
 use crate::runtime::PerProcess;
 use crate::state::Scope;
 
-/// How often the interpreter is acquired. Costs nothing that can be measured.
-pub const ACQUIRE_INTERVAL: Duration = Duration::from_millis(500);
+/// How often the interpreter is acquired.
+pub const ACQUIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// For how long the interpreter of one process has not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -173,21 +173,20 @@ impl CheckState {
         Requested::Needed { run, wanted, after }
     }
 
-    /// One attempt to get the lease; `check_alive`: whether to check that the owner of another lease still lives.
-    pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner, check_alive: bool) -> Result<Acquired, Busy> {
+    /// One attempt to get the lease.
+    pub(super) fn try_acquire(&self, wanted: Wanted, owner: Owner) -> Result<Acquired, Busy> {
         let mut local = lock(&self.local);
         let now = Instant::now();
         // Where another owner was last seen, the record is read without a lock first: all that find it expired would
         // queue for the lock, one after the other.
         if local.record.is_held(now, |_| true) {
             self.refresh(&mut local, None);
-            if let Some(outcome) = local.record.answer(wanted, now) {
-                return Ok(Acquired::Answered(outcome.clone()));
-            }
-            let alive = |owner: &Owner| !check_alive || self.backend.is_alive(owner);
-            if local.record.is_held(now, alive) {
-                return Ok(Acquired::Held);
-            }
+        }
+        if let Some(outcome) = local.record.answer(wanted, now) {
+            return Ok(Acquired::Answered(outcome.clone()));
+        }
+        if local.record.is_held(now, |owner| self.backend.is_alive(owner)) {
+            return Ok(Acquired::Held);
         }
         let mut acquired = Acquired::Held;
         self.transact(&mut local, &mut |record| {
@@ -196,6 +195,13 @@ impl CheckState {
             changed
         })?;
         Ok(acquired)
+    }
+
+    /// Whether an owner that is `alive` holds the lease.
+    pub(super) fn is_held(&self, snapshot: Option<&TableSnapshot>, alive: impl FnMut(&Owner) -> bool) -> bool {
+        let mut local = lock(&self.local);
+        self.refresh(&mut local, snapshot);
+        local.record.is_held(Instant::now(), alive)
     }
 
     /// Requests the lease of a record that no other process can change.

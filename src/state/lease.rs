@@ -5,8 +5,8 @@
 //!      │           └─ dropped: given back without an outcome; the next caller acquires it
 //!      ├──► Answered: another process has an acceptable outcome
 //!      ├──► Refused: the breaker allows no run
-//!      └──  held by another process: poll its record (1 ms, doubling to 8 ms) until it settles, gives back, dies (looked
-//!           at every 50 ms), or its lease runs out (timeout + 250 ms: it was stopped, or cannot store its outcome)
+//!      └──  held by another process: wait until it settles, gives back or dies (see [`super::held_elsewhere`]), or its
+//!           lease runs out (timeout + 250 ms: it was stopped, or cannot store its outcome)
 //! ```
 //!
 //! Guarantees: at most one process at a time holds a lease that has not run out; a process that was stopped and comes
@@ -24,15 +24,14 @@ use super::backend::fleet::{FleetOperation, FleetResult};
 use super::backend::{Busy, Owner};
 use super::check_state::{CheckState, GIVE_UP_AFTER, transact_all};
 use super::completion::Completion;
+use super::held_elsewhere;
 use super::record::{Acquired, Run};
 use super::unstored;
 use crate::model::{NotRun, Outcome};
 use crate::policy::limits::Limits;
 
-/// How often to look whether another process has an outcome: at first, and at the least.
-const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
-/// How often to look whether the process that runs the check still lives: two system calls, where the record takes one.
-const ALIVE_EVERY: Duration = Duration::from_millis(50);
+/// How long to leave alone a record that another process has locked.
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// The duty to run a check and to settle its outcome; given back when dropped.
 pub struct Lease {
@@ -65,20 +64,17 @@ pub async fn acquire(completion: &Completion) -> Acquisition {
     let state = completion.state();
     let owner = state.backend.new_owner();
     let (mut wanted, later) = completion.wanted();
-    let mut pause = POLL.0;
     let mut busy_since = None;
-    let mut alive_at: Option<Instant> = None;
     loop {
-        let check_alive = alive_at.is_none_or(|at| at.elapsed() >= ALIVE_EVERY);
-        if check_alive {
-            alive_at = Some(Instant::now());
-        }
-        match state.try_acquire(wanted, owner, check_alive) {
+        match state.try_acquire(wanted, owner) {
             Ok(acquired) => match Acquisition::of(acquired, state, owner) {
                 Some(acquisition) => return acquisition,
-                None => busy_since = None,
+                None => {
+                    busy_since = None;
+                    held_elsewhere::ended(state).await;
+                }
             },
-            Err(Busy) if busy_since.get_or_insert_with(Instant::now).elapsed() < GIVE_UP_AFTER => {}
+            Err(Busy) if busy_since.get_or_insert_with(Instant::now).elapsed() < GIVE_UP_AFTER => sleep(PAUSE).await,
             Err(Busy) => {
                 state.acquire_alone(wanted, owner);
                 return Acquisition::Leader(Lease::new(state, owner));
@@ -86,8 +82,6 @@ pub async fn acquire(completion: &Completion) -> Acquisition {
         }
         // The outcome of the run that is under way will do, whenever it started.
         wanted = later;
-        sleep(pause).await;
-        pause = (pause * 2).min(POLL.1);
     }
 }
 

@@ -19,6 +19,7 @@ pub mod fleet;
 pub mod fleet_actions;
 pub mod fleet_alerts;
 pub mod heartbeats;
+mod held_elsewhere;
 pub mod history_marks;
 mod in_flight;
 pub mod incidents;

@@ -154,7 +154,7 @@ impl Record {
     }
 
     /// Whether an owner that is `alive` has the duty to run the check, and time left for it.
-    pub fn is_held(&self, now: Instant, alive: impl Fn(&Owner) -> bool) -> bool {
+    pub fn is_held(&self, now: Instant, mut alive: impl FnMut(&Owner) -> bool) -> bool {
         self.held.as_ref().is_some_and(|held| held.until > now && alive(&held.owner))
     }
 

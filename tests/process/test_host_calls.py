@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.process.host import Start, Worker, on_linux
+from tests.process.host import Start, Worker, on_linux, runs, until
 
 TRACE = ("strace", "-f", "-qq", "-y", "--seccomp-bpf", "-e", "trace=fcntl,pread64,pwrite64")
 CHECKS = 22
 BOUND = 40
 SWEEPS = 10
+
+
+def calls_on_store(trace: str, directory: Path) -> int:
+    return trace.count(f"<{directory}/store/")
 
 
 def can_trace() -> bool:
@@ -45,4 +50,26 @@ def test_sweep__of_22_checks_makes_few_calls_on_the_store(directory: Path, start
     worker.close()
     *sweeps, _ = calls.read_text().split(f"<{marker}>")
     # A machine that is busy with other things spreads what a sweep writes.
-    assert min(sweep.count(f"<{directory}/store/") for sweep in sweeps[3:]) <= BOUND
+    assert min(calls_on_store(sweep, directory) for sweep in sweeps[3:]) <= BOUND
+
+
+@on_linux
+@pytest.mark.skipif(not can_trace(), reason="needs strace")
+def test_waiting__for_many_runs_of_another_process_is_done_by_one_poller(directory: Path, start: Start) -> None:
+    calls = directory / "calls"
+    (directory / "seconds").write_text("2")
+    runner, waiter = start(), start(prefix=(*TRACE, "-o", str(calls)))
+    for worker in (runner, waiter):
+        for number in range(CHECKS):
+            worker.evaluate(f"engine.register('slow{number}', counted, timeout=20.0) and None")
+    runner.send("engine.run(refresh=True)")
+    until(lambda: len(runs(directory)) >= CHECKS)
+    before, started = calls_on_store(calls.read_text(), directory), time.monotonic()
+    report = waiter.evaluate("engine.run()")
+    waited = time.monotonic() - started
+    waiter.close()
+    pid = runner.receive()["checks"]["slow0"]["message"]
+    shared = [name for name, check in report["checks"].items() if check["message"] == pid]
+    assert len(shared) >= CHECKS, "it waited for the other's runs"
+    # One read in 8 ms, and two calls in 50 ms, take 165 a second; a poller for each check took ten times as many.
+    assert calls_on_store(calls.read_text(), directory) - before <= 300 + 400 * waited

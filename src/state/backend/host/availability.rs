@@ -32,7 +32,7 @@ pub const RETRY: Duration = Duration::from_secs(30);
 /// Different problems that are reported before it works again.
 const MAX_PROBLEMS: usize = 100;
 /// How often to look whether the open file is still the one at the path: a little less often than the heartbeats do.
-const VERIFY_EVERY: Duration = Duration::from_millis(1_200);
+const VERIFY_EVERY: Duration = Duration::from_millis(2_400);
 
 /// The store at one path, as far as this process can use it.
 pub struct Availability {

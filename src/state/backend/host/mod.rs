@@ -11,7 +11,7 @@
 //! Guarantees: a value changes as a whole, also when its writer is killed or stopped at any instant; one writer at a time;
 //! a reader never sees an older value after a newer one of the same file; nothing is mapped, so that no damage ends a
 //! process; a store that fails, is full, damaged, replaced or deleted costs the sharing, and never an answer. A deleted or
-//! replaced file is noticed within a second. Processes are members by a random number, and alive while they hold a lock.
+//! replaced file is noticed within two seconds. Processes are members by a random number, and alive while they hold a lock.
 //!
 //! What may block, and for how long: [`HostStore::entry`] and [`HostStore::snapshot`] never. [`HostStore::read_if_changed`]
 //! waits for no other process; the first use of a store waits for its opening (`OPEN_TIMEOUT`, 200 ms at most, once).

@@ -40,7 +40,7 @@ fn state(directory: &Path, name: &str) -> (CheckState, Arc<Queue<Event>>) {
 /// Runs the check, which is in error, without storing the result.
 fn run(state: &CheckState) {
     let owner = state.backend.new_owner();
-    let acquired = state.try_acquire(Wanted::NotOlderThan(Duration::ZERO), owner, true).unwrap();
+    let acquired = state.try_acquire(Wanted::NotOlderThan(Duration::ZERO), owner).unwrap();
     assert!(matches!(acquired, Acquired::Leader(_)), "{acquired:?}");
     let outcome = Outcome::of(Ok(Finding::error("broken")), Instant::now(), SECOND);
     let run = Run { outcome, call_result: CallResult::Failure, first: false };
