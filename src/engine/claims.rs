@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
 use super::Engine;
-use crate::runtime::background::wake;
+use crate::runtime::wake::wake;
 use crate::state::{Scope, history_marks};
 
 /// Claims of one name that are watched.

@@ -25,7 +25,7 @@ use crate::model::{CheckOptions, SpecError};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
 use crate::policy::report::{EMPTY_GROUP, NO_CHECKS, NO_CRITICAL_CHECKS};
-use crate::runtime::background::wake;
+use crate::runtime::wake::wake;
 use crate::runtime::{Process, diagnostics, lock, uptime};
 use crate::state::objectives::{KnownObjective, Objective, Objectives};
 use crate::state::{Fleet, Scope, TableSnapshot};

@@ -16,7 +16,8 @@ use super::registry::{Answer, CheckRequest, Lead, Registered};
 use super::runner;
 use crate::engine::Engine;
 use crate::model::NotRun;
-use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick, wake, wake_up};
+use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_tick};
+use crate::runtime::wake::{wake, wake_up};
 use crate::runtime::{PerProcess, Process, random};
 use crate::state::TableSnapshot;
 

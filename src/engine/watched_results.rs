@@ -6,7 +6,7 @@ use arc_swap::ArcSwapOption;
 
 use super::Engine;
 use crate::model::Outcome;
-use crate::runtime::background::wake;
+use crate::runtime::wake::wake;
 use crate::state::TableSnapshot;
 
 /// The check whose result is followed.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -28,20 +27,6 @@ pub fn next_tick() -> Instant {
     let (now, first) = (Instant::now(), *FIRST.get_or_init(Instant::now));
     let since = now.saturating_duration_since(first);
     now + TICK - Duration::from_nanos((since.as_nanos() % TICK.as_nanos()) as u64)
-}
-
-static WAKE_UP: PerProcess<Notify> = PerProcess::new();
-
-/// What wakes the services of this process that sleep until something is due: see [`wake`].
-pub fn wake_up() -> Arc<Notify> {
-    WAKE_UP.get_or_init(Notify::new)
-}
-
-/// Has services look again, since what they look at has changed in this process.
-pub fn wake() {
-    if let Some(wake_up) = WAKE_UP.get() {
-        wake_up.notify_waiters();
-    }
 }
 
 /// Something that a fork ends and that the child starts again for itself.

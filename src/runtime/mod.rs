@@ -11,6 +11,7 @@ mod per_process;
 pub mod process;
 pub mod queue;
 mod short_work;
+pub mod wake;
 
 pub use context::Context;
 pub use per_process::{PerProcess, generation, loaded_at, lock, try_lock, uptime, watch_forks};

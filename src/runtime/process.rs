@@ -13,10 +13,11 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
-use super::background::{next_tick, wake};
+use super::background::next_tick;
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 use super::short_work::ShortWork;
+use super::wake::wake;
 
 const WORKERS: usize = 2;
 /// Threads for blocking calls: each is started when a call needs it. `blocking` bounds each kind of work, so that

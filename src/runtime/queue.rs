@@ -5,8 +5,8 @@ use std::sync::Mutex;
 
 use tokio::sync::Notify;
 
-use super::background;
 use super::per_process::lock;
+use super::wake::wake;
 
 /// The latest [`Queue::CAPACITY`] items that were not fetched yet.
 pub struct Queue<T> {
@@ -31,7 +31,7 @@ impl<T> Queue<T> {
         items.push_back(item);
         drop(items);
         self.pushed.notify_one();
-        background::wake();
+        wake();
     }
 
     /// Waits until there was an item since the last call, fetched or not. For one caller.

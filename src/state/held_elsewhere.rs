@@ -22,18 +22,18 @@ static WAITING: PerProcess<Waiting> = PerProcess::new();
 
 #[derive(Default)]
 struct Waiting {
-    requests: Mutex<Requests>,
+    waits: Mutex<Waits>,
     /// There is one more.
     added: Notify,
 }
 
 #[derive(Default)]
-struct Requests {
-    all: Vec<Request>,
+struct Waits {
+    all: Vec<Wait>,
     has_poller: bool,
 }
 
-struct Request {
+struct Wait {
     state: Arc<CheckState>,
     /// Dropped once the lease has ended.
     ended: oneshot::Sender<()>,
@@ -41,12 +41,12 @@ struct Request {
 
 /// Waits until no other process that lives holds the lease of the check, as far as can be seen from its record.
 pub async fn ended(state: &Arc<CheckState>) {
-    let (ended, waits) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
     let waiting = WAITING.get_or_init(Waiting::default);
     let needs_poller = {
-        let mut requests = lock(&waiting.requests);
-        requests.all.push(Request { state: state.clone(), ended });
-        !std::mem::replace(&mut requests.has_poller, true)
+        let mut waits = lock(&waiting.waits);
+        waits.all.push(Wait { state: state.clone(), ended });
+        !std::mem::replace(&mut waits.has_poller, true)
     };
     if needs_poller {
         tokio::spawn(Poller(waiting).poll());
@@ -54,7 +54,7 @@ pub async fn ended(state: &Arc<CheckState>) {
         waiting.added.notify_one();
     }
     // Dropped without a word.
-    let _ = waits.await;
+    let _ = end.await;
 }
 
 /// The one that looks for all. Once it is dropped, also with its runtime, those that wait look for themselves, and start
@@ -63,7 +63,7 @@ struct Poller(Arc<Waiting>);
 
 impl Drop for Poller {
     fn drop(&mut self) {
-        *lock(&self.0.requests) = Requests::default();
+        *lock(&self.0.waits) = Waits::default();
     }
 }
 
@@ -83,7 +83,7 @@ impl Poller {
             if check_alive {
                 alive_at = Instant::now();
             }
-            if look(&mut lock(&self.0.requests).all, check_alive) {
+            if look(&mut lock(&self.0.waits).all, check_alive) {
                 return;
             }
         }
@@ -91,12 +91,12 @@ impl Poller {
 }
 
 /// Ends the waits for leases that have ended; true if those were all.
-fn look(requests: &mut Vec<Request>, check_alive: bool) -> bool {
-    requests.retain(|request| !request.ended.is_closed());
-    let snapshot = requests.first().and_then(|request| request.state.snapshot());
+fn look(waits: &mut Vec<Wait>, check_alive: bool) -> bool {
+    waits.retain(|wait| !wait.ended.is_closed());
+    let snapshot = waits.first().and_then(|wait| wait.state.snapshot());
     // By process, the earliest lease that it can still store the outcome of: that of later ones, too.
     let mut living: HashMap<u64, u64> = HashMap::new();
-    requests.retain(|Request { state, .. }| {
+    waits.retain(|Wait { state, .. }| {
         state.is_held(snapshot.as_ref(), |owner: &Owner| {
             let is_known = living.get(&owner.process).is_some_and(|lease| owner.lease >= *lease);
             let is_alive = !check_alive || is_known || state.backend.is_alive(owner);
@@ -106,5 +106,5 @@ fn look(requests: &mut Vec<Request>, check_alive: bool) -> bool {
             is_alive
         })
     });
-    requests.is_empty()
+    waits.is_empty()
 }

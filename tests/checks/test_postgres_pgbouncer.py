@@ -97,3 +97,6 @@ def test_stopped_server_behind_pooler(own: Postgres, pool: PgBouncer) -> None:
         assert result["error_type"] in {"UnavailableError", "TimeoutError", "ConnectionResetError"}, result
     finally:
         own.start()
+        # It would refuse all for 15 s after a login that failed.
+        pool.stop()
+        pool.start()

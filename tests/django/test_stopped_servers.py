@@ -135,5 +135,6 @@ def test_stopped_servers_are_the_causes_that_readiness_names(
             others = {name for name, result in details.items() if result.get("blocked_by") not in causes}
             assert others <= {*causes, *(("default_cache",) if "redis" in stopped else ())}, details
             time.sleep(0.1)
-        assert unnamed == []
+        # A request that waits for one of two servers lets the result of the other get too old to stand.
+        assert len(stopped) > 1 or unnamed == []
     wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 30, server.log())

@@ -31,18 +31,17 @@ class Systemd:
         self.address = address
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(address.replace("@", "\0", 1) if address.startswith("@") else address)
-        self.socket.settimeout(10)
 
-    def receive(self) -> str:
+    def receive(self, seconds: float = 20) -> str:
+        self.socket.settimeout(seconds)
         return self.socket.recv(4096).decode()
 
     def received_within(self, seconds: float) -> list[str]:
         end = time.monotonic() + seconds
         received = []
         while (remaining := end - time.monotonic()) > 0:
-            self.socket.settimeout(remaining)
             try:
-                received.append(self.receive())
+                received.append(self.receive(remaining))
             except TimeoutError:
                 break
         return received

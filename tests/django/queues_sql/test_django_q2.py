@@ -79,8 +79,8 @@ def test_killed_cluster_is_no_error_at_once_and_its_tasks_stay_taken(
         assert results["task_workers"]["details"]["active_workers"] == 1
 
         project.kill(worker)
-        wait_until(lambda: project.check()["task_workers"]["status"] == "degraded", SECONDS)
+        wait_until(lambda: project.check()["task_workers"]["details"]["active_workers"] == 0, SECONDS)
         workers = project.check()["task_workers"]
-        assert workers["details"]["active_workers"] == 0
+        assert workers["status"] == "degraded"
         assert workers["message"].startswith("No worker is registered any more"), workers
         assert project.check()["pending_tasks"]["details"]["taken_tasks"] == details["taken_tasks"]
