@@ -30,7 +30,8 @@ const AT_TICKS: Duration = TICK.saturating_mul(4);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3_600);
 /// How long Python may take to fetch the events, before it is notified again.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
-/// By how much of their time results are renewed early at most, so that not all are renewed at once.
+/// By how much of their time results are renewed early at most, so that not all are renewed at once. Those of one server
+/// are: they share its connections, and the writes to the store.
 const JITTER: f64 = 0.1;
 
 /// The background refresh of one engine, in every process that uses it.
@@ -72,7 +73,7 @@ impl BackgroundService for Refresh {
 
 /// The one task that renews all checks of an engine.
 async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher: u64, process: Arc<Process>) {
-    let mut plans: HashMap<Arc<str>, Plan> = HashMap::new();
+    let mut plans = Plans::default();
     let mut noticed = Instant::now();
     let wake_up = wake_up();
     loop {
@@ -106,7 +107,7 @@ async fn renew(engine: Weak<Engine>, critical_max_age: Arc<AtomicU64>, publisher
 /// Starts the runs for which it is time, and returns when to look again.
 fn renew_due(
     engine: &Engine,
-    plans: &mut HashMap<Arc<str>, Plan>,
+    plans: &mut Plans,
     critical_max_age: Duration,
     process: &Arc<Process>,
     snapshot: Option<&TableSnapshot>,
@@ -115,7 +116,7 @@ fn renew_due(
     let mut due = tick + LONGEST_SLEEP;
     let mut leads = Vec::new();
     for check in engine.checks().iter() {
-        let plan = plans.entry(check.name.clone()).or_insert_with(Plan::new);
+        let plan = plans.of(check);
         let is_critical = engine.is_critical_anywhere(&check.options);
         let period = period(check, is_critical, critical_max_age);
         let tick = (period >= AT_TICKS).then_some(tick);
@@ -161,6 +162,29 @@ async fn publish(callable: u64, process: Arc<Process>) -> bool {
     called.is_ok_and(|reply| reply.is_ok())
 }
 
+/// When the checks of an engine are to be renewed.
+#[derive(Default)]
+struct Plans {
+    by_check: HashMap<Arc<str>, Plan>,
+    /// The part of their time after which results are renewed, by the check that all of them depend on.
+    parts: HashMap<Arc<str>, f64>,
+}
+
+impl Plans {
+    fn of(&mut self, check: &Registered) -> &mut Plan {
+        let Self { by_check, parts } = self;
+        by_check.entry(check.name.clone()).or_insert_with(|| {
+            let part = parts.entry(root_of(check).name.clone()).or_insert_with(|| 1.0 - JITTER * random());
+            Plan { part: *part, not_before: Instant::now() }
+        })
+    }
+}
+
+/// The check that a check depends on, and that depends on none itself.
+fn root_of(check: &Registered) -> &Registered {
+    check.parents.first().map_or(check, |parent| root_of(parent))
+}
+
 /// When one check is to be renewed.
 struct Plan {
     /// The part of its time after which a result is renewed.
@@ -169,10 +193,6 @@ struct Plan {
 }
 
 impl Plan {
-    fn new() -> Self {
-        Self { part: 1.0 - JITTER * random(), not_before: Instant::now() }
-    }
-
     /// Adds a run to `leads` if it is time, and returns when to look again. `tick`: the next one, of a check that is
     /// renewed at ticks.
     fn follow(
@@ -245,8 +265,11 @@ fn whole_ticks(time: Duration) -> Duration {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::checks::callable::CallableCheck;
+    use crate::model::CheckOptions;
 
     #[test]
     fn own_result_is_renewed_at_the_last_tick_and_that_of_another_process_once_it_is_due() {
@@ -289,9 +312,25 @@ mod tests {
     }
 
     #[test]
-    fn checks_are_spread() {
-        let parts: Vec<f64> = (0..100).map(|_| Plan::new().part).collect();
-        assert!(parts.iter().all(|part| (1.0 - JITTER..=1.0).contains(part)));
-        assert!(parts.iter().any(|part| *part < 0.95) && parts.iter().any(|part| *part > 0.95));
+    fn checks_are_spread_but_those_that_depend_on_one_are_renewed_together() {
+        let engine = Engine::new(Duration::from_secs(60));
+        let register = |name: String, parent: Option<&str>| {
+            let depends_on = parent.map(str::to_owned).into_iter().collect();
+            let options = CheckOptions { depends_on, ..CheckOptions::new(name, LEAD, LEAD) };
+            let check = CallableCheck { id: 0, timeout: LEAD };
+            engine.register(options, Arc::new(check)).unwrap();
+        };
+        for index in 0..100 {
+            register(format!("alone-{index}"), None);
+        }
+        for (name, parent) in [("server", None), ("child", Some("server")), ("grandchild", Some("child"))] {
+            register(name.to_owned(), parent);
+        }
+        let mut plans = Plans::default();
+        let parts: Vec<f64> = engine.checks().iter().map(|check| plans.of(check).part).collect();
+        let (alone, of_one) = parts.split_at(100);
+        assert!(alone.iter().all(|part| (1.0 - JITTER..=1.0).contains(part)));
+        assert!(alone.iter().any(|part| *part < 0.95) && alone.iter().any(|part| *part > 0.95));
+        assert!(of_one.windows(2).all(|pair| pair.first() == pair.last()), "{of_one:?}");
     }
 }

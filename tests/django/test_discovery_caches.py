@@ -20,6 +20,7 @@ from lifesigns import specs
 
 DJANGO = "django.core.cache.backends.redis.RedisCache"
 LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+IN_TABLE = "django.core.cache.backends.db.DatabaseCache"
 DJANGO_REDIS = "django_redis.cache.RedisCache"
 PROMETHEUS = "django_prometheus.cache.backends.redis.RedisCache"
 DUMMY = "django.core.cache.backends.dummy.DummyCache"
@@ -259,3 +260,26 @@ def test_discover__readiness_may_rest_on_a_round_trip_whose_server_is_checked(di
     assert found["redis_connectivity"].options.get("ready_max_age") is None
     found, _ = discovered(CACHES={"default": {"BACKEND": LOCAL}})
     assert found["default_cache"].options.get("ready_max_age") is None
+
+
+class ToOther:
+    """A router that has the tables of caches in another database."""
+
+    def db_for_write(self, model: Any, **_: object) -> str | None:
+        return "other" if model._meta.app_label == "django_cache" else None
+
+
+class Broken:
+    def db_for_write(self, model: Any, **_: object) -> str:
+        raise LookupError(model)
+
+
+@pytest.mark.parametrize("router", [None, ToOther, Broken])
+def test_discover__cache_in_a_table_depends_on_its_database(
+    discovered: Any, database: Any, settings: Any, router: Any
+) -> None:
+    database(ENGINE="django.db.backends.postgresql", NAME="app")
+    settings.DATABASE_ROUTERS = [router()] if router else []
+    found, _ = discovered(CACHES={"default": {"BACKEND": IN_TABLE, "LOCATION": "cache_table"}})
+    depends_on, age = (found["default_cache"].options.get(name) for name in ("depends_on", "ready_max_age"))
+    assert (depends_on, age) == ((None, None) if router else (("database_connectivity",), 30))

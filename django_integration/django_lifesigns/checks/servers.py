@@ -73,15 +73,21 @@ def place(address: object) -> str | None:
 def cache_server(alias: str) -> str | None:
     """Return the server of a cache, or those that it may write to."""
     cache = settings.CACHES[alias]
-    backend = import_string(cache["BACKEND"])
-    if issubclass(backend, LOCAL):
+    if issubclass(import_string(cache["BACKEND"]), LOCAL):
         return None
-    if issubclass(backend, DatabaseCache):
-        made = caches.create_connection(alias)
-        return database_server(router.db_for_write(made.cache_model_class))  # type: ignore[attr-defined]
+    if database := cache_database(alias):
+        return database_server(database)
     options = cache.get("OPTIONS") or {}
     sentinels = options.get("SENTINELS") or options.get("sentinels")
     return _joined(sentinels or _locations(cache.get("LOCATION")))
+
+
+def cache_database(alias: str) -> str | None:
+    """Return the alias of the database that has a cache's table; None where it is in none."""
+    if not issubclass(import_string(settings.CACHES[alias]["BACKEND"]), DatabaseCache):
+        return None
+    model = caches.create_connection(alias).cache_model_class  # type: ignore[attr-defined]
+    return router.db_for_write(model)
 
 
 def layer_server(alias: str) -> str | None:

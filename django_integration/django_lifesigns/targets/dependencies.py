@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from django.db import DEFAULT_DB_ALIAS
 
@@ -11,6 +12,7 @@ from django_lifesigns.checks.channels import ChannelRoundTrip
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.checks.migrations import MigrationsApplied, migrated_aliases
 from django_lifesigns.checks.redis import RedisClient
+from django_lifesigns.checks.servers import cache_database
 from django_lifesigns.checks.tasks import TaskQueueTables
 from django_lifesigns.targets.messaging import hosts_of
 from django_lifesigns.targets.redis import are_on, same_server
@@ -28,9 +30,7 @@ def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
     if server is not None and key != "database_connectivity":
         database = checks.get("database_connectivity")
         return ("database_connectivity",) if server == getattr(database, "server", None) else ()
-    if (isinstance(check, TaskQueueTables) and check.database == DEFAULT_DB_ALIAS) or (
-        isinstance(check, MigrationsApplied) and {*(check.databases or migrated_aliases())} == {DEFAULT_DB_ALIAS}
-    ):
+    if _databases_of(check) == {DEFAULT_DB_ALIAS}:
         return ("database_connectivity",) if _is_run(checks.get("database_connectivity")) else ()
     redis = checks.get("redis_connectivity")
     if isinstance(check, CacheRoundTrip) and _is_on(check.alias, redis):
@@ -38,6 +38,18 @@ def default_parents(key: str, checks: Mapping[str, Check]) -> tuple[str, ...]:
     if isinstance(check, ChannelRoundTrip) and isinstance(redis, specs.Redis) and are_on(hosts_of(check.alias), redis):
         return ("redis_connectivity",)
     return ()
+
+
+def _databases_of(check: Check) -> set[str | None]:
+    """Return the aliases of the databases that a check in Python uses through Django."""
+    if isinstance(check, TaskQueueTables):
+        return {check.database}
+    if isinstance(check, MigrationsApplied):
+        return {*(check.databases or migrated_aliases())}
+    if isinstance(check, CacheRoundTrip):
+        with suppress(Exception):  # whatever a router does; what is wrong is said by the check
+            return {cache_database(check.alias)}
+    return set()
 
 
 def _is_on(alias: str, redis: Check | None) -> bool:
