@@ -61,6 +61,21 @@ def states(process: Process) -> list[str]:
     return [one["state"] for one in process.incidents()]
 
 
+def held(process: Process) -> str:
+    """What a process holds of the database's incidents, for people."""
+    incidents = [(one["id"], one["state"], one["message"], one["timeline"]) for one in process.incidents()]
+    return f"{process.evaluate('host')} (decides: {process.decides()}): {incidents}\n{process.evaluate('lines')}"
+
+
+def wait_for_state(processes: list[Process], state: str) -> None:
+    """Wait until all hold one incident of the database, which is in that state."""
+    wait_until(
+        lambda: all(states(process) == [state] for process in processes),
+        timeout=90,
+        message=lambda: "\n".join(held(process) for process in processes),
+    )
+
+
 def same_everywhere(processes: list[Process]) -> bool:
     """Whether all know one incident of the database, which is the same."""
     known = [{one["id"] for one in process.incidents()} for process in processes]
@@ -79,7 +94,7 @@ def test_database_of_all_hosts_fails_one_incident_one_trigger_one_resolve(fleet:
     assert processes[0].fleet()["incidents_holder"]["name"] == holder(processes).evaluate("host")
     recover(fleet)
     wait_until(lambda: took(receiver, "triggered", "resolved"), timeout=90)
-    wait_until(lambda: all(states(process) == ["resolved"] for process in processes), timeout=90)
+    wait_for_state(processes, "resolved")
     assert {body["data"]["incident_id"] for body in receiver.bodies} == {incident["id"]}
 
 
@@ -165,7 +180,7 @@ def test_acknowledged_and_silenced_on_another_host(fleet: Hosts, receiver: Recei
     assert others[0].evaluate("engine.acknowledge('database', 'anna', 'on it')") is True
     assert states(others[0]) == ["acknowledged"], "at once where it was done"
     wait_until(lambda: took(receiver, "triggered", "acknowledged"), timeout=90)
-    wait_until(lambda: all(states(process) == ["acknowledged"] for process in processes), timeout=90)
+    wait_for_state(processes, "acknowledged")
     (acknowledged,) = others[1].incidents()
     assert (acknowledged["acknowledged_by"], acknowledged["comment"]) == ("anna", "on it")
     recover(fleet)
@@ -211,7 +226,8 @@ def test_redis_comes_and_goes_one_incident(fleet: Hosts, receiver: Receiver, red
     wait_until(lambda: same_everywhere(processes), timeout=90)
     recover(fleet)
     wait_until(lambda: took(receiver, "triggered", "resolved"), timeout=180)
-    wait_until(lambda: all(states(process) == ["resolved"] for process in processes), timeout=90)
+    wait_for_state(processes, "resolved")
+    assert took(receiver, "triggered", "resolved")
 
 
 def test_holder_cut_off_continues_alone_and_hands_over(tmp_path: Path, receiver: Receiver, redis: Redis) -> None:

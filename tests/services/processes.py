@@ -13,8 +13,10 @@ POLL_SECONDS = 0.01
 MOST_POLL_SECONDS = 0.05
 
 
-def wait_until(predicate: Callable[[], object], timeout: float = 10.0, message: str = "condition not met") -> None:
-    """Poll until `predicate()` is true; TimeoutError with `message` after `timeout` seconds.
+def wait_until(
+    predicate: Callable[[], object], timeout: float = 10.0, message: str | Callable[[], str] = "condition not met"
+) -> None:
+    """Poll until `predicate()` is true; TimeoutError with `message`, or what it returns then, after `timeout` seconds.
 
     The pauses grow with the time waited, and are as long as a predicate takes that makes requests or runs a program:
     what is waited for needs the processors, too.
@@ -26,7 +28,8 @@ def wait_until(predicate: Callable[[], object], timeout: float = 10.0, message: 
             return
         now = time.monotonic()
         if now - start > timeout:
-            raise TimeoutError(f"{message} (waited {timeout:g} s)")
+            text = message if isinstance(message, str) else message()
+            raise TimeoutError(f"{text} (waited {timeout:g} s)")
         time.sleep(max(POLL_SECONDS, min((now - start) / 20, MOST_POLL_SECONDS), min(now - called, 1.0)))
 
 

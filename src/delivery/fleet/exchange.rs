@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use super::{FleetMember, note};
+use super::{FleetMember, note, note_alone};
 use crate::delivery::alerts::Alerts;
 use crate::model::CheckError;
 use crate::policy::incident::alarm::InstanceAlarms;
@@ -50,7 +50,7 @@ impl FleetMember {
         self.reached_since = None;
         let was_holder = alerts.desk(|desk| desk.leads.is_some()).unwrap_or_default();
         if was_holder {
-            note(alerts, |desk| desk.alone_since = desk.alone_since.or_else(|| Some(SystemTime::now()))).await;
+            note_alone(alerts, SystemTime::now()).await;
             Role::Alone
         } else {
             Role::Follower
@@ -87,7 +87,7 @@ impl FleetMember {
             DocumentTurn::Holder(fence) => {
                 self.left_since = None;
                 if leads != Some(fence) {
-                    if !self.follow(alerts, state.mark, known, process).await? {
+                    if has_news(state.mark, known, leads) && !self.follow(alerts, process).await? {
                         // Not before it has what the holder before has left: with the next tick.
                         self.lease.forget();
                         return Ok(Role::Follower);
@@ -113,7 +113,9 @@ impl FleetMember {
                     note(alerts, |desk| desk.leads = None).await;
                 }
                 (self.watch, self.requests) = Default::default();
-                self.follow(alerts, state.mark, known, process).await?;
+                if has_news(state.mark, known, None) {
+                    self.follow(alerts, process).await?;
+                }
                 let pending = alerts.desk(|desk| desk.pending.clone()).unwrap_or_default();
                 if !pending.is_empty() {
                     fleet.store.request(process, REQUESTS, &pending).await?;
@@ -133,21 +135,32 @@ impl FleetMember {
         is_alone || is_certain || is_long(self.left_since)
     }
 
-    /// Takes over what is stored, if it is newer than what this host has; false where another process holds the store. What
-    /// cannot be decoded is left, and replaced by the next that is stored.
-    async fn follow(
-        &self,
-        alerts: &Arc<Alerts>,
-        stored: Option<DocumentMark>,
-        known: DocumentMark,
-        process: &Arc<Process>,
-    ) -> Result<bool, CheckError> {
-        if stored.is_none_or(|stored| stored <= known) {
-            return Ok(true);
-        }
+    /// Takes over what is stored; false where another process holds the store. What cannot be decoded is left, and replaced
+    /// by the next that is stored.
+    async fn follow(&self, alerts: &Arc<Alerts>, process: &Arc<Process>) -> Result<bool, CheckError> {
         let Some(found) = self.fleet.store.load(process, self.lease.key()).await? else { return Ok(true) };
         let Some(all) = FleetIncidents::decode(&found.value, found.age) else { return Ok(true) };
         let adopting = alerts.clone();
         Ok(spawn_blocking(move || adopting.adopt(&all, found.mark).is_ok()).await.unwrap_or_default())
+    }
+}
+
+/// Whether what is stored is newer than what this host has. `leads`: the fence with which it was the last holder: what it
+/// has stored with that, with or without an answer, is in its tables, with all that it has decided since.
+fn has_news(stored: Option<DocumentMark>, known: DocumentMark, leads: Option<u64>) -> bool {
+    stored.is_some_and(|stored| stored > known && Some(stored.fence) != leads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_holder_takes_over_what_others_have_stored_and_nothing_of_its_own() {
+        let mark = |fence, revision| DocumentMark { fence, revision };
+        let known = mark(5, 2);
+        let found = [None, Some(mark(5, 2)), Some(mark(5, 3)), Some(mark(6, 1))]
+            .map(|stored| [has_news(stored, known, None), has_news(stored, known, Some(5))]);
+        assert_eq!(found, [[false, false], [false, false], [true, false], [true, true]]);
     }
 }

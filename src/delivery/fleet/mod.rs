@@ -25,7 +25,7 @@ mod targets;
 mod watch;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -119,13 +119,14 @@ impl FleetMember {
             return (Vec::new(), false);
         }
         self.watch.take_own(&self.instance, &alarms);
+        let decided_at = SystemTime::now();
         let (watch, requests) = (std::mem::take(&mut self.watch), self.requests.clone());
         let leading = alerts.clone();
         let led = spawn_blocking(move || (leading.lead(&watch, &requests), watch)).await;
         let Ok((claims, watch)) = led else { return (Vec::new(), false) };
         self.watch = watch;
         if let Role::Holder(fence) = role
-            && !self.store(alerts, fence, process).await
+            && !self.store(alerts, fence, decided_at, process).await
         {
             return (Vec::new(), false);
         }
@@ -140,8 +141,14 @@ impl FleetMember {
         }
     }
 
-    /// Stores what was decided; false if another host is the holder by now, so that nothing may be sent.
-    async fn store(&mut self, alerts: &Arc<Alerts>, fence: u64, process: &Arc<Process>) -> bool {
+    /// Stores what was decided since `decided_at`; false if another host is the holder by now, so that nothing may be sent.
+    async fn store(
+        &mut self,
+        alerts: &Arc<Alerts>,
+        fence: u64,
+        decided_at: SystemTime,
+        process: &Arc<Process>,
+    ) -> bool {
         let encoding = alerts.clone();
         let encoded = spawn_blocking(move || encoding.encode_for_fleet()).await.unwrap_or_default();
         let Some(encoded) = encoded else {
@@ -173,6 +180,7 @@ impl FleetMember {
                     // It is the last holder, which continues.
                     self.fleet.lost(&error);
                     self.reached_since = None;
+                    note_alone(alerts, decided_at).await;
                     return true;
                 }
             }
@@ -185,6 +193,11 @@ impl FleetMember {
         }
         true
     }
+}
+
+/// Notes that this host decides alone since then, unless it did before.
+async fn note_alone(alerts: &Arc<Alerts>, since: SystemTime) {
+    note(alerts, move |desk| desk.alone_since = desk.alone_since.or(Some(since))).await;
 }
 
 /// Changes what the host knows beside the incidents.

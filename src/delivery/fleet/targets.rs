@@ -27,7 +27,7 @@ pub fn fleet_targets(
     rules: &Rules,
     now: Moment,
 ) -> Vec<Target> {
-    let mut said = watch.by_subject();
+    let mut said = watch.by_subject(open);
     let mut targets: BTreeMap<Arc<str>, Target> = BTreeMap::new();
     for target in here {
         let alarms = said.remove(&*target.name);
@@ -160,5 +160,29 @@ mod tests {
         let targets = found(&watch, &["cache", "database"]);
         assert_eq!([failing(targets.get("cache")), failing(targets.get("database"))], [Some(None); 2]);
         assert_eq!(targets.get("database").map(|database| &*database.observed.message), Some(OVER));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_said_before_an_outage_keeps_an_incident_open_and_opens_none() {
+        tokio::time::advance(Duration::from_secs(100)).await;
+        let mut watch = InstanceWatch::default();
+        watch.take(&[], Duration::from_secs(60));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        // The server is reached again since just now: `b` and `c` are not yet heard again.
+        let before = [said("a", &[]), said("b", &["database"]), said("c", &["queue"])];
+        watch.take(&before, Duration::ZERO);
+        let fails = |watch: &InstanceWatch, open: &[&str]| {
+            let targets = found(watch, open);
+            ["database", "queue"].map(|name| failing(targets.get(name)).flatten().is_some())
+        };
+        assert_eq!(fails(&watch, &[]), [false, false], "they may have recovered");
+        assert_eq!(fails(&watch, &["database", "queue"]), [true, true], "nothing is known to be over");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        watch.take(&[said("b", &["database"]), said("c", &[])], Duration::from_secs(2));
+        assert_eq!(fails(&watch, &[]), [true, false], "both are heard again");
+        let queue = |watch: &InstanceWatch| failing(found(watch, &["queue"]).get("queue"));
+        assert_eq!(queue(&watch), None, "not all are heard again");
+        tokio::time::advance(Duration::from_secs(13)).await;
+        assert_eq!(queue(&watch), Some(None));
     }
 }

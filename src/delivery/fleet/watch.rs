@@ -6,9 +6,10 @@
 //! ```
 //!
 //! An instance of which nothing is found says nothing: the server may have lost it. So a holder that has not listened for
-//! as long as each has to speak takes nothing for over.
+//! as long as each has to speak takes nothing for over. Nor does it open anything by what was said before it reached the
+//! server: after an outage that is what was so before, or during it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,8 +24,10 @@ const SETTLED_AFTER: Duration = Duration::from_secs(15);
 /// What is known of the instances that fail.
 #[derive(Debug, Default)]
 pub struct InstanceWatch {
-    /// Since when this process listens as the holder.
+    /// Since when this process listens as the holder without a break.
     since: Option<Instant>,
+    /// Since when the server was reached without a break, as holder or not.
+    reached_since: Option<Instant>,
     failing: BTreeMap<String, (Instant, InstanceAlarms)>,
     total: usize,
 }
@@ -33,7 +36,9 @@ impl InstanceWatch {
     /// Takes in what the instances have said; `reached`: for how long the server was reached without a break.
     pub fn take(&mut self, said: &[ReportedAlarms], reached: Duration) {
         let now = Instant::now();
-        self.since.get_or_insert(now);
+        let reached_since = now.checked_sub(reached).unwrap_or(now);
+        self.since = Some(self.since.unwrap_or(now).max(reached_since));
+        self.reached_since = Some(reached_since);
         let is_gone = |age: Duration| age > MISSED_AFTER && reached > MISSED_AFTER;
         self.total = 0;
         for ReportedAlarms { instance, age, alarms } in said {
@@ -72,11 +77,12 @@ impl InstanceWatch {
         u32::try_from(self.total.max(self.failing.len()).max(1)).unwrap_or(u32::MAX)
     }
 
-    /// What is said, by subject.
-    pub fn by_subject(&self) -> BTreeMap<&str, SubjectAlarms<'_>> {
+    /// What is said, by subject; of one that is not among `open` only what was said since the server is reached.
+    pub fn by_subject(&self, open: &BTreeSet<String>) -> BTreeMap<&str, SubjectAlarms<'_>> {
         let mut found: BTreeMap<&str, SubjectAlarms<'_>> = BTreeMap::new();
-        for (_, InstanceAlarms { name, alarms }) in self.failing.values() {
-            for alarm in alarms {
+        for (at, InstanceAlarms { name, alarms }) in self.failing.values() {
+            let is_current = self.reached_since.is_none_or(|since| *at >= since);
+            for alarm in alarms.iter().filter(|alarm| is_current || open.contains(&alarm.subject)) {
                 let alarm: &Alarm = alarm;
                 found.entry(&alarm.subject).or_insert_with(|| SubjectAlarms(Vec::new())).0.push((name, alarm));
             }
@@ -105,7 +111,8 @@ mod tests {
     }
 
     fn failing(watch: &InstanceWatch) -> Vec<String> {
-        watch.by_subject().get("database").map(SubjectAlarms::names).unwrap_or_default()
+        let open = BTreeSet::from(["database".to_owned()]);
+        watch.by_subject(&open).get("database").map(SubjectAlarms::names).unwrap_or_default()
     }
 
     #[tokio::test(start_paused = true)]
