@@ -115,6 +115,17 @@ def ready(address: str) -> int:
     return 0
 
 
+def are_loaded(server: Server) -> bool:
+    """Whether uWSGI's two workers have loaded the application, and neither is about to be replaced.
+
+    One that is still loading does not notice SIGTERM, with any application: its master kills it after a minute
+    (`--worker-reload-mercy`).
+    """
+    log, workers = server.log(), server.workers()
+    are_ready = all(f"pid: {pid} (default app)" in log and f"process {pid} is done" not in log for pid in workers)
+    return len(workers) == 2 and are_ready
+
+
 def recorded(folder: Path) -> Counter[str]:
     """How often each result of the check is in the history, by when it was found."""
     with closing(sqlite3.connect(folder / "db.sqlite3", timeout=20)) as database:
@@ -139,7 +150,7 @@ def test_first_sweep_of_a_fresh_server_is_healthy(name: str, redis_server: Redis
     }
     with running(SERVERS[name], tmp_path, settings) as server:
         # The first request is this one: no other has warmed anything up.
-        wait_until(lambda: _accepts(server.port), 60, server.log())
+        wait_until(lambda: _accepts(server.port), 60, server.log)
         code, _, body = send_request(server.port, "/health/", host="localhost")
         statuses = {check: result["status"] for check, result in json.loads(body)["checks"].items()}
         assert (code, set(statuses.values())) == (200, {"healthy", "skipped"}), (statuses, server.log())
@@ -152,9 +163,9 @@ def test_first_sweep_of_a_fresh_server_is_healthy(name: str, redis_server: Redis
 def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with running(SERVERS[name], tmp_path, settings) as server:
-        wait_until(lambda: ready(address) == 200 and answers(server.port), 60, server.log())
-        if name == "uwsgi-lazy":  # its master waits for a worker that is still loading the application
-            wait_until(lambda: len(server.listening(address)) == 2, 30, server.log())
+        wait_until(lambda: ready(address) == 200 and answers(server.port), 60, server.log)
+        if name == "uwsgi-lazy":
+            wait_until(lambda: are_loaded(server), 60, "a worker is still loading")
         time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
         with subprocess.Popen(
             ["curl", "--silent", "--output", "/dev/null", f"http://localhost:{server.port}/slow/"]
@@ -184,8 +195,8 @@ def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
 def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with running(RECYCLING[name], tmp_path, settings) as server:
-        wait_until(lambda: answers(server.port), 60, server.log())
-        wait_until(lambda: ready(address) == 200, 30, server.log())
+        wait_until(lambda: answers(server.port), 60, server.log)
+        wait_until(lambda: ready(address) == 200, 30, server.log)
         seen: set[int] = set()
         codes: Counter[int] = Counter()
 
@@ -196,11 +207,12 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
             codes[ready(address)] += 1
             return len(seen) >= 6 and runs(tmp_path) >= 5
 
-        wait_until(is_recycled, 90, server.log())
-        # uWSGI's master waits for a minute for a worker that is still loading the application when SIGTERM comes.
-        wait_until(lambda: len(server.listening(address)) == 2 and ready(address) == 200, 30, server.log())
+        wait_until(is_recycled, 90, server.log)
+        wait_until(lambda: len(server.listening(address)) == 2 and ready(address) == 200, 60, server.log)
+        if name == "uwsgi-lazy":
+            wait_until(lambda: are_loaded(server), 60, "a worker is still loading")
         server.process.terminate()
-        server.process.wait(30)
+        server.process.wait(60)
         found, counted = recorded(tmp_path), runs(tmp_path)
     assert codes[200] > 0
     # A probe that a worker has accepted when it ends is cut: at most one for each.
@@ -219,9 +231,9 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
 def test_server_that_ends_after_its_last_request_loses_no_history(name: str, tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with running(ENDING[name], tmp_path, settings) as server:
-        wait_until(lambda: ready(address) == 200, 60, server.log())
-        wait_until(lambda: runs(tmp_path) >= 2, 30, server.log())
-        wait_until(lambda: not answers(server.port) or server.process.poll() is not None, 30, server.log())
+        wait_until(lambda: ready(address) == 200, 60, server.log)
+        wait_until(lambda: runs(tmp_path) >= 2, 30, server.log)
+        wait_until(lambda: not answers(server.port) or server.process.poll() is not None, 30, server.log)
         server.process.wait(20)
         found, counted = recorded(tmp_path), runs(tmp_path)
     assert max(found.values()) == 1
