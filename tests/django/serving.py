@@ -72,7 +72,7 @@ def serving(command: Sequence[str], folder: Path, settings: dict[str, Any], **mo
 def served(server: str, folder: Path, settings: dict[str, Any]) -> Iterator[int]:
     """The port at which the project, migrated, is served with these settings."""
     with serving(COMMANDS[server], folder, settings) as running:
-        wait_until(lambda: answers(running.port), 30, running.log())
+        wait_until(lambda: answers(running.port), 30, running.log)
         yield running.port
 
 

@@ -60,7 +60,7 @@ def project(kind: str, folder: Path, port: int, **more: Any) -> Iterator[Server]
         settings["MIDDLEWARE"] = []
         command = tuple("wrapped:application" if word == "demo.asgi:application" else word for word in UVICORN)
     with serving(command, folder, settings) as server:
-        wait_until(lambda: answers(server.port), 30, server.log())
+        wait_until(lambda: answers(server.port), 30, server.log)
         yield server
 
 

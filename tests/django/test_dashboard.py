@@ -429,7 +429,7 @@ def test_database__stopped_the_page_answers_from_what_is_known(tmp_path: Path) -
         }
         paths = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo")))
         with serving((*GUNICORN, "--threads", "4"), tmp_path, settings, PYTHONPATH=paths) as server:
-            wait_until(lambda: answers(server.port), 30, server.log())
+            wait_until(lambda: answers(server.port), 30, server.log)
 
             def shown() -> tuple[float, Any]:
                 started = time.monotonic()
@@ -441,12 +441,12 @@ def test_database__stopped_the_page_answers_from_what_is_known(tmp_path: Path) -
                 checks = {check["name"]: check["status"] for check in shown()[1]["checks"]}
                 return str(checks["database_connectivity"])
 
-            wait_until(lambda: status() == "healthy" and shown()[1]["history_error"] is None, 60, server.log())
+            wait_until(lambda: status() == "healthy" and shown()[1]["history_error"] is None, 60, server.log)
             postgres.suspend()
             try:
-                wait_until(lambda: status() == "error", 60, server.log())
+                wait_until(lambda: status() == "error", 60, server.log)
                 # What was read before is shown for as long as it is kept.
-                wait_until(lambda: shown()[1]["history_error"], 60, server.log())
+                wait_until(lambda: shown()[1]["history_error"], 60, server.log)
                 seconds, found = shown()
                 assert found["checks"][0]["name"] == "database_connectivity"
                 assert seconds < history.WAIT_SECONDS + 1.5
@@ -454,7 +454,7 @@ def test_database__stopped_the_page_answers_from_what_is_known(tmp_path: Path) -
                 assert (code, "The history cannot be read" in page) == (200, True)
             finally:
                 postgres.resume()
-            wait_until(lambda: shown()[1]["history_error"] is None and status() == "healthy", 60, server.log())
+            wait_until(lambda: shown()[1]["history_error"] is None and status() == "healthy", 60, server.log)
 
 
 def test_admin__leads_to_the_check_on_the_dashboard(settings: Any) -> None:

@@ -125,7 +125,7 @@ def test_recording_logs_no_line_for_each_failure(caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
 def test_server_records_without_a_request_each_result_once(command: Sequence[str], tmp_path: Path) -> None:
     with serving(command, tmp_path, project(tmp_path)) as server:
-        wait_until(lambda: len(rows(tmp_path)) >= 6, 60, server.log())
+        wait_until(lambda: len(rows(tmp_path)) >= 6, 60, server.log)
         found = rows(tmp_path)
         assert {status for _, status in found} == {"healthy"}
         assert max(Counter(at for at, _ in found).values()) == 1
@@ -135,7 +135,7 @@ def test_server_records_without_a_request_each_result_once(command: Sequence[str
 def test_server_with_record_off_records_nothing(tmp_path: Path) -> None:
     settings = project(tmp_path, RECORD=False, PROBE_SERVER=f"127.0.0.1:{free_port()}")
     with serving(SERVERS["gunicorn"], tmp_path, settings) as server:
-        wait_until(lambda: answers(server.port), 60, server.log())
+        wait_until(lambda: answers(server.port), 60, server.log)
         time.sleep(4)
         assert rows(tmp_path) == []
 
@@ -143,7 +143,7 @@ def test_server_with_record_off_records_nothing(tmp_path: Path) -> None:
 @pytest.mark.services
 def test_worker_that_is_killed_is_replaced_as_recorder(tmp_path: Path) -> None:
     with serving(SERVERS["gunicorn"], tmp_path, project(tmp_path)) as server:
-        wait_until(lambda: len(rows(tmp_path)) >= 2, 60, server.log())
+        wait_until(lambda: len(rows(tmp_path)) >= 2, 60, server.log)
         for _ in range(3):
             os.kill(server.workers()[0], signal.SIGKILL)
             before = len(rows(tmp_path))

@@ -46,7 +46,7 @@ def project(folder: Path, **lifesigns: Any) -> dict[str, Any]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with serving((*GUNICORN, "--workers", "2"), tmp_path, project(tmp_path)) as server:
-        wait_until(lambda: answers(server.port), 30, server.log())
+        wait_until(lambda: answers(server.port), 30, server.log)
         yield server
 
 
@@ -146,7 +146,7 @@ def test_store__that_cannot_be_used_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     settings = project(tmp_path, STORE_PATH=str(tmp_path / "link"))
     with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as server:
-        wait_until(lambda: answers(server.port), 30, server.log())
+        wait_until(lambda: answers(server.port), 30, server.log)
         assert health(server)["status"] == "healthy"
         wait_until(lambda: "is a symbolic link); each process checks for itself meanwhile" in server.log())
 

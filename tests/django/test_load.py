@@ -48,7 +48,7 @@ def per_minute(stack: Stack, folder: Path, workers: int) -> dict[str, float]:
     options: dict[str, Any] = {"PROBE_SERVER": address, "SHOW_DETAILS": "always", "DEFAULT_TTL": TTL}
     settings = stack_settings(stack, **options)
     with serving((*GUNICORN, "--workers", str(workers)), folder, settings) as server:
-        wait_until(lambda: known(address) == workers and ready(address), 90, server.log())
+        wait_until(lambda: known(address) == workers and ready(address), 90, server.log)
         time.sleep(3 * TTL)  # until their first requests are over
         before, began = counted(stack), time.monotonic()
         while time.monotonic() - began < SECONDS:
