@@ -141,13 +141,29 @@ impl Registered {
         let state = self.state();
         match state.request(max_age, request.now, request.snapshot, obstacle) {
             Requested::Fresh(outcome) => Answer::Fresh(outcome),
-            Requested::InFlight(run) => Answer::Joined(run),
+            Requested::InFlight(run) => {
+                // The call goes on, and this caller wants one that starts later.
+                let is_over = request.refresh && self.has_overrun(&run, request.now);
+                match is_over.then(|| active.check.obstacle(process)).flatten() {
+                    Some(not_run) => Answer::NotRun(not_run),
+                    None => Answer::Joined(run),
+                }
+            }
             Requested::NotRun(not_run) => Answer::NotRun(not_run),
             Requested::Needed { run, wanted, after } => {
                 let completion = Completion::new(state, run, wanted, after);
                 Answer::Leading(Lead { check: self.clone(), active, completion })
             }
         }
+    }
+
+    /// Whether a run of this process has had its time, and could not end itself yet, since the machine is overloaded.
+    pub fn has_overrun(&self, run: &InFlightRun, now: Instant) -> bool {
+        run.progress().is_some_and(|(started, context)| {
+            // What it waited for before, such as a parent, is not its own time.
+            let since = if self.parents.is_empty() { run.requested() } else { *started };
+            now.saturating_duration_since(since) >= self.options.timeout && !context.is_held_up()
+        })
     }
 
     /// How old an acceptable outcome may be.
@@ -237,5 +253,45 @@ impl Registered {
         let holds_for = self.state().holds_for();
         let latest = latest.filter(|latest| now.saturating_duration_since(latest.finished) < holds_for);
         latest.map(|latest| latest.status)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::checks::callable::CallableCheck;
+    use crate::engine::Engine;
+    use crate::runtime::Context;
+
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    const CALLABLE: u64 = 7_000;
+
+    #[tokio::test]
+    async fn overrun_call_that_has_not_ended_is_still_running_for_who_wants_a_later_one() {
+        let (engine, process) = (Engine::new(TIMEOUT), Process::current().unwrap());
+        let callable = CallableCheck { id: CALLABLE, timeout: TIMEOUT };
+        engine.register(CheckOptions::new("a", TIMEOUT, TIMEOUT), Arc::new(callable)).unwrap();
+        let check = engine.check("a").unwrap();
+        let (requested, snapshot) = (Instant::now(), None);
+        let request = |refresh, after| {
+            let request =
+                CheckRequest { max_age: None, refresh, without_python: false, now: requested + after, snapshot };
+            check.request(request, &process)
+        };
+        let Answer::Leading(lead) = request(true, Duration::ZERO) else { unreachable!("nothing is known of it") };
+        let is_joined = |answer: Answer| matches!(answer, Answer::Joined(_));
+        assert!(is_joined(request(true, TIMEOUT)), "it has not started: it waits for something else");
+        lead.completion.run().start(Arc::new(Context::new(process.clone(), TIMEOUT)));
+        let running = process.clone();
+        let call = tokio::spawn(async move { running.callables.call(CALLABLE, TIMEOUT).await });
+        tokio::task::yield_now().await;
+        assert!(is_joined(request(true, TIMEOUT)), "no thread has started the call");
+        let job = process.callables.take().unwrap();
+        assert!(is_joined(request(true, TIMEOUT / 2)), "it has time left");
+        assert!(is_joined(request(false, TIMEOUT)), "who started it gets the same");
+        assert!(matches!(request(true, TIMEOUT), Answer::NotRun(NotRun::StillRunning { .. })));
+        process.callables.done(job.token, job.callable, Ok(crate::model::Finding::healthy("late")));
+        call.await.unwrap().unwrap();
     }
 }

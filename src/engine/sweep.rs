@@ -205,8 +205,10 @@ impl Sweep {
         if let Some(outcome) = explaining_parent.and_then(|_| check.skipped(snapshot)) {
             return self.cached(check, outcome, now);
         }
-        if let Some(outcome) = self.overrun(check, run, leading, now) {
-            return self.derived(check, &outcome);
+        if let Some((started, context)) = run.progress().filter(|_| leading && check.has_overrun(run, now)) {
+            let after = check.options.timeout;
+            let timed_out = Err(CheckError::Timeout { after, phase: context.phase() });
+            return self.derived(check, &Outcome::of(timed_out, *started, after));
         }
         if let Some(parent) = awaited_parent {
             let reason = NotRun::Blocked { parent: parent.options.name.clone(), answered: false };
@@ -270,16 +272,6 @@ impl Sweep {
         let accepted = max_age.map(|age| age.max(check.options.ready_max_age.unwrap_or_default()));
         let bound = accepted.map_or(Duration::MAX, |age| age.saturating_add(check.options.timeout));
         bound.min(check.stale_after)
-    }
-
-    /// The time-out of a run of this process that could not end itself in time, since the machine is overloaded.
-    fn overrun(&self, check: &Registered, run: &InFlightRun, leading: bool, now: Instant) -> Option<Outcome> {
-        let (started, context) = run.progress().filter(|_| leading)?;
-        // What it waited for before, such as a parent, is not its own time.
-        let since = if check.parents.is_empty() { self.started } else { *started };
-        let after = check.options.timeout;
-        let has_overrun = now.saturating_duration_since(since) >= after && !context.is_held_up();
-        has_overrun.then(|| Outcome::of(Err(CheckError::Timeout { after, phase: context.phase() }), *started, after))
     }
 
     fn cached(&self, check: &Registered, outcome: Arc<Outcome>, now: Instant) -> Row {

@@ -124,9 +124,11 @@ impl CallableQueue {
         !lock(&self.state).is_unavailable
     }
 
-    /// For how long a call of a callable has been running or queued, if one is.
+    /// For how long a thread has been running a call of a callable, if one is.
     pub fn running_for(&self, callable: u64) -> Option<Duration> {
-        lock(&self.state).active.get(&callable).map(|active| active.since.elapsed())
+        let state = lock(&self.state);
+        let is_queued = state.queue.iter().any(|job| job.callable == callable);
+        state.active.get(&callable).filter(|_| !is_queued).map(|active| active.since.elapsed())
     }
 
     fn submit(&self, callable: u64, timeout: Duration, reply: oneshot::Sender<Reply>) -> Result<u64, CheckError> {
