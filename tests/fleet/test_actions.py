@@ -17,6 +17,8 @@ from tests.services.redis import Redis
 
 pytestmark = where_shared
 
+LOST = "the fleet cannot be asked"
+
 
 def break_down(fleet: Hosts, what: str = "broken") -> None:
     (fleet.directory / what).touch()
@@ -36,13 +38,21 @@ def holder(fleet: Hosts, processes: list[ActingProcess]) -> ActingProcess:
     return next(process for process in processes if process.pid == acted(fleet)[-1][2])
 
 
+def in_words(processes: list[ActingProcess]) -> str:
+    """Return the logs of processes, for people."""
+    return "\n".join(f"{process.pid}: {process.texts()}" for process in processes)
+
+
 def is_lost_and_stopped(process: ActingProcess) -> bool:
     """Return whether the log says that the action of the fleet was lost, and that its limit keeps it from another run.
 
-    The latter twice if its check has failed on one host until then, and on another one later.
+    The latter twice if its check has failed on one host until then, and on another one later. A host that Redis did not
+    answer within a second, as on a busy machine, has noted that, too, before or after.
     """
-    lost, *stopped = process.states() or [""]
-    return lost == "heal lost" and stopped in (["heal stopped"], ["heal stopped"] * 2)
+    states, texts = process.states(), process.texts()
+    stopped = [text for text in texts if text.startswith("heal stopped: ") and text != f"heal stopped: {LOST}"]
+    is_lost = states.count("heal lost") == 1 and set(states) == {"heal lost", "heal stopped"}
+    return is_lost and 1 <= len(stopped) <= 2 and all("it ran once" in text for text in stopped)
 
 
 def test_action_of_the_fleet__runs_once_for_all_hosts_and_is_seen_on_each(fleet: Hosts) -> None:
@@ -68,15 +78,14 @@ def test_action_of_the_fleet__whose_host_ends_is_lost_and_keeps_its_limits(fleet
     os.kill(gone.pid, end)
     left = [process for process in processes if process is not gone]
     try:
-        wait_until(lambda: all(map(is_lost_and_stopped, left)), timeout=120)
+        wait_until(lambda: all(map(is_lost_and_stopped, left)), timeout=120, message=lambda: in_words(left))
     finally:
         os.kill(gone.pid, signal.SIGCONT)
     assert len(acted(fleet)) == 1
-    assert "it ran once" in left[0].texts()[1]
     if end == signal.SIGSTOP:
         # What it finds late changes nothing.
         wait_until(lambda: acted(fleet, "end"), timeout=60)
-        wait_until(lambda: all(map(is_lost_and_stopped, processes)), timeout=120)
+        wait_until(lambda: all(map(is_lost_and_stopped, processes)), timeout=120, message=lambda: in_words(processes))
 
 
 def test_action_of_the_fleet__is_switched_and_run_on_any_host(fleet: Hosts) -> None:
@@ -105,7 +114,7 @@ def test_redis_lost__the_fleet_stops_acting_and_each_host_acts_once_an_hour(flee
     first, second = processes = start_acting(fleet, "ab", {"heal": FLEET, "local": {**HOST, "limit": limit}})
     redis.kill()
     break_down(fleet)
-    wait_until(lambda: "heal stopped: the fleet cannot be asked" in first.texts() + second.texts(), timeout=90)
+    wait_until(lambda: f"heal stopped: {LOST}" in first.texts() + second.texts(), timeout=90)
     assert second.evaluate("engine.switch_action('heal', False, 'anna')")
     heals(fleet, "HOST.broken")
     for end in ("local healed", "local stopped"):
