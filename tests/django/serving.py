@@ -47,6 +47,16 @@ class Server:
         """The processes below the server's own that it has forked or spawned to serve."""
         return [pid for pid in tree(self.process.pid)[1:] if not _is_tracker(pid)]
 
+    def has_loaded_workers(self) -> bool:
+        """Whether both workers of uWSGI with `lazy-apps` have loaded the application, and neither is being replaced.
+
+        One that is still loading does not notice SIGTERM, with any application: its master kills it after a minute
+        (`--worker-reload-mercy`).
+        """
+        log, workers = self.log(), self.workers()
+        are_loaded = all(f"pid: {pid} (default app)" in log and f"process {pid} is done" not in log for pid in workers)
+        return len(workers) == 2 and are_loaded
+
 
 @contextmanager
 def serving(command: Sequence[str], folder: Path, settings: dict[str, Any], **more: str) -> Iterator[Server]:
@@ -65,14 +75,14 @@ def serving(command: Sequence[str], folder: Path, settings: dict[str, Any], **mo
         yield Server(process, port, folder)
     finally:
         kill(process.pid)
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager
 def served(server: str, folder: Path, settings: dict[str, Any]) -> Iterator[int]:
     """The port at which the project, migrated, is served with these settings."""
     with serving(COMMANDS[server], folder, settings) as running:
-        wait_until(lambda: answers(running.port), 30, running.log)
+        wait_until(lambda: answers(running.port), 60, running.log)
         yield running.port
 
 

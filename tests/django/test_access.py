@@ -366,7 +366,7 @@ def test_session__store_that_hangs_delays_no_request(lifesigns: Any, settings: A
     assert stuck.entered == 1
     assert threading.active_count() <= threads + 2
     stuck.released.set()
-    wait_until(lambda: request_once(99)[0] == 503 and stuck.entered > 1, 10)
+    wait_until(lambda: request_once(99)[0] == 503 and stuck.entered > 1, 60)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -143,11 +143,11 @@ def test_recipe__in_a_server(tmp_path: Path, server: str) -> None:
         "LOGGING": recipe(),
     }
     with serving(SERVERS[server], tmp_path, settings) as running:
-        wait_until(lambda: answered(running.port), 30, running.log)
+        wait_until(lambda: answered(running.port), 60, running.log)
         for _ in range(3):
             assert send_request(running.port, "/health/default_cache/", host="localhost")[0] == 200
         send_request(running.port, "/a-page-of-the-project/", host="localhost")
-        wait_until(lambda: "/a-page-of-the-project/" in running.log(), 10, running.log)
+        wait_until(lambda: "/a-page-of-the-project/" in running.log(), 60, running.log)
         assert "/health/default_cache/" not in running.log()
         assert "/alive/" not in running.log()
 

@@ -35,7 +35,7 @@ def engine() -> Engine:
     engine = Engine(log=False, alerts={"APPLICATION": "shop", "FAILURES": 1})
     engine.register("db", fail)
     engine.run()
-    wait_until(lambda: engine.incidents(), 10)
+    wait_until(lambda: engine.incidents(), 60)
     return engine
 
 
@@ -86,12 +86,12 @@ def test_acknowledgement_goes_to_that_incident_and_to_no_later_one() -> None:
         return [found["state"] for found in engine.incidents()]
 
     mirror = IncidentMirror(engine, "shop", is_shared=True)
-    wait_until(lambda: states() == ["firing"], 30)
+    wait_until(lambda: states() == ["firing"], 60)
     mirror.sync()
     is_bad = False
-    wait_until(lambda: states() == ["resolved"], 30)
+    wait_until(lambda: states() == ["resolved"], 60)
     is_bad = True
-    wait_until(lambda: states() == ["resolved", "firing"], 30)
+    wait_until(lambda: states() == ["resolved", "firing"], 60)
     assert operations.acknowledge(Incident.objects.all(), "ann") == 1
     mirror._next_look = 0.0
     mirror.sync()
@@ -109,7 +109,7 @@ def test_incident_of_the_tables_is_continued_under_its_id(engine: Engine, mirror
     third = Engine(log=False, alerts={"APPLICATION": "shop", "FAILURES": 1})
     third.register("db", fail)
     third.run()
-    wait_until(lambda: third.incidents(), 10)
+    wait_until(lambda: third.incidents(), 60)
     own = third.incidents()[0]["id"]
     mirrored = IncidentMirror(third, "shop", is_shared=True)
     mirrored.sync()
@@ -132,16 +132,16 @@ def test_refused_resolve_is_delivered_again_though_the_store_has_forgotten_it() 
             return not engine.incidents()
 
         engine.start_background()
-        wait_until(lambda: receiver.kinds == ["triggered"], 10)
+        wait_until(lambda: receiver.kinds == ["triggered"], 60)
         receiver.answer = lambda number: 401
         broken["db"] = False
-        wait_until(lambda: engine.incidents()[0]["deliveries"][-1]["state"] == "refused", 10)
+        wait_until(lambda: engine.incidents()[0]["deliveries"][-1]["state"] == "refused", 60)
         wait_until(is_over, 10)
         receiver.answer = lambda number: 202
         operations.retry(Incident.objects.all())
         mirror._next_look = 0.0
         mirror.sync()
-        wait_until(lambda: receiver.kinds == ["triggered", "resolved"], 10)
+        wait_until(lambda: receiver.kinds == ["triggered", "resolved"], 60)
         wait_until(is_over, 10)
     assert [row.state for row in Delivery.objects.order_by("id")] == ["delivered", "delivered"]
 

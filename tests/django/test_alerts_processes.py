@@ -108,9 +108,9 @@ def test_database_that_is_gone_alerts_and_the_tables_have_the_story_later(tmp_pa
         database = server.database(engine="django.db.backends.postgresql")
         settings = project(tmp_path, receiver, database=database, keep=[check], DEFAULT_TIMEOUT=2)
         with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as served:
-            wait_until(lambda: _is_ready(served.port), 30, served.log())
+            wait_until(lambda: _is_ready(served.port), 60, served.log())
             server.kill()
-            wait_until(lambda: "triggered" in receiver.of(check), 30, served.log())
+            wait_until(lambda: "triggered" in receiver.of(check), 60, served.log())
             server.start()
             wait_until(lambda: "resolved" in receiver.of(check), 60, served.log())
             wait_until(
@@ -150,7 +150,7 @@ def test_workers_that_are_all_stuck_in_c_code_are_alerted_by_themselves(tmp_path
     settings = {**project(tmp_path, receiver, WEDGED_AFTER=2), "ROOT_URLCONF": "holding"}
     migrate(tmp_path, settings)
     with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as served:
-        wait_until(lambda: _is_ready(served.port), 30, served.log())
+        wait_until(lambda: _is_ready(served.port), 60, served.log())
         # More than there are workers: each of them has one, and none answers anything else.
         with ThreadPoolExecutor(4) as requests:
             held = [requests.submit(_hold, served.port) for _ in range(4)]
@@ -172,22 +172,22 @@ def test_command_reaches_the_workers_of_the_host_by_their_store(tmp_path: Path, 
     migrate(tmp_path, settings)
     (tmp_path / "flag").touch()
     with Worker(tmp_path, settings) as worker:
-        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
-        wait_until(lambda: worker.state() == ["firing", None], 10)
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 60)
+        wait_until(lambda: worker.state() == ["firing", None], 60)
         assert "flag" in command(tmp_path, settings, "list")
         command(tmp_path, settings, "acknowledge", "flag", "--author", "ann", "--comment", "on it")
-        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 5)
-        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged"], 5)
+        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 60)
+        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged"], 60)
         added = json.loads(command(tmp_path, settings, "silence", "--check", "fl*", "--hours", "2", "--format", "json"))
-        wait_until(lambda: worker.known["silences"] == [added["id"]], 5)
+        wait_until(lambda: worker.known["silences"] == [added["id"]], 60)
         shown = json.loads(command(tmp_path, settings, "list", "--format", "json"))
         assert [found["check"] for found in shown["incidents"]] == ["flag"]
         assert [found["id"] for found in shown["silences"]] == [added["id"]]
         command(tmp_path, settings, "silence", "--end", added["id"])
-        wait_until(lambda: worker.known["silences"] == [], 5)
+        wait_until(lambda: worker.known["silences"] == [], 60)
         (tmp_path / "flag").unlink()
-        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged", "resolved"], 30)
-        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", "ann"]], 20)
+        wait_until(lambda: receiver.of("flag") == ["triggered", "acknowledged", "resolved"], 60)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", "ann"]], 60)
     assert run_json(tmp_path, settings, ROWS)["silences"] == [["fl*", _user()]]
 
 
@@ -202,13 +202,13 @@ def test_command_reaches_processes_that_share_no_store_by_the_tables(tmp_path: P
     migrate(tmp_path, settings)
     (tmp_path / "flag").touch()
     with Worker(tmp_path, settings) as worker:
-        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
-        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] != [], 20)
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 60)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] != [], 60)
         command(tmp_path, settings, "acknowledge", "flag", "--author", "ann")
         command(tmp_path, settings, "silence", "--check", "flag", "--author", "ann")
-        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 30)
-        wait_until(lambda: len(worker.known["silences"]) == 1, 30)
-        wait_until(lambda: "acknowledged" in receiver.of("flag"), 10)
+        wait_until(lambda: worker.state() == ["acknowledged", "ann"], 60)
+        wait_until(lambda: len(worker.known["silences"]) == 1, 60)
+        wait_until(lambda: "acknowledged" in receiver.of("flag"), 60)
 
 
 def test_store_that_is_lost_is_restored_and_nothing_fires_twice(tmp_path: Path, receiver: Receiver) -> None:
@@ -217,7 +217,7 @@ def test_store_that_is_lost_is_restored_and_nothing_fires_twice(tmp_path: Path, 
     migrate(tmp_path, settings)
     (tmp_path / "flag").touch()
     with Worker(tmp_path, settings) as worker:
-        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 60)
         added = json.loads(command(tmp_path, settings, "silence", "--check", "other_*", "--format", "json"))
         rows: list[Any] = []
 
@@ -225,15 +225,15 @@ def test_store_that_is_lost_is_restored_and_nothing_fires_twice(tmp_path: Path, 
             rows[:] = [run_json(tmp_path, settings, ROWS)]
             return bool(rows[0]["silences"] and any(one[2] == "delivered" for one in rows[0]["deliveries"]))
 
-        wait_until(is_written, 30)
+        wait_until(is_written, 60)
         identifier = worker.known["incidents"]["flag"][0]
     shutil.rmtree(tmp_path / "store")
     with Worker(tmp_path, settings) as worker:
-        wait_until(lambda: worker.known["incidents"].get("flag", [None])[0] == identifier, 30)
-        wait_until(lambda: worker.known["silences"] == [added["id"]], 30)
+        wait_until(lambda: worker.known["incidents"].get("flag", [None])[0] == identifier, 60)
+        wait_until(lambda: worker.known["silences"] == [added["id"]], 60)
         (tmp_path / "flag").unlink()
-        wait_until(lambda: receiver.of("flag") == ["triggered", "resolved"], 30)
-        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", ""]], 30)
+        wait_until(lambda: receiver.of("flag") == ["triggered", "resolved"], 60)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [["flag", "resolved", ""]], 60)
     assert {body["data"]["incident_id"] for body in receiver.bodies} == {identifier}
 
 
@@ -258,12 +258,12 @@ def test_budget_that_burns_is_an_incident_of_its_own(tmp_path: Path, receiver: R
         assert body["data"]["dedup_key"] == "lifesigns/shop/objective:flag"
         assert body["data"]["severity"] == "critical"
         assert "of the budget of 43 min" in body["data"]["message"]
-        wait_until(lambda: worker.state("objective:flag") == ["firing", None], 10)
+        wait_until(lambda: worker.state("objective:flag") == ["firing", None], 60)
         assert "objective:flag" in command(tmp_path, settings, "list")
         command(tmp_path, settings, "acknowledge", "objective:flag", "--author", "ann")
-        wait_until(lambda: receiver.of("objective:flag") == ["triggered", "acknowledged"], 30)
+        wait_until(lambda: receiver.of("objective:flag") == ["triggered", "acknowledged"], 60)
         expected = ["objective:flag", "acknowledged", "ann"]
-        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [expected], 30)
+        wait_until(lambda: run_json(tmp_path, settings, ROWS)["incidents"] == [expected], 60)
     assert receiver.of("flag") == []
 
 
@@ -272,8 +272,8 @@ def test_end_of_a_process_writes_what_waits(tmp_path: Path, receiver: Receiver) 
     migrate(tmp_path, settings)
     (tmp_path / "flag").touch()
     with Worker(tmp_path, settings) as worker:
-        wait_until(lambda: receiver.of("flag") == ["triggered"], 30)
+        wait_until(lambda: receiver.of("flag") == ["triggered"], 60)
         assert worker.process.stdin is not None
         worker.process.stdin.close()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
     assert [row[0] for row in run_json(tmp_path, settings, ROWS)["incidents"]] == ["flag"]

@@ -91,7 +91,7 @@ def test_wrong_thresholds_do_not_stop_the_server(name: str, tmp_path: Path) -> N
     run_json(tmp_path, settings, ROWS)
     with serving(SERVERS[name], tmp_path, settings) as server:
         wait_until(lambda: answers(server.port), 60, server.log)
-        wait_until(lambda: server.log().count("thresholds: the saved ") == 4, 30, "not each row is named")
+        wait_until(lambda: server.log().count("thresholds: the saved ") == 4, 60, "not each row is named")
         assert send_request(server.port, "/health/", host="localhost")[0] == 200
         assert "failed" not in server.log()
 

@@ -60,7 +60,7 @@ def project(kind: str, folder: Path, port: int, **more: Any) -> Iterator[Server]
         settings["MIDDLEWARE"] = []
         command = tuple("wrapped:application" if word == "demo.asgi:application" else word for word in UVICORN)
     with serving(command, folder, settings) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
         yield server
 
 
@@ -95,7 +95,7 @@ def test_waiting_requests__hold_no_thread(
         # Whatever starts with the first request has started then; the check itself is not awaited.
         receive(stack.enter_context(send(server.port, "/ready/")))
         idle = threads(server)
-        wait_until(lambda: run_has_ended(server.port), 20)
+        wait_until(lambda: run_has_ended(server.port), 60)
         time.sleep(2 * TTL)
         started = time.monotonic()
         clients = [stack.enter_context(send(server.port, path)) for _ in range(WAITING)]
@@ -109,7 +109,7 @@ def test_waiting_requests__hold_no_thread(
         assert took < budget + 3
         # `/ready/` need not wait where a critical check is known to fail.
         assert path == "/ready/" or took > budget / 2
-        wait_until(lambda: threads(server) <= idle + HANDFUL, 10, "threads are left")
+        wait_until(lambda: threads(server) <= idle + HANDFUL, 60, "threads are left")
 
 
 def run_has_ended(port: int) -> bool:

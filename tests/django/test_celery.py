@@ -112,15 +112,15 @@ def test_worker__alive_ready_heard_and_draining(project: Project) -> None:
     try:
         # One process is seen: the children of the pool are busy with tasks.
         wait_until(lambda: project.probe("--alive") == (0, "1 of 1 processes are alive"), 40, project.log())
-        wait_until(lambda: project.heard() == "healthy", 20, project.log())
-        wait_until(lambda: project.probe("--ready")[0] == 0, 20, project.log())
+        wait_until(lambda: project.heard() == "healthy", 60, project.log())
+        wait_until(lambda: project.probe("--ready")[0] == 0, 60, project.log())
         worker_goes_on_while_it_drains(project, worker)
-        assert worker.wait(30) == 0
-        wait_until(lambda: project.probe("--alive")[0] == 1, 20, "it is gone")
-        wait_until(lambda: project.heard() == "error", 20, "it is not heard any more")
+        assert worker.wait(60) == 0
+        wait_until(lambda: project.probe("--alive")[0] == 1, 60, "it is gone")
+        wait_until(lambda: project.heard() == "error", 60, "it is not heard any more")
     finally:
         kill(worker.pid)
-        worker.wait(10)
+        worker.wait(60)
 
 
 @pytest.mark.services
@@ -130,14 +130,14 @@ def test_beat__is_alive(project: Project) -> None:
         wait_until(lambda: project.probe("--alive") == (0, "1 of 1 processes are alive"), 40, project.log())
     finally:
         kill(beat.pid)
-        beat.wait(10)
+        beat.wait(60)
 
 
 def worker_goes_on_while_it_drains(project: Project, worker: subprocess.Popen[bytes]) -> None:
     """It is busy with a task when it is terminated: alive, and not ready any more."""
     sender = project.start("-c", "from project import busy; busy.delay()")
-    assert sender.wait(30) == 0, project.log()
-    wait_until(lambda: "busy" in project.log() and "received" in project.log(), 20, project.log())
+    assert sender.wait(60) == 0, project.log()
+    wait_until(lambda: "busy" in project.log() and "received" in project.log(), 60, project.log())
     time.sleep(0.5)
     worker.send_signal(signal.SIGTERM)
     wait_until(lambda: project.probe("--ready")[0] == 1, 6, "it is still ready")
@@ -173,25 +173,25 @@ def test_worker__serves_probes_as_a_probe_server_does(tmp_path: Path, signals: b
     worker = project.start(*WORKER)
     try:
         wait_until(lambda: answers(address), 40, project.log())
-        wait_until(lambda: fetch(address, "/group/worker").code == 200, 20, project.log())
+        wait_until(lambda: fetch(address, "/group/worker").code == 200, 60, project.log())
         assert fetch(address, "/metrics").code == 401
         assert fetch(address, "/metrics", headers=bearer).code == 200
         # Its migrations are not applied.
-        wait_until(lambda: b"migrations_applied" in fetch(address, "/startup", headers=bearer).body, 20, project.log())
+        wait_until(lambda: b"migrations_applied" in fetch(address, "/startup", headers=bearer).body, 60, project.log())
         assert fetch(address, "/startup").code == 503
         migrated = run(tmp_path, project.settings, "-m", "django", "migrate", "--verbosity", "0")
         assert migrated.returncode == 0, migrated.stderr
-        wait_until(lambda: fetch(address, "/startup").code == 200, 20, project.log())
-        wait_until(lambda: fetch(address, "/ready").code == 200, 20, project.log())
+        wait_until(lambda: fetch(address, "/startup").code == 200, 60, project.log())
+        wait_until(lambda: fetch(address, "/ready").code == 200, 60, project.log())
         project.run_until_done("from project import busy; busy.delay()")
-        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
         worker.send_signal(signal.SIGTERM)
         for path in ("/ready", "/group/worker"):
             wait_until(partial(is_draining, address, path), 6, project.log())
         assert fetch(address, "/alive").code == 200
     finally:
         kill(worker.pid)
-        worker.wait(10)
+        worker.wait(60)
 
 
 def is_draining(address: str, path: str) -> bool:

@@ -177,7 +177,7 @@ def test_celery_busy_worker_is_connected(project: Project) -> None:
         idle = found(project)["task_workers"]
         assert (idle["status"], idle["details"]["consumers"]) == ("healthy", {"celery": 1}), idle
         send(project, 0, 0, 0)
-        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
         busy = found(project)["task_workers"]
     assert (busy["status"], "busy" in busy["message"]) == ("healthy", True), busy
 
@@ -186,14 +186,14 @@ def test_celery_shows_what_hangs_in_its_pool(project: Project) -> None:
     with worker(project, "--pool", "prefork", "--concurrency", "1"):
         # One after the other, for 8 s each.
         send(project, 0, 0, 0, 0)
-        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
         results: list[Any] = []
 
         def has_run_for_a_second() -> bool:
             results.append(found(project)["task_workers"])
             return bool(results[-1].get("details", {}).get("oldest_running_seconds", 0) >= 1)
 
-        wait_until(has_run_for_a_second, 30, project.log())
+        wait_until(has_run_for_a_second, 60, project.log())
     assert (results[-1]["status"], results[-1]["details"]["running_tasks"]) == ("healthy", 1), results
 
 

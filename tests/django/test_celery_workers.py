@@ -51,7 +51,7 @@ def worker(project: Project, *options: str) -> Iterator[subprocess.Popen[bytes]]
         yield process
     finally:
         kill(process.pid)
-        process.wait(10)
+        process.wait(60)
 
 
 def send(project: Project, *countdowns: float) -> None:
@@ -98,7 +98,7 @@ def test_worker__of_one_process_is_busy_and_not_dead(project: Project) -> None:
     with worker(project, "--pool", "solo"):
         assert found(project)["task_workers"]["status"] == "healthy"
         send(project, 0, 0, 0)
-        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
         result = found(project)["task_workers"]
     assert (result["status"], "busy" in result["message"]) == ("skipped", True), result
 
@@ -117,7 +117,7 @@ def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project, pool:
     with worker(project, "--pool", pool, "--hostname", f"{pool}@here"):
         # It is busy for longer than the check's process takes to start, on any machine; it is killed then.
         project.run_until_done(f"from project import {task}; [{task}.delay() for _ in range(20)]")
-        wait_until(lambda: "received" in project.log(), 20, project.log())
+        wait_until(lambda: "received" in project.log(), 60, project.log())
         wait_until(is_busy, 90)
     assert {result["status"] for result in results} == {"healthy"}, results
     message = r"1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat \d+ s ago"
@@ -219,7 +219,7 @@ def test_worker__shows_what_hangs_in_its_pool(project: Project) -> None:
 def test_pending__beside_what_is_taken(project: Project) -> None:
     with worker(project, "--pool", "solo", "--prefetch-multiplier", "4"):
         send(project, 3600, 3600, 3600)
-        wait_until(lambda: project.log().count("received") >= 3, 20, project.log())
+        wait_until(lambda: project.log().count("received") >= 3, 60, project.log())
         details = found(project)["pending_tasks"]["details"]
     assert (details["total_pending"], details["unacked_count"]) == (0, 3), json.dumps(details)
     assert 0 <= details["oldest_unacked_seconds"] < 60

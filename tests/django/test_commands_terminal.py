@@ -186,7 +186,7 @@ def test_watch__prints_block_after_block_into_a_pipe(tmp_path: Path) -> None:
         seen = [process.stdout.readline() for _ in range(12)]
         # As `head` does: no traceback of the broken pipe.
         process.stdout.close()
-        wait_until(lambda: process.poll() is not None, 20)
+        wait_until(lambda: process.poll() is not None, 60)
     finally:
         process.kill()
         _, errors = process.communicate()

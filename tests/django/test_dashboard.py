@@ -402,7 +402,7 @@ def test_history__that_hangs_delays_no_page_and_holds_one_thread_for_each_readin
     assert time.monotonic() - started < 6 * (history.WAIT_SECONDS + 0.5)
     assert threading.active_count() <= threads + 1
     stuck.set()
-    wait_until(lambda: data(known, url)["history_error"] is None, 20)
+    wait_until(lambda: data(known, url)["history_error"] is None, 60)
 
 
 def test_strips__old_ones_are_shown_while_newer_ones_are_read(
@@ -429,7 +429,7 @@ def test_database__stopped_the_page_answers_from_what_is_known(tmp_path: Path) -
         }
         paths = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo")))
         with serving((*GUNICORN, "--threads", "4"), tmp_path, settings, PYTHONPATH=paths) as server:
-            wait_until(lambda: answers(server.port), 30, server.log)
+            wait_until(lambda: answers(server.port), 60, server.log)
 
             def shown() -> tuple[float, Any]:
                 started = time.monotonic()

@@ -111,7 +111,7 @@ def test_dry_run__is_shown_with_why_on_both_pages(broken: list[bool], known: Cli
     engine.start_background()
     wait_until(lambda: engine.has_started(engine.run()["status"] == "healthy"))
     broken.append(True)
-    wait_until(lambda: [one["state"] for one in engine.action_log()] == ["would_act"], 30)
+    wait_until(lambda: [one["state"] for one in engine.action_log()] == ["would_act"], 60)
     found = data(known)
     (run,) = found["actions"]["runs"]
     assert (run["name"], run["check"], run["state"]) == ("warm", "cache", "would_act")

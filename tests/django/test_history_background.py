@@ -65,13 +65,13 @@ def test_recording_keeps_every_result_of_the_background(monkeypatch: pytest.Monk
     engine.start_background()
     recording = BackgroundRecording(engine, 0.5)
     recording.start()
-    wait_until(lambda: len(runs) > 10, 20)
-    wait_until(lambda: HealthCheckLog.objects.count() > 10, 5)
+    wait_until(lambda: len(runs) > 10, 60)
+    wait_until(lambda: HealthCheckLog.objects.count() > 10, 60)
     # All but what was found since the last snapshot.
     assert HealthCheckLog.objects.count() >= len(runs) - 2
     times = list(HealthCheckLog.objects.values_list("checked_at", flat=True))
     assert len(set(times)) == len(times)
-    wait_until(lambda: ServiceAvailability.objects.get().total_checks >= len(times), 5)
+    wait_until(lambda: ServiceAvailability.objects.get().total_checks >= len(times), 60)
 
 
 @pytest.mark.usefixtures("fresh")
@@ -95,11 +95,11 @@ def test_recording_keeps_a_change_that_the_next_run_hides() -> None:
         return HealthCheckLog.objects.count() == count
 
     # The first turn, which would run the check beside this thread, has its result.
-    wait_until(lambda: written(1), 10)
+    wait_until(lambda: written(1), 60)
     for number in range(2, 7):
         down[:] = [True] * (number % 2 == 0)
         engine.run(refresh=True)
-        wait_until(lambda number=number: written(number), 10)  # type: ignore[misc]
+        wait_until(lambda number=number: written(number), 60)  # type: ignore[misc]
     statuses = HealthCheckLog.objects.order_by("checked_at").values_list("status", flat=True)
     assert list(statuses) == ["healthy", "error", "healthy", "error", "healthy", "error"]
 

@@ -46,7 +46,7 @@ def project(folder: Path, **lifesigns: Any) -> dict[str, Any]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with serving((*GUNICORN, "--workers", "2"), tmp_path, project(tmp_path)) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
         yield server
 
 
@@ -76,7 +76,7 @@ def answered_by(server: Server) -> set[int]:
 
 @pytest.mark.services
 def test_breaker__a_command_acts_on_the_running_workers(server: Server) -> None:
-    wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
+    wait_until(lambda: len(answered_by(server)) == 2, 60, "not both workers answer")
     assert health(server, "/health/billing/")["circuit_state"] == "closed"
     assert "every process" not in command(server, "health_breaker", "force-open", "billing")
     found = [health(server, "/health/billing/?refresh=1") for _ in range(20)]
@@ -89,7 +89,7 @@ def test_breaker__a_command_acts_on_the_running_workers(server: Server) -> None:
 
 @pytest.mark.services
 def test_results__one_run_for_all_and_kept_once(server: Server) -> None:
-    wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
+    wait_until(lambda: len(answered_by(server)) == 2, 60, "not both workers answer")
     found = [health(server, "/health/detailed/") for _ in range(40)]
     # Each was found by one worker; whichever it was, the others show it.
     for name in ("billing", "default_cache", "disk_space"):
@@ -107,13 +107,13 @@ def test_results__one_run_for_all_and_kept_once(server: Server) -> None:
             ).fetchall()
 
     # Those that the first requests found, too.
-    wait_until(lambda: len(kept()) >= len(seen), 20, "not every result is kept")
+    wait_until(lambda: len(kept()) >= len(seen), 60, "not every result is kept")
     assert [row for row in kept() if row[1] != 1] == []
 
 
 @pytest.mark.services
 def test_thresholds__saved_in_one_process_govern_all(server: Server) -> None:
-    wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
+    wait_until(lambda: len(answered_by(server)) == 2, 60, "not both workers answer")
     assert health(server, "/health/disk_space/")["status"] == "healthy"
     program = (
         "from django_lifesigns.models import AlertThreshold as T;"
@@ -128,7 +128,7 @@ def test_thresholds__saved_in_one_process_govern_all(server: Server) -> None:
 
 @pytest.mark.services
 def test_metrics__the_same_whichever_worker_answers(server: Server) -> None:
-    wait_until(lambda: len(answered_by(server)) == 2, 30, "not both workers answer")
+    wait_until(lambda: len(answered_by(server)) == 2, 60, "not both workers answer")
 
     def runs() -> set[str]:
         lines = send_request(server.port, "/metrics/", **KNOWN)[2].splitlines()
@@ -146,7 +146,7 @@ def test_store__that_cannot_be_used_harms_nothing(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     settings = project(tmp_path, STORE_PATH=str(tmp_path / "link"))
     with serving((*GUNICORN, "--workers", "2"), tmp_path, settings) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
         assert health(server)["status"] == "healthy"
         wait_until(lambda: "is a symbolic link); each process checks for itself meanwhile" in server.log())
 

@@ -42,7 +42,7 @@ def replica(redis_server: Redis) -> Iterator[Redis]:
         replica.command("CONFIG", "SET", "masteruser", USER)
         replica.command("CONFIG", "SET", "masterauth", PASSWORD)
         replica.command("REPLICAOF", proxy.host, str(proxy.port))
-        wait_until(lambda: "master_link_status:up" in replica.command("INFO", "replication"), 30, "no replica")
+        wait_until(lambda: "master_link_status:up" in replica.command("INFO", "replication"), 60, "no replica")
         proxy.delay(0.3)
         yield replica
 

@@ -404,7 +404,7 @@ def test_check_that_is_renewed_in_the_background_is_known_all_the_time(monkeypat
     def known() -> float:
         return totals("total").get("healthy", 0.0)
 
-    wait_until(lambda: known() > 3.0, 30)
+    wait_until(lambda: known() > 3.0, 60)
     row = Rollup.objects.exclude(source=LIVE).get(period="total")
     since = Rollup.objects.get(source=LIVE).until
     assert row.healthy == pytest.approx(row.until - since, abs=0.005)
@@ -482,7 +482,7 @@ def test_processes_that_share_count_once_whichever_of_them_is_killed(tmp_path: P
             victim.kill()
             victim.wait()
         ended = float(outputs[2][1].readline())
-        outputs[2][0].wait(20)
+        outputs[2][0].wait(60)
     with closing(sqlite3.connect(file)) as connected:
         [(healthy, since, until)] = connected.execute(
             "SELECT sum(CASE WHEN period = 'day' THEN healthy END), min(CASE WHEN source = 'live' THEN until END), "

@@ -40,7 +40,7 @@ def test_startup__unapplied_migration(settings: Any) -> None:
         assert details == {"unapplied": {"default": ["sessions.0001_initial"]}}
     finally:
         row.save(force_insert=True)
-    wait_until(lambda: startup().status_code == 200, 10, "still starting after the migration was applied")
+    wait_until(lambda: startup().status_code == 200, 60, "still starting after the migration was applied")
 
 
 def test_startup__stays_started(settings: Any) -> None:

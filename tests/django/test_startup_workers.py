@@ -56,7 +56,7 @@ class Gate:
     def served(self, *more: str) -> Iterator[Server]:
         path = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo", self.folder)))
         with serving((*GUNICORN, *more), self.folder, self.settings, PYTHONPATH=path) as server:
-            wait_until(lambda: answers(server.port), 30, server.log)
+            wait_until(lambda: answers(server.port), 60, server.log)
             yield server
 
     def open(self) -> None:
@@ -87,10 +87,10 @@ def startup(server: Server) -> tuple[int, str]:
 def startup_of(worker: int, server: Server) -> tuple[int, str]:
     """What that worker says, once it has read its migrations."""
     with alone(worker, server):
-        wait_until(lambda: "migrations_applied" in send_request(server.port, "/startup/", host="localhost")[2], 20)
+        wait_until(lambda: "migrations_applied" in send_request(server.port, "/startup/", host="localhost")[2], 60)
         found = startup(server)
         if found[0] == 503:  # its migrations may be pending still
-            wait_until(lambda: _are_migrated(server), 20, server.log)
+            wait_until(lambda: _are_migrated(server), 60, server.log)
             found = startup(server)
         return found
 
@@ -107,35 +107,35 @@ STARTED, STARTING = (200, "started"), (503, "starting")
 def test_workers_of_a_host_agree_until_all_have_ended(count: int, tmp_path: Path) -> None:
     gate = Gate(tmp_path, SHARED)
     with gate.served("--workers", str(count)) as server:
-        wait_until(lambda: len(server.workers()) == count, 30, server.log)
+        wait_until(lambda: len(server.workers()) == count, 60, server.log)
         first, *others = server.workers()
         assert {startup_of(worker, server) for worker in (first, others[0])} == {STARTING}
         gate.open()
         with alone(first, server):
-            wait_until(lambda: startup(server) == STARTED, 20, server.log)
+            wait_until(lambda: startup(server) == STARTED, 60, server.log)
         gate.close()
-        wait_until(lambda: send_request(server.port, "/ready/", host="localhost")[0] == 503, 20)
+        wait_until(lambda: send_request(server.port, "/ready/", host="localhost")[0] == 503, 60)
         assert {startup_of(worker, server) for worker in others} == {STARTED}
         # Another takes the place of the one in which they have passed.
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: len(server.workers()) == count and first not in server.workers(), 30, server.log)
+        wait_until(lambda: len(server.workers()) == count and first not in server.workers(), 60, server.log)
         [new] = {*server.workers()} - {*others}
         assert startup_of(new, server) == STARTED
     with gate.served("--workers", str(count)) as server:
-        wait_until(lambda: len(server.workers()) == count, 30, server.log)
+        wait_until(lambda: len(server.workers()) == count, 60, server.log)
         assert {startup_of(worker, server) for worker in server.workers()} == {STARTING}
         gate.open()
-        wait_until(lambda: startup(server) == STARTED, 20, server.log)
+        wait_until(lambda: startup(server) == STARTED, 60, server.log)
 
 
 def test_workers_that_share_nothing_start_each_by_itself(tmp_path: Path) -> None:
     gate = Gate(tmp_path, ALONE)
     with gate.served("--workers", "2") as server:
-        wait_until(lambda: len(server.workers()) == 2, 30, server.log)
+        wait_until(lambda: len(server.workers()) == 2, 60, server.log)
         first, other = server.workers()
         gate.open()
         with alone(first, server):
-            wait_until(lambda: startup(server) == STARTED, 20, server.log)
+            wait_until(lambda: startup(server) == STARTED, 60, server.log)
         gate.close()
         assert startup_of(other, server) == STARTING
         with alone(first, server):
@@ -147,11 +147,11 @@ def test_probe_server_says_the_same_as_the_workers(tmp_path: Path) -> None:
     gate = Gate(tmp_path, {"PROBE_SERVER": address})
     gate.open()
     with gate.served("--workers", "2") as server:
-        wait_until(lambda: startup(server) == STARTED, 30, server.log)
+        wait_until(lambda: startup(server) == STARTED, 60, server.log)
         gate.close()
-        wait_until(lambda: fetch(address, "/ready").code == 503, 20, server.log)
+        wait_until(lambda: fetch(address, "/ready").code == 503, 60, server.log)
         # One that starts while the other is stopped cannot share its address.
-        wait_until(lambda: len(server.listening(address)) == 2, 30, server.log)
+        wait_until(lambda: len(server.listening(address)) == 2, 60, server.log)
         # Whichever of the two answers; each reads its migrations first.
-        wait_until(lambda: [fetch(address, "/startup").code for _ in range(10)] == [200] * 10, 30, server.log)
+        wait_until(lambda: [fetch(address, "/startup").code for _ in range(10)] == [200] * 10, 60, server.log)
         assert {startup_of(worker, server) for worker in server.workers()} == {STARTED}

@@ -74,7 +74,7 @@ def server(
     }
     path = os.pathsep.join(map(str, (ROOT, ROOT / "examples/demo")))
     with serving((*GUNICORN, "--workers", "2", "--threads", "4"), folder, settings, PYTHONPATH=path) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
         yield server
 
 
@@ -98,7 +98,7 @@ def from_both_workers(server: Server) -> list[int]:
 def test_stopped_servers_are_the_causes_that_readiness_names(
     server: Server, dependencies: Dependencies, stopped: tuple[str, ...]
 ) -> None:
-    wait_until(lambda: all(code == 200 for code in from_both_workers(server)), 30, server.log)
+    wait_until(lambda: all(code == 200 for code in from_both_workers(server)), 60, server.log)
     _, _, body = send_request(server.port, "/health/", host="localhost")
     checks = json.loads(body)["checks"]
     assert {checks[name]["status"] for name in ("postgresql_functions", "task_queue")} == {"skipped"}
@@ -137,4 +137,4 @@ def test_stopped_servers_are_the_causes_that_readiness_names(
             time.sleep(0.1)
         # A request that waits for one of two servers lets the result of the other get too old to stand.
         assert len(stopped) > 1 or unnamed == []
-    wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 30, server.log)
+    wait_until(lambda: all(ready(server)[0] == 200 for _ in range(10)), 60, server.log)

@@ -79,7 +79,7 @@ def governed(engine: Engine, following: ThresholdSync, name: str, status: str) -
         following.sync(0)
         return engine.check(name)["status"] == status
 
-    wait_until(is_so, 10, f"{name} is not {status}")
+    wait_until(is_so, 60, f"{name} is not {status}")
 
 
 def test_promise__within_thirty_seconds() -> None:

@@ -83,10 +83,10 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
     settings, address = project(tmp_path)
     with serving(command, tmp_path, settings) as server:
         begun(server, address)
-        wait_until(lambda: code(address, "/ready") == 200, 20, server.log)
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
         # Each worker looks for itself, in the background: whichever answers, some of them in a row.
-        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 20, server.log)
-        wait_until(lambda: pids(address) == server.listening(address), 10, "not every worker is known")
+        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 60, server.log)
+        wait_until(lambda: pids(address) == server.listening(address), 60, "not every worker is known")
         everybody, known = fetch(address, "/health").json(), fetch(address, "/health", headers=KNOWN).json()
         assert everybody["status"] == known["status"] == "healthy"
         assert "message" not in everybody["checks"]["default_cache"]
@@ -94,7 +94,7 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         checks = fetch(address, "/startup", headers=KNOWN).json()["checks"]
         assert checks["migrations_applied"]["message"] == "All migrations are applied"
         # Not one request came through Django so far.
-        wait_until(lambda: answers(server.port), 20, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
 
         before = server.listening(address)
         os.kill(min(before), signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_probe_server__begins_in_each_worker_without_a_request(command: Sequence
         assert answered > 10
         wait_until(lambda: len(server.listening(address)) == 2, 60, server.log)
         assert server.listening(address) != before
-        wait_until(lambda: pids(address) == server.listening(address), 20, "the killed one is still known")
+        wait_until(lambda: pids(address) == server.listening(address), 60, "the killed one is still known")
 
 
 @pytest.mark.parametrize("command", SERVERS.values(), ids=SERVERS)
@@ -118,7 +118,7 @@ def test_sigterm__drains_while_a_request_is_answered(command: Sequence[str], tmp
     settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.slow"]
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
-        wait_until(lambda: code(address, "/ready") == 200, 20, server.log)
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
         request = stack.enter_context(_begin_request(server.port, tmp_path))
         server.process.terminate()
         wait_until(lambda: b"draining" in body(address, "/ready"), 4, server.log)
@@ -142,7 +142,7 @@ def test_sigterm__servers_with_late_handlers_drain(name: str, tmp_path: Path) ->
         server.process.terminate()
         if name == "daphne":
             # It waits for no request: what is seen of it is its end.
-            server.process.wait(20)
+            server.process.wait(60)
             return
         wait_until(lambda: b"draining" in body(address, "/ready"), 1.5, server.log)
         assert code(address, "/alive") == 200
@@ -155,7 +155,7 @@ def test_sigterm__probes_are_503_until_the_last_worker_ends(tmp_path: Path) -> N
     command = (*GUNICORN, "--workers", "2", "--graceful-timeout", "60")
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
-        wait_until(lambda: code(address, "/ready") == 200, 20, server.log)
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
         request = stack.enter_context(_begin_request(server.port, tmp_path))
         request.settimeout(0.01)
         server.process.terminate()
@@ -179,11 +179,13 @@ def test_uwsgi__ends_on_its_signals(command: Sequence[str], tmp_path: Path) -> N
     settings, address = project(tmp_path)
     with serving(command, tmp_path, settings) as server:
         begun(server, address)
-        wait_until(lambda: code(address, "/ready") == 200, 20, server.log)
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
+        if "--lazy-apps" in command:
+            wait_until(server.has_loaded_workers, 60, server.log)
         workers = server.workers()
         server.process.terminate()
-        assert server.process.wait(20) == 0, server.log()
-        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 5, server.log)
+        assert server.process.wait(60) == 0, server.log()
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 60, server.log)
         assert code(address, "/alive") == 0
 
 
@@ -192,7 +194,7 @@ def test_probe_server__under_runserver_in_the_child_of_the_reloader(tmp_path: Pa
     command = ("django", "runserver", "127.0.0.1:{port}")
     with serving(command, tmp_path, settings) as server:
         begun(server, address, workers=1)
-        wait_until(lambda: code(address, "/ready") == 200, 20, server.log)
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
         assert server.process.pid not in listeners(address)
 
 
@@ -220,7 +222,7 @@ def test_probe_server__an_address_of_somebody_else_harms_no_request(tmp_path: Pa
         taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
         taken.listen()
         with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
-            wait_until(lambda: answers(server.port), 30, server.log)
+            wait_until(lambda: answers(server.port), 60, server.log)
             assert f"probe server: cannot serve {address} (Address already in use" in server.log()
 
 
@@ -230,18 +232,18 @@ def test_probe_server__unix_socket_and_several_addresses(tmp_path: Path) -> None
     settings["LIFESIGNS"]["PROBE_SERVER"] = sockets
     with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
         for one in sockets:
-            wait_until(lambda one=one: code(one, "/ready") == 200, 30, server.log())  # type: ignore[misc]
+            wait_until(lambda one=one: code(one, "/ready") == 200, 60, server.log())  # type: ignore[misc]
 
 
 def test_background__renews_without_a_probe_server(tmp_path: Path) -> None:
     settings, address = project(tmp_path, BACKGROUND=True, DEFAULT_TTL=1, PROBE_SERVER=None)
     with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
 
         def found() -> Any:
             return send_request(server.port, "/health/default_cache/", host="localhost")[2]
 
-        wait_until(lambda: json.loads(found())["cached"], 20, server.log)
+        wait_until(lambda: json.loads(found())["cached"], 60, server.log)
         seen: set[str] = set()
 
         def is_renewed_twice() -> bool:
@@ -251,7 +253,7 @@ def test_background__renews_without_a_probe_server(tmp_path: Path) -> None:
             seen.add(result["timestamp"])
             return len(seen) >= 3
 
-        wait_until(is_renewed_twice, 20, server.log)
+        wait_until(is_renewed_twice, 60, server.log)
         assert listeners(address) == set()
 
 
@@ -260,10 +262,10 @@ def test_startup__is_not_over_before_migrations_are_applied(tmp_path: Path) -> N
     with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
         (tmp_path / "db.sqlite3").rename(tmp_path / "elsewhere.sqlite3")
         begun(server, address)
-        wait_until(lambda: "unapplied" in unapplied(address), 20, server.log)
+        wait_until(lambda: "unapplied" in unapplied(address), 60, server.log)
         assert code(address, "/startup") == 503
         (tmp_path / "elsewhere.sqlite3").rename(tmp_path / "db.sqlite3")
-        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 20, server.log)
+        wait_until(lambda: {code(address, "/startup") for _ in range(10)} == {200}, 60, server.log)
 
 
 def unapplied(address: str) -> dict[str, Any]:
@@ -281,7 +283,7 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
         workers = server.listening(address)
-        wait_until(lambda: pids(address) == workers, 10, server.log)
+        wait_until(lambda: pids(address) == workers, 60, server.log)
         assert code(address, "/alive") == 200
         for _ in range(2):
             stack.enter_context(_begin_request(server.port, tmp_path))
@@ -292,7 +294,7 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
         assert {entry["pid"] for entry in body["wedged"]} == workers
         assert all(2 <= entry["seconds"] < 20 for entry in body["wedged"])
         assert code(address, "/ready") == 200
-        wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that they run again")
+        wait_until(lambda: code(address, "/alive") == 200, 60, "it does not notice that they run again")
         assert "wedging.py" in server.log()
 
 
@@ -302,11 +304,11 @@ def test_wedge__event_loop_that_does_not_turn(tmp_path: Path) -> None:
     (tmp_path / "wedging.py").write_text(WEDGING)
     settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware", "wedging.block"]
     with ExitStack() as stack, serving(UVICORN, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
-        wait_until(lambda: answers(server.port), 30, server.log)
+        wait_until(lambda: answers(server.port), 60, server.log)
         assert code(address, "/alive") == 200
         stack.enter_context(_begin_request(server.port, tmp_path))
-        wait_until(lambda: code(address, "/alive") == 503, 10, "no worker says so")
-        wait_until(lambda: code(address, "/alive") == 200, 20, "it does not notice that it turns again")
+        wait_until(lambda: code(address, "/alive") == 503, 60, "no worker says so")
+        wait_until(lambda: code(address, "/alive") == 200, 60, "it does not notice that it turns again")
 
 
 WEDGING = """
@@ -355,5 +357,5 @@ def _begin_request(port: int, folder: Path) -> socket.socket:
     before = noted.stat().st_size if noted.exists() else 0
     connection = socket.create_connection(("127.0.0.1", port), timeout=10)
     connection.sendall(b"GET /wedge/ HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    wait_until(lambda: noted.exists() and noted.stat().st_size > before, 10, "no worker has the request")
+    wait_until(lambda: noted.exists() and noted.stat().st_size > before, 60, "no worker has the request")
     return connection

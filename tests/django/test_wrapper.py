@@ -170,7 +170,7 @@ def test_server__answers_before_all_middleware(tmp_path: Path, server: str) -> N
         "LIFESIGNS": LIFESIGNS,
     }
     with serving(SERVERS[server], tmp_path, settings) as running:
-        wait_until(lambda: code(running.port, "/alive/") == 200, 30, running.log)
+        wait_until(lambda: code(running.port, "/alive/") == 200, 60, running.log)
         for path in ("/ready/", "/startup/", "/health/", "/health/default_cache/", "/ready"):
             assert code(running.port, path) == 200, path
         assert send_request(running.port, "/health/", "HEAD", host="10.1.2.3")[::2] == (200, "")

@@ -14,7 +14,7 @@ MOST_POLL_SECONDS = 0.05
 
 
 def wait_until(
-    predicate: Callable[[], object], timeout: float = 10.0, message: str | Callable[[], str] = "condition not met"
+    predicate: Callable[[], object], timeout: float = 60.0, message: str | Callable[[], str] = "condition not met"
 ) -> None:
     """Poll until `predicate()` is true; TimeoutError with `message`, or what it returns then, after `timeout` seconds.
 

@@ -68,7 +68,7 @@ class QueueProject:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._console is not None:
-            self._console.communicate(timeout=30)
+            self._console.communicate(timeout=60)
         for process in self._started:
             self.kill(process)
 
@@ -90,7 +90,7 @@ class QueueProject:
         """SIGKILL to the process and all of its children."""
         if process.poll() is None:
             kill(process.pid)
-        process.wait(10)
+        process.wait(60)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

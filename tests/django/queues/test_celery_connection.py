@@ -87,7 +87,7 @@ def start(project: QueueProject) -> None:
     project.do("import project")
     project.start(*WORKER)
     project.wait("task_workers", lambda details: details.get("active_workers") == 1)
-    wait_until(lambda: "[queues]" in project.log(), 30, project.log())
+    wait_until(lambda: "[queues]" in project.log(), 60, project.log())
 
 
 @pytest.mark.parametrize("release", RELEASES, ids=lambda release: release[0] if release else "installed")
@@ -144,8 +144,8 @@ def test_workers_are_asked_from_any_thread_under_gevent(redis: Redis, tmp_path: 
     modules = {**MODULES, "sitecustomize": PATCH}
     with QueueProject(tmp_path, {"CELERY_BROKER_URL": redis.url_for(8)}, modules) as project:
         project.start(*WORKER)
-        wait_until(lambda: "[queues]" in project.log(), 30, project.log())
-        wait_until(lambda: redis.command("PUBSUB", "NUMPAT") != "0", 30, project.log())
+        wait_until(lambda: "[queues]" in project.log(), 60, project.log())
+        wait_until(lambda: redis.command("PUBSUB", "NUMPAT") != "0", 60, project.log())
         wait_until(lambda: is_quiet(redis), 60)
         project.environment["PATCHED"] = "1"
         assert project.do(IN_THREADS) == ["healthy"] * 3

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.services
 def stop(worker: subprocess.Popen[bytes]) -> None:
     """Stop in order, as a supervisor does."""
     worker.terminate()
-    worker.wait(30)
+    worker.wait(60)
 
 
 def deploy(folder: Path, settings: Mapping[str, Any], modules: Mapping[str, str], ready: str, *command: str) -> None:
@@ -34,7 +34,7 @@ def deploy(folder: Path, settings: Mapping[str, Any], modules: Mapping[str, str]
         worker = project.start(*command)
         project.wait("task_workers", has(1))
         # Before that it has no handler of the signal.
-        wait_until(lambda: ready in project.log(), 30, project.log())
+        wait_until(lambda: ready in project.log(), 60, project.log())
         stop(worker)
         looks = [project.wait("task_workers", has(0))]
         looks += [project.checks("task_workers")["task_workers"] for _ in range(5)]
