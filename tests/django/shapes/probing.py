@@ -72,13 +72,12 @@ def main(interface: str) -> None:
             return by_wsgi(application, path)
         return loop.run_until_complete(by_asgi(application, path))
 
-    answers = {"/health/": get("/health/")}
+    answers = {path: get(path) for path in ("/health/", "/ready/")}
     end = time.monotonic() + STARTUP_SECONDS
-    for path in ("/ready/", "/startup/"):
-        # A probe comes again, where a busy machine has not run the checks in time.
-        while (answer := get(path))[0] != 200 and time.monotonic() < end:
-            time.sleep(0.2)
-        answers[path] = answer
+    # A startup probe comes again.
+    while (startup := get("/startup/"))[0] != 200 and time.monotonic() < end:
+        time.sleep(0.2)
+    answers["/startup/"] = startup
     loop.close()
     from django_lifesigns.runtime.engine import get_engine
 
