@@ -50,7 +50,20 @@ pub async fn turn(
     lease: &Lease,
     process: &Arc<Process>,
 ) -> Result<Turn, NotRun> {
-    let Some(fleet) = check.fleet() else { return Ok(Turn::Lead(FleetLead(None))) };
+    match check.fleet() {
+        // Apart: all runs of a sweep would be twice as large.
+        Some(fleet) => Box::pin(turn_in(fleet, check, completion, lease, process)).await,
+        None => Ok(Turn::Lead(FleetLead(None))),
+    }
+}
+
+async fn turn_in(
+    fleet: &Arc<Fleet>,
+    check: &Registered,
+    completion: &Completion,
+    lease: &Lease,
+    process: &Arc<Process>,
+) -> Result<Turn, NotRun> {
     let state = completion.state();
     let (key, token) = (fleet.key(&check.options), format!("{}:{}", fleet.instance(), uuid::Uuid::new_v4()));
     let deadline = Instant::now() + check.options.timeout;

@@ -4,12 +4,13 @@
 //! would leave a gunicorn worker none to accept with.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::model::clock;
 use crate::runtime::{PerProcess, lock};
 
 /// Where descriptors have no limit.
@@ -37,14 +38,35 @@ pub struct Capacity {
 /// What is known of a connection.
 #[derive(Default)]
 pub struct OpenConnection {
-    /// Whether a request has arrived on it.
-    pub used: AtomicBool,
-    /// Whether it is waiting for a response.
-    pub busy: AtomicBool,
+    used: AtomicBool,
+    busy: AtomicBool,
+    /// When it was opened, or last got a response; nanoseconds since boot.
+    idle_since: AtomicU64,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl OpenConnection {
+    fn new() -> Self {
+        Self { idle_since: clock::now().into(), ..Self::default() }
+    }
+
+    /// Notes that a request has arrived, which waits for its response.
+    pub fn requested(&self) {
+        self.used.store(true, Ordering::Relaxed);
+        self.busy.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that there is a response.
+    pub fn responded(&self) {
+        self.idle_since.store(clock::now(), Ordering::Relaxed);
+        self.busy.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether a request has arrived on it.
+    pub fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
     pub fn set_task(&self, task: AbortHandle) {
         *lock(&self.task) = Some(task);
     }
@@ -85,16 +107,17 @@ impl Capacity {
     }
 
     pub fn count(self: Arc<Self>) -> Counted {
-        let connection = Arc::new(OpenConnection::default());
+        let connection = Arc::new(OpenConnection::new());
         lock(&self.open).push_back(connection.clone());
         Counted { capacity: self, connection }
     }
 
-    /// Closes the oldest connection that waits for no response, or else the oldest, and waits until a socket is closed;
-    /// false if there is none.
+    /// Closes one connection, and waits until a socket is closed; false if there is none. Of those that wait for no response
+    /// the one that has done so for longest, and those on which no request has arrived first: who holds connections
+    /// closes none that others use. Else the oldest.
     pub async fn evict(&self) -> bool {
         let closed = self.closed.notified();
-        if !self.close_oldest() {
+        if !self.close_one() {
             return false;
         }
         closed.await;
@@ -102,17 +125,17 @@ impl Capacity {
     }
 
     /// False if there is none; those that are being closed already count as well.
-    fn close_oldest(&self) -> bool {
+    fn close_one(&self) -> bool {
         let open = lock(&self.open);
-        let _ = open.iter().filter(|connection| connection.is_idle()).any(|connection| connection.close())
-            || open.iter().any(|connection| connection.close());
+        let mut idle: Vec<_> = open.iter().filter(|connection| connection.is_idle()).collect();
+        idle.sort_by_key(|connection| (connection.is_used(), connection.idle_since.load(Ordering::Relaxed)));
+        let _ = idle.into_iter().chain(open.iter()).any(|connection| connection.close());
         !open.is_empty()
     }
 
     /// Closes the connections that were used and wait for the next request.
     pub fn close_kept(&self) {
-        let is_kept =
-            |connection: &&Arc<OpenConnection>| connection.used.load(Ordering::Relaxed) && connection.is_idle();
+        let is_kept = |connection: &&Arc<OpenConnection>| connection.is_used() && connection.is_idle();
         for connection in lock(&self.open).iter().filter(is_kept) {
             connection.close();
         }
@@ -148,11 +171,11 @@ mod tests {
     }
 
     #[test]
-    fn oldest_idle_connection_is_evicted_first() {
+    fn connections_without_a_request_are_evicted_first_then_those_idle_for_longest() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let capacity = Arc::new(Capacity::default());
-            let open: Vec<_> = (0..3)
+            let open: Vec<_> = (0..4)
                 .map(|_| {
                     let counted = capacity.clone().count();
                     let connection = counted.connection().clone();
@@ -169,12 +192,24 @@ mod tests {
                     lock(&capacity.open).iter().any(|connection| Arc::ptr_eq(connection, searched))
                 })
             };
-            if let Some(first) = open.first() {
-                first.busy.store(true, Ordering::Relaxed);
+            let [waits, idle, idle_for_longer, unused] = &*open else { unreachable!() };
+            for connection in [waits, idle_for_longer, idle] {
+                connection.requested();
             }
-            assert!(capacity.evict().await);
-            assert_eq!([has(0), has(1), has(2)], [true, false, true]);
-            assert!(capacity.evict().await && capacity.evict().await);
+            for connection in [idle_for_longer, idle] {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+                connection.responded();
+            }
+            assert!(!unused.is_used());
+            for left in [
+                [true, true, true, false],
+                [true, true, false, false],
+                [true, false, false, false],
+                [false, false, false, false],
+            ] {
+                assert!(capacity.evict().await);
+                assert_eq!([has(0), has(1), has(2), has(3)], left);
+            }
             assert!(!capacity.evict().await);
         });
     }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -83,11 +82,10 @@ async fn requests(
 ) {
     let service = service_fn(|request| {
         let handler = handler.clone();
-        state.used.store(true, Ordering::Relaxed);
-        state.busy.store(true, Ordering::Relaxed);
+        state.requested();
         async move {
             let response = handler.respond(request, peer).await;
-            state.busy.store(false, Ordering::Relaxed);
+            state.responded();
             Ok::<_, Infallible>(response)
         }
     });
@@ -100,7 +98,7 @@ async fn requests(
         .writev(false)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
-    if timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() || !state.used.load(Ordering::Relaxed) {
+    if timeout(FIRST_REQUEST, connection.as_mut()).await.is_ok() || !state.is_used() {
         return;
     }
     if timeout(LIFETIME, connection.as_mut()).await.is_err() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::TrySendError;
@@ -65,7 +66,7 @@ impl HttpConnection {
         let made = Builder::new().max_header_size(MAX_HEAD).max_headers(MAX_FIELDS).handshake(stream).await;
         let (sender, connection) = made.map_err(|error| failure(&server.target, &error))?;
         // How it ended is known to the request.
-        let driver = Driver::spawn(async { drop(connection.await) }, IDLE);
+        let driver = Driver::spawn(connection.map(drop), IDLE);
         Ok(Self { sender, driver, budget, made_of: server.config.clone(), presented })
     }
 

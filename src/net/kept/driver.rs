@@ -24,6 +24,8 @@ impl Driver {
     pub fn spawn(connection: impl Future<Output = ()> + Send + 'static, idle: Duration) -> Self {
         let usage = Arc::new(Mutex::new(Usage { users: 0, ended: Instant::now() }));
         let unused = until_unused(usage.clone(), idle);
+        // The task would hold it twice: for select!, and as it was captured. That of an HTTP connection takes 2 KB.
+        let connection = Box::pin(connection);
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = connection => {}
