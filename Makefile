@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
-# Three times as many test processes as processors: most of their time they wait.
-export JOBS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+# Twice as many test processes as processors: much of their time they wait, and with more of them the processors are busy
+# anyway, and all that tests wait for is late.
+export JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Tests start hundreds of interpreters: without compiled modules each takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 
