@@ -120,7 +120,7 @@ def test_limit__counts_all_servers_of_a_process() -> None:
         assert sockets(server.process.pid) - before <= LIMIT // 4 + 4
 
 
-def test_no_descriptors__oldest_idle_connection_makes_room() -> None:
+def test_no_descriptors__connection_idle_for_longest_makes_room() -> None:
     with Script(SERVER) as server, ExitStack() as stack:
         address, _ = server.line().split()
         kept = [stack.enter_context(connect(address)) for _ in range(3)]
