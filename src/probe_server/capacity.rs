@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -17,6 +18,8 @@ use crate::runtime::{PerProcess, lock};
 const MOST: usize = 1_000;
 /// Enough for the probers of one process, whatever the limit.
 const LEAST: usize = 4;
+/// How long the first request of a connection is on its way.
+const NEW: Duration = Duration::from_millis(10);
 /// Of the descriptors that a process may have, one in so many.
 const SHARE: u64 = 4;
 
@@ -76,6 +79,13 @@ impl OpenConnection {
         lock(&self.task).take().inspect(AbortHandle::abort).is_some()
     }
 
+    /// What it is worth to keep it while it is idle: the least is closed first.
+    fn worth(&self, now: u64) -> (bool, u64) {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        let is_new = now.saturating_sub(since) < NEW.as_nanos() as u64;
+        (self.is_used() || is_new, since)
+    }
+
     fn is_idle(&self) -> bool {
         !self.busy.load(Ordering::Relaxed)
     }
@@ -112,8 +122,9 @@ impl Capacity {
         Counted { capacity: self, connection }
     }
 
-    /// Closes the connection that has waited for a request for longest, so that those in use stay, or else the oldest; and
-    /// waits until a socket is closed. False if there is none.
+    /// Closes one connection, and waits until a socket is closed; false if there is none. Of those that wait for a request
+    /// the one that has done so for longest, and those that never had one first, unless they have just come: who holds
+    /// connections closes none that others use. Else the oldest.
     pub async fn evict(&self) -> bool {
         let closed = self.closed.notified();
         if !self.close_one() {
@@ -127,7 +138,8 @@ impl Capacity {
     fn close_one(&self) -> bool {
         let open = lock(&self.open);
         let mut idle: Vec<_> = open.iter().filter(|connection| connection.is_idle()).collect();
-        idle.sort_by_key(|connection| connection.idle_since.load(Ordering::Relaxed));
+        let now = clock::now();
+        idle.sort_by_key(|connection| connection.worth(now));
         let _ = idle.into_iter().chain(open.iter()).any(|connection| connection.close());
         !open.is_empty()
     }
@@ -170,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_that_is_idle_for_longest_is_evicted_first() {
+    fn connection_without_a_request_is_evicted_first_then_the_one_idle_for_longest() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let capacity = Arc::new(Capacity::default());
@@ -191,14 +203,20 @@ mod tests {
                     lock(&capacity.open).iter().any(|connection| Arc::ptr_eq(connection, searched))
                 })
             };
-            let [waits, idle, idle_for_longer, _unused] = &*open else { unreachable!() };
+            let [waits, idle, idle_for_longer, unused] = &*open else { unreachable!() };
             for connection in [waits, idle_for_longer, idle] {
                 connection.requested();
             }
             for connection in [idle_for_longer, idle] {
-                std::thread::sleep(std::time::Duration::from_millis(2));
+                std::thread::sleep(Duration::from_millis(2));
                 connection.responded();
             }
+            let worth = |connection: &OpenConnection, after| {
+                let opened = connection.idle_since.load(Ordering::Relaxed);
+                connection.worth(opened + Duration::as_nanos(&after) as u64)
+            };
+            assert!(worth(unused, NEW) < worth(idle_for_longer, NEW));
+            assert!(worth(unused, NEW / 2).0, "its first request may be on its way");
             for left in [
                 [true, true, true, false],
                 [true, true, false, false],
