@@ -29,6 +29,8 @@ mod lease;
 pub mod objectives;
 pub mod record;
 pub mod scope;
+#[cfg(test)]
+mod scratch;
 mod stored;
 mod unstored;
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 #![cfg(any(target_os = "linux", target_os = "macos"))]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::*;
 use crate::model::{BreakerOptions, CheckOptions, CircuitMode, Event, Finding};
@@ -11,23 +11,10 @@ use crate::policy::breaker::CallResult;
 use crate::runtime::queue::Queue;
 use crate::state::check_state::transact_all;
 use crate::state::record::{Acquired, Operation, Wanted};
+use crate::state::scratch::Scratch;
 use crate::state::{Scope, View};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn state(directory: &Path, name: &str) -> (CheckState, Arc<Queue<Event>>) {
     let breaker = Some(BreakerOptions::default());

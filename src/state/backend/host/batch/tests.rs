@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::*;
+use crate::state::scratch::Scratch;
 
 /// A store with so many values, all of which are `first`.
 fn store(directory: &std::path::Path, count: u8) -> (Arc<HostStore>, Vec<Arc<StoreEntry>>) {
@@ -32,40 +33,37 @@ fn update(store: &HostStore, entries: &[&StoreEntry]) -> Vec<Option<Result<(), U
 
 #[test]
 fn values_that_a_thread_changes_are_left_and_the_others_are_changed() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let (store, entries) = store(&directory, 5);
+    let scratch = Scratch::new();
+    let (store, entries) = store(&scratch.0, 5);
     let all: Vec<_> = entries.iter().map(|entry| &**entry).collect();
     let held = entries[2].location.lock().unwrap();
     assert_eq!(update(&store, &all), [Some(Ok(())), Some(Ok(())), None, Some(Ok(())), Some(Ok(()))]);
     drop(held);
     let found = entries.iter().map(|entry| read(&store, entry).unwrap() == b"second");
     assert_eq!(found.collect::<Vec<_>>(), [true, true, false, true, true]);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn value_that_is_there_twice_is_changed_once() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let (store, entries) = store(&directory, 2);
+    let scratch = Scratch::new();
+    let (store, entries) = store(&scratch.0, 2);
     assert_eq!(update(&store, &[&entries[0], &entries[1], &entries[0]]), [Some(Ok(())), Some(Ok(())), None]);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn values_far_from_each_other_are_locked_apart() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let (store, entries) = store(&directory, 200);
+    let scratch = Scratch::new();
+    let (store, entries) = store(&scratch.0, 200);
     let chosen: Vec<_> = [0, 1, 70, 190, 199].map(|at: usize| &*entries[at]).to_vec();
     assert_eq!(update(&store, &chosen), [Some(Ok(())), Some(Ok(())), None, Some(Ok(())), Some(Ok(()))], "one is alone");
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn value_of_which_another_process_holds_the_slot_stops_the_batch_and_nothing_else() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let (store, entries) = store(&directory, 5);
+    let scratch = Scratch::new();
+    let (store, entries) = store(&scratch.0, 5);
     let all: Vec<_> = entries.iter().map(|entry| &**entry).collect();
-    let other = StoreFile::open(&directory.join("store")).unwrap().0;
+    let other = StoreFile::open(&scratch.0.join("store")).unwrap().0;
     let index = other.find(&[3; 16]).unwrap().unwrap();
     let held = other.lock(index, Duration::ZERO).unwrap();
     if cfg!(target_os = "linux") {
@@ -73,13 +71,12 @@ fn value_of_which_another_process_holds_the_slot_stops_the_batch_and_nothing_els
     }
     drop(held);
     assert_eq!(update(&store, &all), [Some(Ok(())); 5]);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn snapshot_reads_values_that_were_written_together_and_apart() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let (store, entries) = store(&directory, 30);
+    let scratch = Scratch::new();
+    let (store, entries) = store(&scratch.0, 30);
     let together: Vec<_> = entries.iter().skip(10).map(|entry| &**entry).collect();
     assert!(update(&store, &together).iter().all(Option::is_some));
     let snapshot = store.snapshot();
@@ -90,5 +87,4 @@ fn snapshot_reads_values_that_were_written_together_and_apart() {
         assert_eq!(found, expected.as_bytes(), "{at}");
         assert_eq!(store.read_if_changed(entry, &mut known, None), None);
     }
-    std::fs::remove_dir_all(directory).unwrap();
 }

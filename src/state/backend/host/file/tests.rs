@@ -9,29 +9,17 @@ use super::slot::next_home;
 use super::value_version::newest;
 use super::*;
 use crate::state::backend::Owner;
+use crate::state::scratch::Scratch;
 
 const KEY: Key = [7; 16];
 
-/// A directory that goes with the test.
-pub(super) struct Scratch(PathBuf);
-
 impl Scratch {
-    pub(super) fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4())))
-    }
-
     fn path(&self) -> PathBuf {
         self.0.join("store")
     }
 
     pub(super) fn open(&self) -> StoreFile {
         StoreFile::open(&self.path()).unwrap().0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -8,8 +8,9 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::super::slot_at;
-use super::super::tests::{Scratch, assign, value};
+use super::super::tests::{assign, value};
 use super::*;
+use crate::state::scratch::Scratch;
 
 fn key(index: usize) -> Key {
     [u8::try_from(index).unwrap() + 1; 16]
