@@ -22,6 +22,8 @@ const LEAST: usize = 4;
 const NEW: Duration = Duration::from_millis(10);
 /// Of the descriptors that a process may have, one in so many.
 const SHARE: u64 = 4;
+/// Of the connections, one in so many may be new without a request, and safe.
+const NEW_SHARE: usize = 16;
 
 static CAPACITY: PerProcess<Capacity> = PerProcess::new();
 
@@ -80,10 +82,10 @@ impl OpenConnection {
     }
 
     /// What it is worth to keep it while it is idle: the least is closed first.
-    fn worth(&self, now: u64) -> (bool, u64) {
+    fn worth(&self, now: u64, new_are_safe: bool) -> (bool, u64) {
         let since = self.idle_since.load(Ordering::Relaxed);
         let is_new = now.saturating_sub(since) < NEW.as_nanos() as u64;
-        (self.is_used() || is_new, since)
+        (self.is_used() || (is_new && new_are_safe), since)
     }
 
     fn is_idle(&self) -> bool {
@@ -123,8 +125,8 @@ impl Capacity {
     }
 
     /// Closes one connection, and waits until a socket is closed; false if there is none. Of those that wait for a request
-    /// the one that has done so for longest, and those that never had one first, unless they have just come: who holds
-    /// connections closes none that others use. Else the oldest.
+    /// the one that has done so for longest, and those that never had one first, unless they have just come and are few: who
+    /// holds connections, or opens them fast, closes none that others use. Else the oldest.
     pub async fn evict(&self) -> bool {
         let closed = self.closed.notified();
         if !self.close_one() {
@@ -139,7 +141,9 @@ impl Capacity {
         let open = lock(&self.open);
         let mut idle: Vec<_> = open.iter().filter(|connection| connection.is_idle()).collect();
         let now = clock::now();
-        idle.sort_by_key(|connection| connection.worth(now));
+        let unused = idle.iter().filter(|connection| !connection.is_used()).count();
+        let new_are_safe = unused <= open.len() / NEW_SHARE;
+        idle.sort_by_key(|connection| connection.worth(now, new_are_safe));
         let _ = idle.into_iter().chain(open.iter()).any(|connection| connection.close());
         !open.is_empty()
     }
@@ -211,12 +215,13 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(2));
                 connection.responded();
             }
-            let worth = |connection: &OpenConnection, after| {
+            let worth = |connection: &OpenConnection, after, new_are_safe| {
                 let opened = connection.idle_since.load(Ordering::Relaxed);
-                connection.worth(opened + Duration::as_nanos(&after) as u64)
+                connection.worth(opened + Duration::as_nanos(&after) as u64, new_are_safe)
             };
-            assert!(worth(unused, NEW) < worth(idle_for_longer, NEW));
-            assert!(worth(unused, NEW / 2).0, "its first request may be on its way");
+            assert!(worth(unused, NEW, true) < worth(idle_for_longer, NEW, true));
+            assert!(worth(unused, NEW / 2, true).0, "its first request may be on its way");
+            assert!(!worth(unused, NEW / 2, false).0, "too many are new");
             for left in [
                 [true, true, true, false],
                 [true, true, false, false],
