@@ -131,30 +131,36 @@ impl FleetLead {
         let Some(lease) = &self.0 else { return Some(run.await) };
         tokio::select! {
             biased;
-            () = lease.keep() => None,
+            () = Box::pin(lease.keep()) => None,
             result = run => Some(result),
         }
     }
 
     /// Hands what is now known to the other hosts; returns the outcome that stands.
     pub async fn publish(mut self, outcome: Arc<Outcome>) -> Arc<Outcome> {
-        let Some(mut lease) = self.0.take() else { return outcome };
-        let Some((value, well, age)) = lease.state.for_fleet(&lease.fleet.name) else { return outcome };
-        lease.is_over = true;
-        let holder = (lease.token.as_str(), lease.fence);
-        match lease.fleet.store.store(&lease.process, &lease.key, holder, (&value, well, age)).await {
-            Ok(None) => lease.state.published(lease.fence),
-            Ok(Some(other)) => {
-                lease.state.adopt(Some(&other), None);
-                return lease.state.known_outcome().unwrap_or(outcome);
-            }
-            Err(error) => lease.fleet.lost(&error),
+        match self.0.take() {
+            Some(lease) => Box::pin(lease.publish(outcome)).await,
+            None => outcome,
         }
-        outcome
     }
 }
 
 impl FleetLease {
+    async fn publish(mut self, outcome: Arc<Outcome>) -> Arc<Outcome> {
+        let Some((value, well, age)) = self.state.for_fleet(&self.fleet.name) else { return outcome };
+        self.is_over = true;
+        let holder = (self.token.as_str(), self.fence);
+        match self.fleet.store.store(&self.process, &self.key, holder, (&value, well, age)).await {
+            Ok(None) => self.state.published(self.fence),
+            Ok(Some(other)) => {
+                self.state.adopt(Some(&other), None);
+                return self.state.known_outcome().unwrap_or(outcome);
+            }
+            Err(error) => self.fleet.lost(&error),
+        }
+        outcome
+    }
+
     /// Renews the lease at a third of it; returns once it could not be renewed for two thirds, or is another's.
     async fn keep(&self) {
         let mut renewed = self.acquired;

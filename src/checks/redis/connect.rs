@@ -84,7 +84,8 @@ impl KeptSession {
     /// The kept session, or else a new one (true).
     async fn session(&self, context: &Context, server: &RedisServer) -> Result<(Arc<RedisSession>, bool), CheckError> {
         context.enter(Phase::Connect);
-        let open = async { RedisSession::open(context, server).await.map(Arc::new) };
+        // Apart, since it is seldom: each exchange would be several times as large.
+        let open = Box::pin(async { RedisSession::open(context, server).await.map(Arc::new) });
         self.0.get_or_open(|session| session.serves(&server.address), open).await
     }
 

@@ -132,7 +132,8 @@ pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result
             }
         }
     }
-    let connection = HttpConnection::open(context, &server, request.records_certificates).await?;
+    // Apart, since it is seldom: each run would be three times as large.
+    let connection = Box::pin(HttpConnection::open(context, &server, request.records_certificates)).await?;
     context.enter(Phase::Query);
     let mut exchange = Exchange::start(connection);
     match exchange.connection.send(message).await {
