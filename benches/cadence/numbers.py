@@ -82,4 +82,10 @@ def _paused(sweep: Paused) -> list[Number]:
             unit="",
             bound=40,
         ),
+        Number(
+            key="floor_calls",
+            what="system calls of the same conversations with nothing around them",
+            value=sweep.floor_calls,
+            unit="",
+        ),
     ]

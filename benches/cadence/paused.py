@@ -17,11 +17,14 @@ CALL = re.compile(r"^\d+ +(?!<\.\.\.|\+\+\+|---)")
 
 
 class Paused(NamedTuple):
-    """CPU seconds of each sweep; system calls of one, and those of them that the host store makes."""
+    """CPU seconds of each sweep; system calls of one, those of them that the host store makes, and those of the same
+    conversations with nothing around them.
+    """
 
     cpu: list[float]
     calls: int
     store_calls: int
+    floor_calls: int
 
 
 def paused(ground: Ground, sweeps: int) -> Paused:
@@ -34,7 +37,12 @@ def paused(ground: Ground, sweeps: int) -> Paused:
             time.sleep(PAUSE_SECONDS)
             cpu += contender.sweeps(1)["sweep"]["cpu"]
         time.sleep(PAUSE_SECONDS)
-        return Paused(cpu, *_system_calls(contender))
+        calls, store_calls = _system_calls(contender)
+    with Contender(ground, "floor", ground.settings()) as contender:
+        contender.wait()
+        contender.sweeps(3)
+        floor_calls, _ = _system_calls(contender)
+    return Paused(cpu, calls, store_calls, floor_calls)
 
 
 def _system_calls(contender: Contender) -> tuple[int, int]:

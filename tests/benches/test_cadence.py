@@ -36,7 +36,7 @@ def reading(cpu: float) -> Reading:
 def test_numbers__are_ratios_of_medians_and_without_the_pulse() -> None:
     taken = {plan.key: Taken(hours=[reading(plan.workers)] * 2, memory=[1]) for plan in PLANS}
     taken["idle"].calls = {"lifesigns-monit": 4.0, "lifesigns": 3.0, "lifesigns-probe": 1.0}
-    found = {number.key: number for number in numbers(taken, Paused([0.004, 0.006], 130, 39))}
+    found = {number.key: number for number in numbers(taken, Paused([0.004, 0.006], 130, 39, 100))}
     assert found["cadence_8_over_2"].value == 4
     assert found["cadence_queries_8_over_1"].value == 8
     assert found["cadence_over_peer"].value == 1
