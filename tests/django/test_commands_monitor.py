@@ -236,7 +236,11 @@ def test_breaker__list(settings: Any) -> None:
 
 @pytest.mark.parametrize(
     ("action", "shown", "status"),
-    [("force-open", "open forced-open", "error"), ("force-close", "closed forced-closed", "healthy")],
+    [
+        ("force-open", "open forced-open", "error"),
+        ("force-close", "closed forced-closed", "healthy"),
+        ("disable", "closed disabled", "healthy"),
+    ],
 )
 def test_breaker__force_and_reset(settings: Any, action: str, shown: str, status: str) -> None:
     settings.LIFESIGNS = {"CHECKS": {"mine": {"check": lambda: True, "breaker": {"failures": 1}}}}

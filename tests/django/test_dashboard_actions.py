@@ -71,10 +71,11 @@ def traces() -> dict[str, bool]:
         "silence": Silence.objects.filter(checks="mine", author="ann").exists(),
         "breaker-force-open": breaker.mode == "forced-open",
         "breaker-force-close": breaker.mode == "forced-closed",
+        "breaker-disable": breaker.mode == "disabled",
     }
 
 
-NONE = dict.fromkeys(["run", "acknowledge", "silence", "breaker-force-open", "breaker-force-close"], False)
+NONE = dict.fromkeys(set(PERMISSIONS) - {"breaker-reset"}, False)
 
 
 @pytest.mark.parametrize("action", PERMISSIONS)

@@ -31,11 +31,13 @@ PERMISSIONS = {
     "breaker-reset": "lifesigns.force_breaker",
     "breaker-force-open": "lifesigns.force_breaker",
     "breaker-force-close": "lifesigns.force_breaker",
+    "breaker-disable": "lifesigns.force_breaker",
 }
 BREAKERS: dict[str, Callable[[Breaker], None]] = {
     "breaker-reset": lambda breaker: breaker.reset(),
     "breaker-force-open": lambda breaker: breaker.force_open(),
     "breaker-force-close": lambda breaker: breaker.force_closed(),
+    "breaker-disable": lambda breaker: breaker.disable(),
 }
 # What the page says afterwards, by the value of `?done=`.
 DONE = {
@@ -47,6 +49,7 @@ DONE = {
     "breaker-reset": lazy("The circuit breaker is reset: the results decide again."),
     "breaker-force-open": lazy("The circuit breaker is forced open until it is reset: the check does not run."),
     "breaker-force-close": lazy("The circuit breaker is forced closed until it is reset: the check runs in any case."),
+    "breaker-disable": lazy("The circuit breaker is disabled until it is reset: the check runs as if it had none."),
     "no-breaker": lazy("This check has no circuit breaker."),
     "not-written": lazy("It is done on this host; others follow once the database can be written."),
     "failed": lazy("It could not be done: the database cannot be written."),

@@ -1,4 +1,4 @@
-"""`manage.py health_breaker`: shows circuit breakers and forces their state."""
+"""`manage.py health_breaker`: shows circuit breakers, forces their state and disables them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ from django_lifesigns.runtime.sharing import scope
 from django_lifesigns.settings.conf import read
 from lifesigns import Breaker
 
-ACTIONS = {"reset": Breaker.reset, "force-open": Breaker.force_open, "force-close": Breaker.force_closed}
+ACTIONS = {
+    "reset": Breaker.reset,
+    "force-open": Breaker.force_open,
+    "force-close": Breaker.force_closed,
+    "disable": Breaker.disable,
+}
 ALONE = gettext_lazy(
     "LIFESIGNS['SHARE'] is 'process': every process has circuit breakers of its own, and this was that of the command. "
     "Inside a process: django_lifesigns.runtime.engine.get_engine().breaker(NAME)."
@@ -32,7 +37,9 @@ class Command(HealthCommand):
     """Acts on all processes of the project on this host, unless `SHARE` says that each is on its own."""
 
     state_column, state_styles = STATE, STYLES
-    help = gettext_lazy("List the circuit breakers of health checks, reset them, or force them open or closed.")
+    help = gettext_lazy(
+        "List the circuit breakers of health checks, reset them, force them open or closed, or disable them."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the action and the names."""
