@@ -81,6 +81,13 @@ def test_alertmanager__example_is_valid_and_names_alerts_that_there_are() -> Non
     assert set(re.findall(r"Lifesigns[A-Z]\w+", file.read_text())) <= alerts().keys()
 
 
+def test_alertmanager__groups_hold_one_alert_whose_texts_are_common_to_all() -> None:
+    route = yaml.safe_load(RULES.with_name("alertmanager.yml").read_text())["route"]
+    shown = {label for rule in alerts().values() for label in re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))}
+    assert {"job", "check_name", "path", "channel"} <= shown
+    assert shown | {"alertname"} == set(route["group_by"])
+
+
 def test_metrics__are_named_as_they_are_exposed() -> None:
     assert named_in((DEPLOY / "prometheus" / "lifesigns.rules.yml").read_text()) <= metrics()
     assert named_in("\n".join(expressions())) <= metrics()
