@@ -1,12 +1,13 @@
-"""What kustomize makes of the shipped manifests, and the rules of Kubernetes that they keep."""
+"""What kustomize makes of the shipped manifests, the settings that go with them, and the rules that they keep."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -44,6 +45,20 @@ def container(overlay: str, deployment: str) -> Manifest:
     (only,) = pods(overlay)[f"Deployment/{deployment}"]["containers"]
     assert isinstance(only, dict)
     return only
+
+
+def environment(overlay: str, name: str) -> dict[str, Any]:
+    return {entry["name"]: entry["valueFrom"] for entry in container(overlay, name).get("env", ())}
+
+
+def settings(overlay: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return `LIFESIGNS` as the overlay says it, in a pod with these variables."""
+    text = (KUBERNETES / "overlays" / overlay / "kustomization.yaml").read_text()
+    lines = [line[4:] for line in text.splitlines() if line.startswith("#   ")]
+    start, end = lines.index("LIFESIGNS = {"), lines.index("}")
+    found = eval(" ".join(lines[start : end + 1]).removeprefix("LIFESIGNS = "), {"os": SimpleNamespace(environ=given)})
+    assert isinstance(found, dict)
+    return found
 
 
 # Of those that the profile allows, what could be of use here.

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import lifesigns
-from tests.deploy.kubernetes import KUBERNETES, OVERLAYS, ROOT, build, container, pods, violations
+from django_lifesigns.settings.conf import parse
+from tests.deploy.kubernetes import OVERLAYS, ROOT, build, container, environment, pods, settings, violations
 from tests.process.probes import fetch
 from tests.process.prometheus import promtool
 
@@ -167,15 +168,23 @@ def in_one_line(rules: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**rule, "expr": " ".join(rule["expr"].split())} for rule in found]
 
 
-def environment(name: str) -> dict[str, Any]:
-    return {entry["name"]: entry["valueFrom"] for entry in container("fleet", name).get("env", ())}
+@each_overlay
+@pytest.mark.parametrize("deployment", ["shop", "shop-worker"])
+def test_settings__go_with_each_deployment(overlay: str, deployment: str) -> None:
+    pod = container(overlay, deployment)
+    found = settings(overlay, dict.fromkeys(environment(overlay, deployment), "0123456789abcdef"))
+    assert parse(found).problems == ()
+    assert f":{container(overlay, 'shop')['ports'][1]['containerPort']}" in found["PROBE_SERVER"]
+    mounted = {mount["mountPath"] for mount in pod["volumeMounts"]}
+    assert str(Path(found["STORE_PATH"]).parent) in mounted
+    commands = [pod[probe]["exec"]["command"] for probe in PROBES if "exec" in pod.get(probe, ())]
+    # What an exec probe reads is what the signals of Celery leave.
+    assert all(command[-2:] == ["--store", found["STORE_PATH"]] for command in commands)
+    assert not commands or found["CELERY_SIGNALS"] is True
 
 
 @pytest.mark.parametrize("deployment", ["shop", "shop-worker"])
 def test_fleet__pods_are_called_by_their_names_and_zones(deployment: str) -> None:
-    found = environment(deployment)
+    found = environment("fleet", deployment)
     assert found["LIFESIGNS_INSTANCE"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert found["LIFESIGNS_ZONE"] == {"fieldRef": {"fieldPath": "metadata.labels['topology.kubernetes.io/zone']"}}
-    # The settings that go with it read what the manifests give.
-    settings = (KUBERNETES / "overlays/fleet/kustomization.yaml").read_text()
-    assert {name for name in found if f'os.environ["{name}"]' in settings} == found.keys() - {"LIFESIGNS_ZONE"}
