@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHECKS = ROOT / "docs/checks"
 SETTINGS = ROOT / "docs/reference/settings.md"
 SYSTEM_CHECKS = ROOT / "docs/reference/system-checks.md"
+METRICS, EVENTS = (ROOT / f"docs/reference/{name}.md" for name in ("metrics", "events"))
 # By the name of its constant, the id of each system check.
 IDS = {name: value for name, value in vars(problems).items() if re.fullmatch(r"[EW]\d{3}", str(value))}
 # What the pages of these checks describe.
@@ -134,3 +135,22 @@ def test_pages__error_types_are_those_of_the_engine() -> None:
     codes = set(re.findall(r'"(\w+Error)"', source))
     listed = set(re.findall(r"`(\w+Error)`", (CHECKS / "index.md").read_text()))
     assert codes <= listed
+
+
+def test_metrics__page_lists_each_name() -> None:
+    source = "".join(path.read_text() for path in sorted((ROOT / "src/metrics").glob("*.rs")))
+    counters = set(re.findall(r'self\.counter\(\s*encoder,\s*"(health_\w+)"', source))
+    assert len(counters) == 4
+    names = {f"{name}_total" if name in counters else name for name in re.findall(r'"(health_[a-z_]+)"', source)}
+    rows = [line for line in METRICS.read_text().splitlines() if line.startswith("| `health_")]
+    assert {name for row in rows for name in re.findall(r"`(health_\w+)`", row.split(" | ")[0])} == names
+
+
+def test_events__page_lists_each_logger() -> None:
+    files = [*(ROOT / "src").glob("**/*.rs"), *(ROOT / "python/lifesigns").glob("*.py")]
+    files += (ROOT / "django_integration/django_lifesigns").glob("**/*.py")
+    source = "\n".join(path.read_text() for path in files)
+    named = r'getLogger\("((?:django_)?lifesigns[\w.]*)"\)|const \w+: &str = "(lifesigns[\w.]*)";'
+    loggers = {name for pair in re.findall(named, source) for name in pair if name}
+    assert len(loggers) > 6
+    assert set(re.findall(r"^\| `([\w.]+)` \|", EVENTS.read_text(), re.MULTILINE)) == loggers
