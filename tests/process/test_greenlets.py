@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.process.host import ROOT
 from tests.services import free_port, wait_until
 from tests.services.processes import kill
 
@@ -49,6 +51,10 @@ def app(environ, start_response):
 
 
 GUNICORN = ("-m", "gunicorn", "-k", "gevent", "-w", "1", "-b", "127.0.0.1:{port}", "greenlet_app:app")
+UWSGI = (
+    *("-m", "tests.django.uwsgi", "--http-socket=127.0.0.1:{port}", "--module=greenlet_app:app"),
+    *("--master", "--die-on-term", "--gevent=50", "--gevent-monkey-patch"),
+)
 # gunicorn's worker for eventlet, which newer releases leave out, does the same.
 EVENTLET = """
 import eventlet
@@ -61,16 +67,22 @@ SERVERS = {
     "gunicorn -k gevent": GUNICORN,
     "gunicorn -k gevent --preload": (*GUNICORN, "--preload"),
     "eventlet": ("-W", "ignore", "-c", EVENTLET),
+    "uwsgi --gevent": UWSGI,
 }
 
 
 @contextmanager
 def served(folder: Path, server: tuple[str, ...]) -> Iterator[str]:
     (folder / "greenlet_app.py").write_text(APP)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     port = free_port()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *(argument.format(port=port) for argument in server)], cwd=folder, stdout=log, stderr=log
+            [sys.executable, *(argument.format(port=port) for argument in server)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
         )
     address = f"http://127.0.0.1:{port}"
     try:
