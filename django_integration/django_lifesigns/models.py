@@ -1,6 +1,6 @@
 """What is kept: results, each service's availability, the thresholds that operators save, incidents, silences, actions.
 
-The first three have the tables and columns of the application that Lifesigns replaces, so that its history goes on.
+The first three have the tables and columns of the application that Lifesigns replaces, so that its history continues.
 """
 
 from __future__ import annotations

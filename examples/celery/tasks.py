@@ -1,4 +1,4 @@
-"""A Celery worker without Django that answers probes, sends heartbeats, and drains when it is told to end.
+"""A Celery worker without Django that answers probes, sends heartbeats, and drains when it gets SIGTERM.
 
 pip install lifesigns "celery[redis]"
 celery -A tasks worker

@@ -64,7 +64,7 @@ class Acting:
     def run_action(self, name: str, author: str) -> None:
         """Have an action run once, also a dry one, in the first process of the scope that can, within 10 s.
 
-        Its trigger, limits and pause do not count; a switch that is off does. `action_log` says what came of it. One of
+        Its trigger, limits and pause do not count; a switch that is off does. `action_log` has its outcome. One of
         the fleet runs on the host that holds the fleet's lease; while the fleet cannot be asked it waits, for an hour.
 
         Raises:

@@ -121,7 +121,7 @@ impl FleetHolder {
         let token = || format!("{}:{:016x}", fleet.instance(), self.table.owner.process);
         let lease = self.lease.get_or_insert_with(|| DocumentLease::new(&fleet.store, DOCUMENT, token()));
         let now = Instant::now();
-        // One that must not acquire it is not told when it may.
+        // One that must not acquire it does not learn when it may.
         let is_due = can_hold && lease.is_due() || self.next_poll.is_none_or(|at| at <= now);
         if is_due {
             let state = lease.hold(&fleet.store, &self.process, can_hold).await?;

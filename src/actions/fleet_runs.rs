@@ -1,4 +1,4 @@
-//! What this process runs for the fleet, and what came of it, until the fleet's table says so.
+//! What this process runs for the fleet, and their outcomes, until the fleet's table says so.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

@@ -3,7 +3,7 @@
 //! Every process that uses the engine runs the service, and none leads: when an action starts, stops or is verified is
 //! decided on a table that all of them share, so that one process acts, and none is missed when it dies. An action knows
 //! nothing of that: it acts once, and says what it did. The table of a fleet is judged by one host, and is a document that
-//! the next one goes on with.
+//! the next one continues with.
 
 mod config;
 mod control;

@@ -193,6 +193,6 @@ mod tests {
             |check: &str, status| Trigger { check: check.to_owned(), status, runs: 1, seconds: Duration::ZERO };
         assert_eq!(failing(&view, &trigger("a", Threshold::Error)), (3, 10));
         assert_eq!(failing(&view, &trigger("a", Threshold::Degraded)), (6, 10));
-        assert_eq!(failing(&view, &trigger("b", Threshold::Error)), (1, 1), "nobody else knows it");
+        assert_eq!(failing(&view, &trigger("b", Threshold::Error)), (1, 1), "no other instance knows it");
     }
 }

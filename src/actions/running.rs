@@ -43,7 +43,7 @@ impl Actions {
     }
 }
 
-/// Runs one action, and stores what came of it.
+/// Runs one action, and stores its outcome.
 pub async fn act(actions: Arc<Actions>, run: ActionRun, process: Arc<Process>) {
     let (Some(config), Some(engine)) = (actions.settings.get(&run.started.action), actions.engine()) else { return };
     let plan = config.plan.clone();

@@ -45,7 +45,7 @@ impl WorkerSightings {
         }
         // Where only other processes have seen them, none may be registered.
         if dead >= known.unwrap_or(1) {
-            // That their registration is removed later on is no sign of life.
+            // That their registration is removed later on is no heartbeat.
             if known.take().is_some() {
                 heartbeats::beat(&self.died);
             }

@@ -12,7 +12,7 @@ use crate::state::{Scope, history_marks};
 #[derive(Clone, Debug)]
 pub struct WatchedClaims {
     pub name: String,
-    /// For how long nobody has claimed it when somebody should.
+    /// For how long no process has claimed it when one should.
     pub gap: Duration,
     /// The callable that is notified then.
     pub callable: u64,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   lease of the host ─► Fleet::is_usable? ─no──► lost: may this host run it for itself? ─no─► Limited
-//!                            │ yes                                                   └─yes─► run, hand it to nobody
+//!                            │ yes                                                   └─yes─► run, share nothing
 //!                            └─ acquire ──► found: its outcome        (an exchange that fails: lost)
 //!                                      ├──► leader: run, renewing the lease, publish
 //!                                      └──► held: wait for the outcome, at most for the check's timeout

@@ -156,7 +156,7 @@ fn period(check: &Registered, is_critical: bool, critical_max_age: Duration) -> 
     }
 }
 
-/// Has Python fetch the events, or do what nobody does, unless it is still busy with that; whether it has.
+/// Has Python fetch the events, or do what no process does, unless it is still busy with that; whether it has.
 async fn publish(callable: u64, process: Arc<Process>) -> bool {
     let called = timeout(PUBLISH_TIMEOUT, process.callables.call(callable, PUBLISH_TIMEOUT)).await;
     called.is_ok_and(|reply| reply.is_ok())

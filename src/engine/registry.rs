@@ -142,7 +142,7 @@ impl Registered {
         match state.request(max_age, request.now, request.snapshot, obstacle) {
             Requested::Fresh(outcome) => Answer::Fresh(outcome),
             Requested::InFlight(run) => {
-                // The call goes on, and this caller wants one that starts later.
+                // The call continues, and this caller wants one that starts later.
                 let is_over = request.refresh && self.has_overrun(&run, request.now);
                 match is_over.then(|| active.check.obstacle(process)).flatten() {
                     Some(not_run) => Answer::NotRun(not_run),

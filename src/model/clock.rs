@@ -31,7 +31,7 @@ pub fn now() -> u64 {
     }
 }
 
-/// One moment by both clocks: durations count by the time since boot, which nobody sets; texts have that of the wall.
+/// One moment by both clocks: durations count by the time since boot, which is never set; texts have that of the wall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// In nanoseconds since boot.

@@ -90,7 +90,7 @@ impl ShortWork {
             };
             state.busy_since = Some(Instant::now());
             drop(state);
-            // Whoever waits for the job learns that it panicked by what the job has dropped.
+            // The caller that waits for the job learns that it panicked by what the job has dropped.
             let _ = catch_unwind(AssertUnwindSafe(|| job(None)));
             state = lock(&self.state);
             if state.thread == number {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// A directory that goes with the test; whoever uses it makes it.
+/// A directory that goes with the test, which makes it.
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {

@@ -29,7 +29,7 @@ OTHER_SUBJECTS = ("readiness", "wedged_worker")
 GENERIC = frozenset(
     ["app", "backend", "conf", "config", "core", "django", "main", "mysite", "project", "server", "src"]
 )
-# Seconds: nobody wants more reminders than that.
+# Seconds: more reminders than that are of no use.
 LEAST_REMINDER = 60
 URLS = ("url", "api_url", "webhook_url")
 # What keeps a route to some of the incidents.

@@ -14,7 +14,7 @@ from django_lifesigns.checks.celery_app import application
 from django_lifesigns.checks.celery_broker import REDIS
 from django_lifesigns.checks.celery_connection import BrokerConnection
 
-# Answers that nobody fetches are thrown away by then.
+# Answers that are not fetched are thrown away by then.
 EXPIRES_SECONDS = 10.0
 
 

@@ -27,7 +27,7 @@ class ConnectionCache(Generic[T]):
         self._close = close
         self._reusable = reusable
         # Of every process by itself. A child of a fork leaves alone, and alive, what is its parent's: to close it would
-        # end the session that the parent goes on with.
+        # end the session that the parent still uses.
         self._things: dict[tuple[int, Hashable], tuple[T, float]] = {}
         setting_changed.connect(self.expire)
         atexit.register(self.close)

@@ -20,7 +20,7 @@ def signed_off(queue: str, active: int, rows: int, window_seconds: float) -> flo
         return None
     # Where only other processes have seen them, no row may be left.
     if rows >= _known.get(queue, 1):
-        # They died: that their rows are removed later on is no sign of life.
+        # They died: that their rows are removed later on is no heartbeat.
         if _known.pop(queue, None):
             note_died(queue)
         return None

@@ -23,7 +23,7 @@ SQLITE = (
 
 
 def is_of_statement(error: Exception) -> bool:
-    """Return whether the statement is at fault, whoever runs it and whenever; also where it selects no number."""
+    """Return whether the statement is at fault, for every user and at any time; also where it selects no number."""
     if isinstance(error, (TypeError, ValueError, ArithmeticError)):
         return True
     state = getattr(error.__cause__, "sqlstate", None)

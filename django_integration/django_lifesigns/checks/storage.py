@@ -101,7 +101,7 @@ def _is_without_bucket(storage: Any) -> bool:
     try:
         client.head_bucket(Bucket=bucket.name)  # type: ignore[union-attr]
     except Exception as error:  # of botocore, which need not be installed here
-        if _status(error) == FORBIDDEN:  # whoever may not know that may use the objects all the same
+        if _status(error) == FORBIDDEN:  # a user who may not know that may use the objects all the same
             return False
         if _status(error) != NOT_FOUND:
             raise

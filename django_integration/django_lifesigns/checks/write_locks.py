@@ -2,7 +2,7 @@
 
 SQLite refuses the first write of a transaction that has read at once ("database is locked", whatever the `timeout`) if
 another process is writing; a transaction that begins with a write waits for it. There are no locks of rows either: who
-has the database's lock has read what nobody changes meanwhile.
+has the database's lock has read what no other changes meanwhile.
 """
 
 from __future__ import annotations

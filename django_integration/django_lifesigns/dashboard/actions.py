@@ -60,7 +60,7 @@ WRITE_SECONDS = 2.0
 
 
 async def act(action: str, check: str, author: str, runtime: Runtime, wait: Wait) -> str:
-    """Do what a button stands for, and return the key of `DONE` of what came of it."""
+    """Do what a button stands for, and return the key of `DONE` of its outcome."""
     if action == "run":
         done = await _run(check, runtime, wait)
     elif action in BREAKERS:

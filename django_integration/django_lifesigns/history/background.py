@@ -29,7 +29,7 @@ WRITE_EVERY = 15.0
 EARLY = 0.5
 # How often a process that has not the turns notes what it has counted.
 LOOK_SECONDS = 30.0
-# After so many pauses without a turn another process takes them: before a result that nobody has recorded is replaced.
+# After so many pauses without a turn another process takes them: before a result that is not recorded yet is replaced.
 TAKEN_OVER = 1.1
 
 
@@ -44,7 +44,7 @@ class BackgroundRecording:
     def __init__(self, engine: Engine, period: float) -> None:
         self._engine = engine
         self._pause = min(max(period / 2, SHORTEST_PAUSE), LONGEST_PAUSE)
-        # No `Job`: that is called by whoever wants its value, and this is to run by itself.
+        # No `Job`: that is called by a caller that wants its value, and this is to run by itself.
         self._looks = Engine(TIMEOUT, max(self._pause, LOOK_SECONDS), log=False)
         self._looks.register(NAME, weakly(self._look))
         # While this process has the turns.

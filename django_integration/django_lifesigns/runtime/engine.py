@@ -121,7 +121,7 @@ def build(conf: Conf) -> Runtime:
     among_hosts = {**shared, **fleet(conf, problems)}
     if "fleet" not in among_hosts:  # each host is alone, whatever the settings want
         actions = {name: entry for name, entry in actions.items() if entry.get("scope") != "fleet"}
-    # What fails in a test run of the project's alerts nobody, and nothing acts on it.
+    # What fails in a test run of the project's sends no alert, and nothing acts on it.
     given: dict[str, Any] = {} if is_under_test() else {"alerts": alerts, "actions": actions}
     given = {key: value for key, value in given.items() if value}
     engine = Engine(conf.default_timeout, conf.default_ttl, max_stale=conf.max_stale, **among_hosts, **given)

@@ -38,5 +38,5 @@ LIFESIGNS: dict[str, object] = {}
 if os.environ.get("LIFESIGNS_DEMO_FULL") == "1":
     globals().update(json.loads(Path(os.environ["LIFESIGNS_DEMO_STACK"]).read_text()))
 
-# Whoever runs the demo may see the details; others get statuses.
+# The user who runs the demo may see the details; others get statuses.
 LIFESIGNS.setdefault("NETWORKS", ["127.0.0.1"])

@@ -116,7 +116,7 @@ fn has_code(error: &CheckError, code: &str) -> bool {
     matches!(error, CheckError::Unavailable { reason, .. } if reason.ends_with(&format!("(SQLSTATE {code})")))
 }
 
-/// Whether the statement itself is at fault, whoever runs it and whenever: not a missing right, nor the server's state.
+/// Whether the statement itself is at fault, for every user and at any time: not a missing right, nor the server's state.
 pub fn is_of_statement(error: &CheckError) -> bool {
     let CheckError::Rejected { reason, .. } = error else { return false };
     let code = reason.rsplit_once("(SQLSTATE ").map_or("", |(_, code)| code);

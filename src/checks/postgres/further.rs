@@ -3,7 +3,7 @@
 //! A statement that fails ends its message, so those behind it are sent in another one; of a message with wrong syntax
 //! nothing runs, so its statements are sent one by one. The statement that failed is then left out for [`RETRY_AFTER`]:
 //! what a role may not read costs one line of the server's log now and then, and no round trip. A statement that is wrong
-//! makes the result degraded: whoever wrote it relies on what it was to find.
+//! makes the result degraded: its author relies on what it was to find.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;

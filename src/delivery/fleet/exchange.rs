@@ -18,7 +18,7 @@ use crate::state::fleet_alerts::FleetIncidents;
 
 /// How long the lease of a holder that may come back is left to it: it tries again within 6 s.
 const LEFT_FOR: Duration = Duration::from_secs(10);
-/// How soon a host that has requested something looks for what came of it.
+/// How soon a host that has requested something looks for its outcome.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What a host does for its fleet now.
@@ -125,7 +125,7 @@ impl FleetMember {
         }
     }
 
-    /// Whether this host may acquire a lease that is nobody's. Where the server was away, or has lost its data, the last
+    /// Whether this host may acquire a lease that is free. Where the server was away, or has lost its data, the last
     /// holder knows more than all others: it gets the time to come back.
     fn may_acquire(&self, stored: Option<DocumentMark>, known: DocumentMark) -> bool {
         let counts = self.fleet.counts(MISSED_AFTER);

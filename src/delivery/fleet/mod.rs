@@ -16,7 +16,7 @@
 //! none is lost. After the server has lost its data the last holder stores what it has; other hosts leave it the time to.
 //!
 //! Not guaranteed: one alert where a holder is cut off from the server that others reach: it cannot tell that from a server
-//! that is gone, and goes on. What it opens then continues as the incident of the others once it is back.
+//! that is gone, and continues. What it opens then continues as the incident of the others once it is back.
 
 mod counting;
 mod exchange;
@@ -60,7 +60,7 @@ pub struct FleetMember {
     said: Option<(InstanceAlarms, Instant)>,
     /// Since when the server was reached without a break.
     reached_since: Option<Instant>,
-    /// Since when the lease is nobody's, and left to a holder that may come back.
+    /// Since when the lease is free, and left to a holder that may come back.
     left_since: Option<Instant>,
     /// What was last stored as the holder.
     stored: Vec<u8>,

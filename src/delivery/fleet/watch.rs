@@ -67,7 +67,7 @@ impl InstanceWatch {
         }
     }
 
-    /// Whether a subject of which nobody says anything fails nowhere.
+    /// Whether a subject of which no instance says anything fails nowhere.
     pub fn is_settled(&self) -> bool {
         self.since.is_some_and(|since| since.elapsed() >= SETTLED_AFTER)
     }
@@ -124,7 +124,7 @@ mod tests {
         watch.take(&[said("a", 1, false), said("b", 36, true), said("c", 3, false)], long);
         assert_eq!((failing(&watch), watch.total()), (vec![], 2), "one has recovered, the other one is gone");
         watch.take(&[said("b", 36, true)], SECOND);
-        assert_eq!(failing(&watch), ["b"], "nobody was heard for a while: it is not gone yet");
+        assert_eq!(failing(&watch), ["b"], "no instance was seen for a while: it is not gone yet");
     }
 
     #[tokio::test(start_paused = true)]

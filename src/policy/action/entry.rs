@@ -137,7 +137,7 @@ impl ActionEntry {
         self.revision += 1;
     }
 
-    /// For the log, an incident and its alert: what was done, why, and what came of it.
+    /// For the log, an incident and its alert: what was done, why, and its outcome.
     pub fn in_words(&self) -> String {
         let words = self.state_in_words();
         if self.needs_person { format!("{words}; a person is needed") } else { words }

@@ -11,7 +11,7 @@ use super::watch::CheckEvidence;
 use crate::model::Owner;
 use crate::model::clock::Moment;
 
-/// How much longer than a run its lease lasts: time to store what came of it.
+/// How much longer than a run its lease lasts: time to store its outcome.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// What is known of one check: by what it is judged, and its last message.

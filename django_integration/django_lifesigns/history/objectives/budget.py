@@ -18,7 +18,7 @@ from typing import NamedTuple
 from django_lifesigns.history.objectives.targets import Target
 
 # A pair fires with so much bad time in its long window, or with so many stretches of it, and not with less: two bad
-# results in an hour are burn rate 16.7 at 99.9%, and page nobody.
+# results in an hour are burn rate 16.7 at 99.9%, and page no one.
 LEAST_BAD_SECONDS = 120.0
 LEAST_STRETCHES = 3
 # With a lower factor the budget lasts for the period: nothing to be woken up for. That of 3 days in 28 is 0.93.

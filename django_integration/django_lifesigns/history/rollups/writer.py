@@ -78,7 +78,7 @@ class RollupWriter:
             self._due_at = now + min(SAMPLE_SECONDS, ROLL_SECONDS)
 
     def finish(self) -> None:
-        """Have what is counted by now rolled up whoever's turn it is: this process ends."""
+        """Have what is counted by now rolled up, also in the turn of another process: this one ends."""
         if engine := self.engine:
             self._samples.add(engine.counters())
             self._prunes, self.is_pending = False, True

@@ -2,7 +2,7 @@
 //!
 //! An instance says what fails on it with each request for the lease of the incidents
 //! ([`super::document_lease::DocumentLease::hold_and_announce`]), also that nothing does: what is missing here was lost
-//! with the server's data, and says nothing. A request stays until the holder has stored what came of it.
+//! with the server's data, and says nothing. A request stays until the holder has stored its outcome.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -34,7 +34,7 @@ use crate::runtime::{Process, random};
 pub const DOCUMENT_LEASE: Duration = Duration::from_secs(10);
 /// The largest document, in bytes.
 pub const DOCUMENT_CAPACITY: usize = 1 << 20;
-/// How long a document that nobody stores any more is kept.
+/// How long a document that is stored no more is kept.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
 
 /// The keys of a document.
@@ -53,7 +53,7 @@ pub struct DocumentMark {
 pub enum DocumentTurn {
     /// The caller's, with this fence.
     Holder(u64),
-    /// Another host's, for so long at most unless it is renewed; zero: nobody's.
+    /// Another host's, for so long at most unless it is renewed; zero: free.
     Other(Duration),
 }
 

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Where no instance at all was seen for as long as one may miss announcements, it is the server that could not be
-//! reached: then nobody is missed until all have had that time to announce themselves again. After the server has lost its
-//! data nobody is known, so that nobody is missed either.
+//! reached: then none is missed until all have had that time to announce themselves again. After the server has lost its
+//! data none is known, so that none is missed either.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -65,7 +65,7 @@ use reply::{bytes, integer, text, unexpected};
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a lease lasts at least; up to a fifth longer, so that not all that wait for it come at once.
 pub const LEASE: Duration = Duration::from_secs(6);
-/// How long the result of a check that nobody runs any more is kept, at least.
+/// How long the result of a check that is run no more is kept, at least.
 const KEPT: Duration = Duration::from_secs(86_400);
 
 /// The way to the server that the hosts share.

@@ -11,7 +11,7 @@ use super::{FleetStore, millis};
 use crate::model::CheckError;
 use crate::runtime::Process;
 
-/// How long a request is kept that nobody takes.
+/// How long a request is kept that no holder takes.
 const KEPT: Duration = Duration::from_secs(86_400);
 
 impl FleetStore {

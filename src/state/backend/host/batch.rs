@@ -19,7 +19,7 @@ const SPAN: usize = 64;
 pub struct BatchedUpdate<'a> {
     pub entry: &'a StoreEntry,
     pub known: &'a mut EntryVersion,
-    /// What came of it; `None`: nothing, it must be updated by itself.
+    /// Its outcome; `None`: nothing, it must be updated by itself.
     pub result: Option<Result<(), UpdateError>>,
 }
 

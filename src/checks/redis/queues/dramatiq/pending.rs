@@ -37,7 +37,7 @@ struct Unread {
 }
 
 /// Ready messages are in the list of a queue, and with those that workers have taken in its hash. Those that are to run
-/// later have a queue of their own, and stay there, whoever has taken them, until they are due.
+/// later have a queue of their own, and stay there, also once a worker has taken them, until they are due.
 pub async fn pending(link: &Link<'_>, queues: &Queues<'_>, discovery: &Discovery) -> Result<Depths, CheckError> {
     let mut depths = Depths::default();
     let mut unread = Unread::default();
