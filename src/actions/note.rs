@@ -23,7 +23,7 @@ pub struct UnsaidEntries {
 }
 
 /// What of an entry is worth a line: each of its states, but that it is still to be verified only as the first of them.
-fn is_told(entry: &ActionEntry, seen: u64) -> bool {
+fn is_reported(entry: &ActionEntry, seen: u64) -> bool {
     entry.state != EntryState::Verifying || seen == 0
 }
 
@@ -44,9 +44,9 @@ impl Actions {
 
     /// Takes from the fleet's table what has changed since it was last said: to be said once the fleet has that table.
     pub(super) fn take_report(&self, table: &mut ActionTable, now: Moment) -> UnsaidEntries {
-        let logged = take_changed(&mut table.entries, |entry| &mut entry.logged, is_told);
+        let logged = take_changed(&mut table.entries, |entry| &mut entry.logged, is_reported);
         let noted = self.alerts.as_ref().map(|alerts| {
-            let is_due = |entry: &ActionEntry, seen| is_told(entry, seen) && is_to_be_noted(alerts, entry, now);
+            let is_due = |entry: &ActionEntry, seen| is_reported(entry, seen) && is_to_be_noted(alerts, entry, now);
             take_changed(&mut table.entries, |entry| &mut entry.noted, is_due)
         });
         UnsaidEntries { logged, noted: noted.unwrap_or_default() }
@@ -72,7 +72,7 @@ impl Actions {
         let Some(stores) = self.stores() else { return Vec::new() };
         let is_new = |entry: &ActionEntry| {
             let known = *seen(&mut entry.clone());
-            known < entry.revision && is_told(entry, known) && is_due(entry)
+            known < entry.revision && is_reported(entry, known) && is_due(entry)
         };
         let ids = |entries: &[ActionEntry]| -> Vec<String> {
             entries.iter().filter(|entry| is_new(entry)).map(|entry| entry.id.clone()).collect()

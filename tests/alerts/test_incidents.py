@@ -395,7 +395,7 @@ def test_limit__that_is_exceeded__is_a_warning(receiver: Receiver, limit: dict[s
     assert (body["data"]["status"], body["data"]["severity"]) == ("degraded", "warning")
 
 
-def test_channel__in_python__is_given_the_notice_and_says_what_came_of_it() -> None:
+def test_channel__in_python__is_given_the_notice_and_returns_its_outcome() -> None:
     notices: list[dict[str, Any]] = []
 
     def send(notice: dict[str, Any]) -> dict[str, Any]:

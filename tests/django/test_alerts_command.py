@@ -174,7 +174,7 @@ def test_without_a_store_and_a_database_there_is_one_line(monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("shared")
-def test_test_says_of_each_channel_what_came_of_it() -> None:
+def test_test_reports_the_outcome_of_each_channel() -> None:
     out = StringIO()
     with pytest.raises(SystemExit) as ended:
         call_command("health_alert", "test", stdout=out)

@@ -201,7 +201,7 @@ def test_runbook_that_leads_nowhere_is_warned_of(settings: Any, runbook: str, is
     assert (ids, "['CHECKS']['cpu_load'] has a 'runbook'" in text) == ([] if is_meant else ["W018"], not is_meant)
 
 
-def test_routes_that_lead_to_nobody_are_warned_of(settings: Any) -> None:
+def test_routes_without_a_channel_are_a_warning(settings: Any) -> None:
     channels = {"hook": HOOK}
     ids, text = said(settings, {"CHANNELS": channels, "ROUTES": [{"channels": []}]})
     assert (ids, "no alert is sent" in text) == (["W009"], True)
@@ -221,7 +221,7 @@ def test_routes_that_lead_to_nobody_are_warned_of(settings: Any) -> None:
         ("smtp", False, []),
     ],
 )
-def test_mail_that_nobody_gets_is_warned_of(settings: Any, backend: str, is_debug: bool, ids: list[str]) -> None:
+def test_mail_that_is_not_sent_is_a_warning(settings: Any, backend: str, is_debug: bool, ids: list[str]) -> None:
     settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
     settings.DEBUG, settings.ADMINS, settings.EMAIL_FILE_PATH = is_debug, ["ops@example.com"], "/nowhere"
     found, text = said(settings, {"CHANNELS": {"mail": {"type": "mail"}}})
@@ -320,7 +320,7 @@ def test_mail_without_a_recipient_is_refused(settings: Any) -> None:
 
 # Since Django 6.1 for a project without MAILERS.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::PendingDeprecationWarning")
-def test_mail_through_the_backend_says_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mail_through_the_backend_reports_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
     send = DjangoMailChannel.of({"type": "mail", "to": ["ops@example.com"], "from": "us@example.com"})
     assert send(NOTICE) == {"state": "delivered", "answer": "Accepted by the mail backend"}
     (message,) = mail.outbox

@@ -105,7 +105,7 @@ def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
 
 
 @pytest.mark.services
-def test_worker__alive_ready_heard_and_draining(project: Project) -> None:
+def test_worker__is_alive_ready_sends_heartbeats_and_drains(project: Project) -> None:
     assert project.heard() == "error"
     assert project.probe("--alive")[0] == 1
     worker = project.start(*WORKER)

@@ -147,7 +147,7 @@ def test_monitor__stops_with_a_summary(tmp_path: Path, stop: signal.Signals) -> 
     assert re.fullmatch(r"1 sweep in \d+ s: 1 healthy, 0 degraded, 0 unhealthy\n", out)
 
 
-def test_monitor__goes_on_without_a_database(tmp_path: Path) -> None:
+def test_monitor__continues_without_a_database(tmp_path: Path) -> None:
     nowhere = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "nowhere" / "db.sqlite3")}
     settings = {"DATABASES": {"default": nowhere}, "LIFESIGNS": QUIET_MACHINE}
     done = run(

@@ -93,7 +93,7 @@ def test_settings_that_are_no_dict_stop_nothing(tmp_path: Path) -> None:
     assert "settings.LIFESIGNS" in found["errors"]
 
 
-def test_mistakes_fail_a_check_that_is_told_to(tmp_path: Path) -> None:
+def test_mistakes_fail_a_check_with_that_fail_level(tmp_path: Path) -> None:
     done = python(tmp_path, {"READY_BUGDET": 1}, "-m", "django", "check", "--fail-level", "WARNING")
     assert done.returncode == 1
     assert "Did you mean 'READY_BUDGET'?" in done.stderr

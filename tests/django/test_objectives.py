@@ -477,7 +477,7 @@ def test_set_objectives_names_what_is_wrong() -> None:
         engine.set_objectives(wrong)
 
 
-def test_engine_is_told_nothing_that_is_unknown() -> None:
+def test_engine_gets_nothing_that_is_unknown() -> None:
     state = ObjectiveState("mine", Budget(THREE_NINES, Spent(1, 0, 0), {"5m": spent(300, 0.001)}), {})
     expected: Any = {"ratio": 0.999, "budget_remaining": None, "burn_rates": {"5m": pytest.approx(1.0)}, "alarm": None}
     assert for_engine([state]) == {"mine": expected}

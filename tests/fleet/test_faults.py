@@ -84,7 +84,7 @@ def test_stopped_redis_delays_no_check_beyond_a_second_or_two(fleet: Hosts, redi
     assert [len(said(second, text)) for text in ("cannot be used", "is used again")] == [1, 1]
 
 
-def test_emptied_redis_is_filled_again_and_nobody_is_missed(fleet: Hosts, redis: Redis) -> None:
+def test_emptied_redis_is_filled_again_and_no_instance_is_missed(fleet: Hosts, redis: Redis) -> None:
     first, second = fleet.start("a", "b", ttl=1, background=True)
     wait_until(lambda: announced(redis) == 2, timeout=60)
     redis.command("FLUSHALL")

@@ -84,7 +84,7 @@ def test_draining_instance_has_ended_as_planned(fleet: Hosts, redis: Redis) -> N
     wait_until(lambda: states(first) == {"a": "ready"}, timeout=60)
 
 
-def test_nobody_is_missed_after_nobody_was_seen(fleet: Hosts, redis: Redis) -> None:
+def test_no_instance_is_missed_after_none_was_seen(fleet: Hosts, redis: Redis) -> None:
     first, second = fleet.start("a", "b", background=True)
     wait_until(lambda: counts(first, "ready") == 2, timeout=60)
     # As if Redis had been away for a minute: the first that is back must not declare the others dead.

@@ -258,7 +258,7 @@ engine.start_background()
 
 
 @where_shared
-def test_watched_claims__are_missed_once_nobody_claims(tmp_path: Path) -> None:
+def test_watched_claims__are_missed_once_no_process_claims(tmp_path: Path) -> None:
     first, second = (Engine(share="host", application="claims", store_path=tmp_path / "store") for _ in range(2))
     missed: list[float] = []
     second.watch_claims("turn", lambda: missed.append(time.monotonic()), gap=30)

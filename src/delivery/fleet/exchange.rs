@@ -87,7 +87,7 @@ impl FleetMember {
             DocumentTurn::Holder(fence) => {
                 self.left_since = None;
                 if leads != Some(fence) {
-                    if has_news(state.mark, known, leads) && !self.follow(alerts, process).await? {
+                    if has_changed(state.mark, known, leads) && !self.follow(alerts, process).await? {
                         // Not before it has what the holder before has left: with the next tick.
                         self.lease.forget();
                         return Ok(Role::Follower);
@@ -113,7 +113,7 @@ impl FleetMember {
                     note(alerts, |desk| desk.leads = None).await;
                 }
                 (self.watch, self.requests) = Default::default();
-                if has_news(state.mark, known, None) {
+                if has_changed(state.mark, known, None) {
                     self.follow(alerts, process).await?;
                 }
                 let pending = alerts.desk(|desk| desk.pending.clone()).unwrap_or_default();
@@ -147,7 +147,7 @@ impl FleetMember {
 
 /// Whether what is stored is newer than what this host has. `leads`: the fence with which it was the last holder: what it
 /// has stored with that, with or without an answer, is in its tables, with all that it has decided since.
-fn has_news(stored: Option<DocumentMark>, known: DocumentMark, leads: Option<u64>) -> bool {
+fn has_changed(stored: Option<DocumentMark>, known: DocumentMark, leads: Option<u64>) -> bool {
     stored.is_some_and(|stored| stored > known && Some(stored.fence) != leads)
 }
 
@@ -160,7 +160,7 @@ mod tests {
         let mark = |fence, revision| DocumentMark { fence, revision };
         let known = mark(5, 2);
         let found = [None, Some(mark(5, 2)), Some(mark(5, 3)), Some(mark(6, 1))]
-            .map(|stored| [has_news(stored, known, None), has_news(stored, known, Some(5))]);
+            .map(|stored| [has_changed(stored, known, None), has_changed(stored, known, Some(5))]);
         assert_eq!(found, [[false, false], [false, false], [true, false], [true, true]]);
     }
 }

@@ -105,7 +105,7 @@ fn lists_name_twenty_and_count_the_others() {
 }
 
 #[test]
-fn actions_are_told_in_order() {
+fn actions_are_listed_in_order() {
     let actions = vec!["warm started: it fails".to_owned(), "warm did not help".to_owned()];
     let given = Notice { actions: actions.clone(), ..notice() };
     assert!(text(&given).contains("\nActions: warm started: it fails; warm did not help\n"));
