@@ -7,6 +7,8 @@ use crate::model::SpecError;
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+/// Sunday as the last day of a week; as the first it is 0.
+const SUNDAY: u8 = 7;
 /// The years within which an expression must mean a day: 29 February may be missing for eight of them.
 const YEARS: i16 = 9;
 
@@ -32,7 +34,7 @@ impl Cron {
                 "must be a cron expression of five fields (minute, hour, day, month, weekday), not of {number}"
             )));
         };
-        let weekdays = field("weekday", weekday, 0, 7, &WEEKDAYS)?;
+        let weekdays = field("weekday", weekday, 0, SUNDAY, &WEEKDAYS)?;
         let cron = Self {
             minutes: field("minute", minute, 0, 59, &[])?,
             hours: field("hour", hour, 0, 23, &[])?,
@@ -114,7 +116,11 @@ fn field(name: &str, text: &str, first: u8, last: u8, words: &[&str]) -> Result<
         let step: usize = step.parse().ok().filter(|step| *step > 0).ok_or_else(wrong)?;
         let (from, to) = match range.split_once('-') {
             _ if range == "*" => (first, last),
-            Some((from, to)) => (value(from).ok_or_else(wrong)?, value(to).ok_or_else(wrong)?),
+            Some((from, to)) => {
+                let (from, to) = (value(from).ok_or_else(wrong)?, value(to).ok_or_else(wrong)?);
+                // Sunday ends a week, too: `SAT-SUN`.
+                (from, if from > to && to == first && last == SUNDAY { last } else { to })
+            }
             // `5/10` is every tenth from 5 on.
             None if part.contains('/') => (value(range).ok_or_else(wrong)?, last),
             None => value(range).map(|value| (value, value)).ok_or_else(wrong)?,
@@ -145,6 +151,9 @@ mod tests {
             ("0 3 * * SUN", "2026-11-29T02:59", Some("2026-11-22T03:00")),
             ("0 3 * * 7", "2026-11-29T03:00", Some("2026-11-29T03:00")),
             ("0 3 * * 0,3", "2026-11-28T14:03", Some("2026-11-25T03:00")),
+            ("0 3 * * SAT-SUN", "2026-11-28T14:03", Some("2026-11-28T03:00")),
+            ("0 3 * * SAT-SUN", "2026-11-29T14:03", Some("2026-11-29T03:00")),
+            ("0 3 * * 5-0", "2026-11-26T14:03", Some("2026-11-22T03:00")),
             ("*/15 9-17 * * mon-fri", "2026-11-29T14:03", Some("2026-11-27T17:45")),
             ("30 2 1 * *", "2026-11-29T14:03", Some("2026-11-01T02:30")),
             ("30 2 1 1 *", "2026-11-29T14:03", None),
