@@ -72,7 +72,7 @@ def _add(engine: Engine, check: DiscoveredCheck, given: Mapping[str, object]) ->
 
 
 def _scope_of_fixed(engine: Engine, name: str) -> Literal["fleet"] | None:
-    """Return who shares a result that every process knows: only with an action of the fleet about it any other."""
+    """Return who shares a result that every process knows: others only where an action of the fleet is about it."""
     return "fleet" if is_of_fleet(engine, name) else None
 
 
