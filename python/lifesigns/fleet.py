@@ -29,6 +29,7 @@ def fleet_arguments(
         return None
     if not hasattr(fleet, "keys") or fleet is None or "url" not in fleet:
         raise ValueError("share='fleet' needs fleet, a dict with the 'url' of a Redis that all hosts reach")
+    _refuse_unknown(fleet)
     own = {key: _text(key, fleet.get(key)) for key in OWN}
     name = own["name"] or application
     if name is None:
@@ -45,6 +46,21 @@ def fleet_arguments(
 def validate_fleet(fleet: Mapping[str, Any]) -> None:
     """Refuse with ValueError what an engine would. Connects to nothing."""
     _core.Engine(1.0, 1.0, 1.0, None, fleet_arguments("fleet", None, fleet))
+
+
+def _refuse_unknown(fleet: Mapping[str, Any]) -> None:
+    """Raise ValueError for a key that neither the fleet nor its server has."""
+    import dataclasses
+    import difflib
+
+    from lifesigns.specs import Redis
+
+    known = [*OWN, *(field.name for field in dataclasses.fields(Redis))]
+    for key in fleet:
+        if key not in known:
+            nearest = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
+            raise ValueError(f"fleet: unknown field {str(key)!r}: {hint}")
 
 
 def _text(key: str, value: object) -> str | None:

@@ -202,3 +202,13 @@ def test_mappings_sequences_and_paths_are_taken() -> None:
     engine.register("x", types.MappingProxyType({"kind": "disk", "paths": paths}))
     engine.register("y", collections.UserDict({"kind": "disk", "paths": ("/",)}))
     assert engine.names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [("nmae", "did you mean 'name'?"), ("ZONE", "known are name, zone, instance, url, "), ("sentinel", "did you mean")],
+)
+def test_fleet__unknown_key_is_named(key: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=f"^fleet: unknown field '{key}': ") as caught:
+        lifesigns.Engine(share="fleet", application="shop", fleet={"url": "redis://h/0", key: "x"})
+    assert hint in str(caught.value)
