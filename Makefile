@@ -79,9 +79,10 @@ else
 	$(BIN)/python -m pytest -m alone
 endif
 
-kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, at random instants
+kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, and of 300 that send alerts, at random instants
 	$(MATURIN)
 	$(BIN)/python -m tests.kill.kill --kills 1000
+	LIFESIGNS_KILLS=300 $(BIN)/python -m pytest tests/alerts/test_processes.py -k killed_at_random
 
 faults: services $(VENV)/.dev ## Drives every fault against every dependency; prints the matrix, fails if a bound is broken; CELLS=--accept keeps it
 	$(MATURIN)
