@@ -226,7 +226,8 @@ impl Exposition {
     fn findings(&self, encoder: &mut DescriptorEncoder) -> fmt::Result {
         for finding in DETAIL_METRICS {
             let samples = self.checks().flat_map(|check| {
-                let latest = check.view.latest.as_deref();
+                // On what was found too long ago a rule would fire though nothing runs.
+                let latest = check.view.latest.as_deref().filter(|_| check.status.is_some());
                 let samples = latest.map(|latest| finding.samples(&latest.details)).unwrap_or_default();
                 samples.into_iter().map(|(label, value)| {
                     let labels = [("check_name", &*check.name)].into_iter().chain(label).collect::<Labels>();

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.checks.postgres_server import engine, result_of, run, server, spec
+from tests.checks.postgres_server import run, server, spec
 from tests.checks.test_tls import TlsServer, get, probe
 from tests.services import Pair, Postgres
 
@@ -125,6 +125,14 @@ def test_unusable_list_is_configuration_error(authority: Authority, tmp_path: Pa
             assert str(path) in result["message"]
 
 
+def test_lists_of_file_and_directory_count_together(authority: Authority, tmp_path: Path) -> None:
+    foreign = Authority(tmp_path).crl(revoked=False)
+    authority.crl(revoked=True).rename(tmp_path / "0a1b2c3d.r0")
+    with TlsServer(authority.pair) as listener:
+        result = probe(listener.port, {"ca": authority.ca, "crl": foreign, "crl_directory": tmp_path})
+    assert result["message"].endswith(REVOKED), result
+
+
 def test_replaced_list_is_read_again(authority: Authority) -> None:
     import os
 
@@ -169,18 +177,38 @@ def test_sslcrl_of_each_source_refuses_revoked_certificate(
     assert result["message"].endswith(REVOKED), result
 
 
-def test_sslcrldir_of_each_source_is_configuration_error(
-    revoked_server: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("source", ["field", "service", "environment"])
+def test_sslcrldir_of_each_source_refuses_revoked_certificate(
+    revoked_server: Postgres, authority: Authority, source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = server(revoked_server, host="localhost", sslmode="require")
-    (tmp_path / "services").write_text(f"[mine]\nsslcrldir={tmp_path}\n")
-    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
-    checks = [
-        run(spec("postgres", {**where, "sslcrldir": str(tmp_path)})),
-        run(spec("postgres", {**where, "service": "mine"})),
-    ]
-    monkeypatch.setenv("PGSSLCRLDIR", str(tmp_path))
-    checks.append(result_of(engine(x=spec("postgres", {**where, "application_name": "variable"}))))
-    for result in checks:
+    directory = tmp_path / "lists"
+    directory.mkdir()
+    (directory / "README").write_text("no list")
+    authority.crl(revoked=False, name="valid.pem").rename(directory / "0a1b2c3d.r0")
+    where = server(revoked_server, host="localhost", sslmode="verify-full", sslrootcert=str(authority.ca))
+    if source == "field":
+        where["sslcrldir"] = str(directory)
+    elif source == "service":
+        (tmp_path / "services").write_text(f"[mine]\nsslcrldir={directory}\n")
+        monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+        where["service"] = "mine"
+    else:
+        monkeypatch.setenv("PGSSLCRLDIR", str(directory))
+    assert run(spec("postgres", {**where, "application_name": f"{source} valid"}))["status"] == "healthy"
+    (directory / "0a1b2c3d.r0").unlink()
+    authority.crl(revoked=True, name="revoked.pem").rename(directory / "0a1b2c3d.r0")
+    result = run(spec("postgres", {**where, "application_name": f"{source} revoked", "connect_timeout": 4}))
+    assert result["error_type"] == "TLSError", result
+    assert result["message"].endswith(REVOKED), result
+
+
+def test_sslcrldir_without_lists_is_configuration_error(
+    revoked_server: Postgres, authority: Authority, tmp_path: Path
+) -> None:
+    (tmp_path / "list.pem").write_text("not named as a list")
+    where = server(revoked_server, host="localhost", sslmode="verify-full", sslrootcert=str(authority.ca))
+    for directory, expected in ((tmp_path, "holds no revocation list"), (tmp_path / "none", "cannot be read")):
+        result = run(spec("postgres", {**where, "sslcrldir": str(directory)}))
         assert result["error_type"] == "ConfigurationError", result
-        assert "sslcrldir is not supported" in result["message"]
+        assert expected in result["message"]
+        assert str(directory) in result["message"]

@@ -101,11 +101,15 @@ def test_counters__count_runs_and_not_answers(engine: Engine) -> None:
 
 
 def test_status__too_old_is_unknown() -> None:
-    engine = Engine(default_ttl=0.05, max_stale=0.2)
+    engine = Engine(default_ttl=0.05, max_stale=0.5)
     engine.register("x", lambda: None)
+    engine.register("memory", {"kind": "memory"})
+    used = 'health_memory_used_ratio{check_name="memory"}'
     engine.run()
+    assert used in samples(engine)
     wait_until(lambda: samples(engine)['health_check_stale{check_name="x"}'] == 1)
     found = samples(engine)
+    assert used not in found, "a rule on it would fire though nothing runs"
     assert state(found, "health_check_status", "status", check_name="x") == []
     assert state(found, "health_status", "status") == []
     assert found["health_ready"] == 0

@@ -50,7 +50,7 @@ class PostgresServer(FromUrl, Value):
     sslcrl: StrPath | None = None
     """PEM file of certificate revocation lists; as with libpq, a file that is missing is none."""
     sslcrldir: StrPath | None = None
-    """Refused, since checks read no directory of revocation lists: put them into the file `sslcrl`."""
+    """Directory of revocation lists, each in a file that is named as `openssl rehash` does."""
     channel_binding: Literal["disable", "prefer", "require"] | None = None
     """Whether the login is bound to the server's certificate: `disable`, `prefer`, `require`."""
     connect_timeout: int | None = None

@@ -24,3 +24,5 @@ class Tls(Value):
     """Password of the client's key, if it is encrypted (PKCS#8)."""
     crl: StrPath | None = None
     """PEM file of revocation lists: one for each authority of the server's chain, none of them out of date."""
+    crl_directory: StrPath | None = None
+    """Directory of further ones, each in a file that is named as `openssl rehash` does."""

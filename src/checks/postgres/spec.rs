@@ -123,7 +123,7 @@ pub struct PostgresServer {
     pub sslpassword: Option<Secret>,
     /// PEM file of certificate revocation lists; as with libpq, a file that is missing is none.
     pub sslcrl: Option<PathBuf>,
-    /// Refused, since checks read no directory of revocation lists: put them into the file `sslcrl`.
+    /// Directory of revocation lists, each in a file that is named as `openssl rehash` does.
     pub sslcrldir: Option<PathBuf>,
     /// Whether the login is bound to the server's certificate: `disable`, `prefer`, `require`.
     pub channel_binding: Option<ChannelBinding>,

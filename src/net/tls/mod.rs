@@ -4,6 +4,7 @@ mod certificate;
 mod der;
 mod pem;
 mod recorder;
+mod revocation;
 mod verifier;
 
 use std::borrow::Cow;
@@ -50,6 +51,8 @@ pub struct Tls {
     pub key_password: Option<Secret>,
     /// PEM file of revocation lists: one for each authority of the server's chain, none of them out of date.
     pub crl: Option<PathBuf>,
+    /// Directory of further ones, each in a file that is named as `openssl rehash` does.
+    pub crl_directory: Option<PathBuf>,
 }
 
 impl Tls {
@@ -92,7 +95,8 @@ pub async fn recording_config(
 async fn made(process: &Process, tls: &Tls) -> Result<Made, CheckError> {
     let key = tls.key();
     let kept = process.shared::<KeptConfig>(&key);
-    let files: Vec<_> = [&tls.ca, &tls.cert, &tls.key, &tls.crl].into_iter().flatten().cloned().collect();
+    let files = [&tls.ca, &tls.cert, &tls.key, &tls.crl, &tls.crl_directory];
+    let files: Vec<_> = files.into_iter().flatten().cloned().collect();
     if files.is_empty()
         && let Some((_, made)) = lock(&kept.0).as_ref()
     {

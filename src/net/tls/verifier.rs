@@ -6,15 +6,13 @@ use rustls::CertificateError::{
     Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet, NotValidYetContext, Revoked,
 };
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{
-    VerifierBuilderError, WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
-};
+use rustls::client::{WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{Tls, Verify, der, pem};
+use super::{Tls, Verify, der, pem, revocation};
 use crate::model::CheckError;
 
 /// The server's certificate is of X.509 version 1. webpki reads none, not even for the signature of a handshake whose
@@ -55,24 +53,8 @@ impl Verifier {
             }
         };
         let roots = Arc::new(roots);
-        let crl = tls.crl.as_deref().filter(|_| tls.verify != Verify::Nothing);
-        let revocation = crl.map(|path| {
-            let unusable = |error| {
-                CheckError::Configuration(match error {
-                    VerifierBuilderError::InvalidCrl(_) => {
-                        format!("{} holds an invalid revocation list", path.display())
-                    }
-                    _ => "no certificate in `ca` is one of an authority".into(),
-                })
-            };
-            // As OpenSSL with `X509_V_FLAG_CRL_CHECK_ALL`: a list for each authority, and none that is out of date.
-            WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone())
-                .with_crls(pem::revocation_lists(path)?)
-                .enforce_revocation_expiration()
-                .build()
-                .map_err(unusable)
-        });
-        Ok(Self { mode: tls.verify, roots, listed, revocation: revocation.transpose()?, provider })
+        let revocation = revocation::verifier(tls, &roots, &provider)?;
+        Ok(Self { mode: tls.verify, roots, listed, revocation, provider })
     }
 
     /// Whether an authority vouches for the certificate, and has not revoked it.

@@ -55,9 +55,6 @@ pub fn attempts(options: &Options, environment: &Environment) -> Result<Vec<Encr
     if mode == SslMode::Disable {
         return Ok(vec![Encryption::Off]);
     }
-    if options.crl_directory.is_some() {
-        return Err(configuration("sslcrldir is not supported: put the revocation lists into one file and set sslcrl"));
-    }
     let root =
         options.root.clone().or_else(|| environment.home_file("postgresql/root.crt")).filter(|path| path.exists());
     let verify = match (mode, &root) {
@@ -73,9 +70,10 @@ pub fn attempts(options: &Options, environment: &Environment) -> Result<Vec<Encr
         ));
     }
     let (cert, key) = client_certificate(options, environment)?;
-    let crl = options.crl.clone().or_else(|| environment.home_file("postgresql/root.crl"));
-    let crl = crl.filter(|path| path.exists());
-    let tls = Tls { verify, ca: root, cert, key, key_password: options.key_password.clone(), crl };
+    let crl_directory = options.crl_directory.clone();
+    let of_home = || environment.home_file("postgresql/root.crl").filter(|_| crl_directory.is_none());
+    let crl = options.crl.clone().or_else(of_home).filter(|path| path.exists());
+    let tls = Tls { verify, ca: root, cert, key, key_password: options.key_password.clone(), crl, crl_directory };
     Ok(match mode {
         SslMode::Disable => vec![Encryption::Off],
         SslMode::Allow => vec![Encryption::Off, Encryption::Required(tls)],
