@@ -17,7 +17,7 @@ from django_lifesigns.dashboard.reading import History
 from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
-from django_lifesigns.dashboard.strips import DAYS, Day, Strip, availability, coverage, first_day, read_strips
+from django_lifesigns.dashboard.strips import DAYS, Strip, availability, coverage, first_day, read_strips
 from django_lifesigns.dashboard.svg import HEIGHT
 from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.rollups.periods import DAY
@@ -50,12 +50,13 @@ def test_strips__against_a_brute_force_model() -> None:
                 counted = sum(day.get(state, 0.0) for state in WORST)
                 for state in WORST:
                     mean = day.get(state, 0.0) / max(1.0, counted / day["covered"])
-                    assert getattr(strip.days[number], state) == pytest.approx(mean)
+                    if state != "healthy":
+                        assert strip.seconds.get(state, {}).get(number, 0.0) == pytest.approx(mean)
             else:
-                assert number not in strip.days
-        assert "".join(strip.states) == "".join(expected)
-        assert strip.total._asdict() == pytest.approx(totals)
+                assert not any(number in days for days in strip.seconds.values())
+        assert strip.states == "".join(expected)
         known = totals["healthy"] + totals["degraded"] + totals["error"]
+        assert (strip.known, strip.error, strip.covered) == pytest.approx((known, totals["error"], totals["covered"]))
         assert availability(strip) == pytest.approx(1 - totals["error"] / known)
         assert coverage(strip, now) == pytest.approx(min(1.0, totals["covered"] / (now - strip.first)))
     assert read_strips(now, "check_3") == {"check_3": strips["check_3"]}
@@ -79,7 +80,7 @@ def test_strip__of_several_hosts_is_their_mean(covered: float) -> None:
     now = time.time()
     figures = {"healthy": 2 * covered, "error": covered, "covered": covered}
     Rollup.objects.create(check_name="mine", period="day", start=DAY.start(now), until=0, **figures)
-    assert read_strips(now)["mine"].days[DAYS - 1].error == pytest.approx(covered / 3)
+    assert read_strips(now)["mine"].seconds == {"error": {DAYS - 1: pytest.approx(covered / 3)}}
 
 
 def test_availability__of_nothing_is_none() -> None:
@@ -142,10 +143,12 @@ def test_overall__table(results: Any, minor: list[str], expected: str) -> None:
 
 
 def strip_of(states: str, **seconds: float) -> Strip:
-    """A strip that ends so, whose last day has these seconds."""
-    day = Day(**{"healthy": 3_600.0, **seconds})
-    letters = list(states.rjust(DAYS, "-"))
-    return Strip(first_day(time.time()), letters, {at: day for at, letter in enumerate(letters) if letter in "edmb"})
+    """A strip that ends so, whose days that were not plainly healthy have these seconds each."""
+    letters = states.rjust(DAYS, "-")
+    numbers = [number for number, letter in enumerate(letters) if letter in "edmb"]
+    return Strip(
+        first_day(time.time()), letters, {state: dict.fromkeys(numbers, each) for state, each in seconds.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +171,7 @@ def test_sentence__says_what_is_seen(strip: Strip | None, text: str) -> None:
 
 
 def test_svg__no_data_and_maintenance_are_never_green() -> None:
-    history = History(strips={"mine": strip_of("h" * 20 + "me", error=60, maintenance=5)})
+    history = History(strips={"mine": strip_of("h" * 20 + "me", maintenance=5, error=60)})
     (check,) = dashboard_data(live({"mine": result()}), history)["checks"]
     assert check["strip"] is not None
     drawn = ElementTree.fromstring(history.drawing("mine", Phrases()))
