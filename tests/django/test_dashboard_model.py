@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 import re
 import time
 from datetime import datetime, timezone
@@ -9,11 +11,14 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from django.test import RequestFactory
 
 from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.detail import check_data
 from django_lifesigns.dashboard.order import in_order, overall, roots
+from django_lifesigns.dashboard.present import dashboard_context
 from django_lifesigns.dashboard.reading import History
+from django_lifesigns.dashboard.responses import page
 from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
@@ -183,6 +188,26 @@ def test_svg__no_data_and_maintenance_are_never_green() -> None:
     assert [bar.get("fill") for bar in drawn if bar.get("class") == "maintenance"] == ["url(#maintenance)"]
     (title,) = [bar[0].text for bar in drawn if bar.get("class") == "error"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d: 1 min in error, 5 s in maintenance", str(title))
+
+
+def test_page__of_a_thousand_checks_is_at_most_200_kb_compressed(rf: RequestFactory) -> None:
+    """Each with an objective, and with outages of any length on 7 of the 90 days."""
+    chance = random.Random(1)
+    names = [f"check_{number}" for number in range(1_000)]
+    strips, objectives = {}, {}
+    for name in names:
+        bad = {number: chance.uniform(60, 80_000) for number in chance.sample(range(DAYS), 7)}
+        states = "".join("e" if number in bad else "h" for number in range(DAYS))
+        strips[name] = Strip(first_day(time.time()), states, {"error": bad}, 7e6, sum(bad.values()), 7e6)
+        sentence = f"The budget of 43 min in 30 days is overspent by {chance.randrange(90)} min; it was lost on 3 Nov."
+        objectives[name] = {"target": 99.9, "sentence": sentence}
+    history = History(strips=strips, objectives=objectives)
+    data = dashboard_data(live({name: result() for name in names}), history, has_days=False)
+    context = {**dashboard_context(data, "/health/dashboard/", history.drawing), "may": {"any": False}}
+    request = rf.get("/health/dashboard/", headers={"accept-encoding": "gzip"})
+    content = page(request, "lifesigns/dashboard.html", context).content
+    assert gzip.decompress(content).count(b"in error</title>") == 7 * len(names)
+    assert len(content) <= 200_000
 
 
 def test_data__without_history_and_without_results() -> None:
