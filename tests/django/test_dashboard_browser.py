@@ -167,6 +167,28 @@ def test_keyboard__reaches_everything_in_order(chromium: Chromium, site: str) ->
     assert order[12:14] == [LONG, "flag"]
 
 
+def test_keyboard__opens_what_is_folded_and_presses_a_button(chromium: Chromium, site: str) -> None:
+    with chromium.tab() as tab:
+        sign_in(tab, site)
+        tab.go(f"{site}{HOME}")
+        folded = "#blocked-by-root li"
+        assert not tab.run(lambda page: page.is_visible(folded))
+        tab.run(lambda page: press(page, "1 check is blocked by this"))
+        assert tab.run(lambda page: page.is_visible(folded))
+        tab.run(lambda page: press(page, "Run now"))
+        wait_until(lambda: "root: The check was run." in tab.text(), SOON)
+
+
+def press(page: Any, text: str) -> None:
+    """Press Enter on the next element with this text that the Tab key reaches."""
+    for _ in range(50):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == text:
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"{text!r} is not reached")
+
+
 def test_dashboard__right_to_left(chromium: Chromium, site: str, settings: Any) -> None:
     settings.LANGUAGE_CODE = "ar"
     with chromium.tab(f"{site}{HOME}", width=390) as tab:
