@@ -11,12 +11,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from django_lifesigns.alerts.exchange import exchange
+from django_lifesigns.dashboard import views
+from django_lifesigns.dashboard.fleet import fleet_context
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.project import project_name
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import CheckFailed
 from tests.django.browsing import assert_accessible_unfolded, assert_clean
-from tests.django.dashboards import seed
+from tests.django.dashboards import fleet_view, seed
 from tests.django.incidents import incident
 from tests.services import Chromium, Tab, wait_until
 
@@ -41,8 +43,9 @@ def flag() -> None:
 
 
 @pytest.fixture
-def site(settings: Any, live_server: Any) -> str:
-    """The URL of a project with a history, one of whose checks fails and blocks another."""
+def site(settings: Any, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a project with a history and a fleet, one of whose checks fails and blocks another."""
+    monkeypatch.setattr(views, "read_fleet", lambda _: fleet_context(fleet_view()))
     is_up.clear()
     settings.LIFESIGNS = {
         "SHOW_DETAILS": "always",
@@ -98,6 +101,7 @@ def test_dashboard__without_javascript_is_complete(chromium: Chromium, site: str
             assert part in text, part
         for part in (HOSTILE, "slower than usual", "1 check is blocked by this", "Objective 99.9%:", "available"):
             assert part in text, part
+        assert "disk_space: 2 of 3 healthy (fault of these instances): c since 09:14 UTC" in text
         assert text.index("root") < text.index("slow") < text.index(LONG)
         strips = tab.run(
             lambda page: [one.get_attribute("aria-label") for one in page.query_selector_all("svg[role=img]")]
