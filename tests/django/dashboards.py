@@ -80,3 +80,27 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
         rows += [Rollup(**common, start=start, until=start) for start in hours]
     Rollup.objects.bulk_create(rows, batch_size=500)
     return len(rows)
+
+
+def fleet_view() -> Any:
+    """What the engine of one of three instances knows of its fleet: one instance is missed, another one fails."""
+
+    def instance(name: str, state: str, *failing: str) -> dict[str, Any]:
+        known = {"id": name, "name": name, "zone": "eu-1", "state": state, "version": "1", "settings": "a"}
+        times = {"age_seconds": 5.0, "uptime_seconds": 60.0, "interpreter_lag": None}
+        return {**known, **times, "processes": 2, "failing": list(failing)}
+
+    failing = [{"instance": "c", "name": "c", "status": "error", "since": "2026-11-29T09:14:05Z"}]
+    check = {"scope": "host", "healthy": 2, "total": 3, "fault": "instance", "summary": "", "failing": failing}
+    return {
+        "visible": True,
+        "reason": None,
+        "states": {"ready": 3, "not_ready": 0, "draining": 0, "missed": 1},
+        "instances": [instance("a", "ready"), instance("b", "missed"), instance("c", "ready", "disk_space")],
+        "checks": {"disk_space": check, "memory_usage": {**check, "failing": []}},
+        "versions": {"1": 2, "2": 1},
+        "settings": {"a": 3},
+        "zones": {"eu-1": {"ready": 3, "missed": 1}},
+        "leases": [{"check": "openai_api", "instance": "a", "name": "a", "seconds_left": 3.0}],
+        "incidents_holder": {"instance": "c", "name": "c", "seconds_left": 9.0},
+    }

@@ -25,7 +25,7 @@ from django_lifesigns.alerts.exchange import exchange
 from django_lifesigns.dashboard import history, reading, shapes
 from django_lifesigns.dashboard.actions import PERMISSIONS
 from django_lifesigns.dashboard.reading import History
-from django_lifesigns.dashboard.strips import Strip, first_day
+from django_lifesigns.dashboard.strips import DAYS, Strip, first_day
 from django_lifesigns.history.objectives import budget
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.runtime.engine import get_engine
@@ -33,7 +33,7 @@ from django_lifesigns.settings.project import project_name
 from tests.django.conftest import NewDatabase
 from tests.django.dashboards import seed
 from tests.django.incidents import incident
-from tests.django.projects import ROOT, run_json
+from tests.django.projects import ROOT, migrate, run_json, sqlite
 from tests.django.serving import GUNICORN, answers, send_request, serving
 from tests.django.settings import INSTALLED_APPS, MIDDLEWARE
 from tests.services import Postgres, wait_until
@@ -465,3 +465,20 @@ def test_admin__leads_to_the_check_on_the_dashboard(settings: Any) -> None:
     settings.ROOT_URLCONF = urlconf(path("admin/", admin.site.urls))
     page = client.get("/admin/lifesigns/incident/one/change/")
     assert (page.status_code, link in page.content.decode()) == (200, False)
+
+
+def test_demo__has_a_made_up_history_of_which_all_time_is_known(tmp_path: Path) -> None:
+    settings = {"DATABASES": sqlite(tmp_path)}
+    migrate(tmp_path, settings)
+    program = """
+import json, time
+from demo.history import make_up
+from django_lifesigns.dashboard.strips import DAYS, coverage, read_strips
+make_up()
+now = time.time()
+print(json.dumps([[coverage(strip, now), 1 - strip.states.count("-") / DAYS] for strip in read_strips(now).values()]))
+"""
+    found = run_json(tmp_path, settings, program)
+    assert len(found) > 10
+    for known, of_days in found:
+        assert known == pytest.approx(of_days, abs=2 / DAYS)

@@ -11,12 +11,14 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from django_lifesigns.alerts.exchange import exchange
+from django_lifesigns.dashboard import views
+from django_lifesigns.dashboard.fleet import fleet_context
 from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.settings.project import project_name
 from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import CheckFailed
 from tests.django.browsing import assert_accessible_unfolded, assert_clean
-from tests.django.dashboards import seed
+from tests.django.dashboards import fleet_view, seed
 from tests.django.incidents import incident
 from tests.services import Chromium, Tab, wait_until
 
@@ -41,8 +43,9 @@ def flag() -> None:
 
 
 @pytest.fixture
-def site(settings: Any, live_server: Any) -> str:
-    """The URL of a project with a history, one of whose checks fails and blocks another."""
+def site(settings: Any, live_server: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a project with a history and a fleet, one of whose checks fails and blocks another."""
+    monkeypatch.setattr(views, "read_fleet", lambda _: fleet_context(fleet_view()))
     is_up.clear()
     settings.LIFESIGNS = {
         "SHOW_DETAILS": "always",
@@ -98,6 +101,7 @@ def test_dashboard__without_javascript_is_complete(chromium: Chromium, site: str
             assert part in text, part
         for part in (HOSTILE, "slower than usual", "1 check is blocked by this", "Objective 99.9%:", "available"):
             assert part in text, part
+        assert "disk_space: 2 of 3 healthy (fault of these instances): c since 09:14 UTC" in text
         assert text.index("root") < text.index("slow") < text.index(LONG)
         strips = tab.run(
             lambda page: [one.get_attribute("aria-label") for one in page.query_selector_all("svg[role=img]")]
@@ -165,6 +169,28 @@ def test_keyboard__reaches_everything_in_order(chromium: Chromium, site: str) ->
     assert order[5:9] == ["Failing: 2", "Degraded: 1", "Healthy: 2", "Skipped: 2"]
     assert order[9:12] == ["root", "1 check is blocked by this", "slow"]
     assert order[12:14] == [LONG, "flag"]
+
+
+def test_keyboard__opens_what_is_folded_and_presses_a_button(chromium: Chromium, site: str) -> None:
+    with chromium.tab() as tab:
+        sign_in(tab, site)
+        tab.go(f"{site}{HOME}")
+        folded = "#blocked-by-root li"
+        assert not tab.run(lambda page: page.is_visible(folded))
+        tab.run(lambda page: press(page, "1 check is blocked by this"))
+        assert tab.run(lambda page: page.is_visible(folded))
+        tab.run(lambda page: press(page, "Run now"))
+        wait_until(lambda: "root: The check was run." in tab.text(), SOON)
+
+
+def press(page: Any, text: str) -> None:
+    """Press Enter on the next element with this text that the Tab key reaches."""
+    for _ in range(50):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent") == text:
+            page.keyboard.press("Enter")
+            return
+    raise AssertionError(f"{text!r} is not reached")
 
 
 def test_dashboard__right_to_left(chromium: Chromium, site: str, settings: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 import re
 import time
 from datetime import datetime, timezone
@@ -9,15 +11,18 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from django.test import RequestFactory
 
 from django_lifesigns.dashboard.assemble import dashboard_data
 from django_lifesigns.dashboard.detail import check_data
 from django_lifesigns.dashboard.order import in_order, overall, roots
+from django_lifesigns.dashboard.present import dashboard_context
 from django_lifesigns.dashboard.reading import History
+from django_lifesigns.dashboard.responses import page
 from django_lifesigns.dashboard.revision import fingerprint
 from django_lifesigns.dashboard.rows import percent
 from django_lifesigns.dashboard.sentences import strip_sentence
-from django_lifesigns.dashboard.strips import DAYS, Day, Strip, availability, coverage, first_day, read_strips
+from django_lifesigns.dashboard.strips import DAYS, Strip, availability, coverage, first_day, read_strips
 from django_lifesigns.dashboard.svg import HEIGHT
 from django_lifesigns.history.objectives.sentence import Phrases
 from django_lifesigns.history.rollups.periods import DAY
@@ -50,12 +55,13 @@ def test_strips__against_a_brute_force_model() -> None:
                 counted = sum(day.get(state, 0.0) for state in WORST)
                 for state in WORST:
                     mean = day.get(state, 0.0) / max(1.0, counted / day["covered"])
-                    assert getattr(strip.days[number], state) == pytest.approx(mean)
+                    if state != "healthy":
+                        assert strip.seconds.get(state, {}).get(number, 0.0) == pytest.approx(mean)
             else:
-                assert number not in strip.days
-        assert "".join(strip.states) == "".join(expected)
-        assert strip.total._asdict() == pytest.approx(totals)
+                assert not any(number in days for days in strip.seconds.values())
+        assert strip.states == "".join(expected)
         known = totals["healthy"] + totals["degraded"] + totals["error"]
+        assert (strip.known, strip.error, strip.covered) == pytest.approx((known, totals["error"], totals["covered"]))
         assert availability(strip) == pytest.approx(1 - totals["error"] / known)
         assert coverage(strip, now) == pytest.approx(min(1.0, totals["covered"] / (now - strip.first)))
     assert read_strips(now, "check_3") == {"check_3": strips["check_3"]}
@@ -79,7 +85,7 @@ def test_strip__of_several_hosts_is_their_mean(covered: float) -> None:
     now = time.time()
     figures = {"healthy": 2 * covered, "error": covered, "covered": covered}
     Rollup.objects.create(check_name="mine", period="day", start=DAY.start(now), until=0, **figures)
-    assert read_strips(now)["mine"].days[DAYS - 1].error == pytest.approx(covered / 3)
+    assert read_strips(now)["mine"].seconds == {"error": {DAYS - 1: pytest.approx(covered / 3)}}
 
 
 def test_availability__of_nothing_is_none() -> None:
@@ -142,10 +148,12 @@ def test_overall__table(results: Any, minor: list[str], expected: str) -> None:
 
 
 def strip_of(states: str, **seconds: float) -> Strip:
-    """A strip that ends so, whose last day has these seconds."""
-    day = Day(**{"healthy": 3_600.0, **seconds})
-    letters = list(states.rjust(DAYS, "-"))
-    return Strip(first_day(time.time()), letters, {at: day for at, letter in enumerate(letters) if letter in "edmb"})
+    """A strip that ends so, whose days that were not plainly healthy have these seconds each."""
+    letters = states.rjust(DAYS, "-")
+    numbers = [number for number, letter in enumerate(letters) if letter in "edmb"]
+    return Strip(
+        first_day(time.time()), letters, {state: dict.fromkeys(numbers, each) for state, each in seconds.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -168,7 +176,7 @@ def test_sentence__says_what_is_seen(strip: Strip | None, text: str) -> None:
 
 
 def test_svg__no_data_and_maintenance_are_never_green() -> None:
-    history = History(strips={"mine": strip_of("h" * 20 + "me", error=60, maintenance=5)})
+    history = History(strips={"mine": strip_of("h" * 20 + "me", maintenance=5, error=60)})
     (check,) = dashboard_data(live({"mine": result()}), history)["checks"]
     assert check["strip"] is not None
     drawn = ElementTree.fromstring(history.drawing("mine", Phrases()))
@@ -180,6 +188,26 @@ def test_svg__no_data_and_maintenance_are_never_green() -> None:
     assert [bar.get("fill") for bar in drawn if bar.get("class") == "maintenance"] == ["url(#maintenance)"]
     (title,) = [bar[0].text for bar in drawn if bar.get("class") == "error"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\d: 1 min in error, 5 s in maintenance", str(title))
+
+
+def test_page__of_a_thousand_checks_is_at_most_200_kb_compressed(rf: RequestFactory) -> None:
+    """Each with an objective, and with outages of any length on 7 of the 90 days."""
+    chance = random.Random(1)
+    names = [f"check_{number}" for number in range(1_000)]
+    strips, objectives = {}, {}
+    for name in names:
+        bad = {number: chance.uniform(60, 80_000) for number in chance.sample(range(DAYS), 7)}
+        states = "".join("e" if number in bad else "h" for number in range(DAYS))
+        strips[name] = Strip(first_day(time.time()), states, {"error": bad}, 7e6, sum(bad.values()), 7e6)
+        sentence = f"The budget of 43 min in 30 days is overspent by {chance.randrange(90)} min; it was lost on 3 Nov."
+        objectives[name] = {"target": 99.9, "sentence": sentence}
+    history = History(strips=strips, objectives=objectives)
+    data = dashboard_data(live({name: result() for name in names}), history, has_days=False)
+    context = {**dashboard_context(data, "/health/dashboard/", history.drawing), "may": {"any": False}}
+    request = rf.get("/health/dashboard/", headers={"accept-encoding": "gzip"})
+    content = page(request, "lifesigns/dashboard.html", context).content
+    assert gzip.decompress(content).count(b"in error</title>") == 7 * len(names)
+    assert len(content) <= 200_000
 
 
 def test_data__without_history_and_without_results() -> None:

@@ -15,6 +15,7 @@ from django_lifesigns.dashboard.fleet import fleet_context
 from django_lifesigns.history.rows import rows_of
 from django_lifesigns.runtime.sharing import fleet
 from django_lifesigns.settings.conf import parse
+from tests.django.dashboards import fleet_view
 from tests.django.projects import run, run_json, sqlite
 from tests.django.serving import GUNICORN, Server, send_request, serving
 from tests.process.host import where_shared
@@ -131,26 +132,7 @@ def test_right_settings__are_no_problem() -> None:
 
 
 def test_section_of_the_dashboard__shows_bad_instances_first() -> None:
-    def instance(name: str, state: str, *failing: str) -> dict[str, Any]:
-        known = {"id": name, "name": name, "zone": "eu-1", "state": state, "version": "1", "settings": "a"}
-        times = {"age_seconds": 5.0, "uptime_seconds": 60.0, "interpreter_lag": None}
-        return {**known, **times, "processes": 2, "failing": list(failing)}
-
-    failing = [{"instance": "c", "name": "c", "status": "error", "since": "2026-11-29T09:14:05Z"}]
-    check = {"scope": "host", "healthy": 2, "total": 3, "fault": "instance", "summary": "", "failing": failing}
-    view: Any = {
-        "visible": True,
-        "reason": None,
-        "states": {"ready": 3, "not_ready": 0, "draining": 0, "missed": 1},
-        "instances": [instance("a", "ready"), instance("b", "missed"), instance("c", "ready", "disk_space")],
-        "checks": {"disk_space": check, "memory_usage": {**check, "failing": []}},
-        "versions": {"1": 2, "2": 1},
-        "settings": {"a": 3},
-        "zones": {"eu-1": {"ready": 3, "missed": 1}},
-        "leases": [{"check": "openai_api", "instance": "a", "name": "a", "seconds_left": 3.0}],
-        "incidents_holder": {"instance": "c", "name": "c", "seconds_left": 9.0},
-    }
-    context = fleet_context(view)
+    context = fleet_context(fleet_view())
     assert [one["name"] for one in context["instances"]] == ["b", "c", "a"]
     html = render_to_string("lifesigns/dashboard_fleet.html", {"fleet": context})
     text = " ".join(strip_tags(html).split())

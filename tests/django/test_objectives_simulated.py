@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from django_lifesigns.dashboard.strips import NOT_PLAIN, STATES, UNKNOWN, Strip, availability, read_strips
 from django_lifesigns.history.objectives.budget import PAIRS, WINDOWS
 from django_lifesigns.history.objectives.prometheus import rules
 from django_lifesigns.history.objectives.sentence import sentence
@@ -187,9 +188,11 @@ def test_ninety_days_equal_the_model_of_each_minute(seed: int, last_day: str, se
     targets = {"parent": Target(99.9, 30), "child": Target(99.5, 28, degraded_is_bad=True)}
     states = {state.check: state for state in read_states(targets, float(end))}
     assert {row.period for row in Rollup.objects.all()} == {"minute", "hour", "day"}
+    strips = read_strips(float(end))
     for check, target in targets.items():
         modelled = model(hosts, check, planned)
         _compare_rows(check, modelled, start)
+        _compare_strip(strips[check], modelled, start)
         bad = ("error", "degraded") if target.degraded_is_bad else ("error",)
         good = tuple({"healthy", "degraded"} - {*bad})
         budget = states[check].budget
@@ -266,6 +269,24 @@ def _compare_rows(check: str, modelled: Sequence[Counter[str]], start: int) -> N
             last = max(0, (row.start + period.seconds - start) // 60)
             expected = [total(modelled[first:last], figure) for figure in FIGURES]
             assert [getattr(row, figure) for figure in FIGURES] == pytest.approx(expected, abs=0.01), (check, row)
+
+
+def _compare_strip(strip: Strip, modelled: Sequence[Counter[str]], start: int) -> None:
+    """Each day of the dashboard is the worst of its minutes, in the mean over the hosts that knew them."""
+    starts = range((strip.first - start) // 60, len(modelled), 1_440)
+    days = [modelled[first : first + 1_440] for first in starts]
+    expected = [
+        next((letter for state, letter in STATES.items() if total(minutes, state)), UNKNOWN) for minutes in days
+    ]
+    assert strip.states == "".join(expected)
+    for state in NOT_PLAIN:
+        hosts = [total(minutes, *STATES) / (total(minutes, "covered") or 1) for minutes in days]
+        seconds = [total(minutes, state) / max(1.0, each) for minutes, each in zip(days, hosts, strict=True)]
+        found = {number: each for number, each in enumerate(seconds) if each}
+        assert strip.seconds.get(state, {}) == pytest.approx(found, abs=0.01), state
+    of_days = [seconds for minutes in days for seconds in minutes]
+    bad, known = total(of_days, "error"), total(of_days, "error", "degraded", "healthy")
+    assert availability(strip) == pytest.approx(1 - bad / known)
 
 
 # The exported rules

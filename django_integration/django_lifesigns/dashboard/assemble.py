@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any
 
 from django_lifesigns.dashboard.live import Live
@@ -126,23 +127,23 @@ def _strip(strip: Strip | None, facts: Facts) -> StripEntry | None:
     if strip.entry is None:
         strip.entry = {
             "first_day": strip.dates[0],
-            "states": "".join(strip.states),
+            "states": strip.states,
             "summary": strip_sentence(strip, facts.phrases),
         }
     if facts.has_days and "days" not in strip.entry:
-        strip.entry["days"] = [_day(strip, number) for number in sorted(strip.days)]
+        strip.entry["days"] = [_day(strip, number) for number in sorted({*chain(*strip.seconds.values())})]
     return strip.entry
 
 
 def _day(strip: Strip, number: int) -> StripDay:
-    day = strip.days[number]
+    day = {state: round(days[number], 1) for state, days in strip.seconds.items() if number in days}
     return {
         "date": strip.dates[number],
         "state": LETTERS.get(strip.states[number], "unknown"),
-        "error_seconds": round(day.error, 1),
-        "degraded_seconds": round(day.degraded, 1),
-        "maintenance_seconds": round(day.maintenance, 1),
-        "blocked_seconds": round(day.blocked, 1),
+        "error_seconds": day.get("error", 0.0),
+        "degraded_seconds": day.get("degraded", 0.0),
+        "maintenance_seconds": day.get("maintenance", 0.0),
+        "blocked_seconds": day.get("blocked", 0.0),
     }
 
 
@@ -150,7 +151,7 @@ def _availability(strip: Strip | None, now: float) -> AvailabilityEntry | None:
     if strip is None:
         return None
     ratio = availability(strip)
-    bad = sum([day.error for day in strip.days.values()])
+    bad = sum(strip.seconds.get("error", {}).values())
     return {
         "ratio": None if ratio is None else round(ratio, 6),
         "known_ratio": round(coverage(strip, now), 4),

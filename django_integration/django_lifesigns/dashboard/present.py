@@ -94,8 +94,9 @@ def _self_healing(data: CheckData, page: PageContext) -> dict[str, Any] | None:
 
 
 def _day(day: StripDay, page: PageContext) -> str:
-    seconds: Iterable[float] = [day[f"{state}_seconds"] for state in OF_DAY]  # type: ignore[literal-required]
-    return day_title(day["date"], seconds, page.phrases)
+    _ = page.phrases
+    seconds = [(_(text), day[f"{state}_seconds"]) for state, text in OF_DAY.items()]  # type: ignore[literal-required]
+    return day_title(day["date"], [(text, each) for text, each in seconds if each > 0], _)
 
 
 def _time(text: str) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 from django_lifesigns.dashboard.shapes import CheckEntry
@@ -12,8 +13,8 @@ from django_lifesigns.history.json_text import to_json
 # Which change as time passes, and with each run of a check that finds the same.
 PASSING = frozenset(["at", "retry_after_seconds", "duration_seconds", "lag_seconds"])
 VOLATILE = PASSING | {"timestamp", "duration_ms"}
-# Of a check, whose sentences stand for what is longer.
-IN_WORDS = VOLATILE | {"strip", "objective"}
+# Of a check, where sentences stand for what is longer.
+LASTING = itemgetter(*sorted(CheckEntry.__annotations__.keys() - VOLATILE - {"strip", "objective"}))
 
 
 def revision(data: Mapping[str, Any]) -> str:
@@ -35,10 +36,8 @@ def _without(value: Any, keys: frozenset[str], depth: int = 2) -> Any:
     return [_without(each, keys, depth) for each in value] if isinstance(value, list) and depth else value
 
 
-def in_words(check: CheckEntry) -> dict[str, Any]:
-    """Return a check with the sentences in place of the figures that they are made of, which are many."""
-    found = {key: value for key, value in check.items() if key not in IN_WORDS}
+def in_words(check: CheckEntry) -> tuple[Any, ...]:
+    """Return what a check is, with sentences in place of the figures that they are made of, which are many."""
     strip, objective = check["strip"], check["objective"]
-    found["days"] = None if strip is None else strip["states"] + strip["summary"]
-    found["budget"] = None if objective is None else objective["sentence"]
-    return found
+    days = None if strip is None else strip["states"] + strip["summary"]
+    return *LASTING(check), days, None if objective is None else objective["sentence"]

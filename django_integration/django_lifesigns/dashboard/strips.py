@@ -6,11 +6,12 @@ the bits of two numbers. So 1,000 checks take some thousand rows, not 90,000.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache, reduce
 from operator import or_
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import router
 from django.db.models import F, FloatField, Q, Sum, Value
@@ -18,7 +19,7 @@ from django.db.models.functions import Cast, Power
 from django.utils.safestring import SafeString
 
 from django_lifesigns.dashboard.shapes import StripEntry
-from django_lifesigns.history.rollups.figures import SECONDS, mean_sources
+from django_lifesigns.history.rollups.figures import COVERED, SECONDS, mean_sources
 from django_lifesigns.history.rollups.periods import DAY
 from django_lifesigns.history.rollups.reading import MOST_NAMES, quick_plans, raw_rows
 
@@ -32,53 +33,28 @@ BITS = 45
 PLAIN = 0
 # The days of which more is to be said than whether they were healthy: PostgreSQL has an index of them.
 NOTABLE = reduce(or_, (Q(**{f"{name}__gt": 0}) for name in SECONDS if name != "healthy"))
-
-
-class Day(NamedTuple):
-    """The seconds of one day, or of several together."""
-
-    degraded: float = 0.0
-    error: float = 0.0
-    blocked: float = 0.0
-    maintenance: float = 0.0
-    healthy: float = 0.0
-    covered: float = 0.0
-
-    @property
-    def state(self) -> str:
-        """The letter of the worst state in it."""
-        if self.error > 0:
-            return STATES["error"]
-        if self.degraded > 0:
-            return STATES["degraded"]
-        if self.maintenance > 0:
-            return STATES["maintenance"]
-        if self.blocked > 0:
-            return STATES["blocked"]
-        return STATES["healthy"] if self.healthy > 0 else UNKNOWN
-
-    def mean(self) -> Day:
-        """Return the day in the mean over the hosts that have counted it."""
-        hosts = mean_sources(sum(self) - self.covered, self.covered or DAY.seconds)
-        return self if hosts == 1 else Day(*[seconds / hosts for seconds in self])
-
-
-# All that plain days have, and what they have not.
-NOT_PLAIN, OF_PLAIN = Day._fields[:4], Day._fields[4:]
+# All that plain days have, and what they have not, from the worst.
+OF_PLAIN = ("healthy", COVERED)
+NOT_PLAIN = tuple(state for state in STATES if state != "healthy")
 
 
 @dataclass(slots=True)
 class Strip:
     """The days of one check, today last: the letter of each, and the seconds of those that are not plainly healthy.
 
-    Those of days are the mean over the hosts that have counted them, `total` is of all hosts together. `entry` and
-    `drawing` are what is shown of it, once that has been made: the same for all pages that one reading serves.
+    `entry` and `drawing` are what is shown of it, once that has been made: the same for all pages that one reading
+    serves.
     """
 
     first: int
-    states: list[str] = field(default_factory=lambda: [UNKNOWN] * DAYS)
-    days: dict[int, Day] = field(default_factory=dict)
-    total: Day = field(default_factory=Day)
+    states: str = UNKNOWN * DAYS
+    # By state and by the number of the day, in the mean over the hosts that have counted it. No object for each day:
+    # the garbage collector would go through all those of a thousand checks.
+    seconds: dict[str, dict[int, float]] = field(default_factory=dict)
+    # Seconds of all days, of all hosts together: in which something was known of it, in error, and all.
+    known: float = 0.0
+    error: float = 0.0
+    covered: float = 0.0
     entry: StripEntry | None = field(default=None, compare=False)
     drawing: SafeString | None = field(default=None, compare=False)
 
@@ -116,32 +92,36 @@ def read_strips(now: float, check: str | None = None, count: int = 1) -> dict[st
         return _strips(raw_rows(plain.union(notable, all=True)), first)
 
 
-def _strips(rows: list[tuple[Any, ...]], first: int) -> dict[str, Strip]:
-    """Return the strips of rows of (check, day or `PLAIN`, the seconds of a `Day`, the bits of plain ones)."""
+def _strips(rows: Iterable[tuple[Any, ...]], first: int) -> dict[str, Strip]:
+    """Return the strips of rows of (check, day or `PLAIN`, the seconds of each state, all, the bits of plain days)."""
     strips: dict[str, Strip] = {}
-    # The same of most checks.
-    states_of: dict[tuple[float, float], list[str]] = {}
-    totals: dict[str, list[Day]] = {}
-    for name, at, *figures, early, late in rows:
+    plain: dict[str, str] = {}
+    for name, at, error, degraded, maintenance, blocked, healthy, covered, early, late in rows:
         strip = strips.get(name)
         if strip is None:
-            strip, totals[name] = strips.setdefault(name, Strip(first)), []
-        day = Day(*figures)
-        totals[name].append(day)
+            strip = strips[name] = Strip(first)
+        strip.known += error + degraded + healthy
+        strip.error += error
+        strip.covered += covered
         if at == PLAIN:
-            if (early, late) not in states_of:
-                states_of[early, late] = _states(early, late)
-            bad = {number: strip.states[number] for number in strip.days}
-            strip.states = states_of[early, late].copy()
-            for number, letter in bad.items():
-                strip.states[number] = letter
-        else:
-            number = (at - first) // DAY.seconds
-            strip.states[number] = day.state
-            strip.days[number] = day.mean()
-    for name, days in totals.items():
-        strips[name].total = Day(*map(sum, zip(*days, strict=True)))
+            plain[name] = _states(early, late)
+            continue
+        hosts = mean_sources(error + degraded + maintenance + blocked + healthy, covered or DAY.seconds)
+        for state, seconds in zip(NOT_PLAIN, (error, degraded, maintenance, blocked), strict=True):
+            if seconds > 0:
+                strip.seconds.setdefault(state, {})[(at - first) // DAY.seconds] = seconds / hosts
+    for name, strip in strips.items():
+        strip.states = _worst(plain.get(name, strip.states), strip.seconds)
     return strips
+
+
+def _worst(states: str, seconds: Mapping[str, Iterable[int]]) -> str:
+    """Return the letters of days with those of the worst state of each that was not plainly healthy."""
+    letters = [*states]
+    for state in reversed(NOT_PLAIN):
+        for number in seconds.get(state, ()):
+            letters[number] = STATES[state]
+    return "".join(letters)
 
 
 def _sums(first: int) -> dict[str, Any]:
@@ -154,19 +134,19 @@ def _sums(first: int) -> dict[str, Any]:
     return {**sums, "early": early, "late": late}
 
 
-def _states(early: float | None, late: float | None) -> list[str]:
+# The same of most checks.
+@lru_cache(1_000)
+def _states(early: float | None, late: float | None) -> str:
     """Return the letters of the days whose bits are set, which were healthy."""
     bits = round(early or 0) | round(late or 0) << BITS
-    return [STATES["healthy"] if bits >> number & 1 else UNKNOWN for number in range(DAYS)]
+    return "".join([STATES["healthy"] if bits >> number & 1 else UNKNOWN for number in range(DAYS)])
 
 
 def availability(strip: Strip) -> float | None:
     """Return the share of the known time that was not in error; degraded is available."""
-    total = strip.total
-    known = total.healthy + total.degraded + total.error
-    return 1 - total.error / known if known else None
+    return 1 - strip.error / strip.known if strip.known else None
 
 
 def coverage(strip: Strip, now: float) -> float:
     """Return the share of the time of which something is known, or that was planned maintenance or blocked."""
-    return min(1.0, strip.total.covered / (now - strip.first))
+    return min(1.0, strip.covered / (now - strip.first))

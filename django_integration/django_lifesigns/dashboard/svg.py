@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
-from itertools import groupby
-from operator import attrgetter
 
 from django.utils.safestring import SafeString
 
@@ -18,27 +17,28 @@ HEIGHTS = {"e": 16, "d": 12, "m": 12, "b": 8, "h": 8, UNKNOWN: 2}
 # By the id that the page defines.
 PATTERNS = {"m": ' fill="url(#maintenance)"', "b": ' fill="url(#blocked)"'}
 PLAIN = (STATES["healthy"], UNKNOWN)
+# Days that are drawn as one, or one day.
+RUNS = re.compile("|".join([*(f"{letter}+" for letter in PLAIN), "."]))
 NAMES = {letter: name for name, letter in STATES.items()} | {UNKNOWN: "unknown"}
 BARS = {
     letter: f'<rect class="{name}" y="{HEIGHT - HEIGHTS[letter]}" height="{HEIGHTS[letter]}"{PATTERNS.get(letter, "")}'
     for letter, name in NAMES.items()
 }
-SECONDS_OF_DAY = attrgetter(*OF_DAY)
 START = f'<svg class="strip" viewBox="0 0 {DAYS} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="'
 
 
 def strip_svg(strip: Strip, summary: str, phrases: Phrases) -> SafeString:
     """Return the strip, for which the summary stands in where it is not seen."""
     parts = [START, escape(summary), '">']
-    dates, days = strip.dates, strip.days
-    position = 0
-    for letter, group in groupby(strip.states):
-        bar, width = BARS[letter], len([*group])
-        if letter in PLAIN:
-            parts.append(f'{bar} x="{position}" width="{width}"/>')
+    states, dates = strip.states, strip.dates
+    texts = [(phrases(text), strip.seconds[state]) for state, text in OF_DAY.items() if state in strip.seconds]
+    for run in RUNS.finditer(states):
+        start, end = run.span()
+        bar = BARS[states[start]]
+        if states[start] in PLAIN:
+            parts.append(f'{bar} x="{start}" width="{end - start}"/>')
         else:
-            for number in range(position, position + width):
-                title = escape(day_title(dates[number], SECONDS_OF_DAY(days[number]), phrases))
-                parts.append(f'{bar} x="{number}" width="1"><title>{title}</title></rect>')
-        position += width
+            seconds = [(text, days[start]) for text, days in texts if start in days]
+            title = escape(day_title(dates[start], seconds, phrases))
+            parts.append(f'{bar} x="{start}" width="1"><title>{title}</title></rect>')
     return SafeString("".join([*parts, "</svg>"]))

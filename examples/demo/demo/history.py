@@ -31,6 +31,7 @@ def make_up() -> None:
                     period="day",
                     start=start,
                     until=start + DAY,
+                    covered=DAY,
                     healthy=DAY - bad - degraded - maintenance,
                     error=bad,
                     degraded=degraded,

@@ -16,6 +16,7 @@ Figures = dict[str, float]
 # Rows of a period from a time on, up to another one or to the latest.
 Segment = tuple[str, int, int | None]
 MOST_NAMES = 100
+ROWS_AT_ONCE = 500
 
 
 class Cell(NamedTuple):
@@ -160,13 +161,15 @@ def _statement(
     return f"SELECT {name}, {', '.join(columns)} FROM ({inner}) {quote('cells')} GROUP BY {name}", parameters
 
 
-def raw_rows(rows: QuerySet[Any]) -> list[tuple[Any, ...]]:
-    """Return rows as the database gives them: what Django makes of each value takes longest."""
+def raw_rows(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows as the database gives them: what Django makes of each value takes longest."""
     using = router.db_for_read(rows.model)
     sql, parameters = rows.using(using).query.get_compiler(using).as_sql()
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)
-        return list(cursor.fetchall())
+        # Not all at once: the garbage collector goes through what there is of them.
+        while some := cursor.fetchmany(ROWS_AT_ONCE):
+            yield from some
 
 
 @contextmanager
