@@ -72,7 +72,10 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
                 for start in starts
             ]
         else:
-            days = random_days(now, name, number)
+            # Today as its hours below: later in the day the last 24 hours are that row for the most part.
+            today = {"start": DAY.start(now), "until": int(now), **dict.fromkeys(WELL, now - DAY.start(now))}
+            past = [day for day in random_days(now, name, number) if day["start"] < today["start"]]
+            days = [*past, {"check_name": name, "period": "day", **today}]
         # In the last hour of a day the last 24 hours are that day, and minutes.
         rows += [Rollup(**RUNS, **fields) for fields in days]
         hours = range(HOUR.start(now) - 24 * HOUR.seconds, int(now), HOUR.seconds)
