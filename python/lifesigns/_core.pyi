@@ -30,10 +30,10 @@ __all__ = [
     "drain",
     "draining",
     "fleet_view",
-    "found_at",
     "heartbeats_of",
     "hide",
     "hold_address",
+    "is_recording",
     "job_done",
     "job_failed",
     "job_raised",
@@ -57,7 +57,9 @@ __all__ = [
     "request_server",
     "reserve_threads",
     "set_objectives",
+    "start_recording",
     "stop_interpreter_monitor",
+    "take_results",
     "thread_ends",
     "undrain",
     "uptime",
@@ -426,8 +428,19 @@ def thread_ends(token: int, callable: int, cause: tuple[str, str | None]) -> Non
 def check_counters(engine: Engine) -> dict[str, CheckCounters]:
     """What was counted of each check, by name, parents first. Runs nothing."""
 
-def found_at(engine: Engine) -> dict[str, float]:
-    """When the latest result of each check was found, in seconds since 1970, as far as there is one. Runs nothing."""
+def start_recording(engine: Engine, name: str, callable: int, pause: float, every: float) -> None:
+    """Gathers the results of all processes that share until another one claims ``name``; the callable is to fetch them.
+
+    ``pause`` is how often, in seconds, those of other processes are gathered, ``every`` how often they are fetched.
+    """
+
+def is_recording(engine: Engine) -> bool:
+    """Whether this process gathers results."""
+
+def take_results(engine: Engine, reads: bool) -> list[tuple[str, Result, bool]]:
+    """The results that were gathered since the last call, oldest first: check, result, whether it is claimed here.
+
+    With ``reads`` also what is known of each check and was not returned before."""
 
 def known(engine: Engine) -> Report:
     """The report on what is known of all checks now. Runs nothing."""

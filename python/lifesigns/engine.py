@@ -95,6 +95,8 @@ class Engine(Registry, Alerting, Acting):
             log=log,
         )
         self._publisher = Publisher(self._native, log)
+        # The number of the callable that fetches results, once there is one.
+        self._recording_id: int | None = None
         # With which what `set_objectives` takes next is handed to all hosts.
         self._objectives_fence = 0
         if alerts is not None:
@@ -173,12 +175,35 @@ class Engine(Registry, Alerting, Acting):
         """
         self._native.watch_result(name, self._in_background(name, function))
 
-    def found_at(self) -> dict[str, float]:
-        """Return when the latest result of each check was found, in seconds since 1970, as far as there is one.
+    def start_recording(self, name: str, function: Callable[[], object], *, pause: float, every: float) -> None:
+        """Gather results for a history, of all processes that share results, until another one claims `name`.
 
-        Costs less than a report, for callers that want a report of what is new. Runs nothing.
+        The results of this process are gathered as they are found, those of others every `pause` seconds, with another
+        claim of `name`. A thread of the engine's calls `function`, which is to call `take_results`: at once, every
+        `every` seconds, sooner where many results wait, every `pause` seconds while this process drains, and for the
+        last time once another process has claimed `name`.
         """
-        return _core.found_at(self._native)
+        if self._recording_id is None:
+            self._recording_id = self._in_background(name, function)
+        callables.remember(self._recording_id, function, "")
+        _core.start_recording(self._native, name, self._recording_id, pause, every)
+
+    def is_recording(self) -> bool:
+        """Return whether this process gathers results for a history."""
+        return _core.is_recording(self._native)
+
+    def take_results(self, *, read: bool = False) -> list[tuple[str, Result, bool]]:
+        """Return the results that were gathered since the last call, oldest first. Runs nothing.
+
+        Each is the check, its result, and whether that is claimed for this process: no other one will return it, nor
+        may record it by `claim_record`. No result is claimed where nothing is shared. At most 10,000 wait; older ones
+        are dropped, and that is logged.
+
+        Args:
+            read: also return the latest result of each check that no process has claimed, whether this one gathers or
+                not: before it ends.
+        """
+        return _core.take_results(self._native, read)
 
     def has_started(self, passing: bool) -> bool:
         """Return whether the critical checks have passed once, here or in a process that shares and is still there.

@@ -294,9 +294,18 @@ def check_counters(_engine: object) -> dict[str, Any]:
     return {}
 
 
-def found_at(_engine: object) -> dict[str, float]:
+def start_recording(*_: object) -> None:
+    """Gather nothing: nothing is found here."""
+
+
+def is_recording(_engine: object) -> bool:
+    """Return False: nothing is found here."""
+    return False
+
+
+def take_results(_engine: object, _reads: bool) -> list[tuple[str, Any, bool]]:
     """Return none: nothing is found here."""
-    return {}
+    return []
 
 
 def default_scope(_kind: str) -> str:

@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod hand_over;
 pub mod objectives;
 pub mod readiness;
+pub mod recording;
 pub mod refresh;
 pub mod registry;
 pub mod runner;
@@ -33,6 +34,7 @@ use crate::state::{Fleet, Scope, TableSnapshot};
 use claims::WatchedClaims;
 use events::Events;
 use readiness::ReadinessState;
+use recording::Recording;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
 use sweep::Sweep;
@@ -50,6 +52,7 @@ pub struct Engine {
     objectives: Objectives,
     watched: ArcSwapOption<WatchedClaims>,
     watched_result: ArcSwapOption<WatchedResult>,
+    recording: Recording,
     max_stale: Duration,
 }
 
@@ -95,11 +98,24 @@ impl Selection {
 impl Engine {
     /// An outcome older than `max_stale`, and than twice the check's time to live, is shown no more.
     pub fn new(max_stale: Duration) -> Self {
-        let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process, fleet: None };
+        let (queued, unrecorded, limits) = Default::default();
+        let shared = Shared { events: queued, unrecorded, limits, scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start, objectives) = Default::default();
-        let (watched, watched_result) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, objectives, watched, watched_result, max_stale }
+        let (watched, watched_result, recording) = Default::default();
+        Self {
+            checks,
+            groups,
+            shared,
+            events,
+            readiness,
+            start,
+            objectives,
+            watched,
+            watched_result,
+            recording,
+            max_stale,
+        }
     }
 
     /// The same engine in another scope; before checks are registered.

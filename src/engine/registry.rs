@@ -11,12 +11,13 @@ use crate::model::{CheckOptions, CheckScope, CircuitState, Event, Finding, NotRu
 use crate::policy::dependencies::{ParentStatus, blocked_by, may_explain, stays_skipped};
 use crate::policy::limits::Limits;
 use crate::runtime::{PerProcess, Process, queue::Queue};
-use crate::state::{CheckState, Completion, Fleet, InFlightRun, Requested, Scope, TableSnapshot};
+use crate::state::{CheckState, Completion, Fleet, InFlightRun, Requested, Scope, TableSnapshot, UnrecordedResults};
 
 /// What the checks of one engine have in common.
 #[derive(Clone)]
 pub struct Shared {
     pub events: Arc<PerProcess<Queue<Event>>>,
+    pub unrecorded: Arc<PerProcess<UnrecordedResults>>,
     pub limits: Arc<ArcSwap<Limits>>,
     pub scope: Scope,
     /// The hosts that share with this one.
@@ -110,7 +111,9 @@ impl Registered {
             let alone = self.options.scope == CheckScope::Process;
             let scope = if alone { &Scope::Process } else { &self.shared.scope };
             let backend = scope.backend(&self.options);
-            Arc::new(CheckState::new(self.name.clone(), &self.options, self.stale_after, events, backend))
+            let unrecorded = self.shared.unrecorded.get_or_init(UnrecordedResults::default);
+            let (name, stale_after) = (self.name.clone(), self.stale_after);
+            Arc::new(CheckState::new(name, &self.options, stale_after, events, unrecorded, backend))
         };
         Arc::clone(&self.state.get_or_init(make))
     }

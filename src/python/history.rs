@@ -96,20 +96,6 @@ pub fn check_counters<'py>(py: Python<'py>, engine: &Bound<'py, PyEngine>) -> Py
     Ok(dict.into_any())
 }
 
-/// When the latest result of each check was found (seconds since 1970), as far as there is one. Runs nothing.
-#[pyfunction]
-pub fn found_at(py: Python<'_>, engine: &Bound<'_, PyEngine>) -> BTreeMap<String, f64> {
-    let engine = engine.get().inner();
-    py.detach(|| {
-        let snapshot = engine.snapshot();
-        let found_at = |check: &Arc<Registered>| {
-            let latest = check.state().latest(snapshot.as_ref()).0?;
-            Some((check.options.name.clone(), unix(latest.at)))
-        };
-        engine.checks().iter().filter_map(found_at).collect()
-    })
-}
-
 /// When each of the checks is in planned maintenance between two times, in seconds since 1970: whole windows, in order and
 /// without overlaps. `maintenance` is as the settings of alerts have it.
 #[pyfunction]

@@ -17,6 +17,7 @@ mod jobs;
 mod known;
 mod parse;
 mod probe;
+mod recording;
 mod register_options;
 mod serve;
 mod sweep;
@@ -174,7 +175,7 @@ mod _core {
     #[pymodule_export]
     use super::engine::{PyEngine, default_scope_of};
     #[pymodule_export]
-    use super::history::{check_counters, found_at, maintenance_windows, objectives_turn, set_objectives};
+    use super::history::{check_counters, maintenance_windows, objectives_turn, set_objectives};
     #[pymodule_export]
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]
@@ -186,6 +187,8 @@ mod _core {
     use super::known::{check_infos, fleet_view, known, processes};
     #[pymodule_export]
     use super::probe::{read_store, request_server};
+    #[pymodule_export]
+    use super::recording::{is_recording, start_recording, take_results};
     #[pymodule_export]
     use super::serve::{PyServer, hold_address, notify_systemd};
     #[pymodule_export]

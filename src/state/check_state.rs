@@ -3,6 +3,7 @@
 mod batch;
 mod fleet;
 mod results;
+mod unrecorded;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,6 +15,7 @@ use super::backend::{Backend, Busy, Owner};
 use super::counters::Counters;
 use super::in_flight::InFlightRun;
 use super::record::{Acquired, Operation, Record, StatusHistory, Wanted};
+use super::unrecorded::UnrecordedResults;
 use crate::model::{
     CheckOptions, CircuitMode, CircuitStatus, Event, EventKind, LastError, NotRun, Outcome, Transition,
 };
@@ -71,6 +73,8 @@ struct Local {
     has_run: bool,
     /// The number of the last outcome that this process has settled.
     own: u64,
+    /// When the last outcome was found that was handed to the history.
+    recorded: Option<SystemTime>,
 }
 
 /// One check in this process.
@@ -79,6 +83,7 @@ pub struct CheckState {
     local: Mutex<Local>,
     pub(super) backend: Box<dyn Backend>,
     events: Arc<Queue<Event>>,
+    unrecorded: Arc<UnrecordedResults>,
 }
 
 impl CheckState {
@@ -87,11 +92,12 @@ impl CheckState {
         options: &CheckOptions,
         stale_after: Duration,
         events: Arc<Queue<Event>>,
+        unrecorded: Arc<UnrecordedResults>,
         backend: Box<dyn Backend>,
     ) -> Self {
         let record = Record::new(options, stale_after);
-        let local = Local { record, unstored: None, in_flight: None, has_run: false, own: 0 };
-        Self { name, local: Mutex::new(local), backend, events }
+        let local = Local { record, unstored: None, in_flight: None, has_run: false, own: 0, recorded: None };
+        Self { name, local: Mutex::new(local), backend, events, unrecorded }
     }
 
     /// Brings the record up to date.

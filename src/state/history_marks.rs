@@ -18,12 +18,17 @@ const GROUPS: u8 = 16;
 const MAX_NAMES: usize = 200;
 
 /// Marks the result of `name` found at `at` as kept, and returns whether no other process had marked it, nor any within
-/// `gap` of it. Times since 1970. True where nothing is shared, and where the store cannot be used in time: a result kept
+/// `gap` of it. Times since 1970. True where nothing is shared, and where the store cannot be locked in time: a result kept
 /// twice is better than one lost.
 pub fn note(share: &Scope, name: &str, at: Duration, gap: Duration) -> bool {
+    note_all(share, &[(name, at)], gap).first().copied().flatten().unwrap_or(true)
+}
+
+/// The same of several results, in their order; `None` where it is not known.
+pub fn note_all(share: &Scope, results: &[(&str, Duration)], gap: Duration) -> Vec<Option<bool>> {
     match share {
-        Scope::Process => true,
-        Scope::Host(path) => shared::note(path, name, at, gap),
+        Scope::Process => vec![None; results.len()],
+        Scope::Host(path) => shared::note_all(path, results, gap),
     }
 }
 
@@ -72,7 +77,7 @@ fn add(noted: &mut Vec<Duration>, at: Duration, gap: Duration, now: Duration) ->
 
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod shared {
-    use std::collections::HashMap;
+    use std::collections::{BTreeMap, HashMap};
     use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex};
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -88,26 +93,38 @@ mod shared {
         key(name).first().map_or(0, |byte| byte % GROUPS)
     }
 
-    fn table(path: &Path, name: &str) -> Arc<SharedValue<MarkTable>> {
+    fn table(path: &Path, group: u8) -> Arc<SharedValue<MarkTable>> {
         type Tables = HashMap<(PathBuf, u8), Arc<SharedValue<MarkTable>>>;
         static TABLES: PerProcess<Mutex<Tables>> = PerProcess::new();
-        let (tables, group) = (TABLES.get_or_init(Mutex::default), group_of(name));
+        let tables = TABLES.get_or_init(Mutex::default);
         let new = || Arc::new(SharedValue::new(path, key(&format!("history marks 1 {group}"))));
         lock(&tables).entry((path.to_owned(), group)).or_insert_with(new).clone()
     }
 
-    pub fn note(path: &Path, name: &str, at: Duration, gap: Duration) -> bool {
+    /// Those of one group share one lock.
+    pub fn note_all(path: &Path, results: &[(&str, Duration)], gap: Duration) -> Vec<Option<bool>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut is_new = true;
-        let _ = table(path, name).update(LOCK_TIMEOUT, |table| {
-            is_new = table.add(name, at, gap, now);
-            is_new
-        });
-        is_new
+        let mut groups: BTreeMap<u8, Vec<_>> = BTreeMap::new();
+        let mut noted = vec![None; results.len()];
+        for (result, noted) in results.iter().zip(&mut noted) {
+            groups.entry(group_of(result.0)).or_default().push((result, noted));
+        }
+        for (group, results) in &mut groups {
+            let _ = table(path, *group).update(LOCK_TIMEOUT, |table| {
+                let mut is_changed = false;
+                for ((name, at), noted) in &mut *results {
+                    let is_new = table.add(name, *at, gap, now);
+                    **noted = Some(is_new);
+                    is_changed |= is_new;
+                }
+                is_changed
+            });
+        }
+        noted
     }
 
     pub fn latest(path: &Path, name: &str) -> Option<Duration> {
-        table(path, name).read(|table| table.0.get(name)?.last().copied())
+        table(path, group_of(name)).read(|table| table.0.get(name)?.last().copied())
     }
 }
 
@@ -116,8 +133,8 @@ mod shared {
     use std::path::Path;
     use std::time::Duration;
 
-    pub fn note(_: &Path, _: &str, _: Duration, _: Duration) -> bool {
-        true
+    pub fn note_all(_: &Path, results: &[(&str, Duration)], _: Duration) -> Vec<Option<bool>> {
+        vec![None; results.len()]
     }
 
     pub fn latest(_: &Path, _: &str) -> Option<Duration> {

@@ -32,6 +32,7 @@ pub mod scope;
 #[cfg(test)]
 mod scratch;
 mod stored;
+mod unrecorded;
 mod unstored;
 
 pub use backend::TableSnapshot;
@@ -42,4 +43,5 @@ pub use in_flight::{InFlightRun, RunResult};
 pub use lease::{Acquisition, Lease, acquire, acquire_all};
 pub use record::{Operation, Run, Wanted};
 pub use scope::Scope;
+pub use unrecorded::{UnrecordedResult, UnrecordedResults};
 pub use unstored::{StartedRun, store as store_results};

@@ -13,13 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from django_lifesigns.history import background, recorder
-from django_lifesigns.history.background import LONGEST_PAUSE, BackgroundRecording
+from django_lifesigns.history.background import BackgroundRecording
 from django_lifesigns.models import HealthCheckLog, ServiceAvailability
 from lifesigns import CheckFailed, Engine
 from tests.django.projects import environment, migrate, run
@@ -59,6 +58,7 @@ def fresh(as_in_a_server: None) -> Iterator[None]:
 @pytest.mark.django_db(transaction=True)
 def test_recording_keeps_every_result_of_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SHORTEST_PAUSE", 0.1)
+    monkeypatch.setattr(background, "PAUSES", 5)
     runs: list[float] = []
     engine = Engine(default_ttl=0.5, log=False)
     engine.register("mine", lambda: runs.append(time.monotonic()))
@@ -67,8 +67,10 @@ def test_recording_keeps_every_result_of_the_background(monkeypatch: pytest.Monk
     recording.start()
     wait_until(lambda: len(runs) > 10, 60)
     wait_until(lambda: HealthCheckLog.objects.count() > 10, 60)
-    # All but what was found since the last snapshot.
-    assert HealthCheckLog.objects.count() >= len(runs) - 2
+    recording.record()
+    found = len(runs)
+    assert recorder.flush(10)
+    assert HealthCheckLog.objects.count() >= found - 1, "all but the one that runs"
     times = list(HealthCheckLog.objects.values_list("checked_at", flat=True))
     assert len(set(times)) == len(times)
     wait_until(lambda: ServiceAvailability.objects.get().total_checks >= len(times), 60)
@@ -77,7 +79,7 @@ def test_recording_keeps_every_result_of_the_background(monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.django_db(transaction=True)
 def test_recording_keeps_a_change_that_the_next_run_hides() -> None:
-    """No snapshot but those of changes: the pauses are longer than this test."""
+    """Nothing but changes is written: the pauses are longer than this test."""
     down: list[bool] = []
 
     def check() -> None:
@@ -94,7 +96,7 @@ def test_recording_keeps_a_change_that_the_next_run_hides() -> None:
         recorder.flush(0)  # what came while the write before it was ending waits for the next one
         return HealthCheckLog.objects.count() == count
 
-    # The first turn, which would run the check beside this thread, has its result.
+    # What was known before.
     wait_until(lambda: written(1), 60)
     for number in range(2, 7):
         down[:] = [True] * (number % 2 == 0)
@@ -163,7 +165,7 @@ engine = Engine(log=False)
 engine.register("mine", lambda: True)
 recording = BackgroundRecording(engine, 3_600)
 recording.start()
-while recording._looks.check("lifesigns.recorder", deadline=0).get("pending"):  # the first turn
+while not (engine.is_recording() and recorder._current):  # the first turn
     time.sleep(0.01)
 assert recorder.flush(5)
 recorder._recorder().add(report(0, 0), log=True, availability=True)
@@ -198,7 +200,7 @@ def test_end_of_a_process_writes_what_waits(end: str, tmp_path: Path) -> None:
     assert done.stdout, done.stderr
     last = done.stdout.strip().replace("T", " ").removesuffix("Z")
     assert len(rows(tmp_path, "good")) == 1, "it was buffered"
-    assert last in [at for at, _ in rows(tmp_path, "mine")], "it was found since the last snapshot"
+    assert last in [at for at, _ in rows(tmp_path, "mine")], "it was found since the last turn"
 
 
 HANGING = """
@@ -242,24 +244,17 @@ def test_end_of_a_process_does_not_wait_for_a_database_that_hangs(postgres: Post
 @pytest.mark.usefixtures("fresh")
 @pytest.mark.django_db(transaction=True)
 def test_turns_stay_with_one_process_until_it_takes_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def recording() -> BackgroundRecording:
-        engine = Engine(log=False, share="host", application="turns", store_path=tmp_path / "store")
-        engine.register("mine", lambda: True, identity="mine")
-        return BackgroundRecording(engine, 3_600)
-
-    now = time.time()
-    monkeypatch.setattr(background, "time", SimpleNamespace(time=lambda: now))
-    first, second = recording(), recording()
+    monkeypatch.setattr(background, "LONGEST_PAUSE", 3_600.0)
+    engines = [Engine(log=False, share="host", application="turns", store_path=tmp_path / "store") for _ in range(2)]
+    first, second = (BackgroundRecording(engine, 7_200) for engine in engines)
     for _ in range(3):
         first._look()
         second._look()
-        assert (first._turns is None, second._turns is None) == (False, True)
-        now += LONGEST_PAUSE * 0.9
-        first._take_turn()
-    now += 3 * LONGEST_PAUSE
+        assert [engine.is_recording() for engine in engines] == [True, False]
+    second._pause = 0.1  # so long ago is the last turn
+    time.sleep(0.2)
     second._look()
-    first._take_turn()
-    assert (first._turns is None, second._turns is None) == (True, False)
+    assert engines[1].is_recording()
 
 
 def test_pace_follows_the_shortest_lived_results() -> None:

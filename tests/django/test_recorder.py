@@ -223,15 +223,6 @@ def test_failure__written_soon_after_the_next_request(monkeypatch: pytest.Monkey
     wait_until(written)
 
 
-def test_delay__what_comes_within_it_is_written_together() -> None:
-    for name in ("a", "b"):
-        recorder.record(report(**{name: result()}), delay=3_600)
-        recorder.flush_soon()
-    assert (recorder.waiting(), kept()) == (2, [])
-    assert recorder.record(report(c=result()), wait=WAIT)
-    assert kept() == ["a", "b", "c"]
-
-
 def test_failure__a_row_that_no_database_takes(caplog: pytest.LogCaptureFixture) -> None:
     unfit = result(details={"n": {1, 2}})  # a set is no JSON
     assert recorder.record(report(a=result(), b=unfit, c=result()), wait=WAIT)
@@ -258,8 +249,9 @@ def test_buffer__bounded_oldest_dropped_first(
 def test_buffer__what_is_being_put_back_still_counts() -> None:
     """A write that failed puts back what it took, while others look whether all is written."""
     waits, end = buffer.Buffer(), time.monotonic() + 1.0
-    row = HealthCheckLog.of("a", result())
-    waits.put([buffer.PendingRow(row, True, True)])
+    found = rows.row_of("a", result(), None)
+    assert found
+    waits.put([buffer.PendingRow(found[0], True, True)])
 
     def fail() -> None:
         while time.monotonic() < end:

@@ -243,7 +243,9 @@ def kept(seen: KeptRows, status: str, at: float, *, is_first: bool = False) -> b
     text = datetime.fromtimestamp(at, timezone.utc).isoformat()
     result = {"status": status, "message": "m", "timestamp": text, "duration_ms": 1.0}
     since = text if is_first else "2026-01-01T00:00:00+00:00"
-    return seen.add(HealthCheckLog.of("mine", result), {**result, "since": since}, None)
+    found = rows.row_of("mine", result, None)
+    assert found
+    return seen.add(found[0], {**result, "since": since}, None)
 
 
 def test_log_every_keeps_changes_and_one_row_in_so_many_seconds(settings: Any) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -305,17 +307,65 @@ def test_watched_result__is_notified_again_where_that_raises() -> None:
     wait_until(lambda: len(called) == 2)
 
 
-def test_found_at__is_when_the_latest_result_was_found() -> None:
-    engine = Engine()
-    engine.register("known", lambda: None)
-    engine.register("unknown", lambda: None)
-    before = time.time()
-    engine.check("known")
-    first = engine.found_at()
-    assert [*first] == ["known"]
-    assert before <= first["known"] <= time.time()
-    engine.check("known", refresh=True)
-    assert engine.found_at()["known"] > first["known"]
+def test_taken_results__are_all_that_were_found_oldest_first_and_once() -> None:
+    numbers = itertools.count(1)
+    engine = Engine(log=False)
+    engine.register("mine", lambda: {"status": "healthy", "message": str(next(numbers))})
+    engine.run()
+    assert (engine.is_recording(), engine.take_results()) == (False, [])
+    engine.start_recording("turn", lambda: None, pause=30, every=30)
+    assert engine.is_recording()
+    for _ in range(50):  # no pause has to come between
+        engine.run(refresh=True)
+    found = engine.take_results(read=True)
+    assert [(name, result["message"], claimed) for name, result, claimed in found] == [
+        ("mine", str(number), False) for number in range(1, 52)
+    ]
+    latest = engine.known()["checks"]["mine"]
+    assert found[-1][1] == {key: latest[key] for key in ("status", "message", "timestamp", "duration_ms", "since")} | {
+        "cached": False
+    }
+    assert engine.take_results(read=True) == []
+
+
+@where_shared
+def test_taken_results__of_all_processes_that_share_each_for_one_of_them(tmp_path: Path) -> None:
+    """Two engines with one store, as two processes have them."""
+    engines = [Engine(share="host", application="recorded", store_path=tmp_path / "store") for _ in range(2)]
+    for engine in engines:
+        engine.register("mine", lambda: True, identity="mine")
+    first, second = engines
+    fetched = threading.Event()
+    first.start_recording("turn", fetched.set, pause=0.1, every=30)
+    assert fetched.wait(30), "at once"
+    times: list[str] = []
+    taken: list[Any] = []
+    for _ in range(20):
+        times.append(second.run(refresh=True)["checks"]["mine"]["timestamp"])
+
+        def is_taken() -> bool:
+            taken.extend(first.take_results())
+            return len(taken) == len(times)
+
+        wait_until(is_taken, 30)
+    assert [result["timestamp"] for _, result, _ in taken] == times
+    assert all(claimed for _, _, claimed in taken)
+    assert second.take_results(read=True) == []
+
+
+@where_shared
+def test_recording__ends_once_another_process_has_claimed_the_turn(tmp_path: Path) -> None:
+    first, second = (Engine(share="host", application="turns", store_path=tmp_path / "store") for _ in range(2))
+    fetched: list[float] = []
+    first.start_recording("turn", lambda: fetched.append(time.monotonic()), pause=0.2, every=30)
+    wait_until(lambda: len(fetched) == 1, 30)
+
+    def has_ended() -> bool:
+        second.claim_record("turn", time.time())
+        return not first.is_recording()
+
+    wait_until(has_ended, 30)
+    wait_until(lambda: len(fetched) == 2, 30, "what is left is fetched")
 
 
 @where_shared
@@ -324,7 +374,7 @@ def test_background__beside_the_engine_that_serves_does_not_decide_whether_the_p
     beside.register("failing", lambda: {"status": "error"})
     serving.register("fine", lambda: None)
     beside.start_background(as_member=False)
-    wait_until(lambda: [*beside.found_at()] == ["failing"])
+    wait_until(lambda: not beside.known()["checks"]["failing"].get("pending"))
     serving.start_background()
     (store,) = (tmp_path / "store").glob(f"*{_core.STORE_SUFFIX}")
     wait_until(lambda: _core.read_store(str(store), True, 30)[0])

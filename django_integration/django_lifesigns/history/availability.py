@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import NotSupportedError, connections, models, router
+from django.db import connections, models, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
+
+from django_lifesigns.history.statements import Expression, insert_into, on_conflict
 
 if TYPE_CHECKING:
     from django_lifesigns.models import ServiceAvailability
@@ -16,7 +20,27 @@ COUNTERS = {"healthy": "successful_checks", "degraded": "degraded_checks", "erro
 LAST = {"healthy": "last_success_at", "error": "last_failure_at"}
 
 ADDED = ("total_checks", *COUNTERS.values())
-LATEST = ("last_check_at", *LAST.values(), "updated_at")
+LAST_TIMES = ("last_check_at", *LAST.values())
+COLUMNS = ("service_name", *ADDED, *LAST_TIMES, "uptime_percentage", "created_at", "updated_at")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is to be added to the figures of one service."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ADDED, 0))
+    times: dict[str, datetime] = field(default_factory=dict)
+
+    def add(self, status: str, at: datetime) -> None:
+        """Count a result. A status that is none of ours was checked, and is no success."""
+        for name in filter(None, ("total_checks", COUNTERS.get(status))):
+            self.counts[name] += 1
+        for name in filter(None, ("last_check_at", LAST.get(status))):
+            self.times[name] = max(at, self.times.get(name, at))
+
+    @property
+    def uptime(self) -> float:
+        return 100.0 * self.counts["successful_checks"] / self.counts["total_checks"]
 
 
 class AvailabilityManager(models.Manager["ServiceAvailability"]):
@@ -24,58 +48,43 @@ class AvailabilityManager(models.Manager["ServiceAvailability"]):
 
     def record(self, results: Iterable[tuple[str, str, datetime]], using: str | None = None) -> None:
         """Count results (service, status, when): one query, in which no concurrent one is lost."""
-        tallies = self._tallies(results)
-        if tallies:
-            using = using or router.db_for_write(self.model)
-            with connections[using].cursor() as cursor:
-                cursor.execute(*_upsert(tallies, using))
-
-    def _tallies(self, results: Iterable[tuple[str, str, datetime]]) -> list[ServiceAvailability]:
-        tallies: dict[str, ServiceAvailability] = {}
+        tallies: dict[str, Tally] = {}
         for name, status, at in results:
             if status != "skipped":
-                tally = tallies.setdefault(name, self.model(service_name=name))
-                # A status that is none of ours was checked, and is no success.
-                for field in filter(None, ("total_checks", COUNTERS.get(status))):
-                    setattr(tally, field, getattr(tally, field) + 1)
-                for field in filter(None, ("last_check_at", LAST.get(status))):
-                    setattr(tally, field, max(at, getattr(tally, field) or at))
-        for tally in tallies.values():
-            tally.updated_at = timezone.now()
-            tally.uptime_percentage = 100.0 * tally.successful_checks / tally.total_checks
+                tallies.setdefault(name, Tally()).add(status, at)
+        if not tallies:
+            return
+        model: type[ServiceAvailability] = self.model
+        connection = connections[using or router.db_for_write(model)]
+        times: Any = model._meta.get_field("last_check_at")
+
+        def prepared(at: datetime) -> Any:
+            return times.get_db_prep_save(at, connection)
+
+        now = prepared(timezone.now())
+        rows, values = [], []
         # In one order everywhere: two processes that lock the same rows cannot wait for each other.
-        return [tallies[name] for name in sorted(tallies)]
+        for name, tally in sorted(tallies.items()):
+            last = ["%s" if time in tally.times else "NULL" for time in LAST_TIMES]
+            counts = [str(count) for count in tally.counts.values()]
+            rows.append(f"(%s, {', '.join([*counts, *last])}, {tally.uptime!r}, %s, %s)")
+            times_of = [prepared(tally.times[time]) for time in LAST_TIMES if time in tally.times]
+            values += [name, *times_of, now, now]
+        with connection.cursor() as cursor:
+            cursor.execute(_upsert(connection, model._meta.db_table, rows), values)
 
 
-def _upsert(tallies: list[ServiceAvailability], using: str) -> tuple[str, list[Any]]:
-    connection = connections[using]
-    meta = tallies[0]._meta
-    quote = connection.ops.quote_name
-    fields = [field for field in meta.concrete_fields if not field.primary_key]
-    columns = ", ".join(quote(field.column) for field in fields if field.column)
-    row = f"({', '.join(['%s'] * len(fields))})"
-    features = connection.features
-    if features.supports_update_conflicts_with_target:
-        conflict, new = f"ON CONFLICT ({quote('service_name')}) DO UPDATE SET", "excluded.{}"
-    elif features.supports_update_conflicts:
-        conflict, new = "ON DUPLICATE KEY UPDATE", "VALUES({})"
-    else:
-        raise NotSupportedError(f"{connection.display_name} has no upsert: the history cannot be kept there")
-    table = quote(meta.db_table)
-    changes = _changes(lambda column: f"{table}.{quote(column)}", lambda column: new.format(quote(column)))
-    sql = f"INSERT INTO {table} ({columns}) VALUES {', '.join([row] * len(tallies))} {conflict} " + ", ".join(
-        f"{quote(column)} = {change}" for column, change in changes.items()
-    )
-    values = [field.get_db_prep_save(field.pre_save(tally, True), connection) for tally in tallies for field in fields]
-    return sql, values
+def _upsert(connection: BaseDatabaseWrapper, table: str, rows: list[str]) -> str:
+    upsert = on_conflict(connection, table, ["service_name"], _changes)
+    return f"{insert_into(connection, table, COLUMNS, rows)} {upsert}"
 
 
-def _changes(old: Any, new: Any) -> dict[str, str]:
+def _changes(old: Expression, new: Expression) -> dict[str, str]:
     """By column, the expression of its new value. MySQL counts with columns that are changed already: shares first."""
     total, good = (f"({old(name)} + {new(name)})" for name in ("total_checks", "successful_checks"))
     latest = {
         name: f"CASE WHEN {old(name)} IS NULL OR {old(name)} < {new(name)} THEN {new(name)} ELSE {old(name)} END"
-        for name in LATEST
+        for name in (*LAST_TIMES, "updated_at")
     }
     return {
         "uptime_percentage": f"100.0 * {good} / {total}",

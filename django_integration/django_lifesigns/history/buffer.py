@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from django_lifesigns.models import HealthCheckLog
+    from django_lifesigns.history.rows import LogRow
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -22,7 +22,7 @@ CAPACITY = 10_000
 class PendingRow:
     """A row, and whether it is still to be kept itself and to be counted."""
 
-    row: HealthCheckLog
+    row: LogRow
     log: bool
     availability: bool
 

@@ -17,11 +17,6 @@ class Deduplicator:
         self._lock = threading.Lock()
         self._latest: dict[str, deque[datetime]] = {}
 
-    def latest(self, name: str) -> datetime | None:
-        """Return when the result of a check that came last was found."""
-        latest = self._latest.get(name)
-        return latest[-1] if latest else None
-
     def add(self, name: str, at: datetime, *, only_newer: bool = False) -> bool:
         """Return whether this result comes for the first time; with `only_newer`, after all that came before, too."""
         with self._lock:

@@ -14,7 +14,7 @@ from django_lifesigns.checks.timezones import utc
 from lifesigns import Engine
 
 if TYPE_CHECKING:
-    from django_lifesigns.models import HealthCheckLog
+    from django_lifesigns.history.rows import LogRow
 
 
 def log_every() -> float:
@@ -36,7 +36,7 @@ class KeptRows:
     def __init__(self) -> None:
         self._seen: dict[str, _Seen] = {}
 
-    def add(self, row: HealthCheckLog, result: Mapping[str, Any], engine: Engine | None) -> bool:
+    def add(self, row: LogRow, result: Mapping[str, Any], engine: Engine | None) -> bool:
         """Return whether a row is to be kept: of all processes that share results, in one of them."""
         every, at = log_every(), utc(row.checked_at)
         if not every:

@@ -12,7 +12,7 @@ from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.history import isolated
 from django_lifesigns.history.at_exit import before_exit
 from django_lifesigns.history.buffer import PendingRow
-from django_lifesigns.history.rows import rows_of
+from django_lifesigns.history.rows import row_of
 from django_lifesigns.history.write_behind import Recorder, log_failure
 from lifesigns import Engine
 
@@ -30,7 +30,6 @@ def record(
     availability: bool = True,
     wait: float = 0.0,
     log_failures: bool = True,
-    delay: float = 0.0,
 ) -> bool:
     """Record the results of a report of `engine`, each run's once: in the log, in the availability, or in both.
 
@@ -41,10 +40,10 @@ def record(
 
     Args:
         log_failures: log a line for each new result that is not healthy.
-        delay: seconds that results may wait for further ones, to be written together.
     """
     if is_under_test():
-        rows = [row for row, _ in rows_of(report)]
+        found = [row_of(name, result, report.get("correlation_id")) for name, result in report["checks"].items()]
+        rows = [row for row, _ in filter(None, found)]
         written = isolated.write([PendingRow(row, log, availability) for row in rows])
         for row in rows if log_failures else ():
             log_failure(row)
@@ -52,8 +51,18 @@ def record(
     recorder = _recorder()
     recorder.add(report, engine, log=log, availability=availability, log_failures=log_failures)
     if engine is not None:
+        # Their results must not be behind those of many reports.
+        recorder.add_found(engine, read=False)
         recorder.rollups.sample(engine)
-    return recorder.write(wait) if recorder.is_due(delay) else False
+    return recorder.write(wait)
+
+
+def record_found(engine: Engine) -> None:
+    """Record what an engine has gathered, and what else is known of its checks, each once. Waits for nothing."""
+    recorder = _recorder()
+    recorder.add_found(engine, read=True)
+    recorder.rollups.sample(engine)
+    recorder.write(0)
 
 
 def sample(engine: Engine) -> None:
@@ -75,7 +84,7 @@ def waiting() -> int:
 
 
 def flush_soon() -> None:
-    """Start to write what waits, if anything does and the last attempt is some time ago; does not wait itself."""
+    """Start to write what waits, if the last attempt is some time ago; does not wait itself."""
     if recorder := _current.get("recorder"):
         recorder.try_again()
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import DataError, IntegrityError, router, transaction
+from django.db import DataError, IntegrityError, connections, router, transaction
 from django.utils.dateparse import parse_datetime
 
 from django_lifesigns.checks.timezones import kept
-from django_lifesigns.history.buffer import PendingRow
+from django_lifesigns.history.json_text import to_json
+from django_lifesigns.history.statements import insert_into
 
 if TYPE_CHECKING:
-    from django_lifesigns.models import HealthCheckLog
+    from django_lifesigns.history.buffer import PendingRow
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -23,40 +25,52 @@ RECORDED = frozenset(["healthy", "degraded", "error"])
 # Errors that no run has found: they are derived for each answer, and are no history.
 NOT_RUN = frozenset(["CircuitOpenError", "DependencyError", "NotStartedError", "StillRunningError", "WithdrawnError"])
 
+COLUMNS = ("check_name", "status", "message", "details", "duration_ms", "checked_at", "correlation_id")
+PLACEHOLDERS = f"({', '.join(['%s'] * len(COLUMNS))})"
+# As JSON has it.
+NUL = r"\u0000"
+
 # A row that no database takes, whenever it is tried.
 UNFIT = (DataError, IntegrityError, ValueError, TypeError)
 
 
-def rows_of(
-    report: Mapping[str, Any], latest: Callable[[str], datetime | None] = lambda _name: None
-) -> Iterator[tuple[HealthCheckLog, bool]]:
-    """Yield a row for the result of each run in a report, and whether that run is hidden behind a later answer.
+@dataclass(slots=True)
+class LogRow:
+    """A row of `HealthCheckLog` that is to be written: a model instance of each takes longer than the rest."""
 
-    Where the circuit breaker is open, or the check still runs, the report has the last error beside that answer: the
+    check_name: str
+    status: str
+    message: str
+    details: Mapping[str, Any]
+    duration_ms: float
+    checked_at: datetime
+    correlation_id: str | None
+
+
+def row_of(name: str, result: Mapping[str, Any], correlation_id: str | None) -> tuple[LogRow, bool] | None:
+    """Return the row of a result, if a run has found it, and whether that run is hidden behind a later answer.
+
+    Where the circuit breaker is open, or the check still runs, a report has the last error beside that answer: the
     run that opened the circuit would be in no history otherwise. How long it took is not known any more.
-
-    Args:
-        latest: returns when the result of a check was found that came last: that one is left out.
     """
-    from django_lifesigns.models import HealthCheckLog
-
-    for name, result in report["checks"].items():
-        # What another host has found is recorded there.
-        if result["status"] not in RECORDED or result.get("pending") or "found_by" in result:
-            continue
-        is_hidden = result.get("error_type") in NOT_RUN
-        found = result.get("last_error") if is_hidden else result
-        if found is None:
-            continue
-        at = parse_datetime(str(found.get("timestamp")))
-        if at is None or kept(at) != latest(name):
-            ran = without_nul({"status": "error", **found})
-            yield HealthCheckLog.of(name, ran, report.get("correlation_id")), is_hidden
-
-
-def is_shown(result: Mapping[str, Any]) -> bool:
-    """Return whether it is the result of a run, and no other answer in its place."""
-    return not result.get("pending") and result.get("error_type") not in NOT_RUN
+    # What another host has found is recorded there.
+    if result["status"] not in RECORDED or result.get("pending") or "found_by" in result:
+        return None
+    is_hidden = result.get("error_type") in NOT_RUN
+    found = result.get("last_error") if is_hidden else result
+    at = parse_datetime(str(found.get("timestamp"))) if found else None
+    if found is None or at is None:
+        return None
+    row = LogRow(
+        name,
+        found.get("status", "error"),
+        found.get("message") or "",
+        found.get("details") or {},
+        found.get("duration_ms", 0.0),
+        kept(at),
+        correlation_id,
+    )
+    return row, is_hidden
 
 
 def insert_what_fits(batch: deque[PendingRow]) -> None:
@@ -100,10 +114,32 @@ def insert(batch: deque[PendingRow]) -> None:
 def _insert_logs(batch: Collection[PendingRow], using: str) -> None:
     from django_lifesigns.models import HealthCheckLog
 
+    connection: Any = connections[using]
+    meta: Any = HealthCheckLog._meta
+    at, uuid = meta.get_field("checked_at"), meta.get_field("correlation_id")
     rows = [pending.row for pending in batch if pending.log]
-    for row in rows:
-        row.pk = None  # set by an attempt that was rolled back
-    HealthCheckLog.objects.using(using).bulk_create(rows)
+    if not rows:
+        return
+    values = [
+        value
+        for row in rows
+        for value in (
+            without_nul(row.check_name),
+            row.status,
+            without_nul(row.message),
+            _json(row.details),
+            float(row.duration_ms),
+            at.get_db_prep_save(row.checked_at, connection),
+            uuid.get_db_prep_save(row.correlation_id, connection),
+        )
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(insert_into(connection, meta.db_table, COLUMNS, [PLACEHOLDERS] * len(rows)), values)
+
+
+def _json(details: Mapping[str, Any]) -> str:
+    text = to_json(details)
+    return to_json(without_nul(details)) if NUL in text else text
 
 
 def _count(batch: Collection[PendingRow], using: str) -> None:

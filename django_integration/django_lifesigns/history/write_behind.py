@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import uuid4
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
@@ -17,12 +18,9 @@ from django_lifesigns.history.deduplicator import Deduplicator
 from django_lifesigns.history.log_every import KeptRows
 from django_lifesigns.history.objectives.current import publish
 from django_lifesigns.history.rollups.writer import RollupWriter
-from django_lifesigns.history.rows import rows_of
+from django_lifesigns.history.rows import LogRow, row_of
 from django_lifesigns.history.saving import save
 from lifesigns import Engine, Job
-
-if TYPE_CHECKING:
-    from django_lifesigns.models import HealthCheckLog
 
 logger = logging.getLogger("django_lifesigns")
 
@@ -30,8 +28,6 @@ BATCH = 1_000
 WRITE_SECONDS = 10.0
 # How soon after an attempt that failed the next one comes, at the earliest, unless there is something new.
 RETRY_SECONDS = 5.0
-# What has waited for longer was to be written by now.
-TRY_AGAIN_SECONDS = 15.0
 
 
 class Recorder:
@@ -47,8 +43,6 @@ class Recorder:
         self.is_read_only = False
         self._job = Job(keeping_connections(self._write), timeout=WRITE_SECONDS)
         self._retry_at = 0.0
-        # Since when something waits to be written.
-        self._waiting_since = 0.0
 
     def add(
         self,
@@ -60,25 +54,31 @@ class Recorder:
         log_failures: bool = True,
     ) -> None:
         """Buffer what is new in a report, and log what of it is not healthy."""
-        if not self.buffer:
-            self._waiting_since = time.monotonic()
-        for row, is_hidden in rows_of(report, self._known.latest):
-            if self._is_new(row, engine, is_hidden):
+        pending = []
+        for name, result in report["checks"].items():
+            found = row_of(name, result, report.get("correlation_id"))
+            if found and self._is_new(row := found[0], engine, is_hidden=found[1]):
                 if log_failures:
                     log_failure(row)
-                is_kept = log and self._kept.add(row, report["checks"][row.check_name], engine)
-                self.buffer.put([PendingRow(row, is_kept, availability)])
+                pending.append(PendingRow(row, log and self._kept.add(row, result, engine), availability))
+        self.buffer.put(pending)
 
-    def _is_new(self, row: HealthCheckLog, engine: Engine | None, is_hidden: bool) -> bool:
+    def add_found(self, engine: Engine, *, read: bool) -> None:
+        """Buffer what the engine has gathered; with `read` also what else is known of its checks and new."""
+        pending, correlation_id = [], str(uuid4())
+        for name, result, is_claimed in engine.take_results(read=read):
+            if found := row_of(name, result, correlation_id):
+                row = found[0]
+                # A report that another thread adds may have it, too, unless it is this thread's alone.
+                if self._known.add(name, row.checked_at) or is_claimed:
+                    pending.append(PendingRow(row, self._kept.add(row, result, engine), True))
+        self.buffer.put(pending)
+
+    def _is_new(self, row: LogRow, engine: Engine | None, *, is_hidden: bool) -> bool:
         """Return whether no sweep of this process has brought this result before, and none of those that share."""
         if not self._known.add(row.check_name, row.checked_at, only_newer=is_hidden):
             return False
         return engine is None or engine.claim_record(row.check_name, row.checked_at.timestamp())
-
-    def is_due(self, delay: float) -> bool:
-        """Return whether it is time to write: something has waited for so many seconds, or it is much."""
-        has_waited = time.monotonic() - self._waiting_since >= delay
-        return has_waited or self.rollups.is_pending or len(self.buffer) >= BATCH
 
     def write(self, wait: float) -> bool:
         """Start to write what waits, and wait for so many seconds; return whether all is written."""
@@ -92,8 +92,8 @@ class Recorder:
         return True
 
     def try_again(self) -> None:
-        """Start to write what has waited for a while, unless an attempt failed a moment ago."""
-        if time.monotonic() >= self._retry_at and (self._failing or self.is_due(TRY_AGAIN_SECONDS)):
+        """Start to write what waits, unless an attempt started a moment ago."""
+        if time.monotonic() >= self._retry_at:
             self.write(0)
 
     def _write(self) -> None:
@@ -125,7 +125,7 @@ class Recorder:
             logger.info("history: written again", extra=extra)
 
 
-def log_failure(row: HealthCheckLog) -> None:
+def log_failure(row: LogRow) -> None:
     """Log a result that is not healthy."""
     if row.status != "healthy":
         level = logging.WARNING if row.status == "error" else logging.INFO

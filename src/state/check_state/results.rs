@@ -82,7 +82,7 @@ impl CheckState {
         is_stuck
     }
 
-    /// Publishes the events of a result that has just been stored.
+    /// Publishes the events of a result that has just been stored, and hands it to the history.
     pub(super) fn publish_stored(&self, local: &mut Local) {
         let Some(UnstoredResult { settled, sequence, .. }) = local.unstored.take() else { return };
         self.publish_transition(settled.transition, sequence);
@@ -92,6 +92,7 @@ impl CheckState {
             let sequence = change.sequence;
             self.publish(change.event(self.name.clone(), &settled.outcome), sequence);
         }
+        self.add_unrecorded(local);
     }
 }
 

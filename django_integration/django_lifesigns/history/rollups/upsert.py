@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any
 
-from django.db import NotSupportedError, connections
+from django.db import connections
 
 from django_lifesigns.history.rollups.allot import Increments, Key
 from django_lifesigns.history.rollups.figures import COUNTS, COVERED, FIGURES
+from django_lifesigns.history.statements import Expression, insert_into, on_conflict
 
 # SQLite takes 32,766 parameters in one statement.
 BATCH = 1_000
+UNIQUE = ("check_name", "period", "start", "source")
+COLUMNS = (*UNIQUE, "until", *FIGURES)
 
 
 def add(increments: Increments, using: str, *, only_new: bool = False, is_earlier: bool = False) -> None:
@@ -26,42 +29,43 @@ def add(increments: Increments, using: str, *, only_new: bool = False, is_earlie
     while batch := list(islice(keys, BATCH)):
         with connections[using].cursor() as cursor:
             cursor.execute(
-                _statement(len(batch), using, only_new, is_earlier),
-                [value for key in batch for value in _row(key, increments)],
+                _statement(batch, increments, using, only_new, is_earlier),
+                [value for key in batch for value in (key.check_name, key.period, key.source)],
             )
 
 
-def _row(key: Key, increments: Increments) -> list[Any]:
-    figures = increments.rows[key]
-    numbers = (int(figures.get(name, 0)) if name in COUNTS else float(figures.get(name, 0.0)) for name in FIGURES)
-    return [*key, increments.until[key], *numbers]
-
-
-def _statement(rows: int, using: str, only_new: bool, is_earlier: bool) -> str:
+def _statement(batch: Sequence[Key], increments: Increments, using: str, only_new: bool, is_earlier: bool) -> str:
     from django_lifesigns.history.rollups.model import Rollup
 
-    connection = connections[using]
-    quote, features = connection.ops.quote_name, connection.features
-    table = quote(Rollup._meta.db_table)
-    names = ("check_name", "period", "start", "source", "until", *FIGURES)
-    if features.supports_update_conflicts_with_target:
-        target = ", ".join(map(quote, names[:4]))
-        conflict, new = f"ON CONFLICT ({target}) DO UPDATE SET", "excluded.{}"
-    elif features.supports_update_conflicts:
-        conflict, new = "ON DUPLICATE KEY UPDATE", "VALUES({})"
-    else:
-        raise NotSupportedError(f"{connection.display_name} has no upsert: roll-ups cannot be kept there")
-    old, newer = f"{table}.{quote('until')}", new.format(quote("until"))
-    changes = {} if only_new else {name: f"{table}.{quote(name)} + {new.format(quote(name))}" for name in FIGURES}
-    if changes and not is_earlier:
+    connection, table = connections[using], Rollup._meta.db_table
+
+    def changes(old: Expression, new: Expression) -> dict[str, str]:
+        return _changes(old, new, only_new, is_earlier)
+
+    rows = [_row(key, increments) for key in batch]
+    return f"{insert_into(connection, table, COLUMNS, rows)} {on_conflict(connection, table, UNIQUE, changes)}"
+
+
+def _row(key: Key, increments: Increments) -> str:
+    """Return a row with its numbers, which take several times as long as parameters."""
+    figures = increments.rows[key]
+    numbers = [_literal(figures[name], name) if name in figures else "0" for name in FIGURES]
+    return f"(%s, %s, {int(key.start)}, %s, {float(increments.until[key])!r}, {', '.join(numbers)})"
+
+
+def _literal(value: float, name: str) -> str:
+    return repr(int(value) if name in COUNTS else float(value))
+
+
+def _changes(old: Expression, new: Expression, only_new: bool, is_earlier: bool) -> dict[str, str]:
+    if only_new:
+        return {"until": old("until")}
+    changes = {name: f"{old(name)} + {new(name)}" for name in FIGURES}
+    if not is_earlier:
         # Sources follow each other closely: what they have up to the time until which a row is counted is covered.
         # MySQL counts with columns that are changed already: `until` is the last one.
-        more, covers = f"({newer} - {old})", new.format(quote(COVERED))
+        more, covers = f"({new('until')} - {old('until')})", new(COVERED)
         gained = f"CASE WHEN {more} < 0 THEN 0 WHEN {more} < {covers} THEN {more} ELSE {covers} END"
-        changes[COVERED] = f"{table}.{quote(COVERED)} + {gained}"
-    changes["until"] = old if only_new else f"CASE WHEN {old} < {newer} THEN {newer} ELSE {old} END"
-    row = f"({', '.join(['%s'] * len(names))})"
-    return (
-        f"INSERT INTO {table} ({', '.join(map(quote, names))}) VALUES {', '.join([row] * rows)} {conflict} "
-        + ", ".join(f"{quote(name)} = {change}" for name, change in changes.items())
-    )
+        changes[COVERED] = f"{old(COVERED)} + {gained}"
+    changes["until"] = f"CASE WHEN {old('until')} < {new('until')} THEN {new('until')} ELSE {old('until')} END"
+    return changes

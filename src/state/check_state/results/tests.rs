@@ -12,16 +12,20 @@ use crate::runtime::queue::Queue;
 use crate::state::check_state::transact_all;
 use crate::state::record::{Acquired, Operation, Wanted};
 use crate::state::scratch::Scratch;
-use crate::state::{Scope, View};
+use crate::state::{Scope, UnrecordedResults, View};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn state(directory: &Path, name: &str) -> (CheckState, Arc<Queue<Event>>) {
+    recorded_state(directory, name, Arc::default())
+}
+
+fn recorded_state(directory: &Path, name: &str, unrecorded: Arc<UnrecordedResults>) -> (CheckState, Arc<Queue<Event>>) {
     let breaker = Some(BreakerOptions::default());
     let options = CheckOptions { breaker, ..CheckOptions::new(name, SECOND, SECOND) };
     let events = Arc::new(Queue::default());
     let backend = Scope::Host(directory.join("store")).backend(&options);
-    (CheckState::new(name.into(), &options, SECOND * 60, events.clone(), backend), events)
+    (CheckState::new(name.into(), &options, SECOND * 60, events.clone(), unrecorded, backend), events)
 }
 
 /// Runs the check, which is in error, without storing the result.
@@ -92,4 +96,24 @@ fn results_of_several_checks_are_stored_together() {
     let held = lock(&a.local);
     assert_eq!(transact_all(&[&a, &b, &c], &mut |_, _| true), [false, true, true], "another thread has one of them");
     drop(held);
+}
+
+#[test]
+fn result_goes_to_the_history_once_it_is_stored_and_only_once() {
+    let scratch = Scratch::new();
+    let unrecorded = Arc::new(UnrecordedResults::default());
+    unrecorded.set_recording(true);
+    let ((here, _), (there, _)) =
+        (recorded_state(&scratch.0, "a", unrecorded.clone()), recorded_state(&scratch.0, "a", unrecorded.clone()));
+    let taken = || unrecorded.take(&Scope::Process, Vec::new).0.len();
+    run(&here);
+    assert_eq!((taken(), here.unrecorded(None).is_some()), (0, false), "it may be judged again");
+    here.store_result(SECOND);
+    assert_eq!((taken(), here.unrecorded(None).is_some()), (1, false));
+    assert!(there.unrecorded(None).is_some_and(|result| result.outcome.message == "broken"));
+    assert!(there.unrecorded(None).is_none());
+    unrecorded.set_recording(false);
+    run(&here);
+    here.store_result(SECOND);
+    assert_eq!((taken(), here.unrecorded(None).is_some()), (0, true), "it is read once somebody records");
 }
