@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from django_lifesigns.history.statements import Expression, insert_into, on_conflict
+from django_lifesigns.history.statements import Expression, Values, insert_into, on_conflict
 
 if TYPE_CHECKING:
     from django_lifesigns.models import ServiceAvailability
@@ -38,6 +39,10 @@ class Tally:
         for name in filter(None, ("last_check_at", LAST.get(status))):
             self.times[name] = max(at, self.times.get(name, at))
 
+    def last_times(self) -> list[datetime | None]:
+        """Return them in the order of `LAST_TIMES`."""
+        return [self.times.get(name) for name in LAST_TIMES]
+
     @property
     def uptime(self) -> float:
         return 100.0 * self.counts["successful_checks"] / self.counts["total_checks"]
@@ -58,20 +63,18 @@ class AvailabilityManager(models.Manager["ServiceAvailability"]):
         connection = connections[using or router.db_for_write(model)]
         times: Any = model._meta.get_field("last_check_at")
 
-        def prepared(at: datetime) -> Any:
+        def prepared(at: datetime | None) -> Any:
             return times.get_db_prep_save(at, connection)
 
         now = prepared(timezone.now())
-        rows, values = [], []
-        # In one order everywhere: two processes that lock the same rows cannot wait for each other.
-        for name, tally in sorted(tallies.items()):
-            last = ["%s" if time in tally.times else "NULL" for time in LAST_TIMES]
-            counts = [str(count) for count in tally.counts.values()]
-            rows.append(f"(%s, {', '.join([*counts, *last])}, {tally.uptime!r}, %s, %s)")
-            times_of = [prepared(tally.times[time]) for time in LAST_TIMES if time in tally.times]
-            values += [name, *times_of, now, now]
+        values = Values()
+        rows = [
+            values.row(name, *tally.counts.values(), *map(prepared, tally.last_times()), tally.uptime, now, now)
+            # In one order everywhere: two processes that lock the same rows cannot wait for each other.
+            for name, tally in sorted(tallies.items(), key=itemgetter(0))
+        ]
         with connection.cursor() as cursor:
-            cursor.execute(_upsert(connection, model._meta.db_table, rows), values)
+            cursor.execute(_upsert(connection, model._meta.db_table, rows), values.parameters)
 
 
 def _upsert(connection: BaseDatabaseWrapper, table: str, rows: list[str]) -> str:

@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.json_text import to_json
-from django_lifesigns.history.statements import insert_into
+from django_lifesigns.history.statements import Values, insert_into
 
 if TYPE_CHECKING:
     from django_lifesigns.history.buffer import PendingRow
@@ -26,7 +26,6 @@ RECORDED = frozenset(["healthy", "degraded", "error"])
 NOT_RUN = frozenset(["CircuitOpenError", "DependencyError", "NotStartedError", "StillRunningError", "WithdrawnError"])
 
 COLUMNS = ("check_name", "status", "message", "details", "duration_ms", "checked_at", "correlation_id")
-PLACEHOLDERS = f"({', '.join(['%s'] * len(COLUMNS))})"
 # As JSON has it.
 NUL = r"\u0000"
 
@@ -117,13 +116,9 @@ def _insert_logs(batch: Collection[PendingRow], using: str) -> None:
     connection: Any = connections[using]
     meta: Any = HealthCheckLog._meta
     at, uuid = meta.get_field("checked_at"), meta.get_field("correlation_id")
-    rows = [pending.row for pending in batch if pending.log]
-    if not rows:
-        return
-    values = [
-        value
-        for row in rows
-        for value in (
+    values = Values()
+    rows = [
+        values.row(
             without_nul(row.check_name),
             row.status,
             without_nul(row.message),
@@ -132,9 +127,11 @@ def _insert_logs(batch: Collection[PendingRow], using: str) -> None:
             at.get_db_prep_save(row.checked_at, connection),
             uuid.get_db_prep_save(row.correlation_id, connection),
         )
+        for row in (pending.row for pending in batch if pending.log)
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(insert_into(connection, meta.db_table, COLUMNS, [PLACEHOLDERS] * len(rows)), values)
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(insert_into(connection, meta.db_table, COLUMNS, rows), values.parameters)
 
 
 def _json(details: Mapping[str, Any]) -> str:

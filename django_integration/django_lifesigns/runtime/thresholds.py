@@ -38,7 +38,7 @@ READ_SECONDS = 5.0
 MISSING_SECONDS = 3.0
 LOOK_SECONDS = 1.0
 # The same where the processes follow by themselves, and one of them reads for all.
-FOLLOW_SECONDS = 9.0
+FOLLOW_SECONDS = 15.0
 NAME = "thresholds"
 
 

@@ -161,9 +161,13 @@ def _statement(
     return f"SELECT {name}, {', '.join(columns)} FROM ({inner}) {quote('cells')} GROUP BY {name}", parameters
 
 
-def raw_rows(rows: QuerySet[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield rows as the database gives them: what Django makes of each value takes longest."""
-    using = router.db_for_read(rows.model)
+def raw_rows(rows: QuerySet[Any], using: str | None = None) -> Iterator[tuple[Any, ...]]:
+    """Yield rows as the database gives them: what Django makes of each value takes longest.
+
+    Args:
+        using: None: where the routers have it read.
+    """
+    using = using or router.db_for_read(rows.model)
     sql, parameters = rows.using(using).query.get_compiler(using).as_sql()
     with connections[using].cursor() as cursor:
         cursor.execute(sql, parameters)

@@ -9,7 +9,7 @@ from django.db import connections
 
 from django_lifesigns.history.rollups.allot import Increments, Key
 from django_lifesigns.history.rollups.figures import COUNTS, COVERED, FIGURES
-from django_lifesigns.history.statements import Expression, insert_into, on_conflict
+from django_lifesigns.history.statements import Expression, Values, insert_into, on_conflict
 
 # SQLite takes 32,766 parameters in one statement.
 BATCH = 1_000
@@ -27,14 +27,19 @@ def add(increments: Increments, using: str, *, only_new: bool = False, is_earlie
     # In one order everywhere: two processes that lock the same rows cannot wait for each other.
     keys = iter(sorted(increments.rows))
     while batch := list(islice(keys, BATCH)):
+        values = Values()
+        rows = [values.row(*_row(key, increments)) for key in batch]
         with connections[using].cursor() as cursor:
-            cursor.execute(
-                _statement(batch, increments, using, only_new, is_earlier),
-                [value for key in batch for value in (key.check_name, key.period, key.source)],
-            )
+            cursor.execute(_statement(rows, using, only_new, is_earlier), values.parameters)
 
 
-def _statement(batch: Sequence[Key], increments: Increments, using: str, only_new: bool, is_earlier: bool) -> str:
+def _row(key: Key, increments: Increments) -> list[object]:
+    figures = increments.rows[key]
+    numbers = (int(figures.get(name, 0)) if name in COUNTS else float(figures.get(name, 0.0)) for name in FIGURES)
+    return [*key, increments.until[key], *numbers]
+
+
+def _statement(rows: Sequence[str], using: str, only_new: bool, is_earlier: bool) -> str:
     from django_lifesigns.history.rollups.model import Rollup
 
     connection, table = connections[using], Rollup._meta.db_table
@@ -42,19 +47,7 @@ def _statement(batch: Sequence[Key], increments: Increments, using: str, only_ne
     def changes(old: Expression, new: Expression) -> dict[str, str]:
         return _changes(old, new, only_new, is_earlier)
 
-    rows = [_row(key, increments) for key in batch]
     return f"{insert_into(connection, table, COLUMNS, rows)} {on_conflict(connection, table, UNIQUE, changes)}"
-
-
-def _row(key: Key, increments: Increments) -> str:
-    """Return a row with its numbers, which take several times as long as parameters."""
-    figures = increments.rows[key]
-    numbers = [_literal(figures[name], name) if name in figures else "0" for name in FIGURES]
-    return f"(%s, %s, {int(key.start)}, %s, {float(increments.until[key])!r}, {', '.join(numbers)})"
-
-
-def _literal(value: float, name: str) -> str:
-    return repr(int(value) if name in COUNTS else float(value))
 
 
 def _changes(old: Expression, new: Expression, only_new: bool, is_earlier: bool) -> dict[str, str]:

@@ -15,6 +15,7 @@ from django_lifesigns.history.rollups.allot import Cursor, Increments, Key, allo
 from django_lifesigns.history.rollups.figures import FIGURES
 from django_lifesigns.history.rollups.maintenance import windows
 from django_lifesigns.history.rollups.periods import HOUR, PERIODS, TOTAL
+from django_lifesigns.history.rollups.reading import raw_rows
 from django_lifesigns.history.rollups.samples import Sample, Samples
 from django_lifesigns.history.rollups.upsert import add
 from lifesigns import Engine
@@ -145,8 +146,8 @@ def _cursors(epochs: set[str], using: str) -> dict[str, Cursor]:
     """Return what is rolled up of these sources, and keep other processes from adding to it."""
     from django_lifesigns.history.rollups.model import Rollup
 
-    rows = Rollup.objects.using(using).select_for_update().filter(period=TOTAL, source__in=epochs)
-    found = rows.values_list("source", "start", "until", *FIGURES)
+    rows = Rollup.objects.select_for_update().filter(period=TOTAL, source__in=epochs)
+    found = raw_rows(rows.values_list("source", "start", "until", *FIGURES), using)
     return {
         source: Cursor(start, until, dict(zip(FIGURES, figures, strict=True)))
         for source, start, until, *figures in found
