@@ -125,6 +125,13 @@ def test_roll_up_again_adds_nothing() -> None:
     assert totals("total", source="a" * 16)["healthy"] == pytest.approx(135)
 
 
+def test_roll_up_before_the_first_run_adds_nothing() -> None:
+    engine = Engine(log=False)
+    engine.register("mine", lambda: True)
+    assert roll_up([engine.counters()], "default")
+    assert not Rollup.objects.exists()
+
+
 def test_roll_up_restart_and_second_host_add_up_and_gaps_stay_unknown() -> None:
     day = float(DAY.start(time.time()) - 2 * DAY.seconds)
 

@@ -146,6 +146,8 @@ def _cursors(epochs: set[str], using: str) -> dict[str, Cursor]:
     """Return what is rolled up of these sources, and keep other processes from adding to it."""
     from django_lifesigns.history.rollups.model import Rollup
 
+    if not epochs:  # Django has no statement for that
+        return {}
     rows = Rollup.objects.select_for_update().filter(period=TOTAL, source__in=epochs)
     found = raw_rows(rows.values_list("source", "start", "until", *FIGURES), using)
     return {
