@@ -34,7 +34,8 @@ impl StoreFile {
 
     /// Writes this member's number: again whenever the file's content may have been replaced, also by another process.
     pub fn register(&self) -> io::Result<()> {
-        self.file.write_all_at(&self.process.to_le_bytes(), member_at(self.member))
+        self.file.write_all_at(&self.process.to_le_bytes(), member_at(self.member))?;
+        self.mark_joined()
     }
 
     /// Ends all leases of this member up to that one for other processes, since it cannot store their outcome. Needs no
