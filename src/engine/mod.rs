@@ -33,6 +33,7 @@ use crate::state::{Fleet, Scope, TableSnapshot};
 use claims::WatchedClaims;
 use events::Events;
 use readiness::ReadinessState;
+use refresh::followed::Followed;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
 use sweep::Sweep;
@@ -50,6 +51,8 @@ pub struct Engine {
     objectives: Objectives,
     watched: ArcSwapOption<WatchedClaims>,
     watched_result: ArcSwapOption<WatchedResult>,
+    /// What other processes do for this one.
+    pub followed: Followed,
     max_stale: Duration,
 }
 
@@ -98,8 +101,20 @@ impl Engine {
         let shared = Shared { events: Arc::default(), limits: Arc::default(), scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start, objectives) = Default::default();
-        let (watched, watched_result) = Default::default();
-        Self { checks, groups, shared, events, readiness, start, objectives, watched, watched_result, max_stale }
+        let (watched, watched_result, followed) = Default::default();
+        Self {
+            checks,
+            groups,
+            shared,
+            events,
+            readiness,
+            start,
+            objectives,
+            watched,
+            watched_result,
+            followed,
+            max_stale,
+        }
     }
 
     /// The same engine in another scope; before checks are registered.

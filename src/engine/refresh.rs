@@ -5,6 +5,7 @@
 //! them: one that has ended, or is busy, is replaced then, or by the first caller that does not accept an older result.
 //! Between these moments a process sleeps, unless something changes in it: then it looks at its next tick.
 
+pub mod followed;
 mod plans;
 
 use std::io;
@@ -22,7 +23,8 @@ use crate::runtime::background::{BackgroundService, BackgroundTask, TICK, next_t
 use crate::runtime::wake::{wake, wake_up};
 use crate::runtime::{PerProcess, Process};
 use crate::state::TableSnapshot;
-use plans::Plans;
+use followed::FollowedResult;
+use plans::{NextLook, Plans};
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// Results that are good for so long are renewed at ticks, several at once; others at their moment.
@@ -107,14 +109,22 @@ fn renew_due(
 ) -> Instant {
     let tick = next_tick();
     let mut due = tick + LONGEST_SLEEP;
-    let mut leads = Vec::new();
+    let (mut leads, mut followed, mut overdue) = (Vec::new(), Vec::new(), due);
+    let with_heartbeats = engine.followed.is_left_to_heartbeats();
     for check in engine.checks().iter() {
         let plan = plans.of(check);
         let is_critical = engine.is_critical_anywhere(&check.options);
         let period = period(check, is_critical, critical_max_age);
         let tick = (period >= AT_TICKS).then_some(tick);
-        due = due.min(plan.follow(check, period, tick, process, snapshot, &mut leads));
+        match plan.follow(check, period, tick, process, snapshot, &mut leads) {
+            NextLook::Followed(at) if with_heartbeats && !engine.is_result_watched(&check.name) => {
+                overdue = overdue.min(at);
+                followed.push(FollowedResult { check: check.clone(), period });
+            }
+            NextLook::Followed(at) | NextLook::At(at) => due = due.min(at),
+        }
     }
+    engine.followed.leave(followed, overdue);
     if !leads.is_empty() {
         runner::start(leads, process.clone(), ());
     }
@@ -122,7 +132,7 @@ fn renew_due(
 }
 
 /// Notifies Python if claims were missed, and returns when to wake up: at `look_at`, unless they may be missed for long by
-/// then.
+/// then, and no heartbeat sees it.
 fn follow_claims(engine: &Engine, known: &mut Option<Notice>, look_at: Instant, process: &Arc<Process>) -> Instant {
     *known = engine.next_notice(known.take());
     let Some(notice) = known else { return look_at };
@@ -132,7 +142,7 @@ fn follow_claims(engine: &Engine, known: &mut Option<Notice>, look_at: Instant, 
         process.runtime.spawn(publish(notice.watched.callable, process.clone()));
     }
     let is_soon = look_at.saturating_duration_since(notice.at) <= notice.watched.gap;
-    if is_soon { look_at } else { notice.at }
+    if is_soon || engine.followed.is_left_to_heartbeats() { look_at } else { notice.at }
 }
 
 /// Notifies Python of events and of a result that it follows; whether there were any, which may be there still.

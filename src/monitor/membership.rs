@@ -21,6 +21,7 @@ use super::identity::{container, process_id};
 use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
+use crate::engine::refresh::followed::HeartbeatLook;
 use crate::model::clock;
 use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, process};
@@ -28,7 +29,7 @@ use crate::state::Scope;
 
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
 const EXPIRES_AFTER: Duration = Duration::from_secs(5);
-/// One may be left out, and the next be late, before a status expires. It is most of what an idle process costs.
+/// One may be left out, and the next be late, before a status expires.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
 /// The status of one process.
@@ -68,6 +69,9 @@ impl BackgroundService for Membership {
             let engine = self.engine.clone();
             let thread = thread::Builder::new().name("lifesigns-pulse".to_owned());
             thread.spawn(move || send_heartbeats(&engine, &stopped))?;
+            if let Some(engine) = self.engine.upgrade() {
+                engine.followed.leave_to_heartbeats();
+            }
             Ok::<_, io::Error>(running)
         };
         self.running.get_or_try_init(start)?;
@@ -80,9 +84,13 @@ impl BackgroundService for Membership {
 }
 
 fn send_heartbeats(engine: &Weak<Engine>, stopped: &Receiver<()>) {
+    let mut others = HeartbeatLook::default();
     while let Some(engine) = engine.upgrade() {
         // One that panics is left out: the next one will do.
-        let _ = catch_unwind(AssertUnwindSafe(|| heartbeat(&engine)));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            heartbeat(&engine);
+            others.look(&engine);
+        }));
         drop(engine);
         if stopped.recv_timeout(HEARTBEAT_EVERY) != Err(RecvTimeoutError::Timeout) {
             return;

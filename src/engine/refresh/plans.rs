@@ -20,6 +20,8 @@ const JITTER: f64 = 0.1;
 /// By how much a result of another process is overdue before this one renews it: less than the period, so that no check
 /// goes without a run for two of them.
 const SLACK: Duration = Duration::from_secs(5);
+/// Results that are good for so long can be looked at with the heartbeats, which come every two seconds.
+const FOLLOWED_TTL: Duration = Duration::from_secs(10);
 
 /// When the checks of an engine are to be renewed.
 #[derive(Default)]
@@ -44,6 +46,13 @@ fn root_of(check: &Registered) -> &Registered {
     check.parents.first().map_or(check, |parent| root_of(parent))
 }
 
+/// When to look at a check again.
+pub enum NextLook {
+    At(Instant),
+    /// Another process renews it, and it is overdue by then: a heartbeat after that does, too.
+    Followed(Instant),
+}
+
 /// When one check is to be renewed.
 pub struct Plan {
     /// The part of its time after which a result is renewed.
@@ -62,7 +71,7 @@ impl Plan {
         process: &Arc<Process>,
         snapshot: Option<&TableSnapshot>,
         leads: &mut Vec<Lead>,
-    ) -> Instant {
+    ) -> NextLook {
         let now = Instant::now();
         let state = check.state();
         let (latest, _) = state.latest(snapshot);
@@ -76,7 +85,8 @@ impl Plan {
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
         if let Some(at) = look_at(due, now, tick, is_own) {
-            return at;
+            let is_followed = !slack.is_zero() && tick.is_some() && check.options.ttl >= FOLLOWED_TTL;
+            return if is_followed { NextLook::Followed(at) } else { NextLook::At(at) };
         }
         let early = due.saturating_duration_since(now);
         let request = CheckRequest {
@@ -95,7 +105,7 @@ impl Plan {
             Answer::NotRun(_) | Answer::Fresh(_) | Answer::Joined(_) | Answer::Latest => TICK,
         };
         self.not_before = now + again.min(period / 4);
-        self.not_before
+        NextLook::At(self.not_before)
     }
 }
 
@@ -104,6 +114,13 @@ impl Plan {
 fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
     let lead = duration.saturating_mul(2).saturating_add(LEAD).min(period / 2);
     (period - lead).mul_f64(part)
+}
+
+/// When a result that another process has found is overdue; `None` if none has, so that it is this one's to renew.
+pub fn overdue_at(check: &Registered, period: Duration, snapshot: Option<&TableSnapshot>) -> Option<Instant> {
+    let state = check.state();
+    let latest = state.latest(snapshot).0.filter(|latest| !state.is_own() && !check.replaced_after(latest))?;
+    Some(latest.finished + renewal_age(period, latest.duration, 1.0) + slack(period))
 }
 
 /// By how much a result of another process is overdue before this one renews it.
