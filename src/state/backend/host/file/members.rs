@@ -26,6 +26,8 @@ impl StoreFile {
             if range_lock::try_lock(&self.file, LockRange::Member(member))? {
                 self.member = member;
                 self.void_leases(0)?;
+                // What it says is left out where the disk has no space for that.
+                let _ = self.clear_status();
                 return Ok(self.register()?);
             }
         }

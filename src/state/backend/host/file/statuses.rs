@@ -46,6 +46,10 @@ impl MemberStatuses {
     }
 }
 
+fn row_at(member: u32) -> u64 {
+    ROWS_AT + u64::from(member) * ROW as u64
+}
+
 fn length(row: &[u8]) -> usize {
     u32::from_le_bytes(part(row, 0)) as usize
 }
@@ -63,6 +67,12 @@ impl StoreFile {
         self.file.write_all_at(&[1], JOINED_AT + u64::from(self.member))
     }
 
+    /// Removes what the last member of this number has said, and allocates the row: a disk that is full later does not
+    /// stop it from being written.
+    pub(super) fn clear_status(&self) -> io::Result<()> {
+        self.file.write_all_at(&[0; ROW], row_at(self.member))
+    }
+
     /// Writes what this member says of itself, of [`STATUS_CAPACITY`] bytes at most.
     pub fn write_status(&self, status: &[u8]) -> io::Result<()> {
         let length = u32::try_from(status.len()).unwrap_or(u32::MAX).to_le_bytes();
@@ -70,7 +80,7 @@ impl StoreFile {
         if row.len() > ROW {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        self.file.write_all_at(&row, ROWS_AT + (self.member as usize * ROW) as u64)
+        self.file.write_all_at(&row, row_at(self.member))
     }
 
     /// What all members say of themselves. Waits for none of them.
@@ -126,7 +136,11 @@ mod tests {
         drop(files);
         let last = scratch.open();
         last.write_status(b"last").unwrap();
-        assert!(read(&last).contains(&b"d".to_vec()));
+        let said = read(&last);
+        assert!(
+            said.contains(&b"d".to_vec()) && !said.contains(&b"a".to_vec()),
+            "the number of the first is used again"
+        );
     }
 
     #[test]
@@ -135,7 +149,7 @@ mod tests {
         let (first, second) = (scratch.open(), scratch.open());
         first.write_status(b"first").unwrap();
         second.write_status(b"second").unwrap();
-        let row = ROWS_AT + u64::from(second.member) * ROW as u64;
+        let row = row_at(second.member);
         for position in row..row + (HEAD + b"second".len()) as u64 {
             let mut byte = [0];
             first.file.read_exact_at(&mut byte, position).unwrap();
