@@ -32,7 +32,7 @@ const EXPIRES_AFTER: Duration = Duration::from_secs(5);
 /// One may be left out, and the next be late, before a status expires.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// The status of one process.
+/// The status of one process. Processes of two versions share a file: its `FORMAT` is raised when these fields change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStatus {
     id: u64,
