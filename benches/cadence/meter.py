@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # What the interpreter's monitor and the heartbeat of a process take, in every worker.
 PULSE = frozenset(["lifesigns-monit", "lifesigns-pulse"])
+ATTACHING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,18 @@ def resident(pid: int) -> list[int]:
 
 
 def system_calls(pids: Sequence[int], seconds: float) -> Counter[str]:
-    """How many the processes make in so many seconds, by the name of the thread; slows them down meanwhile."""
+    """How many the processes make in so many seconds, by the name of the thread; slows them down meanwhile.
+
+    Those of the first second are not counted: `strace` ends all waits as it attaches, and has each thread wait again.
+    """
     threads: Counter[str] = Counter()
     attached = [argument for pid in pids for argument in ("-p", str(pid))]
-    command = ["timeout", "--signal=INT", f"{seconds}", "strace", "-f", "-qq", "-Y", *attached]
-    # Lines as `[pid 4711<lifesigns>] pread64(...) = 64`; the second half of one that was interrupted is no call.
+    duration = f"{ATTACHING_SECONDS + seconds}"
+    command = ["timeout", "--signal=INT", duration, "strace", "-f", "-qq", "-Y", "-ttt", *attached]
+    # Lines as `[pid 4711<lifesigns>] 1764500000.123456 pread64(...) = 64`; the second half of one that was interrupted
+    # is no call.
     output = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False).stderr
-    for line in output.splitlines():
-        found = re.match(r"\[pid +\d+<(.*?)>\] (?!<\.\.\.|\+\+\+|---)", line)
-        if found:
-            threads[found[1]] += 1
+    calls = re.findall(r"^\[pid +\d+<(.*?)>\] ([\d.]+) (?!<\.\.\.|\+\+\+|---)", output, re.MULTILINE)
+    counted_from = min((float(at) for _, at in calls), default=0.0) + ATTACHING_SECONDS
+    threads.update(name for name, at in calls if float(at) >= counted_from)
     return threads

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from benches.cadence.clients import TOKEN, answers, probing
 from benches.cadence.meter import Reading, read
 from benches.comparison.ground import APPS, PROJECT_APPS, Ground
+from lifesigns import _core
 from tests.services import free_port
 from tests.services.processes import kill, tree, wait_until
 
@@ -79,6 +81,8 @@ class Pod:
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             undo.enter_context(self.ground)
+            # In shared memory, as by default; the directory of the services is on a disk.
+            self._store = undo.enter_context(TemporaryDirectory(prefix="lifesigns-", dir=_core.default_store().parent))
             command = ["-w", str(self.plan.workers), "-b", f"127.0.0.1:{self.port}", "--no-control-socket"]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "demo.wsgi", *command, "--log-level=error"],
@@ -118,7 +122,7 @@ class Pod:
         if self.plan.project != "lifesigns":
             settings["MIDDLEWARE"] = []
             return settings
-        more: dict[str, Any] = {"BACKGROUND": True, "TOKENS": [TOKEN]}
+        more: dict[str, Any] = {"BACKGROUND": True, "STORE_PATH": self._store, "TOKENS": [TOKEN]}
         if self.plan.native:
             more["PROBE_SERVER"] = f"127.0.0.1:{self._probed_at}"
         if self.plan.idle:

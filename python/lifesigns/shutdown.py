@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Seconds between looks at the handler: servers set theirs while they start, after they have loaded the application.
 LOOK_EVERY = 0.1
 STARTING_SECONDS = 30.0
-LOOK_EVERY_LATER = 5.0
+LOOK_EVERY_LATER = 30.0
 
 _watching: dict[str, int] = {}
 # By the process that they were given to.

@@ -1,5 +1,6 @@
 //! What one of the processes that share does regularly, and another one once it has not been claimed for a while.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -18,6 +19,12 @@ pub struct WatchedClaims {
     pub callable: u64,
 }
 
+/// When Python is to be notified that a name was not claimed, unless it is by then.
+pub struct Notice {
+    pub watched: Arc<WatchedClaims>,
+    pub at: Instant,
+}
+
 impl Engine {
     /// Has Python notified once no process of the scope has claimed a name for its gap; in place of what was watched.
     pub fn watch_claims(&self, watched: WatchedClaims) {
@@ -25,15 +32,20 @@ impl Engine {
         wake();
     }
 
-    /// The callable to notify, and when, as far as is known now.
-    pub fn next_notice(&self) -> Option<(u64, Instant)> {
+    /// The next notice, if claims are watched: the `known` one until its time, then as the claims are by then.
+    pub fn next_notice(&self, known: Option<Notice>) -> Option<Notice> {
         let watched = self.watched.load_full()?;
         if *self.scope() == Scope::Process {
             return None;
         }
+        let is_valid = |known: &Notice| Arc::ptr_eq(&known.watched, &watched) && known.at > Instant::now();
+        if let Some(known) = known.filter(is_valid) {
+            return Some(known);
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // As long as there is no claim the gap does not start.
         let latest = history_marks::latest(self.scope(), &watched.name).unwrap_or(now);
-        Some((watched.callable, Instant::now() + latest.saturating_add(watched.gap).saturating_sub(now)))
+        let at = Instant::now() + latest.saturating_add(watched.gap).saturating_sub(now);
+        Some(Notice { watched, at })
     }
 }

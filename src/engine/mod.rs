@@ -35,6 +35,7 @@ use claims::WatchedClaims;
 use events::Events;
 use readiness::ReadinessState;
 use recording::Recording;
+use refresh::followed::Followed;
 use registry::{CheckRequest, Registered, Shared};
 use started::StartState;
 use sweep::Sweep;
@@ -53,6 +54,8 @@ pub struct Engine {
     watched: ArcSwapOption<WatchedClaims>,
     watched_result: ArcSwapOption<WatchedResult>,
     recording: Recording,
+    /// What other processes do for this one.
+    pub followed: Followed,
     max_stale: Duration,
 }
 
@@ -102,7 +105,7 @@ impl Engine {
         let shared = Shared { events: queued, unrecorded, limits, scope: Scope::Process, fleet: None };
         let (checks, groups) = (ArcSwap::default(), ArcSwap::default());
         let (events, readiness, start, objectives) = Default::default();
-        let (watched, watched_result, recording) = Default::default();
+        let (watched, watched_result, recording, followed) = Default::default();
         Self {
             checks,
             groups,
@@ -114,6 +117,7 @@ impl Engine {
             watched,
             watched_result,
             recording,
+            followed,
             max_stale,
         }
     }

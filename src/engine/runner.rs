@@ -23,6 +23,7 @@ use super::fleet::{self, Turn};
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
+use crate::runtime::wake::wake;
 use crate::runtime::{Context, Process};
 use crate::state::{Acquisition, Run, RunResult, StartedRun, acquire, acquire_all, store_results};
 
@@ -107,7 +108,12 @@ async fn attempt(lead: &Lead, acquired: Option<Acquisition>, process: &Arc<Proce
         return Ok(Arc::new(outcome));
     }
     let limits = check.shared.limits.load_full();
+    let was_own = completion.state().is_own();
     let outcome = lease.settle(Run { outcome, call_result, first: false }, limits);
+    if !was_own {
+        // From now on it is this process that renews it.
+        wake();
+    }
     if check.fleet().is_some() {
         // Before the exchange with the fleet, which may take long.
         store_results();

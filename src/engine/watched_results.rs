@@ -41,6 +41,11 @@ impl Engine {
         wake();
     }
 
+    /// Whether Python is notified of results of that check.
+    pub(super) fn is_result_watched(&self, check: &str) -> bool {
+        self.watched_result.load().as_ref().is_some_and(|watched| watched.name == check)
+    }
+
     /// The result of which Python is to be notified.
     pub(super) fn new_result(&self, snapshot: Option<&TableSnapshot>) -> Option<(Arc<WatchedResult>, Arc<Outcome>)> {
         let watched = self.watched_result.load_full()?;

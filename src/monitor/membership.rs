@@ -1,9 +1,11 @@
-//! The processes that share a store: each of them writes its status there every two seconds, and reads those of the others.
+//! The processes that share a store: each of them writes its status there every two seconds, in a place of its own, and
+//! reads those of the others.
 //!
 //! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its
 //! last snapshot, so that no store can hold up a probe; entries of processes that have ended, or are stopped, expire
 //! within five seconds, and so do all entries of the others where the store cannot be read.
 
+use std::cmp::Reverse;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use super::identity::{container, process_id};
 use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
+use crate::engine::refresh::followed::HeartbeatLook;
 use crate::model::clock;
 use crate::runtime::background::BackgroundService;
 use crate::runtime::{PerProcess, process};
@@ -26,11 +29,10 @@ use crate::state::Scope;
 
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
 const EXPIRES_AFTER: Duration = Duration::from_secs(5);
-const MAX_PROCESSES: usize = 500;
-/// One may be left out, and the next be late, before a status expires. It is most of what an idle process costs.
+/// One may be left out, and the next be late, before a status expires.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 
-/// The status of one process.
+/// The status of one process. Processes of two versions share a file: its `FORMAT` is raised when these fields change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStatus {
     id: u64,
@@ -67,6 +69,9 @@ impl BackgroundService for Membership {
             let engine = self.engine.clone();
             let thread = thread::Builder::new().name("lifesigns-pulse".to_owned());
             thread.spawn(move || send_heartbeats(&engine, &stopped))?;
+            if let Some(engine) = self.engine.upgrade() {
+                engine.followed.leave_to_heartbeats();
+            }
             Ok::<_, io::Error>(running)
         };
         self.running.get_or_try_init(start)?;
@@ -79,9 +84,13 @@ impl BackgroundService for Membership {
 }
 
 fn send_heartbeats(engine: &Weak<Engine>, stopped: &Receiver<()>) {
+    let mut others = HeartbeatLook::default();
     while let Some(engine) = engine.upgrade() {
         // One that panics is left out: the next one will do.
-        let _ = catch_unwind(AssertUnwindSafe(|| heartbeat(&engine)));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            heartbeat(&engine);
+            others.look(&engine);
+        }));
         drop(engine);
         if stopped.recv_timeout(HEARTBEAT_EVERY) != Err(RecvTimeoutError::Timeout) {
             return;
@@ -106,7 +115,8 @@ pub fn statuses(engine: &Engine) -> Vec<ProcessStatus> {
 
 fn heartbeat(engine: &Engine) {
     let (Scope::Host(path), Some(status)) = (engine.scope(), own_status(engine)) else { return };
-    let statuses = store::write(path, status);
+    let Some(statuses) = store::exchange(path, status) else { return };
+    let statuses = Arc::new(statuses);
     SNAPSHOTS.get_or_init(ArcSwap::default).rcu(|all| {
         let others = all.iter().filter(|(known, _)| known != path).cloned();
         others.chain([(path.clone(), statuses.clone())]).collect::<Snapshots>()
@@ -120,7 +130,7 @@ static SNAPSHOTS: PerProcess<ArcSwap<Snapshots>> = PerProcess::new();
 
 /// The statuses of this container's processes that use the store at that path, read from there.
 pub fn read_statuses(path: &Path) -> Vec<ProcessStatus> {
-    of_container(current(store::read(path), clock::now()), container())
+    of_container(current(store::read(path).unwrap_or_default(), clock::now()), container())
 }
 
 /// The statuses of the other processes of this container, as they were last read. Touches no store.
@@ -156,9 +166,11 @@ fn parent() -> u32 {
     0
 }
 
-/// Those that have not expired.
+/// Those that have not expired, and of those with one number in a container the latest: a number is used again.
 fn current(mut statuses: Vec<ProcessStatus>, now: u64) -> Vec<ProcessStatus> {
     statuses.retain(|status| Duration::from_nanos(now.saturating_sub(status.at)) < EXPIRES_AFTER);
+    statuses.sort_unstable_by_key(|status| (status.container, status.lag.pid, Reverse(status.at)));
+    statuses.dedup_by_key(|status| (status.container, status.lag.pid));
     statuses
 }
 
@@ -167,57 +179,56 @@ fn of_container(mut statuses: Vec<ProcessStatus>, container: u64) -> Vec<Process
     statuses
 }
 
-/// All statuses once `new` has taken the place of the last one of its process, and of one that had its number.
-fn with(statuses: Vec<ProcessStatus>, new: ProcessStatus) -> Vec<ProcessStatus> {
-    let mut statuses = current(statuses, new.at);
-    let is_replaced = |status: &ProcessStatus| {
-        status.id == new.id || (status.container == new.container && status.lag.pid == new.lag.pid)
-    };
-    statuses.retain(|status| !is_replaced(status));
-    statuses.truncate(MAX_PROCESSES - 1);
-    statuses.push(new);
-    statuses
-}
-
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 mod store {
-    use std::collections::HashMap;
-    use std::path::{Path, PathBuf};
-    use std::sync::{Arc, Mutex};
-    use std::time::Duration;
+    use std::path::Path;
 
-    use super::{ProcessStatus, with};
-    use crate::runtime::{PerProcess, lock};
-    use crate::state::backend::host::SharedValue;
-    use crate::state::scope::key;
+    use super::ProcessStatus;
+    use crate::state::backend::host::{HostStore, MemberStatuses, STATUS_CAPACITY};
 
-    /// A status that is held up this long is left out: the next one will do.
-    const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
-
-    type Statuses = SharedValue<Vec<ProcessStatus>>;
-
-    fn at(path: &Path) -> Arc<Statuses> {
-        static VALUES: PerProcess<Mutex<HashMap<PathBuf, Arc<Statuses>>>> = PerProcess::new();
-        let values = VALUES.get_or_init(Mutex::default);
-        let new = || Arc::new(SharedValue::new(path, key("process statuses 2")));
-        lock(&values).entry(path.to_owned()).or_insert_with(new).clone()
+    /// Writes the status of this process, and returns those of all that have ever written one; `None` where the store
+    /// cannot be read.
+    pub fn exchange(path: &Path, status: ProcessStatus) -> Option<Vec<ProcessStatus>> {
+        let store = HostStore::at(path);
+        store.verify();
+        // One that cannot be written is left out: the next one will do.
+        let _ = store.write_status(&encode(status));
+        Some(decode(&store.read_statuses().ok()?))
     }
 
-    /// Writes the status of this process, and returns all of them.
-    pub fn write(path: &Path, status: ProcessStatus) -> Arc<Vec<ProcessStatus>> {
-        let value = at(path);
-        value.verify();
-        let mut current = Vec::new();
-        let updated = value.update(LOCK_TIMEOUT, |statuses| {
-            *statuses = with(std::mem::take(statuses), status.clone());
-            current.clone_from(statuses);
-            true
-        });
-        Arc::new(if updated.is_ok() { current } else { value.read(Vec::clone) })
+    pub fn read(path: &Path) -> Option<Vec<ProcessStatus>> {
+        Some(decode(&HostStore::at(path).read_statuses().ok()?))
     }
 
-    pub fn read(path: &Path) -> Vec<ProcessStatus> {
-        at(path).read(Vec::clone)
+    /// Without the last of its addresses where they are too many or too long.
+    fn encode(mut status: ProcessStatus) -> Vec<u8> {
+        loop {
+            let bytes = postcard::to_allocvec(&status).unwrap_or_default();
+            if bytes.len() <= STATUS_CAPACITY || status.served.pop().is_none() {
+                return bytes;
+            }
+        }
+    }
+
+    fn decode(statuses: &MemberStatuses) -> Vec<ProcessStatus> {
+        statuses.iter().filter_map(|status| postcard::from_bytes(status).ok()).collect()
+    }
+
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn status_that_is_too_long_is_written_without_some_addresses() {
+            let status = super::super::tests::status(1, 10);
+            for (addresses, expected) in [(0, 0), (1, 1), (3, 3), (30, 4)] {
+                let served = vec!["x".repeat(100); addresses];
+                let bytes = encode(ProcessStatus { served, ..status.clone() });
+                assert!(bytes.len() <= STATUS_CAPACITY);
+                assert_eq!(postcard::from_bytes::<ProcessStatus>(&bytes).unwrap().served.len(), expected);
+            }
+        }
     }
 }
 
@@ -225,16 +236,15 @@ mod store {
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod store {
     use std::path::Path;
-    use std::sync::Arc;
 
     use super::ProcessStatus;
 
-    pub fn write(_: &Path, status: ProcessStatus) -> Arc<Vec<ProcessStatus>> {
-        Arc::new(vec![status])
+    pub fn exchange(_: &Path, status: ProcessStatus) -> Option<Vec<ProcessStatus>> {
+        Some(vec![status])
     }
 
-    pub fn read(_: &Path) -> Vec<ProcessStatus> {
-        Vec::new()
+    pub fn read(_: &Path) -> Option<Vec<ProcessStatus>> {
+        None
     }
 }
 
@@ -242,26 +252,19 @@ mod store {
 mod tests {
     use super::*;
 
-    fn status(id: u64, seconds: u64) -> ProcessStatus {
+    pub(super) fn status(id: u64, seconds: u64) -> ProcessStatus {
         let lag = Lag { pid: id as u32, interpreter: Duration::ZERO, event_loop: None };
         let at = seconds * 1_000_000_000;
         ProcessStatus { id, container: 1, parent: 1, at, lag, ready: true, draining: false, served: Vec::new() }
     }
 
     #[test]
-    fn latest_status_of_each_process_is_kept_until_it_expires() {
-        let statuses = with(vec![status(1, 10), status(2, 16), status(3, 20)], status(2, 20));
-        assert_eq!(statuses, [status(3, 20), status(2, 20)]);
-        assert_eq!(current(statuses.clone(), 24_900_000_000), statuses);
-        assert_eq!(current(statuses, 25_000_000_000), []);
-    }
-
-    #[test]
-    fn statuses_are_bounded() {
-        let many = (0..10_000).map(|id| status(id, 10)).collect();
-        let statuses = with(many, status(77_777, 10));
-        assert_eq!(statuses.len(), MAX_PROCESSES);
-        assert_eq!(statuses.last(), Some(&status(77_777, 10)));
+    fn statuses_count_until_they_expire() {
+        let statuses = vec![status(1, 10), status(2, 16), status(3, 20)];
+        let table = [(14_900, 3), (15_000, 2), (20_900, 2), (21_000, 1), (24_900, 1), (25_000, 0)];
+        for (millis, expected) in table {
+            assert_eq!(current(statuses.clone(), millis * 1_000_000).len(), expected, "{millis} ms");
+        }
     }
 
     #[test]
@@ -269,10 +272,13 @@ mod tests {
         let lag = Lag { pid: 1, ..status(1, 10).lag };
         let here = ProcessStatus { lag: lag.clone(), ..status(1, 10) };
         let there = ProcessStatus { id: 2, container: 2, lag, ..status(1, 10) };
-        let statuses = with(vec![here.clone()], there.clone());
+        let successor = ProcessStatus { id: 3, at: here.at + 1, ..here.clone() };
+        let statuses = current(vec![there.clone(), here.clone()], here.at);
         assert_eq!(statuses, [here.clone(), there]);
         assert_eq!(of_container(statuses, 1), vec![here.clone()]);
-        let successor = ProcessStatus { id: 3, ..here.clone() };
-        assert_eq!(with(vec![here], successor.clone()), [successor], "the number is used again");
+        for both in [[here.clone(), successor.clone()], [successor.clone(), here]] {
+            let found = current(both.to_vec(), successor.at);
+            assert_eq!(found.iter().map(|status| status.id).collect::<Vec<_>>(), [3], "the number is used again");
+        }
     }
 }

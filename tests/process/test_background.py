@@ -214,6 +214,31 @@ input()
         grows(counting)
 
 
+@where_shared
+def test_host__what_a_killed_process_has_renewed_is_renewed_by_another(tmp_path: Path) -> None:
+    script = """
+def note():
+    with open(sys.argv[2], "a") as runs:
+        runs.write(f"{os.getpid()}\\n")
+engine = lifesigns.Engine(share="host", store_path=sys.argv[1], default_ttl=30.0)
+engine.register("x", note)
+engine.start_background(critical_max_age=4.2)
+say("ready")
+input()
+"""
+    runs = tmp_path / "runs"
+    runs.touch()
+    with ExitStack() as stack:
+        workers = [stack.enter_context(Script(script, str(tmp_path / "store"), str(runs))) for _ in range(3)]
+        for worker in workers:
+            worker.line()
+        wait_until(lambda: len(runs.read_text().split()) >= 2)
+        leader = runs.read_text().split()[-1]
+        (killed,) = (worker.process for worker in workers if str(worker.process.pid) == leader)
+        killed.kill()
+        wait_until(lambda: runs.read_text().split()[-1] != leader)
+
+
 def test_fork__a_child_renews_from_its_first_use() -> None:
     script = """
 engine.register("x", lambda: say(os.getpid()), ttl=0.1)

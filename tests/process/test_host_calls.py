@@ -73,3 +73,27 @@ def test_waiting__for_many_runs_of_another_process_is_done_by_one_poller(directo
     assert len(shared) >= CHECKS, "it waited for the other's runs"
     # One read in 8 ms, and two calls in 50 ms, take 165 a second; a poller for each check took ten times as many.
     assert calls_on_store(calls.read_text(), directory) - before <= 300 + 400 * waited
+
+
+@on_linux
+@pytest.mark.skipif(not can_trace(), reason="needs strace")
+def test_heartbeat__is_one_write_and_one_read_without_a_lock(directory: Path, start: Start) -> None:
+    calls = directory / "calls"
+    worker = start(prefix=(*TRACE, "-o", str(calls)))
+    worker.evaluate("globals().update(idle=lifesigns.Engine(share='host', store_path=directory / 'idle'))")
+    worker.evaluate("idle.start_background()")
+
+    def made() -> list[str]:
+        return [line for line in calls.read_text().splitlines() if f"<{directory}/idle/" in line]
+
+    def heartbeats(lines: list[str]) -> int:
+        return sum("pwrite64" in line for line in lines)
+
+    # What follows the first one: that opens the store.
+    until(lambda: heartbeats(made()) >= 4)
+    before = made()
+    until(lambda: heartbeats(made()) >= heartbeats(before) + 3)
+    later = made()[len(before) :]
+    worker.close()
+    assert not any("fcntl" in line for line in later), later
+    assert len(later) <= 2 * heartbeats(later) + 1, later

@@ -5,7 +5,8 @@
 //!   4 K    members: for each its number and the last lease that it could not settle
 //!   32 K   table: for each slot its key, two value versions (sequence, length, place, checksum), when it was last used,
 //!          the key's checksum
-//!   128 K  for each number n the two homes of the values of slot n, of 128 K each, and the batch area of member n
+//!   127 K  members again: for each whether it has joined, and from 128 K on what it says of itself
+//!   640 K  for each number n the two homes of the values of slot n, of 128 K each, and the batch area of member n
 //! ```
 //!
 //! States of a slot: free (no key) ──find──► assigned, empty ──write──► first or second value is the newest ──idle for an
@@ -24,6 +25,7 @@ mod header;
 mod members;
 mod slot;
 mod snapshot;
+mod statuses;
 mod value_version;
 
 use std::fs::File;
@@ -47,12 +49,13 @@ pub use header::{FORMAT, is_from_another_boot};
 pub use slot::SlotValue;
 use slot::{CHECKSUM_AT, USED_AT};
 pub use snapshot::TableSnapshot;
+pub use statuses::{MemberStatuses, STATUS_CAPACITY};
 use value_version::{ValueVersion, checksum, part};
 
 const SLOTS: usize = 1_024;
 const SLOT: usize = 64;
 const TABLE_AT: u64 = 32 << 10;
-const VALUES_AT: u64 = 128 << 10;
+const VALUES_AT: u64 = 640 << 10;
 /// A slot that was used within so many seconds is not assigned to another key.
 const IDLE: u32 = 3_600;
 const HELD: &str = "another process holds it: is one stopped?";
@@ -79,6 +82,8 @@ pub struct StoreFile {
     slots: RwLock<()>,
     /// So many of the first slots were assigned when the table was last read as a whole.
     assigned: AtomicUsize,
+    /// So many of the first numbers of members were in use so far.
+    members: AtomicUsize,
 }
 
 /// Where a key is in the table.
@@ -132,6 +137,7 @@ impl StoreFile {
                 table: Mutex::default(),
                 slots: RwLock::default(),
                 assigned: AtomicUsize::default(),
+                members: AtomicUsize::default(),
             };
             let replaced = store.put_in_order()?;
             store.join()?;

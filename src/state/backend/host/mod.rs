@@ -5,7 +5,7 @@
 //!       ▲            closed, opening, open, failed
 //!   StoreEntry   ──unknown──► located (file, slot) ──file lost, slot assigned to another key──► unknown
 //!       ▲
-//!   HostBackend (the record of a check) · SharedValue (heartbeats, history marks, members)
+//!   HostBackend (the record of a check) · SharedValue (heartbeats, history marks)
 //! ```
 //!
 //! Guarantees: a value changes as a whole, also when its writer is killed or stopped at any instant; one writer at a time;
@@ -50,6 +50,7 @@ pub use check_record::HostBackend;
 pub use file::FORMAT;
 pub use file::TableSnapshot;
 use file::{AssignedSlot, BatchedValue, Key, SlotValue, StoreFile};
+pub use file::{MemberStatuses, STATUS_CAPACITY};
 pub use location::default_directory;
 pub use shared_value::SharedValue;
 
@@ -117,7 +118,7 @@ impl HostStore {
     }
 
     /// Looks whether the open file is still the one at the path. May block as long as the file system does.
-    fn verify(&self) {
+    pub fn verify(&self) {
         self.availability.verify_here();
     }
 
@@ -172,6 +173,25 @@ impl HostStore {
             }
         }
         Err(UpdateError::Unavailable)
+    }
+
+    /// Writes what this process says of itself, of [`STATUS_CAPACITY`] bytes at most, where its other members read it.
+    /// Waits for none of them.
+    pub fn write_status(&self, status: &[u8]) -> Result<(), UpdateError> {
+        self.in_file(|file| file.write_status(status))
+    }
+
+    /// What all members say of themselves. Waits for none of them.
+    pub fn read_statuses(&self) -> Result<MemberStatuses, UpdateError> {
+        self.in_file(StoreFile::read_statuses)
+    }
+
+    fn in_file<T>(&self, call: impl FnOnce(&StoreFile) -> io::Result<T>) -> Result<T, UpdateError> {
+        let file = self.file().ok_or(UpdateError::Unavailable)?;
+        call(&file).map_err(|error| {
+            self.availability.report_failure(error);
+            UpdateError::Unavailable
+        })
     }
 
     /// A snapshot of all values that this process knows of, if the store is open. Never blocks.

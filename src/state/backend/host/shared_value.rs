@@ -27,11 +27,6 @@ impl<T: Default + Serialize + DeserializeOwned> SharedValue<T> {
         Self { store, entry, known: Mutex::default() }
     }
 
-    /// Looks whether the store's file is still there, for callers that may block.
-    pub fn verify(&self) {
-        self.store.verify();
-    }
-
     /// Reads it: as it is in the store, or was last known where that cannot be read now. Waits for no other process.
     pub fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
         let (version, value) = &mut *lock(&self.known);

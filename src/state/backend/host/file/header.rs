@@ -4,7 +4,7 @@ use super::value_version::part;
 
 const MAGIC: &[u8; 8] = b"lifesign";
 /// The format's number, which is also part of the file's name: two versions on one host have a file each.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The header that a store must have to be used.
 #[derive(Clone, Copy)]

@@ -26,6 +26,8 @@ impl StoreFile {
             if range_lock::try_lock(&self.file, LockRange::Member(member))? {
                 self.member = member;
                 self.void_leases(0)?;
+                // What it says is left out where the disk has no space for that.
+                let _ = self.clear_status();
                 return Ok(self.register()?);
             }
         }
@@ -34,7 +36,8 @@ impl StoreFile {
 
     /// Writes this member's number: again whenever the file's content may have been replaced, also by another process.
     pub fn register(&self) -> io::Result<()> {
-        self.file.write_all_at(&self.process.to_le_bytes(), member_at(self.member))
+        self.file.write_all_at(&self.process.to_le_bytes(), member_at(self.member))?;
+        self.mark_joined()
     }
 
     /// Ends all leases of this member up to that one for other processes, since it cannot store their outcome. Needs no
