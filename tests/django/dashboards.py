@@ -39,16 +39,22 @@ NOTHING = History()
 
 
 def random_days(now: float, name: str, seed: int) -> list[dict[str, Any]]:
-    """Return the fields of roll-ups of days, some of which are missing, before and within the 90 days."""
+    """Return the fields of roll-ups of days, some of which are missing, before and within the 90 days.
+
+    Today is there, and known so far: whatever the time of the day, most of the last 24 hours is.
+    """
     chance = random.Random(seed)
     rows = []
     for number in range(-5, DAYS):
-        if chance.random() < 0.1:
+        is_today = number == DAYS - 1
+        if chance.random() < 0.1 and not is_today:
             continue
         figures = {key: chance.uniform(1, 80_000) for key, share in OFTEN.items() if chance.random() < share}
         start = first_day(now) + number * DAY.seconds
+        if is_today:
+            figures["healthy"] = now - start
         # By up to three hosts.
-        covered = min(86_400.0, sum(figures.values()) / chance.uniform(1, 3))
+        covered = min(86_400.0, sum(figures.values()) / (1 if is_today else chance.uniform(1, 3)))
         rows.append(
             {"check_name": name, "period": "day", "start": start, "until": start, "covered": covered, **figures}
         )
@@ -79,7 +85,7 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
         # In the last hour of a day the last 24 hours are that day, and minutes.
         rows += [Rollup(**RUNS, **fields) for fields in days]
         hours = range(HOUR.start(now) - 24 * HOUR.seconds, int(now), HOUR.seconds)
-        common = {"check_name": name, "period": "hour", "healthy": 3_600.0, **RUNS}
+        common = {"check_name": name, "period": "hour", **dict.fromkeys(WELL, 3_600.0), **RUNS}
         rows += [Rollup(**common, start=start, until=start) for start in hours]
     Rollup.objects.bulk_create(rows, batch_size=500)
     return len(rows)
