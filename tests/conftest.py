@@ -35,11 +35,14 @@ SERVICES = {
 # What asserts on time or on the load of the machine: by itself, or, where the bounds are wide, beside one other.
 ALONE = (
     "tests/benches/test_cadence.py::test_pods",
-    "tests/benches/test_compare.py::test_compare",
     "tests/django/test_load.py",
     "tests/process/test_thread_limit.py",
 )
-BESIDE_ONE = ("tests/benches/test_cadence.py::test_scale", "tests/faults/")
+BESIDE_ONE = (
+    "tests/benches/test_cadence.py::test_scale",
+    "tests/benches/test_compare.py::test_compare",
+    "tests/faults/",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
