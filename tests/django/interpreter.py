@@ -17,14 +17,34 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SERVER = Path(__file__).with_name("prepared.py")
 # What a forked process takes over. All others are read when an interpreter starts.
 HANDLED = {"PYTHONPATH", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"}
 END_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A program that was started; its pid and then its exit code come from `ends`."""
+
+    pid: int
+    ends: int
+
+    def wait(self, timeout: float) -> int | None:
+        """Return the exit code, once: negative for a signal, None after the timeout (s), when it is killed."""
+        try:
+            if select.select([self.ends], [], [], timeout)[0]:
+                return _number(self.ends)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            return None
+        finally:
+            os.close(self.ends)
 
 
 def run(
@@ -38,15 +58,26 @@ def run(
     program = parse(arguments, environment)
     if program is None:
         return run_new(*arguments, environment=environment, folder=folder, timeout=timeout)
-    request = {"program": program, "environment": dict(environment), "folder": str(folder)}
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        code = _run(request, output.fileno(), errors.fileno(), timeout)
+    with open(os.devnull) as nothing, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        code = start(program, environment, folder, nothing, output, errors).wait(timeout)
         output.seek(0)
         errors.seek(0)
         texts = [file.read().decode() for file in (output, errors)]
     if code is None:
         raise subprocess.TimeoutExpired([sys.executable, *arguments], timeout, *texts)
     return subprocess.CompletedProcess([sys.executable, *arguments], code, *texts)
+
+
+def start(program: dict[str, Any], environment: Mapping[str, str], folder: Path, *standard: IO[Any]) -> Process:
+    """Start what `parse` has returned, with these files as its standard input, output and error."""
+    message = json.dumps({"program": program, "environment": dict(environment), "folder": str(folder)})
+    ends, report = os.pipe()
+    descriptors = [*(file.fileno() for file in standard), report]
+    try:
+        socket.send_fds(_server(os.getpid()), [message.encode()], descriptors)
+    finally:
+        os.close(report)
+    return Process(_number(ends), ends)
 
 
 def run_new(
@@ -86,23 +117,9 @@ def _of_the_start(environment: Mapping[str, str], name: str) -> str | None:
     return environment.get(name) if name.startswith("PYTHON") and name not in HANDLED else None
 
 
-def _run(request: dict[str, Any], output: int, errors: int, timeout: float) -> int | None:
-    """Return the exit code, or None after the timeout."""
-    ends, report = os.pipe()
-    try:
-        message = json.dumps(request).encode()
-        socket.send_fds(_server(os.getpid()), [message], [output, errors, report])
-    finally:
-        os.close(report)
-    try:
-        (pid,) = struct.unpack("i", os.read(ends, 4))
-        if select.select([ends], [], [], timeout)[0]:
-            return int(*struct.unpack("i", os.read(ends, 4)))
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        return None
-    finally:
-        os.close(ends)
+def _number(descriptor: int) -> int:
+    """Return the number that comes next; struct.error if the interpreter has ended."""
+    return int(*struct.unpack("i", os.read(descriptor, 4)))
 
 
 @cache

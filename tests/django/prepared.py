@@ -46,8 +46,8 @@ MODULES = (
     "importlib.metadata",
     "importlib.resources",
 )
-# Of a request: the program's standard output and standard error, and where its end is reported.
-DESCRIPTORS = 3
+# Of a request: the program's standard input, output and error, and where its pid and its end are reported.
+DESCRIPTORS = 4
 MOST = 1 << 20
 
 
@@ -93,8 +93,8 @@ def serve(requests: socket.socket) -> Program | None:
             if pid == 0:
                 requests.detach()
                 return become(json.loads(message), descriptors)
-            *output, report = descriptors
-            for descriptor in output:
+            *standard, report = descriptors
+            for descriptor in standard:
                 os.close(descriptor)
             os.write(report, struct.pack("i", pid))
             process = os.pidfd_open(pid)
@@ -112,8 +112,8 @@ def report_end(process: int, pid: int, report: int) -> None:
 
 
 def become(request: dict[str, Any], descriptors: list[int]) -> Program:
-    """Take over the environment, the folder and the output of a request, and nothing of the other programs."""
-    for descriptor, standard in zip(descriptors, (1, 2), strict=False):
+    """Take over the environment, the folder and the files of a request, and nothing of the other programs."""
+    for descriptor, standard in zip(descriptors, (0, 1, 2), strict=False):
         os.dup2(descriptor, standard)
     os.closerange(3, 1 + max(map(int, os.listdir("/proc/self/fd"))))
     os.chdir(request["folder"])
