@@ -1,6 +1,6 @@
 """Runs programs in processes that are as fresh as those of a new interpreter, but have Django's modules imported.
 
-That takes a third of the time. What a new interpreter is for (`-X`, `-O`, a script) gets one.
+That takes less than half of the time. What a new interpreter is for (`-X`, `-O`, a script) gets one.
 """
 
 from __future__ import annotations
