@@ -39,22 +39,16 @@ NOTHING = History()
 
 
 def random_days(now: float, name: str, seed: int) -> list[dict[str, Any]]:
-    """Return the fields of roll-ups of days, some of which are missing, before and within the 90 days.
-
-    Today is there, and known so far: whatever the time of the day, most of the last 24 hours is.
-    """
+    """Return the fields of roll-ups of days, some of which are missing, before and within the 90 days."""
     chance = random.Random(seed)
     rows = []
     for number in range(-5, DAYS):
-        is_today = number == DAYS - 1
-        if chance.random() < 0.1 and not is_today:
+        if chance.random() < 0.1:
             continue
         figures = {key: chance.uniform(1, 80_000) for key, share in OFTEN.items() if chance.random() < share}
         start = first_day(now) + number * DAY.seconds
-        if is_today:
-            figures["healthy"] = now - start
         # By up to three hosts.
-        covered = min(86_400.0, sum(figures.values()) / (1 if is_today else chance.uniform(1, 3)))
+        covered = min(86_400.0, sum(figures.values()) / chance.uniform(1, 3))
         rows.append(
             {"check_name": name, "period": "day", "start": start, "until": start, "covered": covered, **figures}
         )
