@@ -53,7 +53,7 @@ def site(settings: Any, live_server: Any) -> str:
 
 
 def pages(tab: Tab, site: str) -> Iterator[str]:
-    """Go from page to page, and yield the path of each: a tab for each takes half as long again."""
+    """Go from page to page, and yield the path of each: a tab for each takes three times as long."""
     for path in PATHS:
         tab.messages.clear()
         tab.requests.clear()
