@@ -16,7 +16,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
 # What tries again and again, in `make test` a few times.
-LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py
+LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py \
+	tests/django/test_objectives_simulated.py tests/django/test_server_matrix.py
 
 .PHONY: help build demo test test-latest test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs \
 	fleet bench bench-check changelog constraints clean services
@@ -52,7 +53,7 @@ ifdef FULL
 endif
 	PORT=$(PORT) $(BIN)/python $(if $(FULL),-m tests.services.demo,examples/demo/run.py)
 
-# The main run leaves out what the matrix runs.
+# The main run has what the matrix does not run.
 test: services $(VENV)/.dev test-rust test-matrix ## Runs all tests; pytest's closing line is the last
 	$(MAKE) --no-print-directory test-python ONLY="and not matrix"
 

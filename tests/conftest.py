@@ -35,15 +35,19 @@ SERVICES = {
 # What asserts on time or on the load of the machine: by itself, or, where the bounds are wide, beside one other.
 ALONE = (
     "tests/benches/test_cadence.py::test_pods",
-    "tests/benches/test_compare.py::test_compare",
     "tests/django/test_load.py",
     "tests/process/test_thread_limit.py",
 )
-BESIDE_ONE = ("tests/benches/test_cadence.py::test_scale", "tests/faults/")
+BESIDE_ONE = (
+    "tests/benches/test_cadence.py::test_scale",
+    "tests/benches/test_compare.py::test_compare",
+    "tests/faults/",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("matrix", "files and folders whose tests run on several Pythons", type="args")
+    parser.addini("once", "files of these that say the same on each", type="args")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -58,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    matrix = tuple(config.getini("matrix"))
+    matrix, once = (tuple(config.getini(name)) for name in ("matrix", "once"))
     for item in items:
         if isinstance(item, pytest.Function) and SERVICES.intersection(item.fixturenames):
             item.add_marker("services")
@@ -66,7 +70,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("alone")
         if item.nodeid.startswith(BESIDE_ONE):
             item.add_marker("beside_one")
-        if item.nodeid.startswith(matrix) and not any(item.iter_markers("services")):
+        is_of_matrix = item.nodeid.startswith(matrix) and not item.nodeid.startswith(once)
+        if is_of_matrix and not any(item.iter_markers("services")):
             item.add_marker("matrix")
     items[:] = ordered(items)
 

@@ -28,13 +28,24 @@ SPLIT = (
     "tests/fleet/",
     "tests/process/test_wedge.py",
 )
+# Files of one unit: each process of a test run would start the server that they need, which takes 5 s of a processor.
+TOGETHER = (
+    (
+        "tests/django/test_celery_rabbitmq.py",
+        "tests/django/queues/test_celery_brokers.py",
+        "tests/django/queues/test_celery_connection.py",
+        "tests/django/queues/test_deploys.py",
+        "tests/checks/test_amqp.py",
+    ),
+    ("tests/django/test_pages_browser.py", "tests/django/test_dashboard_browser.py"),
+)
 # What takes a minute must not be the last: how the names of units start, the longest first.
 LONGEST = (
     "tests/fleet/test_scale.py",
     "tests/django/test_project_shapes.py",
     "tests/django/test_servers.py",
     "tests/django/test_pages_browser.py",
-    "tests/django/test_dashboard_browser.py",
+    "tests/django/test_celery_rabbitmq.py",
     "tests/docs/test_examples.py",
     "tests/actions/test_eight_workers.py",
     "tests/alerts/test_incidents.py",
@@ -53,7 +64,6 @@ LONGEST = (
     "tests/process/test_first_use.py",
     "tests/django/queues/",
     "tests/django/queues_sql/",
-    "tests/django/test_celery_rabbitmq.py",
     "tests/django/test_celery.py",
     "tests/django/test_celery_workers.py",
     "tests/django/test_history_background.py",
@@ -103,7 +113,10 @@ def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the file of a test, or the test itself if it is a unit."""
+    """Return the file of a test, the first of those that are one unit, or the test itself if it is a unit."""
+    for files in TOGETHER:
+        if nodeid.startswith(files):
+            return files[0]
     return nodeid if nodeid.startswith(SPLIT) else nodeid.partition("::")[0]
 
 

@@ -20,7 +20,7 @@ CONTENDERS = ("Lifesigns, 22 checks", "django-health-check 4.8, 6 checks", "plai
 @pytest.mark.services
 def test_compare__short() -> None:
     command = [sys.executable, "-m", "benches.compare", "--short"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines() if line[:2] == "| "]
     judged = [row for row in rows if row[-1] in ("kept", "**missed**")]

@@ -79,7 +79,7 @@ def seed(names: list[str], now: float | None = None, *, plain: bool = False) -> 
         # In the last hour of a day the last 24 hours are that day, and minutes.
         rows += [Rollup(**RUNS, **fields) for fields in days]
         hours = range(HOUR.start(now) - 24 * HOUR.seconds, int(now), HOUR.seconds)
-        common = {"check_name": name, "period": "hour", "healthy": 3_600.0, **RUNS}
+        common = {"check_name": name, "period": "hour", **dict.fromkeys(WELL, 3_600.0), **RUNS}
         rows += [Rollup(**common, start=start, until=start) for start in hours]
     Rollup.objects.bulk_create(rows, batch_size=500)
     return len(rows)

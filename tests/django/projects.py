@@ -6,11 +6,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tests.django import interpreter
 from tests.services import Stack, workspace
 from tests.services.stack import NEVER
 
@@ -41,15 +41,12 @@ def environment(folder: Path, settings: dict[str, Any], **more: str) -> dict[str
 
 def run(folder: Path, settings: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
     """The interpreter with these arguments in that environment."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env=environment(folder, settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    return interpreter.run(*arguments, environment=environment(folder, settings), folder=folder, timeout=SECONDS)
+
+
+def run_new(folder: Path, settings: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The same in an interpreter that has imported nothing: for what is about imports, or about how it starts."""
+    return interpreter.run_new(*arguments, environment=environment(folder, settings), folder=folder, timeout=SECONDS)
 
 
 def run_json(folder: Path, settings: dict[str, Any], program: str) -> Any:
@@ -95,15 +92,7 @@ def run_text(folder: Path, settings: str, *arguments: str, **more: str) -> subpr
     given["PYTHONPATH"] = os.pathsep.join([str(folder), given["PYTHONPATH"]])
     # Of the next settings in the same second it would be taken for the compiled module.
     given["PYTHONDONTWRITEBYTECODE"] = "1"
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", *arguments],
-        env=given,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    return interpreter.run("-W", "ignore", *arguments, environment=given, folder=folder, timeout=SECONDS)
 
 
 def sqlite(folder: Path) -> dict[str, Any]:

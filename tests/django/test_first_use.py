@@ -23,7 +23,7 @@ import pytest
 
 from django_lifesigns.checks.imports import BUILT_IN
 from django_lifesigns.runtime import imports as first_use
-from tests.django.projects import environment, run
+from tests.django.projects import environment, run_new
 from tests.services import Redis
 
 PROCESSES = int(os.environ.get("LIFESIGNS_FIRST_USE", "4"))
@@ -195,7 +195,7 @@ def own_modules(tmp_path: Path) -> Path:
 
 def loaded(folder: Path, load: str, **settings: Any) -> list[str]:
     """Which of the modules a fresh process has imported once it has loaded a project with these settings."""
-    done = run(folder, settings, "-W", "ignore", "-c", LOADED.format(load=load, clients=CLIENTS))
+    done = run_new(folder, settings, "-W", "ignore", "-c", LOADED.format(load=load, clients=CLIENTS))
     assert done.returncode == 0, done.stderr
     found: list[str] = json.loads(done.stdout)
     return found
@@ -230,7 +230,7 @@ assert Client(headers={{"host": "localhost"}}).get("/health/dashboard/").status_
 packages = ("django_lifesigns.dashboard", "django_lifesigns.http", "django_lifesigns.views", "django.db.backends.")
 print(json.dumps(sorted(name for name in sys.modules.keys() - before if name.startswith(packages))))
 """
-    done = run(tmp_path, {}, "-W", "ignore", "-c", program)
+    done = run_new(tmp_path, {}, "-W", "ignore", "-c", program)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
 
@@ -253,7 +253,7 @@ get_wsgi_application()
 from django_lifesigns.runtime.engine import get_engine
 print(json.dumps(get_engine().run(["default_cache", "database_connectivity"])["checks"]))
 """
-    done = run(tmp_path, {"CACHES": {"default": CACHE}}, "-W", "ignore", "-c", program)
+    done = run_new(tmp_path, {"CACHES": {"default": CACHE}}, "-W", "ignore", "-c", program)
     assert done.returncode == 0, done.stderr
     checks = json.loads(done.stdout)
     assert {name: check["status"] for name, check in checks.items()} == {

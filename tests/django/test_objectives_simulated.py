@@ -31,6 +31,7 @@ from django_lifesigns.history.rollups.upsert import add
 from django_lifesigns.models import Rollup
 from django_lifesigns.runtime.engine import get_engine
 from tests.django.test_rollups_allot import counters
+from tests.loops import times
 from tests.process.prometheus import promtool
 
 pytestmark = pytest.mark.django_db
@@ -170,7 +171,7 @@ def total(minutes: Iterable[Counter[str]], *figures: str) -> int:
     return sum(seconds[figure] for seconds in minutes for figure in figures)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(times(1, 4)))
 @pytest.mark.parametrize("last_day", ["2026-11-11", "2027-04-02"], ids=["autumn", "spring"])
 def test_ninety_days_equal_the_model_of_each_minute(seed: int, last_day: str, settings: Any) -> None:
     """Faults, gaps, maintenance, restarts, two hosts, and a change of the clocks within the last 35 days."""

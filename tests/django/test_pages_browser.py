@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from django_lifesigns.runtime.engine import get_engine
 from django_lifesigns.targets.catalogue import CATALOGUE
 from tests.django.browsing import assert_accessible_unfolded, assert_clean
 from tests.services import Chromium
+from tests.services.browser import Tab
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,17 +52,26 @@ def site(settings: Any, live_server: Any) -> str:
     return url
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_page__in_each_look(chromium: Chromium, look: dict[str, Any], site: str, path: str) -> None:
-    with chromium.tab(f"{site}{path}", **look) as tab:
-        assert_clean(tab, site)
-        assert len([request for request in tab.requests if "/health/assets/" in request]) == 2
-        assert "root" in tab.text() or path == "/health/status/"
-        background = tab.run(lambda page: page.evaluate("getComputedStyle(document.body).backgroundColor"))
-        red = int(background.partition("(")[2].partition(",")[0])
-        assert red < 64 if look["scheme"] == "dark" else red > 192
-        if look["javascript"]:
-            assert_accessible_unfolded(tab)
+def pages(tab: Tab, site: str) -> Iterator[str]:
+    """Go from page to page, and yield the path of each: a tab for each takes three times as long."""
+    for path in PATHS:
+        tab.messages.clear()
+        tab.requests.clear()
+        tab.go(f"{site}{path}")
+        yield path
+
+
+def test_page__in_each_look(chromium: Chromium, look: dict[str, Any], site: str) -> None:
+    with chromium.tab(**look) as tab:
+        for path in pages(tab, site):
+            assert_clean(tab, site)
+            assert len([request for request in tab.requests if "/health/assets/" in request]) == 2, path
+            assert "root" in tab.text() or path == "/health/status/"
+            background = tab.run(lambda page: page.evaluate("getComputedStyle(document.body).backgroundColor"))
+            red = int(background.partition("(")[2].partition(",")[0])
+            assert red < 64 if look["scheme"] == "dark" else red > 192, path
+            if look["javascript"]:
+                assert_accessible_unfolded(tab)
 
 
 def test_health__without_javascript_is_complete(chromium: Chromium, site: str) -> None:
@@ -111,14 +122,14 @@ def test_keyboard__skips_to_content_and_opens_what_is_folded(chromium: Chromium,
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("path", PATHS)
-def test_page__from_right_to_left(chromium: Chromium, site: str, settings: Any, path: str, width: int) -> None:
+def test_page__from_right_to_left(chromium: Chromium, site: str, settings: Any, width: int) -> None:
     settings.LANGUAGE_CODE = "ar"
     get_engine().run()
-    with chromium.tab(f"{site}{path}", width=width) as tab:
-        assert tab.run(lambda page: page.evaluate("document.dir")) == "rtl"
-        assert_clean(tab, site)
-        assert tab.violations() == []
+    with chromium.tab(width=width) as tab:
+        for path in pages(tab, site):
+            assert tab.run(lambda page: page.evaluate("document.dir")) == "rtl", path
+            assert_clean(tab, site)
+            assert tab.violations() == [], path
 
 
 def test_page__in_print(chromium: Chromium, site: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from tests.django.projects import ROOT
 from tests.django.serving import GUNICORN, UVICORN, UWSGI, Server, answers, send_request, serving
+from tests.loops import times
 from tests.process.probes import fetch
 from tests.services import Redis, free_port, wait_until
 
@@ -194,7 +195,7 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
             seen.update(server.workers())
             answers(server.port)
             codes[ready(address)] += 1
-            return len(seen) >= 6 and runs(tmp_path) >= 5
+            return len(seen) >= times(4, 8) and runs(tmp_path) >= 5
 
         wait_until(is_recycled, 90, server.log)
         wait_until(lambda: len(server.listening(address)) == 2 and ready(address) == 200, 60, server.log)

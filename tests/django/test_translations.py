@@ -7,6 +7,7 @@ import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -105,17 +106,20 @@ def test_fields_have_translated_names() -> None:
         assert plain == [], model.__name__
 
 
-def messages() -> Iterator[str]:
+@cache
+def messages() -> tuple[str, ...]:
     """Each text in the sources and templates that is looked up; with its plural, as a catalogue has it."""
+    found: list[str] = []
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") in FUNCTIONS and node.args:
                 count = 2 if getattr(node.func, "id", "") == "ngettext" else 1
                 texts = [one.value for one in node.args[:count] if isinstance(one, ast.Constant)]
                 if len(texts) == count:
-                    yield "\0".join(map(str, texts))
+                    found.append("\0".join(map(str, texts)))
     for path in (PACKAGE / "templates").rglob("*.html"):
-        yield from re.findall(r'{% translate "(.*?)"', path.read_text())
+        found += re.findall(r'{% translate "(.*?)"', path.read_text())
+    return tuple(found)
 
 
 def catalogue(texts: dict[str, str]) -> bytes:

@@ -34,6 +34,8 @@ class MariaDb(Service):
             f"--datadir={self.data}",
             f"--socket={self.directory / 'mariadb.sock'}",
             f"--pid-file={self.directory / 'mariadb.pid'}",
+            # When another server starts, it removes what it takes for its own temporary tables in the common directory.
+            f"--tmpdir={self.directory}",
             f"--bind-address={self.host}",
             f"--port={self.port}",
             f"--init-file={self.users}",

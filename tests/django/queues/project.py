@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from typing_extensions import Self
 
+from tests.django import interpreter
 from tests.django.projects import ROOT, environment, sqlite
 from tests.services import wait_until
 from tests.services.processes import kill
@@ -35,6 +36,26 @@ CHECK = """
 from django_lifesigns.runtime.engine import get_engine
 result = get_engine().run(json_names, refresh=True)["checks"]
 """
+
+
+class Console:
+    """A process of the project that executes what is written to `input`, line by line, and prints to `output`."""
+
+    def __init__(self, variables: Mapping[str, str], folder: Path, log: IO[bytes]) -> None:
+        program = interpreter.parse(["-W", "ignore", "-c", CONSOLE], variables)
+        assert program is not None
+        (theirs_in, ours_in), (ours_out, theirs_out) = os.pipe(), os.pipe()
+        self.input, self.output = os.fdopen(ours_in, "w"), os.fdopen(ours_out)
+        with os.fdopen(theirs_in) as standard_input, os.fdopen(theirs_out, "w") as standard_output:
+            self._process = interpreter.start(program, variables, folder, standard_input, standard_output, log)
+
+    def close(self) -> None:
+        """End the input, and with it the process."""
+        with suppress(BrokenPipeError):
+            self.input.close()
+        code = self._process.wait(60)
+        self.output.close()
+        assert code is not None, "the console does not end"
 
 
 class QueueProject:
@@ -61,14 +82,14 @@ class QueueProject:
             PYTHONPATH=os.pathsep.join(path),
         )
         self._started: list[subprocess.Popen[bytes]] = []
-        self._console: subprocess.Popen[str] | None = None
+        self._console: Console | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._console is not None:
-            self._console.communicate(timeout=60)
+            self._console.close()
         for process in self._started:
             self.kill(process)
 
@@ -99,20 +120,10 @@ class QueueProject:
         """Run a program in the project's one process, and return the value of its variable `result`."""
         if self._console is None:
             with (self.folder / "log").open("ab") as log:
-                self._console = subprocess.Popen(
-                    [sys.executable, "-W", "ignore", "-c", CONSOLE],
-                    env=self.environment,
-                    cwd=self.folder,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    text=True,
-                )
-        assert self._console.stdin
-        assert self._console.stdout
-        self._console.stdin.write(json.dumps(program) + "\n")
-        self._console.stdin.flush()
-        line = self._console.stdout.readline()
+                self._console = Console(self.environment, self.folder, log)
+        self._console.input.write(json.dumps(program) + "\n")
+        self._console.input.flush()
+        line = self._console.output.readline()
         assert line, self.log()
         return json.loads(line)
 

@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.django import interpreter
 from tests.services.stack import NEVER
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).parent
@@ -69,24 +73,21 @@ class Project:
     settings: str
     variables: dict[str, str]
 
-    def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def python(self, *arguments: str, run: Run = interpreter.run_new) -> subprocess.CompletedProcess[str]:
         """Run the interpreter in the project's folder, for which the environment is all that it gets."""
         paths = [self.folder, HERE / "stand_ins", ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        inherited = {
+            name: os.environ[name]
+            for name in ("PATH", "HOME", "TMPDIR", "LANG", "PYTHONUNBUFFERED")
+            if name in os.environ
+        }
         variables = {**inherited, **self.variables, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-        return subprocess.run(
-            [sys.executable, *arguments],
-            env=variables | {"DJANGO_SETTINGS_MODULE": self.settings},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        environment = variables | {"DJANGO_SETTINGS_MODULE": self.settings}
+        return run(*arguments, environment=environment, folder=self.folder, timeout=SECONDS)
 
     def commands(self, *commands: tuple[str, ...]) -> list[dict[str, Any]]:
         """Run commands of `manage.py` one after another: arguments, exit code and output of each."""
-        done = self.python("-c", COMMANDS, json.dumps(commands))
+        done = self.python("-c", COMMANDS, json.dumps(commands), run=interpreter.run)
         assert done.returncode == 0, done.stderr
         found: list[dict[str, Any]] = json.loads(done.stdout)
         return found
