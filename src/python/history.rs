@@ -1,7 +1,6 @@
 //! What the history in time is made of, and what it knows of objectives.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pyo3::prelude::*;
