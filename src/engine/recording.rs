@@ -1,4 +1,4 @@
-//! Whose turn it is to record results in a history: of the processes that share, one has it until it ends.
+//! Recording results in a history takes turns: of the processes that share, one has them until it ends.
 //!
 //! ```text
 //!   start ──► claims the name every pause, gathers the results of all processes, has Python fetch them
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Python is called at once, then every so many seconds, sooner where many results wait, and every pause while this process
-//! drains: it is about to end. Who takes over when it has is decided by [`super::claims`].
+//! drains: it is about to end. [`super::claims`] notices when it has.
 
 use std::io;
 use std::sync::{Arc, Weak};

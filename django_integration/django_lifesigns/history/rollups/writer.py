@@ -24,7 +24,7 @@ logger = logging.getLogger("django_lifesigns")
 
 # As what processes that share claim the next turn.
 NAME = "lifesigns.rollups"
-# Less than two turns of whoever records, which may be a little early.
+# Less than two turns of the process that records, which may be a little early.
 ROLL_SECONDS = 55.0
 RETRY_SECONDS = 15.0
 # Reading the counters more often would make the minutes no better.

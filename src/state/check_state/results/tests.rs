@@ -115,5 +115,5 @@ fn result_goes_to_the_history_once_it_is_stored_and_only_once() {
     unrecorded.set_recording(false);
     run(&here);
     here.store_result(SECOND);
-    assert_eq!((taken(), here.unrecorded(None).is_some()), (0, true), "it is read once somebody records");
+    assert_eq!((taken(), here.unrecorded(None).is_some()), (0, true), "it is read once a process records");
 }
