@@ -17,11 +17,12 @@ from django.core.checks import run_checks
 from tests.django.projects import ROOT, environment, migrate, run
 from tests.process.probes import answers, fetch
 from tests.services import Redis, free_port, wait_until
+from tests.services.celery_files import WHOLE_MESSAGES
 from tests.services.processes import kill
 
 pytest.importorskip("celery")
 
-APP = """
+APP = f"""{WHOLE_MESSAGES}
 import ctypes
 import time
 from celery import Celery

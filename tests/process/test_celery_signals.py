@@ -15,6 +15,7 @@ import pytest
 
 from lifesigns import Engine
 from tests.services import free_port, wait_until
+from tests.services.celery_files import WHOLE_MESSAGES
 from tests.services.processes import kill
 
 pytest.importorskip("celery")
@@ -63,7 +64,7 @@ def test_worker_sends_heartbeats_answers_probes_and_drains(pool: str, tmp_path: 
     port = free_port()
     for name in ("in", "control"):
         (tmp_path / name).mkdir()
-    (tmp_path / "tasks.py").write_text(APP.format(folder=str(tmp_path), port=port))
+    (tmp_path / "tasks.py").write_text(WHOLE_MESSAGES + APP.format(folder=str(tmp_path), port=port))
     engine = Engine(share="host", application="celery-test", store_path=tmp_path / "store")
     engine.register("worker", {"kind": "heartbeat", "name": pool, "max_age": 10}, ttl=0.01)
     assert engine.check("worker")["status"] == "error"
