@@ -20,7 +20,7 @@ pub struct WatchedClaims {
 }
 
 /// When Python is to be notified that a name was not claimed, unless it is by then.
-pub struct Notice {
+pub struct ClaimNotice {
     pub watched: Arc<WatchedClaims>,
     pub at: Instant,
 }
@@ -33,12 +33,12 @@ impl Engine {
     }
 
     /// The next notice, if claims are watched: the `known` one until its time, then as the claims are by then.
-    pub fn next_notice(&self, known: Option<Notice>) -> Option<Notice> {
+    pub fn next_notice(&self, known: Option<ClaimNotice>) -> Option<ClaimNotice> {
         let watched = self.watched.load_full()?;
         if *self.scope() == Scope::Process {
             return None;
         }
-        let is_valid = |known: &Notice| Arc::ptr_eq(&known.watched, &watched) && known.at > Instant::now();
+        let is_valid = |known: &ClaimNotice| Arc::ptr_eq(&known.watched, &watched) && known.at > Instant::now();
         if let Some(known) = known.filter(is_valid) {
             return Some(known);
         }
@@ -46,6 +46,6 @@ impl Engine {
         // As long as there is no claim the gap does not start.
         let latest = history_marks::latest(self.scope(), &watched.name).unwrap_or(now);
         let at = Instant::now() + latest.saturating_add(watched.gap).saturating_sub(now);
-        Some(Notice { watched, at })
+        Some(ClaimNotice { watched, at })
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::claims::Notice;
+use super::claims::ClaimNotice;
 use super::registry::Registered;
 use super::runner;
 use crate::engine::Engine;
@@ -133,7 +133,12 @@ fn renew_due(
 
 /// Notifies Python if claims were missed, and returns when to wake up: at `look_at`, unless they may be missed for long by
 /// then, and no heartbeat sees it.
-fn follow_claims(engine: &Engine, known: &mut Option<Notice>, look_at: Instant, process: &Arc<Process>) -> Instant {
+fn follow_claims(
+    engine: &Engine,
+    known: &mut Option<ClaimNotice>,
+    look_at: Instant,
+    process: &Arc<Process>,
+) -> Instant {
     *known = engine.next_notice(known.take());
     let Some(notice) = known else { return look_at };
     let now = Instant::now();

@@ -142,7 +142,7 @@ impl Capacity {
         let mut idle: Vec<_> = open.iter().filter(|connection| connection.is_idle()).collect();
         let now = clock::now();
         let unused = idle.iter().filter(|connection| !connection.is_used()).count();
-        let new_are_safe = unused <= open.len() / NEW_SHARE;
+        let new_are_safe = unused <= (open.len() / NEW_SHARE).max(1);
         idle.sort_by_key(|connection| connection.worth(now, new_are_safe));
         let _ = idle.into_iter().chain(open.iter()).any(|connection| connection.close());
         !open.is_empty()

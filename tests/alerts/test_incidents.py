@@ -481,7 +481,7 @@ def test_host_scope__version_that_does_not_alert__leaves_the_incident_to_those_t
     wait_until(lambda: receiver.of("database") == ["triggered"])
     time.sleep(3.5)  # three steps of both services
     assert receiver.of("database") == ["triggered"]
-    before.broken = False
+    before.broken = after.broken = False
     wait_until(lambda: receiver.of("database") == ["triggered", "resolved"])
 
 

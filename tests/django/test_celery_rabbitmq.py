@@ -191,7 +191,8 @@ def test_celery_shows_what_hangs_in_its_pool(project: Project) -> None:
 
         def has_run_for_a_second() -> bool:
             results.append(found(project)["task_workers"])
-            return bool(results[-1].get("details", {}).get("oldest_running_seconds", 0) >= 1)
+            oldest = results[-1].get("details", {}).get("oldest_running_seconds")
+            return bool(oldest is not None and oldest >= 1)
 
         wait_until(has_run_for_a_second, 60, project.log())
     assert (results[-1]["status"], results[-1]["details"]["running_tasks"]) == ("healthy", 1), results

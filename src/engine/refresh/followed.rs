@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::plans::overdue_at;
 use crate::engine::Engine;
-use crate::engine::claims::Notice;
+use crate::engine::claims::ClaimNotice;
 use crate::engine::registry::Registered;
 use crate::runtime::PerProcess;
 use crate::runtime::wake::wake;
@@ -57,7 +57,7 @@ impl Followed {
 pub struct HeartbeatLook {
     results: Option<Arc<FollowedResults>>,
     due: Option<Instant>,
-    notice: Option<Notice>,
+    notice: Option<ClaimNotice>,
 }
 
 impl HeartbeatLook {

@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::engine::registry::{Answer, CheckRequest, Lead, Registered};
-use crate::model::NotRun;
+use crate::model::{NotRun, Outcome, Status};
 use crate::runtime::background::TICK;
 use crate::runtime::{Process, random};
-use crate::state::TableSnapshot;
+use crate::state::{Scope, TableSnapshot};
 
 /// How long before its end a result is renewed, beside the time that the run itself takes.
 const LEAD: Duration = Duration::from_millis(500);
@@ -78,13 +78,16 @@ impl Plan {
         // Where nothing is known here another host of a fleet may know it.
         let duration = latest.as_ref().map_or(Duration::ZERO, |latest| latest.duration);
         let is_own = state.is_own();
-        let part = if is_own || tick.is_none() { self.part } else { 1.0 };
+        // Whether this process renews it before the others look: not while it fails.
+        let is_first = is_own && !(is_shared(check) && latest.as_deref().is_some_and(is_failing));
+        let part = if is_first || !is_own && tick.is_none() { self.part } else { 1.0 };
         // One host of a fleet takes over what another one finds: each process of it as soon as it is due.
-        let slack = if is_own || check.fleet().is_some() { Duration::ZERO } else { slack(period) };
+        let is_followed = !is_own && check.fleet().is_none();
+        let slack = latest.as_deref().filter(|_| is_followed).map_or(Duration::ZERO, |latest| slack(period, latest));
         let age = renewal_age(period, duration, part) + slack;
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
-        if let Some(at) = look_at(due, now, tick, is_own) {
+        if let Some(at) = look_at(due, now, tick, is_first) {
             let is_followed = !slack.is_zero() && tick.is_some() && check.options.ttl >= FOLLOWED_TTL;
             return if is_followed { NextLook::Followed(at) } else { NextLook::At(at) };
         }
@@ -120,19 +123,28 @@ fn renewal_age(period: Duration, duration: Duration, part: f64) -> Duration {
 pub fn overdue_at(check: &Registered, period: Duration, snapshot: Option<&TableSnapshot>) -> Option<Instant> {
     let state = check.state();
     let latest = state.latest(snapshot).0.filter(|latest| !state.is_own() && !check.replaced_after(latest))?;
-    Some(latest.finished + renewal_age(period, latest.duration, 1.0) + slack(period))
+    Some(latest.finished + renewal_age(period, latest.duration, 1.0) + slack(period, &latest))
 }
 
-/// By how much a result of another process is overdue before this one renews it.
-fn slack(period: Duration) -> Duration {
-    SLACK.min(period * 3 / 4)
+/// By how much a result of another process is overdue before this one renews it. What fails is renewed by one process and
+/// then by another: whether it fails in each tells a fault of the dependency from one of a process.
+fn slack(period: Duration, latest: &Outcome) -> Duration {
+    if is_failing(latest) { Duration::ZERO } else { SLACK.min(period * 3 / 4) }
 }
 
-/// When to look again at a result that is to be renewed at `due`; `None`: now. At ticks, which a result of this process
-/// must not miss, since the next look would be too late; that of another one is looked at once it is due.
-fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_own: bool) -> Option<Instant> {
+fn is_failing(latest: &Outcome) -> bool {
+    latest.status == Status::Error
+}
+
+fn is_shared(check: &Registered) -> bool {
+    !matches!(check.shared.scope, Scope::Process)
+}
+
+/// When to look again at a result that is to be renewed at `due`; `None`: now. At ticks, which the process that renews it
+/// first must not miss, since the next look would be too late; the others look once it is due.
+fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_first: bool) -> Option<Instant> {
     match tick {
-        Some(tick) if is_own => (due > tick).then(|| tick + whole_ticks(due.saturating_duration_since(tick))),
+        Some(tick) if is_first => (due > tick).then(|| tick + whole_ticks(due.saturating_duration_since(tick))),
         Some(tick) => (due > now).then(|| {
             let missing = due.saturating_duration_since(tick);
             let before = whole_ticks(missing);
@@ -153,7 +165,7 @@ mod tests {
     use super::*;
     use crate::checks::callable::CallableCheck;
     use crate::engine::Engine;
-    use crate::model::CheckOptions;
+    use crate::model::{CheckError, CheckOptions, Finding};
 
     #[test]
     fn own_result_is_renewed_at_the_last_tick_and_that_of_another_process_once_it_is_due() {
@@ -197,9 +209,12 @@ mod tests {
 
     #[test]
     fn result_of_another_process_is_renewed_before_two_periods_are_over() {
+        let now = Instant::now();
+        let healthy = Outcome::of(Ok(Finding::new(Status::Healthy, "")), now, Duration::ZERO);
+        let failing = Outcome::of(Err(CheckError::Panicked), now, Duration::ZERO);
         for period in [100, 1_000, 4_096, 5_000, 30_000, 300_000].map(Duration::from_millis) {
-            let now = Instant::now();
-            let due = now + renewal_age(period, Duration::ZERO, 1.0) + slack(period);
+            assert_eq!(slack(period, &failing), Duration::ZERO);
+            let due = now + renewal_age(period, Duration::ZERO, 1.0) + slack(period, &healthy);
             let tick = (period >= 4 * TICK).then_some(now + TICK);
             let at = look_at(due, now, tick, false).unwrap();
             assert!(at - now >= period && at - now < 2 * period, "{period:?}: {:?}", at - now);
