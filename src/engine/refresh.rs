@@ -3,6 +3,7 @@
 //! Of the processes that share, the one that has run a check last runs it again, at the last tick before it is time. The
 //! others look some seconds later whether it has, so that they find most results renewed, and one look does for all of
 //! them: one that has ended, or is busy, is replaced then, or by the first caller that does not accept an older result.
+//! A check that fails is run by whichever process looks first once it is due, so by one after the other.
 //! Between these moments a process sleeps, unless something changes in it: then it looks at its next tick.
 
 pub mod followed;
