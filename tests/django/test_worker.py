@@ -333,7 +333,9 @@ def slow(get_response):
     def answer(request):
         if request.path == "/wedge/":
             note_request()
-            time.sleep(5)
+            # Not at once: a signal that arrives just before a sleep is handled after it.
+            for _ in range(50):
+                time.sleep(0.1)
         return get_response(request)
     return answer
 
