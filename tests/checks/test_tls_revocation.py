@@ -212,3 +212,8 @@ def test_sslcrldir_without_lists_is_configuration_error(
         assert result["error_type"] == "ConfigurationError", result
         assert expected in result["message"]
         assert str(directory) in result["message"]
+
+
+def test_sslcrldir_of_a_server_that_is_not_verified_is_not_read(revoked_server: Postgres, tmp_path: Path) -> None:
+    where = server(revoked_server, host="localhost", sslmode="require")
+    assert run(spec("postgres", {**where, "sslcrldir": str(tmp_path / "none")}))["status"] == "healthy"

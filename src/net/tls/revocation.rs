@@ -1,6 +1,7 @@
 //! Revocation lists, from a file and from a directory.
 
 use std::ffi::OsStr;
+use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,8 +19,11 @@ pub fn verifier(
     roots: &Arc<RootCertStore>,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<WebPkiServerVerifier>>, CheckError> {
+    if tls.verify == Verify::Nothing {
+        return Ok(None);
+    }
     let files = files(tls)?;
-    if files.is_empty() || tls.verify == Verify::Nothing {
+    if files.is_empty() {
         return Ok(None);
     }
     let mut lists = Vec::new();
@@ -43,28 +47,26 @@ pub fn verifier(
 
 /// The file, and those of the directory, of which there is at least one.
 fn files(tls: &Tls) -> Result<Vec<PathBuf>, CheckError> {
-    let mut files: Vec<_> = tls.crl.iter().cloned().collect();
-    if let Some(directory) = &tls.crl_directory {
-        let unreadable = |error: std::io::Error| {
-            CheckError::Configuration(format!(
-                "the directory of revocation lists {} cannot be read: {}",
-                directory.display(),
-                os_error::text(&error)
-            ))
-        };
-        let known = files.len();
-        for entry in directory.read_dir().map_err(unreadable)? {
-            files.push(entry.map_err(unreadable)?.path());
-        }
-        files.retain(|path| Some(path) == tls.crl.as_ref() || is_list(path));
-        if files.len() == known {
-            return Err(CheckError::Configuration(format!(
-                "{} holds no revocation list: they are in files that end in .r0, as `openssl rehash` names them",
-                directory.display()
-            )));
-        }
+    let listed = tls.crl_directory.as_deref().map(lists_in).transpose()?;
+    Ok(tls.crl.iter().cloned().chain(listed.unwrap_or_default()).collect())
+}
+
+fn lists_in(directory: &Path) -> Result<Vec<PathBuf>, CheckError> {
+    let entries = directory.read_dir().and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(|error| {
+        CheckError::Configuration(format!(
+            "the directory of revocation lists {} cannot be read: {}",
+            directory.display(),
+            os_error::text(&error)
+        ))
+    })?;
+    let lists: Vec<_> = entries.iter().map(DirEntry::path).filter(|path| is_list(path)).collect();
+    if lists.is_empty() {
+        return Err(CheckError::Configuration(format!(
+            "{} holds no revocation list: they are in files that end in .r0, as `openssl rehash` names them",
+            directory.display()
+        )));
     }
-    Ok(files)
+    Ok(lists)
 }
 
 /// Whether it is named `HASH.rNUMBER`.
