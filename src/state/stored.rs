@@ -99,6 +99,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::state::scratch::Scratch;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -133,8 +134,8 @@ mod tests {
 
     #[test]
     fn value_of_a_version_with_more_variants_is_left_until_it_is_replaced() {
-        let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-        let scope = Scope::Host(directory.join("store"));
+        let scratch = Scratch::new();
+        let scope = Scope::Host(scratch.0.join("store"));
         let (new, old) = (Stored::<New>::new(&scope, "kinds 1"), Stored::<Old>::new(&scope, "kinds 1"));
         let change = |value: New| {
             new.update(SECOND, |known| {
@@ -151,6 +152,5 @@ mod tests {
         assert_eq!(new.read(None, |known| known.0.len()), 2);
         old.update(SECOND, |_| true).unwrap();
         assert_eq!(new.read(None, Clone::clone), New(vec![NewKind::Known]));
-        std::fs::remove_dir_all(directory).unwrap();
     }
 }

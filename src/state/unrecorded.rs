@@ -30,6 +30,13 @@ pub struct UnrecordedResult {
     pub is_claimed: bool,
 }
 
+impl UnrecordedResult {
+    /// When it was found, since 1970.
+    fn found_at(&self) -> Duration {
+        self.outcome.at.duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
 /// The results of one engine that wait, oldest first.
 #[derive(Default)]
 pub struct UnrecordedResults {
@@ -89,10 +96,9 @@ impl UnrecordedResults {
     fn claim(&self, share: &Scope, read: Vec<UnrecordedResult>, gathered: &mut BoundedResults) {
         let BoundedResults { results, dropped } = take_all(&mut *lock(&self.found));
         gathered.dropped += dropped;
-        let at = |result: &UnrecordedResult| result.outcome.at.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut results: Vec<_> = results.into_iter().chain(read).collect();
-        results.sort_by_key(at);
-        let named: Vec<_> = results.iter().map(|result| (&*result.name, at(result))).collect();
+        results.sort_by_key(UnrecordedResult::found_at);
+        let named: Vec<_> = results.iter().map(|result| (&*result.name, result.found_at())).collect();
         let claims = history_marks::note_all(share, &named, Duration::ZERO);
         for (result, claim) in results.into_iter().zip(claims) {
             if claim != Some(false) {
@@ -116,8 +122,7 @@ mod tests {
     }
 
     fn times(results: &[UnrecordedResult]) -> Vec<u64> {
-        let at = |result: &UnrecordedResult| result.outcome.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        results.iter().map(|result| at(result).as_secs()).collect()
+        results.iter().map(|result| result.found_at().as_secs()).collect()
     }
 
     #[test]

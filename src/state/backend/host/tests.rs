@@ -4,11 +4,12 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use super::*;
+use crate::state::scratch::Scratch;
 
 #[test]
 fn snapshot_saves_reads_of_unchanged_values_only() {
-    let directory = std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()));
-    let store = HostStore::at(&directory.join("store"));
+    let scratch = Scratch::new();
+    let store = HostStore::at(&scratch.0.join("store"));
     assert!(store.snapshot().is_none(), "not open yet");
     let entry = store.entry([7; 16]);
     let (mut writer, mut reader) = (EntryVersion::default(), EntryVersion::default());
@@ -29,30 +30,23 @@ fn snapshot_saves_reads_of_unchanged_values_only() {
     let after = store.snapshot();
     assert_eq!(store.read_if_changed(&entry, &mut reader, after.as_ref()).as_deref(), Some(b"second".as_slice()));
     assert_eq!(reader, writer);
-
-    std::fs::remove_dir_all(directory).unwrap();
-}
-
-fn scratch() -> PathBuf {
-    std::env::temp_dir().join(format!("lifesigns-test-{}", uuid::Uuid::new_v4()))
 }
 
 #[test]
 fn read_of_an_unknown_key_takes_no_slot() {
-    let directory = scratch();
-    let store = HostStore::at(&directory.join("store"));
+    let scratch = Scratch::new();
+    let store = HostStore::at(&scratch.0.join("store"));
     let (entry, mut known) = (store.entry([7; 16]), EntryVersion::default());
     for _ in 0..3 {
         assert_eq!(store.read_if_changed(&entry, &mut known, None), None);
     }
     assert_eq!(store.slots.load(Ordering::Relaxed), 0);
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn full_table_stops_sharing_of_new_keys_only() {
-    let directory = scratch();
-    let store = HostStore::at(&directory.join("store"));
+    let scratch = Scratch::new();
+    let store = HostStore::at(&scratch.0.join("store"));
     let timeout = Duration::from_secs(1);
     let key = |index: u32| {
         let mut key = [1; 16];
@@ -76,13 +70,12 @@ fn full_table_stops_sharing_of_new_keys_only() {
     let entry = store.entry(key(7));
     let value = store.read_if_changed(&entry, &mut EntryVersion::default(), None);
     assert_eq!(value.as_deref(), Some(b"value".as_slice()));
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn deleted_file_is_replaced_within_seconds() {
-    let directory = scratch();
-    let path = directory.join("store");
+    let scratch = Scratch::new();
+    let path = scratch.0.join("store");
     let store = HostStore::at(&path);
     let entry = store.entry([7; 16]);
     let update = || {
@@ -98,13 +91,12 @@ fn deleted_file_is_replaced_within_seconds() {
         update().unwrap();
         std::thread::sleep(Duration::from_millis(20));
     }
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn stale_files_are_removed_and_used_ones_are_kept() {
-    let directory = scratch();
-    let path = |name: &str| directory.join(name);
+    let scratch = Scratch::new();
+    let path = |name: &str| scratch.0.join(name);
     let old = std::time::SystemTime::now() - Duration::from_secs(25 * 3_600);
     let age = |name: &str| File::options().write(true).open(path(name)).unwrap().set_modified(old).unwrap();
     let make = |name: &str| StoreFile::open(&path(name)).unwrap().0;
@@ -129,20 +121,19 @@ fn stale_files_are_removed_and_used_ones_are_kept() {
     // Locks of its own process prove nothing where they are POSIX locks.
     let kept = if cfg!(target_os = "linux") { Vec::new() } else { vec![path("used.3.lifesigns")] };
     let used: Vec<_> = kept.iter().map(PathBuf::as_path).collect();
-    assert_eq!(stale_files::remove(&directory, &used, std::time::SystemTime::now()), 4);
+    assert_eq!(stale_files::remove(&scratch.0, &used, std::time::SystemTime::now()), 4);
     let mut left: Vec<_> =
-        std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        std::fs::read_dir(&scratch.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
     assert_eq!(left, [".hidden.lifesigns", "notes.txt", "recent.3.lifesigns", "used.3.lifesigns"]);
     drop(in_use);
-    assert_eq!(stale_files::remove(&directory, &[], std::time::SystemTime::now()), 1);
-    std::fs::remove_dir_all(directory).unwrap();
+    assert_eq!(stale_files::remove(&scratch.0, &[], std::time::SystemTime::now()), 1);
 }
 
 #[test]
 fn file_lost_while_it_is_verified_is_opened_again() {
-    let directory = scratch();
-    let store = HostStore::at(&directory.join("store"));
+    let scratch = Scratch::new();
+    let store = HostStore::at(&scratch.0.join("store"));
     for _ in 0..100 {
         let file = store.file().unwrap();
         file.mark_lost();
@@ -151,13 +142,12 @@ fn file_lost_while_it_is_verified_is_opened_again() {
         file.mark_lost();
         assert!(store.file().is_some(), "opened after the verification");
     }
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]
 fn member_is_alive_after_another_process_replaced_the_content() {
-    let directory = scratch();
-    let path = directory.join("store");
+    let scratch = Scratch::new();
+    let path = scratch.0.join("store");
     let store = HostStore::at(&path);
     let update = || {
         let entry = store.entry([7; 16]);
@@ -171,5 +161,4 @@ fn member_is_alive_after_another_process_replaced_the_content() {
     assert!(!other.is_alive(&owner));
     update().unwrap();
     assert_eq!(other.is_alive(&owner), cfg!(target_os = "linux"));
-    std::fs::remove_dir_all(directory).unwrap();
 }
