@@ -179,9 +179,14 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a question for the nearest of the known names; empty if none is near."""
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """Return the nearest of the known names, None if none is near."""
     import difflib
 
-    nearest = difflib.get_close_matches(name, list(known), n=1)
-    return f"Did you mean {nearest[0]!r}?" if nearest else ""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question for the nearest of the known names; empty if none is near."""
+    nearest = nearest_name(name, known)
+    return f"Did you mean {nearest!r}?" if nearest else ""

@@ -185,7 +185,8 @@ class Engine(Registry, Alerting, Acting):
         """
         if self._recording_id is None:
             self._recording_id = self._in_background(name, function)
-        callables.remember(self._recording_id, function, "")
+        else:
+            callables.remember(self._recording_id, function, "")
         _core.start_recording(self._native, name, self._recording_id, pause, every)
 
     def is_recording(self) -> bool:

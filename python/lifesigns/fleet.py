@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lifesigns import _core
-from lifesigns.arguments import hide_secrets
+from lifesigns.arguments import hide_secrets, nearest_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,15 +51,14 @@ def validate_fleet(fleet: Mapping[str, Any]) -> None:
 def _refuse_unknown(fleet: Mapping[str, Any]) -> None:
     """Raise ValueError for a key that neither the fleet nor its server has."""
     import dataclasses
-    import difflib
 
     from lifesigns.specs import Redis
 
     known = [*OWN, *(field.name for field in dataclasses.fields(Redis))]
     for key in fleet:
         if key not in known:
-            nearest = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
+            nearest = nearest_name(str(key), known)
+            hint = f"did you mean {nearest!r}?" if nearest else f"known are {', '.join(known)}"
             raise ValueError(f"fleet: unknown field {str(key)!r}: {hint}")
 
 

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Engine;
 use crate::model::CheckError;
-use crate::runtime::background::{BackgroundTask, TICK, next_tick};
+use crate::runtime::background::{BackgroundTask, TICK, next_tick, whole_ticks};
 use crate::runtime::process::draining;
 use crate::runtime::{PerProcess, Process, diagnostics};
 use crate::state::{UnrecordedResult, UnrecordedResults, history_marks};
@@ -130,11 +130,10 @@ async fn fetch(callable: u64, process: Arc<Process>) {
 /// turn would be refused.
 fn next_look(pause: Duration) -> Instant {
     let now = Instant::now();
-    let ticks = u32::try_from(pause.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX);
-    match ticks {
-        0 | 1 => now + pause,
-        _ => (next_tick() + TICK.saturating_mul(ticks - 1)).max(now + pause.mul_f64(0.6)),
+    if pause < TICK * 2 {
+        return now + pause;
     }
+    (next_tick() + whole_ticks(pause) - TICK).max(now + pause.mul_f64(0.6))
 }
 
 #[cfg(test)]

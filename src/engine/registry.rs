@@ -105,12 +105,15 @@ impl Registered {
         self.active.load_full()
     }
 
+    /// Which processes share its results.
+    pub fn scope(&self) -> &Scope {
+        if self.options.scope == CheckScope::Process { &Scope::Process } else { &self.shared.scope }
+    }
+
     pub fn state(&self) -> Arc<CheckState> {
         let make = || {
             let events = self.shared.events.get_or_init(Queue::default);
-            let alone = self.options.scope == CheckScope::Process;
-            let scope = if alone { &Scope::Process } else { &self.shared.scope };
-            let backend = scope.backend(&self.options);
+            let backend = self.scope().backend(&self.options);
             let unrecorded = self.shared.unrecorded.get_or_init(UnrecordedResults::default);
             let (name, stale_after) = (self.name.clone(), self.stale_after);
             Arc::new(CheckState::new(name, &self.options, stale_after, events, unrecorded, backend))

@@ -130,7 +130,7 @@ static SNAPSHOTS: PerProcess<ArcSwap<Snapshots>> = PerProcess::new();
 
 /// The statuses of this container's processes that use the store at that path, read from there.
 pub fn read_statuses(path: &Path) -> Vec<ProcessStatus> {
-    of_container(current(store::read(path).unwrap_or_default(), clock::now()), container())
+    of_container(current(store::read(path), clock::now()), container())
 }
 
 /// The statuses of the other processes of this container, as they were last read. Touches no store.
@@ -196,8 +196,9 @@ mod store {
         Some(decode(&store.read_statuses().ok()?))
     }
 
-    pub fn read(path: &Path) -> Option<Vec<ProcessStatus>> {
-        Some(decode(&HostStore::at(path).read_statuses().ok()?))
+    /// None where the store cannot be read.
+    pub fn read(path: &Path) -> Vec<ProcessStatus> {
+        decode(&HostStore::at(path).read_statuses().unwrap_or_default())
     }
 
     /// Without the last of its addresses where they are too many or too long.
@@ -243,8 +244,8 @@ mod store {
         Some(vec![status])
     }
 
-    pub fn read(_: &Path) -> Option<Vec<ProcessStatus>> {
-        None
+    pub fn read(_: &Path) -> Vec<ProcessStatus> {
+        Vec::new()
     }
 }
 

@@ -29,6 +29,11 @@ pub fn next_tick() -> Instant {
     now + TICK - Duration::from_nanos((since.as_nanos() % TICK.as_nanos()) as u64)
 }
 
+/// As many whole ticks as there are in that time.
+pub fn whole_ticks(time: Duration) -> Duration {
+    TICK.saturating_mul(u32::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX))
+}
+
 /// Something that a fork ends and that the child starts again for itself.
 pub trait BackgroundService: Send + Sync {
     /// Starts it in this process, if it does not run here. Does not block.

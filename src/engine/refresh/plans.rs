@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::engine::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{NotRun, Outcome, Status};
-use crate::runtime::background::TICK;
+use crate::runtime::background::{TICK, whole_ticks};
 use crate::runtime::{Process, random};
 use crate::state::{Scope, TableSnapshot};
 
@@ -79,11 +79,14 @@ impl Plan {
         let duration = latest.as_ref().map_or(Duration::ZERO, |latest| latest.duration);
         let is_own = state.is_own();
         // Whether this process renews it before the others look: not while it fails.
-        let is_first = is_own && !(is_shared(check) && latest.as_deref().is_some_and(is_failing));
+        let is_shared = *check.scope() != Scope::Process;
+        let is_first = is_own && !(is_shared && latest.as_deref().is_some_and(is_failing));
         let part = if is_first || !is_own && tick.is_none() { self.part } else { 1.0 };
         // One host of a fleet takes over what another one finds: each process of it as soon as it is due.
-        let is_followed = !is_own && check.fleet().is_none();
-        let slack = latest.as_deref().filter(|_| is_followed).map_or(Duration::ZERO, |latest| slack(period, latest));
+        let slack = match &latest {
+            Some(latest) if !is_own && check.fleet().is_none() => slack(period, latest),
+            _ => Duration::ZERO,
+        };
         let age = renewal_age(period, duration, part) + slack;
         let valid = latest.as_ref().filter(|latest| !check.replaced_after(latest));
         let due = valid.map_or(now, |latest| latest.finished + age).max(self.not_before);
@@ -136,10 +139,6 @@ fn is_failing(latest: &Outcome) -> bool {
     latest.status == Status::Error
 }
 
-fn is_shared(check: &Registered) -> bool {
-    !matches!(check.shared.scope, Scope::Process)
-}
-
 /// When to look again at a result that is to be renewed at `due`; `None`: now. At ticks, which the process that renews it
 /// first must not miss, since the next look would be too late; the others look once it is due.
 fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_first: bool) -> Option<Instant> {
@@ -152,11 +151,6 @@ fn look_at(due: Instant, now: Instant, tick: Option<Instant>, is_first: bool) ->
         }),
         None => (due > now).then_some(due),
     }
-}
-
-/// As many whole ticks as there are in that time.
-fn whole_ticks(time: Duration) -> Duration {
-    TICK.saturating_mul(u32::try_from(time.as_nanos() / TICK.as_nanos()).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
