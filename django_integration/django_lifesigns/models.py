@@ -21,6 +21,7 @@ from django_lifesigns.actions.tables import ActionRun, ActionSwitch
 from django_lifesigns.alerts.tables import Delivery, Incident, Silence
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.availability import AvailabilityManager
+from django_lifesigns.history.log_row import of_result
 from django_lifesigns.history.rollups.model import Rollup as Rollup  # for Django to find it here
 from django_lifesigns.runtime.threshold_rules import wanted_instead
 
@@ -77,23 +78,10 @@ class HealthCheckLog(models.Model):
         return f"{self.check_name}: {self.status} at {self.checked_at}"
 
     @classmethod
-    def of(cls, name: str, result: Mapping[str, Any], correlation_id: str | None = None) -> HealthCheckLog:
-        """The row of a result, not saved yet."""
-        at = parse_datetime(str(result.get("timestamp")))
-        return cls(
-            check_name=name,
-            status=result.get("status", "error"),
-            message=result.get("message") or "",
-            details=result.get("details") or {},
-            duration_ms=result.get("duration_ms", 0.0),
-            checked_at=kept(at) if at else timezone.now(),
-            correlation_id=correlation_id,
-        )
-
-    @classmethod
     def log_check(cls, check_name: str, result: Mapping[str, Any]) -> HealthCheckLog:
         """Save a result."""
-        row = cls.of(check_name, result)
+        at = parse_datetime(str(result.get("timestamp")))
+        row = cls(check_name=check_name, **of_result(result), checked_at=kept(at) if at else timezone.now())
         row.save(force_insert=True)
         return row
 

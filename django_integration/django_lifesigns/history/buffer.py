@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from django_lifesigns.history.rows import LogRow
+    from django_lifesigns.history.log_row import LogRow
 
 logger = logging.getLogger("django_lifesigns")
 

@@ -14,7 +14,7 @@ from django_lifesigns.checks.timezones import utc
 from lifesigns import Engine
 
 if TYPE_CHECKING:
-    from django_lifesigns.history.rows import LogRow
+    from django_lifesigns.history.log_row import LogRow
 
 
 def log_every() -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import DataError, IntegrityError, connections, router, transaction
@@ -14,6 +12,7 @@ from django.utils.dateparse import parse_datetime
 
 from django_lifesigns.checks.timezones import kept
 from django_lifesigns.history.json_text import to_json
+from django_lifesigns.history.log_row import LogRow, of_result
 from django_lifesigns.history.statements import Values, insert_into
 
 if TYPE_CHECKING:
@@ -33,19 +32,6 @@ NUL = r"\u0000"
 UNFIT = (DataError, IntegrityError, ValueError, TypeError)
 
 
-@dataclass(slots=True)
-class LogRow:
-    """A row of `HealthCheckLog` that is to be written: a model instance of each takes longer than the rest."""
-
-    check_name: str
-    status: str
-    message: str
-    details: Mapping[str, Any]
-    duration_ms: float
-    checked_at: datetime
-    correlation_id: str | None
-
-
 def row_of(name: str, result: Mapping[str, Any], correlation_id: str | None) -> tuple[LogRow, bool] | None:
     """Return the row of a result, if a run has found it, and whether that run is hidden behind a later answer.
 
@@ -60,16 +46,7 @@ def row_of(name: str, result: Mapping[str, Any], correlation_id: str | None) -> 
     at = parse_datetime(str(found.get("timestamp"))) if found else None
     if found is None or at is None:
         return None
-    row = LogRow(
-        name,
-        found.get("status", "error"),
-        found.get("message") or "",
-        found.get("details") or {},
-        found.get("duration_ms", 0.0),
-        kept(at),
-        correlation_id,
-    )
-    return row, is_hidden
+    return LogRow(name, **of_result(found), checked_at=kept(at), correlation_id=correlation_id), is_hidden
 
 
 def insert_what_fits(batch: deque[PendingRow]) -> None:

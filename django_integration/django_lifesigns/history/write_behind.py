@@ -16,9 +16,10 @@ from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.history.buffer import Buffer, PendingRow
 from django_lifesigns.history.deduplicator import Deduplicator
 from django_lifesigns.history.log_every import KeptRows
+from django_lifesigns.history.log_row import LogRow
 from django_lifesigns.history.objectives.current import publish
 from django_lifesigns.history.rollups.writer import RollupWriter
-from django_lifesigns.history.rows import LogRow, row_of
+from django_lifesigns.history.rows import row_of
 from django_lifesigns.history.saving import save
 from lifesigns import Engine, Job
 
