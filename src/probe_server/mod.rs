@@ -36,9 +36,9 @@ pub use client::request;
 pub use listener::hold;
 pub use responses::Sources;
 
-use crate::monitor;
+use crate::monitor::{self, Served};
 use crate::runtime::background::BackgroundService;
-use crate::runtime::{PerProcess, diagnostics, lock};
+use crate::runtime::{PerProcess, diagnostics, lock, process};
 use http::Handler;
 use listener::{Listener, OpenListener, open};
 use responses::Probes;
@@ -112,12 +112,9 @@ impl Server {
         let application = self.sources.application.clone();
         // Here, not in the thread: the first status that this process writes for others already names the address. One
         // without it would leave this server out of what decides whether the service is alive.
-        let served = monitor::announce_served(address.to_string());
+        let served = monitor::announce_served(address.to_string(), self.sources.engine.scope().clone());
         let (stop, stopped) = oneshot::channel();
-        let run = move || {
-            let _served = served;
-            serve(&runtime, Keeper { address, application }, opened, handler, stopped);
-        };
+        let run = move || serve(&runtime, Keeper { address, application, served }, opened, handler, stopped);
         let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
         Ok(ServerThread(Mutex::new(Some((stop, thread)))))
     }
@@ -162,6 +159,7 @@ fn serve(
 struct Keeper {
     address: ProbeAddress,
     application: String,
+    served: Served,
 }
 
 impl Keeper {
@@ -176,12 +174,22 @@ impl Keeper {
                 continue;
             };
             tokio::select! {
-                () = connection::serve(&listener, handler.clone()) => {}
+                () = connection::serve(&listener, &self.served.turn, handler.clone()) => {}
+                () = self.help_others(&listener) => {}
+                () = call_for_help(&listener) => {}
                 () = listener.hand_over() => {}
                 () = listener.lost() => {}
             }
             // Where that fails it is opened anew.
             opened = spawn_blocking(|| listener.renew()).await.ok().and_then(Result::ok);
+        }
+    }
+
+    /// Accepts when another process is about to stop doing so. Never ends.
+    async fn help_others(&self, listener: &Listener) {
+        loop {
+            listener.called().await;
+            self.served.turn.help();
         }
     }
 
@@ -217,6 +225,13 @@ impl Keeper {
             sleep(RETRY_AFTER).await;
         }
     }
+}
+
+/// Has those that stand by accept once this process is draining. Never ends.
+async fn call_for_help(listener: &Listener) {
+    process::drained().await;
+    listener.call();
+    std::future::pending().await
 }
 
 /// The thread that serves in one process.
