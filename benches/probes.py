@@ -1,4 +1,5 @@
-"""Times `/alive` of the probe server against an empty Django view, both under the same gunicorn with 2 workers.
+"""Times `/alive` of the probe server against an empty Django view, both under the same gunicorn with 2 workers, and
+against what a proxy written in C takes for an answer as long that it has ready (HAProxy on 2 threads).
 
 `python -m benches.probes` prints the numbers; `make bench` has them, too. `wrk` (Debian package) makes the requests.
 """
@@ -73,6 +74,25 @@ lifesigns.serve(os.environ["PROBES"], engine)
 """
 
 
+# An answer as long as that of `/alive`, and with as many headers.
+PROXY = """
+global
+  nbthread 2
+defaults
+  mode http
+  timeout client 60s
+  timeout connect 5s
+  timeout server 60s
+frontend fixed
+  bind 127.0.0.1:{port}
+  http-request return status 200 content-type application/json hdr cache-control no-store \\
+    hdr x-content-type-options nosniff hdr vary Accept hdr date "Thu, 01 Jan 2026 00:00:00 GMT" string '{body}'
+"""
+BODY = (
+    '{"status":"alive","timestamp":"2026-01-01T00:00:00.000000Z","message":"Service is alive","uptime_seconds":12.345}'
+)
+
+
 class Load(NamedTuple):
     """Requests per second, and the 99th percentile of their latency in milliseconds."""
 
@@ -82,24 +102,34 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True)
 class Probed:
-    """Each turn with an empty view and with `/alive`, and `/alive` while the workers do something else."""
+    """Each turn with an empty view, `/alive` and the proxy, and `/alive` while the workers do something else."""
 
     empty: list[Load]
     alive: list[Load]
+    proxy: list[Load]
     occupied: dict[str, Load]
 
     def numbers(self) -> list[Number]:
         """What is promised of them."""
-        rates = ([load.per_second for load in loads] for loads in (self.alive, self.empty))
+        alive, empty, proxy = ([load.per_second for load in turns] for turns in (self.alive, self.empty, self.proxy))
         p99 = median(load.p99 for load in self.alive)
         what = "`/alive` of the probe server"
         return [
             Number.ratio(
-                *rates,
-                turns=len(self.alive),
+                alive,
+                empty,
+                turns=len(alive),
                 key="alive_over_empty",
                 what=f"{what} / an empty Django view, gunicorn",
                 bound=20.0,
+                more_is_better=True,
+            ),
+            Number.ratio(
+                proxy,
+                empty,
+                turns=len(proxy),
+                key="proxy_over_empty",
+                what="HAProxy, an answer as long that it has ready / an empty Django view, gunicorn",
                 more_is_better=True,
             ),
             Number(key="alive_p99", what=f"{what}, p99", value=p99, unit="ms", bound=5),
@@ -119,6 +149,20 @@ def wrk(url: str, seconds: int) -> Load:
     amount, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", output)[0]
     assert "Non-2xx" not in output, output
     return Load(rate, float(amount) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit])
+
+
+@contextmanager
+def haproxy(port: int) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as directory:
+        configuration = Path(directory, "haproxy.cfg")
+        configuration.write_text(PROXY.format(port=port, body=BODY))
+        process = subprocess.Popen(["haproxy", "-f", configuration])
+        try:
+            wait_for(f"http://127.0.0.1:{port}/")
+            yield
+        finally:
+            process.terminate()
+            process.wait()
 
 
 @contextmanager
@@ -160,15 +204,16 @@ def occupied(django: int, how: str) -> Iterator[None]:
         request.wait()
 
 
-def probed(turns: int = 3, seconds: int = 3, occupations: Iterable[str] = OCCUPIED) -> Probed:
-    """`turns` of so many seconds with each."""
-    django, probes = free_port(), free_port()
+def probed(turns: int = 9, seconds: int = 3, occupations: Iterable[str] = OCCUPIED) -> Probed:
+    """`turns` of so many seconds with each: how two processes share 16 connections makes one differ from the next."""
+    django, probes, proxy = free_port(), free_port(), free_port()
     empty, alive = f"http://127.0.0.1:{django}/empty", f"http://127.0.0.1:{probes}/alive"
-    found = Probed([], [], {})
-    with gunicorn(django, probes):
+    found = Probed([], [], [], {})
+    with gunicorn(django, probes), haproxy(proxy):
         for _ in range(turns):
             found.empty.append(wrk(empty, seconds))
             found.alive.append(wrk(alive, seconds))
+            found.proxy.append(wrk(f"http://127.0.0.1:{proxy}/", seconds))
         for how in occupations:
             with occupied(django, how):
                 found.occupied[how] = wrk(alive, seconds)
@@ -177,7 +222,7 @@ def probed(turns: int = 3, seconds: int = 3, occupations: Iterable[str] = OCCUPI
 
 def main() -> int:
     found = probed()
-    for what, loads in (("an empty Django view", found.empty), ("/alive", found.alive)):
+    for what, loads in (("an empty Django view", found.empty), ("/alive", found.alive), ("HAProxy", found.proxy)):
         print(f"{what}: {', '.join(f'{load.per_second:,.0f}' for load in loads)} requests/s")
     numbers = found.numbers()
     for number in numbers:
