@@ -7,19 +7,20 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
-# Twice as many test processes as processors: much of their time they wait, and with more of them the processors are busy
-# anyway, and all that tests wait for is late.
-export JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
+# Three times as many test processes as processors: two thirds of their time they wait. More of them would be late for what
+# their tests wait for.
+export JOBS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
 # Tests start hundreds of interpreters: without compiled modules each takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Dev profile: seconds to rebuild. `pip install .` and `make bench` build the release.
 MATURIN := $(BIN)/maturin develop --quiet
+PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 # What tries again and again, in `make test` a few times.
 LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py \
-	tests/django/test_objectives_simulated.py tests/django/test_server_matrix.py
+	tests/process/test_probe_server.py tests/django/test_objectives_simulated.py tests/django/test_server_matrix.py
 
-.PHONY: help build demo test test-latest test-rust test-python test-matrix faults soak forks first-use kill-test lint fmt docs \
+.PHONY: help build demo test test-latest test-rust test-python test-matrix test-services faults soak forks first-use kill-test lint fmt docs \
 	fleet bench bench-check changelog constraints clean services
 
 help: ## Lists the targets
@@ -53,9 +54,13 @@ ifdef FULL
 endif
 	PORT=$(PORT) $(BIN)/python $(if $(FULL),-m tests.services.demo,examples/demo/run.py)
 
-# The main run has what the matrix does not run.
-test: services $(VENV)/.dev test-rust test-matrix ## Runs all tests; pytest's closing line is the last
-	$(MAKE) --no-print-directory test-python ONLY="and not matrix"
+# What waits for servers and what needs none run beside each other. What measures time or load comes last: where the bounds
+# are wide two at a time, the rest by itself.
+test: services $(VENV)/.dev test-rust ## Runs all tests; pytest's closing line is the last
+	$(MATURIN)
+	$(MAKE) --no-print-directory --jobs 2 test-matrix test-services
+	$(BIN)/python -m pytest -m beside_one --numprocesses 2 --dist worksteal
+	$(BIN)/python -m pytest -m alone
 
 test-rust:
 	cargo test --quiet --no-default-features --all-targets
@@ -68,17 +73,13 @@ test-latest: ## Runs all tests with the newest release of everything they need
 test-matrix: $(VENV)/.dev
 	$(BIN)/nox --envdir target/nox --session tests
 
-# What measures time or load comes last: where the bounds are wide two at a time, the rest by itself. PYTEST=... runs
-# only what it names.
-test-python: $(VENV)/.dev
+# What the matrix does not run.
+test-services: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not alone and not beside_one and not matrix" $(PARALLEL) --durations 30
+
+test-python: $(VENV)/.dev ## Runs what PYTEST=tests/unit names, or all of it
 	$(MATURIN)
-ifdef PYTEST
-	$(BIN)/python -m pytest $(PYTEST)
-else
-	$(BIN)/python -m pytest -m "not alone and not beside_one $(ONLY)" --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder --durations 30
-	$(BIN)/python -m pytest -m beside_one --numprocesses 2 --dist worksteal
-	$(BIN)/python -m pytest -m alone
-endif
+	$(BIN)/python -m pytest $(or $(PYTEST),$(PARALLEL))
 
 kill-test: $(VENV)/.dev ## kill -9 of 1,000 workers that share a store, and of 300 that send alerts, at random instants
 	$(MATURIN)

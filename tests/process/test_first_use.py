@@ -22,6 +22,8 @@ from tests.services.workspace import PROJECT
 pytestmark = pytest.mark.services
 
 SECONDS = 300
+# What is compiled already is not compiled again, and to compress it takes longer than all else.
+AS_TESTED = ("--quiet", "--profile", "dev", "--compression-method", "stored")
 # Nothing of the environment that the tests run in.
 CLEAN = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
 APP = ("    'django.contrib.staticfiles',\n", "    'django.contrib.staticfiles',\n    'django_lifesigns',\n")
@@ -74,8 +76,7 @@ def succeed(folder: Path, program: Path, *arguments: object) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     folder = tmp_path_factory.mktemp("first_use")
     here, wheels = Path(sys.executable), folder / "wheels"
-    # As the tests were built: what is compiled already is not compiled again.
-    succeed(PROJECT, here.with_name("maturin"), "build", "--quiet", "--profile", "dev", "--out", wheels)
+    succeed(PROJECT, here.with_name("maturin"), "build", *AS_TESTED, "--out", wheels)
     succeed(PROJECT, here, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, "./django_integration")
     [engine, app] = sorted(wheels.glob("*.whl"), key=lambda wheel: not wheel.name.startswith("lifesigns"))
     succeed(folder, here, "-m", "venv", folder / "venv")

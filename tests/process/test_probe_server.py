@@ -16,6 +16,7 @@ import pytest
 
 import lifesigns
 from lifesigns import Engine
+from tests.loops import times
 from tests.process.probes import Script, answers, connect, fetch
 from tests.servers import misbehaving
 from tests.services import wait_until
@@ -590,7 +591,7 @@ say(engine.serve("127.0.0.1:0").address)
 engine.run()
 time.sleep(0.05)
 """
-    for _ in range(20):
+    for _ in range(times(5, 20)):
         with Script(script) as server:
             address = server.line()
             while answers(address):
