@@ -49,7 +49,7 @@ async fn run(actions: Arc<Actions>, process: Arc<Process>) {
         // One at a time: a store that blocks holds up no more than this task.
         let runs = spawn_blocking(move || judged.step(&permissions)).await.unwrap_or_default();
         for run in runs {
-            process.runtime.spawn(act(actions.clone(), run, process.clone()));
+            process.spawn(act(actions.clone(), run, process.clone()));
         }
         sleep_until(next_tick()).await;
     }
@@ -59,7 +59,7 @@ async fn run_for_fleet(actions: Arc<Actions>, process: Arc<Process>) {
     let mut holder = FleetHolder::new(actions.clone(), process.clone());
     while actions.engine().is_some() {
         if let Some(run) = holder.turn().await {
-            process.runtime.spawn(act(actions.clone(), run, process.clone()));
+            process.spawn(act(actions.clone(), run, process.clone()));
         }
         sleep_until(next_tick()).await;
     }

@@ -25,7 +25,7 @@ pub async fn ping_if_due(alerts: &Arc<Alerts>, process: &Arc<Process>) {
     }
     let claiming = alerts.clone();
     if spawn_blocking(move || claim(&claiming)).await.unwrap_or_default() {
-        process.runtime.spawn(ping(alerts.clone(), process.clone()));
+        process.spawn(ping(alerts.clone(), process.clone()));
     }
 }
 

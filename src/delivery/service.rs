@@ -80,7 +80,7 @@ impl AlertService {
         let (sent, waiting) = mpsc::channel();
         let (alerts, running, judge) = (self.alerts.clone(), process.clone(), self.judge());
         // In a task: neither a store that blocks nor a receiver that hangs keeps the process from ending.
-        process.runtime.spawn(async move {
+        process.spawn(async move {
             let deadline = Instant::now() + at_most;
             send_all(&alerts, &judge, &running, deadline).await;
             // Fails where the process has waited for long enough.
@@ -143,6 +143,6 @@ async fn run(alerts: Arc<Alerts>, judge: Arc<Mutex<Judge>>, process: Arc<Process
 
 fn start(alerts: &Arc<Alerts>, claims: Vec<Claim>, process: &Arc<Process>) {
     for claim in claims {
-        process.runtime.spawn(send(alerts.clone(), claim, process.clone()));
+        process.spawn(send(alerts.clone(), claim, process.clone()));
     }
 }

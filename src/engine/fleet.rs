@@ -188,7 +188,7 @@ impl Drop for FleetLease {
         }
         let (fleet, process) = (self.fleet.clone(), self.process.clone());
         let (key, token) = (self.key.clone(), self.token.clone());
-        self.process.runtime.spawn(async move {
+        self.process.spawn(async move {
             // It runs out by itself.
             let _ = fleet.store.release(&process, &key, &token).await;
         });

@@ -108,7 +108,7 @@ async fn take_turns(engine: Weak<Engine>, turns: RecordingTurns, process: Arc<Pr
         let is_due = now >= fetch_at || waiting >= MANY || draining();
         if is_due && fetching.as_ref().is_none_or(JoinHandle::is_finished) {
             fetch_at = now + turns.every.saturating_sub(turns.pause / 2);
-            fetching = Some(process.runtime.spawn(fetch(turns.callable, process.clone())));
+            fetching = Some(process.spawn(fetch(turns.callable, process.clone())));
         }
         sleep_until(next_look(turns.pause)).await;
         keeps_turn = engine.upgrade().is_some_and(|engine| engine.keeps_turn(&turns));

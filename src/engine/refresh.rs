@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::claims::ClaimNotice;
@@ -145,7 +146,7 @@ fn follow_claims(
     let now = Instant::now();
     if notice.at <= now {
         notice.at = now + TICK;
-        process.runtime.spawn(publish(notice.watched.callable, process.clone()));
+        process.spawn(publish(notice.watched.callable, process.clone()).map(drop));
     }
     let is_soon = look_at.saturating_duration_since(notice.at) <= notice.watched.gap;
     if is_soon || engine.followed.is_left_to_heartbeats() { look_at } else { notice.at }
@@ -155,13 +156,13 @@ fn follow_claims(
 fn notify(engine: &Engine, publisher: u64, process: &Arc<Process>, snapshot: Option<&TableSnapshot>) -> bool {
     let has_events = engine.has_events();
     if has_events {
-        process.runtime.spawn(publish(publisher, process.clone()));
+        process.spawn(publish(publisher, process.clone()).map(drop));
     }
     let new = engine.new_result(snapshot);
     let has_new = new.is_some();
     if let Some((watched, outcome)) = new {
         let calling = publish(watched.callable, process.clone());
-        process.runtime.spawn(async move {
+        process.spawn(async move {
             if calling.await {
                 watched.notified(outcome);
             }

@@ -31,7 +31,7 @@ use crate::state::{Acquisition, Run, RunResult, StartedRun, acquire, acquire_all
 pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: impl Clone + Send + 'static) {
     let count = leads.len().max(1);
     let runs = leads.into_iter().zip(StartedRun::together(count));
-    process.clone().runtime.spawn(async move {
+    process.clone().spawn(async move {
         let answered = |(lead, run): (Lead, StartedRun)| async {
             let answered = parents_answered(&lead.check, &process).await;
             (lead, run, answered)
@@ -48,7 +48,7 @@ pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: impl Clone + Send + 
             let acquired = acquire_all(&free.iter().map(|(lead, _)| &lead.completion).collect::<Vec<_>>());
             for ((lead, run), acquired) in free.into_iter().zip(acquired) {
                 let (running, done) = (process.clone(), done.clone());
-                process.runtime.spawn(async move {
+                process.spawn(async move {
                     let result = attempt(&lead, acquired, &running).await;
                     complete(lead, run, result);
                     drop(done);

@@ -42,7 +42,7 @@ impl Work {
         }
         for run in joined {
             let done = done.clone();
-            process.runtime.spawn(async move {
+            process.spawn(async move {
                 let _: RunResult = run.wait().await;
                 drop(done);
             });

@@ -16,7 +16,7 @@ use super::capacity::{Counted, OpenConnection, capacity};
 use super::http::Handler;
 use super::listener::{Accepted, Listener};
 use crate::monitor::AcceptTurn;
-use crate::runtime::process;
+use crate::runtime::{process, tasks};
 
 /// How long the first request may take to arrive.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ pub async fn serve(listener: &Listener, turn: &AcceptTurn, handler: Arc<Handler>
                 Ok(Some(accepted)) => {
                     let counted = capacity.count();
                     let connection = counted.connection().clone();
-                    let task = tokio::spawn(serve_connection(accepted, counted, handler.clone()));
+                    let task = tasks::spawn(serve_connection(accepted, counted, handler.clone()));
                     connection.set_task(task.abort_handle());
                 }
                 // Another process has it.

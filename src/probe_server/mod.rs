@@ -38,7 +38,7 @@ pub use responses::Sources;
 
 use crate::monitor::{self, Served};
 use crate::runtime::background::BackgroundService;
-use crate::runtime::{PerProcess, diagnostics, lock, process};
+use crate::runtime::{PerProcess, diagnostics, lock, process, tasks};
 use http::Handler;
 use listener::{Listener, OpenListener, open};
 use responses::Probes;
@@ -104,7 +104,7 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_all().on_thread_park(thread::yield_now).build()?;
         #[cfg(unix)]
         if let Some(signal) = self.sources.signal_when_wedged {
-            runtime.spawn(monitor::signal_when_wedged(signal, self.sources.wedged_after));
+            tasks::spawn_on(runtime.handle(), monitor::signal_when_wedged(signal, self.sources.wedged_after));
         }
         let address = self.address().clone();
         let probes = Probes::new(self.sources.clone(), &address);

@@ -90,7 +90,7 @@ pub fn notify_systemd(
     #[cfg(unix)]
     if let Some(systemd) = Systemd::from_environment()? {
         let scope = engine.get().inner().scope().clone();
-        Process::current()?.runtime.spawn(systemd.notify(scope, wedged_after, requires));
+        Process::current()?.spawn(systemd.notify(scope, wedged_after, requires));
         return Ok(true);
     }
     Ok(false)

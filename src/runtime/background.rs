@@ -55,7 +55,7 @@ pub struct BackgroundTask(AbortHandle);
 
 impl BackgroundTask {
     pub fn start(process: &Process, task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(process.runtime.spawn(task).abort_handle())
+        Self(process.spawn(task).abort_handle())
     }
 }
 

@@ -146,7 +146,7 @@ fn run_alone<T: Send + Sync + 'static>(process: &Process, job: ShortJob) {
     let threads = process.shared::<Threads<T>>("").0.clone();
     match threads.clone().try_acquire_owned() {
         Ok(permit) => drop(process.runtime.spawn_blocking(move || job(Some(permit)))),
-        Err(_) => drop(process.runtime.spawn(async move {
+        Err(_) => drop(process.spawn(async move {
             // Never closed.
             if let Ok(permit) = threads.acquire_owned().await {
                 tokio::task::spawn_blocking(move || job(Some(permit)));

@@ -11,6 +11,7 @@ mod per_process;
 pub mod process;
 pub mod queue;
 mod short_work;
+pub mod tasks;
 pub mod wake;
 
 pub use context::Context;

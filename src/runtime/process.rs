@@ -12,11 +12,13 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use super::background::next_tick;
 use super::callables::CallableQueue;
 use super::per_process::{PerProcess, lock};
 use super::short_work::ShortWork;
+use super::tasks;
 use super::wake::wake;
 
 const WORKERS: usize = 2;
@@ -89,6 +91,11 @@ impl Process {
     /// The state of the calling process; the first call starts the runtime's threads.
     pub fn current() -> io::Result<Arc<Self>> {
         CURRENT.get_or_try_init(Self::start)
+    }
+
+    /// Starts a task on the runtime.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        tasks::spawn_on(self.runtime.handle(), task)
     }
 
     fn start() -> io::Result<Self> {

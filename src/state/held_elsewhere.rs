@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::backend::Owner;
 use super::check_state::CheckState;
-use crate::runtime::{PerProcess, lock};
+use crate::runtime::{PerProcess, lock, tasks};
 
 /// How often to look: at first, and at the least.
 const POLL: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(8));
@@ -49,7 +49,7 @@ pub async fn ended(state: &Arc<CheckState>) {
         !std::mem::replace(&mut waits.has_poller, true)
     };
     if needs_poller {
-        tokio::spawn(Poller(waiting).poll());
+        tasks::spawn(Poller(waiting).poll());
     } else {
         waiting.added.notify_one();
     }

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::check_state::{CheckState, LOCK_TIMEOUT, transact_all};
-use crate::runtime::{PerProcess, lock};
+use crate::runtime::{PerProcess, lock, tasks};
 
 /// For how long results are gathered.
 const GATHER: Duration = Duration::from_millis(10);
@@ -75,7 +75,7 @@ fn store_soon() {
     let Ok(runtime) = Handle::try_current() else { return };
     let is_due = with_unstored(|unstored| !unstored.states.is_empty() && !replace(&mut unstored.is_scheduled, true));
     if is_due {
-        runtime.spawn(async {
+        tasks::spawn_on(&runtime, async {
             let scheduled = Scheduled;
             // They may be stored with others before, and further ones be added.
             while let Some(since) = with_unstored(|unstored| unstored.since) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
-use crate::runtime::lock;
+use crate::runtime::{lock, tasks};
 
 /// Drives a connection until it ends, was not in use for so long, or this is dropped.
 pub struct Driver {
@@ -26,7 +26,7 @@ impl Driver {
         let unused = until_unused(usage.clone(), idle);
         // The task would hold it twice: for select!, and as it was captured. That of an HTTP connection takes 2 KB.
         let connection = Box::pin(connection);
-        let task = tokio::spawn(async move {
+        let task = tasks::spawn(async move {
             tokio::select! {
                 () = connection => {}
                 () = unused => {}

@@ -23,7 +23,7 @@ use super::response::Response;
 use super::transport::{SessionError, Transport};
 use crate::checks::postgres::errors;
 use crate::model::{CheckError, Phase};
-use crate::runtime::lock;
+use crate::runtime::{lock, tasks};
 
 /// A session that was not used for so long is closed.
 pub const IDLE: Duration = Duration::from_secs(300);
@@ -92,7 +92,7 @@ impl Session {
             wake: Notify::new(),
             preempted: Notify::new(),
         });
-        tokio::spawn(drive(session.clone(), connection, cancel));
+        tasks::spawn(drive(session.clone(), connection, cancel));
         session
     }
 
