@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::control::{Actions, LOCK_TIMEOUT, TAKEN_WITHIN};
@@ -16,6 +15,7 @@ use crate::engine::Engine;
 use crate::model::clock::{self, Moment};
 use crate::model::{CheckError, Owner};
 use crate::runtime::Process;
+use crate::runtime::tasks::run_blocking;
 use crate::state::Fleet;
 use crate::state::fleet_actions::{ActionRequest, DOCUMENT, FleetActions};
 
@@ -66,7 +66,7 @@ impl FleetTable {
     pub async fn keep(&mut self, now_known: FleetActions) {
         self.known = now_known;
         let (actions, known) = (self.actions.clone(), self.known.clone());
-        let kept = spawn_blocking(move || {
+        let kept = run_blocking(move || {
             let stores = actions.stores()?;
             let fleet = stores.fleet.as_ref()?;
             let now = Moment::now();
@@ -92,7 +92,7 @@ impl FleetTable {
         let (actions, engine, owner) = (self.actions.clone(), engine.clone(), self.owner);
         let before = self.known.clone();
         let known = self.known.clone();
-        let judged = spawn_blocking(move || {
+        let judged = run_blocking(move || {
             let (at, now) = (Instant::now(), Moment::now());
             let mut next = known;
             for (id, request) in &requests {
@@ -114,7 +114,7 @@ impl FleetTable {
                 next,
             }
         });
-        judged.await.unwrap_or_else(|_| JudgedTable { next: before, ..JudgedTable::default() })
+        judged.await.unwrap_or_else(|| JudgedTable { next: before, ..JudgedTable::default() })
     }
 
     /// Reports what has come of judging, once the fleet has the table, or cannot be asked.
@@ -124,7 +124,7 @@ impl FleetTable {
         judged.run.iter().for_each(|run| runs.start(run.started.fence));
         let names = if is_holder { self.known.table.verifying().map(str::to_owned).collect() } else { Vec::new() };
         let (actions, engine, report) = (self.actions.clone(), engine.clone(), judged.report);
-        let _ = spawn_blocking(move || {
+        let _ = run_blocking(move || {
             verify_soon(&engine, names);
             actions.say(&report);
         })

@@ -11,8 +11,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
-
 use super::control::{Actions, LOCK_TIMEOUT};
 use super::scope::ActionScope;
 use crate::model::CheckError;
@@ -20,6 +18,7 @@ use crate::model::clock::Moment;
 use crate::monitor::failing_elsewhere;
 use crate::policy::action::{FleetPermission, Threshold, Trigger, at_once};
 use crate::runtime::Process;
+use crate::runtime::tasks::run_blocking;
 use crate::state::Fleet;
 use crate::state::fleet_actions::{ActionDesk, FailuresElsewhere};
 
@@ -57,7 +56,7 @@ impl Actions {
     pub(super) async fn permissions(self: &Arc<Self>, process: &Arc<Process>) -> Permissions {
         let Some(fleet) = self.engine().and_then(|engine| engine.fleet().cloned()) else { return Permissions::new() };
         let judged = self.clone();
-        let (wanted, is_over) = spawn_blocking(move || judged.wanted()).await.unwrap_or_default();
+        let (wanted, is_over) = run_blocking(move || judged.wanted()).await.unwrap_or_default();
         if is_over && fleet.is_usable() {
             // Where that fails, it runs out by itself.
             let _ = fleet.store.release_slot(process, &fleet.instance()).await;
@@ -140,7 +139,7 @@ impl Actions {
             });
         }
         let actions = self.clone();
-        let noted = spawn_blocking(move || {
+        let noted = run_blocking(move || {
             let stores = actions.stores()?;
             let now = Moment::now();
             let slot = Some((now.boot, now.after(lasts)));

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::control::Actions;
 use super::scope::ActionScope;
 use crate::model::clock::Moment;
 use crate::policy::action::{ActionPlan, ActionResult, Started};
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{Context, Process, process};
 
 /// A process that has not started to act by then was stopped: the facts may be out of date.
@@ -59,7 +59,7 @@ pub async fn act(actions: Arc<Actions>, run: ActionRun, process: Arc<Process>) {
         }
     };
     let stored = actions.clone();
-    let _ = spawn_blocking(move || stored.record(&run, plan, result)).await;
+    let _ = run_blocking(move || stored.record(&run, plan, result)).await;
 }
 
 pub(super) fn this_process() -> String {

@@ -3,13 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
 use tokio::time::sleep_until;
 
 use super::control::Actions;
 use super::fleet_holder::FleetHolder;
 use super::running::act;
 use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{PerProcess, Process};
 
 /// The actions of one engine, in every process that uses it.
@@ -47,7 +47,7 @@ async fn run(actions: Arc<Actions>, process: Arc<Process>) {
         let permissions = actions.permissions(&process).await;
         let judged = actions.clone();
         // One at a time: a store that blocks holds up no more than this task.
-        let runs = spawn_blocking(move || judged.step(&permissions)).await.unwrap_or_default();
+        let runs = run_blocking(move || judged.step(&permissions)).await.unwrap_or_default();
         for run in runs {
             process.spawn(act(actions.clone(), run, process.clone()));
         }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::HeaderMap;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout_at;
 
 use super::alerts::Alerts;
@@ -12,6 +11,7 @@ use crate::model::CheckError;
 use crate::model::clock::Moment;
 use crate::net::Tls;
 use crate::net::http::get;
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{Context, Process, diagnostics};
 
 const EVERY: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ pub async fn ping_if_due(alerts: &Arc<Alerts>, process: &Arc<Process>) {
         return;
     }
     let claiming = alerts.clone();
-    if spawn_blocking(move || claim(&claiming)).await.unwrap_or_default() {
+    if run_blocking(move || claim(&claiming)).await.unwrap_or_default() {
         process.spawn(ping(alerts.clone(), process.clone()));
     }
 }
@@ -58,7 +58,7 @@ async fn ping(alerts: Arc<Alerts>, process: Arc<Process>) {
         Ok(Err(error)) => Some(error.code().to_owned()),
         Err(_elapsed) => Some(format!("TimeoutError after {} s", context.timeout().as_secs_f64())),
     };
-    let _ = spawn_blocking(move || report(&alerts, failure)).await;
+    let _ = run_blocking(move || report(&alerts, failure)).await;
 }
 
 /// Logs a failure, and its end, once for all processes.

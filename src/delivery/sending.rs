@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::alerts::{Alerts, publish};
@@ -18,6 +17,7 @@ use crate::model::clock::Moment;
 use crate::model::{Notice, Owner, check_of};
 use crate::policy::incident::{ClaimedNotice, Outgoing, truncated};
 use crate::policy::outbox::{DeliveryReport, DeliveryResult};
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{Process, random};
 use crate::state::delivery_counts::DeliveryOutcome;
 use crate::state::incidents::IncidentTable;
@@ -161,7 +161,7 @@ pub async fn send(alerts: Arc<Alerts>, claim: Claim, process: Arc<Process>) {
         None
     };
     let stored = alerts.clone();
-    let _ = spawn_blocking(move || {
+    let _ = run_blocking(move || {
         stored.record(&claim, attempt);
         // Its slot is free from now on.
         drop(claim);

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::alerts::Alerts;
@@ -20,6 +19,7 @@ use super::senders::Senders;
 use super::sending::{Claim, send};
 use crate::runtime::background::{BackgroundService, BackgroundTask, next_tick};
 use crate::runtime::process::draining;
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{PerProcess, Process};
 
 /// How long after an event subjects are judged.
@@ -52,7 +52,7 @@ impl Judge {
                     judged.step();
                     judged.claims()
                 };
-                (spawn_blocking(step).await.unwrap_or_default(), true)
+                (run_blocking(step).await.unwrap_or_default(), true)
             }
             Some(member) => member.tick(alerts, process).await,
         }
@@ -125,7 +125,7 @@ impl BackgroundService for AlertService {
 async fn run(alerts: Arc<Alerts>, judge: Arc<Mutex<Judge>>, process: Arc<Process>) {
     let senders = alerts.senders.get_or_init(Senders::default);
     let reserved = alerts.clone();
-    let _ = spawn_blocking(move || reserved.reserve()).await;
+    let _ = run_blocking(move || reserved.reserve()).await;
     while let Some(events) = alerts.engine().map(|engine| engine.events()) {
         let (claims, is_holder) = judge.lock().await.tick(&alerts, &process).await;
         start(&alerts, claims, &process);

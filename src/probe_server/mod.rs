@@ -26,7 +26,6 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 pub use access::{Access, ShowDetails};
@@ -38,7 +37,8 @@ pub use responses::Sources;
 
 use crate::monitor::{self, Served};
 use crate::runtime::background::BackgroundService;
-use crate::runtime::{PerProcess, diagnostics, lock, process, tasks};
+use crate::runtime::tasks::{run_blocking, spawn_on};
+use crate::runtime::{PerProcess, diagnostics, lock, process};
 use http::Handler;
 use listener::{Listener, OpenListener, open};
 use responses::Probes;
@@ -104,7 +104,7 @@ impl Server {
         let runtime = Builder::new_current_thread().enable_all().on_thread_park(thread::yield_now).build()?;
         #[cfg(unix)]
         if let Some(signal) = self.sources.signal_when_wedged {
-            tasks::spawn_on(runtime.handle(), monitor::signal_when_wedged(signal, self.sources.wedged_after));
+            spawn_on(runtime.handle(), monitor::signal_when_wedged(signal, self.sources.wedged_after));
         }
         let address = self.address().clone();
         let probes = Probes::new(self.sources.clone(), &address);
@@ -181,7 +181,7 @@ impl Keeper {
                 () = listener.lost() => {}
             }
             // Where that fails it is opened anew.
-            opened = spawn_blocking(|| listener.renew()).await.ok().and_then(Result::ok);
+            opened = run_blocking(|| listener.renew()).await.and_then(Result::ok);
         }
     }
 
@@ -198,9 +198,9 @@ impl Keeper {
         let mut said = false;
         loop {
             let (address, application) = (self.address.clone(), self.application.clone());
-            let opened = spawn_blocking(move || open(&address, &application)).await;
+            let opened = run_blocking(move || open(&address, &application)).await;
             let error = match opened {
-                Ok(Ok(Some(opened))) => {
+                Some(Ok(Some(opened))) => {
                     if said {
                         diagnostics::publish_to(
                             diagnostics::PROBE_SERVER,
@@ -210,12 +210,12 @@ impl Keeper {
                     }
                     return opened;
                 }
-                Ok(Ok(None)) => {
+                Some(Ok(None)) => {
                     sleep(STANDBY).await;
                     continue;
                 }
-                Ok(Err(error)) => error,
-                Err(error) => error.into(),
+                Some(Err(error)) => error,
+                None => io::Error::other("task panicked"),
             };
             if !said {
                 let text = format!("probe server {}: cannot listen ({error}); retrying each second", self.address);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{FleetMember, note, note_alone};
@@ -11,6 +10,7 @@ use crate::delivery::alerts::Alerts;
 use crate::model::CheckError;
 use crate::policy::incident::alarm::InstanceAlarms;
 use crate::runtime::Process;
+use crate::runtime::tasks::run_blocking;
 use crate::state::backend::fleet::alarms::REQUESTS;
 use crate::state::backend::fleet::document::{DocumentMark, DocumentTurn};
 use crate::state::backend::fleet::instances::{ANNOUNCE_EVERY, MISSED_AFTER};
@@ -141,7 +141,7 @@ impl FleetMember {
         let Some(found) = self.fleet.store.load(process, self.lease.key()).await? else { return Ok(true) };
         let Some(all) = FleetIncidents::decode(&found.value, found.age) else { return Ok(true) };
         let adopting = alerts.clone();
-        Ok(spawn_blocking(move || adopting.adopt(&all, found.mark).is_ok()).await.unwrap_or_default())
+        Ok(run_blocking(move || adopting.adopt(&all, found.mark).is_ok()).await.unwrap_or_default())
     }
 }
 

@@ -27,13 +27,13 @@ mod watch;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::alerts::Alerts;
 use super::sending::Claim;
 use crate::model::clock;
 use crate::policy::incident::alarm::InstanceAlarms;
+use crate::runtime::tasks::run_blocking;
 use crate::runtime::{Process, diagnostics};
 use crate::state::Fleet;
 use crate::state::backend::fleet::alarms::REQUESTS;
@@ -95,7 +95,7 @@ impl FleetMember {
     pub async fn tick(&mut self, alerts: &Arc<Alerts>, process: &Arc<Process>) -> (Vec<Claim>, bool) {
         let fleet = self.fleet.clone();
         let speak = move || (fleet.takes_part() && fleet.announces(TURN)).then(|| fleet.instance());
-        let Some(instance) = spawn_blocking(speak).await.unwrap_or_default() else {
+        let Some(instance) = run_blocking(speak).await.unwrap_or_default() else {
             // Another process of the host may store something.
             self.stored.clear();
             return (Vec::new(), false);
@@ -109,7 +109,7 @@ impl FleetMember {
             self.instance = instance;
         }
         let (counting, name) = (alerts.clone(), self.fleet.name.clone());
-        let counted = spawn_blocking(move || counting.count_here(&name)).await.unwrap_or_default();
+        let counted = run_blocking(move || counting.count_here(&name)).await.unwrap_or_default();
         // Another process holds the store: what was said before stands.
         let Some(alarms) = counted.or_else(|| self.said.as_ref().map(|(said, _)| said.clone())) else {
             return (Vec::new(), false);
@@ -122,8 +122,8 @@ impl FleetMember {
         let decided_at = SystemTime::now();
         let (watch, requests) = (std::mem::take(&mut self.watch), self.requests.clone());
         let leading = alerts.clone();
-        let led = spawn_blocking(move || (leading.lead(&watch, &requests), watch)).await;
-        let Ok((claims, watch)) = led else { return (Vec::new(), false) };
+        let led = run_blocking(move || (leading.lead(&watch, &requests), watch)).await;
+        let Some((claims, watch)) = led else { return (Vec::new(), false) };
         self.watch = watch;
         if let Role::Holder(fence) = role
             && !self.store(alerts, fence, decided_at, process).await
@@ -150,7 +150,7 @@ impl FleetMember {
         process: &Arc<Process>,
     ) -> bool {
         let encoding = alerts.clone();
-        let encoded = spawn_blocking(move || encoding.encode_for_fleet()).await.unwrap_or_default();
+        let encoded = run_blocking(move || encoding.encode_for_fleet()).await.unwrap_or_default();
         let Some(encoded) = encoded else {
             if !std::mem::replace(&mut self.is_too_large, true) {
                 let text = "incidents are too many for the fleet: no other host can continue them".to_owned();
@@ -203,5 +203,5 @@ async fn note_alone(alerts: &Arc<Alerts>, since: SystemTime) {
 /// Changes what the host knows beside the incidents.
 async fn note(alerts: &Arc<Alerts>, change: impl FnMut(&mut FleetDesk) + Send + 'static) {
     let alerts = alerts.clone();
-    let _ = spawn_blocking(move || alerts.note_on_desk(change)).await;
+    let _ = run_blocking(move || alerts.note_on_desk(change)).await;
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::unix::AsyncFd;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use super::Accepted;
@@ -21,6 +20,7 @@ use super::shared::{ListeningShared, Shared};
 use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::process;
+use crate::runtime::tasks::run_blocking;
 
 /// How often, and at which intervals, a process that is draining must find a connection in the queue before it accepts
 /// one: no other process accepts them then. Longer than one that serves takes, and far shorter than a prober waits. One
@@ -122,8 +122,8 @@ impl Listener {
         let ProbeAddress::Unix(path) = &self.address else { return false };
         let path = path.clone();
         // A look that panics or cannot be started has found nothing.
-        let found = spawn_blocking(move || FileId::of(&path)).await;
-        found.is_ok_and(|found| found != self.file)
+        let found = run_blocking(move || FileId::of(&path)).await;
+        found.is_some_and(|found| found != self.file)
     }
 
     /// Listens on the path again after the file was removed. Fails where another process has done so: open it anew then.
