@@ -5,6 +5,7 @@ pub mod events;
 pub mod fleet;
 pub mod hand_over;
 pub mod objectives;
+mod on_drop;
 pub mod readiness;
 pub mod recording;
 pub mod refresh;

@@ -128,7 +128,7 @@ fn renew_due(
     }
     engine.followed.leave(followed, overdue);
     if !leads.is_empty() {
-        runner::start(leads, process.clone(), ());
+        runner::start(leads, process.clone(), None);
     }
     due
 }

@@ -20,6 +20,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::fleet::{self, Turn};
+use super::on_drop::OnDrop;
 use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
@@ -28,7 +29,7 @@ use crate::runtime::{Context, Process};
 use crate::state::{Acquisition, Run, RunResult, StartedRun, acquire, acquire_all, store_results};
 
 /// Runs checks for all callers that wait for them, each in a task of its own. `done` is dropped once all have ended.
-pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: impl Clone + Send + 'static) {
+pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: Option<Arc<OnDrop>>) {
     let count = leads.len().max(1);
     let runs = leads.into_iter().zip(StartedRun::together(count));
     process.clone().spawn(async move {
@@ -137,7 +138,7 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
             Answer::Joined(run) => run,
             Answer::Leading(lead) => {
                 let in_flight = lead.completion.run().clone();
-                start(vec![lead], process.clone(), ());
+                start(vec![lead], process.clone(), None);
                 in_flight
             }
         };

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::on_drop::OnDrop;
 use super::registry::Lead;
 use super::runner;
 use crate::runtime::Process;
@@ -32,13 +33,17 @@ impl Work {
     /// Starts it: each run is a task of its own, so that none can hold up another. `done` is called when all have ended,
     /// from any thread.
     pub fn start(self, done: impl FnOnce() + Send + Sync + 'static) {
+        self.start_runs(Arc::new(OnDrop::new(done)));
+    }
+
+    fn start_runs(self, done: Arc<OnDrop>) {
         let Self { process, mut leads, joined } = self;
-        let Some(process) = process else { return done() };
+        let Some(process) = process else { return };
         // The longest first: it is what the sweep waits for.
         leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
-        let done = Arc::new(OnDrop(Some(done)));
         if !leads.is_empty() {
-            runner::start(leads.into_iter().map(|(_, lead)| lead).collect(), process.clone(), done.clone());
+            let leads = leads.into_iter().map(|(_, lead)| lead).collect();
+            runner::start(leads, process.clone(), Some(done.clone()));
         }
         for run in joined {
             let done = done.clone();
@@ -46,17 +51,6 @@ impl Work {
                 let _: RunResult = run.wait().await;
                 drop(done);
             });
-        }
-    }
-}
-
-/// Calls a function when it is dropped.
-struct OnDrop<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        if let Some(function) = self.0.take() {
-            function();
         }
     }
 }

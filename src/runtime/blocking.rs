@@ -143,7 +143,11 @@ where
 
 /// Runs it on a thread of its own, as soon as its kind has one left.
 fn run_alone<T: Send + Sync + 'static>(process: &Process, job: ShortJob) {
-    let threads = process.shared::<Threads<T>>("").0.clone();
+    run_on(&process.shared::<Threads<T>>("").0, process, job);
+}
+
+fn run_on(threads: &Arc<Semaphore>, process: &Process, job: ShortJob) {
+    let threads = threads.clone();
     match threads.clone().try_acquire_owned() {
         Ok(permit) => drop(process.runtime.spawn_blocking(move || job(Some(permit)))),
         Err(_) => drop(process.spawn(async move {
