@@ -11,7 +11,7 @@ use super::settings::ActionSettings;
 use crate::delivery::Alerts;
 use crate::engine::Engine;
 use crate::model::clock::Moment;
-use crate::model::{SpecError, nearest};
+use crate::model::{CollectOrdered, SpecError, nearest};
 use crate::policy::action::{ActionEntry, ActionTable, Switch};
 use crate::policy::incident::truncated;
 use crate::runtime::PerProcess;
@@ -144,7 +144,7 @@ impl Actions {
         let entries = |scope| stores.of(scope).read(|table| table.entries.clone());
         let mut entries: Vec<ActionEntry> = ActionScope::ON_HOST.into_iter().flat_map(entries).collect();
         entries.extend(stores.fleet.iter().flat_map(entries_of_fleet));
-        entries.sort_by_key(|entry| entry.at);
+        entries.sort_by_cached_key(|entry| entry.at);
         entries
     }
 
@@ -156,7 +156,7 @@ impl Actions {
         }
         stores.host.read(|table| {
             let disabled = |name: &str| Some((name.to_owned(), table.disabled(name)?.clone()));
-            (table.off.clone(), self.settings.names().filter_map(disabled).collect())
+            (table.off.clone(), self.settings.names().filter_map(disabled).collect_ordered())
         })
     }
 

@@ -11,8 +11,8 @@ use super::permission::{Permission, Permissions};
 use super::running::{ActionRun, this_process};
 use super::scope::ActionScope;
 use crate::engine::{Engine, Selection};
-use crate::model::Owner;
 use crate::model::clock::Moment;
+use crate::model::{CollectOrdered, Owner};
 use crate::policy::action::{ActionPlan, ActionTable, Facts, FleetPermission, HandedOn, Situation, Started};
 
 /// How old the result of a check may be that is to show whether an action has helped.
@@ -106,7 +106,7 @@ impl Actions {
             }
             Some((name.clone(), situation))
         };
-        let situations = plans.keys().filter_map(situation).collect();
+        let situations = plans.keys().filter_map(situation).collect_ordered();
         Judgement { situations, facts: self.facts(engine, scope), plans, now }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::config::ActionConfig;
 use super::scope::ActionScope;
-use crate::model::{SpecError, nearest, valid_name};
+use crate::model::{CollectOrdered, SpecError, nearest, valid_name};
 use crate::policy::action::{ActionPlan, Trigger};
 
 /// The most actions of one engine: all of them must fit into one value of the store.
@@ -24,7 +24,7 @@ impl ActionSettings {
             return Err(SpecError(format!("there can be {MAX_ACTIONS} actions at most, not {}", all.len())));
         }
         let scopes: BTreeMap<String, ActionScope> =
-            all.iter().map(|(name, config)| (name.clone(), config.scope)).collect();
+            all.iter().map(|(name, config)| (name.clone(), config.scope)).collect_ordered();
         for (name, config) in &mut all {
             let Some(next) = &config.plan.then else { continue };
             let Some(scope) = scopes.get(next) else {
@@ -63,7 +63,7 @@ impl ActionSettings {
     /// The plans of a scope, by name.
     pub fn plans(&self, scope: ActionScope) -> BTreeMap<String, ActionPlan> {
         let own = self.all.iter().filter(|(_, config)| config.scope == scope);
-        own.map(|(name, config)| (name.clone(), config.plan.clone())).collect()
+        own.map(|(name, config)| (name.clone(), config.plan.clone())).collect_ordered()
     }
 
     /// The triggers of a scope; of process and host those of both: a rung follows in one what failed in the other.

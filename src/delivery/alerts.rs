@@ -137,7 +137,7 @@ impl Alerts {
             incidents.extend(self.known().0.values().flat_map(Subject::incidents).cloned());
         }
         incidents.retain(|incident| !open_only || incident.resolved_at.is_none());
-        incidents.sort_by_key(|incident| incident.fired_at);
+        incidents.sort_by_cached_key(|incident| incident.fired_at);
         incidents
     }
 

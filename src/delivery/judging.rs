@@ -8,7 +8,7 @@ use super::observe::{Target, targets};
 use super::requests::Change;
 use crate::engine::Engine;
 use crate::model::clock::Moment;
-use crate::model::{NoticeKind, Severity};
+use crate::model::{CollectOrdered, NoticeKind, Severity};
 use crate::policy::incident::{Evidence, Incident, Subject, abandon, step};
 use crate::policy::outbox::NO_SUCH_CHANNEL;
 use crate::policy::suppression::{AlertMatcher, Silence};
@@ -36,7 +36,7 @@ impl Alerts {
         let snapshot = stores.incidents.snapshot();
         let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
         let mut groups: BTreeMap<usize, Vec<Target>> =
-            stores.incidents.groups().map(|group| (group, Vec::new())).collect();
+            stores.incidents.groups().map(|group| (group, Vec::new())).collect_ordered();
         let known = |name: &str, is: &dyn Fn(&Subject) -> bool| {
             let of = |table: &IncidentTable| table.0.get(name).is_some_and(is);
             stores.incidents.read(IncidentStore::group_of(name), snapshot.as_ref(), of).unwrap_or_default()

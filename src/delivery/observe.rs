@@ -1,6 +1,6 @@
 //! The subjects of alerts as this process knows them: every check and its objective, readiness, and the workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::settings::AlertSettings;
 use crate::engine::Engine;
 use crate::engine::registry::Registered;
-use crate::model::{CircuitState, Instances, OBJECTIVE, Severity, Status};
+use crate::model::{CircuitState, CollectOrdered, Instances, OBJECTIVE, Severity, Status};
 use crate::monitor::{Requires, lags_anywhere, wedged};
 use crate::policy::group::Group;
 use crate::policy::incident::{Evidence, Observed, ObservedRuns, Rules, severity_of};
@@ -106,10 +106,11 @@ pub fn targets(engine: &Engine, settings: &AlertSettings) -> Vec<Target> {
     targets.extend(readiness);
     targets.push(workers(engine, settings));
     // A check may have the name of one of them.
-    targets.sort_by(|a, b| a.name.cmp(&b.name));
-    targets.dedup_by(|later, first| later.name == first.name);
-    targets.retain(|target| target.rules.enabled);
-    targets
+    let mut by_name = BTreeMap::new();
+    for target in targets {
+        by_name.entry(target.name.clone()).or_insert(target);
+    }
+    by_name.into_values().filter(|target| target.rules.enabled).collect()
 }
 
 /// The parent that blocks a check, unless there is nothing to check anyhow.
@@ -120,8 +121,11 @@ fn blocking_parent(check: &Registered, now: Instant, snapshot: Option<&TableSnap
 
 /// For each blocked check the one that it waits for, directly or through others, and that is not blocked itself.
 fn roots(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) -> BTreeMap<Arc<str>, Arc<str>> {
-    let parents: BTreeMap<&Arc<str>, &Arc<str>> =
-        checks.iter().zip(blocking).filter_map(|(check, parent)| Some((&check.name, parent.as_ref()?))).collect();
+    let parents: BTreeMap<&Arc<str>, &Arc<str>> = checks
+        .iter()
+        .zip(blocking)
+        .filter_map(|(check, parent)| Some((&check.name, parent.as_ref()?)))
+        .collect_ordered();
     let root_of = |parent| {
         let mut root: &Arc<str> = parent;
         // There is no circle: parents are registered before their children.
@@ -130,7 +134,7 @@ fn roots(checks: &[Arc<Registered>], blocking: &[Option<Arc<str>>]) -> BTreeMap<
         }
         root.clone()
     };
-    parents.iter().map(|(child, parent)| ((*child).clone(), root_of(*parent))).collect()
+    parents.iter().map(|(child, parent)| ((*child).clone(), root_of(*parent))).collect_ordered()
 }
 
 /// The checks that wait for each root.
@@ -184,15 +188,14 @@ fn readiness(engine: &Engine, settings: &AlertSettings, roots: &BTreeMap<Arc<str
         return None;
     }
     let failing = engine.known_failing()?;
-    let mut failing_roots: Vec<_> = failing.iter().map(|check| roots.get(check).unwrap_or(check).clone()).collect();
-    failing_roots.sort_unstable();
-    failing_roots.dedup();
+    let failing_roots: BTreeSet<_> =
+        failing.iter().map(|check| roots.get(check).unwrap_or(check).clone()).collect_ordered();
     let is_bad = !failing.is_empty();
     let message = if is_bad { format!("Not ready: {}", failing.join(", ")) } else { "Ready".to_owned() };
     let seconds = if settings.rules.seconds.is_zero() { NOT_READY_FOR } else { settings.rules.seconds };
     let rules = Rules { seconds, ..settings.rules.clone() };
     let readiness = level(READINESS, is_bad, message, Severity::Critical, rules, instances(1, 1, vec![host()]));
-    Some(Target { roots: failing_roots, ..readiness })
+    Some(Target { roots: failing_roots.into_iter().collect(), ..readiness })
 }
 
 fn workers(engine: &Engine, settings: &AlertSettings) -> Target {

@@ -17,7 +17,7 @@ pub use self::fields::MatcherFields;
 pub use self::maintenance::{MaintenanceFields, parse_maintenance};
 use super::Channel;
 use super::backoff::RETRIES;
-use crate::model::{Severity, SpecError, nearest, positive_seconds, valid_name};
+use crate::model::{CollectOrdered, Severity, SpecError, nearest, positive_seconds, valid_name};
 use crate::policy::incident::Rules;
 use crate::policy::suppression::{AlertMatcher, Maintenance};
 
@@ -112,8 +112,8 @@ impl AlertSettings {
         let mut matching =
             self.routes.iter().filter(|(matcher, _)| matcher.matches(check, severity, groups)).peekable();
         match matching.peek() {
-            Some(_) => matching.flat_map(|(_, channels)| channels).cloned().collect(),
-            None => self.channels.iter().map(|channel| channel.name().to_owned()).collect(),
+            Some(_) => matching.flat_map(|(_, channels)| channels).cloned().collect_ordered(),
+            None => self.channels.iter().map(|channel| channel.name().to_owned()).collect_ordered(),
         }
     }
 

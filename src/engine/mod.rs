@@ -314,7 +314,7 @@ impl Engine {
         let all = self.checks.load();
         let place = |check: &Arc<Registered>| all.iter().position(|other| Arc::ptr_eq(other, check));
         let mut parents_first = order.clone();
-        parents_first.sort_by_key(place);
+        parents_first.sort_by_cached_key(place);
         for check in parents_first {
             sweep.request(check, request, &mut work);
         }

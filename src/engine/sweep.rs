@@ -112,7 +112,7 @@ impl Sweep {
     /// Restores the order in which the checks are to be reported.
     pub(super) fn sort_as(&mut self, selected: &[Arc<Registered>]) {
         let place = |check: &Arc<Registered>| selected.iter().position(|other| Arc::ptr_eq(other, check));
-        self.requested.sort_by_key(|(check, _)| place(check));
+        self.requested.sort_by_cached_key(|(check, _)| place(check));
     }
 
     /// Whether there is no check to report on, or none that decides.

@@ -1,12 +1,12 @@
 //! The runs that a sweep takes.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::on_drop::OnDrop;
 use super::registry::Lead;
 use super::runner;
+use crate::model::largest_first;
 use crate::runtime::Process;
 use crate::state::{InFlightRun, RunResult};
 
@@ -40,7 +40,7 @@ impl Work {
         let Self { process, mut leads, joined } = self;
         let Some(process) = process else { return };
         // The longest first: it is what the sweep waits for.
-        leads.sort_by_key(|(duration, _)| Reverse(duration.as_millis()));
+        largest_first(&mut leads, |(duration, _)| duration.as_millis() as u64);
         if !leads.is_empty() {
             let leads = leads.into_iter().map(|(_, lead)| lead).collect();
             runner::start(leads, process.clone(), Some(done.clone()));

@@ -125,13 +125,15 @@ pub mod nanos_by_name {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    use crate::model::CollectOrdered;
+
     pub fn serialize<S: Serializer>(moments: &BTreeMap<String, u64>, serializer: S) -> Result<S::Ok, S::Error> {
         moments.serialize(serializer)
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, u64>, D::Error> {
         let moments = BTreeMap::<String, u64>::deserialize(deserializer)?;
-        Ok(moments.into_iter().map(|(name, moment)| (name, super::here(moment))).collect())
+        Ok(moments.into_iter().map(|(name, moment)| (name, super::here(moment))).collect_ordered())
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::instances::Description;
 use crate::engine::Engine;
-use crate::model::{CheckError, CheckScope};
+use crate::model::{CheckError, CheckScope, CollectOrdered};
 use crate::policy::report::timestamp;
 use crate::runtime::Process;
 use crate::state::Fleet;
@@ -122,7 +122,8 @@ async fn read(engine: &Engine, fleet: &Fleet, process: &Arc<Process>) -> Result<
     let checks: Vec<_> = engine.checks().iter().filter(|check| check.fleet().is_some()).cloned().collect();
     let keys: Vec<_> = checks.iter().map(|check| fleet.key(&check.options)).collect();
     let holders = if keys.is_empty() { Vec::new() } else { fleet.store.holders(process, &keys).await? };
-    let scopes = engine.checks().iter().map(|check| (check.options.name.clone(), check.options.scope)).collect();
+    let scopes =
+        engine.checks().iter().map(|check| (check.options.name.clone(), check.options.scope)).collect_ordered();
     let mut view = view_of(&seen, &scopes);
     for (check, holder) in checks.iter().zip(holders) {
         let Some((token, left)) = holder else { continue };
@@ -157,7 +158,7 @@ fn view_of(seen: &SeenInstances, scopes: &BTreeMap<String, CheckScope>) -> Fleet
         .names
         .iter()
         .map(|(hash, names)| (hash.as_str(), serde_json::from_str(names).unwrap_or_default()))
-        .collect();
+        .collect_ordered();
     for state in InstanceState::ALL.map(InstanceState::as_str).into_iter().chain(["missed"]) {
         view.states.insert(state, 0);
     }
@@ -188,7 +189,7 @@ fn view_of(seen: &SeenInstances, scopes: &BTreeMap<String, CheckScope>) -> Fleet
             failing,
         });
     }
-    view.instances.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    view.instances.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
     view.checks.values_mut().for_each(CheckView::judge);
     view
 }

@@ -143,7 +143,7 @@ impl Capacity {
         let now = clock::now();
         let unused = idle.iter().filter(|connection| !connection.is_used()).count();
         let new_are_safe = unused <= (open.len() / NEW_SHARE).max(1);
-        idle.sort_by_key(|connection| connection.worth(now, new_are_safe));
+        idle.sort_by_cached_key(|connection| connection.worth(now, new_are_safe));
         let _ = idle.into_iter().chain(open.iter()).any(|connection| connection.close());
         !open.is_empty()
     }

@@ -13,7 +13,7 @@ use super::parse::parse;
 use crate::delivery::settings::parse_maintenance;
 use crate::engine::objectives::{self, ObjectivesTurn};
 use crate::engine::registry::Registered;
-use crate::model::{Severity, Status};
+use crate::model::{CollectOrdered, Severity, Status};
 use crate::policy::suppression::merged;
 use crate::runtime::Process;
 use crate::state::TableSnapshot;
@@ -116,7 +116,7 @@ pub fn maintenance_windows(
             let windows = merged(own.flat_map(|(_, windows)| windows).copied());
             windows.into_iter().map(|(start, end)| (unix(start), unix(end))).collect()
         };
-        checks.into_iter().map(|check| (check.clone(), windows_of(&check))).collect()
+        checks.into_iter().map(|check| (check.clone(), windows_of(&check))).collect_ordered()
     }))
 }
 

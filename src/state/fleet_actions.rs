@@ -12,6 +12,7 @@ use super::backend::Busy;
 use super::backend::fleet::document::DocumentMark;
 use super::scope::Scope;
 use super::stored::{Fits, Stored};
+use crate::model::CollectOrdered;
 use crate::model::clock::{self, Moment};
 use crate::policy::action::{ActionTable, Switch};
 
@@ -223,7 +224,7 @@ impl FleetActionStore {
             }
         });
         let disabled = |name: &str| Some((name.to_owned(), table.disabled(name)?.clone()));
-        let disabled = names.filter_map(disabled).collect();
+        let disabled = names.filter_map(disabled).collect_ordered();
         (table.off, disabled)
     }
 }

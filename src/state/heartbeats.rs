@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::scope::stores;
-use crate::model::clock;
+use crate::model::{CollectOrdered, clock};
 use crate::runtime::{PerProcess, diagnostics, lock};
 
 /// Different names in one process, and in one store. With names of 100 bytes they take half of what a value can hold.
@@ -103,7 +103,7 @@ impl HeartbeatTable {
 
     fn starting_with(&self, prefix: &str) -> BTreeMap<String, u64> {
         let matching = self.0.iter().filter(|(name, _)| name.starts_with(prefix));
-        matching.filter_map(|(name, known)| Some((name.clone(), known.at?))).collect()
+        matching.filter_map(|(name, known)| Some((name.clone(), known.at?))).collect_ordered()
     }
 }
 
@@ -162,7 +162,7 @@ pub fn ages(prefix: &str) -> BTreeMap<String, Duration> {
         }
     }
     let now = clock::now();
-    latest.into_iter().map(|(name, at)| (name, Duration::from_nanos(now.saturating_sub(at)))).collect()
+    latest.into_iter().map(|(name, at)| (name, Duration::from_nanos(now.saturating_sub(at)))).collect_ordered()
 }
 
 fn report_too_many() {

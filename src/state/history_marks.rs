@@ -67,8 +67,7 @@ fn add(noted: &mut Vec<Duration>, at: Duration, gap: Duration, now: Duration) ->
     if noted.contains(&at) || is_dropped || too_close {
         return false;
     }
-    noted.push(at);
-    noted.sort_unstable();
+    noted.insert(noted.partition_point(|noted| *noted < at), at);
     if noted.len() > MAX_TIMES {
         noted.remove(0);
     }

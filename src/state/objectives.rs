@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::TableSnapshot;
 use super::scope::{Scope, key};
 use super::stored::{Fits, Stored};
-use crate::model::{Severity, clock};
+use crate::model::{CollectOrdered, Severity, clock};
 use crate::policy::incident::truncated;
 use crate::runtime::PerProcess;
 
@@ -109,7 +109,7 @@ impl Objectives {
     /// Those that are recent enough, by check.
     pub fn recent(&self, scope: &Scope) -> BTreeMap<String, Objective> {
         let known = self.known(scope, None).into_iter().filter(|(_, known)| known.is_recent);
-        known.map(|(name, known)| (name, known.objective)).collect()
+        known.map(|(name, known)| (name, known.objective)).collect_ordered()
     }
 
     /// All that were known when they were last worked out, by check.

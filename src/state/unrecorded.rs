@@ -97,7 +97,7 @@ impl UnrecordedResults {
         let BoundedResults { results, dropped } = take_all(&mut *lock(&self.found));
         gathered.dropped += dropped;
         let mut results: Vec<_> = results.into_iter().chain(read).collect();
-        results.sort_by_key(UnrecordedResult::found_at);
+        results.sort_by_cached_key(UnrecordedResult::found_at);
         let named: Vec<_> = results.iter().map(|result| (&*result.name, result.found_at())).collect();
         let claims = history_marks::note_all(share, &named, Duration::ZERO);
         for (result, claim) in results.into_iter().zip(claims) {

@@ -7,7 +7,7 @@ use super::queue::{AmqpQueue, Published};
 use super::spec::{AmqpCheck, AmqpPendingTasksCheck, AmqpServer, MissingQueue};
 use crate::checks::fields::{counted, printable};
 use crate::checks::oldest_task::judge_oldest;
-use crate::model::{CheckError, Finding, Status};
+use crate::model::{CheckError, Finding, Status, largest_first};
 use crate::net;
 
 /// How many queues the details list; the totals are of all.
@@ -75,7 +75,7 @@ pub fn judge_pending(
             _ => (name, 0, 0),
         })
         .collect();
-    counts.sort_by_key(|(_, messages, _)| std::cmp::Reverse(*messages));
+    largest_first(&mut counts, |(_, messages, _)| u64::from(*messages));
     let total: u64 = counts.iter().map(|(_, messages, _)| u64::from(*messages)).sum();
     let deepest = counts.first().map_or(0, |(_, messages, _)| *messages);
     let number = u64::try_from(counts.len()).unwrap_or(u64::MAX);

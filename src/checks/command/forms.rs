@@ -2,6 +2,7 @@
 //!
 //! `secret_forms.py` does the same for what Python code says.
 
+use crate::model::largest_first;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -14,7 +15,7 @@ const SHORTEST_BASE64: usize = 8;
 pub fn mask(text: &str, secrets: &[&str]) -> String {
     let mut longest_first = secrets.to_vec();
     // A secret may be a part of another.
-    longest_first.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    largest_first(&mut longest_first, |secret| secret.len() as u64);
     let mut out = String::with_capacity(text.len());
     let (mut rest, mut previous) = (text, None);
     while let Some(character) = rest.chars().next() {

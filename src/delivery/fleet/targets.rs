@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::watch::InstanceWatch;
 use crate::delivery::observe::Target;
 use crate::model::clock::Moment;
-use crate::model::{Instances, Severity, Status};
+use crate::model::{CollectOrdered, Instances, Severity, Status};
 use crate::policy::incident::alarm::SubjectAlarms;
 use crate::policy::incident::{Evidence, Observed, ObservedFleet, Rules};
 
@@ -34,7 +34,7 @@ pub fn fleet_targets(
         let target = if is_shared(&target.name) { target } else { judged(target, alarms, watch, open, now) };
         targets.insert(target.name.clone(), target);
     }
-    let elsewhere: BTreeSet<&str> = said.keys().copied().chain(open.iter().map(String::as_str)).collect();
+    let elsewhere: BTreeSet<&str> = said.keys().copied().chain(open.iter().map(String::as_str)).collect_ordered();
     for name in elsewhere {
         if !targets.contains_key(name) {
             let target = judged(unknown(name, rules), said.remove(name), watch, open, now);
@@ -94,7 +94,8 @@ fn judged(
         }
     }
     let roots = alarms.0.iter().flat_map(|(_, alarm)| &alarm.roots);
-    target.roots = roots.map(|root| Arc::from(&**root)).collect::<BTreeSet<Arc<str>>>().into_iter().collect();
+    let roots: BTreeSet<Arc<str>> = roots.map(|root| Arc::from(&**root)).collect_ordered();
+    target.roots = roots.into_iter().collect();
     target
 }
 

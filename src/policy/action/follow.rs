@@ -7,8 +7,8 @@ use super::entry::EntryState;
 use super::plan::{ActionPlan, Threshold, Trigger};
 use super::run::Facts;
 use super::table::{ActionLease, ActionTable, HandedOn, IncidentKey, Request, Verification};
-use crate::model::Owner;
 use crate::model::clock::Moment;
+use crate::model::{CollectOrdered, Owner};
 
 /// What came of a run, in one short line for people.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ impl ActionTable {
     ) {
         let verifications = self.actions.values().filter_map(|action| action.verification.as_ref());
         let awaited: BTreeSet<(&String, Threshold)> =
-            verifications.map(|one| (&one.incident.watch.0, one.incident.watch.1)).collect();
+            verifications.map(|one| (&one.incident.watch.0, one.incident.watch.1)).collect_ordered();
         for trigger in triggers {
             let Some((evidence, _)) = facts.get(&trigger.check) else { continue };
             let watch = self.watches.entry((trigger.check.clone(), trigger.status)).or_default();

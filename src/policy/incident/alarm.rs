@@ -9,7 +9,7 @@ use super::rules::ObservedFleet;
 use super::since::Since;
 use super::subject::{Incident, truncated};
 use crate::model::clock::Moment;
-use crate::model::{Severity, Status};
+use crate::model::{CollectOrdered, Severity, Status};
 
 /// Bytes of a message, and of one where many fail.
 const MAX_MESSAGE: usize = 160;
@@ -110,7 +110,7 @@ impl<'a> SubjectAlarms<'a> {
 
     /// The names of the instances, in order.
     pub fn names(&self) -> Vec<String> {
-        let names: BTreeSet<&str> = self.0.iter().map(|(name, _)| *name).collect();
+        let names: BTreeSet<&str> = self.0.iter().map(|(name, _)| *name).collect_ordered();
         names.into_iter().map(str::to_owned).collect()
     }
 

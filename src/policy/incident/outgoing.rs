@@ -1,11 +1,12 @@
 //! What a subject sends: in order for each channel, also from one incident to the next, which have the same key.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::notice::{StoredNotice, dedup_key};
 use super::subject::{Acknowledgement, Incident, Subject, TimelineKind};
 use crate::model::clock::Moment;
-use crate::model::{Notice, NoticeKind, Owner};
+use crate::model::{CollectOrdered, Notice, NoticeKind, Owner};
 use crate::policy::outbox::{ChannelQueue, DeliveryReport, DeliveryResult};
 
 /// A notice that a process has acquired the right to send.
@@ -74,11 +75,9 @@ impl Subject {
     /// The channels on which something is pending.
     pub fn pending_channels(&self) -> Vec<&str> {
         let queues = self.incidents().flat_map(|incident| &incident.channels);
-        let mut channels: Vec<_> =
-            queues.filter(|queue| queue.pending().is_some()).map(|queue| queue.channel.as_str()).collect();
-        channels.sort_unstable();
-        channels.dedup();
-        channels
+        let pending = queues.filter(|queue| queue.pending().is_some());
+        let channels: BTreeSet<_> = pending.map(|queue| queue.channel.as_str()).collect_ordered();
+        channels.into_iter().collect()
     }
 
     /// Whether a channel may have something to send now, or a lease to take over.

@@ -27,6 +27,10 @@ pub fn parse_actions(
         let config = build(&name, fields, callables.get(&name).copied());
         Ok((name.clone(), config.map_err(|error| wrong(WHAT, &format!("{name}.{error}")))?))
     };
-    let all: BTreeMap<String, ActionConfig> = entries.into_iter().map(action).collect::<PyResult<_>>()?;
+    let mut all = BTreeMap::new();
+    for entry in entries {
+        let (name, config) = action(entry)?;
+        all.insert(name, config);
+    }
     ActionSettings::new(application, all).map_err(|error| wrong(WHAT, &error))
 }

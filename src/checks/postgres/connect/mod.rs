@@ -110,16 +110,22 @@ pub async fn connect(
 
 /// The endpoints in the order in which they are tried.
 fn in_order<'a>(parameters: &'a Parameters, last: Option<&Address>) -> Vec<&'a Endpoint> {
-    let mut endpoints: Vec<_> = parameters.endpoints.iter().collect();
     match parameters.load_balance_hosts {
-        LoadBalanceHosts::Disable => endpoints.sort_by_key(|endpoint| Some(&endpoint.address) != last),
-        LoadBalanceHosts::Random => endpoints.sort_by_cached_key(|_| {
-            let mut random = [0; 8];
-            SystemRandom::new().fill(&mut random).ok();
-            random
-        }),
+        LoadBalanceHosts::Disable => {
+            let endpoints = parameters.endpoints.iter();
+            let (first, others): (Vec<_>, Vec<_>) = endpoints.partition(|endpoint| Some(&endpoint.address) == last);
+            [first, others].concat()
+        }
+        LoadBalanceHosts::Random => {
+            let mut endpoints: Vec<_> = parameters.endpoints.iter().collect();
+            endpoints.sort_by_cached_key(|_| {
+                let mut random = [0; 8];
+                SystemRandom::new().fill(&mut random).ok();
+                u64::from_ne_bytes(random)
+            });
+            endpoints
+        }
     }
-    endpoints
 }
 
 /// How long the next of `left` endpoints may take: a fair share of the time left, so that one that does not answer

@@ -8,6 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::batch::NOT_UTF8;
 use super::{LONGEST_NAME, QUEUES};
+use crate::model::{CollectOrdered, largest_first};
 
 /// How many names are remembered, of some 200 bytes at most.
 pub const REMEMBERED: usize = 10_000;
@@ -48,7 +49,7 @@ impl Known {
     pub fn select(&self, configured: &[String], after: &mut String) -> Vec<String> {
         let mut selected = configured.to_vec();
         let room = QUEUES.saturating_sub(selected.len());
-        let own: BTreeSet<&String> = configured.iter().collect();
+        let own: BTreeSet<&String> = configured.iter().collect_ordered();
         let others: Vec<(&String, u64)> = self
             .names
             .iter()
@@ -60,8 +61,8 @@ impl Known {
             return selected;
         }
         let mut deepest: Vec<_> = others.iter().filter(|(_, depth)| *depth > 0).collect();
-        deepest.sort_by_key(|(_, depth)| std::cmp::Reverse(*depth));
-        let kept: BTreeSet<&String> = deepest.into_iter().take(room / 2).map(|(name, _)| *name).collect();
+        largest_first(&mut deepest, |(_, depth)| *depth);
+        let kept: BTreeSet<&String> = deepest.into_iter().take(room / 2).map(|(name, _)| *name).collect_ordered();
         let rest: Vec<&String> = others.iter().map(|(name, _)| *name).filter(|name| !kept.contains(name)).collect();
         let start = rest.partition_point(|name| *name <= after);
         let turn = rest.iter().skip(start).chain(rest.iter().take(start)).take(room - kept.len());
@@ -129,7 +130,7 @@ impl Known {
 
     /// How many of the queues that are known are not `measured`.
     pub fn not_measured(&self, measured: &[String]) -> u64 {
-        let measured: BTreeSet<&String> = measured.iter().collect();
+        let measured: BTreeSet<&String> = measured.iter().collect_ordered();
         let left = self.names.keys().filter(|name| !measured.contains(name)).count();
         (left + self.unmeasurable.len()) as u64
     }

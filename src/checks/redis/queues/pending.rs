@@ -144,7 +144,7 @@ impl Check for RedisPendingTasksCheck {
 
 fn judge(layout: QueueLayout, thresholds: Thresholds, depths: Depths) -> Finding {
     let mut ready = depths.ready;
-    ready.sort_by(|(left, fewer), (right, more)| more.cmp(fewer).then_with(|| left.cmp(right)));
+    ready.sort_unstable_by(|(left, fewer), (right, more)| more.cmp(fewer).then_with(|| left.cmp(right)));
     let total: u64 = ready.iter().map(|(_, depth)| depth).sum();
     let deepest = ready.first().map_or(0, |(_, depth)| *depth);
     let queues = ready.len() as u64;

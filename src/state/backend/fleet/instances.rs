@@ -18,7 +18,7 @@ use redis::{Cmd, Value, cmd};
 
 use super::reply::{bytes, integer, text, unexpected};
 use super::{FleetStore, millis, scripts};
-use crate::model::CheckError;
+use crate::model::{CheckError, CollectOrdered};
 use crate::runtime::Process;
 
 /// How often an instance announces itself.
@@ -128,7 +128,7 @@ impl FleetStore {
             }
         }
         self.describe(process, &mut instances).await?;
-        let names = pairs(names).filter_map(|[hash, names]| Some((text(hash)?, text(names)?))).collect();
+        let names = pairs(names).filter_map(|[hash, names]| Some((text(hash)?, text(names)?))).collect_ordered();
         Ok(SeenInstances { instances, names })
     }
 

@@ -7,7 +7,7 @@ use redis::{Value, cmd};
 
 use super::reply::{text, unexpected};
 use super::{COMMAND_TIMEOUT, FleetKey, FleetStore, millis, scripts};
-use crate::model::CheckError;
+use crate::model::{CheckError, CollectOrdered};
 use crate::runtime::Process;
 use crate::state::record::{Operation, PendingOperation};
 
@@ -77,6 +77,6 @@ impl FleetStore {
             [check, operation] => Some((text(check)?, FleetOperation::decode(&text(operation)?)?)),
             _ => None,
         };
-        Ok(parts.chunks(2).filter_map(pair).collect())
+        Ok(parts.chunks(2).filter_map(pair).collect_ordered())
     }
 }
