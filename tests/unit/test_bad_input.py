@@ -78,6 +78,7 @@ def test_unknown_field_lists_those_that_are_known(spec: dict[str, Any]) -> None:
         ({"kind": "tcp", "hots": "h", "port": 1}, "c: unknown field 'hots': did you mean 'host'?"),
         ({"kind": "tcp", "port": 1}, "c: host is required"),
         ({"kind": "tcp", "host": "h", "port": 1, "tls": "yes"}, "c: tls must be a dict, not str"),
+        ({"kind": "tcp", "host": "h", "port": 1, "tls": ["full"]}, "c: tls must be a dict, not list"),
         ({"kind": "postgress"}, "c: unknown kind 'postgress': did you mean 'postgres'?"),
         ({"kind": "?"}, "c: unknown kind '?': known are postgres, "),
         ({"kind": 1}, "c: kind must be a str, not int"),

@@ -4,11 +4,12 @@ use std::fmt::{self, Display};
 
 use serde::de::{self, Expected, Unexpected};
 
+use super::words::{range_in_words, type_in_words, type_of};
 pub use crate::model::nearest;
 
 /// Where in the data: from the outside to the inside.
 #[derive(Debug)]
-pub enum PathStep {
+enum PathStep {
     Field(String),
     Item(usize),
 }
@@ -39,17 +40,29 @@ enum Problem {
     Text(String),
 }
 
+/// Boxed, since each field of each check passes it on.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<LocatedProblem>);
+
+#[derive(Debug)]
+struct LocatedProblem {
     /// Innermost first.
     path: Vec<PathStep>,
     problem: Problem,
 }
 
 impl Error {
-    /// The same problem of something that is part of a larger whole.
-    pub fn below(mut self, step: PathStep) -> Self {
-        self.path.push(step);
+    /// The same problem of what is a field of something.
+    #[cold]
+    pub fn in_field(mut self, name: &str) -> Self {
+        self.0.path.push(PathStep::Field(name.to_owned()));
+        self
+    }
+
+    /// The same problem of what is an item of a list.
+    #[cold]
+    pub fn in_item(mut self, index: usize) -> Self {
+        self.0.path.push(PathStep::Item(index));
         self
     }
 
@@ -65,7 +78,7 @@ impl Error {
 
     fn path(&self) -> String {
         let mut path = String::new();
-        for step in self.path.iter().rev() {
+        for step in self.0.path.iter().rev() {
             match step {
                 PathStep::Field(name) if path.is_empty() => path += name,
                 PathStep::Field(name) => path += &format!(".{name}"),
@@ -78,7 +91,7 @@ impl Error {
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Self { path: Vec::new(), problem }
+        Self(Box::new(LocatedProblem { path: Vec::new(), problem }))
     }
 }
 
@@ -87,7 +100,7 @@ impl Display for Error {
         let path = self.path();
         let subject = if path.is_empty() { "it" } else { &path };
         let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        match &self.problem {
+        match &self.0.problem {
             Problem::Type { expected, given } | Problem::Range { expected, given } => {
                 write!(formatter, "{subject} must be {expected}, not {given}")
             }
@@ -124,6 +137,7 @@ impl de::Error for Error {
         Problem::Text(text.to_string()).into()
     }
 
+    #[cold]
     fn invalid_type(given: Unexpected<'_>, expected: &dyn Expected) -> Self {
         Problem::Type { expected: type_in_words(&expected.to_string()).to_owned(), given: type_of(given).to_owned() }
             .into()
@@ -150,54 +164,18 @@ impl de::Error for Error {
         Problem::Variant { given: None, known, meant: nearest(variant, known) }.into()
     }
 
+    #[cold]
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
         Problem::UnknownField { name: field.to_owned(), known }.into()
     }
 
+    #[cold]
     fn missing_field(field: &'static str) -> Self {
         Problem::MissingField(field.to_owned()).into()
     }
 
+    #[cold]
     fn duplicate_field(field: &'static str) -> Self {
         Problem::Text(format!("{field} is given twice")).into()
-    }
-}
-
-/// Python's name for the type that serde expects.
-fn type_in_words(expected: &str) -> &str {
-    match expected {
-        "a string" | "path string" | "a character" => "a str",
-        "a boolean" => "a bool",
-        "i8" | "i16" | "i32" | "i64" | "isize" | "u8" | "u16" | "u32" | "u64" | "usize" => "an int",
-        "f32" | "f64" => "a number",
-        "a sequence" => "a list",
-        "a map" => "a dict",
-        _ if expected.starts_with("struct ") => "a dict",
-        _ => expected,
-    }
-}
-
-fn range_in_words(expected: &str) -> String {
-    match expected {
-        "u8" => format!("an int from 0 to {}", u8::MAX),
-        // They are ports.
-        "u16" => format!("an int from 1 to {}", u16::MAX),
-        "u32" | "u64" | "usize" => "an int from 0".to_owned(),
-        other => type_in_words(other).to_owned(),
-    }
-}
-
-fn type_of(given: Unexpected<'_>) -> &str {
-    match given {
-        Unexpected::Bool(_) => "bool",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "int",
-        Unexpected::Float(_) => "float",
-        Unexpected::Char(_) | Unexpected::Str(_) => "str",
-        Unexpected::Bytes(_) => "bytes",
-        Unexpected::Unit | Unexpected::Option => "None",
-        Unexpected::Seq => "list",
-        Unexpected::Map => "dict",
-        Unexpected::Other(name) => name,
-        _ => "this",
     }
 }

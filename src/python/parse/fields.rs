@@ -5,7 +5,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Error as _, IntoDeserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::error::{Error, PathStep};
+use super::error::Error;
 use super::input::Input;
 
 impl<'de> Deserializer<'de> for &'de Input {
@@ -25,6 +25,30 @@ impl<'de> Deserializer<'de> for &'de Input {
             Input::List(items) => visitor.visit_seq(Items { items, next: 0 }),
             Input::Map(fields) => visitor.visit_map(Fields { fields, value: None }),
             Input::Other(name) => Err(Error::invalid_type(Unexpected::Other(name), &visitor)),
+        }
+    }
+
+    /// By name only: serde would take a list as well, for the fields in their order.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self {
+            Input::Map(fields) => visitor.visit_map(Fields { fields, value: None }),
+            other => Err(Error::invalid_type(Unexpected::Other(other.type_name()), &visitor)),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self {
+            Input::List(items) => visitor.visit_seq(Items { items, next: 0 }),
+            other => Err(Error::invalid_type(Unexpected::Other(other.type_name()), &visitor)),
         }
     }
 
@@ -60,8 +84,8 @@ impl<'de> Deserializer<'de> for &'de Input {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 char str string bytes byte_buf unit unit_struct tuple
+        tuple_struct identifier ignored_any
     }
 }
 
@@ -83,7 +107,7 @@ impl<'de> MapAccess<'de> for Fields<'de> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         let (name, value) = self.value.take().ok_or_else(|| Error::custom("a value without a name"))?;
-        seed.deserialize(value).map_err(|error| error.below(PathStep::Field(name.to_owned())))
+        seed.deserialize(value).map_err(|error| error.in_field(name))
     }
 }
 
@@ -97,8 +121,8 @@ impl<'de> SeqAccess<'de> for Items<'de> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some(item) = self.items.get(self.next) else { return Ok(None) };
-        let step = PathStep::Item(self.next);
+        let index = self.next;
         self.next += 1;
-        seed.deserialize(item).map(Some).map_err(|error| error.below(step))
+        seed.deserialize(item).map(Some).map_err(|error| error.in_item(index))
     }
 }

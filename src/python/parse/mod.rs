@@ -8,6 +8,7 @@ mod alerts;
 mod error;
 mod fields;
 mod input;
+mod words;
 
 use std::sync::Arc;
 
