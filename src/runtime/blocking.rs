@@ -10,6 +10,7 @@
 //! - [`short_single_flight`] is for work that seldom blocks: it shares one thread ([`super::short_work`]), unless its last
 //!   run was slow, or another run keeps it waiting.
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -27,29 +28,33 @@ use crate::runtime::{Process, lock};
 /// has room for several kinds in full (`BLOCKING_THREADS`).
 pub const THREADS_PER_KIND: usize = 128;
 
+/// What work returns. Of any type: all but the work itself is compiled once.
+type BlockingResult = Arc<dyn Any + Send + Sync>;
+type BlockingWork = Box<dyn FnOnce() -> BlockingResult + Send>;
+type ThreadsOf = fn(&Process) -> Arc<Semaphore>;
+
 /// What is known of one key.
-struct InFlight<T> {
-    latest: Mutex<Option<SingleRun<T>>>,
+#[derive(Default)]
+struct InFlight {
+    latest: Mutex<Option<SingleRun>>,
     /// Whether the last run took so long that others must not wait for the next one.
     is_slow: Arc<AtomicBool>,
 }
 
 /// A run: `None` in the channel until it has returned.
-struct SingleRun<T> {
-    result: watch::Receiver<Option<T>>,
+#[derive(Clone)]
+struct SingleRun {
+    result: watch::Receiver<Option<BlockingResult>>,
     /// Its number among the short work, if it was queued there.
     queued: Option<u64>,
 }
 
-impl<T> Clone for SingleRun<T> {
-    fn clone(&self) -> Self {
-        Self { result: self.result.clone(), queued: self.queued }
-    }
-}
+/// What is known of one key and type of result.
+struct InFlightOf<T>(InFlight, PhantomData<fn() -> T>);
 
-impl<T> Default for InFlight<T> {
+impl<T> Default for InFlightOf<T> {
     fn default() -> Self {
-        Self { latest: Mutex::new(None), is_slow: Arc::default() }
+        Self(InFlight::default(), PhantomData)
     }
 }
 
@@ -62,6 +67,10 @@ impl<T> Default for Threads<T> {
     }
 }
 
+fn threads_of<T: 'static>(process: &Process) -> Arc<Semaphore> {
+    process.shared::<Threads<T>>("").0.clone()
+}
+
 /// The result of `work`, or of the run for this `key` (and type of result) that is in flight.
 pub async fn single_flight<T>(
     process: &Process,
@@ -71,7 +80,8 @@ pub async fn single_flight<T>(
 where
     T: Clone + Send + Sync + 'static,
 {
-    fly(process, key, work, false).await
+    let in_flight = process.shared::<InFlightOf<T>>(key);
+    result_of(in_flight.0.fly(process, found_by(work), threads_of::<T>, false).await)
 }
 
 /// The same, for work that seldom blocks.
@@ -83,71 +93,68 @@ pub async fn short_single_flight<T>(
 where
     T: Clone + Send + Sync + 'static,
 {
-    fly(process, key, work, true).await
+    let in_flight = process.shared::<InFlightOf<T>>(key);
+    result_of(in_flight.0.fly(process, found_by(work), threads_of::<T>, true).await)
 }
 
-async fn fly<T>(
-    process: &Process,
-    key: &str,
-    work: impl FnOnce() -> T + Send + 'static,
-    is_short: bool,
-) -> Result<T, CheckError>
-where
-    T: Clone + Send + Sync + 'static,
-{
-    let in_flight = process.shared::<InFlight<T>>(key);
-    let SingleRun { mut result, queued } = {
-        let mut latest = lock(&in_flight.latest);
-        let is_running = |run: &&mut SingleRun<T>| run.result.borrow().is_none() && run.result.has_changed().is_ok();
-        match latest.as_mut().filter(is_running) {
-            Some(running) => running.clone(),
-            None => latest.insert(start(process, work, is_short, &in_flight.is_slow)).clone(),
+fn found_by<T: Send + Sync + 'static>(work: impl FnOnce() -> T + Send + 'static) -> BlockingWork {
+    Box::new(move || Arc::new(work()))
+}
+
+/// It is of that type, which [`InFlightOf`] has.
+fn result_of<T: Clone + 'static>(found: Result<BlockingResult, CheckError>) -> Result<T, CheckError> {
+    found?.downcast_ref::<T>().cloned().ok_or(CheckError::Panicked)
+}
+
+impl InFlight {
+    async fn fly(
+        &self,
+        process: &Process,
+        work: BlockingWork,
+        threads: ThreadsOf,
+        is_short: bool,
+    ) -> Result<BlockingResult, CheckError> {
+        let SingleRun { mut result, queued } = {
+            let mut latest = lock(&self.latest);
+            let is_running = |run: &&mut SingleRun| run.result.borrow().is_none() && run.result.has_changed().is_ok();
+            match latest.as_mut().filter(is_running) {
+                Some(running) => running.clone(),
+                None => latest.insert(self.start(process, work, threads, is_short)).clone(),
+            }
+        };
+        if let Some(id) = queued
+            && timeout(PATIENCE, result.wait_for(Option::is_some)).await.is_err()
+            && let Some(job) = process.short_work.withdraw(id)
+        {
+            run_alone(process, threads, job);
         }
-    };
-    if let Some(id) = queued
-        && timeout(PATIENCE, result.wait_for(Option::is_some)).await.is_err()
-        && let Some(job) = process.short_work.withdraw(id)
-    {
-        run_alone::<T>(process, job);
+        // The sender is dropped without a result only if the work panicked.
+        let result = result.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
+        result.clone().ok_or(CheckError::Panicked)
     }
-    // The sender is dropped without a result only if the work panicked.
-    let result = result.wait_for(Option::is_some).await.map_err(|_| CheckError::Panicked)?;
-    result.clone().ok_or(CheckError::Panicked)
-}
 
-/// Starts `work` among the short work, or on a thread of its own.
-fn start<T>(
-    process: &Process,
-    work: impl FnOnce() -> T + Send + 'static,
-    is_short: bool,
-    is_slow: &Arc<AtomicBool>,
-) -> SingleRun<T>
-where
-    T: Send + Sync + 'static,
-{
-    let (sender, result) = watch::channel(None);
-    let was_slow = is_slow.load(Ordering::Relaxed);
-    let is_slow = is_slow.clone();
-    let job: ShortJob = Box::new(move |permit| {
-        let began = Instant::now();
-        let found = work();
-        is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
-        // Returned first, so that who has the result can start the next run.
-        drop(permit);
-        sender.send_replace(Some(found));
-    });
-    let queued = if is_short && !was_slow { process.short_work.submit(job) } else { Err(job) };
-    let queued = queued.map_err(|job| run_alone::<T>(process, job)).ok();
-    SingleRun { result, queued }
+    /// Starts `work` among the short work, or on a thread of its own.
+    fn start(&self, process: &Process, work: BlockingWork, threads: ThreadsOf, is_short: bool) -> SingleRun {
+        let (sender, result) = watch::channel(None);
+        let was_slow = self.is_slow.load(Ordering::Relaxed);
+        let is_slow = self.is_slow.clone();
+        let job: ShortJob = Box::new(move |permit| {
+            let began = Instant::now();
+            let found = work();
+            is_slow.store(began.elapsed() >= PATIENCE, Ordering::Relaxed);
+            // Returned first, so that who has the result can start the next run.
+            drop(permit);
+            sender.send_replace(Some(found));
+        });
+        let queued = if is_short && !was_slow { process.short_work.submit(job) } else { Err(job) };
+        let queued = queued.map_err(|job| run_alone(process, threads, job)).ok();
+        SingleRun { result, queued }
+    }
 }
 
 /// Runs it on a thread of its own, as soon as its kind has one left.
-fn run_alone<T: Send + Sync + 'static>(process: &Process, job: ShortJob) {
-    run_on(&process.shared::<Threads<T>>("").0, process, job);
-}
-
-fn run_on(threads: &Arc<Semaphore>, process: &Process, job: ShortJob) {
-    let threads = threads.clone();
+fn run_alone(process: &Process, threads: ThreadsOf, job: ShortJob) {
+    let threads = threads(process);
     match threads.clone().try_acquire_owned() {
         Ok(permit) => drop(process.runtime.spawn_blocking(move || job(Some(permit)))),
         Err(_) => drop(process.spawn(async move {

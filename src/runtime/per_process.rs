@@ -4,6 +4,8 @@
 //! [`PerProcess`], tagged with the fork generation: the child makes its own, and the parent's is forgotten there, since
 //! dropping it would join threads that do not exist and end the parent's sessions.
 
+use std::any::Any;
+use std::marker::PhantomData;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, Once, PoisonError, TryLockError};
@@ -74,26 +76,26 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-struct Tagged<T> {
+struct Tagged {
     generation: u64,
-    value: Arc<T>,
+    value: Arc<dyn Any + Send + Sync>,
 }
 
 /// A value that each process makes for itself, on first use. Lock-free: a lock held by another thread at the moment of
 /// the fork would stay locked in the child for ever (64 of 400 children hung; this way 0 of 1,200).
 pub struct PerProcess<T> {
-    slot: ArcSwapOption<Tagged<T>>,
+    slot: Slot,
+    of: PhantomData<fn() -> T>,
 }
 
-impl<T> PerProcess<T> {
+impl<T: Send + Sync + 'static> PerProcess<T> {
     pub const fn new() -> Self {
-        Self { slot: ArcSwapOption::const_empty() }
+        Self { slot: Slot(ArcSwapOption::const_empty()), of: PhantomData }
     }
 
     /// The value of this process, if it was made already.
     pub fn get(&self) -> Option<Arc<T>> {
-        let generation = generation();
-        self.slot.load().as_ref().filter(|tagged| tagged.generation == generation).map(|tagged| tagged.value.clone())
+        self.slot.get()?.downcast().ok()
     }
 
     /// The value of this process, made by `make` if this is its first use here.
@@ -103,26 +105,9 @@ impl<T> PerProcess<T> {
         }
         watch_forks();
         let generation = generation();
-        let ours = Arc::new(Tagged { generation, value: Arc::new(make()?) });
-        let winner = loop {
-            let seen = self.slot.load();
-            match seen.as_ref() {
-                Some(theirs) if theirs.generation == generation => break theirs.value.clone(),
-                _ => {}
-            }
-            let before = self.slot.compare_and_swap(&*seen, Some(ours.clone()));
-            let swapped = match (before.as_ref(), seen.as_ref()) {
-                (None, None) => true,
-                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-                _ => false,
-            };
-            if swapped {
-                // What the parent made is forgotten, not dropped: see the head of this file.
-                mem::forget(seen.clone());
-                break ours.value.clone();
-            }
-        };
-        Ok(winner)
+        let ours = Arc::new(make()?);
+        let winner = self.slot.set(Tagged { generation, value: ours.clone() });
+        Ok(winner.downcast().unwrap_or(ours))
     }
 
     pub fn get_or_init(&self, make: impl FnOnce() -> T) -> Arc<T> {
@@ -133,16 +118,49 @@ impl<T> PerProcess<T> {
     }
 }
 
-impl<T> Default for PerProcess<T> {
+impl<T: Send + Sync + 'static> Default for PerProcess<T> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<T> Drop for PerProcess<T> {
+/// The value of one process, of any type: what is done with it is compiled once.
+struct Slot(ArcSwapOption<Tagged>);
+
+impl Slot {
+    fn get(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        let generation = generation();
+        self.0.load().as_ref().filter(|tagged| tagged.generation == generation).map(|tagged| tagged.value.clone())
+    }
+
+    /// Keeps this value, unless another thread was first; returns the one that is kept.
+    fn set(&self, ours: Tagged) -> Arc<dyn Any + Send + Sync> {
+        let ours = Arc::new(ours);
+        loop {
+            let seen = self.0.load();
+            match seen.as_ref() {
+                Some(theirs) if theirs.generation == ours.generation => return theirs.value.clone(),
+                _ => {}
+            }
+            let before = self.0.compare_and_swap(&*seen, Some(ours.clone()));
+            let swapped = match (before.as_ref(), seen.as_ref()) {
+                (None, None) => true,
+                (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+                _ => false,
+            };
+            if swapped {
+                // What the parent made is forgotten, not dropped: see the head of this file.
+                mem::forget(seen.clone());
+                return ours.value.clone();
+            }
+        }
+    }
+}
+
+impl Drop for Slot {
     fn drop(&mut self) {
         if self.get().is_none() {
-            mem::forget(self.slot.swap(None));
+            mem::forget(self.0.swap(None));
         }
     }
 }

@@ -79,12 +79,14 @@ pub fn close_connections() {
     }
 }
 
+type SharedState = Arc<dyn Any + Send + Sync>;
+
 /// What one process runs checks with.
 pub struct Process {
     pub runtime: Runtime,
     pub callables: CallableQueue,
     pub(super) short_work: Arc<ShortWork>,
-    shared: Mutex<HashMap<(TypeId, String), Arc<dyn Any + Send + Sync>>>,
+    shared: Mutex<HashMap<(TypeId, String), SharedState>>,
 }
 
 impl Process {
@@ -110,12 +112,13 @@ impl Process {
     /// State that all checks of one target share in this process, such as a kept connection; made on first use.
     /// `key` distinguishes targets and may hold secrets: it is never shown.
     pub fn shared<T: Default + Send + Sync + 'static>(&self, key: &str) -> Arc<T> {
-        let made = lock(&self.shared)
-            .entry((TypeId::of::<T>(), key.to_owned()))
-            .or_insert_with(|| Arc::new(T::default()))
-            .clone();
+        let made = self.shared_of(TypeId::of::<T>(), key, || Arc::new(T::default()));
         // The key holds the type, so the downcast cannot fail; a fresh value is the harmless answer if it did.
         made.downcast::<T>().unwrap_or_default()
+    }
+
+    fn shared_of(&self, of: TypeId, key: &str, make: fn() -> SharedState) -> SharedState {
+        lock(&self.shared).entry((of, key.to_owned())).or_insert_with(make).clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A value that all processes of a scope change together, wherever the scope keeps it.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -40,13 +40,21 @@ impl<T: Fits + Clone> Stored<T> {
 
     /// Reads it: as it is in the store, or was last known where that cannot be read now. Waits for no other process.
     pub fn read<R>(&self, snapshot: Option<&TableSnapshot>, read: impl FnOnce(&T) -> R) -> R {
-        let known = &mut *lock(&self.known);
-        self.decode(known, self.backend.read_if_changed(snapshot));
-        read(known)
+        read(&self.refreshed(snapshot))
+    }
+
+    fn refreshed(&self, snapshot: Option<&TableSnapshot>) -> MutexGuard<'_, T> {
+        let mut known = lock(&self.known);
+        self.decode(&mut known, self.backend.read_if_changed(snapshot));
+        known
     }
 
     /// Changes it while no other process can, and stores it if `change` returns true. `Busy`: `change` was not called.
     pub fn update(&self, lock_timeout: Duration, mut change: impl FnMut(&mut T) -> bool) -> Result<(), Busy> {
+        self.transact(lock_timeout, &mut change)
+    }
+
+    fn transact(&self, lock_timeout: Duration, change: &mut dyn FnMut(&mut T) -> bool) -> Result<(), Busy> {
         let known = &mut *lock(&self.known);
         self.backend.transact(lock_timeout, &mut |bytes| {
             self.decode(known, bytes);

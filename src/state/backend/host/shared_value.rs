@@ -1,7 +1,7 @@
 //! A value of which all processes that share a store have a copy, such as the heartbeats.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -29,13 +29,22 @@ impl<T: Default + Serialize + DeserializeOwned> SharedValue<T> {
 
     /// Reads it: as it is in the store, or was last known where that cannot be read now. Waits for no other process.
     pub fn read<R>(&self, read: impl FnOnce(&T) -> R) -> R {
-        let (version, value) = &mut *lock(&self.known);
+        read(&self.refreshed().1)
+    }
+
+    fn refreshed(&self) -> MutexGuard<'_, (EntryVersion, T)> {
+        let mut known = lock(&self.known);
+        let (version, value) = &mut *known;
         decode(value, self.store.read_if_changed(&self.entry, version, None));
-        read(value)
+        known
     }
 
     /// Changes it, and stores it if `change` returns true. [`UpdateError::Busy`]: `change` was not called.
     pub fn update(&self, lock_timeout: Duration, mut change: impl FnMut(&mut T) -> bool) -> Result<(), UpdateError> {
+        self.transact(lock_timeout, &mut change)
+    }
+
+    fn transact(&self, lock_timeout: Duration, change: &mut dyn FnMut(&mut T) -> bool) -> Result<(), UpdateError> {
         let (version, value) = &mut *lock(&self.known);
         self.store.update(&self.entry, version, lock_timeout, &mut |bytes| {
             decode(value, bytes);
