@@ -8,7 +8,7 @@ use super::observe::{Target, targets};
 use super::requests::Change;
 use crate::engine::Engine;
 use crate::model::clock::Moment;
-use crate::model::{CollectOrdered, NoticeKind, Severity};
+use crate::model::{NoticeKind, Severity};
 use crate::policy::incident::{Evidence, Incident, Subject, abandon, step};
 use crate::policy::outbox::NO_SUCH_CHANNEL;
 use crate::policy::suppression::{AlertMatcher, Silence};
@@ -35,17 +35,18 @@ impl Alerts {
         // After what is judged: a silence that was added before a check failed is known.
         let snapshot = stores.incidents.snapshot();
         let silences = stores.control.read(snapshot.as_ref(), |control| control.silences.clone());
-        let mut groups: BTreeMap<usize, Vec<Target>> =
-            stores.incidents.groups().map(|group| (group, Vec::new())).collect_ordered();
+        let mut groups: Vec<Vec<Target>> = stores.incidents.groups().map(|_| Vec::new()).collect();
         let known = |name: &str, is: &dyn Fn(&Subject) -> bool| {
             let of = |table: &IncidentTable| table.0.get(name).is_some_and(is);
             stores.incidents.read(IncidentStore::group_of(name), snapshot.as_ref(), of).unwrap_or_default()
         };
         self.leave_to_roots(&mut targets, &known, &silences, now);
         for target in targets {
-            groups.entry(IncidentStore::group_of(&target.name)).or_default().push(target);
+            if let Some(group) = groups.get_mut(IncidentStore::group_of(&target.name)) {
+                group.push(target);
+            }
         }
-        for (group, mut targets) in groups {
+        for (group, mut targets) in groups.into_iter().enumerate() {
             let mut judge =
                 |subjects: &mut BTreeMap<String, Subject>| self.judge(subjects, &mut targets, &silences, now);
             let is_due = |table: &IncidentTable| {

@@ -77,21 +77,24 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
     return error.kind() == io::ErrorKind::Other;
 }
 
+/// A connection of either kind, so that all that serves one is compiled once.
+trait ProbeStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ProbeStream for T {}
+
 async fn serve_connection(accepted: Accepted, counted: Counted, handler: Arc<Handler>) {
     let connection = counted.connection().clone();
-    match accepted {
-        Accepted::Tcp(mut stream, peer) => requests(&mut *stream, Some(peer), &connection, handler).await,
+    // Closed before `counted` is dropped, which a parameter would not be.
+    let mut accepted = accepted;
+    let (stream, peer): (&mut dyn ProbeStream, _) = match &mut accepted {
+        Accepted::Tcp(stream, peer) => (&mut **stream, Some(*peer)),
         #[cfg(unix)]
-        Accepted::Unix(mut stream) => requests(&mut *stream, None, &connection, handler).await,
-    }
+        Accepted::Unix(stream) => (&mut **stream, None),
+    };
+    requests(stream, peer, &connection, handler).await;
 }
 
-async fn requests(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    peer: Option<IpAddr>,
-    state: &OpenConnection,
-    handler: Arc<Handler>,
-) {
+async fn requests(stream: &mut dyn ProbeStream, peer: Option<IpAddr>, state: &OpenConnection, handler: Arc<Handler>) {
     let service = service_fn(|request| {
         let handler = handler.clone();
         state.requested();

@@ -1,6 +1,6 @@
 //! What the holder decides for all hosts, and how hosts take over what another one has decided.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::targets::fleet_targets;
 use super::watch::InstanceWatch;
@@ -8,8 +8,9 @@ use crate::delivery::alerts::{Alerts, FleetStores, LOCK_TIMEOUT, StoreInUse, ret
 use crate::delivery::observe::targets;
 use crate::delivery::requests::AlertRequest;
 use crate::delivery::sending::Claim;
+use crate::model::CollectOrdered;
 use crate::model::clock::Moment;
-use crate::policy::incident::{Incident, Subject};
+use crate::policy::incident::Incident;
 use crate::state::alert_control::AlertControl;
 use crate::state::backend::fleet::document::DocumentMark;
 use crate::state::fleet_alerts::{FleetDesk, FleetIncidents};
@@ -72,12 +73,9 @@ impl Alerts {
         let Some(stores) = self.stores() else { return Ok(()) };
         let Some(FleetStores { desk, .. }) = &stores.fleet else { return Ok(()) };
         let handed_over = self.opened_alone(all);
-        let mut parts: BTreeMap<usize, BTreeMap<String, Subject>> = BTreeMap::new();
-        for (name, subject) in &all.table.0 {
-            parts.entry(IncidentStore::group_of(name)).or_default().insert(name.clone(), subject.clone());
-        }
         for group in stores.incidents.groups() {
-            let part = parts.remove(&group).unwrap_or_default();
+            let own = all.table.0.iter().filter(|(name, _)| IncidentStore::group_of(name) == group);
+            let part = own.map(|(name, subject)| (name.clone(), subject.clone())).collect_ordered();
             if stores.incidents.read(group, None, |table| table.0 == part).unwrap_or_default() {
                 continue;
             }

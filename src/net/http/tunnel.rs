@@ -3,7 +3,7 @@
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::Builder;
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
@@ -55,10 +55,10 @@ pub async fn tunnel<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(parts.io.into_inner().into_inner().into_inner())
 }
 
-fn request(proxy: &Proxy, server: &HttpServer<'_>) -> Result<Request<Empty<Bytes>>, CheckError> {
+fn request(proxy: &Proxy, server: &HttpServer<'_>) -> Result<Request<Full<Bytes>>, CheckError> {
     let unusable = || CheckError::Configuration("the URL's host cannot be requested from a proxy".into());
     let authority = server.authority();
-    let mut request = Request::new(Empty::new());
+    let mut request = Request::new(Full::default());
     *request.method_mut() = Method::CONNECT;
     *request.uri_mut() = Uri::try_from(authority.as_str()).map_err(|_| unusable())?;
     let headers = request.headers_mut();
