@@ -117,8 +117,9 @@ class Engine:
     def breaker(self, name: str) -> Breaker:
         """The circuit breaker of a check; ValueError if it has none."""
 
-    def take_events(self) -> tuple[list[dict[str, Any]], list[tuple[str, bool, str]]] | None:
-        """Events (see `lifesigns.events`) and diagnostics (whether a warning, text) since the last call, if any."""
+    def take_events(self) -> tuple[list[dict[str, Any]], list[tuple[str, bool, str, str | None]]] | None:
+        """Events (see `lifesigns.events`) and diagnostics (the logger, whether a warning, the text, the address of the
+        probe server that it is about) since the last call, if any."""
 
     def metrics(self, openmetrics: bool) -> str:
         """The metrics as Prometheus text or as OpenMetrics."""

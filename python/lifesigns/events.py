@@ -182,9 +182,10 @@ def log_event(event: Event, correlation_id: str | None) -> None:
         logging.getLogger("lifesigns.readiness").info("Draining: this process is about to end", extra=extra)
 
 
-def log(diagnostics: Iterable[tuple[str, bool, str]]) -> None:
+def log(diagnostics: Iterable[tuple[str, bool, str, str | None]]) -> None:
     """Log what is not about a check, such as a store that cannot be used."""
     import logging
 
-    for logger, is_warning, text in diagnostics:
-        logging.getLogger(logger).log(logging.WARNING if is_warning else logging.INFO, text)
+    for logger, is_warning, text, address in diagnostics:
+        extra = {} if address is None else {"address": address}
+        logging.getLogger(logger).log(logging.WARNING if is_warning else logging.INFO, text, extra=extra)

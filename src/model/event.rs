@@ -65,4 +65,6 @@ pub struct Diagnostic {
     /// The name of the logger that it goes to.
     pub logger: &'static str,
     pub text: String,
+    /// Of the probe server that it is about.
+    pub address: Option<String>,
 }

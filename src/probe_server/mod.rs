@@ -133,8 +133,8 @@ impl BackgroundService for Server {
         format!("probe server {}", self.address())
     }
 
-    fn is_server(&self) -> bool {
-        true
+    fn served_address(&self) -> Option<String> {
+        Some(self.address().to_string())
     }
 }
 
@@ -202,11 +202,8 @@ impl Keeper {
             let error = match opened {
                 Some(Ok(Some(opened))) => {
                     if said {
-                        diagnostics::publish_to(
-                            diagnostics::PROBE_SERVER,
-                            false,
-                            format!("probe server {}: listening", self.address),
-                        );
+                        let text = format!("probe server {}: listening", self.address);
+                        diagnostics::publish_of_server(self.address.to_string(), false, text);
                     }
                     return opened;
                 }
@@ -219,7 +216,7 @@ impl Keeper {
             };
             if !said {
                 let text = format!("probe server {}: cannot listen ({error}); retrying each second", self.address);
-                diagnostics::publish_to(diagnostics::PROBE_SERVER, true, text);
+                diagnostics::publish_of_server(self.address.to_string(), true, text);
                 said = true;
             }
             sleep(RETRY_AFTER).await;

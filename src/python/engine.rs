@@ -25,7 +25,7 @@ use crate::engine::refresh::Refresh;
 use crate::engine::watched_results::WatchedResult;
 use crate::engine::{self, Selection, UnknownCheck};
 use crate::metrics::{self, Format, MetricsSnapshot};
-use crate::model::{CheckScope, SpecError, in_python, positive_seconds};
+use crate::model::{CheckScope, Diagnostic, SpecError, in_python, positive_seconds};
 use crate::monitor::{FleetMembership, Membership};
 use crate::policy::group::Group;
 use crate::policy::limits::Limits;
@@ -45,7 +45,9 @@ pub struct PyEngine {
 }
 
 /// Events as dicts, and diagnostics (whether a warning, text).
-type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<(&'static str, bool, String)>);
+type Pending<'py> = (Vec<Bound<'py, PyDict>>, Vec<LogLine>);
+/// The logger, whether it is a warning, the text, the address of the probe server that it is about.
+type LogLine = (&'static str, bool, String, Option<String>);
 
 #[pymethods]
 impl PyEngine {
@@ -148,9 +150,8 @@ impl PyEngine {
         }
         let (events, diagnostics) = py.detach(|| (self.inner.take_events(), diagnostics::take()));
         let events = events.iter().map(|event| events::dict(py, event)).collect::<PyResult<_>>()?;
-        let diagnostics =
-            diagnostics.into_iter().map(|diagnostic| (diagnostic.logger, diagnostic.is_warning, diagnostic.text));
-        Ok(Some((events, diagnostics.collect())))
+        let line = |it: Diagnostic| (it.logger, it.is_warning, it.text, it.address);
+        Ok(Some((events, diagnostics.into_iter().map(line).collect())))
     }
 
     /// The metrics as Prometheus text or as OpenMetrics.
@@ -310,7 +311,7 @@ impl PyEngine {
 
     /// Starts what a fork ended, but for the servers of a helper.
     fn resume_services(&self, is_helper: bool) {
-        self.services.resume(|service| !(is_helper && service.is_server()));
+        self.services.resume(|service| !(is_helper && service.served_address().is_some()));
     }
 
     fn register(

@@ -44,9 +44,10 @@ pub trait BackgroundService: Send + Sync {
         "background service".to_owned()
     }
 
-    /// Whether clients reach this process by it: a child that is a helper of its parent does not start it by itself.
-    fn is_server(&self) -> bool {
-        false
+    /// Where clients reach this process by it, if they do: a child that is a helper of its parent does not start it by
+    /// itself.
+    fn served_address(&self) -> Option<String> {
+        None
     }
 }
 
@@ -116,8 +117,10 @@ impl BackgroundServices {
             if let Err(error) = service.resume() {
                 if before.is_none() {
                     let text = format!("{}: cannot be started ({}); retrying", service.name(), error.kind());
-                    let logger = if service.is_server() { diagnostics::PROBE_SERVER } else { diagnostics::ENGINE };
-                    diagnostics::publish_to(logger, true, text);
+                    match service.served_address() {
+                        Some(address) => diagnostics::publish_of_server(address, true, text),
+                        None => diagnostics::publish(true, text),
+                    }
                 }
                 self.failed_at.get_or_init(AtomicU64::default).store(clock::now(), Ordering::Relaxed);
                 self.generation.store(now.wrapping_sub(1), Ordering::Relaxed);

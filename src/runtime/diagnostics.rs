@@ -9,7 +9,7 @@ static DIAGNOSTICS: PerProcess<Queue<Diagnostic>> = PerProcess::new();
 /// The logger of the engine itself.
 pub const ENGINE: &str = "lifesigns";
 /// The logger of the probe servers.
-pub const PROBE_SERVER: &str = "lifesigns.probe_server";
+const PROBE_SERVER: &str = "lifesigns.probe_server";
 
 /// Queues a diagnostic of the engine for the log.
 pub fn publish(is_warning: bool, text: String) {
@@ -18,7 +18,16 @@ pub fn publish(is_warning: bool, text: String) {
 
 /// Queues a diagnostic for a logger.
 pub fn publish_to(logger: &'static str, is_warning: bool, text: String) {
-    DIAGNOSTICS.get_or_init(Queue::default).push(Diagnostic { is_warning, logger, text });
+    push(Diagnostic { is_warning, logger, text, address: None });
+}
+
+/// Queues a diagnostic of the probe server at an address.
+pub fn publish_of_server(address: String, is_warning: bool, text: String) {
+    push(Diagnostic { is_warning, logger: PROBE_SERVER, text, address: Some(address) });
+}
+
+fn push(diagnostic: Diagnostic) {
+    DIAGNOSTICS.get_or_init(Queue::default).push(diagnostic);
 }
 
 /// Whether there are any of this process.
