@@ -34,7 +34,7 @@ pub struct Registered {
     pub stale_after: Duration,
     pub(super) shared: Shared,
     active: ArcSwap<ActiveCheck>,
-    state: PerProcess<Arc<CheckState>>,
+    state: PerProcess<CheckState>,
 }
 
 /// The check as it is at one moment, and since when if it replaced another.
@@ -116,9 +116,9 @@ impl Registered {
             let backend = self.scope().backend(&self.options);
             let unrecorded = self.shared.unrecorded.get_or_init(UnrecordedResults::default);
             let (name, stale_after) = (self.name.clone(), self.stale_after);
-            Arc::new(CheckState::new(name, &self.options, stale_after, events, unrecorded, backend))
+            CheckState::new(name, &self.options, stale_after, events, unrecorded, backend)
         };
-        Arc::clone(&self.state.get_or_init(make))
+        self.state.get_or_init(make)
     }
 
     /// The fleet that shares what is known of it, if it is one of the fleet's checks.
