@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{container, process_id};
-use super::served::{served, take_turns};
+use super::served::served;
 use super::{Lag, own_lag};
 use crate::engine::Engine;
 use crate::engine::refresh::followed::HeartbeatLook;
@@ -35,7 +35,7 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
 /// The status of one process. Processes of two versions share a file: its `FORMAT` is raised when these fields change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProcessStatus {
-    pub(super) id: u64,
+    id: u64,
     container: u64,
     /// The process that has started this one.
     parent: u32,
@@ -89,7 +89,6 @@ fn send_heartbeats(engine: &Weak<Engine>, stopped: &Receiver<()>) {
         // One that panics is left out: the next one will do.
         let _ = catch_unwind(AssertUnwindSafe(|| {
             heartbeat(&engine);
-            take_turns(engine.scope(), &self::others(engine.scope()));
             others.look(&engine);
         }));
         drop(engine);
@@ -251,10 +250,10 @@ mod store {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in crate::monitor) fn status(id: u64, seconds: u64) -> ProcessStatus {
+    pub(super) fn status(id: u64, seconds: u64) -> ProcessStatus {
         let lag = Lag { pid: id as u32, interpreter: Duration::ZERO, event_loop: None };
         let at = seconds * 1_000_000_000;
         ProcessStatus { id, container: 1, parent: 1, at, lag, ready: true, draining: false, served: Vec::new() }

@@ -28,7 +28,7 @@ pub use fleet_view::{FleetView, fleet_view};
 pub use instances::FleetMembership;
 pub use interpreter::InterpreterMonitor;
 pub use membership::{Membership, ProcessStatus, read_statuses, siblings, statuses};
-pub use served::{AcceptTurn, Served, announce_served};
+pub use served::{Served, announce_served};
 #[cfg(unix)]
 pub use signal::{raise_if_handled, signal_when_wedged};
 

@@ -15,7 +15,6 @@ use tokio::time::{sleep, timeout};
 use super::capacity::{Counted, OpenConnection, capacity};
 use super::http::Handler;
 use super::listener::{Accepted, Listener};
-use crate::monitor::AcceptTurn;
 use crate::runtime::{process, tasks};
 
 /// How long the first request may take to arrive.
@@ -32,31 +31,21 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// How soon kept connections are closed once this process is draining.
 const DRAIN_EVERY: Duration = Duration::from_millis(250);
 
-/// Accepts and serves connections for ever, whenever it is this process's turn.
-pub async fn serve(listener: &Listener, turn: &AcceptTurn, handler: Arc<Handler>) {
+/// Accepts and serves connections for ever.
+pub async fn serve(listener: &Listener, handler: Arc<Handler>) {
     loop {
-        turn.comes(listener.queue()).await;
-        // Without a descriptor to wait with it is tried again.
-        let Ok(acceptor) = listener.acceptor() else {
-            sleep(PAUSE).await;
-            continue;
-        };
-        while turn.is_now() {
-            let capacity = capacity();
-            capacity.make_room().await;
-            match acceptor.accept().await {
-                Ok(Some(accepted)) => {
-                    let counted = capacity.count();
-                    let connection = counted.connection().clone();
-                    let task = tasks::spawn(serve_connection(accepted, counted, handler.clone()));
-                    connection.set_task(task.abort_handle());
-                }
-                // Another process has it.
-                Ok(None) => (),
-                Err(error) if is_out_of_descriptors(&error) && capacity.evict().await => (),
-                // The client is gone already, or this process has no descriptors left that are the probe server's.
-                Err(_) => sleep(PAUSE).await,
+        let capacity = capacity();
+        capacity.make_room().await;
+        match listener.accept().await {
+            Ok(accepted) => {
+                let counted = capacity.count();
+                let connection = counted.connection().clone();
+                let task = tasks::spawn(serve_connection(accepted, counted, handler.clone()));
+                connection.set_task(task.abort_handle());
             }
+            Err(error) if is_out_of_descriptors(&error) && capacity.evict().await => (),
+            // The client is gone already, or this process has no descriptors left that are the probe server's.
+            Err(_) => sleep(PAUSE).await,
         }
     }
 }

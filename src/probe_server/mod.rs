@@ -35,10 +35,10 @@ pub use client::request;
 pub use listener::hold;
 pub use responses::Sources;
 
-use crate::monitor::{self, Served};
+use crate::monitor;
 use crate::runtime::background::BackgroundService;
 use crate::runtime::tasks::{run_blocking, spawn_on};
-use crate::runtime::{PerProcess, diagnostics, lock, process};
+use crate::runtime::{PerProcess, diagnostics, lock};
 use http::Handler;
 use listener::{Listener, OpenListener, open};
 use responses::Probes;
@@ -112,9 +112,12 @@ impl Server {
         let application = self.sources.application.clone();
         // Here, not in the thread: the first status that this process writes for others already names the address. One
         // without it would leave this server out of what decides whether the service is alive.
-        let served = monitor::announce_served(address.to_string(), self.sources.engine.scope().clone());
+        let served = monitor::announce_served(address.to_string());
         let (stop, stopped) = oneshot::channel();
-        let run = move || serve(&runtime, Keeper { address, application, served }, opened, handler, stopped);
+        let run = move || {
+            let _served = served;
+            serve(&runtime, Keeper { address, application }, opened, handler, stopped);
+        };
         let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
         Ok(ServerThread(Mutex::new(Some((stop, thread)))))
     }
@@ -159,7 +162,6 @@ fn serve(
 struct Keeper {
     address: ProbeAddress,
     application: String,
-    served: Served,
 }
 
 impl Keeper {
@@ -174,22 +176,12 @@ impl Keeper {
                 continue;
             };
             tokio::select! {
-                () = connection::serve(&listener, &self.served.turn, handler.clone()) => {}
-                () = self.help_others(&listener) => {}
-                () = call_for_help(&listener) => {}
+                () = connection::serve(&listener, handler.clone()) => {}
                 () = listener.hand_over() => {}
                 () = listener.lost() => {}
             }
             // Where that fails it is opened anew.
             opened = run_blocking(|| listener.renew()).await.and_then(Result::ok);
-        }
-    }
-
-    /// Accepts when another process is about to stop doing so. Never ends.
-    async fn help_others(&self, listener: &Listener) {
-        loop {
-            listener.called().await;
-            self.served.turn.help();
         }
     }
 
@@ -222,13 +214,6 @@ impl Keeper {
             sleep(RETRY_AFTER).await;
         }
     }
-}
-
-/// Has those that stand by accept once this process is draining. Never ends.
-async fn call_for_help(listener: &Listener) {
-    process::drained().await;
-    listener.call();
-    std::future::pending().await
 }
 
 /// The thread that serves in one process.

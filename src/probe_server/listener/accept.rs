@@ -1,9 +1,9 @@
 //! Accepts the connections of a listening socket that other processes accept from, too.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::net::TcpListener;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -16,7 +16,6 @@ use super::Accepted;
 use super::handover;
 use super::open::{Listening, OpenListener};
 use super::path::{self, FileId};
-use super::shared::{ListeningShared, Shared};
 use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::process;
@@ -36,45 +35,55 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A listening socket in a runtime.
 pub struct Listener {
     entries: Vec<NotInherited<RawFd>>,
-    listening: Arc<Listening>,
-    shared: Option<ListeningShared>,
+    listening: AsyncListening,
+    handover: Option<AsyncFd<UnixListener>>,
     lock: Option<OwnedFd>,
     file: Option<FileId>,
     address: ProbeAddress,
     application: String,
 }
 
-/// A listening socket whose connections wake this process.
-pub struct Acceptor<'a> {
-    listening: &'a Listening,
-    registered: AsyncFd<BorrowedFd<'a>>,
+enum AsyncListening {
+    Tcp(AsyncFd<TcpListener>),
+    Unix(AsyncFd<UnixListener>),
 }
 
 impl Listener {
     /// Call this within a runtime.
     pub fn new(open: OpenListener) -> io::Result<Self> {
-        let OpenListener { entries, listening, shared, lock, file, address, application } = open;
-        let shared = shared.map(Shared::listen).transpose()?;
-        Ok(Self { entries, listening: Arc::new(listening), shared, lock, file, address, application })
+        let OpenListener { entries, listening, handover, lock, file, address, application } = open;
+        let listening = match listening {
+            Listening::Tcp(listener) => AsyncListening::Tcp(register(listener)?),
+            Listening::Unix(listener) => AsyncListening::Unix(register(listener)?),
+        };
+        let handover = handover.map(register).transpose()?;
+        Ok(Self { entries, listening, handover, lock, file, address, application })
     }
 
-    /// Is woken by connections until that is dropped.
-    pub fn acceptor(&self) -> io::Result<Acceptor<'_>> {
-        Ok(Acceptor { listening: &self.listening, registered: register(self.listening.as_fd())? })
-    }
-
-    /// Whether a connection waits to be accepted, as a function that may be called while this listens.
-    pub fn queue(&self) -> impl Fn() -> bool + Send + 'static {
-        let listening = self.listening.clone();
-        move || has_waiting(&listening)
+    /// Waits for the next connection. Cancel-safe: a connection that is not accepted stays in the queue.
+    pub async fn accept(&self) -> io::Result<Accepted> {
+        match &self.listening {
+            AsyncListening::Tcp(listener) => {
+                let (stream, peer) = accept(listener, TcpListener::accept).await?;
+                stream.set_nonblocking(true)?;
+                // Answers are small and go out at once; where it cannot be set they come a little later.
+                stream.set_nodelay(true).ok();
+                Ok(Accepted::Tcp(NotInherited::new(TcpStream::from_std(stream)?), peer.ip()))
+            }
+            AsyncListening::Unix(listener) => {
+                let (stream, _) = accept(listener, UnixListener::accept).await?;
+                stream.set_nonblocking(true)?;
+                Ok(Accepted::Unix(NotInherited::new(UnixStream::from_std(stream)?)))
+            }
+        }
     }
 
     /// Hands the sockets to processes of the application that want to listen, too. Never ends.
     pub async fn hand_over(&self) {
         #[cfg(target_os = "linux")]
-        if let Some(shared) = &self.shared {
+        if let Some(name) = &self.handover {
             loop {
-                let Ok((stream, _)) = accept_now(&shared.name, UnixListener::accept).await else {
+                let Ok((stream, _)) = accept_now(name, UnixListener::accept).await else {
                     sleep(PAUSE).await;
                     continue;
                 };
@@ -82,29 +91,18 @@ impl Listener {
                     // One that has the new socket replies to the next attempt.
                     continue;
                 }
+                let listening = match &self.listening {
+                    AsyncListening::Tcp(listener) => listener.get_ref().as_fd(),
+                    AsyncListening::Unix(listener) => listener.get_ref().as_fd(),
+                };
                 let lock = self.lock.as_ref().map(AsFd::as_fd);
                 let sockets: Vec<_> =
-                    [self.listening.as_fd()].into_iter().chain(shared.sockets()).chain(lock).collect();
+                    [Some(listening), Some(name.get_ref().as_fd()), lock].into_iter().flatten().collect();
                 // The other process tries again if it fails.
                 let _ = handover::reply(stream, &self.application, &sockets).await;
             }
         }
         std::future::pending().await
-    }
-
-    /// Waits until a process of the address calls those that stand by.
-    pub async fn called(&self) {
-        match &self.shared {
-            Some(shared) => shared.rung().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Calls those that stand by, as also the end of this listener does.
-    pub fn call(&self) {
-        if let Some(shared) = &self.shared {
-            shared.ring();
-        }
     }
 
     /// Ends once the file of a Unix socket was removed or replaced.
@@ -136,7 +134,7 @@ impl Listener {
             entries: Vec::new(),
             file: FileId::of(path),
             listening: Listening::Unix(listener),
-            shared: self.shared.as_ref().map(ListeningShared::try_clone).transpose()?,
+            handover: self.handover.map(AsyncFd::into_inner),
             lock: self.lock,
             address: self.address,
             application: self.application,
@@ -145,62 +143,38 @@ impl Listener {
     }
 }
 
-impl Acceptor<'_> {
-    /// Waits for connections, and accepts one if another process has not done so; a process that is draining leaves them
-    /// to the others. Cancel-safe: a connection that is not accepted stays in the queue.
-    pub async fn accept(&self) -> io::Result<Option<Accepted>> {
-        let mut ready = self.registered.readable().await?;
-        if process::draining() && !is_left_over(self.listening).await {
-            ready.clear_ready();
-            return Ok(None);
-        }
-        match ready.try_io(|_| self.listening.accept()) {
-            Ok(accepted) => accepted.map(Some),
-            Err(_would_block) => Ok(None),
-        }
-    }
-}
-
-impl Listening {
-    fn accept(&self) -> io::Result<Accepted> {
-        match self {
-            Self::Tcp(listener) => {
-                let (stream, peer) = listener.accept()?;
-                stream.set_nonblocking(true)?;
-                // Answers are small and go out at once; where it cannot be set they come a little later.
-                stream.set_nodelay(true).ok();
-                Ok(Accepted::Tcp(NotInherited::new(TcpStream::from_std(stream)?), peer.ip()))
-            }
-            Self::Unix(listener) => {
-                let (stream, _) = listener.accept()?;
-                stream.set_nonblocking(true)?;
-                Ok(Accepted::Unix(NotInherited::new(UnixStream::from_std(stream)?)))
-            }
-        }
-    }
-}
-
-pub fn register<S: AsRawFd>(socket: S) -> io::Result<AsyncFd<S>> {
-    // SAFETY: the socket owns or borrows its descriptor, which is open and stays the same while the socket is there.
+fn register<S: AsRawFd + Into<OwnedFd>>(socket: S) -> io::Result<AsyncFd<S>> {
+    // SAFETY: the socket owns its descriptor, which is open and stays the same for as long as the socket is there.
     #[allow(unsafe_code, reason = "tokio's safe constructor is deprecated")]
     let registered = unsafe { AsyncFd::register(socket) };
     registered.map_err(io::Error::from)
 }
 
+/// The next connection, at once or, while this process is draining, once no other process accepts it.
+async fn accept<S: AsRawFd + AsFd, T>(socket: &AsyncFd<S>, accept: impl Fn(&S) -> io::Result<T>) -> io::Result<T> {
+    loop {
+        let mut ready = socket.readable().await?;
+        if process::draining() && !is_left_over(socket.get_ref()).await {
+            ready.clear_ready();
+            continue;
+        }
+        if let Ok(accepted) = ready.try_io(|socket| accept(socket.get_ref())) {
+            return accepted;
+        }
+    }
+}
+
 /// Whether connections stay in the queue although this process leaves them there.
-async fn is_left_over(listening: &Listening) -> bool {
+async fn is_left_over(socket: &impl AsFd) -> bool {
     for _ in 0..DRAINING_LOOKS {
         sleep(DRAINING_LOOK_EVERY).await;
-        if !has_waiting(listening) {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let waiting = poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&now));
+        if !waiting.is_ok_and(|waiting| waiting > 0) {
             return false;
         }
     }
     true
-}
-
-fn has_waiting(listening: &Listening) -> bool {
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut [PollFd::new(&listening, PollFlags::IN)], Some(&now)).is_ok_and(|waiting| waiting > 0)
 }
 
 #[cfg(target_os = "linux")]

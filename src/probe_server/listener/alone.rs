@@ -33,31 +33,16 @@ impl PortListener {
         tokio::net::TcpListener::from_std(open.0).map(Self)
     }
 
-    pub fn acceptor(&self) -> io::Result<&Self> {
-        Ok(self)
-    }
-
-    /// No other process accepts what waits.
-    pub fn queue(&self) -> impl Fn() -> bool + Send + 'static {
-        || true
-    }
-
     /// Waits for the next connection. Cancel-safe.
-    pub async fn accept(&self) -> io::Result<Option<Accepted>> {
+    pub async fn accept(&self) -> io::Result<Accepted> {
         let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true).ok();
-        Ok(Some(Accepted::Tcp(NotInherited::new(stream), peer.ip())))
+        Ok(Accepted::Tcp(NotInherited::new(stream), peer.ip()))
     }
 
     pub async fn hand_over(&self) {
         std::future::pending().await
     }
-
-    pub async fn called(&self) {
-        std::future::pending().await
-    }
-
-    pub fn call(&self) {}
 
     pub async fn lost(&self) {
         std::future::pending().await

@@ -27,8 +27,8 @@ use crate::probe_server::unix_connect::connect_within;
 const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 const REPLY_TIMEOUT: Duration = Duration::from_millis(500);
 const RETRY_AFTER: Duration = Duration::from_millis(20);
-/// The socket of the address, that of the name, the bell, the lock of a Unix socket's path.
-pub const MAX_SOCKETS: usize = 4;
+/// The socket of the address, that of the name, the lock of a Unix socket's path.
+pub const MAX_SOCKETS: usize = 3;
 const MAX_MESSAGE: u64 = 4_096;
 
 #[derive(Serialize, Deserialize)]
@@ -124,7 +124,7 @@ fn request(name: &[u8], application: &str) -> io::Result<HandoverResult> {
     stream.shutdown(Shutdown::Write)?;
     let Ok((reply, sockets)) = receive(&stream) else { return Ok(silent) };
     Ok(match serde_json::from_slice(&reply) {
-        Ok(HandoverReply::Granted) if sockets.len() >= 3 => HandoverResult::Granted(sockets),
+        Ok(HandoverReply::Granted) if sockets.len() >= 2 => HandoverResult::Granted(sockets),
         Ok(HandoverReply::Refused { application, pid }) => HandoverResult::Refused { application, pid },
         _ => silent,
     })

@@ -1,9 +1,8 @@
 //! The listening socket of a probe server: one for all processes of an application that serve the same address.
 //!
 //! A socket of its own for each process (`SO_REUSEPORT`) would have its share of the connections whether or not its process
-//! accepts them: with one of three workers stopped, 24 of 40 probes timed out. Here processes accept from one queue, so
-//! that a connection goes to a process that runs: in host scope two of them at a time (`monitor::AcceptTurn`), which call
-//! the others before they stop, else all. The socket lives as long as any process that has it.
+//! accepts them: with one of three workers stopped, 24 of 40 probes timed out. Here all processes accept from one queue, so
+//! that a connection goes to a process that runs. The socket lives as long as any process that has it.
 //!
 //! The states of a listener in one process:
 //!
@@ -34,11 +33,6 @@ mod held;
 mod open;
 #[cfg(unix)]
 mod path;
-#[cfg(target_os = "linux")]
-mod shared;
-#[cfg(all(unix, not(target_os = "linux")))]
-#[path = "unshared.rs"]
-mod shared;
 
 use std::net::IpAddr;
 

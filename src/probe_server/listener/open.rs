@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,6 @@ use rustix::net::{AddressFamily, SocketType, ipproto, sockopt};
 #[cfg(target_os = "linux")]
 use super::handover::{self, Obtained};
 use super::path::{self, FileId};
-use super::shared::Shared;
 use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 
@@ -28,22 +27,13 @@ pub enum Listening {
     Unix(UnixListener),
 }
 
-impl AsFd for Listening {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(listener) => listener.as_fd(),
-            Self::Unix(listener) => listener.as_fd(),
-        }
-    }
-}
-
 /// The sockets of an address in this process, not yet in a runtime.
 pub struct OpenListener {
     // Dropped in this order: no entry outlives its descriptor, and who finds the name free finds the address free.
     pub(super) entries: Vec<NotInherited<RawFd>>,
     pub(super) listening: Listening,
-    /// None where sockets cannot be handed on.
-    pub(super) shared: Option<Shared>,
+    /// On which other processes request these sockets.
+    pub(super) handover: Option<UnixListener>,
     /// Of the path of a Unix socket: the lock, and the file that was made.
     pub(super) lock: Option<OwnedFd>,
     pub(super) file: Option<FileId>,
@@ -61,29 +51,29 @@ pub(super) fn open_inheritable(address: &ProbeAddress, application: &str) -> io:
 
 #[cfg(target_os = "linux")]
 fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> {
-    let new = |listener: TcpListener, shared| {
+    let new = |listener: TcpListener, handover| {
         let address = ProbeAddress::Tcp(listener.local_addr()?);
-        Ok(OpenListener::new(Listening::Tcp(listener), shared, address, application))
+        Ok(OpenListener::new(Listening::Tcp(listener), handover, address, application))
     };
     if address.port() == 0 {
         let listener = bind_tcp(address)?;
         let shown = listener.local_addr()?.to_string();
         return match handover::obtain(&handover::name(&shown), &shown, application)? {
-            Obtained::First(name) => new(listener, Some(Shared::first(name)?)),
+            Obtained::First(name) => new(listener, Some(name)),
             // The port is this process's, so a process that has its name gets another one soon.
             Obtained::Joined(_) | Obtained::Unavailable => new(listener, None),
         };
     }
     let shown = address.to_string();
     match handover::obtain(&handover::name(&shown), &shown, application)? {
-        Obtained::First(name) => new(bind_once_free(address)?, Some(Shared::first(name)?)),
+        Obtained::First(name) => new(bind_once_free(address)?, Some(name)),
         Obtained::Unavailable => new(bind_once_free(address)?, None),
         Obtained::Joined(sockets) => {
             let mut sockets = sockets.into_iter();
-            let (Some(listener), Some(name), Some(bell)) = (sockets.next(), sockets.next(), sockets.next()) else {
+            let (Some(listener), Some(name)) = (sockets.next(), sockets.next()) else {
                 return Err(io::ErrorKind::InvalidData.into());
             };
-            new(listener.into(), Some(Shared::joined(name, bell)))
+            new(listener.into(), Some(name.into()))
         }
     }
 }
@@ -97,39 +87,43 @@ fn open_tcp(address: SocketAddr, application: &str) -> io::Result<OpenListener> 
 
 fn open_path(path: &Path, application: &str) -> io::Result<Option<OpenListener>> {
     #[cfg(target_os = "linux")]
-    let shared = {
+    let name = {
         // By what the directory is, not by how it is called here.
         let directory = path.parent().and_then(FileId::of);
         let shown = format!("unix:{}", path.display());
         match handover::obtain(&handover::name(&format!("{directory:?} {:?}", path.file_name())), &shown, application)?
         {
-            Obtained::First(name) => Some(Shared::first(name)?),
+            Obtained::First(name) => Some(name),
             Obtained::Unavailable => None,
             Obtained::Joined(sockets) => return joined_path(path, application, sockets).map(Some),
         }
     };
     #[cfg(not(target_os = "linux"))]
-    let shared = None;
+    let name = None;
     let Some(lock) = path::lock(path, application)? else { return Ok(None) };
     let listener = path::bind(path)?;
     Ok(Some(OpenListener {
         lock: Some(lock.into()),
         file: FileId::of(path),
-        ..OpenListener::new(Listening::Unix(listener), shared, ProbeAddress::Unix(path.to_owned()), application)
+        ..OpenListener::new(Listening::Unix(listener), name, ProbeAddress::Unix(path.to_owned()), application)
     }))
 }
 
 #[cfg(target_os = "linux")]
 fn joined_path(path: &Path, application: &str, sockets: Vec<OwnedFd>) -> io::Result<OpenListener> {
     let mut sockets = sockets.into_iter();
-    let (Some(listener), Some(name), Some(bell)) = (sockets.next(), sockets.next(), sockets.next()) else {
+    let (Some(listener), Some(name), lock) = (sockets.next(), sockets.next(), sockets.next()) else {
         return Err(io::ErrorKind::InvalidData.into());
     };
-    let (listening, shared) = (Listening::Unix(listener.into()), Some(Shared::joined(name, bell)));
     Ok(OpenListener {
-        lock: sockets.next(),
+        lock,
         file: FileId::of(path),
-        ..OpenListener::new(listening, shared, ProbeAddress::Unix(path.to_owned()), application)
+        ..OpenListener::new(
+            Listening::Unix(listener.into()),
+            Some(name.into()),
+            ProbeAddress::Unix(path.to_owned()),
+            application,
+        )
     })
 }
 
@@ -169,9 +163,9 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl OpenListener {
-    fn new(listening: Listening, shared: Option<Shared>, address: ProbeAddress, application: &str) -> Self {
+    fn new(listening: Listening, handover: Option<UnixListener>, address: ProbeAddress, application: &str) -> Self {
         let application = application.to_owned();
-        Self { listening, shared, lock: None, file: None, entries: Vec::new(), address, application }
+        Self { listening, handover, lock: None, file: None, entries: Vec::new(), address, application }
     }
 
     /// The address with the port that the kernel chose where none was given.
@@ -181,10 +175,12 @@ impl OpenListener {
 
     /// The same, closed in children that this process forks.
     pub(super) fn not_inherited(mut self) -> Self {
-        let listening = self.listening.as_fd().as_raw_fd();
-        let shared = self.shared.as_ref().map(Shared::descriptors);
-        let others = shared.into_iter().flatten().chain(self.lock.as_ref().map(AsRawFd::as_raw_fd));
-        self.entries = others.chain([listening]).map(NotInherited::new).collect();
+        let listening = match &self.listening {
+            Listening::Tcp(listener) => listener.as_raw_fd(),
+            Listening::Unix(listener) => listener.as_raw_fd(),
+        };
+        let others = [self.handover.as_ref().map(AsRawFd::as_raw_fd), self.lock.as_ref().map(AsRawFd::as_raw_fd)];
+        self.entries = others.into_iter().flatten().chain([listening]).map(NotInherited::new).collect();
         self
     }
 
@@ -195,7 +191,7 @@ impl OpenListener {
                 Listening::Tcp(listener) => listener.try_clone().map(Listening::Tcp)?,
                 Listening::Unix(listener) => listener.try_clone().map(Listening::Unix)?,
             },
-            shared: self.shared.as_ref().map(Shared::try_clone).transpose()?,
+            handover: self.handover.as_ref().map(UnixListener::try_clone).transpose()?,
             lock: self.lock.as_ref().map(OwnedFd::try_clone).transpose()?,
             file: self.file,
             entries: Vec::new(),
