@@ -107,7 +107,7 @@ fn is_of_the_way(error: &CheckError) -> bool {
 }
 
 /// The rest of an answer, if it comes soon. It is read also where it is not needed, so that the receiver can finish writing.
-async fn rest(context: &Context, response: HttpResponse) -> Option<Vec<u8>> {
+async fn rest(context: &Context, response: Box<HttpResponse>) -> Option<Vec<u8>> {
     // A little before the deadline: the status is known already.
     let limit = BODY_TIMEOUT.min(context.time_left() / 2);
     timeout(limit, response.body()).await.ok()?.ok()

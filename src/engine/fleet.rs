@@ -30,7 +30,7 @@ pub enum Turn {
 }
 
 /// A run that this host does; with the lease of the fleet, if it does it for all.
-pub struct FleetLead(Option<FleetLease>);
+pub struct FleetLead(Option<Box<FleetLease>>);
 
 struct FleetLease {
     fleet: Arc<Fleet>,
@@ -97,7 +97,7 @@ async fn turn_in(
         // The fleet's lease is given back when the breaker refuses.
         lease.adopt(reply.result.as_ref(), reply.operation)?;
         if lead.is_some() {
-            return Ok(Turn::Lead(FleetLead(lead)));
+            return Ok(Turn::Lead(FleetLead(lead.map(Box::new))));
         }
         if reply.turn == FleetTurn::Found {
             return state.known_outcome().map(Turn::Found).ok_or(NotRun::Observer);
@@ -139,7 +139,7 @@ impl FleetLead {
     /// Hands what is now known to the other hosts; returns the outcome that stands.
     pub async fn publish(mut self, outcome: Arc<Outcome>) -> Arc<Outcome> {
         match self.0.take() {
-            Some(lease) => Box::pin(lease.publish(outcome)).await,
+            Some(lease) => Box::pin((*lease).publish(outcome)).await,
             None => outcome,
         }
     }

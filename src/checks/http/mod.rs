@@ -89,21 +89,21 @@ impl Check for HttpCheck {
         let mut request = validated(self.request())?;
         let mut redirects = 0;
         let mut certificates = Vec::new();
-        loop {
+        let response = loop {
             let response = send(context, &request, &self.tls).await?;
-            let (target, status) = (response.target.clone(), response.status);
             certificates.extend(ServerCertificate::of(&response));
-            let next = if redirects < self.follow_redirects && !self.expect_status.contain(status) {
-                redirect::next(&request, &target, status, &response.headers)?
+            let next = if redirects < self.follow_redirects && !self.expect_status.contain(response.status) {
+                redirect::next(&request, &response.target, response.status, &response.headers)?
             } else {
                 None
             };
-            let Some(next) = next else { break self.judge(response, redirects, certificates).await };
+            let Some(next) = next else { break response };
+            request = next;
             // Read, so that the connection is kept.
             response.body().await?;
-            request = next;
             redirects += 1;
-        }
+        };
+        self.judge(response, redirects, certificates).await
     }
 }
 
@@ -114,7 +114,7 @@ impl HttpCheck {
 
     async fn judge(
         &self,
-        response: HttpResponse,
+        response: Box<HttpResponse>,
         redirects: u8,
         certificates: Vec<ServerCertificate>,
     ) -> Result<Finding, CheckError> {

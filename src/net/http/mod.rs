@@ -88,7 +88,7 @@ impl HttpResponse {
     }
 
     /// The body, bounded in length. The connection is kept for the next request once it was read.
-    pub async fn body(mut self) -> Result<Vec<u8>, CheckError> {
+    pub async fn body(mut self: Box<Self>) -> Result<Vec<u8>, CheckError> {
         let mut body = Vec::new();
         while let Some(frame) = self.body.frame().await {
             let frame = frame.map_err(|error| failure(&self.target, &error))?;
@@ -105,13 +105,13 @@ impl HttpResponse {
 }
 
 /// `GET`s a URL.
-pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<HttpResponse, CheckError> {
+pub async fn get(context: &Context, url: Url, headers: HeaderMap, tls: &Tls) -> Result<Box<HttpResponse>, CheckError> {
     let request = HttpRequest { method: Method::GET, url, headers, body: Bytes::new(), records_certificates: false };
     send(context, &request, tls).await
 }
 
 /// Sends a request, and returns when the head of the answer is there.
-pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result<HttpResponse, CheckError> {
+pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result<Box<HttpResponse>, CheckError> {
     context.enter(Phase::Tls);
     let server = HttpServer::of(context, &request.url, tls).await?;
     let message = server.request(request)?;
@@ -121,7 +121,11 @@ pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result
         && let Some(connection) = kept.take(|connection| connection.serves(&server))
     {
         let mut exchange = Exchange::start(connection);
-        match exchange.connection.send(message.clone()).await {
+        let sent = match exchange.connection.ready().await {
+            Ok(()) => exchange.connection.send(message.clone()).await,
+            Err(failed) => Err(failed),
+        };
+        match sent {
             // The end of an idle connection, which has crossed the request.
             Ok(response) if response.status() == StatusCode::REQUEST_TIMEOUT => {}
             Ok(response) => return respond(server, response, exchange, kept),
@@ -136,10 +140,10 @@ pub async fn send(context: &Context, request: &HttpRequest, tls: &Tls) -> Result
     let connection = Box::pin(HttpConnection::open(context, &server, request.records_certificates)).await?;
     context.enter(Phase::Query);
     let mut exchange = Exchange::start(connection);
-    match exchange.connection.send(message).await {
-        Ok(response) => respond(server, response, exchange, kept),
-        Err(failed) => Err(failure(&server.target, &failed.error)),
-    }
+    let failed = |failed: SendFailure| failure(&server.target, &failed.error);
+    exchange.connection.ready().await.map_err(failed)?;
+    let response = exchange.connection.send(message).await.map_err(failed)?;
+    respond(server, response, exchange, kept)
 }
 
 fn respond(
@@ -147,19 +151,19 @@ fn respond(
     response: Response<Incoming>,
     exchange: Exchange,
     kept: Arc<Kept<HttpConnection>>,
-) -> Result<HttpResponse, CheckError> {
+) -> Result<Box<HttpResponse>, CheckError> {
     let (head, body) = response.into_parts();
     match server.plain_proxy() {
         // By its meaning it is of no server's.
         Some(proxy) if head.status == StatusCode::PROXY_AUTHENTICATION_REQUIRED => Err(proxy.login_refused()),
-        _ => Ok(HttpResponse {
+        _ => Ok(Box::new(HttpResponse {
             target: server.target,
             status: head.status.as_u16(),
             headers: head.headers,
             body,
             exchange,
             kept,
-        }),
+        })),
     }
 }
 

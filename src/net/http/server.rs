@@ -39,7 +39,8 @@ impl<'a> HttpServer<'a> {
         let proxy = Proxies::of(context).select(url)?;
         // No TLS, no certificates to load, which a small container may not even have.
         let config = if is_encrypted || proxy.as_ref().is_some_and(|proxy| proxy.is_encrypted) {
-            Some(net::tls_config(&context.process, tls).await?)
+            // Apart: each run would be half as large again.
+            Some(Box::pin(net::tls_config(&context.process, tls)).await?)
         } else {
             None
         };
