@@ -1,9 +1,9 @@
-//! The processes that share a store: each of them writes its status there every two seconds, in a place of its own, and
+//! The processes that share a store: each of them writes its status there every three seconds, in a place of its own, and
 //! reads those of the others.
 //!
 //! Only a thread of its own touches the store: with none of the runtime's it wakes no other. What others read is its
 //! last snapshot, so that no store can hold up a probe; entries of processes that have ended, or are stopped, expire
-//! within five seconds, and so do all entries of the others where the store cannot be read.
+//! within eight seconds, and so do all entries of the others where the store cannot be read.
 
 use std::cmp::Reverse;
 use std::io;
@@ -28,9 +28,10 @@ use crate::runtime::{PerProcess, process};
 use crate::state::Scope;
 
 /// How long a status counts. A process that is stopped writes none either: it is no more alive than one that has ended.
-const EXPIRES_AFTER: Duration = Duration::from_secs(5);
-/// One may be left out, and the next be late, before a status expires.
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+const EXPIRES_AFTER: Duration = Duration::from_secs(8);
+/// One may be left out, and the next be late, before a status expires. Workers with nothing else to do take most of their
+/// time for it.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(3);
 
 /// The status of one process. Processes of two versions share a file: its `FORMAT` is raised when these fields change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -262,7 +263,7 @@ mod tests {
     #[test]
     fn statuses_count_until_they_expire() {
         let statuses = vec![status(1, 10), status(2, 16), status(3, 20)];
-        let table = [(14_900, 3), (15_000, 2), (20_900, 2), (21_000, 1), (24_900, 1), (25_000, 0)];
+        let table = [(17_900, 3), (18_000, 2), (23_900, 2), (24_000, 1), (27_900, 1), (28_000, 0)];
         for (millis, expected) in table {
             assert_eq!(current(statuses.clone(), millis * 1_000_000).len(), expected, "{millis} ms");
         }
