@@ -61,6 +61,19 @@ def answers(address: str) -> bool:
     return False
 
 
+def open_sockets(pid: int) -> set[int]:
+    """The inodes of the sockets that a process has open."""
+    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    return {int(link[8:-1]) for link in links if link.startswith("socket:[")}
+
+
+def listening_at(address: str) -> set[int]:
+    """The inodes of the sockets that listen at `unix:/path`, also where its file was removed."""
+    lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+    path, accepts = address.removeprefix("unix:"), 1 << 16
+    return {int(line[6]) for line in lines if line[7:] == [path] and int(line[3], 16) & accepts}
+
+
 PREAMBLE = """
 import os, signal, socket, sys, threading, time, warnings
 import lifesigns
@@ -105,10 +118,10 @@ class Script:
         assert line, "it has ended"
         return line
 
-    def send_line(self) -> None:
-        """Ends its next `input()`."""
+    def send_line(self, line: str = "") -> None:
+        """Ends its next `input()`, which returns the line."""
         assert self.process.stdin is not None
-        self.process.stdin.write("\n")
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
     def stop(self) -> None:

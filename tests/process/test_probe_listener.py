@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.probes import Script, answers, fetch
+from tests.process.host import on_linux
+from tests.process.probes import Script, answers, fetch, listening_at, open_sockets
 from tests.services import free_port, wait_until
 
 WORKER = """
@@ -188,13 +189,26 @@ def test_held_address__probes_wait_for_the_next_worker() -> None:
             thread.start()
             time.sleep(0.2)
             assert thread.is_alive(), "it waits while no worker runs"
-            assert master.process.stdin is not None
-            master.process.stdin.write("start\n")
-            master.process.stdin.flush()
+            master.send_line("start")
             child = int(master.line())
             thread.join()
             os.kill(child, signal.SIGKILL)
         assert found == [200] * 3
+
+
+@on_linux
+def test_held_unix_socket__all_workers_listen_at_the_file_that_comes_back(tmp_path: Path) -> None:
+    with Script(HOLDER, f"unix:{tmp_path}/probe.sock") as master:
+        address = master.line()
+        workers = []
+        for _ in range(3):
+            master.send_line("start")
+            workers.append(int(master.line()))
+        wait_until(lambda: answers(address))
+        before = listening_at(address)
+        (tmp_path / "probe.sock").unlink()
+        wait_until(lambda: set.intersection(listening_at(address), *map(open_sockets, workers)) - before, 30)
+        assert answers(address)
 
 
 # Start-up.

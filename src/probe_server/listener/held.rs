@@ -33,19 +33,25 @@ pub fn hold(address: &ProbeAddress, application: &str) -> io::Result<ProbeAddres
 /// Listens on an address for an application; none while another container does, in which case the caller tries again.
 /// Blocks for some seconds at most.
 pub fn open(address: &ProbeAddress, application: &str) -> io::Result<Option<OpenListener>> {
-    let opened = match get(address) {
-        // The process that bound it need not know which application will serve it.
-        Some(held) => Some(OpenListener { application: application.to_owned(), ..held? }),
+    let opened = match find(address) {
+        Some(held) => open_held(&held, application)?,
         None => open_inheritable(address, application)?,
     };
     Ok(opened.map(OpenListener::not_inherited))
 }
 
-/// The sockets that this process, or one that it was forked from, holds for that address.
-fn get(address: &ProbeAddress) -> Option<io::Result<OpenListener>> {
-    find(address).map(|held| held.try_clone())
+fn open_held(held: &OpenListener, application: &str) -> io::Result<Option<OpenListener>> {
+    let copy = held.try_clone()?;
+    let opened = if copy.is_reached() { Ok(copy) } else { copy.rebound() };
+    match opened {
+        // Another process listens in place of the file that was removed, and hands its socket over.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => open_inheritable(&held.address, application),
+        // The process that bound it need not know which application will serve it.
+        opened => Ok(Some(OpenListener { application: application.to_owned(), ..opened? })),
+    }
 }
 
+/// The sockets that this process, or one that it was forked from, holds for that address.
 fn find(address: &ProbeAddress) -> Option<Arc<OpenListener>> {
     HELD.load().as_ref()?.iter().find(|held| held.address == *address).cloned()
 }

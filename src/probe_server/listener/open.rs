@@ -184,6 +184,19 @@ impl OpenListener {
         self
     }
 
+    /// Whether clients reach it: false once the file of a Unix socket was removed or replaced.
+    pub(super) fn is_reached(&self) -> bool {
+        let ProbeAddress::Unix(path) = &self.address else { return true };
+        FileId::of(path) == self.file
+    }
+
+    /// Listens on the path again after the file was removed. Fails where another process has done so.
+    pub(super) fn rebound(self) -> io::Result<Self> {
+        let ProbeAddress::Unix(path) = &self.address else { return Err(io::ErrorKind::Unsupported.into()) };
+        let listening = Listening::Unix(path::bind(path)?);
+        Ok(Self { file: FileId::of(path), listening, ..self })
+    }
+
     /// A copy of the same sockets.
     pub(super) fn try_clone(&self) -> io::Result<Self> {
         Ok(Self {
