@@ -1,6 +1,6 @@
 //! How long the interpreter of a process has not run, and whether that makes the service dead.
 //!
-//! A thread of Python's boundary acquires the interpreter every two seconds, and notes before and after. Other threads read
+//! A thread of Python's boundary acquires the interpreter once a second, and notes before and after. Other threads read
 //! here how long it has been waiting.
 //!
 //! A service is the processes of one container that serve the same address: neither another container's processes nor
@@ -36,7 +36,7 @@ use crate::runtime::PerProcess;
 use crate::state::Scope;
 
 /// How often the interpreter is acquired.
-pub const ACQUIRE_INTERVAL: Duration = Duration::from_secs(2);
+pub const ACQUIRE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// For how long the interpreter of one process has not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
