@@ -75,6 +75,12 @@ lifesigns.serve(os.environ["PROBES"], engine)
 
 
 # An answer as long as that of `/alive`, and with as many headers.
+HEADERS = {
+    "cache-control": "no-store",
+    "x-content-type-options": "nosniff",
+    "vary": "Accept",
+    "date": '"Thu, 01 Jan 2026 00:00:00 GMT"',
+}
 PROXY = """
 global
   nbthread 2
@@ -85,8 +91,7 @@ defaults
   timeout server 60s
 frontend fixed
   bind 127.0.0.1:{port}
-  http-request return status 200 content-type application/json hdr cache-control no-store \\
-    hdr x-content-type-options nosniff hdr vary Accept hdr date "Thu, 01 Jan 2026 00:00:00 GMT" string '{body}'
+  http-request return status 200 content-type application/json {headers} string '{body}'
 """
 BODY = (
     '{"status":"alive","timestamp":"2026-01-01T00:00:00.000000Z","message":"Service is alive","uptime_seconds":12.345}'
@@ -155,7 +160,8 @@ def wrk(url: str, seconds: int) -> Load:
 def haproxy(port: int) -> Iterator[None]:
     with tempfile.TemporaryDirectory() as directory:
         configuration = Path(directory, "haproxy.cfg")
-        configuration.write_text(PROXY.format(port=port, body=BODY))
+        headers = " ".join(f"hdr {name} {value}" for name, value in HEADERS.items())
+        configuration.write_text(PROXY.format(port=port, headers=headers, body=BODY))
         process = subprocess.Popen(["haproxy", "-f", configuration])
         try:
             wait_for(f"http://127.0.0.1:{port}/")
