@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from statistics import median
 from typing import NamedTuple
 
 from benches.comparison.ground import Contender, Ground
 from tests.services import workspace
 
 PAUSE_SECONDS = 2.3
+# How many sweeps are traced: the slower the tracer makes one, the more of its threads wait for each other.
+TRACED = 5
 # The file of the host store, as `strace -y` shows its descriptor.
 STORE = re.compile(r"\(\d+<[^>]*/store/[^>]*>")
 CALL = re.compile(r"^\d+ +(?!<\.\.\.|\+\+\+|---)")
@@ -18,7 +21,7 @@ CALL = re.compile(r"^\d+ +(?!<\.\.\.|\+\+\+|---)")
 
 class Paused(NamedTuple):
     """CPU seconds of each sweep; system calls of one, those of them that the host store makes, and those of the same
-    conversations with nothing around them.
+    conversations with nothing around them: medians.
     """
 
     cpu: list[float]
@@ -36,7 +39,6 @@ def paused(ground: Ground, sweeps: int) -> Paused:
         for _ in range(sweeps):
             time.sleep(PAUSE_SECONDS)
             cpu += contender.sweeps(1)["sweep"]["cpu"]
-        time.sleep(PAUSE_SECONDS)
         calls, store_calls = _system_calls(contender)
     with Contender(ground, "floor", ground.settings()) as contender:
         contender.wait()
@@ -46,6 +48,14 @@ def paused(ground: Ground, sweeps: int) -> Paused:
 
 
 def _system_calls(contender: Contender) -> tuple[int, int]:
+    """Of a sweep in all, and those of the host store: medians."""
+    traced = [_traced(contender) for _ in range(TRACED)]
+    calls, store_calls = (int(median(each)) for each in zip(*traced, strict=True))
+    return calls, store_calls
+
+
+def _traced(contender: Contender) -> tuple[int, int]:
+    time.sleep(PAUSE_SECONDS)
     # To a file: a pipe that is not read while the contender sweeps would stop both.
     output = workspace.new_directory("strace") / "calls"
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-y", "-o", str(output), "-p", str(contender.pid)])
