@@ -61,8 +61,6 @@ def serving(ground: Ground, server: str) -> Iterator[str]:
     settings = ground.settings()
     settings["ROOT_URLCONF"] = "benches.comparison.urls"
     settings["INSTALLED_APPS"] = [*PROJECT_APPS, *APPS["lifesigns"], *APPS["django_health_check"]]
-    # As the documentation has it; all pages pass through it.
-    settings["MIDDLEWARE"] = ["django_lifesigns.middleware.ProbeMiddleware"]
     port = free_port()
     command = [sys.executable, "-m", *(word.format(port=port) for word in SERVERS[server])]
     process = subprocess.Popen(command, env=ground.environment(settings))
