@@ -15,7 +15,7 @@ use super::Accepted;
 #[cfg(target_os = "linux")]
 use super::handover;
 use super::open::{Listening, OpenListener};
-use super::path::{self, FileId};
+use super::path::FileId;
 use crate::probe_server::address::ProbeAddress;
 use crate::runtime::close_on_fork::NotInherited;
 use crate::runtime::process;
@@ -126,20 +126,14 @@ impl Listener {
 
     /// Listens on the path again after the file was removed. Fails where another process has done so: open it anew then.
     pub fn renew(self) -> io::Result<OpenListener> {
-        let ProbeAddress::Unix(path) = &self.address else { return Err(io::ErrorKind::Unsupported.into()) };
-        // The name and the lock are kept: no other application comes between.
-        drop((self.entries, self.listening));
-        let listener = path::bind(path)?;
-        let opened = OpenListener {
-            entries: Vec::new(),
-            file: FileId::of(path),
-            listening: Listening::Unix(listener),
-            handover: self.handover.map(AsyncFd::into_inner),
-            lock: self.lock,
-            address: self.address,
-            application: self.application,
+        let Self { entries, listening, handover, lock, file, address, application } = self;
+        let listening = match listening {
+            AsyncListening::Tcp(listener) => Listening::Tcp(listener.into_inner()),
+            AsyncListening::Unix(listener) => Listening::Unix(listener.into_inner()),
         };
-        Ok(opened.not_inherited())
+        let handover = handover.map(AsyncFd::into_inner);
+        let opened = OpenListener { entries, listening, handover, lock, file, address, application };
+        opened.rebound().map(OpenListener::not_inherited)
     }
 }
 

@@ -190,11 +190,12 @@ impl OpenListener {
         FileId::of(path) == self.file
     }
 
-    /// Listens on the path again after the file was removed. Fails where another process has done so.
+    /// Listens on the path again after the file was removed. Fails where another process has done so. The name and the lock
+    /// are kept: no other application comes between.
     pub(super) fn rebound(self) -> io::Result<Self> {
         let ProbeAddress::Unix(path) = &self.address else { return Err(io::ErrorKind::Unsupported.into()) };
         let listening = Listening::Unix(path::bind(path)?);
-        Ok(Self { file: FileId::of(path), listening, ..self })
+        Ok(Self { entries: Vec::new(), file: FileId::of(path), listening, ..self })
     }
 
     /// A copy of the same sockets.
