@@ -283,11 +283,11 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
     with ExitStack() as stack, serving(command, tmp_path, settings, PYTHONPATH=_path(tmp_path)) as server:
         begun(server, address)
         workers = server.listening(address)
-        wait_until(lambda: pids(address) == workers, 60, server.log)
+        wait_until(lambda: all(pids(address) == workers for _ in range(10)), 60, server.log)
         assert code(address, "/alive") == 200
         for _ in range(2):
             stack.enter_context(_begin_request(server.port, tmp_path))
-        # What a worker knows of the other one is up to a second old.
+        # What a worker knows of the other one is up to six seconds old.
         wait_until(lambda: all(code(address, "/alive") == 503 for _ in range(10)), 10, "not both workers say so")
         body = fetch(address, "/alive").json()
         assert body["status"] == "wedged"

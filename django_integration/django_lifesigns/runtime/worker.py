@@ -74,11 +74,11 @@ def start(*, probes: bool = True) -> None:
     runtime = on_request(max_wait=0)
     runtime.thresholds.sync_in_background()
     _mirror(runtime)  # first: what is restored fires no second time
+    if probes:
+        _serve_all(runtime.conf.probe_server, runtime)  # first: what it tells the other workers at once names the address
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
     if runtime.conf.runs_in_background:
         _record(runtime)
-    if probes:
-        _serve_all(runtime.conf.probe_server, runtime)
 
 
 @guarded("the probe server of this process")
