@@ -12,6 +12,7 @@ use crate::delivery::Alerts;
 use crate::engine::Engine;
 use crate::model::clock::Moment;
 use crate::model::{CollectOrdered, SpecError, nearest};
+use crate::monitor::acquire_to_notice;
 use crate::policy::action::{ActionEntry, ActionTable, Switch};
 use crate::policy::incident::truncated;
 use crate::runtime::PerProcess;
@@ -75,6 +76,9 @@ impl ActionStores {
 
 impl Actions {
     pub fn new(engine: &Arc<Engine>, settings: ActionSettings, guards: Guards, alerts: Option<Arc<Alerts>>) -> Self {
+        if let Some(after) = settings.wedged_after() {
+            acquire_to_notice(after);
+        }
         Self {
             engine: Arc::downgrade(engine),
             settings,

@@ -47,10 +47,7 @@ impl Actions {
     }
 
     fn wedged_worker(&self, engine: &Engine) -> Option<(CheckEvidence, String)> {
-        let after = self.settings.iter().find_map(|config| match config.kind {
-            ActionKind::RestartWedgedWorker { after, .. } => Some(after),
-            _ => None,
-        })?;
+        let after = self.settings.wedged_after()?;
         let wedged = wedged(&lags_anywhere(engine.scope()), after, Requires::All).unwrap_or_default();
         let message = match wedged.first() {
             Some((pid, lag)) => format!("the interpreter of process {pid} has not run for {} s", lag.as_secs()),

@@ -1,8 +1,10 @@
 //! All actions of an engine, and how they refer to each other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::config::ActionConfig;
+use super::kinds::ActionKind;
 use super::scope::ActionScope;
 use crate::model::{CollectOrdered, SpecError, nearest, valid_name};
 use crate::policy::action::{ActionPlan, Trigger};
@@ -54,6 +56,15 @@ impl ActionSettings {
 
     pub fn iter(&self) -> impl Iterator<Item = &ActionConfig> {
         self.all.values()
+    }
+
+    /// After how long the first of the actions that end a wedged worker does so.
+    pub fn wedged_after(&self) -> Option<Duration> {
+        let after = |config: &ActionConfig| match config.kind {
+            ActionKind::RestartWedgedWorker { after, .. } => Some(after),
+            _ => None,
+        };
+        self.iter().filter_map(after).min()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {

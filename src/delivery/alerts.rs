@@ -11,6 +11,7 @@ use super::settings::AlertSettings;
 use crate::engine::{Engine, UnknownCheck};
 use crate::model::clock::Moment;
 use crate::model::{Event, EventKind, IncidentEvent, SpecError, check_of};
+use crate::monitor::acquire_to_notice;
 use crate::policy::incident::{Incident, Subject, truncated};
 use crate::policy::suppression::Silence;
 use crate::runtime::PerProcess;
@@ -60,6 +61,7 @@ pub struct StoreInUse;
 
 impl Alerts {
     pub fn new(engine: &Arc<Engine>, settings: AlertSettings) -> Self {
+        acquire_to_notice(settings.wedged_after);
         let (stores, senders) = (PerProcess::new(), PerProcess::new());
         Self { engine: Arc::downgrade(engine), settings, stores, senders }
     }

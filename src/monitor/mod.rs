@@ -1,7 +1,7 @@
 //! How long the interpreter of a process has not run, and whether that makes the service dead.
 //!
-//! A thread of Python's boundary acquires the interpreter once a second, and notes before and after. Other threads read
-//! here how long it has been waiting.
+//! A thread of Python's boundary acquires the interpreter every few seconds, and notes before and after. Other threads
+//! read here how long it has been waiting.
 //!
 //! A service is the processes of one container that serve the same address: neither another container's processes nor
 //! those that serve nothing there (a Celery worker) make it alive or dead.
@@ -18,7 +18,9 @@ mod signal;
 #[cfg(unix)]
 pub mod systemd;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -35,8 +37,21 @@ pub use signal::{raise_if_handled, signal_when_wedged};
 use crate::runtime::PerProcess;
 use crate::state::Scope;
 
+/// How often the interpreter is acquired at least, and at most: idle workers take a part of their time for it.
+const ACQUIRE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3);
+/// In milliseconds, for this process and its children.
+static ACQUIRE_MILLIS: AtomicU64 = AtomicU64::new(ACQUIRE_EVERY.end().as_millis() as u64);
+
+/// Has the interpreter acquired often enough to notice in time that it has not run for so long.
+pub fn acquire_to_notice(after: Duration) {
+    let every = (after / 10).max(*ACQUIRE_EVERY.start());
+    ACQUIRE_MILLIS.fetch_min(u64::try_from(every.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+}
+
 /// How often the interpreter is acquired.
-pub const ACQUIRE_INTERVAL: Duration = Duration::from_secs(1);
+pub fn acquire_interval() -> Duration {
+    Duration::from_millis(ACQUIRE_MILLIS.load(Ordering::Relaxed))
+}
 
 /// For how long the interpreter of one process has not run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

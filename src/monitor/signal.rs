@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ACQUIRE_INTERVAL, own_lag};
+use super::{acquire_interval, own_lag};
 
 /// Sends this process `signal` each time that it gets wedged. The handler of the signal must not need the interpreter.
 pub async fn signal_when_wedged(signal: i32, after: Duration) {
@@ -10,7 +10,7 @@ pub async fn signal_when_wedged(signal: i32, after: Duration) {
     loop {
         // It cannot be wedged before it has lagged for so long, however long it has by now.
         let lag = own_lag().map_or(Duration::ZERO, |lag| lag.worst());
-        tokio::time::sleep(after.saturating_sub(lag).max(ACQUIRE_INTERVAL)).await;
+        tokio::time::sleep(after.saturating_sub(lag).max(acquire_interval())).await;
         let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
         if is_wedged && !was_wedged {
             raise_if_handled(signal);

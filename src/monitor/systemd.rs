@@ -37,6 +37,7 @@ impl Systemd {
 
     /// Sends READY=1 once the service is alive, and WATCHDOG=1 for as long as it is.
     pub async fn notify(self, scope: Scope, wedged_after: Duration, requires: Requires) {
+        monitor::acquire_to_notice(wedged_after);
         // Twice as often as it must be, as systemd's manual advises.
         let every = self.watchdog.map_or(READY_INTERVAL, |watchdog| watchdog / 2);
         let (mut ready, mut stopping) = (false, false);

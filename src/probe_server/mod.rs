@@ -61,6 +61,7 @@ pub struct Server {
 impl Server {
     /// A server that does not listen yet: see [`Self::start`].
     pub fn new(address: ProbeAddress, access: Access, sources: Sources) -> Self {
+        monitor::acquire_to_notice(sources.wedged_after);
         Self {
             access,
             sources,
