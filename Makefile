@@ -20,7 +20,7 @@ PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py \
 	tests/process/test_probe_server.py tests/django/test_objectives_simulated.py tests/django/test_server_matrix.py
 
-.PHONY: help build demo test test-latest test-rust test-python test-matrix test-services faults soak forks first-use kill-test lint fmt docs \
+.PHONY: help build demo test test-load test-latest test-rust test-python test-matrix test-services faults soak forks first-use kill-test lint fmt docs \
 	fleet bench bench-check changelog constraints clean services
 
 help: ## Lists the targets
@@ -54,11 +54,14 @@ ifdef FULL
 endif
 	PORT=$(PORT) $(BIN)/python $(if $(FULL),-m tests.services.demo,examples/demo/run.py)
 
-# What waits for servers and what needs none run beside each other. What measures time or load comes last: where the bounds
-# are wide two at a time, the rest by itself.
-test: services $(VENV)/.dev test-rust ## Runs all tests; pytest's closing line is the last
+# What waits for servers and what needs none run beside each other.
+test: services $(VENV)/.dev test-rust ## Runs all tests, but for those of load
 	$(MATURIN)
 	$(MAKE) --no-print-directory --jobs 2 test-matrix test-services
+
+# By themselves, since they ask how long something takes, or bring the machine to its limits.
+test-load: services $(VENV)/.dev ## Runs what measures time or load: where the bounds are wide two at a time, the rest alone
+	$(MATURIN)
 	$(BIN)/python -m pytest -m beside_one --numprocesses 2 --dist worksteal
 	$(BIN)/python -m pytest -m alone
 

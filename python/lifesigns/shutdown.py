@@ -33,7 +33,7 @@ def wrap_sigterm() -> None:
     Without a handler the process ends at once at SIGTERM, and one in Python would only delay that. Does nothing in
     other threads than the main one, where Python refuses to set handlers.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if threading.get_ident() != threading.main_thread().ident:
         return
     handler: Any = signal.getsignal(signal.SIGTERM)
     if _is_foreign(handler):

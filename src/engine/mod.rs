@@ -307,6 +307,7 @@ impl Engine {
             for check in selected {
                 sweep.request(check, request, &mut work);
             }
+            sweep.keep(snapshot);
             return Ok((sweep, work));
         }
         // Parents first: what they are about to find counts for their children.
@@ -319,6 +320,7 @@ impl Engine {
             sweep.request(check, request, &mut work);
         }
         sweep.sort_as(&order);
+        sweep.keep(snapshot);
         Ok((sweep, work))
     }
 
@@ -331,6 +333,7 @@ impl Engine {
         for check in checks.iter() {
             sweep.add_known(check.clone(), snapshot.as_ref());
         }
+        sweep.keep(snapshot);
         sweep
     }
 

@@ -51,6 +51,8 @@ pub struct Sweep {
     uptime: Duration,
     /// Why there is no check to report on.
     void: Option<&'static str>,
+    /// Of the records, as it was requested.
+    snapshot: Option<TableSnapshot>,
 }
 
 impl Sweep {
@@ -58,7 +60,8 @@ impl Sweep {
         let started = Instant::now();
         // Not the names, which have been looked up.
         let selection = Selection { names: None, ..selection.clone() };
-        Self { requested: Vec::with_capacity(checks), started, deadline: started + GRACE, selection, uptime, void }
+        let (requested, deadline) = (Vec::with_capacity(checks), started + GRACE);
+        Self { requested, started, deadline, selection, uptime, void, snapshot: None }
     }
 
     /// When it started.
@@ -109,6 +112,11 @@ impl Sweep {
         SweepEntry::InFlight { run, leading }
     }
 
+    /// Keeps the snapshot with which all was requested, for what is known at once.
+    pub(super) fn keep(&mut self, snapshot: Option<TableSnapshot>) {
+        self.snapshot = snapshot;
+    }
+
     /// Restores the order in which the checks are to be reported.
     pub(super) fn sort_as(&mut self, selected: &[Arc<Registered>]) {
         let place = |check: &Arc<Registered>| selected.iter().position(|other| Arc::ptr_eq(other, check));
@@ -143,8 +151,11 @@ impl Sweep {
     /// What is known now, in the order requested.
     pub fn rows(&self) -> Vec<Row> {
         let now = Instant::now();
-        let snapshot = self.requested.first().and_then(|(check, _)| check.state().snapshot());
-        self.requested.iter().map(|(check, requested)| self.row(check, requested, now, snapshot.as_ref())).collect()
+        // What had to be run has changed the records since.
+        let has_run = self.requested.iter().any(|(_, entry)| matches!(entry, SweepEntry::InFlight { .. }));
+        let later = self.requested.first().filter(|_| has_run).and_then(|(check, _)| check.state().snapshot());
+        let snapshot = if has_run { later.as_ref() } else { self.snapshot.as_ref() };
+        self.requested.iter().map(|(check, requested)| self.row(check, requested, now, snapshot)).collect()
     }
 
     fn row(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
@@ -286,6 +297,6 @@ impl Sweep {
 
     /// The report on what is known now.
     pub fn report(&self) -> Report {
-        Report { void: self.void, ..Report::now(self.rows(), self.uptime) }
+        Report::now(self.rows(), self.uptime, self.void)
     }
 }

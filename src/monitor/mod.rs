@@ -110,8 +110,22 @@ pub fn lags_anywhere(share: &Scope) -> Vec<Lag> {
     own_lag().into_iter().chain(membership::others_anywhere(share).into_iter().map(|status| status.lag)).collect()
 }
 
+/// The processes that serve probes at an address and are wedged, and for how long, if that makes the service dead.
+pub fn wedged_servers(
+    share: &Scope,
+    address: &str,
+    after: Duration,
+    requires: Requires,
+) -> Option<Vec<(u32, Duration)>> {
+    // One that runs is enough: the others need not be looked at.
+    if requires == Requires::Any && own_lag().is_some_and(|lag| lag.worst() < after) {
+        return None;
+    }
+    wedged(&lags_of_servers(share, address), after, requires)
+}
+
 /// The lags of those that serve probes at an address: this process, and others of its container.
-pub fn lags_of_servers(share: &Scope, address: &str) -> Vec<Lag> {
+fn lags_of_servers(share: &Scope, address: &str) -> Vec<Lag> {
     let serves = |status: &ProcessStatus| status.served.iter().any(|served| served == address);
     let others = membership::others(share).into_iter().filter(serves).map(|status| status.lag);
     own_lag().into_iter().chain(others).collect()

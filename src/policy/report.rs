@@ -2,7 +2,7 @@
 
 pub mod fields;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use fields::{Field, Key};
@@ -107,17 +107,20 @@ pub struct Report {
     pub rows: Vec<Row>,
     pub uptime: Duration,
     pub at: SystemTime,
-    /// Also in every log line of the sweep.
-    pub correlation_id: String,
+    correlation_id: OnceLock<String>,
     /// Why there is no check to report on, or none that the group calls critical, if so: nothing is known, which must not look healthy.
     pub void: Option<&'static str>,
 }
 
 impl Report {
     /// The report on what is known now, by a process that has been there for `uptime`.
-    pub fn now(rows: Vec<Row>, uptime: Duration) -> Self {
-        let correlation_id = uuid::Uuid::new_v4().to_string();
-        Self { rows, uptime, at: SystemTime::now(), correlation_id, void: None }
+    pub fn now(rows: Vec<Row>, uptime: Duration, void: Option<&'static str>) -> Self {
+        Self { rows, uptime, at: SystemTime::now(), correlation_id: OnceLock::new(), void }
+    }
+
+    /// Also in every log line of the sweep. Made when it is first read: most probes show none.
+    pub fn correlation_id(&self) -> &str {
+        self.correlation_id.get_or_init(|| uuid::Uuid::new_v4().to_string())
     }
 
     pub fn health(&self) -> Health {
@@ -226,7 +229,7 @@ mod tests {
     }
 
     fn summary(rows: Vec<Row>) -> Value {
-        json(ReportOf(&Report::now(rows, Duration::ZERO), Shown::Everything))["summary"].clone()
+        json(ReportOf(&Report::now(rows, Duration::ZERO, None), Shown::Everything))["summary"].clone()
     }
 
     #[test]
@@ -298,7 +301,7 @@ mod tests {
             since: Some(SystemTime::now()),
             ..row_of(outcome, true)
         };
-        let shown = json(ReportOf(&Report::now(vec![row], Duration::ZERO), Shown::Statuses));
+        let shown = json(ReportOf(&Report::now(vec![row], Duration::ZERO, None), Shown::Statuses));
         assert_eq!(keys(&shown["checks"]["x"]), ["status", "timestamp", "cached", "age_seconds"]);
         assert!(!shown.to_string().contains("why"));
     }

@@ -150,8 +150,9 @@ impl Probes {
     fn alive(&self, request: ProbeRequest) -> ProbeResponse {
         let seconds = |duration: Duration| rounded(duration.as_secs_f64(), 3);
         let uptime = ("uptime_seconds".to_owned(), json!(seconds(uptime())));
-        let lags = monitor::lags_of_servers(self.sources.engine.scope(), &self.address);
-        match monitor::wedged(&lags, self.sources.wedged_after, self.sources.alive_requires) {
+        let (scope, after, requires) =
+            (self.sources.engine.scope(), self.sources.wedged_after, self.sources.alive_requires);
+        match monitor::wedged_servers(scope, &self.address, after, requires) {
             None => {
                 let body = body("alive", "Service is alive", Map::from_iter([uptime]));
                 request.respond(200, &body, None)

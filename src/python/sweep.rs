@@ -121,7 +121,7 @@ impl PySweep {
     /// What stands in the report and in every log line of this sweep.
     #[getter]
     fn correlation_id(&self) -> &str {
-        &self.known().correlation_id
+        self.known().correlation_id()
     }
 
     /// The report as a dict; without `details` only how it is, not why.

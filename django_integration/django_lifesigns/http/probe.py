@@ -81,7 +81,7 @@ class ProbeView:
         return self._refuse(request) or self._finish(await self._view(request, awaiting, **self._own(arguments)))
 
     def _own(self, arguments: dict[str, object]) -> dict[str, object]:
-        return {name: value for name, value in arguments.items() if name in self._takes}
+        return {name: value for name, value in arguments.items() if name in self._takes} if arguments else arguments
 
     def _refuse(self, request: HttpRequest) -> HttpResponse | None:
         if request.method in self._methods:

@@ -32,8 +32,14 @@ def answer(
 
     `more` is what a page shows beside it: see `Content`.
     """
-    found = body.get(results, {}) if results else {}
-    return _negotiated(request, code, lambda render: render(Content(request=request, body=body, results=found, **more)))
+
+    def content(render: Renderer) -> str:
+        if render is _json:
+            return to_json(body)
+        found = body.get(results, {}) if results else {}
+        return render(Content(request=request, body=body, results=found, **more))
+
+    return _negotiated(request, code, content)
 
 
 def answer_sweep(

@@ -90,12 +90,16 @@ class ThresholdSync:
         self._read_at = float("-inf")
         self._limit({})
 
-    @guarded("reading the saved thresholds")
     def sync(self, max_wait: float) -> None:
         """Start to read if that is due; wait for it, at most `max_wait` seconds, only if the last reading is too old.
 
         In a test run of Django's it reads with the connection of its caller, in the transaction of the test.
         """
+        if time.monotonic() >= self._next_look or is_under_test():
+            self._look(max_wait)
+
+    @guarded("reading the saved thresholds")
+    def _look(self, max_wait: float) -> None:
         if is_under_test():
             from django_lifesigns.models import AlertThreshold
 
@@ -103,22 +107,21 @@ class ThresholdSync:
                 self._take(found)
             return
         now = time.monotonic()
-        if now >= self._next_look:
-            self._next_look = now + LOOK_SECONDS
-            if not _has_table():
-                return
-            is_reader = now - self._read_at < AT_LATEST_SECONDS
-            result = self._reader.check(NAME, deadline=0, max_age=EVERY_SECONDS if is_reader else None)
-            # This process, or another one before this one started, looked before `migrate`.
-            refresh = _is_outdated(result) and now >= self._next_refresh
-            if refresh:
-                self._next_refresh = now + MISSING_SECONDS
-            if refresh or result.get("pending"):
-                result = self._reader.check(NAME, refresh=refresh, deadline=max_wait)
-            self._is_refreshing = refresh and _is_outdated(result)
-            self._is_pending = bool(self._is_refreshing or result.get("pending"))
-            if not self._is_refreshing:
-                self._take(result)
+        self._next_look = now + LOOK_SECONDS
+        if not _has_table():
+            return
+        is_reader = now - self._read_at < AT_LATEST_SECONDS
+        result = self._reader.check(NAME, deadline=0, max_age=EVERY_SECONDS if is_reader else None)
+        # This process, or another one before this one started, looked before `migrate`.
+        refresh = _is_outdated(result) and now >= self._next_refresh
+        if refresh:
+            self._next_refresh = now + MISSING_SECONDS
+        if refresh or result.get("pending"):
+            result = self._reader.check(NAME, refresh=refresh, deadline=max_wait)
+        self._is_refreshing = refresh and _is_outdated(result)
+        self._is_pending = bool(self._is_refreshing or result.get("pending"))
+        if not self._is_refreshing:
+            self._take(result)
 
     def _read(self) -> dict[str, object]:
         self._read_at = time.monotonic()

@@ -75,7 +75,8 @@ def start(*, probes: bool = True) -> None:
     runtime.thresholds.sync_in_background()
     _mirror(runtime)  # first: what is restored fires no second time
     if probes:
-        _serve_all(runtime.conf.probe_server, runtime)  # first: what it tells the other workers at once names the address
+        # First, so that what it tells the other workers at once names the address.
+        _serve_all(runtime.conf.probe_server, runtime)
     runtime.engine.start_background(critical_max_age=runtime.conf.ready_max_age)
     if runtime.conf.runs_in_background:
         _record(runtime)

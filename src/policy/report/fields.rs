@@ -111,7 +111,7 @@ pub fn of_report(report: &Report, shown: Shown) -> [(Key, Field<'_>); 7] {
         (Key::UptimeSeconds, seconds(report.uptime)),
         (Key::Summary, Field::Summary(&report.rows)),
         (Key::Checks, Field::Results(ResultsOf(&report.rows, shown))),
-        (Key::CorrelationId, report.correlation_id.as_str().into()),
+        (Key::CorrelationId, report.correlation_id().into()),
     ]
 }
 
