@@ -72,13 +72,15 @@ def answer(
     if isinstance(error, (CheckFailed, CheckDegraded)):
         forget(callable_id)
         return stated(error)
+    if server and (text := unreachable(error, server)):
+        # An outage: its event says all, and no code is to be mended.
+        forget(callable_id)
+        return _core.job_failed, (type(error).__name__, message_of(text), None)
     cause = raised(error)
     # Those of an engine that logs nothing have no name.
     if name and _logged.get(callable_id) != cause:
         _logged[callable_id] = cause
         _log(name, error)
-    if server and (text := unreachable(error, server)):
-        return _core.job_failed, (type(error).__name__, message_of(text), None)
     return _core.job_raised, cause
 
 

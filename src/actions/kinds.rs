@@ -158,7 +158,7 @@ impl ActionKind {
                 }
                 Err(error) => ActionResult::Failed(error.to_string()),
             },
-            Self::RestartWedgedWorker { signal, .. } => restart(*signal),
+            Self::RestartWedgedWorker { after, signal } => restart(*after, *signal),
             Self::RunCommand(command) => said(command.run(context).await),
             Self::Callable { id, .. } => said(context.process.callables.call(*id, context.time_left()).await),
         }
@@ -175,8 +175,8 @@ fn said(found: Result<Finding, CheckError>) -> ActionResult {
 }
 
 #[cfg(unix)]
-fn restart(signal: Option<i32>) -> ActionResult {
-    super::wedge::end_process(signal)
+fn restart(after: Duration, signal: Option<i32>) -> ActionResult {
+    super::wedge::end_process(after, signal)
 }
 
 #[cfg(unix)]
@@ -185,7 +185,7 @@ fn reload_gunicorn() -> ActionResult {
 }
 
 #[cfg(not(unix))]
-fn restart(_: Option<i32>) -> ActionResult {
+fn restart(_: Duration, _: Option<i32>) -> ActionResult {
     ActionResult::Failed("workers can be restarted on Unix only".to_owned())
 }
 

@@ -9,7 +9,7 @@ use rustix::process::{Signal, getppid, kill_process};
 
 use super::server::{handles_hangup, server_name};
 use crate::engine::Engine;
-use crate::monitor::{Lag, own_lag, raise_if_handled, siblings};
+use crate::monitor::{Lag, own_present_lag, raise_if_handled, siblings};
 use crate::policy::action::{ActionResult, Situation};
 
 /// With what a worker ends: an error of the software, by `sysexits.h`. gunicorn takes 3 and 4 for a failed start.
@@ -18,7 +18,7 @@ const EXIT_CODE: i32 = 70;
 /// Whether this process is to be ended: its interpreter is held, and others serve.
 pub fn judge(engine: &Engine, after: Duration, situation: &mut Situation) {
     let is_wedged = |lag: &Lag| lag.worst() >= after;
-    situation.can_act = own_lag().is_some_and(|lag| is_wedged(&lag));
+    situation.can_act = own_present_lag().is_some_and(|lag| is_wedged(&lag));
     if !situation.can_act {
         return;
     }
@@ -34,10 +34,10 @@ pub fn judge(engine: &Engine, after: Duration, situation: &mut Situation) {
     };
 }
 
-/// Writes the stacks of all threads to standard error, and ends this process.
-pub fn end_process(signal: Option<i32>) -> ActionResult {
-    let pid = std::process::id();
-    let seconds = own_lag().map_or(0, |lag| lag.worst().as_secs());
+/// Writes the stacks of all threads to standard error, and ends this process, unless its interpreter runs again.
+pub fn end_process(after: Duration, signal: Option<i32>) -> ActionResult {
+    let Some(lag) = own_present_lag().filter(|lag| lag.worst() >= after) else { return ActionResult::GivenBack };
+    let (pid, seconds) = (std::process::id(), lag.worst().as_secs());
     let server = server_name().unwrap_or("its server");
     // Not by the log, which needs the interpreter. Nothing is left to do where it cannot be written.
     let _ = writeln!(

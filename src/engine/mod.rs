@@ -307,7 +307,7 @@ impl Engine {
             for check in selected {
                 sweep.request(check, request, &mut work);
             }
-            sweep.keep(snapshot);
+            sweep.settle(snapshot.as_ref());
             return Ok((sweep, work));
         }
         // Parents first: what they are about to find counts for their children.
@@ -320,7 +320,7 @@ impl Engine {
             sweep.request(check, request, &mut work);
         }
         sweep.sort_as(&order);
-        sweep.keep(snapshot);
+        sweep.settle(snapshot.as_ref());
         Ok((sweep, work))
     }
 
@@ -333,7 +333,7 @@ impl Engine {
         for check in checks.iter() {
             sweep.add_known(check.clone(), snapshot.as_ref());
         }
-        sweep.keep(snapshot);
+        sweep.settle(snapshot.as_ref());
         sweep
     }
 

@@ -51,8 +51,8 @@ pub struct Sweep {
     uptime: Duration,
     /// Why there is no check to report on.
     void: Option<&'static str>,
-    /// Of the records, as it was requested.
-    snapshot: Option<TableSnapshot>,
+    /// What was known when it was requested, where nothing had to be run: all that is read of it says the same.
+    settled: Option<Vec<Row>>,
 }
 
 impl Sweep {
@@ -61,7 +61,7 @@ impl Sweep {
         // Not the names, which have been looked up.
         let selection = Selection { names: None, ..selection.clone() };
         let (requested, deadline) = (Vec::with_capacity(checks), started + GRACE);
-        Self { requested, started, deadline, selection, uptime, void, snapshot: None }
+        Self { requested, started, deadline, selection, uptime, void, settled: None }
     }
 
     /// When it started.
@@ -112,9 +112,12 @@ impl Sweep {
         SweepEntry::InFlight { run, leading }
     }
 
-    /// Keeps the snapshot with which all was requested, for what is known at once.
-    pub(super) fn keep(&mut self, snapshot: Option<TableSnapshot>) {
-        self.snapshot = snapshot;
+    /// Settles what is known, by the snapshot with which all was requested, unless a run is awaited.
+    pub(super) fn settle(&mut self, snapshot: Option<&TableSnapshot>) {
+        let is_in_flight = |entry: &SweepEntry| matches!(entry, SweepEntry::InFlight { .. });
+        if !self.requested.iter().any(|(_, entry)| is_in_flight(entry)) {
+            self.settled = Some(self.rows_by(snapshot));
+        }
     }
 
     /// Restores the order in which the checks are to be reported.
@@ -150,11 +153,14 @@ impl Sweep {
 
     /// What is known now, in the order requested.
     pub fn rows(&self) -> Vec<Row> {
+        self.settled.clone().unwrap_or_else(|| {
+            let snapshot = self.requested.first().and_then(|(check, _)| check.state().snapshot());
+            self.rows_by(snapshot.as_ref())
+        })
+    }
+
+    fn rows_by(&self, snapshot: Option<&TableSnapshot>) -> Vec<Row> {
         let now = Instant::now();
-        // What had to be run has changed the records since.
-        let has_run = self.requested.iter().any(|(_, entry)| matches!(entry, SweepEntry::InFlight { .. }));
-        let later = self.requested.first().filter(|_| has_run).and_then(|(check, _)| check.state().snapshot());
-        let snapshot = if has_run { later.as_ref() } else { self.snapshot.as_ref() };
         self.requested.iter().map(|(check, requested)| self.row(check, requested, now, snapshot)).collect()
     }
 
@@ -190,7 +196,12 @@ impl Sweep {
             self.kept(check, reason, check.stale_after, now, snapshot)
         };
         match requested {
-            SweepEntry::Known(outcome) => self.cached(check, outcome.clone(), now),
+            SweepEntry::Known(outcome) => {
+                // While others were awaited it may have been run again, and block its children by now.
+                let (latest, _) = check.state().latest(snapshot);
+                let later = latest.filter(|latest| latest.finished > outcome.finished);
+                self.cached(check, later.unwrap_or_else(|| outcome.clone()), now)
+            }
             SweepEntry::NotRun(reason) => not_run(reason),
             SweepEntry::Latest => self.last(check, check.stale_after, now, snapshot, || pending(None)),
             SweepEntry::InFlight { run, leading } => match run.result() {

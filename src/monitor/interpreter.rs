@@ -1,11 +1,12 @@
 //! The interpreter monitor: one thread notes before and after it acquires the interpreter, and readers see its wait.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use super::Lag;
+use super::{Lag, SHORTEST_INTERVAL, acquire_interval};
 use crate::runtime::lock;
 
 /// What is known of the interpreter of one process.
@@ -20,6 +21,8 @@ pub struct InterpreterMonitor {
     waiting_since: AtomicU64,
     last_wait: AtomicU64,
     loops: Mutex<HashMap<u64, EventLoop>>,
+    /// The thread that acquires the interpreter, once it has for the first time.
+    thread: OnceLock<Thread>,
 }
 
 const NOT_STARTED: u8 = 0;
@@ -43,6 +46,7 @@ impl InterpreterMonitor {
             waiting_since: AtomicU64::new(NOT_WAITING),
             last_wait: AtomicU64::new(0),
             loops: Mutex::default(),
+            thread: OnceLock::new(),
         }
     }
 
@@ -87,6 +91,20 @@ impl InterpreterMonitor {
         self.last_wait.store(self.nanos(Instant::now()).saturating_sub(since), Ordering::Relaxed);
     }
 
+    /// Has the calling thread, which acquires the interpreter, wait until it is to do so again.
+    pub fn pause(&self) {
+        self.thread.get_or_init(thread::current);
+        let last_wait = Duration::from_nanos(self.last_wait.load(Ordering::Relaxed));
+        thread::park_timeout(pause_after(last_wait, acquire_interval()));
+    }
+
+    /// Has it acquired now: it is to be from now on more often than was known when the pause began.
+    pub(super) fn end_pause(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
     /// Records a heartbeat of an event loop, which sends the next one after `every`.
     pub fn loop_runs(&self, id: u64, every: Duration) {
         lock(&self.loops).insert(id, EventLoop { last_beat: Instant::now(), every });
@@ -97,12 +115,22 @@ impl InterpreterMonitor {
         lock(&self.loops).remove(&id);
     }
 
+    /// The last wait for the interpreter, or the present one.
     pub(super) fn lag(&self, now: Instant) -> Option<Lag> {
+        self.lag_or(self.last_wait.load(Ordering::Relaxed), now)
+    }
+
+    /// The present wait for the interpreter: none where it has run since.
+    pub(super) fn present_lag(&self, now: Instant) -> Option<Lag> {
+        self.lag_or(0, now)
+    }
+
+    fn lag_or(&self, not_waiting: u64, now: Instant) -> Option<Lag> {
         if self.phase.load(Ordering::Acquire) != STARTED {
             return None;
         }
         let interpreter = match self.waiting_since.load(Ordering::Relaxed) {
-            NOT_WAITING => self.last_wait.load(Ordering::Relaxed),
+            NOT_WAITING => not_waiting,
             since => self.nanos(now).saturating_sub(since),
         };
         let late = |beat: &EventLoop| now.duration_since(beat.last_beat).saturating_sub(beat.every);
@@ -115,9 +143,24 @@ impl InterpreterMonitor {
     }
 }
 
+/// After a long wait the interpreter is acquired soon: until then it seems to be as slow as it was.
+fn pause_after(last_wait: Duration, interval: Duration) -> Duration {
+    if last_wait < SHORTEST_INTERVAL { interval } else { SHORTEST_INTERVAL }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pause_is_short_after_a_long_wait() {
+        for (waited, interval, expected) in
+            [(0, 3_000, 3_000), (999, 3_000, 3_000), (1_000, 3_000, 1_000), (9_000, 1_500, 1_000)]
+        {
+            let [waited, interval, expected] = [waited, interval, expected].map(Duration::from_millis);
+            assert_eq!(pause_after(waited, interval), expected, "{waited:?} {interval:?}");
+        }
+    }
 
     #[test]
     fn interpreter_monitor_while_waiting_reports_the_lag() {
@@ -130,6 +173,15 @@ mod tests {
         assert!(monitor.start());
         assert!(!monitor.start());
         assert_eq!(seconds(5), Some((5, None)));
+        let present = |ahead: u64| {
+            let lag = monitor.present_lag(Instant::now() + Duration::from_secs(ahead));
+            lag.map(|lag| lag.interpreter.as_secs())
+        };
+        assert_eq!(present(5), Some(5));
+        monitor.last_wait.store(9_000_000_000, Ordering::Relaxed);
+        monitor.waiting_since.store(NOT_WAITING, Ordering::Relaxed);
+        assert_eq!((seconds(5), present(5)), (Some((9, None)), Some(0)));
+        monitor.wait_started();
         monitor.acquired();
         assert_eq!(seconds(5), Some((0, None)));
         monitor.wait_started();

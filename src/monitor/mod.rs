@@ -18,7 +18,6 @@ mod signal;
 #[cfg(unix)]
 pub mod systemd;
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -37,20 +36,30 @@ pub use signal::{raise_if_handled, signal_when_wedged};
 use crate::runtime::PerProcess;
 use crate::state::Scope;
 
-/// How often the interpreter is acquired at least, and at most: idle workers take a part of their time for it.
-const ACQUIRE_EVERY: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3);
-/// In milliseconds, for this process and its children.
-static ACQUIRE_MILLIS: AtomicU64 = AtomicU64::new(ACQUIRE_EVERY.end().as_millis() as u64);
+/// How often the interpreter is acquired at most.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+/// The same at least: idle workers take a part of their time for it.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(3);
+/// For this process and its children.
+static INTERVAL_MILLIS: AtomicU64 = AtomicU64::new(LONGEST_INTERVAL.as_millis() as u64);
 
 /// Has the interpreter acquired often enough to notice in time that it has not run for so long.
 pub fn acquire_to_notice(after: Duration) {
-    let every = (after / 10).max(*ACQUIRE_EVERY.start());
-    ACQUIRE_MILLIS.fetch_min(u64::try_from(every.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    let interval = u64::try_from(interval_to_notice(after).as_millis()).unwrap_or(u64::MAX);
+    if INTERVAL_MILLIS.fetch_min(interval, Ordering::Relaxed) > interval
+        && let Some(monitor) = INTERPRETER.get()
+    {
+        monitor.end_pause();
+    }
+}
+
+fn interval_to_notice(after: Duration) -> Duration {
+    (after / 10).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
 }
 
 /// How often the interpreter is acquired.
-pub fn acquire_interval() -> Duration {
-    Duration::from_millis(ACQUIRE_MILLIS.load(Ordering::Relaxed))
+fn acquire_interval() -> Duration {
+    Duration::from_millis(INTERVAL_MILLIS.load(Ordering::Relaxed))
 }
 
 /// For how long the interpreter of one process has not run.
@@ -100,6 +109,11 @@ pub fn own_lag() -> Option<Lag> {
     INTERPRETER.get()?.lag(Instant::now())
 }
 
+/// The present lag of this process: nothing of a wait that is over.
+pub fn own_present_lag() -> Option<Lag> {
+    INTERPRETER.get()?.present_lag(Instant::now())
+}
+
 /// The lags of all processes of this container that share the store of that scope, this one first.
 pub fn lags(share: &Scope) -> Vec<Lag> {
     own_lag().into_iter().chain(membership::others(share).into_iter().map(|status| status.lag)).collect()
@@ -138,6 +152,14 @@ mod tests {
     fn lag(pid: u32, interpreter: u64, event_loop: Option<u64>) -> Lag {
         let event_loop = event_loop.map(Duration::from_secs);
         Lag { pid, interpreter: Duration::from_secs(interpreter), event_loop }
+    }
+
+    #[test]
+    fn interpreter_is_acquired_ten_times_before_it_counts_as_wedged_within_limits() {
+        for (after, expected) in [(500, 1_000), (10_000, 1_000), (15_000, 1_500), (30_000, 3_000), (600_000, 3_000)] {
+            let every = interval_to_notice(Duration::from_millis(after));
+            assert_eq!(every, Duration::from_millis(expected), "{after} ms");
+        }
     }
 
     #[test]

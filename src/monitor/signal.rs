@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use super::{acquire_interval, own_lag};
+use super::own_present_lag;
+
+/// How often it looks at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Sends this process `signal` each time that it gets wedged. The handler of the signal must not need the interpreter.
 pub async fn signal_when_wedged(signal: i32, after: Duration) {
     let mut was_wedged = false;
     loop {
         // It cannot be wedged before it has lagged for so long, however long it has by now.
-        let lag = own_lag().map_or(Duration::ZERO, |lag| lag.worst());
-        tokio::time::sleep(after.saturating_sub(lag).max(acquire_interval())).await;
-        let is_wedged = own_lag().is_some_and(|lag| lag.worst() >= after);
+        let lag = own_present_lag().map_or(Duration::ZERO, |lag| lag.worst());
+        tokio::time::sleep(after.saturating_sub(lag).max(LOOK_EVERY)).await;
+        let is_wedged = own_present_lag().is_some_and(|lag| lag.worst() >= after);
         if is_wedged && !was_wedged {
             raise_if_handled(signal);
         }

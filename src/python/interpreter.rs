@@ -13,7 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 
 use crate::model::positive_seconds;
-use crate::monitor::{self, InterpreterMonitor, acquire_interval};
+use crate::monitor::{self, InterpreterMonitor};
 use crate::runtime::background::BackgroundService;
 
 /// The thread that monitors the interpreter, in every process that uses the engine.
@@ -47,7 +47,7 @@ fn watch(monitor: &InterpreterMonitor) {
         loop {
             monitor.acquired();
             let state = ffi::PyEval_SaveThread();
-            thread::sleep(acquire_interval());
+            monitor.pause();
             if monitor.is_stopped() {
                 return;
             }

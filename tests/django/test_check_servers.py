@@ -199,7 +199,11 @@ class ClientConnectionError(Exception):
         (ClientConnectionError("hunter2hunter2"), "ClientConnectionError raised in test_check_servers.py"),
     ],
 )
-def test_server_that_cannot_be_reached_is_named_in_the_message(error: Exception, message: str) -> None:
+def test_server_that_cannot_be_reached_is_named_in_the_message(
+    error: Exception, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And is an outage, of which there is one line and no traceback."""
+
     def check() -> None:
         raise error
 
@@ -209,6 +213,8 @@ def test_server_that_cannot_be_reached_is_named_in_the_message(error: Exception,
     assert result["message"].startswith(message)
     assert result["error_type"] == type(error).__name__
     assert "hunter2" not in str(result)
+    assert ("Traceback" in caplog.text) == (" raised in " in message)
+    assert len([line for line in caplog.messages if line.startswith("mine: ")]) == 1
 
 
 HANGING = """

@@ -206,5 +206,8 @@ def test_detailed__on_postgresql(stack: Stack, tmp_path: Path) -> None:
     found = run_json(tmp_path, stack_settings(stack, TOKENS=[TOKEN]), POSTGRES)
     assert found["info"]["database_version"].startswith("PostgreSQL") or found["info"]["database_version"][0].isdigit()
     assert found["total"] >= 22_000
-    assert all(40 <= hour["median_ms"] <= 60 for hour in found["hours"]), found["hours"]
-    assert all(hour["p95_ms"] >= 90 for hour in found["hours"])
+    # The first and the last hour may have a few seconds only.
+    hours = [hour for hour in found["hours"] if hour["total"] >= 100]
+    assert sum(hour["total"] for hour in hours) >= 800
+    assert all(40 <= hour["median_ms"] <= 60 for hour in hours), hours
+    assert all(hour["p95_ms"] >= 90 for hour in hours)

@@ -55,6 +55,16 @@ def test_alive__is_503_while_c_code_keeps_the_interpreter() -> None:
         process.finish()
 
 
+def test_alive__wedge_is_noticed_as_soon_as_it_was_told_last() -> None:
+    """With the pause of the longer time, which has begun by then, the wedge would be over first."""
+    before = "lifesigns.Engine().start_background(); time.sleep(0.3)"
+    with serving(WEDGE.format(seconds=4) + "; input()", before) as process:
+        address = process.line()
+        wait_until(lambda: alive(address)[0] == 503)
+        wait_until(lambda: alive(address)[0] == 200)
+        process.finish()
+
+
 QUIET = {
     "idle in accept": "s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); s.settimeout(4); s.accept()",
     "idle in input": "input()",

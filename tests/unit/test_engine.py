@@ -461,3 +461,43 @@ def test_has_started__other_target_of_the_same_name_has_not(tmp_path: Path) -> N
     started, same, other = engine_of(1), engine_of(1), engine_of(2)
     assert started.has_started(True)
     assert (same.has_started(False), other.has_started(False)) == (True, False)
+
+
+def test_report__parent_that_fails_while_another_check_is_awaited_is_no_healthy_one_that_blocks() -> None:
+    failing, running, released = threading.Event(), threading.Event(), threading.Event()
+
+    def slow() -> str:
+        running.set()
+        assert released.wait(10)
+        return "done"
+
+    engine = lifesigns.Engine(log=False)
+    engine.register("parent", lambda: {"status": "error" if failing.is_set() else "healthy", "message": "it"})
+    engine.register("child", lambda: "fine", critical=False, depends_on=["parent"])
+    engine.register("slow", slow, critical=False)
+    engine.run(["parent", "child"])
+    with ThreadPoolExecutor(1) as pool:
+        sweeping = pool.submit(engine.run)
+        assert running.wait(10)
+        failing.set()
+        engine.check("parent", refresh=True)
+        released.set()
+        report = sweeping.result()
+    assert report["checks"]["child"]["blocked_by"] == "parent"
+    assert (report["checks"]["parent"]["status"], report["status"]) == ("error", "unhealthy")
+
+
+def test_sweep__that_had_to_run_nothing_says_the_same_whenever_it_is_read() -> None:
+    failing = threading.Event()
+    engine = lifesigns.Engine(log=False)
+    engine.register("parent", lambda: {"status": "error" if failing.is_set() else "healthy", "message": "it"})
+    engine.register("child", lambda: "fine", critical=False, depends_on=["parent"])
+    engine.run()
+    sweep = engine.sweep()
+    failing.set()
+    engine.check("parent", refresh=True)
+    shown = sweep.report()
+    assert (sweep.status, shown["status"]) == ("healthy", "healthy")
+    assert {name: result["status"] for name, result in shown["checks"].items()} == dict.fromkeys(
+        ("parent", "child"), "healthy"
+    )
