@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 # Versions of what the tests and linters need; `make test-latest` takes the newest instead.
 export CONSTRAINTS ?= --constraint constraints.txt
 
-# Three times as many test processes as processors: two thirds of their time they wait. More of them would be late for what
-# their tests wait for.
-export JOBS ?= $(shell echo $$((3 * $$(getconf _NPROCESSORS_ONLN))))
+# Twice as many test processes as processors: half of their time they wait, and those of the matrix run beside them. More of
+# them would be late for what their tests wait for.
+export JOBS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN))))
 # Tests start hundreds of interpreters: without compiled modules each takes a second more.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -28,7 +28,7 @@ def environment(folder: Path, settings: dict[str, Any], **more: str) -> dict[str
     file = folder / "settings.json"
     file.write_text(json.dumps({**settings, "LIFESIGNS": lifesigns}))
     return {
-        **os.environ,
+        **workspace.environment(),
         "DJANGO_SETTINGS_MODULE": "demo.settings",
         "LIFESIGNS_DEMO_FULL": "1",
         "LIFESIGNS_DEMO_STACK": str(file),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
-COMMAND_SECONDS = 30
+COMMAND_SECONDS = 90
 TAIL_LINES = 30
 # The server's own process reports its pid to the guardian, before it is the server: nothing runs unannounced.
 ANNOUNCED = 'echo $$ >"$0.new" && mv "$0.new" "$0" && exec "$@"'
@@ -111,7 +111,7 @@ class Service:
         raise NotImplementedError
 
     def environment(self) -> dict[str, str]:
-        return dict(os.environ)
+        return workspace.environment()
 
     def ready(self) -> bool:
         """Whether the server, just started, answers."""
@@ -152,7 +152,7 @@ class Service:
         finished = subprocess.run(
             [path, *arguments],
             cwd=self.directory,
-            env={**os.environ, **(environment or {})},
+            env={**workspace.environment(), **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

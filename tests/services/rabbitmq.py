@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
+from tests.services import workspace
 from tests.services.base import Service, free_port, program
 from tests.services.certificates import certificates
 
@@ -75,7 +75,7 @@ class RabbitMq(Service):
 
     def environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **workspace.environment(),
             "HOME": str(self.directory),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_EPMD_PORT": str(self._epmd_port),

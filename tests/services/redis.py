@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.services import workspace
 from tests.services.base import Service, free_port, program
 from tests.services.certificates import certificates
 
@@ -70,7 +70,7 @@ class Redis(Service):
         """Run a command as another user."""
         finished = subprocess.run(
             [program("redis-cli"), "-h", self.host, "-p", str(self.port), "--user", user, *arguments],
-            env={**os.environ, "REDISCLI_AUTH": password},
+            env={**workspace.environment(), "REDISCLI_AUTH": password},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

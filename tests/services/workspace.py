@@ -49,10 +49,15 @@ def module_command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", f"tests.services.{module}", *arguments]
 
 
+def environment() -> dict[str, str]:
+    """That of this process. pytest removes a variable from it after each test, whatever threads copy it meanwhile."""
+    return {name: value for name in list(os.environ) if (value := os.environ.get(name)) is not None}
+
+
 def module_environment() -> dict[str, str]:
     """The environment in which `module_command` finds the module from any working directory."""
     paths = [str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    return {**environment(), "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _create() -> Path:

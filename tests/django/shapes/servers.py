@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -10,7 +9,7 @@ from contextlib import ExitStack
 from functools import cached_property
 from urllib.parse import quote
 
-from tests.services import MariaDb, PgBouncer, Postgres, Redis, Sentinel, Service, Stack
+from tests.services import MariaDb, PgBouncer, Postgres, Redis, Sentinel, Service, Stack, workspace
 from tests.services.redis import DEFAULT_PASSWORD, PASSWORD, USER
 
 # As projects have it: it owns its databases, and may not see what others do.
@@ -39,7 +38,7 @@ class CeleryWorker(Service):
         return [sys.executable, "-W", "ignore", "-m", "celery", "worker", "--pool", "solo", "--loglevel", "warning"]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "CELERY_BROKER_URL": plain_url(self.broker)}
+        return {**workspace.environment(), "CELERY_BROKER_URL": plain_url(self.broker)}
 
     def ready(self) -> bool:
         # It listens for questions to all workers, and only it by a pattern.
@@ -60,7 +59,7 @@ class RqWorker(Service):
         return [sys.executable, "-W", "ignore", "-m", "rq.cli", "worker", "--quiet", *self.queues]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "RQ_REDIS_URL": plain_url(self.broker)}
+        return {**workspace.environment(), "RQ_REDIS_URL": plain_url(self.broker)}
 
     def ready(self) -> bool:
         return self.broker.command("SCARD", f"rq:workers:{self.queues[0]}") not in ("", "0")
