@@ -303,23 +303,19 @@ impl Engine {
             now: sweep.started(),
             snapshot: snapshot.as_ref(),
         };
-        if selection.names.is_none() {
-            for check in selected {
-                sweep.request(check, request, &mut work);
-            }
-            sweep.settle(snapshot.as_ref());
-            return Ok((sweep, work));
+        // Parents first, as they are registered: what they are about to find counts for their children.
+        let order = selection.names.is_some().then(|| selected.clone());
+        if order.is_some() {
+            let all = self.checks.load();
+            let place = |check: &Arc<Registered>| all.iter().position(|other| Arc::ptr_eq(other, check));
+            selected.sort_by_cached_key(place);
         }
-        // Parents first: what they are about to find counts for their children.
-        let order = std::mem::take(&mut selected);
-        let all = self.checks.load();
-        let place = |check: &Arc<Registered>| all.iter().position(|other| Arc::ptr_eq(other, check));
-        let mut parents_first = order.clone();
-        parents_first.sort_by_cached_key(place);
-        for check in parents_first {
+        for check in selected {
             sweep.request(check, request, &mut work);
         }
-        sweep.sort_as(&order);
+        if let Some(order) = order {
+            sweep.sort_as(&order);
+        }
         sweep.settle(snapshot.as_ref());
         Ok((sweep, work))
     }
