@@ -299,7 +299,9 @@ def test_wedge__every_worker_in_c_code(tmp_path: Path) -> None:
 
         def are_both_named() -> bool:
             named.update((entry["pid"], entry["seconds"]) for entry in wedged(address))
-            return named.keys() == workers
+            # Of one answer: none makes the service dead by one of them.
+            assert not named or named.keys() == workers
+            return bool(named)
 
         wait_until(are_both_named, 15, "not both are named")
         assert all(2 <= seconds < 30 for seconds in named.values())

@@ -33,13 +33,11 @@ def answer(
     `more` is what a page shows beside it: see `Content`.
     """
 
-    def content(render: Renderer) -> str:
-        if render is _json:
-            return to_json(body)
+    def content() -> Content:
         found = body.get(results, {}) if results else {}
-        return render(Content(request=request, body=body, results=found, **more))
+        return Content(request=request, body=body, results=found, **more)
 
-    return _negotiated(request, code, content)
+    return _negotiated(request, code, lambda: to_json(body), content)
 
 
 def answer_sweep(
@@ -50,35 +48,35 @@ def answer_sweep(
     `more` is what a page shows beside it: see `Content`.
     """
 
-    def content(render: Renderer) -> str:
-        if render is _json:
-            text = sweep.json(details)
-            return f"{text[:-1]}, {to_json(hint)[1:]}" if hint else text
+    def as_json() -> str:
+        text = sweep.json(details)
+        return f"{text[:-1]}, {to_json(hint)[1:]}" if hint else text
+
+    def content() -> Content:
         report: dict[str, Any] = {**sweep.report(details), **hint}
-        return render(Content(request=request, body=report, results=report["checks"], is_detailed=details, **more))
+        return Content(request=request, body=report, results=report["checks"], is_detailed=details, **more)
 
-    return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, content)
+    return _negotiated(request, 503 if sweep.status == "unhealthy" else 200, as_json, content)
 
 
-def _negotiated(request: HttpRequest, code: int, write: Callable[[Renderer], str]) -> HttpResponse:
-    content_type = preferred(request, list(RENDERERS), FORMATS)
+def _negotiated(
+    request: HttpRequest, code: int, as_json: Callable[[], str], content: Callable[[], Content]
+) -> HttpResponse:
+    content_type = preferred(request, OFFERED, FORMATS)
+    text = as_json() if content_type == JSON else RENDERERS[content_type](content())
     # As bytes: Django would look for the charset that it has just been given.
-    content = write(RENDERERS[content_type]).encode()
+    written = text.encode()
     charset = "; charset=utf-8" if content_type.startswith("text/") else ""
     headers = {
         **NOT_KEPT,
         # As Django's CommonMiddleware does: without it servers send the answer in chunks, which takes a third packet.
-        "Content-Length": str(len(content)),
+        "Content-Length": str(len(written)),
         **(page_headers() if content_type == HTML else {}),
     }
-    response = HttpResponse(content, content_type=content_type + charset, status=code, headers=headers)
+    response = HttpResponse(written, content_type=content_type + charset, status=code, headers=headers)
     # Django would log every 4xx and 5xx, and mail each 503 of a probe to ADMINS.
     response._has_been_logged = True  # type: ignore[attr-defined]
     return response
-
-
-def _json(content: Content) -> str:
-    return to_json(content.body)
 
 
 def _health_json(content: Content) -> str:
@@ -117,10 +115,11 @@ HEALTH_JSON = "application/health+json"
 TEXT = "text/plain"
 HTML = "text/html"
 RENDERERS: dict[str, Renderer] = {
-    JSON: _json,
     HEALTH_JSON: _health_json,
     TEXT: _text,
     HTML: page.render,
 }
+# JSON comes first, and needs no `Content`: most answers are to probes.
+OFFERED = (JSON, *RENDERERS)
 # By the value of `?format=`, where a plus sign is a space unless it is escaped.
 FORMATS = {"json": JSON, "health+json": HEALTH_JSON, "health json": HEALTH_JSON, "text": TEXT, "html": HTML}
