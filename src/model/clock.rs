@@ -22,12 +22,14 @@ pub fn now() -> u64 {
             .saturating_mul(1_000_000_000)
             .saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
     }
-    // No store is shared there, so no other process has to understand it.
+    // No store is shared there, so no other process has to understand it. It starts late enough for moments before this
+    // process: what another host of a fleet says of itself may be years old.
     #[cfg(not(unix))]
     {
         use std::sync::LazyLock;
         static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
-        u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        const AT_START: u64 = 1 << 62;
+        u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(AT_START)
     }
 }
 

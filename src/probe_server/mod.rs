@@ -37,7 +37,9 @@ pub use responses::Sources;
 
 use crate::monitor;
 use crate::runtime::background::BackgroundService;
-use crate::runtime::tasks::{run_blocking, spawn_on};
+use crate::runtime::tasks::run_blocking;
+#[cfg(unix)]
+use crate::runtime::tasks::spawn_on;
 use crate::runtime::{PerProcess, diagnostics, lock};
 use http::Handler;
 use listener::{Listener, OpenListener, open};

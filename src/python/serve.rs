@@ -79,6 +79,7 @@ impl PyServer {
 
 /// Notifies systemd that this process is ready and alive; false if systemd expects no notifications.
 #[pyfunction]
+#[cfg_attr(not(unix), allow(unused_variables, reason = "there is no systemd"))]
 pub fn notify_systemd(
     engine: &Bound<'_, PyEngine>,
     wedged_after: f64,
@@ -98,6 +99,7 @@ pub fn notify_systemd(
 
 /// Binds the address of probe servers for the processes that are forked from this one; returns it with its port.
 #[pyfunction]
+#[cfg_attr(not(unix), allow(unused_variables, reason = "nothing is inherited there"))]
 pub fn hold_address(py: Python<'_>, address: &str, application: &str) -> PyResult<String> {
     let address: ProbeAddress = address.parse()?;
     #[cfg(unix)]

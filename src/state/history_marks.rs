@@ -3,6 +3,8 @@
 //! The marks of a store are [`GROUPS`] of its values, each of some names at most: they take no slot of a check, however
 //! many names there are.
 
+#![cfg_attr(not(any(target_os = "linux", target_os = "macos")), allow(dead_code, reason = "nothing is shared there"))]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

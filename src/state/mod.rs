@@ -29,7 +29,7 @@ mod lease;
 pub mod objectives;
 pub mod record;
 pub mod scope;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod scratch;
 mod stored;
 mod unrecorded;

@@ -4,6 +4,7 @@
 mod forms;
 #[cfg(unix)]
 mod groups;
+#[cfg(unix)]
 mod judge;
 #[cfg(unix)]
 mod process;
@@ -82,6 +83,7 @@ impl Check for CommandCheck {
     }
 }
 
+#[cfg(unix)]
 impl CommandCheck {
     fn expect_exit(&self) -> u8 {
         self.expect_exit.unwrap_or(0)
@@ -94,6 +96,7 @@ impl CommandCheck {
 }
 
 /// How a command ended.
+#[cfg(unix)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exit {
     /// `None`: a signal ended it.

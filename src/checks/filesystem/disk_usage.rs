@@ -4,6 +4,7 @@ use std::path::Path;
 
 /// What the file system of a path says.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(unix), allow(dead_code, reason = "only read elsewhere"))]
 pub enum DiskReading {
     Usage(DiskUsage),
     Missing,

@@ -123,6 +123,7 @@ fn fill(file: &mut File) -> io::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    #[cfg(unix)]
     use std::process::Command;
 
     fn directory() -> PathBuf {

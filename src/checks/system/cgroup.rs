@@ -160,6 +160,8 @@ pub mod tests {
         }
     }
 
+    /// Paths of Linux, which are none elsewhere.
+    #[cfg(unix)]
     #[test]
     fn finds_the_groups_of_every_layout() {
         const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";

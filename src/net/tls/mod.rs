@@ -244,9 +244,10 @@ mod tests {
         let process = Process::current().unwrap();
         let missing = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
         let alone = Tls { cert: Some("/nowhere/client.pem".into()), verify: Verify::Nothing, ..Tls::default() };
+        let why = std::fs::read("/nowhere/ca.pem").unwrap_err();
         for (tls, said) in [
-            (missing, "/nowhere/ca.pem cannot be read: No such file or directory (os error 2)"),
-            (alone, "a client certificate needs both: the certificate and its key"),
+            (missing, format!("/nowhere/ca.pem cannot be read: {why}")),
+            (alone, "a client certificate needs both: the certificate and its key".to_owned()),
         ] {
             let failed = process.runtime.block_on(tls_config(&process, &tls)).unwrap_err();
             assert_eq!(failed, CheckError::Configuration(said.into()));

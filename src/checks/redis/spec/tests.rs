@@ -21,6 +21,7 @@ fn tcp(host: &str, port: u16) -> RedisAddress {
     RedisAddress::Tcp { host: host.into(), port }
 }
 
+#[cfg(unix)]
 #[test]
 fn url_addresses_and_databases() {
     for (text, address, tls, database) in [
@@ -46,6 +47,7 @@ fn url_addresses_and_databases() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn url_credentials() {
     for (text, username, password) in [
@@ -137,6 +139,7 @@ fn cluster_nodes_beside_the_urls_host() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn fields_each_wrong_one_is_named_and_no_password_shown() {
     for (fields, named) in [
