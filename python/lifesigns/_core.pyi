@@ -38,6 +38,7 @@ __all__ = [
     "job_failed",
     "job_raised",
     "job_returned",
+    "job_unobserved",
     "job_withdrawn",
     "known",
     "loop_ended",
@@ -370,6 +371,10 @@ class Server:
     def address(self) -> str:
         """Where it listens: with the port that the kernel chose for port 0."""
 
+    @property
+    def refused(self) -> str | None:
+        """Why it could not listen when it was made."""
+
     def close(self) -> None:
         """Stops listening in this process."""
 
@@ -419,6 +424,9 @@ def job_raised(token: int, callable: int, cause: tuple[str, str | None]) -> tupl
 
 def job_returned(token: int, callable: int, what: str) -> tuple[int, int, float]:
     """Completes a call whose callable returned what means nothing."""
+
+def job_unobserved(token: int, callable: int, _nothing: None) -> tuple[int, int, float]:
+    """Completes a call of which nothing was found out, by a fault of this process: it is about to end."""
 
 def job_withdrawn(token: int, callable: int, _nothing: None) -> tuple[int, int, float]:
     """Completes a call that cannot be made, since its engine is gone."""

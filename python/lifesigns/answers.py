@@ -34,7 +34,8 @@ def returned(value: Any, timeout: float) -> Answer:
     if value is False:
         return _core.job_done, ("error", "The check returned False", None)
     if is_text(value):
-        text = str(value)
+        # Of an enum's member the text that it is, not how it is shown.
+        text = str.__str__(value) if isinstance(value, str) else str(value)
         return _core.job_done, (text, "", None) if text in STATUSES else ("healthy", message_of(text), None)
     if isinstance(value, Coroutine):
         import asyncio

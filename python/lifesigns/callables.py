@@ -7,6 +7,7 @@ returns holds up neither the others nor the end of the process.
 from __future__ import annotations
 
 import os
+import re
 
 from lifesigns import _core
 from lifesigns.arguments import unwrapped
@@ -44,12 +45,32 @@ def forget(callable_ids: Iterable[int]) -> None:
 
 
 def identity(function: Callable[[], Any]) -> str:
-    """Return what a callable is in every process that runs the same code: its name and where it was written."""
+    """Return what a callable is in every process that runs the same code with the same arguments.
+
+    Its name, where it was written, and a hash of what `functools.partial` gives it.
+    """
     inner = unwrapped(function)
     inner = inner if hasattr(inner, "__qualname__") else type(inner)
     code = getattr(inner, "__code__", None)
     place = f"{code.co_filename}:{code.co_firstlineno}" if code else ""
-    return f"{inner.__module__}.{inner.__qualname__} {place}"
+    return f"{inner.__module__}.{inner.__qualname__} {place}{_hash_of_arguments(function)}"
+
+
+def _hash_of_arguments(function: Any) -> str:
+    bound = []
+    while hasattr(function, "func"):
+        bound += [*getattr(function, "args", ()), *getattr(function, "keywords", {}).items()]
+        function = function.func
+    if not bound:
+        return ""
+    from hashlib import sha256
+
+    try:
+        shown = repr(bound)
+    except Exception:  # noqa: BLE001  # an argument that cannot be shown distinguishes nothing
+        return ""
+    # Objects are shown by their addresses, which differ from process to process.
+    return " " + sha256(re.sub(" at 0x[0-9a-fA-F]+", "", shown).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def start_threads(callable_ids: list[int]) -> None:
@@ -132,7 +153,19 @@ def _run(callable_id: int, timeout: float) -> Answer:
     except (SystemExit, KeyboardInterrupt):
         raise
     except BaseException as error:  # noqa: BLE001  # whatever it is, it is the answer
+        if _is_ending():
+            return _core.job_unobserved, None
         about = _names.get(callable_id, ""), _servers.get(callable_id)
-        return failures.answer(callable_id, about, function, timeout, error)
+        try:
+            return failures.answer(callable_id, about, function, timeout, error)
+        except Exception:  # noqa: BLE001  # an exception that raises when it is looked at
+            return _core.job_raised, (type(error).__name__, None)
     failures.forget(callable_id)
     return answer
+
+
+def _is_ending() -> bool:
+    """Whether the interpreter shuts down: executors and new threads are refused then, whatever is checked."""
+    import threading
+
+    return bool(getattr(threading, "_SHUTTING_DOWN", False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import weakref
+from time import monotonic
 
 from lifesigns import _core, callables
 from lifesigns.acting import Acting
@@ -328,8 +329,9 @@ class Engine(Registry, Alerting, Acting):
         group: str | None = None,
     ) -> _core.Sweep:
         """`run` for callers that want the status first, or the report as JSON: returns the sweep."""
+        started = monotonic()
         sweep = self._run(self._selected(names, group), critical_only, refresh, max_age, group, deadline)
-        self._publisher.publish(sweep)
+        self._publisher.publish_after(sweep, deadline, started)
         return sweep
 
     def check(
@@ -342,8 +344,9 @@ class Engine(Registry, Alerting, Acting):
         details: bool = True,
     ) -> Result:
         """Run one check, as `run` does, and return its result."""
+        started = monotonic()
         sweep = self._run(self._selected((name,)), False, refresh, max_age, None, deadline)
-        self._publisher.publish(None)
+        self._publisher.publish_after(None, deadline, started)
         return sweep.result(details)
 
     async def arun(
@@ -374,8 +377,9 @@ class Engine(Registry, Alerting, Acting):
         group: str | None = None,
     ) -> _core.Sweep:
         """`sweep` for async code."""
+        started = monotonic()
         sweep = await self._arun(names, critical_only, refresh, max_age, group, deadline)
-        self._publisher.publish(sweep)
+        await self._publisher.apublish_after(sweep, deadline, started)
         return sweep
 
     async def acheck(
@@ -388,8 +392,9 @@ class Engine(Registry, Alerting, Acting):
         details: bool = True,
     ) -> Result:
         """`check` for async code."""
+        started = monotonic()
         sweep = await self._arun((name,), False, refresh, max_age, None, deadline)
-        self._publisher.publish(None)
+        await self._publisher.apublish_after(None, deadline, started)
         return sweep.result(details)
 
     def _in_background(self, name: str, function: Callable[[], object]) -> int:

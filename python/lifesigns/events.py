@@ -126,18 +126,22 @@ def publish(
 ) -> None:
     """Log each event, with the id of the sweep that fetched it, unless `logs` is False; hand it to each subscriber.
 
-    A subscriber that raises does not keep an event from the others.
+    A subscriber that raises does not keep an event from the others, nor does a log that does: filters and handlers are
+    the application's.
     """
     import logging
+    from contextlib import suppress
 
     for event in map(event_of, events):
         if logs:
-            log_event(event, correlation_id)
+            with suppress(Exception):
+                log_event(event, correlation_id)
         for subscriber in subscribers:
             try:
                 subscriber(event)
             except Exception as error:  # noqa: BLE001  # a subscriber must not cost the caller its health answer
-                logging.getLogger("lifesigns").error("A subscriber to events raised %s", type(error).__name__)
+                with suppress(Exception):
+                    logging.getLogger("lifesigns").error("A subscriber to events raised %s", type(error).__name__)
 
 
 def log_event(event: Event, correlation_id: str | None) -> None:
@@ -185,7 +189,9 @@ def log_event(event: Event, correlation_id: str | None) -> None:
 def log(diagnostics: Iterable[tuple[str, bool, str, str | None]]) -> None:
     """Log what is not about a check, such as a store that cannot be used."""
     import logging
+    from contextlib import suppress
 
     for logger, is_warning, text, address in diagnostics:
         extra = {} if address is None else {"address": address}
-        logging.getLogger(logger).log(logging.WARNING if is_warning else logging.INFO, text, extra=extra)
+        with suppress(Exception):
+            logging.getLogger(logger).log(logging.WARNING if is_warning else logging.INFO, text, extra=extra)

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import traceback
+from contextlib import suppress
 
 from lifesigns import _core, first_use
 from lifesigns.answers import MAX_READ, message_of, raised, returned, stated
@@ -108,7 +109,8 @@ def _log(name: str, error: BaseException) -> None:
         extra = {"check_name": name, "error_type": type(error).__name__}
         logger.error("%s raised %s\n%s", name, type(error).__name__, text, extra=extra)
     except Exception as failed:  # noqa: BLE001  # an exception whose text cannot be made, a handler that raises
-        logger.error("%s raised %s, which cannot be shown (%s)", name, type(error).__name__, type(failed).__name__)
+        with suppress(Exception):  # a filter or handler that raises whatever it is given
+            logger.error("%s raised %s, which cannot be shown (%s)", name, type(error).__name__, type(failed).__name__)
 
 
 def _parts(error: BaseException) -> list[str]:

@@ -34,6 +34,8 @@ class ServeOptions:
     dump_on_wedge: bool = False
     startup: Engine | None = None
     application: str | None = None
+    # Where it cannot listen it says so in `ProbeServer.refused`, and tries again each second.
+    retries: bool = False
 
 
 def start_server(engine: Engine, address: str, options: ServeOptions) -> ProbeServer:
@@ -67,6 +69,11 @@ class ProbeServer:
     def address(self) -> str:
         """Where it listens: with the port that the kernel chose for port 0."""
         return self._native.address
+
+    @property
+    def refused(self) -> str | None:
+        """Why it could not listen when it was made, where it tries again."""
+        return self._native.refused
 
     def close(self) -> None:
         """Stops listening in this process."""

@@ -341,4 +341,4 @@ read_store = request_server
 beat = fleet_view = close_connections = drain = loop_ended = loop_runs = release_threads = stop_interpreter_monitor = (
     thread_ends
 ) = objectives_turn = set_objectives = undrain = _nothing
-hide = job_done = job_failed = job_raised = job_returned = job_withdrawn = next_job = _nothing
+hide = job_done = job_failed = job_raised = job_returned = job_unobserved = job_withdrawn = next_job = _nothing

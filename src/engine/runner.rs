@@ -14,6 +14,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
@@ -25,8 +26,11 @@ use super::registry::{Answer, CheckRequest, Lead, Registered};
 use crate::model::{CheckError, Finding, NotRun, Outcome, Phase, Status};
 use crate::policy::breaker::CallResult;
 use crate::runtime::wake::wake;
-use crate::runtime::{Context, Process};
+use crate::runtime::{Context, Process, process};
 use crate::state::{Acquisition, Run, RunResult, StartedRun, acquire, acquire_all, store_results};
+
+/// A run that is cut off so long after its deadline was not watched: this process was stopped, or got no processor.
+const LATE: Duration = Duration::from_millis(250);
 
 /// Runs checks for all callers that wait for them, each in a task of its own. `done` is dropped once all have ended.
 pub fn start(leads: Vec<Lead>, process: Arc<Process>, done: Option<Arc<OnDrop>>) {
@@ -158,6 +162,9 @@ fn not_run(result: &Result<Finding, CheckError>, context: &Context, needs_python
         Err(CheckError::StillRunning { seconds }) => Some(NotRun::StillRunning { seconds: *seconds }),
         Err(CheckError::Withdrawn) => Some(NotRun::Withdrawn),
         Err(CheckError::NotStarted { .. }) => Some(NotRun::Observer),
+        Err(error) if error.is_timeout() && context.is_late(LATE) => Some(NotRun::Observer),
+        // What it needed was refused here, whatever it made of that.
+        Err(_) if process::has_no_descriptor() => Some(NotRun::Observer),
         // A lock is what it found.
         Err(CheckError::Timeout { phase: Phase::Lock, .. }) => None,
         // No thread of Python's started it, or other checks kept it waiting: that says nothing about what it checks.

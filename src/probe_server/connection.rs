@@ -95,6 +95,8 @@ async fn requests(stream: &mut dyn ProbeStream, peer: Option<IpAddr>, state: &Op
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
+        // A client may say that it has sent all, and read on.
+        .half_close(true)
         .header_read_timeout(IDLE)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)

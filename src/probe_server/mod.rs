@@ -87,9 +87,14 @@ impl Server {
                     // It was set already if this is a child.
                     let _ = self.bound.set(opened.address()?);
                 }
-                self.spawn(opened)
+                self.spawn(opened, false)
             })
             .map(|_| ())
+    }
+
+    /// Serves once it can listen, after [`Self::start`] has failed: another release may have the address until it ends.
+    pub fn keep_trying(&self) -> io::Result<()> {
+        self.running.get_or_try_init(|| self.spawn(None, true)).map(|_| ())
     }
 
     /// Stops listening in this process and closes all connections; waits until that is done.
@@ -100,7 +105,7 @@ impl Server {
         }
     }
 
-    fn spawn(&self, opened: Option<OpenListener>) -> io::Result<ServerThread> {
+    fn spawn(&self, opened: Option<OpenListener>, is_reported: bool) -> io::Result<ServerThread> {
         // One thread and a runtime apart from that of the checks, so that nothing that a check does holds it up. Before
         // it sleeps it lets others have its core, so that it sleeps less: what they request meanwhile takes no wake-up. With
         // two of them and their clients on two cores that is 120,000 answers a second instead of 85,000.
@@ -119,7 +124,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let run = move || {
             let _served = served;
-            serve(&runtime, Keeper { address, application }, opened, handler, stopped);
+            serve(&runtime, Keeper { address, application, is_reported }, opened, handler, stopped);
         };
         let thread = thread::Builder::new().name("lifesigns-probe".to_owned()).spawn(run)?;
         Ok(ServerThread(Mutex::new(Some((stop, thread)))))
@@ -132,7 +137,7 @@ impl BackgroundService for Server {
         if self.closed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.running.get_or_try_init(|| self.spawn(None)).map(|_| ())
+        self.running.get_or_try_init(|| self.spawn(None, false)).map(|_| ())
     }
 
     fn name(&self) -> String {
@@ -165,10 +170,12 @@ fn serve(
 struct Keeper {
     address: ProbeAddress,
     application: String,
+    /// Whether it was said already that it cannot listen.
+    is_reported: bool,
 }
 
 impl Keeper {
-    async fn keep(&self, mut opened: Option<OpenListener>, handler: Arc<Handler>) {
+    async fn keep(mut self, mut opened: Option<OpenListener>, handler: Arc<Handler>) {
         loop {
             let listener = match opened.take() {
                 Some(opened) => Listener::new(opened),
@@ -189,14 +196,13 @@ impl Keeper {
     }
 
     /// Tries until it listens.
-    async fn open(&self) -> OpenListener {
-        let mut said = false;
+    async fn open(&mut self) -> OpenListener {
         loop {
             let (address, application) = (self.address.clone(), self.application.clone());
             let opened = run_blocking(move || open(&address, &application)).await;
             let error = match opened {
                 Some(Ok(Some(opened))) => {
-                    if said {
+                    if std::mem::take(&mut self.is_reported) {
                         let text = format!("probe server {}: listening", self.address);
                         diagnostics::publish_of_server(self.address.to_string(), false, text);
                     }
@@ -209,10 +215,9 @@ impl Keeper {
                 Some(Err(error)) => error,
                 None => io::Error::other("task panicked"),
             };
-            if !said {
+            if !std::mem::replace(&mut self.is_reported, true) {
                 let text = format!("probe server {}: cannot listen ({error}); retrying each second", self.address);
                 diagnostics::publish_of_server(self.address.to_string(), true, text);
-                said = true;
             }
             sleep(RETRY_AFTER).await;
         }

@@ -1,6 +1,7 @@
 //! How the threads that Python owns take the calls to make, and complete them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -97,6 +98,12 @@ pub fn job_returned(py: Python<'_>, token: u64, callable: u64, what: &PyText<'_>
 #[pyfunction]
 pub fn job_withdrawn(py: Python<'_>, token: u64, callable: u64, _nothing: &Bound<'_, PyAny>) -> PyResult<Call> {
     complete(py, token, callable, Err(CheckError::Withdrawn))
+}
+
+/// Completes a call of which nothing was found out, by a fault of this process: it is about to end.
+#[pyfunction]
+pub fn job_unobserved(py: Python<'_>, token: u64, callable: u64, _nothing: &Bound<'_, PyAny>) -> PyResult<Call> {
+    complete(py, token, callable, Err(CheckError::NotStarted { after: Duration::ZERO }))
 }
 
 /// Completes a call whose callable raised what ends the thread, which makes no more calls.

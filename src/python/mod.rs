@@ -180,8 +180,8 @@ mod _core {
     use super::interpreter::{loop_ended, loop_runs, stop_interpreter_monitor};
     #[pymodule_export]
     use super::jobs::{
-        job_done, job_failed, job_raised, job_returned, job_withdrawn, new_callable_id, next_job, release_threads,
-        reserve_threads, thread_ends,
+        job_done, job_failed, job_raised, job_returned, job_unobserved, job_withdrawn, new_callable_id, next_job,
+        release_threads, reserve_threads, thread_ends,
     };
     #[pymodule_export]
     use super::known::{check_infos, fleet_view, known, processes};

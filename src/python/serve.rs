@@ -19,7 +19,12 @@ use crate::runtime::background::BackgroundService;
 
 /// A probe server, in every process that uses its engine.
 #[pyclass(frozen, name = "Server", module = "lifesigns._core")]
-pub struct PyServer(Arc<probe_server::Server>);
+pub struct PyServer {
+    server: Arc<probe_server::Server>,
+    /// Why it could not listen when it was made.
+    #[pyo3(get)]
+    refused: Option<String>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +38,7 @@ struct ServeOptions {
     alive_requires: Requires,
     signal_when_wedged: Option<i32>,
     application: String,
+    retries: bool,
 }
 
 #[pymethods]
@@ -60,20 +66,27 @@ impl PyServer {
             application: options.application,
         };
         let server = Arc::new(probe_server::Server::new(address, access, sources));
-        py.detach(|| server.start())?;
+        let refused = match py.detach(|| server.start()) {
+            Ok(()) => None,
+            Err(error) if options.retries => {
+                server.keep_trying()?;
+                Some(error.to_string())
+            }
+            Err(error) => return Err(error.into()),
+        };
         engine.get().services().add(server.clone())?;
-        Ok(Self(server))
+        Ok(Self { server, refused })
     }
 
     /// Where it listens: with the port that the kernel chose for port 0.
     #[getter]
     fn address(&self) -> String {
-        self.0.address().to_string()
+        self.server.address().to_string()
     }
 
     /// Stops listening in this process.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.0.close());
+        py.detach(|| self.server.close());
     }
 }
 

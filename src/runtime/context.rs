@@ -53,6 +53,11 @@ impl Context {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
+    /// Whether the deadline passed so long ago.
+    pub fn is_late(&self, by: Duration) -> bool {
+        Instant::now().saturating_duration_since(self.deadline) >= by
+    }
+
     /// Notes what the run is about to do, so that a timeout can say where it got stuck.
     pub fn enter(&self, phase: Phase) {
         let now = Instant::now();

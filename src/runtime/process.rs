@@ -46,6 +46,15 @@ pub fn drain() {
     wake();
 }
 
+/// Whether this process, or the system, has no descriptor left: nothing can be connected to.
+pub fn has_no_descriptor() -> bool {
+    #[cfg(unix)]
+    return std::fs::File::open("/dev/null")
+        .is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)));
+    #[cfg(not(unix))]
+    false
+}
+
 /// Reverts [`drain`], for tests.
 pub fn undrain() {
     DRAINING.get_or_init(Draining::default).is_draining.store(false, Ordering::SeqCst);

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from django_lifesigns.checks.cache import CacheRoundTrip
 from django_lifesigns.checks.channels import ChannelRoundTrip
+from django_lifesigns.checks.connections import identity
 from django_lifesigns.checks.database import DatabaseConnectivity
 from tests.django.projects import run_json
 
@@ -167,3 +168,31 @@ def test_channels__does_not_touch_the_layer_in_use(stack: Any, settings: Any) ->
     result, message = asyncio.run(consumer_and_check())
     assert result["status"] == "healthy"
     assert message == {"type": "hello"}
+
+
+def test_database__sqlite_file_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "garbage").write_bytes(bytes(range(1, 256)) * 200)
+    settings = {"DATABASES": {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "garbage")}}}
+    program = """
+import json
+from lifesigns import Engine
+from django_lifesigns.checks.connections import runnable
+from django_lifesigns.checks.database import DatabaseConnectivity
+engine = Engine(log=False)
+engine.register("database", runnable(DatabaseConnectivity()))
+print(json.dumps(engine.check("database")))
+"""
+    assert run_json(tmp_path, settings, program)["status"] == "error"
+
+
+def test_identity__differs_with_a_password_and_shows_none(settings: Any) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": ":hunter2@h"}
+    }
+    first = identity(CacheRoundTrip(alias="default"))
+    assert first == identity(CacheRoundTrip(alias="default"))
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": ":hunter3@h"}
+    }
+    assert first != identity(CacheRoundTrip(alias="default"))
+    assert "hunter" not in first

@@ -160,3 +160,14 @@ def test_process__ends_in_peace(tmp_path: Path, project: dict[str, Any], program
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_channels__of_several_servers_are_received(server: Redis, settings: Any) -> None:
+    with Redis() as second:
+        hosts = [server.url_for(CHANNEL_DATABASE), second.url_for(CHANNEL_DATABASE)]
+        layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {"hosts": hosts}}
+        settings.CHANNEL_LAYERS = {"several": layer}
+        check = ChannelRoundTrip(alias="several", timeout=5.0)
+        # By chance one would choose the same server now and then.
+        assert [check()["status"] for _ in range(20)] == ["healthy"] * 20
+        assert {one.command("-n", str(CHANNEL_DATABASE), "KEYS", "*") for one in (server, second)} == {""}

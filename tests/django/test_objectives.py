@@ -411,6 +411,16 @@ def test_exports_name_the_application_of_the_alerts(settings: Any, form: str, li
     assert "config" not in out.getvalue()
 
 
+@pytest.mark.parametrize("days", [1, 2, 3, 30])
+def test_rules_of_prometheus_record_each_name_once(settings: Any, days: int) -> None:
+    settings.LIFESIGNS = {"CHECKS": {"mine": lambda: True}, "OBJECTIVES": {"mine": {"target": 99.0, "days": days}}}
+    out = StringIO()
+    call_command("health_objectives", "--format", "prometheus-rules", stdout=out)
+    recorded = re.findall(r'record: "?([^"\n]+)', out.getvalue())
+    assert f"slo:sli_error:ratio_rate{days}d" in recorded
+    assert len(recorded) == len(set(recorded))
+
+
 @pytest.mark.django_db
 def test_command_without_objectives_says_so(settings: Any) -> None:
     settings.LIFESIGNS = {}

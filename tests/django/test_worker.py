@@ -223,7 +223,7 @@ assert socket.socket().connect_ex(("127.0.0.1", {address.rsplit(":", 1)[1]})) !=
     assert done.returncode == 0, done.stderr
 
 
-def test_probe_server__an_address_of_somebody_else_harms_no_request(tmp_path: Path) -> None:
+def test_probe_server__an_address_of_somebody_else_harms_no_request_and_is_taken_once_free(tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(address.rsplit(":", 1)[1])))
@@ -231,6 +231,21 @@ def test_probe_server__an_address_of_somebody_else_harms_no_request(tmp_path: Pa
         with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
             wait_until(lambda: answers(server.port), 60, server.log)
             assert f"probe server: cannot serve {address} (Address already in use" in server.log()
+            taken.close()
+            wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
+
+
+def test_probe_server__where_a_router_raises(tmp_path: Path) -> None:
+    settings, address = project(tmp_path)
+    (tmp_path / "strict_routing.py").write_text("""
+class OfTenants:
+    def db_for_read(self, model, **hints):
+        raise RuntimeError("there is no tenant")
+""")
+    settings["DATABASE_ROUTERS"] = ["strict_routing.OfTenants"]
+    with serving(SERVERS["gunicorn-sync"], tmp_path, settings) as server:
+        wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
+        assert fetch(f"127.0.0.1:{server.port}", "/health/detailed/").code == 200
 
 
 def test_probe_server__unix_socket_and_several_addresses(tmp_path: Path) -> None:

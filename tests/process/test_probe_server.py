@@ -296,6 +296,22 @@ def test_serve__an_address_that_is_taken_is_an_oserror(engine: Engine) -> None:
             engine.serve(f"127.0.0.1:{taken.getsockname()[1]}")
 
 
+def test_client_that_closes_its_half_after_the_request__is_answered(engine: Engine) -> None:
+    with engine.serve(ANYWHERE) as server, connect(server.address) as connection:
+        connection.sendall(b"GET /alive HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_serve__that_retries_listens_once_the_address_is_free(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        server = engine.serve(address, retries=True)
+        assert "Address already in use" in (server.refused or "")
+    with server:
+        wait_until(lambda: answers(address), 20)
+
+
 def test_serve__without_an_engine_says_that_the_process_is_alive() -> None:
     with lifesigns.serve(ANYWHERE) as server:
         assert fetch(server.address, "/alive").code == 200

@@ -9,6 +9,8 @@ from collections import UserString
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +360,25 @@ def test_run__that_fails_by_its_own_import_is_not_repeated_each_time() -> None:
     for _ in range(4):
         assert engine.check("x", refresh=True)["error_type"] == "ImportError"
     assert len(runs) == 5
+
+
+def test_identity__of_a_partial_differs_with_its_arguments() -> None:
+    class Client:
+        """Shown by its address."""
+
+    def check(given: object = None) -> None:
+        """Take what it is given."""
+
+    one, two = (partial(check, number) for number in (1, 2))
+    assert callables.identity(one) == callables.identity(partial(check, 1))
+    assert len({callables.identity(function) for function in (one, two, check)}) == 3
+    assert callables.identity(partial(check, Client())) == callables.identity(partial(check, Client()))
+
+
+def test_return_value__of_an_enum_is_the_text_that_it_is() -> None:
+    class Status(str, Enum):
+        BAD = "error"
+
+    engine = lifesigns.Engine()
+    engine.register("enum", lambda: Status.BAD)
+    assert engine.run()["checks"]["enum"]["status"] == "error"

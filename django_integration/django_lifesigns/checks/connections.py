@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, cast
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
+from django.conf import settings
 from django.core.cache import close_caches
 from django.db import connections
+from django.utils.crypto import salted_hmac
 
 from django_lifesigns.checks.kinds import Check, is_record
 from lifesigns.specs import Spec
+
+CONNECT_WITH = ("ENGINE", "HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
+# As which objects are shown: they differ from process to process.
+ADDRESSES = re.compile(" at 0x[0-9a-fA-F]+")
 
 
 def runnable(check: Check) -> Check:
@@ -26,8 +33,19 @@ def identity(check: Check) -> str | None:
         return identity(check.func)
     if is_record(check) and type(check).__module__.startswith("django_lifesigns.checks"):
         # Of plain values: with those of fields that are not shown, too, since this is never shown.
-        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))}"
+        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))} {_hash_of_settings()}"
     return None
+
+
+def _hash_of_settings() -> str:
+    """Return a hash, made with the secret key, of what these checks connect with: passwords are a part of it."""
+    try:
+        configured = sorted(connections.settings.items())
+        databases = [(alias, [options.get(key) for key in CONNECT_WITH]) for alias, options in configured]
+        known = databases, *(getattr(settings, name, None) for name in ("CACHES", "CHANNEL_LAYERS"))
+        return salted_hmac("lifesigns", ADDRESSES.sub("", repr(known)), algorithm="sha256").hexdigest()[:16]
+    except Exception:  # noqa: BLE001  # settings that Django cannot use are reported by the checks of the databases
+        return ""
 
 
 def returning_connections(check: Callable[[], Any]) -> Callable[[], Any]:

@@ -73,7 +73,10 @@ def _select(connection: Any) -> Any:
     with connection.cursor() as cursor:
         if not hasattr(cursor, "execute"):
             return None
-        cursor.execute("SELECT 1" + connection.features.bare_select_suffix)
+        if connection.vendor == "sqlite":  # by itself that reads nothing of the file
+            cursor.execute("SELECT 1 FROM (SELECT count(*) FROM sqlite_master)")
+        else:
+            cursor.execute("SELECT 1" + connection.features.bare_select_suffix)
         return tuple(cursor.fetchone())
 
 

@@ -10,7 +10,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.db import Error
 
@@ -24,14 +23,15 @@ from django_lifesigns.history import isolated
 from django_lifesigns.models import HealthCheckLog, Rollup
 from django_lifesigns.runtime.lookups import Lookups
 from django_lifesigns.runtime.waiting import Wait
-from lifesigns import Job, JobError
+from lifesigns import Job
 
 # How long a reading may take, and how long a page waits for it: a database that is only slow is shown by the next one.
 READ_SECONDS = 5.0
 WAIT_SECONDS = 1.5
 # One reading of all checks serves all pages within this time.
 KEPT_SECONDS = 5.0
-UNREADABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
+# Routers and backends raise what they like.
+UNREADABLE = Exception
 
 
 async def read_history(wait: Wait, check: str | None = None, *, has_rates: bool = True) -> History:
@@ -60,7 +60,7 @@ def _isolated(check: str | None, has_rates: bool) -> History:
 async def _of_all(wait: Wait, has_rates: bool) -> History:
     """Read the strips and the rest at the same time: each takes the database about as long as the other."""
     strips, rest, end = _strips(), _rest(has_rates), time.monotonic() + WAIT_SECONDS
-    with suppress(*UNREADABLE):  # it is waited for below
+    with suppress(UNREADABLE):  # it is waited for below
         await wait(strips.run, strips.arun, deadline=0)
     history = await wait(rest.run, rest.arun, deadline=WAIT_SECONDS)
     found = known_strips()

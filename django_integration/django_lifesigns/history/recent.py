@@ -9,8 +9,6 @@ from functools import lru_cache
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.core.exceptions import ImproperlyConfigured
-from django.db import Error
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.db.models.functions import TruncHour
 from django.utils import timezone
@@ -22,7 +20,7 @@ from django_lifesigns.history import isolated
 from django_lifesigns.history.objectives.current import as_dicts
 from django_lifesigns.history.reports.durations import PLAUSIBLE, Durations, bucket_of_row
 from django_lifesigns.history.rollups.reading import raw_rows
-from lifesigns import Job, JobError
+from lifesigns import Job
 
 HOURS = 24
 # So many results are read, the latest: a day of 22 checks in three processes, fewer hours of more of them.
@@ -31,7 +29,8 @@ SERVICES = 1_000
 READ_SECONDS = 5.0
 # One reading serves all callers within this time.
 KEPT_SECONDS = 5.0
-UNREADABLE = (Error, ImproperlyConfigured, TimeoutError, JobError)
+# Routers and backends raise what they like.
+UNREADABLE = Exception
 STATUSES = ("healthy", "degraded", "error")
 PERCENTILES = {"median_ms": 50, "p95_ms": 95}
 

@@ -72,7 +72,7 @@ def start(*, probes: bool = True) -> None:
     with suppress(RuntimeError):  # there is no event loop, or not yet: then the first request brings it
         watch_event_loop()
     runtime = on_request(max_wait=0)
-    runtime.thresholds.sync_in_background()
+    _follow_thresholds(runtime)
     _mirror(runtime)  # first: what is restored fires no second time
     if probes:
         # First, so that what it tells the other workers at once names the address.
@@ -111,6 +111,12 @@ def _record(runtime: Runtime) -> None:
         _recording[process].start()
 
 
+@guarded("following saved thresholds")
+def _follow_thresholds(runtime: Runtime) -> None:
+    runtime.thresholds.sync_in_background()
+
+
+@guarded("the incidents in the database")
 def _mirror(runtime: Runtime) -> None:
     process = os.getpid()
     if runtime.has_alerts and process not in _mirroring:
@@ -134,7 +140,7 @@ def _serve_all(addresses: Sequence[str], runtime: Runtime) -> None:
 
 def _serve(address: str, runtime: Runtime, *, dumps: bool) -> None:
     conf = runtime.conf
-    runtime.engine.serve(
+    server = runtime.engine.serve(
         address,
         tokens=conf.tokens,
         networks=[str(network) for network in conf.networks],
@@ -146,7 +152,11 @@ def _serve(address: str, runtime: Runtime, *, dumps: bool) -> None:
         dump_on_wedge=conf.dump_on_wedge and dumps,
         startup=get_startup().engine,
         application=application(),
+        # The release before this one has it until it ends.
+        retries=True,
     )
+    if server.refused:
+        logger.error("probe server: cannot serve %s (%s); trying again each second", address, server.refused)
 
 
 @guarded("holding the address of the probes")

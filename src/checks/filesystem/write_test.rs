@@ -123,7 +123,7 @@ fn fill(file: &mut File) -> io::Result<()> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     use std::process::Command;
 
     fn directory() -> PathBuf {

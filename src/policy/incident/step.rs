@@ -300,7 +300,10 @@ impl SubjectStep<'_, '_> {
         if reason.is_empty() {
             incident.status = Status::Healthy;
         }
-        incident.end(if reason.is_empty() { &self.observed.message } else { reason }, now);
+        // It may fail again by the time that this is judged: that is no reason to be well.
+        let is_well = is_bad(self.observed.status) != Some(true);
+        let found = if is_well { self.observed.message.as_str() } else { "" };
+        incident.end(if reason.is_empty() { found } else { reason }, now);
         (self.notify)(&mut incident, NoticeKind::Resolved);
         self.subject.close(incident);
     }

@@ -435,6 +435,17 @@ fn skipped_check_reminds_no_more_and_resolves_after_an_hour() {
 }
 
 #[test]
+fn resolve_does_not_say_what_has_failed_since() {
+    let mut world = World::new(rules(1, 1, 0));
+    world.play("x");
+    world.run(Status::Healthy);
+    world.run(Status::Error);
+    world.look();
+    assert_eq!(world.kinds(), ["triggered", "resolved", "triggered"]);
+    assert_eq!(world.subject().closed.first().unwrap().ended, "");
+}
+
+#[test]
 fn runs_of_two_records_count_once_each() {
     let mut world = World::new(rules(3, 1, 0));
     world.play("xx");

@@ -48,6 +48,8 @@ def _indicators(check: str, target: Target, labels: Mapping[str, str]) -> list[d
         return f"{bad} / ({known} > 0)"
 
     recorded = [_record(f"slo:sli_error:ratio_rate{window}", ratio(window), labels, window) for window in WINDOWS]
+    if target.window in WINDOWS:
+        return recorded
     # As the mean of the short ones: of 30 days of counters Prometheus would read every sample.
     short = f"slo:sli_error:ratio_rate5m{_selector(labels)}"
     period = f"sum_over_time({short}[{target.window}]) / count_over_time({short}[{target.window}])"
