@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.management.commands import flush
+from django.core.management.sql import sql_flush
 from django.db import connections
 
 from django_lifesigns.history import recent, recorder
@@ -37,7 +38,6 @@ def content_types_stay() -> Iterator[None]:
         found = sql_flush(*arguments, **options)
         return [statement for statement in found if not any(table in statement for table in ADDED)]
 
-    sql_flush = flush.sql_flush
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", statements)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *_, **__: None)
