@@ -45,7 +45,7 @@ build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
 	$(MATURIN)
 
 services: ## Installs the servers that the tests start (Debian packages, needs root)
-	scripts/install-debian chromium haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server strace wrk
+	scripts/install-debian chromium-headless-shell haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server strace wrk
 
 demo: build ## Serves examples/demo on 127.0.0.1:$PORT; FULL=1: with real PostgreSQL, Redis, MQTT, SMTP, HTTP servers
 ifdef FULL
