@@ -99,6 +99,7 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random,
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
 	LIFESIGNS_LOOPS=whole $(BIN)/python -m pytest $(LOOPS)
+	LIFESIGNS_LOOPS=whole cargo test --quiet --no-default-features --lib reference
 
 fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed, one incident; FLEET="--hosts 5"
 	$(MATURIN)
