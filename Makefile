@@ -45,7 +45,7 @@ build: $(VENV)/.demo ## Builds the engine (dev profile) into .venv
 	$(MATURIN)
 
 services: ## Installs the servers that the tests start (Debian packages, needs root)
-	scripts/install-debian chromium haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server strace wrk
+	scripts/install-debian chromium-headless-shell haproxy prometheus prometheus-alertmanager mariadb-server nsd rabbitmq-server strace wrk
 
 demo: build ## Serves examples/demo on 127.0.0.1:$PORT; FULL=1: with real PostgreSQL, Redis, MQTT, SMTP, HTTP servers
 ifdef FULL
@@ -99,6 +99,7 @@ soak: services $(VENV)/.dev ## 10,000 sweeps while faults come and go at random,
 	$(MATURIN)
 	$(BIN)/python -W error -m tests.faults.soak $(SOAK)
 	LIFESIGNS_LOOPS=whole $(BIN)/python -m pytest $(LOOPS)
+	LIFESIGNS_LOOPS=whole cargo test --quiet --no-default-features --lib reference
 
 fleet: services $(VENV)/.dev ## 200 processes in 20 simulated hosts on one Redis: runs, commands, holders stopped and killed, one incident; FLEET="--hosts 5"
 	$(MATURIN)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
+from xdist.workermanage import WorkerController
 
 SEED = os.environ.get("LIFESIGNS_ORDER")
 # Processes of a test run take unit after unit: a file, or one test of these files, which have no fixture in common that
@@ -87,6 +88,20 @@ LONGEST = (
     "tests/django/test_migrations.py",
     "tests/process/test_wedge.py",
 )
+# What waits most of the time, for leases and reminders: every other process of a test run takes these first, and the
+# others take what needs a processor. Otherwise the processors would be idle first, and too busy then.
+WAITING = (
+    "tests/fleet/",
+    "tests/actions/test_actions.py",
+    "tests/actions/test_hostile.py",
+    "tests/actions/test_wedged_worker.py",
+    "tests/alerts/",
+    "tests/django/test_alerts_hosts.py",
+    "tests/django/test_alerts_processes.py",
+    "tests/django/test_stopped_servers.py",
+    "tests/django/test_worker.py",
+    "tests/process/test_wedge.py",
+)
 
 
 class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
@@ -94,6 +109,14 @@ class Scheduling(LoadFileScheduling):  # type: ignore[misc]  # it has no types
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if SEED is None:
+            waits = self.nodes.index(node) % 2 == 0
+            unit = next((unit for unit in self.workqueue if unit.startswith(WAITING) == waits), None)
+            if unit is not None:
+                self.workqueue.move_to_end(unit, last=False)
+        super()._assign_work_unit(node)
 
 
 def ordered(items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -7,6 +7,8 @@ pub mod clock;
 mod error;
 mod event;
 mod incident;
+#[cfg(test)]
+pub(crate) mod loops;
 mod options;
 mod ordered;
 mod outcome;

@@ -5,9 +5,11 @@ It knows no settings, and none of this project's modules is imported: what a pro
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib
 import json
+import marshal
 import os
 import runpy
 import select
@@ -18,6 +20,7 @@ import types
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 MODULES = (
@@ -46,6 +49,7 @@ MODULES = (
     "importlib.metadata",
     "importlib.resources",
 )
+ROOT = Path(__file__).resolve().parents[2]
 # Of a request: the program's standard input, output and error, and where its pid and its end are reported.
 DESCRIPTORS = 4
 MOST = 1 << 20
@@ -73,6 +77,38 @@ class Program:
             runpy.run_module(self.code, run_name="__main__", alter_sys=True)
         else:
             exec(compile(self.code, "<string>", "exec"), main.__dict__)
+
+
+class Compiled:
+    """The source that `dataclasses` writes for each class, compiled once: a third of what our imports take."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, types.CodeType] = {}
+
+    def execute(self, source: str, *namespaces: dict[str, Any]) -> None:
+        """Do what `exec` does, and compile no source twice."""
+        if source not in self.codes:
+            self.codes[source] = compile(source, "<string>", "exec", dont_inherit=True)
+        exec(self.codes[source], *namespaces)
+
+    def learn(self) -> None:
+        """Compile what this project's classes need, in a process of its own: here none of them is imported."""
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                sys.path.insert(0, str(ROOT))
+                os.environ["DJANGO_SETTINGS_MODULE"] = "tests.django.settings"
+                importlib.import_module("django").setup()
+                importlib.import_module("django.core.checks").run_checks()
+                with open(writer, "wb") as pipe:
+                    marshal.dump(self.codes, pipe)
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with open(reader, "rb") as pipe:
+            self.codes = marshal.load(pipe)
+        os.waitpid(pid, 0)
 
 
 def serve(requests: socket.socket) -> Program | None:
@@ -127,6 +163,9 @@ def main(descriptor: int) -> Program | None:
     del sys.path[0]  # the folder of this file
     for name in MODULES:
         importlib.import_module(name)
+    compiled = Compiled()
+    dataclasses.exec = compiled.execute  # type: ignore[attr-defined]  # in place of the builtin
+    compiled.learn()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=descriptor) as requests:

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::clock::Moment;
+use crate::model::loops::times;
 use crate::model::{Instances, NoticeKind, Owner, Severity, Status};
 use crate::policy::outbox::{DeliveryResult, DeliveryState, NO_SUCH_CHANNEL};
 use crate::policy::run_history::{PastRun, RunHistory};
@@ -661,7 +662,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: times(100, 500), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn step_agrees_with_the_reference(

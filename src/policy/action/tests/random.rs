@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::reference::{Fate, Reference};
 use super::*;
+use crate::model::loops::times;
 
 const PROCESSES: u64 = 3;
 
@@ -204,7 +205,7 @@ impl Schedule {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: times(200, 1_000), ..ProptestConfig::default() })]
 
     #[test]
     fn random_schedules_start_what_the_reference_says(plans in plans(), steps in steps()) {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::loops::times;
 
 /// What happens at one step, after so many milliseconds.
 #[derive(Clone, Debug)]
@@ -78,7 +79,7 @@ impl Reference {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: times(2_000, 10_000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn settle_agrees_with_the_reference(
