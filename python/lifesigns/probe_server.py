@@ -34,7 +34,6 @@ class ServeOptions:
     dump_on_wedge: bool = False
     startup: Engine | None = None
     application: str | None = None
-    # Where it cannot listen it says so in `ProbeServer.refused`, and tries again each second.
     retries: bool = False
 
 

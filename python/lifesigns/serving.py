@@ -29,6 +29,7 @@ def serve(
     dump_on_wedge: bool = False,
     startup: Engine | None = None,
     application: str | None = None,
+    retries: bool = False,
 ) -> ProbeServer:
     """Answer probes at `address` from a native thread, while every Python thread is busy or stuck.
 
@@ -62,6 +63,7 @@ def serve(
         startup: checks which must pass once, beside the critical ones of `engine`, before `/startup` is 200.
         application: the processes that may share the address. None: those with the ``application`` of `engine`, whose
             default is derived from the program.
+        retries: where it cannot listen, do not raise OSError: say why in `refused`, and listen once it can.
 
     Raises:
         ValueError: an argument is wrong.
@@ -78,6 +80,7 @@ def serve(
         dump_on_wedge=dump_on_wedge,
         startup=startup,
         application=application,
+        retries=retries,
     )
     return start_server(engine or Engine(), address, options)
 
