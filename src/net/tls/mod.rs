@@ -250,7 +250,7 @@ mod tests {
             (alone, "a client certificate needs both: the certificate and its key".to_owned()),
         ] {
             let failed = process.runtime.block_on(tls_config(&process, &tls)).unwrap_err();
-            assert_eq!(failed, CheckError::Configuration(said.into()));
+            assert_eq!(failed, CheckError::Configuration(said));
         }
     }
 }
