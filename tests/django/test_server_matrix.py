@@ -67,8 +67,6 @@ ENDING: dict[str, Sequence[str]] = {
     "uvicorn": (*UVICORN, "--limit-max-requests", "10"),
     "hypercorn": (*SERVERS["hypercorn"], "--max-requests", "10"),
 }
-# A worker starts for every ten requests while the check is waited for: the more often that runs, the fewer.
-OFTEN = {"CHECKS": {"counted": {"check": "counted.check", "critical": False, "ttl": 0.5}}}
 # A check that writes down each of its runs, and a page that takes its time.
 MODULE = """
 import time
@@ -185,7 +183,7 @@ def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", RECYCLING)
 def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) -> None:
-    settings, address = project(tmp_path, **OFTEN)
+    settings, address = project(tmp_path)
     with running(RECYCLING[name], tmp_path, settings) as server:
         wait_until(lambda: answers(server.port), 60, server.log)
         wait_until(lambda: ready(address) == 200, 60, server.log)
