@@ -187,12 +187,12 @@ print(json.dumps(engine.check("database")))
 
 def test_identity__differs_with_a_password_and_shows_none(settings: Any) -> None:
     settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": ":hunter2@h"}
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "redis://:hunter2@h"}
     }
     first = identity(CacheRoundTrip(alias="default"))
     assert first == identity(CacheRoundTrip(alias="default"))
     settings.CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": ":hunter3@h"}
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "redis://:hunter3@h"}
     }
     assert first != identity(CacheRoundTrip(alias="default"))
     assert "hunter" not in str(first)

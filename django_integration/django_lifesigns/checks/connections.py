@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -15,11 +15,18 @@ from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from django_lifesigns.checks.kinds import Check, is_record
+from lifesigns.redaction import is_secret
 from lifesigns.specs import Spec
 
-CONNECT_WITH = ("ENGINE", "HOST", "PORT", "NAME", "USER", "PASSWORD", "OPTIONS")
-# As which objects are shown: they differ from process to process.
-ADDRESSES = re.compile(" at 0x[0-9a-fA-F]+")
+USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+# By the module of a check: where its alias is configured.
+SETTINGS = {
+    "cache": "CACHES",
+    "channels": "CHANNEL_LAYERS",
+    "database": "DATABASES",
+    "redis": "CACHES",
+    "storage": "STORAGES",
+}
 
 
 def runnable(check: Check) -> Check:
@@ -33,19 +40,36 @@ def identity(check: Check) -> str | None:
         return identity(check.func)
     if is_record(check) and type(check).__module__.startswith("django_lifesigns.checks"):
         # Of plain values: with those of fields that are not shown, too, since this is never shown.
-        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))} {_hash_of_settings()}"
+        return f"{type(check).__qualname__} {dataclasses.astuple(cast('Any', check))} {_hash_of_secrets(check)}"
     return None
 
 
-def _hash_of_settings() -> str:
-    """Return a hash, made with the secret key, of what these checks connect with: passwords are a part of it."""
+def _hash_of_secrets(check: object) -> str:
+    """Return a hash, made with the secret key, of the secrets with which a check connects; empty if there are none.
+
+    What else the settings say of its alias distinguishes applications: see `runtime.sharing`.
+    """
+    alias, setting = getattr(check, "alias", None), SETTINGS.get(type(check).__module__.rpartition(".")[2])
     try:
-        configured = sorted(connections.settings.items())
-        databases = [(alias, [options.get(key) for key in CONNECT_WITH]) for alias, options in configured]
-        known = databases, *(getattr(settings, name, None) for name in ("CACHES", "CHANNEL_LAYERS"))
-        return salted_hmac("lifesigns", ADDRESSES.sub("", repr(known)), algorithm="sha256").hexdigest()[:16]
-    except Exception:  # noqa: BLE001  # settings that Django cannot use are reported by the checks of the databases
+        configured: Any = connections.settings if setting == "DATABASES" else getattr(settings, str(setting), {})
+        secrets = repr([*_secrets(configured.get(alias))])
+        return salted_hmac("lifesigns", secrets, algorithm="sha256").hexdigest()[:16] if secrets != "[]" else ""
+    except Exception:  # noqa: BLE001  # settings that Django cannot use are reported by the checks of what they configure
         return ""
+
+
+def _secrets(value: object) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if is_secret(str(key)) and item:
+                yield str(item)
+            else:
+                yield from _secrets(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _secrets(item)
+    elif isinstance(value, str):
+        yield from USER_INFO.findall(value)
 
 
 def returning_connections(check: Callable[[], Any]) -> Callable[[], Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
+from django_lifesigns.checks.connections import USER_INFO
 from django_lifesigns.checks.under_test import is_under_test
 from django_lifesigns.settings.conf import Conf
 from django_lifesigns.settings.problems import NOT_BEGUN, WRONG_VALUE, Problem
@@ -21,7 +21,6 @@ from lifesigns.redaction import is_secret
 
 # What Python checks reach by an alias such as `default`, beside the databases.
 TARGETS = ("CACHES", "CHANNEL_LAYERS", "STORAGES", "MEDIA_ROOT", "MAILERS", "CELERY_BROKER_URL")
-USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def scope(conf: Conf) -> dict[str, Any]:
