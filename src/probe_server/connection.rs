@@ -1,7 +1,6 @@
 //! The connections of a probe server, and the limits that keep any client from costing more than it may.
 
 use std::convert::Infallible;
-use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +42,7 @@ pub async fn serve(listener: &Listener, handler: Arc<Handler>) {
                 let task = tasks::spawn(serve_connection(accepted, counted, handler.clone()));
                 connection.set_task(task.abort_handle());
             }
-            Err(error) if is_out_of_descriptors(&error) && capacity.evict().await => (),
+            Err(error) if process::is_out_of_descriptors(&error) && capacity.evict().await => (),
             // The client is gone already, or this process has no descriptors left that are the probe server's.
             Err(_) => sleep(PAUSE).await,
         }
@@ -57,13 +56,6 @@ pub async fn close_while_draining() {
         capacity().close_kept();
         sleep(DRAIN_EVERY).await;
     }
-}
-
-fn is_out_of_descriptors(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    return matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
-    #[cfg(not(unix))]
-    return error.kind() == io::ErrorKind::Other;
 }
 
 /// A connection of either kind, so that all that serves one is compiled once.

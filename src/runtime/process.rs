@@ -48,11 +48,15 @@ pub fn drain() {
 
 /// Whether this process, or the system, has no descriptor left: nothing can be connected to.
 pub fn has_no_descriptor() -> bool {
+    std::fs::File::open("/dev/null").is_err_and(|error| is_out_of_descriptors(&error))
+}
+
+/// Whether an error is that this process, or the system, has no descriptor left.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     #[cfg(unix)]
-    return std::fs::File::open("/dev/null")
-        .is_err_and(|error| matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)));
+    return matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
     #[cfg(not(unix))]
-    false
+    return error.kind() == io::ErrorKind::Other;
 }
 
 /// Reverts [`drain`], for tests.

@@ -30,8 +30,6 @@ READ_SECONDS = 5.0
 WAIT_SECONDS = 1.5
 # One reading of all checks serves all pages within this time.
 KEPT_SECONDS = 5.0
-# Routers and backends raise what they like.
-UNREADABLE = Exception
 
 
 async def read_history(wait: Wait, check: str | None = None, *, has_rates: bool = True) -> History:
@@ -47,7 +45,7 @@ async def read_history(wait: Wait, check: str | None = None, *, has_rates: bool 
         if check is not None:
             return await _of_checks().find(check, wait)
         return await _of_all(wait, has_rates)
-    except UNREADABLE as error:
+    except Exception as error:  # noqa: BLE001  # whatever a driver, or a router of the project's, raises
         return History(error=type(error).__name__)
 
 
@@ -60,7 +58,7 @@ def _isolated(check: str | None, has_rates: bool) -> History:
 async def _of_all(wait: Wait, has_rates: bool) -> History:
     """Read the strips and the rest at the same time: each takes the database about as long as the other."""
     strips, rest, end = _strips(), _rest(has_rates), time.monotonic() + WAIT_SECONDS
-    with suppress(UNREADABLE):  # it is waited for below
+    with suppress(Exception):  # it is waited for below
         await wait(strips.run, strips.arun, deadline=0)
     history = await wait(rest.run, rest.arun, deadline=WAIT_SECONDS)
     found = known_strips()
@@ -87,7 +85,7 @@ def _of_checks() -> Lookups[str, History]:
 def _read_if_possible(check: str) -> History:
     try:
         return read(check)
-    except UNREADABLE as error:
+    except Exception as error:  # noqa: BLE001  # whatever a driver, or a router of the project's, raises
         return History(error=type(error).__name__)
 
 
