@@ -157,7 +157,7 @@ async fn parents_answered(check: &Registered, process: &Arc<Process>) -> Result<
 }
 
 /// Why there was no run after all, if so.
-fn not_run(result: &Result<Finding, CheckError>, context: &Context, needs_python: bool) -> Option<NotRun> {
+pub fn not_run(result: &Result<Finding, CheckError>, context: &Context, needs_python: bool) -> Option<NotRun> {
     match result {
         Err(CheckError::StillRunning { seconds }) => Some(NotRun::StillRunning { seconds: *seconds }),
         Err(CheckError::Withdrawn) => Some(NotRun::Withdrawn),

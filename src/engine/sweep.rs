@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::Selection;
 use super::registry::{Answer, CheckRequest, Registered};
+use super::runner::not_run;
 use super::work::Work;
 use crate::model::{CheckError, CircuitState, NotRun, Outcome, Status, pending};
 use crate::policy::report::{Report, Row, are_failing};
@@ -185,16 +186,6 @@ impl Sweep {
     }
 
     fn found(&self, check: &Registered, requested: &SweepEntry, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
-        let not_run = |reason: &NotRun| {
-            let is_obstructed = matches!(reason, NotRun::Blocked { .. } | NotRun::CircuitOpen { .. });
-            if let Some(outcome) = is_obstructed.then(|| check.skipped(snapshot)).flatten() {
-                return self.cached(check, outcome, now);
-            }
-            if !reason.keeps_last_result() {
-                return self.derived(check, &reason.outcome());
-            }
-            self.kept(check, reason, check.stale_after, now, snapshot)
-        };
         match requested {
             SweepEntry::Known(outcome) => {
                 // While others were awaited it may have been run again, and block its children by now.
@@ -202,14 +193,26 @@ impl Sweep {
                 let later = latest.filter(|latest| latest.finished > outcome.finished);
                 self.cached(check, later.unwrap_or_else(|| outcome.clone()), now)
             }
-            SweepEntry::NotRun(reason) => not_run(reason),
+            SweepEntry::NotRun(reason) => self.not_run(check, reason, now, snapshot),
             SweepEntry::Latest => self.last(check, check.stale_after, now, snapshot, || pending(None)),
             SweepEntry::InFlight { run, leading } => match run.result() {
                 Some(Ok(outcome)) => Row::new(check.name.clone(), check.options.critical, outcome.clone()),
-                Some(Err(reason)) => not_run(reason),
+                Some(Err(reason)) => self.not_run(check, reason, now, snapshot),
                 None => self.awaited(check, run, *leading, now, snapshot),
             },
         }
+    }
+
+    /// What is shown where there was no run.
+    fn not_run(&self, check: &Registered, reason: &NotRun, now: Instant, snapshot: Option<&TableSnapshot>) -> Row {
+        let is_obstructed = matches!(reason, NotRun::Blocked { .. } | NotRun::CircuitOpen { .. });
+        if let Some(outcome) = is_obstructed.then(|| check.skipped(snapshot)).flatten() {
+            return self.cached(check, outcome, now);
+        }
+        if !reason.keeps_last_result() {
+            return self.derived(check, &reason.outcome());
+        }
+        self.kept(check, reason, check.stale_after, now, snapshot)
     }
 
     /// What is shown while a run is awaited.
@@ -230,6 +233,10 @@ impl Sweep {
         if let Some((started, context)) = run.progress().filter(|_| leading && check.has_overrun(run, now)) {
             let after = check.options.timeout;
             let timed_out = Err(CheckError::Timeout { after, phase: context.phase() });
+            // Here as where the run ends, whichever of them comes first once a process that was stopped continues.
+            if let Some(reason) = not_run(&timed_out, context, check.active().check.needs_python()) {
+                return self.not_run(check, &reason, now, snapshot);
+            }
             return self.derived(check, &Outcome::of(timed_out, *started, after));
         }
         if let Some(parent) = awaited_parent {

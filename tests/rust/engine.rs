@@ -24,6 +24,8 @@ struct Scripted {
     fails: AtomicBool,
     panics: AtomicBool,
     millis: AtomicU32,
+    /// It holds the runtime's thread meanwhile, as if the process had stopped.
+    stops: AtomicBool,
     runs: AtomicU32,
     /// There is nothing to check, or nothing could be found out this time.
     skips: AtomicBool,
@@ -53,7 +55,9 @@ impl Check for Scripted {
     async fn run(&self, _: &Context) -> Result<Finding, CheckError> {
         self.runs.fetch_add(1, Ordering::SeqCst);
         let millis = self.millis.load(Ordering::SeqCst);
-        if millis > 0 {
+        if self.stops.load(Ordering::SeqCst) {
+            std::thread::sleep(MILLISECOND * millis);
+        } else if millis > 0 {
             tokio::time::sleep(MILLISECOND * millis).await;
         }
         assert!(!self.panics.load(Ordering::SeqCst), "on purpose");
@@ -186,6 +190,19 @@ fn panic_or_overrun_of_one_changes_no_other() {
     let hangs = row(&sweep, "hangs");
     assert_eq!(hangs.outcome.error_type.as_deref(), Some("TimeoutError"));
     assert_eq!(hangs.outcome.timeout, Some(SECOND));
+}
+
+#[test]
+fn timeout_that_this_process_could_not_watch_is_none_of_the_check() {
+    let check = Arc::new(Scripted::default());
+    let engine = engine(&[(options("check"), &check)]);
+    sweep(&engine, &refresh());
+    check.take(3_000);
+    check.stops.store(true, Ordering::SeqCst);
+    let sweep = sweep(&engine, &refresh());
+    std::thread::sleep(MILLISECOND * 300);
+    assert!(!sweep.is_done());
+    assert_eq!((status(&sweep, "check"), row(&sweep, "check").cached), (Status::Healthy, true));
 }
 
 #[test]
