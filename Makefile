@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 MATURIN := $(BIN)/maturin develop --quiet
 PARALLEL := --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 # What tries again and again, in `make test` a few times.
-LOOPS := tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py \
+LOOPS := tests/checks/test_login_changes.py tests/process/test_exit.py tests/process/test_fork.py tests/process/test_background.py tests/process/test_wedge.py \
 	tests/process/test_probe_server.py tests/django/test_objectives_simulated.py tests/django/test_server_matrix.py
 
 .PHONY: help build demo test test-load test-latest test-rust test-python test-matrix test-services faults soak forks first-use kill-test lint fmt docs \

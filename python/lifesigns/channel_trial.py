@@ -25,14 +25,15 @@ class ChannelTrial:
         """Return the trigger and the resolve of a new incident, as the engine takes notices."""
         now, identifier = time.time(), str(uuid.uuid4())
         incident = {
-            "dedup_key": f"lifesigns/{self.application}/{CHECK}",
+            # Not that of a check of this name, whose incident this one would end.
+            "dedup_key": f"lifesigns/{self.application}/{CHECK}/{identifier}",
             "incident_id": identifier,
             "application": self.application,
             "check": CHECK,
             "severity": "warning",
             "since": now,
             "at": now,
-            "url": self.url,
+            "url": self.url and self.url.replace("{check}", CHECK),
             "is_test": True,
         }
         triggered = {"kind": "triggered", "status": "degraded", "message": "This is a test: nothing is wrong"}

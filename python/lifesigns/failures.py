@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import re
-import socket
 import traceback
 from contextlib import suppress
 
 from lifesigns import _core, first_use
 from lifesigns.answers import MAX_READ, message_of, raised, returned, stated
+from lifesigns.causes import MAX_CAUSES, missing_module, unreachable
 from lifesigns.exceptions import CheckDegraded, CheckFailed
 from lifesigns.plain import clean
 from lifesigns.redaction import redact
@@ -24,17 +23,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("lifesigns.checks")
 
-# Exceptions of one chain that are looked at.
-MAX_CAUSES = 5
-# Their classes say all, whatever their texts quote.
-_OF_THE_SYSTEM: tuple[tuple[tuple[type[OSError], ...], str], ...] = (
-    ((ConnectionRefusedError,), "{} refused the connection"),
-    ((ConnectionAbortedError, ConnectionResetError, BrokenPipeError), "{} closed the connection"),
-    ((socket.gaierror,), "The name of {} cannot be resolved"),
-    ((TimeoutError,), "{} did not answer in time"),
-)
-# What the exceptions of clients are called that stand above those.
-_OF_A_CONNECTION = re.compile("Connect|Interface|Operational|Timeout|Unreachable")
 _STANDARD_LIBRARY = os.path.dirname(os.__file__).replace("\\", "/") + "/"
 
 # By callable: the class and the place of the exception that was logged last.
@@ -82,25 +70,9 @@ def answer(
     if name and _logged.get(callable_id) != cause:
         _logged[callable_id] = cause
         _log(name, error)
+    if module := missing_module(error):
+        return _core.job_failed, (type(error).__name__, f"No module named {module!r}", None)
     return _core.job_raised, cause
-
-
-def unreachable(error: BaseException, server: str) -> str | None:
-    """Return how a server could not be reached, by the exception of the operating system below that of a library.
-
-    None where there is none, or where what was raised is about something else than the connection.
-    """
-    cause: BaseException | None = error
-    for _ in range(MAX_CAUSES):
-        if cause is None:
-            return None
-        for kinds, text in _OF_THE_SYSTEM:
-            if isinstance(cause, kinds):
-                return text.format(server)
-        if not (isinstance(cause, OSError) or _OF_A_CONNECTION.search(type(cause).__name__)):
-            return None
-        cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def _log(name: str, error: BaseException) -> None:

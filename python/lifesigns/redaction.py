@@ -29,7 +29,7 @@ DEPTH = 8
 
 _WORDS = (
     r"pass(?:word|wd|phrase)|pwd|secret|token|credential|authorization|signature"
-    r"|(?:api|access|private|auth|signing|encryption)[_-]?key"
+    r"|(?:api|access|account|private|auth|signing|encryption)[_-]?key"
 )
 # What stands under such a name is a secret: the name of a setting, of a field, of a value in details.
 _SECRET_NAME = re.compile(rf"(?:{_WORDS}|(?:^|[_-])pass|^key|secret[_-]?key(?:_fallback)?)s?$", re.IGNORECASE)
@@ -52,10 +52,15 @@ _PATTERNS = (
     ),
     (re.compile(r"([?&;]\w{0,20}(?:key|sig|auth|code)=)[^\s&;'\"]{1,1024}", re.IGNORECASE), rf"\g<1>{MASK}"),
     (re.compile(r"\b(bearer\s{1,3})[\w.~+/=-]{8,1024}", re.IGNORECASE), rf"\g<1>{MASK}"),
-    # Keys that are known by their looks: OpenAI, Anthropic, Stripe; Google; AWS; GitHub; JSON web tokens.
+    (re.compile(r"(\bcookie:\s{1,3})[^\n]{1,8192}", re.IGNORECASE), rf"\g<1>{MASK}"),
+    # Whoever knows such an address may post there.
+    (re.compile(r"(\bhooks\.slack\.com/)[\w/-]{1,256}", re.IGNORECASE), rf"\g<1>{MASK}"),
+    # Keys that are known by their looks: OpenAI, Anthropic, Stripe; Google; AWS; GitHub and GitLab; Slack; of signed
+    # webhooks; JSON web tokens.
     (
         re.compile(
             r"\b(?:[sprk]k[-_][\w-]{16,256}|AIza[\w-]{30,64}|A[KS]IA[A-Z0-9]{12,32}|gh[pousr]_\w{20,256}"
+            r"|github_pat_\w{20,256}|glpat-[\w-]{16,256}|xox[a-z]-[\w-]{10,256}|whsec_[\w+/=]{16,256}"
             r"|eyJ[\w-]{8,1024}\.[\w-]{1,2048}\.[\w-]{0,1024})"
         ),
         MASK,

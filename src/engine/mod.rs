@@ -292,7 +292,10 @@ impl Engine {
                     false => lacks_critical().then_some(NO_CRITICAL_CHECKS),
                 }
             }
-            None => self.checks.load().is_empty().then_some(NO_CHECKS),
+            None => {
+                let names_none = selection.names.as_ref().is_some_and(Vec::is_empty);
+                (names_none || self.checks.load().is_empty()).then_some(NO_CHECKS)
+            }
         };
         let mut sweep = Sweep::new(selected.len(), uptime(), selection, void);
         let snapshot = selected.first().and_then(|check| check.state().snapshot());

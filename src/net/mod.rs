@@ -21,7 +21,7 @@ pub use dial::{
     target,
 };
 pub use frame_error::FrameError;
-pub use kept::{Driver, InUse, Kept, hedged};
+pub use kept::{Driver, InUse, Kept, LIFETIME, hedged};
 pub use limited::{Limited, ReadBudget};
 pub use os_error::text as os_error_text;
 pub use resolve::ascii as ascii_host;

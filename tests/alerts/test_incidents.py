@@ -431,6 +431,15 @@ def test_test_channel__sends_a_trigger_and_a_resolve(receiver: Receiver) -> None
         shop.engine.test_channel("chat")
 
 
+def test_test_channel__concerns_no_check_of_that_name(receiver: Receiver) -> None:
+    shop = Shop({"hook": receiver.channel}, URL="https://shop.example/health/{check}/")
+    shop.engine.test_channel("hook")
+    keys, urls = ({body["data"][field] for body in receiver.bodies} for field in ("dedup_key", "url"))
+    assert urls == {"https://shop.example/health/test/"}
+    assert len(keys) == 1
+    assert keys != {"lifesigns/shop/test"}
+
+
 def test_channel__that_hangs__delays_no_other_channel_and_no_check(receiver: Receiver) -> None:
     with Receiver(lambda number: "hang") as hanging:
         shop = Shop({"slow": hanging.channel, "hook": receiver.channel}, TIMEOUT=20)

@@ -48,14 +48,22 @@ class Server:
         return [pid for pid in tree(self.process.pid)[1:] if not _is_tracker(pid)]
 
     def has_loaded_workers(self) -> bool:
-        """Whether both workers of uWSGI with `lazy-apps` have loaded the application, and neither is being replaced.
+        """Whether both workers of uWSGI wait for requests, and neither is being replaced.
 
-        One that is still loading does not notice SIGTERM, with any application: its master kills it after a minute
-        (`--worker-reload-mercy`).
+        One that loads the application, or runs what follows its fork, takes SIGTERM for an error in that, with any
+        application: its master kills it after a minute (`--worker-reload-mercy`).
         """
         log, workers = self.log(), self.workers()
-        are_loaded = all(f"pid: {pid} (default app)" in log and f"process {pid} is done" not in log for pid in workers)
+        are_loaded = all(_waits(pid) and f"process {pid} is done" not in log for pid in workers)
         return len(workers) == 2 and are_loaded
+
+
+def _waits(pid: int) -> bool:
+    """Return whether the main thread of a process waits for a connection."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text() in ("do_epoll_wait", "ep_poll")
+    except OSError:
+        return False
 
 
 @contextmanager

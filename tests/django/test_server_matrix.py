@@ -154,7 +154,7 @@ def test_sigterm_probes_are_503_to_the_end(name: str, tmp_path: Path) -> None:
     settings, address = project(tmp_path)
     with running(SERVERS[name], tmp_path, settings) as server:
         wait_until(lambda: ready(address) == 200 and answers(server.port), 60, server.log)
-        if name == "uwsgi-lazy":
+        if name.startswith("uwsgi"):
             wait_until(server.has_loaded_workers, 60, "a worker is still loading")
         time.sleep(0.5)  # no more than a server takes from its first answer to its handlers
         with subprocess.Popen(
@@ -199,7 +199,7 @@ def test_recycled_workers_answer_and_lose_no_history(name: str, tmp_path: Path) 
 
         wait_until(is_recycled, 90, server.log)
         wait_until(lambda: len(server.listening(address)) == 2 and ready(address) == 200, 60, server.log)
-        if name == "uwsgi-lazy":
+        if name.startswith("uwsgi"):
             wait_until(server.has_loaded_workers, 60, "a worker is still loading")
         server.process.terminate()
         server.process.wait(60)

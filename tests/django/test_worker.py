@@ -187,12 +187,11 @@ def test_uwsgi__ends_on_its_signals(command: Sequence[str], tmp_path: Path) -> N
     with serving(command, tmp_path, settings) as server:
         begun(server, address)
         wait_until(lambda: code(address, "/ready") == 200, 60, server.log)
-        if "--lazy-apps" in command:
-            wait_until(server.has_loaded_workers, 60, server.log)
+        wait_until(server.has_loaded_workers, 60, server.log)
         workers = server.workers()
         server.process.terminate()
-        # Longer than the minute after which uWSGI kills a worker that has not noticed SIGTERM.
-        assert server.process.wait(90) == 0, server.log()
+        # Less than the minute after which uWSGI kills a worker that has not noticed SIGTERM.
+        assert server.process.wait(50) == 0, server.log()
         wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), 60, server.log)
         assert code(address, "/alive") == 0
 

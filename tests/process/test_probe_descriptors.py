@@ -105,8 +105,11 @@ input()
 
 
 def sockets(pid: int) -> int:
-    folder = Path(f"/proc/{pid}/fd")
-    return sum(os.readlink(entry).startswith("socket:") for entry in folder.iterdir())
+    count = 0
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            count += os.readlink(entry).startswith("socket:")
+    return count
 
 
 def test_limit__counts_all_servers_of_a_process() -> None:

@@ -54,6 +54,11 @@ def test_run__judges_by_the_criticality_of_the_group(
     assert report["summary"]["total_checks"] == len(report["checks"])
 
 
+def test_run__of_no_name_is_a_report_on_no_check(engine: Engine) -> None:
+    found = engine.run(names=[])
+    assert (found["status"], found["message"]) == ("unhealthy", "No checks are registered")
+
+
 def test_run__of_no_check_says_so(engine: Engine) -> None:
     engine.add_group("worker", ["nothing_here"])
     assert engine.run(group="worker")["message"] == "None of the group's checks is registered"

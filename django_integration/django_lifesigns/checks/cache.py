@@ -11,14 +11,16 @@ from uuid import uuid4
 
 from django.conf import settings
 from django.core.cache import BaseCache, caches
+from django.core.cache.backends.db import BaseDatabaseCache
 from django.core.cache.backends.redis import RedisCache
-from django.db import Error, connection
+from django.db import DEFAULT_DB_ALIAS, Error, connection, connections, router
 
 from django_lifesigns.checks.connection_cache import ConnectionCache
 from django_lifesigns.checks.imports import cache_modules
 from django_lifesigns.checks.read_only import is_read_only
 from django_lifesigns.checks.redis_errors import not_permitted
 from django_lifesigns.checks.servers import cache_server
+from lifesigns import CheckFailed
 
 SECONDS_KEPT = 60
 # Between two reads from a replica that has not got the value yet.
@@ -77,6 +79,9 @@ class CacheRoundTrip:
         except Error as error:
             # Django's own database cache says nothing where it cannot write, but where it cannot delete.
             if not is_read_only(error):
+                if table := _missing_table(self.alias):
+                    text = f"Cache {self.alias!r} has no table {table!r}: `manage.py createcachetable` makes it"
+                    raise CheckFailed(text) from error
                 raise
             details["read_write_test"] = "read-only"
             message = f"Cache {self.alias!r} is read; its database is read-only"
@@ -131,6 +136,17 @@ class CacheRoundTrip:
             cursor.execute(VIEWS_SQL, [list(self.views)])
             found = {name for (name,) in cursor.fetchall()}
         return [name for name in self.views if name not in found]
+
+
+def _missing_table(alias: str) -> str | None:
+    """Return the name of the table of a cache in a database, if there is none of that name."""
+    with _caches.borrow(alias, partial(open_cache, alias)) as cache:
+        if not isinstance(cache, BaseDatabaseCache):
+            return None
+        database = router.db_for_read(cache.cache_model_class)
+        tables = connections[database or DEFAULT_DB_ALIAS].introspection.table_names()
+        table: str = cache._table  # type: ignore[attr-defined]
+        return None if table in tables else table
 
 
 def _delete(cache: BaseCache, key: str) -> bool:

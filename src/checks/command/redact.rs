@@ -21,7 +21,7 @@ const NAMES: [&str; 13] = [
     "bearer",
 ];
 /// Keys that are known by their looks, and how long they are at least.
-const KEYS: [(&str, usize); 17] = [
+const KEYS: [(&str, usize); 21] = [
     ("sk-", 16),
     ("sk_", 16),
     ("pk-", 16),
@@ -38,6 +38,10 @@ const KEYS: [(&str, usize); 17] = [
     ("ghr_", 20),
     ("github_pat_", 20),
     ("glpat-", 16),
+    ("xoxa-", 15),
+    ("xoxb-", 15),
+    ("xoxp-", 15),
+    ("whsec_", 22),
     ("eyJ", 20),
 ];
 

@@ -190,9 +190,9 @@ impl RedisSession {
         }
     }
 
-    /// Whether the connection is alive, as far as is known, and leads to `address`.
+    /// Whether the connection may be used, as far as is known, and leads to `address`.
     fn serves(&self, address: &RedisAddress) -> bool {
-        !self.driver.is_over() && !self.gauge.has_failed() && self.address == *address
+        self.driver.serves() && !self.gauge.has_failed() && self.address == *address
     }
 
     /// Sends the commands at once, and waits for all answers. As commands, not as the library's pipeline: that one

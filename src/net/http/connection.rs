@@ -79,7 +79,7 @@ impl HttpConnection {
             (Some(then), Some(now)) => Arc::ptr_eq(then, now),
             _ => false,
         };
-        same && !self.sender.is_closed() && !self.driver.is_over()
+        same && !self.sender.is_closed() && self.driver.serves()
     }
 
     pub fn in_use(&self) -> InUse {

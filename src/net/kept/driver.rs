@@ -8,9 +8,14 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::runtime::{lock, tasks};
 
+/// How long a kept connection serves new runs: whether a login, a certificate or an address still holds, only a new one
+/// shows.
+pub const LIFETIME: Duration = Duration::from_secs(300);
+
 /// Drives a connection until it ends, was not in use for so long, or this is dropped.
 pub struct Driver {
     task: JoinHandle<()>,
+    started: Instant,
     usage: Arc<Mutex<Usage>>,
 }
 
@@ -22,7 +27,8 @@ struct Usage {
 
 impl Driver {
     pub fn spawn(connection: impl Future<Output = ()> + Send + 'static, idle: Duration) -> Self {
-        let usage = Arc::new(Mutex::new(Usage { users: 0, ended: Instant::now() }));
+        let started = Instant::now();
+        let usage = Arc::new(Mutex::new(Usage { users: 0, ended: started }));
         let unused = until_unused(usage.clone(), idle);
         // The task would hold it twice: for select!, and as it was captured. That of an HTTP connection takes 2 KB.
         let connection = Box::pin(connection);
@@ -32,12 +38,12 @@ impl Driver {
                 () = unused => {}
             }
         });
-        Self { task, usage }
+        Self { task, started, usage }
     }
 
-    /// Whether the connection has ended.
-    pub fn is_over(&self) -> bool {
-        self.task.is_finished()
+    /// Whether a run may use the connection: it has neither ended, nor served for its [`LIFETIME`].
+    pub fn serves(&self) -> bool {
+        !self.task.is_finished() && self.started.elapsed() < LIFETIME
     }
 
     /// Note that the connection is in use, until the guard is dropped.
@@ -113,7 +119,7 @@ mod tests {
         let [first, second] = use_of_two;
         drop(first);
         sleep(IDLE * 2).await;
-        assert!(!driver.is_over());
+        assert!(!driver.task.is_finished());
         drop(second);
         assert_eq!(ends(driver, start).await, (IDLE * 8).as_secs());
     }
@@ -122,6 +128,18 @@ mod tests {
     async fn ends_with_the_connection() {
         let start = Instant::now();
         assert_eq!(ends(Driver::spawn(sleep(IDLE / 2), IDLE), start).await, (IDLE / 2).as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn serves_for_its_lifetime_however_often_it_is_used() {
+        let driver = Driver::spawn(pending(), IDLE);
+        for _ in 0..9 {
+            sleep(LIFETIME / 10).await;
+            drop(driver.in_use());
+            assert!(driver.serves());
+        }
+        sleep(LIFETIME / 10).await;
+        assert!(!driver.serves());
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,8 +9,9 @@
 //!   [`Kept::forget`] removes one that did not answer, so that the next run opens another.
 //!
 //! In both, a run that fails or is cancelled leaves no connection behind whose state is unknown. A connection ends with
-//! its [`Driver`]: when the server closes it, when it was idle for too long, or when its last owner drops it. A [`Kept`]
-//! lies in [`Process::shared`](crate::runtime::Process::shared), so a forked child starts with none.
+//! its [`Driver`]: when the server closes it, when it was idle for too long, or when its last owner drops it, which the
+//! next run does once it has served for its [`LIFETIME`]. A [`Kept`] lies in
+//! [`Process::shared`](crate::runtime::Process::shared), so a forked child starts with none.
 //!
 //! What is done where a kept connection turns out dead is up to the protocol: see [`hedged`] for requests that may be
 //! sent twice, and `http` for those that may not. The sessions of PostgreSQL have a pool of their own, since there are
@@ -22,7 +23,7 @@ mod hedged;
 use std::sync::Mutex;
 
 use crate::runtime::lock;
-pub use driver::{Driver, InUse};
+pub use driver::{Driver, InUse, LIFETIME};
 pub use hedged::hedged;
 
 /// At most one connection to a server. Nothing is closed or awaited under its lock.

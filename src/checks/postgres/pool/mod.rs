@@ -1,4 +1,5 @@
-//! The kept sessions of one server: few, shared by all checks of one urgency, replaced when dead.
+//! The kept sessions of one server: few, shared by all checks of one urgency, replaced when dead or
+//! [old](crate::net::LIFETIME).
 //!
 //! At most [`sessions::SESSIONS`] for each urgency, server and process; all but the first are opened only when needed,
 //! and closed when they were idle for 30 s. Messages are pipelined on the first one. A message that is not at the head of

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::checks::postgres::protocol::{Session, SessionGroup, StatementId};
 use crate::model::CheckError;
+use crate::net::LIFETIME;
 use crate::runtime::lock;
 
 /// How many sessions there are at most for the checks of one urgency: one more than a server has diagnostic checks by
@@ -60,6 +61,9 @@ impl Pool {
     pub(super) fn choose(&self, statement: StatementId, busy: Option<&Arc<Session>>) -> Choice {
         let mut sessions = lock(&self.sessions);
         sessions.retain(|session| !session.is_over());
+        for session in sessions.iter().filter(|session| session.opened().elapsed() >= LIFETIME) {
+            session.close();
+        }
         let other = |session: &&Arc<Session>| busy.is_none_or(|busy| !Arc::ptr_eq(busy, session));
         let others = || sessions.iter().filter(other).filter(|session| session.is_open());
         // All use the first one, so that the others fall idle; what runs apart leaves it to them.
