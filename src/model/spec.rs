@@ -18,9 +18,10 @@ impl SpecError {
 /// Check a name that stands in URLs and metrics.
 pub fn valid_name(name: &str) -> Result<(), SpecError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-' || c == '.';
-    if name.is_empty() || name.len() > 100 || !name.chars().all(plain) {
+    // Clients of HTTP take away a part of a path that is `.` or `..`.
+    if matches!(name, "" | "." | "..") || name.len() > 100 || !name.chars().all(plain) {
         return Err(SpecError(format!(
-            "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.': it stands in URLs and metrics"
+            "the name {name:?} must be 1 to 100 letters, digits, '_', '-' or '.', but not '.' or '..': it stands in URLs"
         )));
     }
     Ok(())

@@ -143,7 +143,7 @@ def test_register__says_what_is_wrong(check: Any, options: dict[str, Any], error
     assert engine.names == ()
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a/b", "ä", "x" * 101])
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "a/b", "ä", "x" * 101])
 def test_register__refuses_names_that_cannot_stand_in_urls(name: str) -> None:
     with pytest.raises(ValueError, match="letters, digits"):
         lifesigns.Engine().register(name, SKIPPED)
