@@ -3,6 +3,7 @@
 #![cfg(any(target_os = "linux", target_os = "macos"))]
 #![allow(clippy::panic, clippy::unwrap_used)]
 
+use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -25,16 +26,27 @@ struct Redis {
 
 impl Redis {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let arguments = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()];
-        let server = Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn().unwrap();
-        let redis = Self { server, port };
         let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        loop {
             assert!(started.elapsed() < Duration::from_secs(60), "redis-server does not start");
-            sleep(Duration::from_millis(20));
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let arguments = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()];
+            let server = Command::new("redis-server").args(arguments).stdout(Stdio::null()).spawn().unwrap();
+            let mut redis = Self { server, port };
+            // Another process may take a port that was free: then this server ends.
+            while redis.server.try_wait().unwrap().is_none() {
+                if redis.answers() {
+                    return redis;
+                }
+                sleep(Duration::from_millis(20));
+            }
         }
-        redis
+    }
+
+    /// Whether this server is the one that answers at its port.
+    fn answers(&self) -> bool {
+        let own = format!("process_id:{}\r\n", self.server.id());
+        self.command("INFO server").is_ok_and(|reply| reply.contains(&own))
     }
 
     fn store(&self) -> FleetStore {
@@ -42,12 +54,13 @@ impl Redis {
         FleetStore::new("shop".to_owned(), Arc::new(serde_json::from_str::<FleetServer>(&options).unwrap()))
     }
 
-    /// Sends one command as plain text.
-    fn command(&self, command: &str) {
-        use std::io::{Read, Write};
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        write!(stream, "{command}\r\n").unwrap();
-        assert!(stream.read(&mut [0; 64]).unwrap() > 0);
+    /// The start of the reply to one command, which is sent as plain text.
+    fn command(&self, command: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        write!(stream, "{command}\r\n")?;
+        let mut reply = [0; 4096];
+        let length = stream.read(&mut reply)?;
+        Ok(String::from_utf8_lossy(reply.get(..length).unwrap_or_default()).into_owned())
     }
 }
 
@@ -141,7 +154,7 @@ fn holder_of_an_emptied_server_has_a_higher_fence_and_the_lease_says_when_to_ask
     let hosts = Hosts::start();
     let first = hosts.fence("a");
     assert!(matches!(hosts.write(first, b"one"), DocumentStored::Yes(_)));
-    hosts.redis.command("FLUSHALL");
+    assert_eq!(hosts.redis.command("FLUSHALL").unwrap(), "+OK\r\n");
     let mut lease = DocumentLease::new(&hosts.store, "incidents", "a".to_owned());
     assert!(lease.is_due() && lease.fence().is_none());
     let state = hosts.process.runtime.block_on(lease.hold(&hosts.store, &hosts.process, true)).unwrap();
