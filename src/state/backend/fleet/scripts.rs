@@ -1,4 +1,5 @@
-//! The scripts that Redis runs, each as a whole. Fences and times are in milliseconds, which a double holds exactly.
+//! The scripts that Redis runs, each as a whole. Times are in milliseconds, and a fence is at least the
+//! server's time in microseconds: a double holds both exactly.
 
 /// Result, lease, fence, operations; token, lease in ms, known fence, accepted age in ms, accepted after (or -1), ms for
 /// which a result that is not healthy is accepted at most, check.
@@ -22,8 +23,9 @@ if holder and holder ~= ARGV[1] then
 end
 if not holder then
   redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
-  if redis.call('INCR', KEYS[3]) < now then
-    redis.call('SET', KEYS[3], string.format('%.0f', now))
+  local least = time[1] * 1000000 + time[2]
+  if redis.call('INCR', KEYS[3]) < least then
+    redis.call('SET', KEYS[3], string.format('%.0f', least))
   end
   redis.call('PEXPIRE', KEYS[3], 604800000)
 end
@@ -70,8 +72,9 @@ local stored = redis.call('HMGET', KEYS[1], 'fence', 'at', 'well', 'value')
 if stored[3] == '1' and tonumber(stored[2]) > now - ARGV[3] then
   return {stored[1], math.max(now - stored[2], 0), stored[4]}
 end
-if redis.call('INCR', KEYS[3]) < now then
-  redis.call('SET', KEYS[3], string.format('%.0f', now))
+local least = time[1] * 1000000 + time[2]
+if redis.call('INCR', KEYS[3]) < least then
+  redis.call('SET', KEYS[3], string.format('%.0f', least))
 end
 redis.call('PEXPIRE', KEYS[3], 604800000)
 local fence = redis.call('GET', KEYS[3])
@@ -165,8 +168,9 @@ elseif ARGV[3] == '0' then
   return {0, 0, stored[1], stored[2]}
 else
   redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
-  if redis.call('INCR', KEYS[3]) < now then
-    redis.call('SET', KEYS[3], string.format('%.0f', now))
+  local least = time[1] * 1000000 + time[2]
+  if redis.call('INCR', KEYS[3]) < least then
+    redis.call('SET', KEYS[3], string.format('%.0f', least))
   end
 end
 redis.call('PEXPIRE', KEYS[3], 1209600000)
