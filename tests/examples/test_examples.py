@@ -90,7 +90,7 @@ def test_fastapi_answers_probes_at_both_places_and_ends(redis_server: Redis) -> 
         PROBES=f"127.0.0.1:{probes}",
     ) as process:
         wait_until(lambda: fetch(probes, "/ready")[0] == 200, 60, "it does not become ready")
-        assert fetch(port, "/probes/ready")[0] == 200
+        wait_until(lambda: fetch(port, "/probes/ready")[0] == 200, 60, "its own port does not become ready")
         assert fetch(port, "/") == (200, '{"shop":"open"}')
         status, body = fetch(probes, "/health", TOKEN)
         assert (status, json.loads(body)["checks"].keys()) == (200, {"redis", "disk", "stock"})
