@@ -50,7 +50,7 @@ REQUIREMENTS = [
     "django-post-office",
     "django-ses",
     "httpx",
-    "psycopg[binary]",
+    "psycopg[binary,pool]",
     "redis",
     "rich",
     "trustme",

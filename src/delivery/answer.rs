@@ -137,8 +137,12 @@ fn judge(answered: &Answered, advice: impl Fn(&Answered) -> Option<Cow<'static, 
 /// What `Retry-After` means: a number of seconds, or a date.
 fn pause(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
-    let pause = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
+    let pause = match value.parse::<f64>() {
+        // Also a number that no duration can hold.
+        Ok(seconds) if seconds >= 0.0 && seconds.is_finite() => {
+            Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_PAUSE)
+        }
+        Ok(_) => return None,
         Err(_) => {
             let at: Timestamp = DateTimeParser::new().parse_timestamp(value).ok()?;
             SystemTime::try_from(at).ok()?.duration_since(now).unwrap_or_default()
@@ -200,13 +204,15 @@ mod tests {
             ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(0)),
             ("Sun, 06 Nov 1994 07:49:37 GMT", Some(0)),
+            ("60.0", Some(60)),
             ("18446744073709551615", Some(86_400)),
+            ("99999999999999999999999", Some(86_400)),
             ("Thu, 31 Dec 9998 23:59:59 GMT", Some(86_400)),
             ("-1", None),
-            ("1.5", None),
             ("soon", None),
             ("", None),
-            ("99999999999999999999999", None),
+            ("nan", None),
+            ("inf", None),
         ] {
             assert_eq!(pause(value, now), pause_in_seconds.map(Duration::from_secs), "{value:?}");
         }

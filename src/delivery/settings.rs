@@ -87,6 +87,15 @@ impl AlertSettings {
             let url = Url::parse(url.expose()).map_err(|_| wrong())?;
             if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(wrong()) }
         });
+        if let Some(url) = &fields.url {
+            let wrong = |how: &str| Err(SpecError(format!("URL {how}: it is a link in mails and chats")));
+            if !["https://", "http://"].iter().any(|scheme| url.starts_with(scheme)) {
+                return wrong("must begin with https:// or http://");
+            }
+            if url.replace("{check}", "").contains(['{', '}']) {
+                return wrong("must have no other braces than {check}");
+            }
+        }
         Ok(Self {
             application,
             channels,

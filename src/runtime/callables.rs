@@ -19,8 +19,8 @@
 //! - A withdrawn call has no entry. Only a queued call can be withdrawn, under the lock that [`CallableQueue::take`]
 //!   takes too, so a call is either run or withdrawn, never both.
 //! - The reply is sent at most once, by [`CallableQueue::done`] of the same token; a late one ends the entry and is dropped.
-//! - `QueueState::threads` counts the threads that were reserved and not released: at least one for each active callable, as
-//!   long as Python can start them. A thread that could not be started, or that ends, is released.
+//! - `QueueState::threads` counts the threads that were reserved and not released: at least one for each active callable, up
+//!   to [`MAX_THREADS`], as long as Python can start them. A thread that could not be started, or that ends, is released.
 //!
 //! # Which wake-up is guaranteed
 //!
@@ -45,6 +45,10 @@ use crate::model::{CheckError, Finding};
 /// How long a call waits for a thread to take it. Threads that run are woken in microseconds: this long only a held
 /// interpreter or a missing thread takes.
 const START_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Threads of one process at most. To start one takes a millisecond or two: thousands of them would take longer than what
+/// waits for them may.
+const MAX_THREADS: usize = 1_000;
 
 /// One call that a Python thread is to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,15 +223,15 @@ impl CallableQueue {
         if is_this { state.active.remove(&callable) } else { None }
     }
 
-    /// How many more threads it takes so that `callables` can all run at once, beside those that run already. They count
-    /// from now on: the caller starts them, and [releases](Self::release_threads) those that it cannot start.
+    /// How many more threads it takes so that `callables` can all run at once, beside those that run already, up to a
+    /// thousand of both. They count from now on: the caller starts them, and [releases](Self::release_threads) those that it cannot start.
     pub fn reserve_threads(&self, callables: &[u64]) -> usize {
         let mut state = lock(&self.state);
         if state.active.len() + callables.len() <= state.threads {
             return 0;
         }
         let wanted: HashSet<u64> = state.active.keys().copied().chain(callables.iter().copied()).collect();
-        let missing = wanted.len().saturating_sub(state.threads);
+        let missing = wanted.len().min(MAX_THREADS).saturating_sub(state.threads);
         state.threads += missing;
         missing
     }

@@ -127,6 +127,15 @@ def test_csv__is_csv(history: None) -> None:
     assert (rows[0]["results"], rows[0]["uptime_percentage"]) == ("100", "95.0")
 
 
+def test_names_of_a_table_of_results__are_no_formulas_of_a_spreadsheet_and_stay_in_their_row(history: None) -> None:
+    names = ["=1+1", "@SUM(A1)", "+x", "-x", "two\nlines"]
+    for name in names:
+        add(name, "healthy", minutes=1)
+    rows = list(csv.DictReader(StringIO(report("--format", "csv"))))
+    assert {row["check"] for row in rows} >= {"'=1+1", "'@SUM(A1)", "'+x", "'-x", "two\nlines"}
+    assert "\n| two lines |" in report("--format", "markdown")
+
+
 def test_html__escapes(history: None) -> None:
     page = report("--format", "html")
     assert "<script>" not in page

@@ -40,6 +40,14 @@ NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for 
         ({"LOCATION": f"{URL},redis://replica"}, {"url": URL}),
         ({"LOCATION": "unix:///run/redis.sock", "OPTIONS": {"db": 3}}, {"url": "unix:///run/redis.sock?db=3"}),
         ({"LOCATION": "redis://h", "OPTIONS": {"db": 3}}, {"url": "redis://h?db=3"}),
+        # As redis-py reads them.
+        ({"LOCATION": "redis://u:p@h:1/shop"}, {"url": "redis://u:p@h:1"}),
+        ({"LOCATION": "redis://h/shop", "OPTIONS": {"db": 3}}, {"url": "redis://h?db=3"}),
+        ({"LOCATION": "redis://h/1/shop?protocol=3"}, {"url": "redis://h?protocol=3"}),
+        ({"LOCATION": "redis://h/1/2"}, {"url": "redis://h/12"}),
+        ({"LOCATION": "redis://h/1/"}, {"url": "redis://h/1"}),
+        ({"LOCATION": "redis://h/0#part"}, {"url": "redis://h/0"}),
+        ({"LOCATION": "redis://:pa#ss@h/0"}, {"url": "redis://:pa#ss@h/0"}),
         ({"LOCATION": URL, "OPTIONS": {"db": 3}}, {"url": URL}),
         (
             {"LOCATION": URL, "OPTIONS": {"username": "u", "password": "p"}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,9 @@ def test_server_of__table(given: Any, expected: Any, ignored: set[str]) -> None:
         {"NAME": ""},
         {"PORT": "hunter2"},
         {"OPTIONS": {"connect_timeout": "hunter2"}},
+        {"OPTIONS": {"isolation_level": 9}},
+        {"OPTIONS": {"pool": True}, "CONN_MAX_AGE": 60},
+        {"OPTIONS": {"pool": True}, "CONN_MAX_AGE": None},
         {"OPTIONS": None},
         {"OPTIONS": ["hunter2"]},
     ],
@@ -107,6 +111,12 @@ def test_server_of__wrong(given: Any) -> None:
         server_of(settings_of(**given), "DATABASES['x']")
     assert "DATABASES['x']" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_server_of__pool_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg_pool", None)
+    with pytest.raises(WrongTargetError, match=r"without psycopg\[pool\]"):
+        server_of(settings_of(OPTIONS={"pool": True}), "X")
 
 
 @pytest.mark.parametrize(

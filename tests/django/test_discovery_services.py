@@ -20,6 +20,7 @@ from django_lifesigns.targets.catalogue import CATALOGUE
 from lifesigns import specs
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
+LOGIN = {"EMAIL_HOST_USER": "u", "EMAIL_HOST_PASSWORD": "hunter2"}
 ANYMAIL = "anymail.backends.amazon_ses.EmailBackend"
 NAME = str(DNS_NAME)
 IN_MEMORY_LAYER = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
@@ -106,7 +107,7 @@ def smtp(**fields: Any) -> specs.Smtp:
         ),
         (
             "aws_ses",
-            {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_PORT": "465", "EMAIL_USE_SSL": "1", "EMAIL_USE_TLS": "0"},
+            {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_PORT": "465", "EMAIL_USE_SSL": "1", "EMAIL_USE_TLS": ""},
             smtp(host="s", port=465, security="tls"),
         ),
         (
@@ -226,6 +227,21 @@ def test_mqtt__path_without_a_websocket(discovered: Any) -> None:
             {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_USE_TLS": True, "EMAIL_USE_SSL": True},
             "EMAIL_USE_SSL",
         ),
+        # Django asks whether they are true, and "0" is.
+        (
+            "aws_ses",
+            {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_USE_TLS": "0", "EMAIL_USE_SSL": "1"},
+            "EMAIL_USE_SSL",
+        ),
+        ("aws_ses", {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_PORT": "465\n"}, "port must be a whole number"),
+        ("aws_ses", {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_TIMEOUT": "hunter2"}, "EMAIL_TIMEOUT"),
+        ("aws_ses", {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", "EMAIL_TIMEOUT": 0}, "EMAIL_TIMEOUT"),
+        ("aws_ses", {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "", **LOGIN}, "the host (EMAIL_HOST) is empty"),
+        (
+            "aws_ses",
+            {"EMAIL_BACKEND": SMTP, "EMAIL_HOST": "s", **LOGIN, "EMAIL_HOST_PASSWORD": "hunter2\u00e4"},
+            "a password in ASCII only",
+        ),
         ("aws_ses", {"EMAIL_BACKEND": "no.such.Backend", "EMAIL_HOST": "s"}, "no.such.Backend"),
         ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "TRANSPORT": "udp"}}, "TRANSPORT"),
         ("mqtt_broker", {"MQTT_CONFIG": {"BROKER_ADDRESS": "m", "ALPN_PROTOCOLS": "mqtt"}}, "ALPN_PROTOCOLS"),
@@ -260,9 +276,10 @@ def test_discover__how_the_22_are_run(discovered: Any) -> None:
         ({"EMAIL_PORT": 465, "EMAIL_USE_TLS": True}, "EMAIL_USE_SSL"),
         ({"EMAIL_PORT": 2465, "EMAIL_USE_TLS": True}, "EMAIL_USE_SSL"),
         ({"EMAIL_PORT": 587, "EMAIL_USE_SSL": True}, "EMAIL_USE_TLS"),
+        ({"EMAIL_PORT": 587, "EMAIL_USE_TLS": "False"}, "True or False"),
     ],
 )
-def test_discover__mail_port_of_the_other_kind_of_tls(discovered: Any, given: Any, right: str) -> None:
+def test_discover__mail_settings_of_which_tls_is_hardly_meant(discovered: Any, given: Any, right: str) -> None:
     found, [problem] = discovered(EMAIL_BACKEND=SMTP, EMAIL_HOST="s", **given)
     assert problem.id == "W002"
     assert problem.hint.startswith(f"Use {right}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lifesigns import Engine
+from lifesigns import CheckFailed, Engine
 from tests.services import wait_until
 
 SLOW_SECONDS = 3.0
@@ -132,3 +132,16 @@ def test_subscriber_that_runs_checks__waits_for_nothing() -> None:
     engine.run(["failing"])
     wait_until(lambda: len(took) >= 2, 10)
     assert max(took) < 0.9
+
+
+def test_message_of_several_lines__is_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def check() -> None:
+        raise CheckFailed("upstream said: bad\r\nWARNING lifesigns.readiness Ready")
+
+    engine = Engine(default_timeout=5)
+    engine.register("forged", check)
+    expected = "forged: unknown -> error: upstream said: bad WARNING lifesigns.readiness Ready"
+    with caplog.at_level(logging.WARNING, "lifesigns.checks"):
+        engine.run()
+        wait_until(lambda: expected in [record.getMessage() for record in caplog.records], 10)
+    assert not any("\n" in record.getMessage() for record in caplog.records)

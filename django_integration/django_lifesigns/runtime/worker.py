@@ -9,12 +9,12 @@ at once.
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import logging
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -179,7 +179,8 @@ def _start_once_settled() -> None:
     """Start in a child of gunicorn's master, which changes its user and its signal handlers first."""
     # Here, since only the main thread can see to the handler that comes.
     drain_on_sigterm()
-    threading.Thread(target=_wait_and_start, args=(signal.getsignal(signal.SIGTERM),), daemon=True).start()
+    # None that `threading` has in its list: where gevent replaces that meanwhile, it is not found there at its end.
+    _thread.start_new_thread(_wait_and_start, (signal.getsignal(signal.SIGTERM),))
 
 
 def _wait_and_start(handler_of_master: Any) -> None:

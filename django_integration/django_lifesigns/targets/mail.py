@@ -21,6 +21,7 @@ OPTIONS = {
     "port": "EMAIL_PORT",
     "username": "EMAIL_HOST_USER",
     "password": "EMAIL_HOST_PASSWORD",
+    "timeout": "EMAIL_TIMEOUT",
     "use_tls": "EMAIL_USE_TLS",
     "use_ssl": "EMAIL_USE_SSL",
     "ssl_certfile": "EMAIL_SSL_CERTFILE",
@@ -29,7 +30,7 @@ OPTIONS = {
 # Backends that send nothing. A test run has a third one.
 KEEPING = frozenset(f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased"))
 # Those of Django's SMTP backend.
-SMTP_OPTIONS = frozenset([*OPTIONS, "timeout"])
+SMTP_OPTIONS = frozenset(OPTIONS)
 # The ports on which a server speaks TLS from the first byte, and those on which it speaks it after STARTTLS.
 TLS_PORTS = frozenset([465, 2465])
 STARTTLS_PORTS = frozenset([587, 2587])
@@ -47,6 +48,13 @@ def of_mailer(search: DiscoveryContext, alias: str) -> Check:
     if options.get("host") in (None, "", "localhost") and not options.get("username"):
         raise NoTargetError(f"set {where} to check a mail server")
     server = smtp_of(options, where)
+    for option in ("use_tls", "use_ssl"):
+        value = options.get(option)
+        if value and is_off(value):
+            message = (
+                f"{where}: {option} (EMAIL_{option.upper()}) is text, which Django takes for True whatever it says."
+            )
+            search.note(message, "Use True or False.")
     if server.security == "starttls" and server.port in TLS_PORTS:
         message = f"{where}: port {server.port} speaks TLS from the first byte, with STARTTLS both sides wait."
         search.note(message, "Use EMAIL_USE_SSL (use_ssl) in place of EMAIL_USE_TLS (use_tls).")
@@ -96,23 +104,36 @@ def are_mailers_ignored() -> bool:
 
 def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
     """Return the server that Django's SMTP backend would use with these options."""
-    use_tls, use_ssl = (not is_off(options.get(key)) for key in ("use_tls", "use_ssl"))
+    # Django asks whether they are true, and the text "False" is.
+    use_tls, use_ssl = (bool(options.get(key)) for key in ("use_tls", "use_ssl"))
     if use_tls and use_ssl:
         raise WrongTargetError(f"{where}: use_tls and use_ssl (EMAIL_USE_TLS, EMAIL_USE_SSL) exclude each other")
-    try:
-        port = int(str(options["port"])) if options.get("port") else None
-    except ValueError as error:
-        raise WrongTargetError(f"{where}: the port must be a whole number") from error
+    _require_sendable(options, where)
+    port = str(options.get("port") or "")
+    if port and not (port.isascii() and port.isdigit()):
+        raise WrongTargetError(f"{where}: the port must be a whole number")
     cert, key = _text(options.get("ssl_certfile")), _text(options.get("ssl_keyfile"))
     return specs.Smtp(
         host=str(options.get("host") or "localhost"),
-        port=port,
+        port=int(port) if port else None,
         username=_text(options.get("username")),
         password=_text(options.get("password")),
         security="tls" if use_ssl else "starttls" if use_tls else "none",
         local_hostname=greeting(),
         tls=specs.Tls(cert=cert, key=key) if cert or key else None,
     )
+
+
+def _require_sendable(options: Mapping[str, object], where: str) -> None:
+    """Refuse values with which smtplib raises before it sends anything."""
+    if not options.get("host"):
+        raise WrongTargetError(f"{where}: the host (EMAIL_HOST) is empty, so that Django connects to no server")
+    timeout = options.get("timeout")
+    if timeout is not None and not (isinstance(timeout, (int, float)) and timeout > 0):
+        raise WrongTargetError(f"{where}: the timeout (EMAIL_TIMEOUT) must be a number of seconds above 0")
+    for option in ("username", "password") if options.get("username") and options.get("password") else ():
+        if not str(options[option]).isascii():
+            raise WrongTargetError(f"{where}: smtplib sends a {option} in ASCII only")
 
 
 def _mailers() -> object:

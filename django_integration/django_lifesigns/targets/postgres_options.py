@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from os import PathLike
 from typing import Any
 
@@ -61,6 +62,7 @@ NUMBERS = ("port", "connect_timeout")
 
 def server_of(settings: Mapping[str, Any], where: str) -> tuple[specs.PostgresServer, set[str]]:
     """Return the server that Django would connect to with these settings, and the options that do not go into it."""
+    _require_accepted(settings, where)
     options = {key: value for key, value in _options(settings, where).items() if key not in WITHOUT_EFFECT}
     name = settings["NAME"]
     if name == "" and not options.get("service"):
@@ -99,6 +101,25 @@ def _options(settings: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     if not isinstance(options, Mapping):
         raise WrongTargetError(f"{where}['OPTIONS'] must be a dict")
     return options
+
+
+def _require_accepted(settings: Mapping[str, Any], where: str) -> None:
+    """Raise `WrongTargetError` where Django itself raises before it connects."""
+    options = _options(settings, where)
+    if options.get("pool"):
+        if settings.get("CONN_MAX_AGE", 0) != 0:
+            raise WrongTargetError(f"{where}: Django cannot connect with both CONN_MAX_AGE and a pool in OPTIONS")
+        try:
+            import_module("psycopg_pool")
+        except ImportError as error:
+            raise WrongTargetError(f"{where}: Django cannot connect with a pool without psycopg[pool]") from error
+    if (level := options.get("isolation_level")) is not None:
+        from django.db.backends.postgresql.psycopg_any import IsolationLevel
+
+        try:
+            IsolationLevel(level)
+        except ValueError as error:
+            raise WrongTargetError(f"{where}['OPTIONS']: Django knows no such isolation_level") from error
 
 
 def _refuse(unknown: Iterable[str], where: str) -> None:

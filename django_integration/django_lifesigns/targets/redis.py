@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -70,9 +70,10 @@ def has_replicas(alias: str) -> bool:
 def redis_of(cache: Mapping[str, Any], where: str) -> tuple[specs.Redis, set[str]]:
     """Return the Redis server to which such a cache writes, and the options that do not go into it."""
     url, *others = _locations(cache, where)
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
+    if urlsplit(url).scheme not in SCHEMES:
         raise WrongTargetError(f"{where}['LOCATION'] must begin with redis://, rediss://, valkey:// or unix://")
+    url = _as_read(url)
+    parts = urlsplit(url)
     options = _options(cache, where)
     in_url = parse_qs(parts.query)
     fields = sentinel_fields(options)
@@ -154,6 +155,19 @@ def _splits_at_semicolons(cache: Mapping[str, Any], where: str) -> bool:
     with suppress(WrongTargetError):
         modules += [parent.__module__ for parent in _lineage(backend, where)]
     return not any(module.startswith(("django_redis.", "django_valkey.")) for module in modules)
+
+
+def _as_read(url: str) -> str:
+    """Return a URL without what redis-py passes over: a fragment, and a path that is no number of a database."""
+    parts = urlsplit(url)
+    # Without a host, it is a password that a '#' has cut off: an error that the server's check names.
+    if parts.fragment and parts.hostname and "@" not in parts.fragment:
+        url = url.partition("#")[0]
+    if parts.scheme == "unix" or re.fullmatch(r"/?\d*", parts.path):
+        return url
+    number = unquote(parts.path).replace("/", "")
+    path = f"/{number}" if re.fullmatch(r"-?\d+", number) else ""
+    return url.replace(f"{parts.netloc}{parts.path}", f"{parts.netloc}{path}", 1)
 
 
 def _node(url: str) -> str:

@@ -1,5 +1,6 @@
 //! What the body of an answer must hold: a text, not another text, values at JSON pointers.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -68,8 +69,11 @@ impl Conditions<'_> {
         if let Some(coding) = coding.filter(|_| !self.is_empty()) {
             return vec![format!("the body has the Content-Encoding {coding}, in which nothing can be looked for")];
         }
-        let text = String::from_utf8_lossy(body);
+        let text = text_of(body);
         let mut unmet = Vec::new();
+        if text.contains('\0') && (self.text.is_some() || self.no_text.is_some()) {
+            unmet.push("the body is no text, or in a character set in which nothing can be looked for".to_owned());
+        }
         if self.text.is_some_and(|wanted| !text.contains(wanted)) {
             unmet.push("the expected text is missing".to_owned());
         }
@@ -77,7 +81,7 @@ impl Conditions<'_> {
             unmet.push("the body contains the text that it must not".to_owned());
         }
         if !self.json.is_empty() {
-            match serde_json::from_slice::<Value>(body) {
+            match serde_json::from_str::<Value>(&text) {
                 Ok(document) => unmet.extend(self.json.iter().filter_map(|(pointer, expected)| {
                     let shown = if pointer.is_empty() { "the whole body" } else { pointer };
                     let Some(found) = document.pointer(pointer) else { return Some(format!("{shown} is missing")) };
@@ -87,6 +91,23 @@ impl Conditions<'_> {
             }
         }
         unmet
+    }
+}
+
+/// The text of a body: in UTF-8 or, as its byte order mark says, UTF-16; else each byte as the character of that number, as
+/// in ISO 8859-1 and its like.
+fn text_of(body: &[u8]) -> Cow<'_, str> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = rest.chunks(2).map(|pair| unit(<[u8; 2]>::try_from(pair).unwrap_or_default()));
+        char::decode_utf16(units).map(|found| found.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match body {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => match std::str::from_utf8(body) {
+            Ok(text) => text.trim_start_matches('\u{feff}').into(),
+            Err(_) => body.iter().copied().map(char::from).collect(),
+        },
     }
 }
 
@@ -272,12 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn json_behind_a_byte_order_mark() {
+        let json = BTreeMap::from([("/a".to_owned(), json!(1))]);
+        for body in [b"\xef\xbb\xbf{\"a\": 1}".as_slice(), b"\xff\xfe{\0\"\0a\0\"\0:\01\0}\0"] {
+            assert_eq!(Conditions { text: None, no_text: None, json: &json }.unmet(body, None), Vec::<String>::new());
+        }
+    }
+
+    #[test]
     fn text_there_and_not_there() {
         let none = BTreeMap::new();
         let unmet = |text, no_text, body: &[u8]| Conditions { text, no_text, json: &none }.unmet(body, None).len();
         for (text, no_text, body, expected) in [
             (Some("grün"), None, "alles grün".as_bytes(), 0),
-            (Some("grün"), None, b"alles gr\xfcn", 1),
+            (Some("grün"), None, b"alles gr\xfcn", 0),
+            (None, Some("grün"), b"alles gr\xfcn", 1),
+            (None, Some("ok"), b"\xff\xfeo\0k\0", 1),
+            (None, Some("ok"), b"\xfe\xff\0o\0k", 1),
+            (Some("ok"), None, b"\xff\xfeo\0k\0!", 1),
+            (None, Some("ok"), b"o\0k\0", 1),
             (None, Some("error"), b"fine", 0),
             (None, Some("error"), b"an error\xff", 1),
             (Some("a"), Some("b"), b"b", 2),

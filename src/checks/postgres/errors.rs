@@ -53,6 +53,8 @@ pub fn error(target: &str, code: &str, after: Duration) -> CheckError {
         "42P01" => rejected("a table that the statement names does not exist"),
         "42703" => rejected("a column that the statement names does not exist"),
         "42883" => rejected("a function that the statement names does not exist"),
+        "42704" => rejected("an object or a setting that the login or the statement names does not exist"),
+        "55000" => rejected("the database accepts no connections, or something there is not ready for the statement"),
         "42601" => rejected("the statement's syntax is wrong"),
         // PgBouncer's code for whatever keeps it from serving.
         "08P01" => unavailable("a connection pooler or the server refuses the session"),

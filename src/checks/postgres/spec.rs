@@ -159,17 +159,19 @@ impl PostgresServer {
         }
         let items = |text: Option<&str>| -> Vec<String> {
             text.filter(|text| !text.is_empty())
-                .map(|text| text.split(',').map(|item| item.trim().to_owned()).collect())
+                .map(|text| text.split(',').map(str::to_owned).collect())
                 .unwrap_or_default()
         };
         let (hosts, addresses) = (items(self.host.as_deref()), items(self.hostaddr.as_deref()));
-        if hosts.iter().any(String::is_empty) && addresses.is_empty() {
-            return refuse("host must not contain an empty name".to_owned());
+        let is_padded = |host: &String| host.trim() != host;
+        if !hosts.is_empty() && hosts.iter().all(is_padded) && addresses.is_empty() {
+            return refuse("host must not begin or end with white space: no server has such a name".to_owned());
         }
         if addresses.iter().any(|text| !text.is_empty() && text.parse::<IpAddr>().is_err()) {
             return refuse("hostaddr must be an IP address".to_owned());
         }
         let ports = items(self.port.as_ref().map(Ports::text).as_deref());
+        let ports: Vec<&str> = ports.iter().map(|port| port.trim()).collect();
         if let Some(wrong) = ports.iter().find(|text| !text.is_empty() && !text.parse().is_ok_and(|port: u16| port > 0))
         {
             let shown = wrong.parse().map(|number: i64| format!(", not {number}")).unwrap_or_default();
@@ -219,7 +221,8 @@ mod tests {
             (r#"{"port": -1}"#, "port must be from 1 to 65535, not -1"),
             (r#"{"port": "5432,x"}"#, "port must be from 1 to 65535"),
             (r#"{"port": 5432.5}"#, "port must be a number from 1 to 65535"),
-            (r#"{"host": "a,,b"}"#, "host must not contain an empty name"),
+            (r#"{"host": "a\n"}"#, "host must not begin or end with white space"),
+            (r#"{"host": " a, b"}"#, "host must not begin or end with white space"),
             (r#"{"host": "a,b", "port": "1,2,3"}"#, "port names 3 servers, host 2"),
             (r#"{"host": "a,b", "hostaddr": "::1"}"#, "host names 2 servers, hostaddr 1"),
             (r#"{"hostaddr": "db.example.org"}"#, "hostaddr must be an IP address"),
@@ -238,7 +241,9 @@ mod tests {
         for json in [
             r#"{"host": "", "port": 5432}"#,
             r#"{"host": "a,b", "port": "1,2"}"#,
-            r#"{"host": "a,b", "port": "1,"}"#,
+            r#"{"host": "a,b", "port": "1, "}"#,
+            r#"{"host": "a, b"}"#,
+            r#"{"host": "a,,b"}"#,
             r#"{"host": "a,b", "port": 1}"#,
             r#"{"host": "a,", "hostaddr": "::1,127.0.0.1"}"#,
             r#"{"sslmode": "verify-full", "target_session_attrs": "prefer-standby", "load_balance_hosts": "random"}"#,

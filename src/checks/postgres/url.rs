@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::connect::WITHOUT_EFFECT;
 use super::spec::PostgresServer;
 use crate::model::SpecError;
 
@@ -143,7 +144,8 @@ fn parse(text: &str, known: &[&str]) -> Result<Map<String, Value>, SpecError> {
     set("user", decode(user)?);
     set("password", decode(password)?);
     set("dbname", decode(path)?);
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+    let parameters = form_urlencoded::parse(query.as_bytes());
+    for (name, value) in parameters.filter(|(name, _)| !WITHOUT_EFFECT.contains(&name.as_ref())) {
         found.insert(name.into_owned(), value.into_owned().into());
     }
     for name in NUMBERS {
@@ -200,7 +202,7 @@ mod tests {
             ),
             (r#""postgres://a:1,[::1]/""#, r#"{"host": "a,::1", "port": "1,"}"#),
             (
-                r#""postgresql:///d?host=/run/pg&connect_timeout=3""#,
+                r#""postgresql:///d?host=/run/pg&connect_timeout=3&keepalives=1&require_auth=none""#,
                 r#"{"host": "/run/pg", "dbname": "d", "connect_timeout": 3}"#,
             ),
             (

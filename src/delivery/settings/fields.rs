@@ -6,7 +6,7 @@ use serde::de::{Error, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use super::maintenance::MaintenanceFields;
-use super::texts::{patterns, texts};
+use super::texts::{given_names, given_texts, texts};
 use crate::model::{Secret, Severity, SpecError, in_a_row, seconds_from_0};
 use crate::policy::incident::Rules;
 use crate::policy::suppression::AlertMatcher;
@@ -90,14 +90,7 @@ pub struct MatcherFields {
 
 impl MatcherFields {
     pub fn matcher(self) -> Result<AlertMatcher, SpecError> {
-        let checks = match self.check {
-            // Such as of a comprehension that has found none.
-            Some(checks) if checks.is_empty() => {
-                return Err(SpecError::new("check must name a check or a pattern; left out it means all"));
-            }
-            checks => checks.unwrap_or_default(),
-        };
-        patterns("check", &checks)?;
+        let checks = given_names("check", self.check)?;
         for (what, given) in [("check", checks.len()), ("group", self.group.len())] {
             if given > MAX_MATCHED {
                 return Err(SpecError(format!("{what} must be a list of {MAX_MATCHED} at most, not of {given}")));
@@ -113,10 +106,6 @@ fn counted_in_a_row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D
 
 fn from_0<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     seconds_from_0(f64::deserialize(deserializer)?).map_err(D::Error::custom)
-}
-
-fn given_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
-    texts(deserializer).map(Some)
 }
 
 fn severities<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Severity>, D::Error> {

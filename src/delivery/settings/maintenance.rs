@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::texts::{patterns, texts};
+use super::texts::{given_names, given_texts};
 use crate::model::SpecError;
 use crate::policy::cron::Cron;
 use crate::policy::suppression::{AlertMatcher, Maintenance, MaintenanceTime};
@@ -21,8 +21,8 @@ pub struct MaintenanceFields {
     end: Option<String>,
     cron: Option<String>,
     minutes: Option<u32>,
-    #[serde(deserialize_with = "texts")]
-    checks: Vec<String>,
+    #[serde(deserialize_with = "given_texts")]
+    checks: Option<Vec<String>>,
 }
 
 /// The windows of a list of entries. An error names the entry by its number.
@@ -38,8 +38,8 @@ pub fn parse_maintenance(entries: Vec<MaintenanceFields>) -> Result<Vec<Maintena
 
 impl MaintenanceFields {
     fn parse(self) -> Result<Maintenance, SpecError> {
-        patterns("checks", &self.checks)?;
-        let matcher = AlertMatcher { checks: self.checks, ..AlertMatcher::default() };
+        let checks = given_names("checks", self.checks)?;
+        let matcher = AlertMatcher { checks, ..AlertMatcher::default() };
         let time = match (self.start, self.end, self.cron, self.minutes) {
             (Some(start), Some(end), None, None) => {
                 let (start, end) = (time("start", &start)?, time("end", &end)?);

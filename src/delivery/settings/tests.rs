@@ -85,6 +85,12 @@ fn wrong_settings_are_named() {
             json!({"MAINTENANCE": [{"cron": "* * * * *", "minutes": 0}]}),
             "MAINTENANCE[0].minutes must be from 1 to 10080, not 0",
         ),
+        (
+            json!({"MAINTENANCE": [{"start": start, "end": end, "checks": []}]}),
+            "MAINTENANCE[0].checks must name a check or a pattern; left out it means all",
+        ),
+        (json!({"URL": "javascript:alert(1)"}), "URL must begin with https:// or http://"),
+        (json!({"URL": "https://h/{chek}/"}), "URL must have no other braces than {check}"),
         (json!({"PING_URL": "hc-ping.example/secret"}), "PING_URL must be a URL that starts with http:// or https://"),
         (json!({"RETRIES": []}), "RETRIES must be a list of 1 to 20"),
         (json!({"TIMEOUT": 0}), "TIMEOUT must be a number of seconds above 0"),

@@ -15,6 +15,21 @@ pub fn patterns(what: &str, patterns: &[String]) -> Result<(), SpecError> {
     })
 }
 
+/// The names and patterns of a list that may be left out: then all are meant, and by an empty one nothing that can be told,
+/// such as of a comprehension that has found none.
+pub fn given_names(what: &str, given: Option<Vec<String>>) -> Result<Vec<String>, SpecError> {
+    if given.as_ref().is_some_and(Vec::is_empty) {
+        return Err(SpecError(format!("{what} must name a check or a pattern; left out it means all")));
+    }
+    let given = given.unwrap_or_default();
+    patterns(what, &given)?;
+    Ok(given)
+}
+
+pub fn given_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    texts(deserializer).map(Some)
+}
+
 /// One text, or a list of them.
 pub fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Texts;

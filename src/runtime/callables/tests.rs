@@ -160,6 +160,14 @@ fn threads_suffice_for_what_runs_and_what_is_to_run() {
 }
 
 #[test]
+fn threads_are_a_thousand_at_most() {
+    let queue = CallableQueue::default();
+    let all: Vec<u64> = (0..4_000).collect();
+    assert_eq!(queue.reserve_threads(&all), MAX_THREADS);
+    assert_eq!(queue.reserve_threads(&all), 0);
+}
+
+#[test]
 fn thread_that_could_not_be_started_is_reserved_again() {
     let queue = CallableQueue::default();
     assert_eq!(queue.reserve_threads(&[1, 2, 3]), 3);

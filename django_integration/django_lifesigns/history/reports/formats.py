@@ -86,7 +86,8 @@ def csv_(report: Report) -> str:
     out = StringIO()
     writer = csv.DictWriter(out, FIGURES, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(figures(name, report) for name in report.checks)
+    for name in report.checks:
+        writer.writerow({key: _no_formula(value) for key, value in figures(name, report).items()})
     return out.getvalue()
 
 
@@ -115,7 +116,12 @@ def _table(header: Sequence[str], found: Sequence[Sequence[str]], rule: str = ""
 
 
 def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return line(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _no_formula(value: object) -> object:
+    """Return a value of which a spreadsheet makes no formula: names in a table of results may be anybody's."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
 
 
 FORMATS: dict[str, Callable[[Report], str]] = {

@@ -37,8 +37,9 @@ pub fn parse(
     hostaddrs: Option<String>,
     ports: Option<String>,
 ) -> Result<Vec<Address>, CheckError> {
+    // As they are: libpq resolves a name with the white space around it, and finds none.
     let list = |text: Option<String>| -> Vec<String> {
-        text.map(|text| text.split(',').map(|item| item.trim().to_owned()).collect()).unwrap_or_default()
+        text.map(|text| text.split(',').map(str::to_owned).collect()).unwrap_or_default()
     };
     let (hosts, hostaddrs) = (list(hosts), list(hostaddrs));
     let ports = list(ports).iter().map(|text| port(text)).collect::<Result<Vec<_>, _>>()?;
@@ -62,6 +63,7 @@ pub fn parse(
 }
 
 fn port(text: &str) -> Result<u16, CheckError> {
+    let text = text.trim();
     match text.parse() {
         _ if text.is_empty() => Ok(PORT),
         Ok(port) if port > 0 => Ok(port),
@@ -104,6 +106,8 @@ mod tests {
             (some("a,b"), None, some("1,"), vec![tcp("a", "a", 1), tcp("b", "b", 5432)]),
             (some("a"), some("::1"), some("1"), vec![tcp("a", "::1", 1)]),
             (None, some("::1"), None, vec![tcp("::1", "::1", 5432)]),
+            (some("a, b"), None, some("1, 2"), vec![tcp("a", "a", 1), tcp(" b", " b", 2)]),
+            (some("a,"), None, None, vec![tcp("a", "a", 5432), default_address(5432)]),
             #[cfg(unix)]
             (some("/run/pg"), None, some("7"), vec![Address::Unix("/run/pg/.s.PGSQL.7".into())]),
         ];

@@ -25,6 +25,7 @@ use self::address::Address;
 use self::environment::Environment;
 use self::login::{LoginHints, log_in};
 use self::parameters::{Endpoint, Parameters};
+pub use self::service_file::WITHOUT_EFFECT;
 use super::protocol::{Session, SessionGroup};
 use super::spec::{LoadBalanceHosts, PostgresServer, TargetSessionAttrs};
 use crate::model::CheckError;

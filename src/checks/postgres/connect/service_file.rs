@@ -36,7 +36,7 @@ const HONOURED: &[&str] = &[
 ];
 /// Those that libpq knows beside them, and that change neither where nor as whom a session is opened: limits of the
 /// TLS version (ours is 1.2), keep-alives (each run has its deadline), GSSAPI, tracing.
-const WITHOUT_EFFECT: &[&str] = &[
+pub const WITHOUT_EFFECT: &[&str] = &[
     "client_encoding",
     "fallback_application_name",
     "gssdelegation",

@@ -93,7 +93,8 @@ pub enum UpdateError {
 }
 
 impl HostStore {
-    /// The store at that path: one for all callers in this process. Nothing is opened yet.
+    /// The store at that path: one for all callers in this process. Nothing is opened yet; what nobody uses any more is
+    /// closed.
     pub fn at(path: &Path) -> Arc<Self> {
         static STORES: PerProcess<Mutex<HashMap<PathBuf, Arc<HostStore>>>> = PerProcess::new();
         let stores = STORES.get_or_init(Mutex::default);
@@ -102,7 +103,12 @@ impl HostStore {
             let (entries, slots) = Default::default();
             Arc::new(Self { availability: Availability::new(path.clone()), entries, slots })
         };
-        lock(&stores).entry(path.clone()).or_insert_with(new).clone()
+        let mut stores = lock(&stores);
+        if let Some(store) = stores.get(&path) {
+            return store.clone();
+        }
+        stores.retain(|_, store| Arc::strong_count(store) > 1);
+        stores.entry(path.clone()).or_insert_with(new).clone()
     }
 
     /// The entry of that key: one for all callers in this process. It takes a slot of the file with its first update.

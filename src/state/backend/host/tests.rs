@@ -32,6 +32,31 @@ fn snapshot_saves_reads_of_unchanged_values_only() {
     assert_eq!(reader, writer);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn store_that_nobody_uses_is_closed_when_another_is_used() {
+    let scratch = Scratch::new();
+    let open_files = || {
+        let descriptors = std::fs::read_dir("/proc/self/fd").unwrap();
+        let files = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        files.filter(|file| file.starts_with(&scratch.0)).count()
+    };
+    let kept = HostStore::at(&scratch.0.join("kept"));
+    let write = |store: &HostStore| {
+        let (entry, second) = (store.entry([7; 16]), Duration::from_secs(1));
+        store.update(&entry, &mut EntryVersion::default(), second, &mut |_| Some(b"value".to_vec())).unwrap();
+    };
+    write(&kept);
+    for number in 0..20 {
+        write(&HostStore::at(&scratch.0.join(number.to_string())));
+    }
+    assert!(open_files() <= 3, "{}", open_files());
+    write(&kept);
+    let again = HostStore::at(&scratch.0.join("3"));
+    let value = again.read_if_changed(&again.entry([7; 16]), &mut EntryVersion::default(), None);
+    assert_eq!(value.as_deref(), Some(b"value".as_slice()));
+}
+
 #[test]
 fn read_of_an_unknown_key_takes_no_slot() {
     let scratch = Scratch::new();
