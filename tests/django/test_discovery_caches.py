@@ -73,9 +73,15 @@ NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for 
             ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_cert_reqs": none}}, NOTHING)
             for none in ("none", "CERT_NONE", "ssl.CERT_NONE", ssl.CERT_NONE, None)
         ),
+        *(({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": no}}, CHAIN) for no in (False, 0, None)),
+        # redis-py asks whether it is true.
+        *(({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": text}}, FULL) for text in ("False", "0", "no")),
         *(
-            ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": no}}, CHAIN)
-            for no in ("false", "False", "0", "no", False)
+            (
+                {"LOCATION": f"rediss://h?ssl_check_hostname={no}", "OPTIONS": {"ssl_ca_certs": "/ca"}},
+                {"url": f"rediss://h?ssl_check_hostname={no}", "tls": specs.Tls(verify="chain", ca="/ca")},
+            )
+            for no in ("False", "0", "f", "NO")
         ),
         ({"LOCATION": "rediss://h", "OPTIONS": {"ssl_check_hostname": "true", "ssl_cert_reqs": "required"}}, FULL),
         ({"LOCATION": "rediss://h?ssl_cert_reqs=none"}, {"url": "rediss://h?ssl_cert_reqs=none"}),

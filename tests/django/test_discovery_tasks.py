@@ -351,6 +351,8 @@ def test_tasks__wrong(discovered: Any, value: Any, named: str, problem_id: str) 
     ("given", "skipped", "reason"),
     [
         ({"CELERY_TASK_ALWAYS_EAGER": True}, CHECKS, "CELERY_TASK_ALWAYS_EAGER"),
+        # Celery asks whether it is true.
+        ({"CELERY_TASK_ALWAYS_EAGER": "False"}, CHECKS, "CELERY_TASK_ALWAYS_EAGER"),
         ({"CELERY_BROKER_URL": "memory://"}, CHECKS, "memory"),
         ({"CELERY_BROKER_URL": "sqs://"}, ("failed_tasks", "task_workers"), "sqs"),
         ({"CELERY_BROKER_URL": "confluentkafka://h"}, ("failed_tasks", "task_workers"), "kafka"),

@@ -25,6 +25,8 @@ from lifesigns import specs
 
 SCHEMES = ("redis", "rediss", "valkey", "valkeys", "unix")
 ENCRYPTED = {"redis": "rediss", "valkey": "valkeys"}
+# What redis-py takes for false in a URL; in options even the text "False" is true.
+FALSE = frozenset(["0", "F", "FALSE", "N", "NO"])
 DJANGO = "django.core.cache.backends.redis"
 # Modules of the backends, or of what they are derived from.
 BACKENDS = frozenset([DJANGO, "django_redis.cache", "django_valkey.cache", "django_valkey.base"])
@@ -91,7 +93,10 @@ def redis_of(cache: Mapping[str, Any], where: str) -> tuple[specs.Redis, set[str
         url = f"{ENCRYPTED[parts.scheme]}{url[len(parts.scheme) :]}"
     tls = {key: options.pop(key) for key in TLS_OPTIONS & options.keys()}
     if tls and urlsplit(url).scheme in ENCRYPTED.values():
-        fields["tls"] = tls_of(tls | {key: in_url[key][0] for key in TLS_OPTIONS & in_url.keys()})
+        tls |= {key: in_url[key][0] for key in TLS_OPTIONS & in_url.keys()}
+        if "ssl_check_hostname" in in_url:
+            tls["ssl_check_hostname"] = tls["ssl_check_hostname"].upper() not in FALSE
+        fields["tls"] = tls_of(tls)
     return specs.Redis(url=url, **fields), options.keys() - WITHOUT_EFFECT
 
 

@@ -6,7 +6,6 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from django_lifesigns.settings.values import is_off
 from lifesigns import specs
 
 TLS_OPTIONS = frozenset(["ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
@@ -57,7 +56,7 @@ def client_options(options: Mapping[str, Any], backend: str = "") -> dict[str, A
 
 def is_encrypted(options: dict[str, Any]) -> bool:
     """Return whether the options, and not the URL, require TLS, and take that out of them."""
-    return not is_off(options.pop("ssl", None)) or "SSL" in str(options.get("connection_class", ""))
+    return bool(options.pop("ssl", None)) or "SSL" in str(options.get("connection_class", ""))
 
 
 def sentinel_fields(options: dict[str, Any]) -> dict[str, Any]:
@@ -71,16 +70,16 @@ def sentinel_fields(options: dict[str, Any]) -> dict[str, Any]:
         return {}
     fields: dict[str, Any] = {"sentinels": [f"{host}:{port}" for host, port in sentinels]}
     fields |= {f"sentinel_{key}": str(own[key]) for key in ("username", "password") if own.get(key)}
-    fields["sentinel_encrypted"] = not is_off(own.get("ssl"))
+    fields["sentinel_encrypted"] = bool(own.get("ssl"))
     if fields["sentinel_encrypted"]:
         fields["sentinel_tls"] = tls_of(own)
     return fields
 
 
 def tls_of(options: Mapping[str, Any]) -> specs.Tls:
-    """Return how redis-py trusts a server with these options, whose values may be text."""
+    """Return how redis-py trusts a server with these options."""
     verify: Literal["full", "chain", "nothing"] = "full"
-    if is_off(options.get("ssl_check_hostname", True)):
+    if not options.get("ssl_check_hostname", True):
         verify = "chain"
     required = options.get("ssl_cert_reqs", "required")
     if (

@@ -15,7 +15,6 @@ from django_lifesigns.checks.celery import CeleryBroker, CeleryPending
 from django_lifesigns.checks.celery_workers import CeleryWorkers
 from django_lifesigns.checks.kinds import Check
 from django_lifesigns.settings.conf import read
-from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import CannotCheckError, WrongTargetError
 from django_lifesigns.targets.queues import celery_rabbitmq, celery_sqs
 from django_lifesigns.targets.queues.celery_redis import checks_of_redis
@@ -82,7 +81,7 @@ def unknown_of_celery() -> dict[str, str]:
     """Return by the name of a check why it cannot run."""
     if find_spec("celery") is None:
         return dict.fromkeys(CHECKS, "Celery is not installed here")
-    if not is_off(_setting("TASK_ALWAYS_EAGER")):
+    if _setting("TASK_ALWAYS_EAGER"):
         return dict.fromkeys(CHECKS, "Celery runs tasks at once (CELERY_TASK_ALWAYS_EAGER)")
     if _transport() == "memory":
         return dict.fromkeys(CHECKS, "Celery's broker is in the memory of each process (CELERY_BROKER_URL)")
@@ -110,7 +109,7 @@ def _unreachable() -> str:
 
 def has_results() -> bool:
     """Return whether Celery keeps what became of its tasks in the project's database."""
-    keeps = not _ignores_results() or not is_off(_setting("TASK_STORE_ERRORS_EVEN_IF_IGNORED"))
+    keeps = not _ignores_results() or bool(_setting("TASK_STORE_ERRORS_EVEN_IF_IGNORED"))
     return apps.is_installed("django_celery_results") and _setting("RESULT_BACKEND") in RESULTS_BACKENDS and keeps
 
 
@@ -121,7 +120,7 @@ def has_schedules() -> bool:
 
 
 def _ignores_results() -> bool:
-    return not is_off(_setting("TASK_IGNORE_RESULT"))
+    return bool(_setting("TASK_IGNORE_RESULT"))
 
 
 def _workers() -> CeleryWorkers:
@@ -147,4 +146,4 @@ def _transport() -> str:
 
 
 def _has_remote_control() -> bool:
-    return not is_off(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True))
+    return bool(_setting("WORKER_ENABLE_REMOTE_CONTROL", default=True))

@@ -11,7 +11,6 @@ from django.conf import settings
 
 from django_lifesigns.checks.celery_rabbitmq import CeleryRabbitWorkers
 from django_lifesigns.checks.kinds import Check
-from django_lifesigns.settings.values import is_off
 from django_lifesigns.targets.context import WrongTargetError
 from django_lifesigns.targets.queues.celery_queues import queue_names
 from lifesigns import specs
@@ -64,7 +63,7 @@ def _server(url: str) -> specs.AmqpServer:
 
 def _tls(*, encrypted: bool, host: str | None) -> specs.Tls | None:
     given: Any = getattr(settings, "CELERY_BROKER_USE_SSL", None)
-    if not encrypted and is_off(given):
+    if not encrypted and not given:
         return None
     options: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     verify: Literal["full", "chain", "nothing"] = "chain"
