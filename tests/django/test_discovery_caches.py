@@ -46,6 +46,7 @@ NOTHING, CHAIN, FULL = ({"url": "rediss://h", "tls": specs.Tls(verify=how)} for 
         ({"LOCATION": "redis://h/1/shop?protocol=3"}, {"url": "redis://h?protocol=3"}),
         ({"LOCATION": "redis://h/1/2"}, {"url": "redis://h/12"}),
         ({"LOCATION": "redis://h/1/"}, {"url": "redis://h/1"}),
+        ({"LOCATION": "redis://h/1 "}, {"url": "redis://h/1"}),
         ({"LOCATION": "redis://h/0#part"}, {"url": "redis://h/0"}),
         ({"LOCATION": "redis://:pa#ss@h/0"}, {"url": "redis://:pa#ss@h/0"}),
         ({"LOCATION": URL, "OPTIONS": {"db": 3}}, {"url": URL}),
@@ -166,7 +167,13 @@ def test_redis_of__options_in_part() -> None:
     assert redis_of(cache, "X")[1] == {"redis_connect_func"}
 
 
-@pytest.mark.parametrize("location", ["", None, [], [None], 7, Path("/hunter2"), "host:6379", "memcached://:hunter2@h"])
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("", None, [], [None], 7, Path("/hunter2"), "host:6379", "memcached://:hunter2@h"),
+        *(" redis://:hunter2@h/0", "redis://:hunter2@h:6379 ", "redis://:hunter2@h /0"),
+    ],
+)
 def test_redis_of__wrong_location(location: Any) -> None:
     with pytest.raises(WrongTargetError) as caught:
         redis_of({"LOCATION": location}, "CACHES['default']")

@@ -114,7 +114,7 @@ def smtp_of(options: Mapping[str, object], where: str) -> specs.Smtp:
         raise WrongTargetError(f"{where}: the port must be a whole number")
     cert, key = _text(options.get("ssl_certfile")), _text(options.get("ssl_keyfile"))
     return specs.Smtp(
-        host=str(options.get("host") or "localhost"),
+        host=str(options["host"]),
         port=int(port) if port else None,
         username=_text(options.get("username")),
         password=_text(options.get("password")),

@@ -72,10 +72,12 @@ def has_replicas(alias: str) -> bool:
 def redis_of(cache: Mapping[str, Any], where: str) -> tuple[specs.Redis, set[str]]:
     """Return the Redis server to which such a cache writes, and the options that do not go into it."""
     url, *others = _locations(cache, where)
-    if urlsplit(url).scheme not in SCHEMES:
+    if urlsplit(url).scheme not in SCHEMES or url != url.lstrip():
         raise WrongTargetError(f"{where}['LOCATION'] must begin with redis://, rediss://, valkey:// or unix://")
     url = _as_read(url)
     parts = urlsplit(url)
+    if parts.netloc != parts.netloc.strip():
+        raise WrongTargetError(f"{where}['LOCATION'] must have no white space beside its host and port")
     options = _options(cache, where)
     in_url = parse_qs(parts.query)
     fields = sentinel_fields(options)
@@ -170,8 +172,10 @@ def _as_read(url: str) -> str:
         url = url.partition("#")[0]
     if parts.scheme == "unix" or re.fullmatch(r"/?\d*", parts.path):
         return url
-    number = unquote(parts.path).replace("/", "")
-    path = f"/{number}" if re.fullmatch(r"-?\d+", number) else ""
+    try:
+        path = f"/{int(unquote(parts.path).replace('/', ''))}"
+    except ValueError:
+        path = ""
     return url.replace(f"{parts.netloc}{parts.path}", f"{parts.netloc}{path}", 1)
 
 
