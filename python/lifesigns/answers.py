@@ -22,6 +22,12 @@ STATUSES = ("healthy", "degraded", "error", "skipped")
 MAX_MESSAGE = 1_000
 # Searched for secrets before it is cut: half a secret is not recognised any more.
 MAX_READ = 20_000
+# What else stands for a status elsewhere, and the status that is meant.
+_MEANT = {
+    **dict.fromkeys(("unhealthy", "fail", "failed", "failing", "failure", "down", "critical"), "error"),
+    **dict.fromkeys(("warn", "warning"), "degraded"),
+    **dict.fromkeys(("ok", "pass", "passed", "passing", "up"), "healthy"),
+}
 OWN_FILES = __file__.replace("\\", "/").rpartition("/")[0] + "/"
 
 _HEALTHY = (_core.job_done, ("healthy", "", None))
@@ -36,7 +42,11 @@ def returned(value: Any, timeout: float) -> Answer:
     if is_text(value):
         # Of an enum's member the text that it is, not how it is shown.
         text = str.__str__(value) if isinstance(value, str) else str(value)
-        return _core.job_done, (text, "", None) if text in STATUSES else ("healthy", message_of(text), None)
+        if text in STATUSES:
+            return _core.job_done, (text, "", None)
+        if (meant := _meant(text)) and meant != "healthy":
+            return _core.job_returned, f"{text.strip()!r}, which is no status: is {meant!r} meant?"
+        return _core.job_done, ("healthy", message_of(text), None)
     if isinstance(value, Coroutine):
         import asyncio
 
@@ -85,14 +95,23 @@ class _MeaninglessError(ValueError):
 def _of_mapping(result: Mapping[Any, Any]) -> Answer:
     """Encode a result dict."""
     status, message, details = result.get("status"), result.get("message", ""), result.get("details")
+    if "status" not in result:
+        raise _MeaninglessError(f"a dict without 'status', which is one of {', '.join(STATUSES)}")
     if status not in STATUSES:
-        raise _MeaninglessError(f"a dict whose 'status' is not one of {', '.join(STATUSES)}")
+        meant = f": is {word!r} meant?" if is_text(status) and (word := _meant(str(status))) else ""
+        raise _MeaninglessError(f"a dict whose 'status' is not one of {', '.join(STATUSES)}{meant}")
     if not is_text(message) or not isinstance(details, (Mapping, type(None))):
         raise _MeaninglessError("a dict whose 'message' is not a str or whose 'details' is not a dict")
     try:
         return _core.job_done, (status, message_of(str(message)), plain(details) if details else None)
     except TooLargeError as error:
         raise _MeaninglessError(f"details with {error}") from error
+
+
+def _meant(text: str) -> str | None:
+    """Return the status that a text stands for in other words or letters; None if it is none."""
+    word = text[:20].strip().lower()
+    return word if word in STATUSES else _MEANT.get(word)
 
 
 def _location(traceback: TracebackType | None) -> str | None:

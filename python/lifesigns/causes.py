@@ -21,6 +21,16 @@ _OF_THE_SYSTEM: tuple[tuple[tuple[type[OSError], ...], str], ...] = (
 # What the exceptions of clients are called that stand above those.
 _OF_A_CONNECTION = re.compile("Connect|Interface|Operational|Timeout|Unreachable")
 _MYSQL = "pymysql", "MySQLdb"
+# What exceptions of redis-py say by their class, which stands for the word with which the server begins its reply.
+_OF_REDIS = {
+    "AuthenticationError": "{} rejected the credentials",
+    "BusyLoadingError": "{} is loading its data",
+    "ClusterDownError": "{} cannot serve: its cluster is down",
+    "MasterDownError": "{} cannot serve: its master is down",
+    "NoPermissionError": "{} refused the request: this user has no right to it",
+    "OutOfMemoryError": "{} refused the request: it has reached its maxmemory",
+    "ReadOnlyError": "{} refused the request: it is a read-only replica",
+}
 # The numbers with which MySQL's and MariaDB's clients begin their errors.
 _OF_MYSQL = {
     1040: "{} cannot serve: all of its connections are taken",
@@ -42,13 +52,13 @@ _OF_MYSQL = {
 
 
 def unreachable(error: BaseException, server: str) -> str | None:
-    """Return why a server could not be reached or used, by an exception of the operating system or a client's number.
+    """Return why a server could not be reached or used, by an exception of the operating system or a client's own.
 
     None where neither says so, or where what was raised is about something else than the connection.
     """
     # Which of several it was, is not known.
     server = f"one of {server}" if ", " in server else server
-    text = _by_system(error) or _by_number(error)
+    text = _by_system(error) or _by_number(error) or _by_class(error)
     return text and _capitalized(text.format(server))
 
 
@@ -74,6 +84,13 @@ def _by_number(error: BaseException) -> str | None:
     for cause in _chain(error):
         if type(cause).__module__.startswith(_MYSQL) and cause.args and isinstance(cause.args[0], int):
             return _OF_MYSQL.get(cause.args[0])
+    return None
+
+
+def _by_class(error: BaseException) -> str | None:
+    for cause in _chain(error):
+        if type(cause).__module__ == "redis.exceptions" and (text := _OF_REDIS.get(type(cause).__name__)):
+            return text
     return None
 
 

@@ -116,7 +116,7 @@ fn renew_due(
     for check in engine.checks().iter() {
         let plan = plans.of(check);
         let is_critical = engine.is_critical_anywhere(&check.options);
-        let period = period(check, is_critical, critical_max_age);
+        let period = period(check, is_critical, critical_max_age, snapshot);
         let tick = (period >= AT_TICKS).then_some(tick);
         match plan.follow(check, period, tick, process, snapshot, &mut leads) {
             NextLook::Followed(at) if with_heartbeats && !engine.is_result_watched(&check.name) => {
@@ -172,10 +172,15 @@ fn notify(engine: &Engine, publisher: u64, process: &Arc<Process>, snapshot: Opt
 }
 
 /// For how long a result of the check is to be good.
-fn period(check: &Registered, is_critical: bool, critical_max_age: Duration) -> Duration {
+fn period(
+    check: &Registered,
+    is_critical: bool,
+    critical_max_age: Duration,
+    snapshot: Option<&TableSnapshot>,
+) -> Duration {
     let ttl = check.options.ttl;
     match is_critical {
-        true => ttl.min(critical_max_age.max(check.options.ready_max_age.unwrap_or_default())),
+        true => ttl.min(critical_max_age.max(check.own_max_age(snapshot))),
         false => ttl,
     }
 }

@@ -175,9 +175,17 @@ impl Registered {
     /// How old an acceptable outcome may be.
     fn max_age(&self, active: &ActiveCheck, request: CheckRequest<'_>) -> Duration {
         let since_replaced = |at: Instant| request.now.saturating_duration_since(at);
-        let own = self.options.ready_max_age.unwrap_or_default();
+        let own = self.own_max_age(request.snapshot);
         let accepted = request.max_age.map_or(Duration::MAX, |age| age.max(own));
         accepted.min(self.options.ttl).min(active.replaced_at.map_or(Duration::MAX, since_replaced))
+    }
+
+    /// How old an outcome may be at least where readiness wants a newer one: an error no older than others, so that one that
+    /// is over keeps nothing out.
+    pub fn own_max_age(&self, snapshot: Option<&TableSnapshot>) -> Duration {
+        let own = self.options.ready_max_age.unwrap_or_default();
+        let is_error = || self.state().latest(snapshot).0.is_some_and(|latest| latest.status == Status::Error);
+        if own.is_zero() || is_error() { Duration::ZERO } else { own }
     }
 
     /// A parent that has just been found failing, and is not being run again: there is no need to run this one.

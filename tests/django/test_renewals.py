@@ -66,3 +66,35 @@ def test_cache__is_run_as_often_as_readiness_wants_where_nothing_vouches_for_it(
     of_server, of_cache = runs(tmp_path, server, redis_connectivity={"ttl": 0.5, "critical": False})
     assert of_server >= RUNS
     assert of_cache >= RUNS / 2
+
+
+# Stops writes until the cache's check has found it, then requests readiness until it is ready again; prints whether.
+RECOVERING = """
+import json, time
+from django.core.cache import caches
+from django.test import Client
+from django_lifesigns.runtime.engine import get_engine
+
+redis, engine, client = caches["default"]._cache.get_client(), get_engine(), Client()
+assert client.get("/ready/").status_code == 200
+redis.config_set("maxmemory", "1")
+found = engine.check("default_cache", refresh=True)
+assert client.get("/ready/").status_code == 503
+redis.config_set("maxmemory", "0")
+deadline = time.monotonic() + 15  # half of what an error is fresh for
+while client.get("/ready/").status_code != 200 and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(json.dumps([found["status"], found["message"], client.get("/ready/").status_code]))
+"""
+
+
+def test_cache__that_is_well_again_is_seen_though_its_error_is_fresh(tmp_path: Path, server: Redis) -> None:
+    settings = {
+        "CACHES": {
+            "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": server.url_for(1)}
+        },
+        "LIFESIGNS": {"READY_MAX_AGE": READY_MAX_AGE, "CHECKS": {"default_cache": {"ttl": 600}}},
+    }
+    status, message, code = run_json(tmp_path, settings, RECOVERING)
+    assert (status, code) == ("error", 200)
+    assert message.endswith("refused the request: it has reached its maxmemory")

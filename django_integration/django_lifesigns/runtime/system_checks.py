@@ -38,8 +38,8 @@ PUBLIC_PAGE = "status"
 FLEET = "fleet"
 # As INSTALLED_APPS may name the app.
 OWN_NAMES = frozenset(["django_lifesigns", "django_lifesigns.apps.LifesignsConfig"])
-# The replaced application has commands of these names.
-COMMANDS = ("generate_health_report", "monitor_health_continuous")
+# The replaced application, or django-health-check, has commands of these names.
+COMMANDS = ("generate_health_report", "health_check", "monitor_health_continuous")
 
 
 def messages(more: Iterable[Problem] = ()) -> list[CheckMessage]:
@@ -75,7 +75,7 @@ def _problems(built: Runtime) -> Iterator[Problem]:
         owner = get_commands().get(name)
         if owner != "django_lifesigns":
             message = f"manage.py {name} is that of {owner}, which stands before django_lifesigns in INSTALLED_APPS."
-            yield Problem(SHADOWED, message, f"Delete {name}.py there.")
+            yield Problem(SHADOWED, message, f"Delete {name}.py there, or put django_lifesigns before it.")
     if built.conf.public_page and not built.conf.runs_in_background:
         message = "LIFESIGNS['PUBLIC_PAGE'] shows what is known, and no check is run for it or without a request."
         yield Problem(NOT_BEGUN, message, "Set LIFESIGNS['BACKGROUND'] to True.")
