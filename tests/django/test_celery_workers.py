@@ -120,7 +120,7 @@ def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project, pool:
         wait_until(lambda: "received" in project.log(), 60, project.log())
         wait_until(is_busy, 90)
     assert {result["status"] for result in results} == {"healthy"}, results
-    message = r"1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat \d+ s ago"
+    message = r"1 of 1 expected workers are alive: 0 answered, 1 busy or stopped, last heartbeat \d+ s ago"
     assert re.fullmatch(message, results[-1]["message"]), results
     assert results[-1]["details"]["active_workers"] == results[-1]["details"]["busy_workers"] == 1
     # It is gone, and the broker knows that there is none. However often that is seen, it may be a deploy.
@@ -137,9 +137,9 @@ def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project, pool:
             [],
             1,
             "healthy",
-            "1 of 1 expected workers are alive: 0 answered, 1 busy, last heartbeat 8 s ago",
+            "1 of 1 expected workers are alive: 0 answered, 1 busy or stopped, last heartbeat 8 s ago",
         ),
-        ({"a_h": 8.2, "b_h": 1}, ["b@h"], 2, "healthy", "2 of 2 .* 1 answered, 1 busy, last heartbeat 8 s ago"),
+        ({"a_h": 8.2, "b_h": 1}, ["b@h"], 2, "healthy", "2 of 2 .* 1 answered, 1 busy or stopped, last heartbeat 8 s ago"),
         ({"a_h": 301}, [], 1, "skipped", "No worker answered within 0.6 s, but some are connected"),
         ({"a_h": 301}, ["b@h"], 2, "degraded", "1 of 2 expected workers answered"),
         ({"a_h": 2}, ["b@other"], 1, "healthy", "1 of 1 expected workers answered"),

@@ -139,7 +139,7 @@ class CeleryWorkers(CeleryStaff):
 
     def _result(self, active: int, sign: str, busy: list[float], **details: object) -> dict[str, Any]:
         if busy:
-            sign = f"are alive: {active} answered, {len(busy)} busy, last heartbeat {max(busy):.0f} s ago"
+            sign = f"are alive: {active} answered, {len(busy)} busy or stopped, last heartbeat {max(busy):.0f} s ago"
             details |= {"busy_workers": len(busy), "last_heartbeat_seconds": round(max(busy), 1)}
         details["heartbeat_window_minutes"] = self.heartbeat_window_minutes
         return workers(active + len(busy), self.expected_workers, sign, **details)

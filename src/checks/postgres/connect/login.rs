@@ -211,7 +211,8 @@ async fn secure(
     tls: &Tls,
     required: bool,
 ) -> Result<Stream, CheckError> {
-    context.enter(Phase::Tls);
+    // Its first words: a server that is stopped is silent here, whether it has TLS or not.
+    context.enter(Phase::Greeting);
     let target = net::target(host, port);
     let failed = |error| net::io_error(&target, Phase::Tls, &error);
     stream.write_all(&TLS_REQUEST).await.map_err(failed)?;
