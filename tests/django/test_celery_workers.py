@@ -139,7 +139,7 @@ def test_worker__that_is_busy_is_known_by_its_heartbeats(project: Project, pool:
             "healthy",
             "1 of 1 expected workers are alive: 0 answered, 1 busy or stopped, last heartbeat 8 s ago",
         ),
-        ({"a_h": 8.2, "b_h": 1}, ["b@h"], 2, "healthy", "2 of 2 .* 1 answered, 1 busy or stopped, last heartbeat 8 s ago"),
+        ({"a_h": 8.2, "b_h": 1}, ["b@h"], 2, "healthy", "2 of 2 .* 1 answered, 1 busy or stopped, last heartbeat 8"),
         ({"a_h": 301}, [], 1, "skipped", "No worker answered within 0.6 s, but some are connected"),
         ({"a_h": 301}, ["b@h"], 2, "degraded", "1 of 2 expected workers answered"),
         ({"a_h": 2}, ["b@other"], 1, "healthy", "1 of 1 expected workers answered"),

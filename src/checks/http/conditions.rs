@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn json_behind_a_byte_order_mark() {
         let json = BTreeMap::from([("/a".to_owned(), json!(1))]);
-        for body in [b"\xef\xbb\xbf{\"a\": 1}".as_slice(), b"\xff\xfe{\0\"\0a\0\"\0:\01\0}\0"] {
+        for body in [b"\xef\xbb\xbf{\"a\": 1}".as_slice(), b"\xff\xfe{\0\"\0a\0\"\0:\x001\0}\0"] {
             assert_eq!(Conditions { text: None, no_text: None, json: &json }.unmet(body, None), Vec::<String>::new());
         }
     }
