@@ -51,6 +51,7 @@ def settings_of(**given: Any) -> dict[str, Any]:
         ({"OPTIONS": {"dbname": "wins"}}, {"dbname": "wins"}, set()),
         ({"OPTIONS": {"assume_role": "r"}}, {"dbname": "app", "role": "r"}, set()),
         ({"OPTIONS": {"connect_timeout": "3"}}, {"dbname": "app", "connect_timeout": 3}, set()),
+        ({"OPTIONS": {"connect_timeout": None, "sslmode": None}}, {"dbname": "app"}, set()),
         (
             {"OPTIONS": {"pool": True, "server_side_binding": True, "isolation_level": 2}},
             {"dbname": "app"},

@@ -63,7 +63,12 @@ NUMBERS = ("port", "connect_timeout")
 def server_of(settings: Mapping[str, Any], where: str) -> tuple[specs.PostgresServer, set[str]]:
     """Return the server that Django would connect to with these settings, and the options that do not go into it."""
     _require_accepted(settings, where)
-    options = {key: value for key, value in _options(settings, where).items() if key not in WITHOUT_EFFECT}
+    options = {
+        key: value
+        for key, value in _options(settings, where).items()
+        # As psycopg does, what is None is left out.
+        if key not in WITHOUT_EFFECT and value is not None
+    }
     name = settings["NAME"]
     if name == "" and not options.get("service"):
         raise WrongTargetError(f"{where} needs a NAME, or a service in its OPTIONS")
