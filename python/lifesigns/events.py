@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from lifesigns.plain import line
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -161,7 +163,7 @@ def log_event(event: Event, correlation_id: str | None) -> None:
             "error_type": event.error_type,
             "since": event.since,
         }
-        why = f": {_line(event.message)}" if event.message else ""
+        why = f": {line(event.message)}" if event.message else ""
         parts = (event.check, event.from_status or "unknown", event.to_status, why)
         logging.getLogger("lifesigns.checks").log(level, "%s: %s -> %s%s", *parts, extra=extra)
     elif isinstance(event, BreakerEvent):
@@ -180,15 +182,10 @@ def log_event(event: Event, correlation_id: str | None) -> None:
         extra |= {"check_name": event.check, "incident": event.incident, "change": event.change}
         extra |= {"severity": event.severity, "channel": event.channel, "since": event.since}
         where = f" by {event.channel}" if event.channel else ""
-        words = (event.check, event.change.replace("_", " "), where, event.severity, _line(event.message))
+        words = (event.check, event.change.replace("_", " "), where, event.severity, line(event.message))
         logging.getLogger("lifesigns.incidents").warning("Incident of %s %s%s (%s): %s", *words, extra=extra)
     else:
         logging.getLogger("lifesigns.readiness").info("Draining: this process is about to end", extra=extra)
-
-
-def _line(message: str) -> str:
-    """Return a message in one line: whoever has written it, a server for example, writes no second one of the log."""
-    return " ".join(message.split())
 
 
 def log(diagnostics: Iterable[tuple[str, bool, str, str | None]]) -> None:

@@ -35,6 +35,11 @@ def is_text(value: object) -> bool:
     return hasattr(value, "casefold")
 
 
+def line(text: str) -> str:
+    """Return the text in one line: whoever has written it, a server for example, writes no second one of a log."""
+    return " ".join(text.split())
+
+
 def clean(text: str) -> str:
     """Return the text without control characters, and without lone surrogates (from undecodable file names)."""
     return text.encode("utf-8", "replace").decode().translate(CONTROLS)

@@ -224,7 +224,8 @@ impl CallableQueue {
     }
 
     /// How many more threads it takes so that `callables` can all run at once, beside those that run already, up to a
-    /// thousand of both. They count from now on: the caller starts them, and [releases](Self::release_threads) those that it cannot start.
+    /// thousand of both. They count from now on: the caller starts them, and [releases](Self::release_threads) those that
+    /// it cannot start.
     pub fn reserve_threads(&self, callables: &[u64]) -> usize {
         let mut state = lock(&self.state);
         if state.active.len() + callables.len() <= state.threads {

@@ -51,9 +51,7 @@ def of_mailer(search: DiscoveryContext, alias: str) -> Check:
     for option in ("use_tls", "use_ssl"):
         value = options.get(option)
         if value and is_off(value):
-            message = (
-                f"{where}: {option} (EMAIL_{option.upper()}) is text, which Django takes for True whatever it says."
-            )
+            message = f"{where}: {option} ({OPTIONS[option]}) is text, which Django takes for True whatever it says."
             search.note(message, "Use True or False.")
     if server.security == "starttls" and server.port in TLS_PORTS:
         message = f"{where}: port {server.port} speaks TLS from the first byte, with STARTTLS both sides wait."

@@ -26,6 +26,7 @@ pub fn given_names(what: &str, given: Option<Vec<String>>) -> Result<Vec<String>
     Ok(given)
 }
 
+/// The same where it matters whether there is one: an empty list is one.
 pub fn given_texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     texts(deserializer).map(Some)
 }

@@ -13,6 +13,7 @@ from django_lifesigns.checks.timezones import utc
 from django_lifesigns.history.objectives.sentence import duration
 from django_lifesigns.history.reports.in_time import Report
 from django_lifesigns.history.reports.incidents import Incident
+from lifesigns.plain import line
 
 COLUMNS = (
     lazy("check"),
@@ -154,11 +155,6 @@ def title(report: Report) -> str:
 def moment(at: datetime) -> str:
     """Return a time as people read it, in UTC."""
     return f"{utc(at):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def line(message: str) -> str:
-    """Return a message in one line."""
-    return " ".join(message.split())
 
 
 def _percent(share: float | None, digits: int = 1) -> float | None:

@@ -20,7 +20,6 @@ from django_lifesigns.history.reports.cells import (
     figures,
     incident_columns,
     incident_rows,
-    line,
     moment,
     rows,
     title,
@@ -28,6 +27,7 @@ from django_lifesigns.history.reports.cells import (
 from django_lifesigns.history.reports.in_time import Report
 from django_lifesigns.history.reports.page import html
 from django_lifesigns.history.reports.previous_keys import previous_keys
+from lifesigns.plain import line
 
 
 def text(report: Report) -> str:
